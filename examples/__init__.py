@@ -1,0 +1,1 @@
+"""Worked examples; run them as modules from the root of the repository."""

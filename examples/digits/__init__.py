@@ -1,0 +1,1 @@
+"""Digits: a network meets a camera that is tilted and pale."""

@@ -1,0 +1,1 @@
+"""Smartwatch: a network meets a person that it never saw."""

@@ -1,0 +1,43 @@
+"""The watch demo: an emulated Cortex-M7 learns how a new person moves.
+
+.venv/bin/python -m examples.watch.demo
+"""
+
+from __future__ import annotations
+
+import sys
+
+from examples.demonstration import Story, spread, tell
+from examples.watch import data
+from examples.watch.story import LEARNING_RATE, MODEL, PERSON, STEPS
+
+CALIBRATION = 512
+"""Windows that the quantizer sees."""
+
+
+def story() -> Story:
+    """The demo's story with its data."""
+    known, first, second = data.others(PERSON), data.first_half(PERSON), data.second_half(PERSON)
+    seen = spread(len(known.y), CALIBRATION)
+    return Story(
+        name="watch",
+        text=(
+            "A smartwatch tells seven shoulder exercises apart; its network has learned from nine "
+            "people, and now a tenth wears it whose movements it often mistakes. The watch goes on "
+            "learning from the first half of that person's exercises, one window at a time, and is "
+            "judged by the second half."
+        ),
+        model=MODEL,
+        target="mps2-an500",
+        ram="256K",
+        scheme="full",
+        learning_rate=LEARNING_RATE,
+        steps=STEPS,
+        calibration=(known.x[seen], known.y[seen]),
+        learn=(first.x, first.y),
+        judge=(second.x, second.y),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(tell(story()))

@@ -1,0 +1,39 @@
+/* tinytrain: types that every generated model shares. The functions of a model are in its own header. */
+#ifndef TINYTRAIN_H
+#define TINYTRAIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TINYTRAIN_RUNTIME_VERSION 1
+
+typedef enum {
+    TT_OK = 0,
+    TT_ERROR_LABEL,  /* the label is not in [0, classes); nothing changed */
+    TT_ERROR_TARGET, /* a target is NaN or infinite; nothing changed */
+    TT_ERROR_RATE,   /* the learning rate is negative, NaN, infinite or above 1024; nothing changed */
+    TT_ERROR_IO,     /* a callback failed; after a failed load the state was reset to factory */
+    TT_ERROR_FORMAT, /* not a parameter file, or of another format version; nothing changed */
+    TT_ERROR_MODEL,  /* a parameter file of another model; nothing changed */
+    TT_ERROR_CRC     /* the file is damaged; the state was reset to factory */
+} tt_status;
+
+/* What a training step saw before it changed anything. */
+typedef struct {
+    float loss;
+    int32_t prediction; /* index of the largest output; the first of equals */
+} tt_result;
+
+/* Move `size` bytes; return 0 when all went through, anything else on failure. */
+typedef int (*tt_write_fn)(void *context, const void *data, size_t size);
+typedef int (*tt_read_fn)(void *context, void *data, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,244 @@
+/* The contract between generated code and kernels.
+ *
+ * docs/arithmetic.md defines every result to the bit; a kernel for any instruction set gives the same bits.
+ * The compiler proves the ranges named here, so kernels check nothing at run time.
+ *
+ * Maps are NHWC with N = 1. Unless a comment says otherwise buffers do not overlap, sizes are in elements,
+ * pointers may have any alignment that their type needs, and scratch may hold anything before and after.
+ */
+#ifndef TT_KERNELS_H
+#define TT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Geometry of a sliding window. A dense layer is a 1x1 window over a 1x1 map. Every extent is at least 1.
+ * An output position (oh, ow) sees input rows oh * stride_h - pad_top + kh * dilation_h, columns alike;
+ * taps that fall outside the map count as absent. */
+typedef struct {
+    uint16_t in_h, in_w, in_c;
+    uint16_t out_h, out_w, out_c;
+    uint16_t kernel_h, kernel_w;
+    uint16_t stride_h, stride_w;
+    uint16_t dilation_h, dilation_w;
+    uint16_t pad_top, pad_left;
+    uint16_t groups; /* 1 for pooling; divides in_c and out_c */
+} tt_window;
+
+/* How an s32 accumulator becomes s8: requantize by (multiplier[i], shift[i]), add zero, clamp to [lo, hi].
+ * i is the output channel; pooling says otherwise. multiplier in {0} or [2^30, 2^31), shift in [-31, 30]. */
+typedef struct {
+    const int32_t *multiplier;
+    const int8_t *shift;
+    int8_t input_zero, zero, lo, hi;
+} tt_requant;
+
+/* Weights of some of the input channels of each group: weights[out_c][kernel_h][kernel_w][count].
+ * channels[j] is the channel within its group that column j belongs to, ascending; NULL means j itself.
+ * The segments of a layer together cover every channel of a group exactly once. */
+typedef struct {
+    const int8_t *weights;
+    const uint16_t *channels;
+    uint16_t count;
+} tt_segment;
+
+/* ---- forward -------------------------------------------------------------------------------------------- */
+
+/* y[out_h][out_w][out_c] = conv2d(x[in_h][in_w][in_c]); any groups.
+ * Accumulator: at most 32,768 products of |x - zero| <= 255 and |w| <= 128, plus |bias| <= 2^30: below 2^31. */
+void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
+                  size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y);
+
+/* The accumulators themselves, y[out_h][out_w][out_c] s32; only requant->input_zero is read. */
+void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y);
+
+/* Depthwise: groups == in_c, out_c a multiple of in_c; output channel o reads input channel o / (out_c / in_c).
+ * Computes only the `count` output channels listed in `outputs` (ascending; NULL: all of 0..count-1), whose
+ * weights are weights[count][kernel_h][kernel_w]; bias and requant are indexed by output channel. */
+void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, const int8_t *weights,
+                            const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y);
+
+/* y = a + b, `size` elements; y may be a or b. multiplier and shift have three entries: a, b, output. */
+typedef struct {
+    int32_t multiplier[3];
+    int8_t shift[3];
+    int8_t a_zero, b_zero, zero, lo, hi;
+} tt_add;
+void tt_add_s8(const tt_add *add, size_t size, const int8_t *a, const int8_t *b, int8_t *y);
+
+/* y = a * b over `rows` rows of `channels`; b has rows*channels, channels or 1 elements: b_row_step is channels
+ * or 0, b_channel_step 1 or 0. y may be a. requant->input_zero is a's zero point; one multiplier. */
+void tt_multiply_s8(const tt_requant *requant, int8_t b_zero, size_t rows, size_t channels, size_t b_row_step,
+                    size_t b_channel_step, const int8_t *a, const int8_t *b, int8_t *y);
+
+/* Mean over the window. requant->multiplier NULL: quantization unchanged, sum / count rounded half away from zero.
+ * Otherwise multiplier[count - 1] belongs to a window with `count` taps (see count_include_pad: nonzero counts
+ * kernel_h * kernel_w always, a tap in the padding being input_zero). Window area at most 65,536. Each window holds
+ * at least one element of the map. */
+void tt_avg_pool2d_s8(const tt_window *window, const tt_requant *requant, int count_include_pad, const int8_t *x,
+                      int8_t *y);
+
+/* Largest element, clamped to [lo, hi]. winner, if not NULL, gets kh * kernel_w + kw of the first largest tap
+ * (window area at most 256). Each window holds at least one element of the map. */
+void tt_max_pool2d_s8(const tt_window *window, int8_t lo, int8_t hi, const int8_t *x, int8_t *y, uint8_t *winner);
+
+/* y = table[x + 128]; y may be x. */
+void tt_lookup_s8(const int8_t table[256], size_t size, const int8_t *x, int8_t *y);
+
+/* Copies `rows` rows of row_bytes; steps are in bytes; used by concatenate, slice and gradients of both. */
+void tt_copy_rows(size_t rows, size_t row_bytes, const void *x, size_t x_step, void *y, size_t y_step);
+
+/* y[p][j] = x[p][channels[j]], p < rows; elements of element_size bytes. */
+void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels, const uint16_t *channels, size_t count,
+                        const void *x, void *y);
+
+/* Axes permuted: output axis k is input axis axes[k]; shape is the input's, padded with leading 1 to four axes. */
+void tt_transpose(size_t element_size, const uint16_t shape[4], const uint8_t axes[4], const void *x, void *y);
+
+/* y = (float)(x - zero) * scale[i], i the index modulo `channels` (1: one scale). */
+void tt_dequantize_s8_f32(size_t size, int8_t zero, float scale, const int8_t *x, float *y);
+void tt_dequantize_s32_f32(size_t size, size_t channels, const float *scale, const int32_t *x, float *y);
+
+/* y = clamp(round_half_even(x / scale) + zero, -128, 127); NaN gives zero. */
+void tt_quantize_f32_s8(size_t size, int8_t zero, float scale, const float *x, int8_t *y);
+
+/* bit i of mask (least significant first) = lo < y[i] < hi; unused bits of the last byte are 0. */
+void tt_clamp_mask_s8(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask);
+
+/* ---- loss ------------------------------------------------------------------------------------------------ */
+
+float tt_exp_f32(float x); /* x <= 0 */
+float tt_log_f32(float x); /* x >= 1 */
+int32_t tt_argmax_f32(size_t size, const float *x); /* the first of equals */
+int tt_all_finite_f32(size_t size, const float *x); /* nonzero if none is NaN or infinite */
+
+/* Both return the loss and write its gradient; gradient may be the same buffer as the first input.
+ * 0 <= label < size; logits are finite. */
+float tt_softmax_cross_entropy_f32(size_t size, const float *logits, int32_t label, float *gradient);
+float tt_mean_squared_error_f32(size_t size, const float *output, const float *target, float *gradient);
+
+/* ---- state of a step ------------------------------------------------------------------------------------- */
+
+/* Scale of one gradient tensor: real = g * 2^(exponent + normaliser). The running maximum is in units of
+ * 2^(exponent - 8). `peak` is the largest |r| seen in this step before saturation. */
+typedef struct {
+    int32_t exponent;
+    uint32_t running_max;
+    int32_t peak;
+} tt_scale;
+
+/* What is the same for all updates of a step. rate = rate_mantissa * 2^(rate_exponent - 31). */
+typedef struct {
+    float rate;
+    int32_t rate_mantissa; /* 0, or in [2^30, 2^31) */
+    int32_t rate_exponent;
+    int32_t normaliser; /* n */
+    uint32_t seed;
+    uint32_t count; /* t */
+} tt_step;
+
+/* rate finite, 0 <= rate <= 1024; a subnormal rate counts as 0. */
+void tt_set_rate(tt_step *step, float rate);
+
+/* Sets the peaks to 0. */
+void tt_scales_begin(size_t count, tt_scale *scales);
+
+/* docs/arithmetic.md section 5; limit is 127 (s8) or 32767 (s16). Does nothing when `active` is 0. */
+void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active);
+
+/* CRC-32 (IEEE) of `size` bytes that follow those that gave `crc`; start with 0. */
+uint32_t tt_crc32(uint32_t crc, const void *data, size_t size);
+
+/* ---- gradients ------------------------------------------------------------------------------------------- */
+
+/* How a gradient kernel rescales: r = rh(acc, shift + output->exponent - input_exponent). Unused (may be NULL or 0)
+ * with f32 gradients. */
+typedef struct {
+    int32_t input_exponent;
+    int32_t shift; /* c */
+    tt_scale *output;
+} tt_rescale;
+
+/* Per-channel factors on the way into a sum: `integer` for pre(G, m) in [0, 32767], `real` for f32 gradients. The one
+ * that does not apply is NULL. */
+typedef struct {
+    const int16_t *integer;
+    const float *real;
+} tt_factors;
+
+/* A trained tensor: s8 and its fractional bits (NULL when fraction_bits is 0), or an s32 bias. */
+typedef struct {
+    int8_t *weights;
+    uint8_t *fraction;
+    uint8_t fraction_bits; /* 0, 2, 4 or 8 */
+} tt_trained;
+
+/* How a sum becomes an update of channel o: (multiplier[o], shift[o]) for integer gradients, real[o] = c[o] for f32. */
+typedef struct {
+    const int32_t *multiplier; /* in [2^30, 2^31) */
+    const int8_t *shift;       /* S in [-31, 31] after clamping by the compiler */
+    const float *real;
+    uint32_t index;    /* u: index of this update in the step */
+    int32_t exponent;  /* E of G */
+    int32_t sum_shift; /* q */
+    uint8_t stochastic;
+} tt_update;
+
+/* Loss gradient f32 to integers; *normaliser gets n; returns 0 when every entry is 0, else 1. The f32 version copies and
+ * sets n = 0. q may be the same buffer as g. */
+#define TT_DECLARE_GRADIENT_KERNELS(dtype, type)                                                                      \
+    int tt_quantize_gradient_##dtype(size_t size, const float *g, type *q, int32_t *normaliser);                      \
+    /* out = g where lo < y < hi, else 0; out may be g. The second reads a packed mask. */                            \
+    void tt_grad_clamp_##dtype(size_t size, int8_t lo, int8_t hi, const type *g, const int8_t *y, type *out);         \
+    void tt_grad_clamp_mask_##dtype(size_t size, const type *g, const uint8_t *mask, type *out);                      \
+    /* Sum of two branches; out may be a or b. rescale->shift is 8, rescale->input_exponent is a's; b has its own. */ \
+    void tt_grad_add_##dtype(size_t size, const tt_rescale *rescale, int32_t b_exponent, const type *a, const type *b, \
+                             type *out);                                                                              \
+    /* dx[in_h][in_w][in_c] from g[out_h][out_w][out_c]; factors by output channel; any groups.                       \
+     * scratch: 4 * in_c / groups bytes, 4-aligned. |acc| <= 2^30 by the choice of the factors. */                    \
+    void tt_conv2d_##dtype##_grad_input(const tt_window *window, const tt_segment *segments, size_t segment_count,    \
+                                        const tt_factors *factors, const tt_rescale *rescale, const type *g, type *dx, \
+                                        void *scratch);                                                               \
+    /* Depthwise: the listed output channels (with all the others of the same input channels) as in                   \
+     * tt_depthwise_conv2d_s8; writes only the input channels that they read. */                                      \
+    void tt_depthwise_conv2d_##dtype##_grad_input(const tt_window *window, const int8_t *weights,                     \
+                                                  const uint16_t *outputs, size_t count, const tt_factors *factors,   \
+                                                  const tt_rescale *rescale, const type *g, type *dx);                \
+    /* Weight gradient and update in one go, weights[out_c][kernel_h][kernel_w][in_c / groups] in that order;         \
+     * x[in_h][in_w][in_c] holds just the trained channels. scratch: 4 (s16: 8) * in_c / groups bytes, 8-aligned.     \
+     * s8: out_h * out_w <= 66,311. */                                                                                \
+    void tt_conv2d_##dtype##_grad_weight(const tt_window *window, const tt_update *update, const tt_step *step,       \
+                                         int8_t x_zero, const int8_t *x, const type *g, tt_trained *trained,          \
+                                         void *scratch);                                                              \
+    /* Depthwise: weights[out_c][kernel_h][kernel_w]; groups == in_c. */                                              \
+    void tt_depthwise_conv2d_##dtype##_grad_weight(const tt_window *window, const tt_update *update,                  \
+                                                   const tt_step *step, int8_t x_zero, const int8_t *x,               \
+                                                   const type *g, tt_trained *trained);                               \
+    /* bias[o] -= update of the sum of g over positions; positions <= 65,536. */                                      \
+    void tt_bias_##dtype##_grad(size_t positions, size_t channels, const tt_update *update, const tt_step *step,      \
+                                const type *g, int32_t *bias);                                                        \
+    /* factors by count - 1 (count_include_pad: only the entry of the whole window is read). */                       \
+    void tt_avg_pool2d_##dtype##_grad(const tt_window *window, const tt_factors *factors, int count_include_pad,      \
+                                      const tt_rescale *rescale, const type *g, type *dx);                            \
+    void tt_max_pool2d_##dtype##_grad(const tt_window *window, const tt_rescale *rescale, const type *g,              \
+                                      const uint8_t *winner, type *dx);                                               \
+    /* dx = g * table[x + 128] / 64; with f32 gradients too (table value times 0.015625 first). dx may be g. */       \
+    void tt_lookup_##dtype##_grad(const int8_t table[256], size_t size, const tt_rescale *rescale, const type *g,     \
+                                  const int8_t *x, type *dx);                                                         \
+    /* da from g and b (the other factor, s8): steps as in tt_multiply_s8; mu and rescale->shift as in the            \
+     * arithmetic; scale is s_b in f32. da may be g. */                                                               \
+    void tt_multiply_##dtype##_grad(size_t rows, size_t channels, size_t b_row_step, size_t b_channel_step,           \
+                                    int8_t b_zero, int16_t mu, float scale, const tt_rescale *rescale, const type *g, \
+                                    const int8_t *b, type *da);                                                       \
+    /* db of a broadcast factor: sums g * (a - a_zero) over rows (and over channels when b_channel_step is 0);        \
+     * f32 sums rows in the outer loop, channels in the inner one. Fewer than 2^24 elements a sum. */                 \
+    void tt_multiply_##dtype##_grad_broadcast(size_t rows, size_t channels, size_t b_channel_step, int8_t a_zero,     \
+                                              int16_t mu, float scale, const tt_rescale *rescale, const type *g,      \
+                                              const int8_t *a, type *db);
+
+TT_DECLARE_GRADIENT_KERNELS(s8, int8_t)
+TT_DECLARE_GRADIENT_KERNELS(s16, int16_t)
+TT_DECLARE_GRADIENT_KERNELS(f32, float)
+
+#endif

@@ -1,0 +1,54 @@
+/* The state of a model as a whole: factory reset, save, load, check.
+ *
+ * A saved file is a header of 48 bytes, a payload and a CRC-32 of both, little endian:
+ *   "TTRN", u32 format, 32 bytes model hash, u32 payload size, u32 weights size,
+ *   the regions in order (the first `weights size` bytes), (s32 exponent, u32 running maximum) of each scale,
+ *   f32 rate, u32 seed, u32 count, u32 CRC.
+ */
+#ifndef TT_STATE_H
+#define TT_STATE_H
+
+#include "tinytrain.h"
+#include "tt_kernels.h"
+
+#define TT_FILE_FORMAT 1U
+
+/* One trained tensor: where it lies in the state, and its factory value (NULL: zeros). */
+typedef struct {
+    size_t offset;
+    uint32_t size;
+    const void *initial;
+} tt_region;
+
+typedef struct {
+    int32_t exponent;
+    uint32_t running_max;
+} tt_initial_scale;
+
+/* Describes a model's state to the functions below. `step` is the first member of every state. */
+typedef struct {
+    const tt_region *regions;
+    size_t region_count;
+    size_t scales_offset;
+    const tt_initial_scale *initial_scales;
+    size_t scale_count;
+    float rate;
+    uint32_t seed;
+    uint32_t weights_size;
+    uint8_t hash[32];
+} tt_model;
+
+/* Sets everything but the arena to its factory value. */
+void tt_state_init(const tt_model *model, void *state);
+
+/* TT_ERROR_IO if `write` fails; the state is not changed in any case. */
+tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn write, void *context);
+
+/* Reads a file to its end without changing anything: TT_OK if tt_state_load would take it. */
+tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context);
+
+/* The header is checked before the state changes. The payload goes straight into the state, as there is no room for a
+ * second copy: where it turns out damaged or incomplete, the state is reset to factory and the error returned. */
+tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context);
+
+#endif

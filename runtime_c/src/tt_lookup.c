@@ -1,0 +1,28 @@
+/* Element-wise functions of one s8, as a table, and their gradient. */
+#include "tt_gradient.h"
+
+void tt_lookup_s8(const int8_t table[256], size_t size, const int8_t *x, int8_t *y)
+{
+    for (size_t i = 0; i < size; i++) {
+        y[i] = table[x[i] + 128];
+    }
+}
+
+/* The slope of the function as the table holds it, in 1/64: the shift of the sum takes the 64 back. */
+static inline int32_t slope_s8(int8_t entry)
+{
+    return entry;
+}
+
+static inline int32_t slope_s16(int8_t entry)
+{
+    return entry;
+}
+
+static inline float slope_f32(int8_t entry)
+{
+    return (float)entry * 0.015625F;
+}
+
+#define TT_BODY "tt_lookup_grad.inc.h"
+#include "tt_each_dtype.inc.h"

@@ -1,0 +1,144 @@
+/* From a sum to an update: docs/arithmetic.md section 6.
+ *
+ * tt_delta_<dtype> is the seam for momentum and accumulation: the sum is complete when it comes here.
+ */
+#ifndef TT_SGD_H
+#define TT_SGD_H
+
+#include "tt_float.h"
+#include "tt_requantize.h"
+
+/* An update in progress: its generator, and the factor of the channel that it is at. */
+typedef struct {
+    uint32_t random;
+    int32_t stochastic;
+    int32_t sum_shift; /* q */
+    int32_t mantissa;  /* m, in [2^29, 2^31), or 0 at rate 0 */
+    int32_t shift;     /* h */
+    float factor;      /* rate * c[o] */
+} tt_sgd;
+
+/* The finaliser of MurmurHash3 (Appleby, public domain). */
+static inline uint32_t tt_mix(uint32_t x)
+{
+    x ^= x >> 16;
+    x *= 0x85EBCA6BU;
+    x ^= x >> 13;
+    x *= 0xC2B2AE35U;
+    return x ^ (x >> 16);
+}
+
+static inline tt_sgd tt_sgd_begin(const tt_update *update, const tt_step *step)
+{
+    tt_sgd sgd = {0};
+    sgd.random = tt_mix(tt_mix(step->seed ^ (step->count * 0x9E3779B9U)) + update->index * 0x85EBCA6BU);
+    sgd.stochastic = update->stochastic;
+    sgd.sum_shift = update->sum_shift;
+    return sgd;
+}
+
+/* Requires M in [2^30, 2^31) and L_r in {0} or [2^30, 2^31): the product is below 2^62. */
+static inline void tt_sgd_channel_integer(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+{
+    sgd->mantissa = (int32_t)(((int64_t)update->multiplier[channel] * step->rate_mantissa + (1 << 30)) >> 31);
+    sgd->shift = 31 - update->shift[channel] - step->rate_exponent - update->exponent - step->normaliser -
+                 update->sum_shift;
+}
+
+static inline void tt_sgd_channel_s8(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+{
+    tt_sgd_channel_integer(sgd, update, step, channel);
+}
+
+static inline void tt_sgd_channel_s16(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+{
+    tt_sgd_channel_integer(sgd, update, step, channel);
+}
+
+static inline void tt_sgd_channel_f32(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+{
+    sgd->factor = step->rate * update->real[channel];
+}
+
+/* r of the next element: 2^31 rounds to nearest. Source of the generator's constants: Numerical Recipes. */
+static inline uint32_t tt_sgd_random(tt_sgd *sgd)
+{
+    if (!sgd->stochastic) {
+        return 0x80000000U;
+    }
+    sgd->random = sgd->random * 1664525U + 1013904223U;
+    return sgd->random;
+}
+
+/* D = (sum * m + u) >> h. |sum * m| < 2^62 and u < 2^h <= 2^62, so the sum of both fits. |D| < 2^62. */
+static inline int64_t tt_delta_s8(tt_sgd *sgd, int32_t sum)
+{
+    const uint32_t r = tt_sgd_random(sgd);
+    const int64_t product = (int64_t)sum * sgd->mantissa;
+    const int32_t h = sgd->shift;
+    if (h > 62) {
+        return 0;
+    }
+    if (h > 0) {
+        const uint64_t u = h >= 32 ? (uint64_t)r << (h - 32) : r >> (32 - h);
+        return (product + (int64_t)u) >> h;
+    }
+    /* Cut at 2^31 and shifted by at most 31, which saturates whatever is not 0: at most 2^62. */
+    return tt_saturate_s32((int64_t)tt_saturate_s32(product) * (INT64_C(1) << (h > -31 ? -h : 31)));
+}
+
+/* Requires |sum| < 2^(31 + q), |sum| < 2^62. */
+static inline int64_t tt_delta_s16(tt_sgd *sgd, int64_t sum)
+{
+    return tt_delta_s8(sgd, tt_rh64(sum, sgd->sum_shift));
+}
+
+/* D = floor(d + r / 2^32), d = sum * rate * c clamped to +-2^30, which float and int32_t both hold. A NaN
+ * changes nothing. */
+static inline int64_t tt_delta_f32(tt_sgd *sgd, float sum)
+{
+    const uint32_t r = tt_sgd_random(sgd);
+    float d = sum * sgd->factor;
+    if (d != d) {
+        return 0;
+    }
+    d = d < -0x1p30f ? -0x1p30f : d > 0x1p30f ? 0x1p30f : d;
+    d += (float)(r >> 8) * 0x1p-24f;
+    const int32_t truncated = (int32_t)d;
+    return truncated - ((float)truncated > d);
+}
+
+/* Element `index` of a trained tensor after D: Wq = hi * 2^F + lo, kept where hi is an s8. */
+static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
+{
+    const uint32_t bits = trained->fraction_bits;
+    const int32_t half = (int32_t)((1U << bits) >> 1);
+    const uint32_t mask = (1U << bits) - 1U;
+    const size_t bit = index * bits;
+    const uint32_t place = (uint32_t)(bit & 7U);
+    int32_t low = 0;
+    if (bits != 0) {
+        low = (int32_t)(((uint32_t)trained->fraction[bit >> 3] >> place) & mask);
+        low = (low ^ half) - half;
+    }
+    const int64_t whole = trained->weights[index] * (1 << bits) + low;
+    const int64_t lowest = -128 * (1 << bits) - half;
+    const int64_t highest = 127 * (1 << bits) + (bits != 0 ? half - 1 : 0);
+    int64_t moved = whole - d;
+    moved = moved < lowest ? lowest : moved > highest ? highest : moved;
+    trained->weights[index] = (int8_t)((moved + half) >> bits);
+    if (bits != 0) {
+        const uint32_t kept = trained->fraction[bit >> 3] & ~(mask << place);
+        trained->fraction[bit >> 3] = (uint8_t)(kept | (((uint32_t)moved & mask) << place));
+    }
+}
+
+/* A bias after D, held within +-2^30. Requires |D| < 2^62. */
+static inline int32_t tt_apply_bias(int32_t bias, int64_t d)
+{
+    const int64_t moved = bias - d;
+    const int32_t bound = 1 << 30;
+    return moved > bound ? bound : moved < -bound ? -bound : (int32_t)moved;
+}
+
+#endif

@@ -1,0 +1,106 @@
+"""What SampleSpec and Preprocess accept, and their way through a manifest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinytrain.data import Preprocess, SampleSpec
+from tinytrain.errors import InternalError, UsageError
+
+MANIFEST = {
+    "input": {
+        "shape": [1, 128, 96, 3],
+        "scale": 0.0078,
+        "zero_point": -1,
+        "source_shape": [1, 3, 128, 96],
+        "source_layout": "NCHW",
+    },
+    "output": {"size": 10, "classes": 10},
+    "preprocess": {"resize": [128, 96], "mean": [0.5], "std": [0.25]},
+}
+
+
+def test_from_manifest() -> None:
+    spec = SampleSpec.from_manifest(MANIFEST)
+    assert spec == SampleSpec(
+        shape=(1, 128, 96, 3),
+        source_shape=(1, 3, 128, 96),
+        source_layout="NCHW",
+        output_size=10,
+        classes=10,
+        scale=0.0078,
+        zero_point=-1,
+        preprocess=Preprocess((128, 96), (0.5,), (0.25,)),
+    )
+    assert spec.size == 128 * 96 * 3
+    assert spec.preprocess is not None
+    assert spec.preprocess.to_manifest() == MANIFEST["preprocess"]
+    assert SampleSpec.from_manifest({**MANIFEST, "preprocess": None}).preprocess is None
+
+
+@pytest.mark.parametrize(
+    ("source_shape", "source_layout"),
+    [
+        ((1, 3, 96, 128), "NCHW"),
+        ((3, 128, 96), "CHW"),
+        ((1, 3, 128), "NCH"),
+        ((1, 3, 128, 96), "NCH"),
+        ((1, 3, 128, 96), "NCHQ"),
+        ((1, 1, 3, 128, 96), "NNCHW"),
+    ],
+)
+def test_source_that_does_not_describe_the_input(
+    source_shape: tuple[int, ...], source_layout: str
+) -> None:
+    with pytest.raises(InternalError, match="does not describe"):
+        SampleSpec((1, 128, 96, 3), source_shape, source_layout, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "message"),
+    [
+        (Preprocess((96, 128)), r"resizes to \[96, 128\], but the model takes images of"),
+        (Preprocess(mean=(0.0, 0.0)), "2 means and 1 stds, but the model takes 3 channels"),
+    ],
+)
+def test_preprocessing_for_another_model(preprocess: Preprocess, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        SampleSpec((1, 128, 96, 3), (1, 3, 128, 96), "NCHW", 10, 10, preprocess=preprocess)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"resize": (0, 4)},
+        {"mean": ()},
+        {"mean": (float("nan"),)},
+        {"std": (1.0, 0.0, 1.0)},
+        {"std": (float("inf"),)},
+        {"std": (-1.0,)},
+    ],
+)
+def test_senseless_preprocessing(arguments: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(UsageError):
+        Preprocess(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_resizing_is_pillows_bilinear_on_each_channel(channels: int) -> None:
+    images = np.random.default_rng(4).integers(0, 256, (2, 11, 7, channels), dtype=np.uint8)
+    got = Preprocess((5, 9)).resized(images)
+    assert got.shape == (2, 5, 9, channels)
+    for image, resized in zip(images, got, strict=True):
+        for channel in range(channels):
+            plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+            expected = plane.resize((9, 5), Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(resized[..., channel], np.asarray(expected))
+
+
+def test_table_is_float32_arithmetic_step_by_step() -> None:
+    table = Preprocess(mean=(0.485, 0.456), std=(0.229, 0.224)).table(2)
+    value = np.float32(200) / np.float32(255)
+    expected = (value - np.float32(0.456)) / np.float32(0.224)
+    assert table.dtype == np.float32
+    assert table[200, 1] == expected

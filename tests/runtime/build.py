@@ -1,0 +1,59 @@
+"""Builds the runtime as a shared library for the machine that runs the tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNTIME = ROOT / "runtime_c"
+WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+Change = Callable[[str, str], str]
+"""From the name and the text of a source file to the text that is compiled in its place."""
+
+
+def sources(folder: Path = RUNTIME / "src") -> list[Path]:
+    """The C files of the runtime."""
+    found = sorted(folder.glob("*.c"))
+    assert found, f"no sources in {folder}"
+    return found
+
+
+def build(folder: Path, compiler: str, *flags: str, change: Change | None = None) -> Path:
+    """Compiles every source on its own and links them; returns the library.
+
+    Args:
+        folder: where objects and library go; made if it is missing.
+        change: applied to every source before it is compiled.
+    """
+    assert shutil.which(compiler), f"{compiler} is not installed"
+    folder.mkdir(parents=True, exist_ok=True)
+    source_folder = RUNTIME / "src"
+    if change is not None:
+        source_folder = folder / "src"
+        source_folder.mkdir()
+        for path in (RUNTIME / "src").glob("*.[ch]"):
+            text = change(path.name, path.read_text(encoding="utf-8"))
+            (source_folder / path.name).write_text(text, encoding="utf-8")
+
+    def compile_one(source: Path) -> Path:
+        output = folder / f"{source.stem}.o"
+        run(compiler, *WARNINGS, "-fPIC", *flags, "-I", RUNTIME / "include", "-c", source, "-o", output)
+        return output
+
+    with ThreadPoolExecutor(2) as pool:
+        objects = list(pool.map(compile_one, sources(source_folder)))
+    library = folder / "runtime.so"
+    run(compiler, "-shared", *flags, *objects, "-o", library)
+    return library
+
+
+def run(*command: str | Path) -> None:
+    """Runs a command; its output is in the error if it fails."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"

@@ -1,0 +1,142 @@
+"""The lines of main.c, read back, and saved files."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from tinytrain.data import Dataset, SampleSpec
+from tinytrain.errors import DataError, ToolchainError, UsageError
+from tinytrain.simulate.engine import ignore_progress
+from tinytrain.simulate.protocol import ProtocolReader
+from tinytrain.simulate.saved import HEADER, read_saved
+from tinytrain.simulate.stream import Stream
+
+
+def saved_file(weights: bytes = b"weights!", state: bytes = b"state") -> bytes:
+    body = HEADER.pack(b"TTRN", 1, bytes(range(32)), len(weights + state), len(weights))
+    body += weights + state
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def plan(classes: int = 2, steps: int = 2, evals: int = 1) -> Stream:
+    spec = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, classes, scale=1.0)
+    data = Dataset(spec, np.zeros((evals or 1, 1, 1, 3), np.float32), np.zeros(evals, np.int32))
+    return Stream(data, np.zeros(steps, np.int64), data if evals else None, learning_rate=1.5)
+
+
+CLASSIFICATION = """model fake
+before 0 prediction 1 instructions 0x0000000000000010
+step 0 loss 0x3f800000 prediction 0 instructions 0x0000000100000000
+something else on the way
+step 1 loss 0x7f800000 prediction 1 instructions 0x0000000000000020
+after 0 prediction 0 instructions 0x0000000000000011
+stack 1234
+done"""
+
+
+def test_classification() -> None:
+    calls: list[tuple[str, int, int, str]] = []
+    reader = ProtocolReader(plan(), lambda *call: calls.append(call))
+    for line in CLASSIFICATION.splitlines():
+        reader.line(line)
+    outcome = reader.outcome(saved_file())
+    assert outcome.losses.tolist() == [1.0, float("inf")]
+    assert outcome.losses.dtype == np.float32
+    assert outcome.predictions == (0, 1)
+    assert outcome.before.predictions == (1,)
+    assert outcome.after.predictions == (0,)
+    assert outcome.step_instructions == (2**32, 32)
+    assert outcome.infer_instructions == (16, 17)
+    assert outcome.stack_used == 1234
+    assert outcome.weights == b"weights!"
+    assert calls == [
+        ("evaluate before", 1, 1, ""),
+        ("train", 1, 2, "loss 1.0000"),
+        ("train", 2, 2, "loss inf"),
+        ("evaluate after", 1, 1, ""),
+    ]
+
+
+def test_regression() -> None:
+    reader = ProtocolReader(plan(classes=0, steps=1), ignore_progress)
+    for line in (
+        "before 0 squares 0x3ff8000000000000 instructions 0x0000000000000000",
+        "step 0 loss 0x40000000 instructions 0x0000000000000000",
+        "after 0 squares 0x0000000000000000 instructions 0x0000000000000000",
+        "stack 0",
+        "done",
+    ):
+        reader.line(line)
+    outcome = reader.outcome(saved_file())
+    assert outcome.before.squares == (1.5,)
+    assert outcome.after.squares == (0.0,)
+    assert outcome.predictions == ()
+    assert outcome.stack_used is None
+
+
+@pytest.mark.parametrize("missing", [1, 2, 4, 5, 7])
+def test_every_line_is_needed(missing: int) -> None:
+    lines = CLASSIFICATION.splitlines()
+    del lines[missing]
+    reader = ProtocolReader(plan(), ignore_progress)
+    with pytest.raises(ToolchainError, match="before its work was done|out of order"):
+        for line in lines:
+            reader.line(line)
+        reader.outcome(saved_file())
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "message"),
+    [
+        ("error load 7", DataError, "the saved parameters are damaged"),
+        ("error load 6", DataError, "the saved parameters belong to another model"),
+        ("error load 5", DataError, "no saved parameters of this format"),
+        ("error load 4", DataError, "cannot be loaded (TT_ERROR_IO)"),
+        ("error set_learning_rate 3", UsageError, "a learning rate of 1.5"),
+        ("error train_step 1", ToolchainError, "stopped with TT_ERROR_LABEL in 'train_step'"),
+        ("error train_step 77", ToolchainError, "stopped with status 77 in 'train_step'"),
+        ("hard fault", ToolchainError, "it broke"),
+    ],
+)
+def test_errors_of_the_firmware(line: str, kind: type[Exception], message: str) -> None:
+    reader = ProtocolReader(plan(), ignore_progress)
+    reader.line(line)
+    error = reader.failed("it broke")
+    assert type(error) is kind
+    assert message in str(error)
+    if kind is ToolchainError and line == "hard fault":
+        assert "hard fault" in str(error)
+
+
+def test_saved_file_is_taken_apart() -> None:
+    saved = read_saved(saved_file())
+    assert saved.model_hash == bytes(range(32))
+    assert (saved.weights, saved.state) == (b"weights!", b"state")
+
+
+def changed(at: int, value: int) -> bytes:
+    data = bytearray(saved_file())
+    data[at] = value
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "holds no saved parameters"),
+        (changed(0, 0), "holds no saved parameters"),
+        (changed(4, 2), "have format 2, but this version reads format 1"),
+        (changed(40, 99), "do not have the size they state"),
+        (changed(44, 99), "do not have the size they state"),
+        (saved_file()[:-1], "do not have the size they state"),
+        (changed(50, 0), "damaged"),
+        (changed(-1, saved_file()[-1] ^ 1), "damaged"),
+    ],
+)
+def test_refused_saved_files(data: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_saved(data)

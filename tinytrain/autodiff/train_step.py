@@ -1,0 +1,91 @@
+"""Makes the training graph: forward, loss, backward, sums of every parameter's gradient.
+
+The updates are added by `passes.update`, so that a graph without them can be checked against other derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from tinytrain.autodiff.backward import Sweep
+from tinytrain.errors import UsageError
+from tinytrain.ir.build import GraphBuilder
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType, TensorType
+
+LOSSES = ("cross_entropy", "mean_squared_error")
+
+
+@dataclass(frozen=True)
+class TrainingGraph:
+    """A graph with forward, loss and backward nodes.
+
+    Attributes:
+        graph: its outputs are (loss f32 [1], network output f32 [1,N]) and then the sums.
+        sums: for each trained weight or bias its dW or dB.
+    """
+
+    graph: Graph
+    sums: Mapping[Value, Value]
+
+
+def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> TrainingGraph:
+    """Differentiates the loss of a forward graph with respect to its parameters.
+
+    Args:
+        graph: s8 forward graph whose only output is s8 or s32.
+        loss: one of `LOSSES`.
+        gradient: dtype of the gradients.
+
+    Raises:
+        UsageError: the loss is unknown or nothing is trained.
+        ModelError: an operation behind a trained layer has no derivative.
+    """
+    if loss not in LOSSES:
+        raise UsageError(f"unknown loss '{loss}'", way_out=f"use one of {', '.join(LOSSES)}")
+    if not graph.parameters:
+        raise UsageError("the update scheme trains nothing", way_out="name a layer in the scheme")
+    builder = GraphBuilder(_with_winners(graph))
+    (output,) = builder.outputs
+    flat = TensorType((1, output.type.size), DType.F32)
+    forward_end = len(builder.nodes)
+    (real,) = builder.node(
+        "dequantize", [output], [replace(flat, shape=output.type.shape)], name="output", layer="loss"
+    )
+    if real.type.shape != flat.shape:
+        (real,) = builder.node("reshape", [real], [flat], name="output_flat", layer="loss")
+    if loss == "cross_entropy":
+        target = builder.input("label", TensorType((1,), DType.S32))
+        op = "softmax_cross_entropy"
+    else:
+        target = builder.input("target", flat)
+        op = "mean_squared_error"
+    value, slope = builder.node(op, [real, target], [TensorType((1,), DType.F32), flat], name="loss", layer="loss")
+    type_ = TensorType(flat.shape, gradient, None, None if gradient is DType.F32 else "loss_e")
+    (seed,) = builder.node("quantize_gradient", [slope], [type_], name="loss_gradient", layer="loss")
+    if seed.type.shape != output.type.shape:
+        shape = replace(type_, shape=output.type.shape)
+        (seed,) = builder.node("reshape", [seed], [shape], name="loss_gradient_map", layer="loss")
+    tail = builder.nodes[forward_end:]
+    builder.nodes[forward_end:] = []
+    sweep = Sweep(builder, gradient)
+    forward = tuple(builder.nodes)
+    sums = sweep.run(output, seed)
+    builder.nodes[len(forward) : len(forward)] = tail
+    builder.outputs = [value, real, *sums.values()]
+    return TrainingGraph(builder.build(), sums)
+
+
+def _with_winners(graph: Graph) -> Graph:
+    """Max pooling behind a trained layer remembers which element won."""
+    reached = set(graph.parameters)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if any(value in reached for value in node.inputs):
+            reached.update(node.outputs)
+            if node.op == "max_pool2d":
+                winner = Value(f"{node.name}_winner", TensorType(node.output.type.shape, DType.U8))
+                node = replace(node, op="max_pool2d_winner", outputs=(node.output, winner))
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))

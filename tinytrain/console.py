@@ -1,0 +1,130 @@
+"""What a person sees: progress and errors on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from tinytrain.errors import TinytrainError
+
+PLAIN_LINES = 10
+"""Lines for each stage where there is no terminal."""
+
+
+class ProgressDisplay:
+    """Shows stages as they go on; a context manager whose `update` is a session's progress.
+
+    On a terminal each stage has a bar. Anywhere else a plain line appears each time another tenth
+    of a stage is done. All of it goes to standard error, so that standard output stays for the
+    result.
+
+    Args:
+        console: of standard error unless a test gives another.
+        quiet: True shows nothing.
+    """
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self._console = console or Console(stderr=True)
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._shown: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._quiet:
+            self._bars = Progress(
+                TextColumn("{task.description:<16}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[note]}", markup=False),
+                console=self._console,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def update(self, stage: str, done: int, total: int, note: str) -> None:
+        """Show that `done` of `total` items of a stage are done; `note` says how it goes."""
+        if self._quiet:
+            return
+        if self._bars is not None:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total, note=note)
+            self._bars.update(self._tasks[stage], completed=done, note=note)
+            return
+        part = PLAIN_LINES * done // max(total, 1)
+        if part > self._shown.get(stage, 0):
+            self._shown[stage] = part
+            line = f"{stage} {done}/{total} {note}".rstrip()
+            self._console.print(Text(line), soft_wrap=True)
+
+
+def print_error(error: TinytrainError, console: Console | None = None) -> None:
+    """An expected error, on standard error."""
+    text = Text("error: ", style="bold red") + Text(str(error), style="default")
+    (console or Console(stderr=True)).print(text, soft_wrap=True)
+
+
+def print_table(table: Table) -> None:
+    """A table, on standard output."""
+    Console(file=sys.stdout).print(table)
+
+
+def memory_table(
+    ram: Mapping[str, int],
+    flash: Mapping[str, int],
+    *,
+    ram_budget: int | None = None,
+    flash_budget: int | None = None,
+) -> Table:
+    """RAM and flash by what they are used for.
+
+    Args:
+        ram, flash: bytes of each use, with their sum under "total"; shown in the order given.
+        ram_budget, flash_budget: bytes that the target has; None shows no budget.
+    """
+    table = Table()
+    table.add_column("memory")
+    table.add_column("use")
+    table.add_column("bytes", justify="right")
+    for name, parts, budget in (("RAM", ram, ram_budget), ("flash", flash, flash_budget)):
+        for use, size in parts.items():
+            if use != "total":
+                table.add_row(name, use, f"{size:,}")
+        total = parts["total"]
+        table.add_row(name, "total", f"{total:,}", style="bold", end_section=budget is None)
+        if budget is not None:
+            share = f"{total / budget:.0%} of the budget" if budget else "budget"
+            table.add_row(name, share, f"{budget:,}", end_section=True)
+    return table
+
+
+def facts_table(facts: Mapping[str, object]) -> Table:
+    """Names and values, one pair a line; a value of None is shown as a dash."""
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, "-" if value is None else Text(str(value)))
+    return table

@@ -1,0 +1,271 @@
+"""Loading and checking of .npz data files."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from tinytrain.data.spec import SampleSpec, quantize_input
+from tinytrain.errors import DataError, Where
+
+CHUNK = 256
+"""Samples converted at a time: 256 images of 128x128x3 as float32 are 50 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Checked samples and their targets.
+
+    Samples stay as the file has them (a 32x32 uint8 image takes 3 KB, not the 196 KB of its
+    128x128 float32 version) and are preprocessed when asked for, by index.
+
+    Attributes:
+        spec: the sample of the model that the data fits.
+        x: finite float32 [N, H, W, C] in the model's units, or uint8 images [N, h, w, C].
+        y: int32 labels [N] in 0 .. classes - 1; for a regression float32 targets [N, output_size];
+            None where the target is the sample itself (autoencoder) or nobody needs targets.
+    """
+
+    spec: SampleSpec
+    x: np.ndarray
+    y: np.ndarray | None
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def samples(self, index: slice | np.ndarray) -> np.ndarray:
+        """Chosen samples in the model's units, float32 [n, H, W, C]."""
+        chosen = self.x[index]
+        if chosen.dtype != np.uint8:
+            return np.ascontiguousarray(chosen)
+        return self._looked_up(chosen, self._image_table())
+
+    def quantized(self, index: slice | np.ndarray) -> np.ndarray:
+        """Chosen samples as the model's integers, int8 [n, H, W, C]."""
+        spec = self.spec
+        assert spec.scale is not None, "the input is not quantized yet"
+        chosen = self.x[index]
+        if chosen.dtype != np.uint8:
+            return quantize_input(np.ascontiguousarray(chosen), spec.scale, spec.zero_point)
+        table = quantize_input(self._image_table(), spec.scale, spec.zero_point)
+        return self._looked_up(chosen, table)
+
+    def targets(self, index: slice | np.ndarray) -> np.ndarray:
+        """Chosen targets: int32 labels [n], or float32 [n, output_size] for a regression."""
+        if self.y is not None:
+            return self.y[index]
+        assert self.spec.classes == 0, "loaded without labels"
+        return self.samples(index).reshape(-1, self.spec.size)
+
+    def chunks(self) -> Iterator[slice]:
+        """Slices that cover all samples, `CHUNK` at a time."""
+        return (slice(start, start + CHUNK) for start in range(0, len(self), CHUNK))
+
+    def _image_table(self) -> np.ndarray:
+        assert self.spec.preprocess is not None
+        return self.spec.preprocess.table(self.spec.shape[3])
+
+    def _looked_up(self, images: np.ndarray, table: np.ndarray) -> np.ndarray:
+        """Resized images with each value replaced by its entry of `table` [256, C]."""
+        assert self.spec.preprocess is not None
+        resized = self.spec.preprocess.resized(images)
+        out = np.empty(resized.shape, dtype=table.dtype)
+        for channel in range(resized.shape[3]):
+            out[..., channel] = table[:, channel][resized[..., channel]]
+        return out
+
+
+def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = True) -> Dataset:
+    """Load an .npz file of `x` and `y` and check it against a model.
+
+    `x` is float ([N] + the model's own shape, or NCHW, or NHWC where only that fits) in the
+    model's units, or uint8 images [N, h, w, C], [N, C, h, w] or, for one channel, [N, h, w].
+    `y` is an integer label for each sample; for a regression float targets [N, output_size] (or
+    [N] for one output), and without `y` the target is the sample itself in NHWC order.
+    A pickle in the file is never loaded.
+
+    Args:
+        need_targets: False ignores `y` (calibration needs none).
+
+    Raises:
+        DataError: what is wrong with the file, in one sentence.
+    """
+    where = Where(file=str(path))
+    arrays = _read_arrays(path, where, ("x", "y") if need_targets else ("x",))
+    if "x" not in arrays:
+        _fail(where, "the data file has no array 'x'", _keys_way_out(path))
+    x = _checked_samples(arrays["x"], spec, where)
+    if not need_targets:
+        return Dataset(spec, x, None)
+    y = arrays.get("y")
+    if y is None:
+        if spec.classes:
+            _fail(where, "the data file has no array 'y' of labels", _keys_way_out(path))
+        if spec.size != spec.output_size:
+            _fail(
+                where,
+                f"the data file has no array 'y', and x cannot be its own target: the model takes "
+                f"{spec.size} elements and gives {spec.output_size}",
+                f"add y, float32 of shape [{x.shape[0]}, {spec.output_size}]",
+            )
+        return Dataset(spec, x, None)
+    if y.ndim == 0 or y.shape[0] != x.shape[0]:
+        _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
+    if spec.classes:
+        return Dataset(spec, x, _checked_labels(y, spec, where))
+    return Dataset(spec, x, _checked_targets(y, spec, where))
+
+
+def _fail(where: Where, what: str, way_out: str | None = None) -> NoReturn:
+    raise DataError(what, where=where, way_out=way_out)
+
+
+def _keys_way_out(path: str | Path) -> str:
+    with np.load(path, allow_pickle=False) as archive:
+        names = ", ".join(sorted(archive.files)) or "nothing"
+    return f"the file holds {names}; save with np.savez(file, x=samples, y=targets)"
+
+
+def _read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    file = Path(path)
+    if not file.exists():
+        _fail(where, "the data file does not exist")
+    if not file.is_file():
+        _fail(where, "the data file is not a regular file")
+    key = ""
+    try:
+        if not zipfile.is_zipfile(file):
+            _fail(where, "the data file is not an .npz file", "save it with np.savez")
+        with np.load(file, allow_pickle=False) as archive:
+            found: dict[str, np.ndarray] = {}
+            for key in keys:
+                if key in archive.files:
+                    array = archive[key]
+                    # NumPy hands out the bytes of a member that is no array.
+                    if not isinstance(array, np.ndarray):
+                        raise ValueError("it is not an array")
+                    found[key] = array
+            return found
+    except MemoryError:
+        _fail(where, f"array '{key}' of the data file is too large for this machine's memory")
+    except (ValueError, OSError, EOFError, KeyError, RuntimeError, NotImplementedError,
+            SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+        if "allow_pickle" in str(error) and not key:
+            _fail(where, "the data file is not an .npz file", "save it with np.savez")
+        if "allow_pickle" in str(error):
+            _fail(
+                where,
+                f"array '{key}' holds Python objects, which are never loaded",
+                "save an array of numbers, all samples of the same shape",
+            )
+        reason = " ".join(str(error).split()) or type(error).__name__
+        part = f" at array '{key}'" if key else ""
+        _fail(where, f"the data file is damaged{part}: {reason}")
+
+
+def _checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    """x as an NHWC view: float32, or uint8 images of any size."""
+    if x.ndim == 0:
+        _fail(where, "x is a single number, where an array of samples is needed")
+    if x.shape[0] == 0:
+        _fail(where, "the data file holds no samples")
+    if x.dtype == np.uint8:
+        return _checked_images(x, spec, where)
+    if x.dtype.kind != "f":
+        _fail(
+            where,
+            f"x has dtype {x.dtype}, where float32 in the model's units or uint8 images are needed",
+        )
+    for layout, shape in spec.arrangements():
+        if x.shape[1:] == shape:
+            break
+    else:
+        accepted = dict.fromkeys(shape for _, shape in spec.arrangements())
+        choices = " or ".join(_batch_shape(shape) for shape in accepted)
+        _fail(where, f"x has shape {list(x.shape)}, but the model takes {choices}")
+    with np.errstate(over="ignore"):
+        x = x.astype(np.float32, copy=False)
+    for start in range(0, x.shape[0], CHUNK):
+        bad = ~np.isfinite(x[start : start + CHUNK])
+        if bad.any():
+            sample = start + int(np.argwhere(bad)[0][0])
+            _fail(where, f"x holds a NaN or an infinite value, first in sample {sample}")
+    present = [letter for letter in "HWC" if letter in layout]
+    ordered = x.transpose(0, *(1 + layout.index(letter) for letter in present))
+    return ordered[(slice(None), *(slice(None) if c in layout else None for c in "HWC"))]
+
+
+def _checked_images(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    _, height, width, channels = spec.shape
+    if spec.preprocess is None:
+        _fail(
+            where,
+            "x holds uint8 images, but the model was compiled without a preprocessing for them",
+            "give float32 in the model's units, or compile with a mean and std for images",
+        )
+    if x.ndim == 3 and channels == 1:
+        images = x[..., None]
+    elif x.ndim == 4 and x.shape[3] == channels:
+        images = x
+    elif x.ndim == 4 and x.shape[1] == channels:
+        images = x.transpose(0, 2, 3, 1)
+    else:
+        grey = ", or [N, h, w]" if channels == 1 else ""
+        _fail(
+            where,
+            f"x has shape {list(x.shape)}, but uint8 images for this model have shape "
+            f"[N, h, w, {channels}] or [N, {channels}, h, w]{grey}",
+        )
+    if min(images.shape[1:3]) == 0:
+        _fail(where, f"x has shape {list(x.shape)}: its images are empty")
+    if spec.preprocess.resize is None and images.shape[1:3] != (height, width):
+        _fail(
+            where,
+            f"x holds images of {list(images.shape[1:3])}, but the model takes {[height, width]}",
+            "compile with a preprocessing that resizes",
+        )
+    return images
+
+
+def _checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    if y.ndim != 1:
+        _fail(where, f"y has shape {list(y.shape)}, but labels have shape [{y.shape[0]}]")
+    if y.dtype.kind not in "iu":
+        _fail(where, f"y has dtype {y.dtype}, but labels are integers", "save y.astype(np.int32)")
+    wrong = (y < 0) | (y >= spec.classes)
+    if wrong.any():
+        sample = int(np.argmax(wrong))
+        _fail(
+            where,
+            f"label {int(y[sample])} of sample {sample} is out of range: "
+            f"the model has classes 0 to {spec.classes - 1}",
+            "compile with --classes N for as many classes as the data has",
+        )
+    return y.astype(np.int32)
+
+
+def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    if y.dtype.kind not in "fiu":
+        _fail(where, f"y has dtype {y.dtype}, but targets are float32")
+    if y.shape[1:] not in ((spec.output_size,), () if spec.output_size == 1 else None):
+        _fail(
+            where,
+            f"y has shape {list(y.shape)}, but targets have shape {[y.shape[0], spec.output_size]}",
+        )
+    with np.errstate(over="ignore"):
+        targets = y.astype(np.float32).reshape(-1, spec.output_size)
+    bad = ~np.isfinite(targets).all(axis=1)
+    if bad.any():
+        _fail(where, f"y holds a NaN or an infinite value, first in sample {int(np.argmax(bad))}")
+    return targets
+
+
+def _batch_shape(shape: tuple[int, ...]) -> str:
+    return "[" + ", ".join(["N", *(str(size) for size in shape)]) + "]"

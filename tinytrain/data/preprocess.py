@@ -1,0 +1,96 @@
+"""Preprocessing of uint8 images into the model's units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tinytrain.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How a uint8 image becomes real numbers: resize, then (v / 255 - mean) / std.
+
+    Resizing is Pillow's bilinear filter on the uint8 image (it widens its support when it shrinks,
+    so it does not alias), and gives uint8 again. The scaling is done in float32, one operation
+    after the other, so it is the same wherever it is computed.
+
+    Args:
+        resize: height and width of the result; None keeps the size of the images.
+        mean: one entry for all channels, or one for each; in units of v / 255.
+        std: likewise, positive.
+
+    Raises:
+        UsageError: a size below 1, a mean or std that is not finite, a std that is not positive.
+    """
+
+    resize: tuple[int, int] | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+            raise UsageError(
+                f"the preprocessing resizes to {list(self.resize)}, "
+                "where a height and a width of at least 1 are needed"
+            )
+        if not self.mean or not all(math.isfinite(value) for value in self.mean):
+            raise UsageError("the preprocessing needs a finite mean, for all channels or for each")
+        if not self.std or not all(math.isfinite(value) and value > 0 for value in self.std):
+            raise UsageError("the preprocessing needs a positive std, for all channels or for each")
+
+    @classmethod
+    def from_manifest(cls, entry: Mapping[str, Any]) -> Preprocess:
+        """The preprocessing that a manifest records."""
+        resize = entry.get("resize")
+        return cls(
+            resize=None if resize is None else (int(resize[0]), int(resize[1])),
+            mean=tuple(float(value) for value in entry["mean"]),
+            std=tuple(float(value) for value in entry["std"]),
+        )
+
+    def to_manifest(self) -> dict[str, Any]:
+        """The entry that `from_manifest` reads back."""
+        return {
+            "resize": None if self.resize is None else list(self.resize),
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    def fits_channels(self, channels: int) -> bool:
+        """Whether mean and std have one entry, or one for each of the channels."""
+        return len(self.mean) in (1, channels) and len(self.std) in (1, channels)
+
+    def table(self, channels: int) -> np.ndarray:
+        """What each of the 256 values becomes, float32 [256, channels]."""
+        mean = np.broadcast_to(np.asarray(self.mean, dtype=np.float32), (channels,))
+        std = np.broadcast_to(np.asarray(self.std, dtype=np.float32), (channels,))
+        unit = np.arange(256, dtype=np.float32)[:, None] / np.float32(255)
+        return (unit - mean) / std
+
+    def resized(self, images: np.ndarray) -> np.ndarray:
+        """Images of the size asked for: uint8 [n, h, w, c] to uint8 [n, height, width, c]."""
+        if self.resize is None or images.shape[1:3] == self.resize:
+            return images
+        height, width = self.resize
+        count, channels = images.shape[0], images.shape[3]
+        out = np.empty((count, height, width, channels), dtype=np.uint8)
+        for index, image in enumerate(images):
+            # Pillow filters each channel by itself, so planes one by one equal an RGB image.
+            planes = [image] if channels == 3 else [image[..., c] for c in range(channels)]
+            done = [
+                np.asarray(
+                    Image.fromarray(np.ascontiguousarray(plane)).resize(
+                        (width, height), Image.Resampling.BILINEAR
+                    )
+                )
+                for plane in planes
+            ]
+            out[index] = done[0] if channels == 3 else np.stack(done, axis=-1)
+        return out

@@ -1,0 +1,122 @@
+"""What a model takes and gives, as far as a data file has to fit it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinytrain.data.preprocess import Preprocess
+from tinytrain.errors import InternalError, UsageError
+
+
+@dataclass(frozen=True)
+class SampleSpec:
+    """One sample of a model.
+
+    Attributes:
+        shape: (1, H, W, C), the input of the compiled model; a 1-D signal has H = 1, a vector
+            has H = W = 1.
+        source_shape: the input's shape in the model file, with a leading batch of 1.
+        source_layout: one letter of N, C, H, W for each dimension of source_shape, N first.
+        output_size: elements of the output.
+        classes: number of classes, 0 for a regression (mean squared error).
+        scale: of the input's quantization, positive; None before quantization.
+        zero_point: of the input's quantization.
+        preprocess: for uint8 images; None when the model takes none.
+
+    Raises:
+        InternalError: source_shape and source_layout do not describe `shape`.
+        UsageError: the preprocessing does not give what the model takes.
+    """
+
+    shape: tuple[int, int, int, int]
+    source_shape: tuple[int, ...]
+    source_layout: str
+    output_size: int
+    classes: int
+    scale: float | None = None
+    zero_point: int = 0
+    preprocess: Preprocess | None = None
+
+    def __post_init__(self) -> None:
+        sizes = dict(zip("NHWC", self.shape, strict=True))
+        described = dict(zip(self.source_layout, self.source_shape, strict=False))
+        missing = set("NHWC") - set(self.source_layout)
+        if (
+            len(self.source_layout) != len(self.source_shape)
+            or self.source_layout[:1] != "N"
+            or any(described[letter] != sizes.get(letter) for letter in described)
+            or any(sizes[letter] != 1 for letter in missing)
+            or len(described) != len(self.source_layout)
+        ):
+            raise InternalError(
+                f"source layout '{self.source_layout}' with shape {list(self.source_shape)} "
+                f"does not describe an input of shape {list(self.shape)}"
+            )
+        if self.preprocess is not None:
+            self._check_preprocess(self.preprocess)
+
+    def _check_preprocess(self, preprocess: Preprocess) -> None:
+        _, height, width, channels = self.shape
+        if preprocess.resize not in (None, (height, width)):
+            raise UsageError(
+                f"the preprocessing resizes to {list(preprocess.resize or ())}, "
+                f"but the model takes images of {[height, width]}"
+            )
+        if not preprocess.fits_channels(channels):
+            raise UsageError(
+                f"the preprocessing has {len(preprocess.mean)} means and {len(preprocess.std)} "
+                f"stds, but the model takes {channels} channels",
+                way_out="give one mean and one std for all channels, or one for each",
+            )
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> SampleSpec:
+        """The sample that the compiled model in a manifest takes."""
+        given, output = manifest["input"], manifest["output"]
+        batch, height, width, channels = (int(size) for size in given["shape"])
+        preprocess = manifest.get("preprocess")
+        return cls(
+            shape=(batch, height, width, channels),
+            source_shape=tuple(int(size) for size in given["source_shape"]),
+            source_layout=str(given["source_layout"]),
+            output_size=int(output["size"]),
+            classes=int(output["classes"]),
+            scale=float(given["scale"]),
+            zero_point=int(given["zero_point"]),
+            preprocess=None if preprocess is None else Preprocess.from_manifest(preprocess),
+        )
+
+    @property
+    def size(self) -> int:
+        """Elements of one input."""
+        return math.prod(self.shape)
+
+    def arrangements(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Layouts in which float samples are accepted, the first that fits counting.
+
+        The model's own shape comes first, then NCHW, then NHWC, so NHWC is taken only where
+        nothing else fits. The shapes leave the batch out.
+        """
+        _, height, width, channels = self.shape
+        return (
+            (self.source_layout[1:], self.source_shape[1:]),
+            ("CHW", (channels, height, width)),
+            ("HWC", (height, width, channels)),
+        )
+
+
+def quantize_input(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """Integers of the input: clamp(round_half_even(x / scale) + zero_point, -128, 127).
+
+    One float32 division, then exact: beyond 2**24, where float32 no longer holds each integer,
+    the clamp decides. Finite float32 of any shape in, int8 of that shape out.
+    """
+    with np.errstate(over="ignore"):
+        steps = np.rint(np.asarray(x, dtype=np.float32) / np.float32(scale))
+    clamped: np.ndarray = np.clip(steps + np.float32(zero_point), -128, 127)
+    return clamped.astype(np.int8)

@@ -1,0 +1,274 @@
+"""Forward nodes as calls of kernels: one entry for each operation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tinytrain.emit.c_text import float_literal
+from tinytrain.emit.context import EmitContext
+from tinytrain.ir.graph import Node, Value
+from tinytrain.ir.types import DType
+from tinytrain.plan.scratch import is_depthwise
+from tinytrain.reference import lowering
+from tinytrain.reference.lowering import quantization, scale_of, zero_of
+
+Call = Callable[[EmitContext, Node], list[str]]
+CALLS: dict[str, Call] = {}
+
+
+def calls(op: str) -> Callable[[Call], Call]:
+    """Decorator: enters an operation into the table."""
+
+    def enter(function: Call) -> Call:
+        CALLS[op] = function
+        return function
+
+    return enter
+
+
+def window(
+    context: EmitContext,
+    node: Node,
+    x_shape: tuple[int, ...],
+    y_shape: tuple[int, ...],
+    kernel: tuple[int, int],
+) -> str:
+    """A `tt_window` for a node with the attributes of a convolution or a pooling."""
+    dilation = node.attrs.get("dilation", (1, 1))
+    return context.struct(
+        "tt_window",
+        f"{node.name}_window",
+        {
+            "in_h": x_shape[1],
+            "in_w": x_shape[2],
+            "in_c": x_shape[3],
+            "out_h": y_shape[1],
+            "out_w": y_shape[2],
+            "out_c": y_shape[3],
+            "kernel_h": kernel[0],
+            "kernel_w": kernel[1],
+            "stride_h": node.attrs["strides"][0],
+            "stride_w": node.attrs["strides"][1],
+            "dilation_h": dilation[0],
+            "dilation_w": dilation[1],
+            "pad_top": node.attrs["padding"][0],
+            "pad_left": node.attrs["padding"][1],
+            "groups": node.attrs.get("groups", 1),
+        },
+    )
+
+
+def _requant(
+    context: EmitContext,
+    node: Node,
+    tables: tuple[np.ndarray, np.ndarray] | None,
+    x: Value,
+    y: Value,
+) -> str:
+    multiplier = shift = "NULL"
+    if tables is not None:
+        multiplier = context.array(f"{node.name}_multiplier", tables[0].astype(np.int32), node.layer)
+        shift = context.array(f"{node.name}_shift", tables[1].astype(np.int8), node.layer)
+    return context.struct(
+        "tt_requant",
+        f"{node.name}_requant",
+        {
+            "multiplier": multiplier,
+            "shift": shift,
+            "input_zero": zero_of(x),
+            "zero": zero_of(y),
+            "lo": node.attrs["clamp"][0],
+            "hi": node.attrs["clamp"][1],
+        },
+    )
+
+
+def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
+    """(weights, channels or NULL, count) of each part of a layer's weights: one, or trained and frozen."""
+    producer = context.graph.producers().get(w)
+    if producer is None:
+        return [(context.place(w), "NULL", w.type.shape[0] if w.type.shape[3] == 1 else w.type.shape[3])]
+    axis = producer.attrs["axis"]
+    chosen = producer.attrs["channels"]
+    others = sorted(set(range(w.type.shape[axis])) - set(chosen))
+    parts = []
+    for value, channels, kind in zip(producer.inputs, (chosen, others), ("trained", "frozen"), strict=True):
+        name = context.array(f"{producer.layer}_{kind}_channels", np.array(channels, np.uint16), producer.layer)
+        parts.append((context.place(value), name, len(channels)))
+    return parts
+
+
+def segments(context: EmitContext, w: Value) -> tuple[str, int]:
+    """A compound literal of `tt_segment` and the number of them."""
+    parts = weight_parts(context, w)
+    if len(parts) == 1:
+        parts = [(parts[0][0], "NULL", w.type.shape[3])]
+    body = ", ".join(f"{{{weights}, {channels}, {count}}}" for weights, channels, count in parts)
+    return f"(const tt_segment[]){{{body}}}", len(parts)
+
+
+@calls("conv2d")
+def _conv2d(context: EmitContext, node: Node) -> list[str]:
+    x, w, b = node.inputs
+    y = node.output
+    geometry = window(context, node, x.type.shape, y.type.shape, w.type.shape[1:3])
+    place = context.place
+    if y.type.dtype is DType.S32:
+        requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
+        body, count = segments(context, w)
+        return [f"tt_conv2d_s8_s32({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"]
+    requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
+    if is_depthwise(node):
+        return [
+            f"tt_depthwise_conv2d_s8({geometry}, {requant}, {weights}, {outputs}, {count}, {place(b)}, "
+            f"{place(x)}, {place(y)});"
+            for weights, outputs, count in weight_parts(context, w)
+        ]
+    body, count = segments(context, w)
+    return [f"tt_conv2d_s8({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"]
+
+
+@calls("add")
+def _add(context: EmitContext, node: Node) -> list[str]:
+    a, b = node.inputs
+    m, s = lowering.add_requant(a, b, node.output)
+    lo, hi = node.attrs["clamp"]
+    add = context.struct(
+        "tt_add",
+        f"{node.name}_add",
+        {
+            "multiplier": "{" + ", ".join(str(int(v)) for v in m) + "}",
+            "shift": "{" + ", ".join(str(int(v)) for v in s) + "}",
+            "a_zero": zero_of(a),
+            "b_zero": zero_of(b),
+            "zero": zero_of(node.output),
+            "lo": lo,
+            "hi": hi,
+        },
+    )
+    return [f"tt_add_s8({add}, {a.type.size}, {context.place(a)}, {context.place(b)}, {context.place(node.output)});"]
+
+
+def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
+    """(rows, channels, row step of b, channel step of b) as in `tt_multiply_s8`."""
+    channels = a.type.shape[-1]
+    rows = a.type.size // channels
+    if b.type.size == a.type.size:
+        return rows, channels, channels, 1
+    return rows, channels, 0, 0 if b.type.size == 1 else 1
+
+
+@calls("multiply")
+def _multiply(context: EmitContext, node: Node) -> list[str]:
+    a, b = node.inputs
+    requant = _requant(context, node, lowering.multiply_requant(a, b, node.output), a, node.output)
+    steps = ", ".join(map(str, broadcast_steps(a, b)))
+    places = f"{context.place(a)}, {context.place(b)}, {context.place(node.output)}"
+    return [f"tt_multiply_s8({requant}, {zero_of(b)}, {steps}, {places});"]
+
+
+@calls("avg_pool2d")
+def _avg_pool2d(context: EmitContext, node: Node) -> list[str]:
+    x, y = node.inputs[0], node.output
+    geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
+    requant = _requant(context, node, lowering.avg_pool_requant(node), x, y)
+    include = int(node.attrs["count_include_pad"])
+    return [f"tt_avg_pool2d_s8({geometry}, {requant}, {include}, {context.place(x)}, {context.place(y)});"]
+
+
+@calls("max_pool2d")
+def _max_pool2d(context: EmitContext, node: Node) -> list[str]:
+    x, y = node.inputs[0], node.outputs[0]
+    geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
+    winner = context.place(node.outputs[1]) if len(node.outputs) > 1 else "NULL"
+    lo, hi = node.attrs["clamp"]
+    return [f"tt_max_pool2d_s8({geometry}, {lo}, {hi}, {context.place(x)}, {context.place(y)}, {winner});"]
+
+
+CALLS["max_pool2d_winner"] = _max_pool2d
+
+
+@calls("activation")
+def _activation(context: EmitContext, node: Node) -> list[str]:
+    x = node.inputs[0]
+    table = context.array(f"{node.name}_table", lowering.activation_table(node), node.layer)
+    return [f"tt_lookup_s8({table}, {x.type.size}, {context.place(x)}, {context.place(node.output)});"]
+
+
+@calls("concatenate")
+def _concatenate(context: EmitContext, node: Node) -> list[str]:
+    axis, shape = node.attrs["axis"], node.output.type.shape
+    element = node.output.type.dtype.numpy.itemsize
+    rows = math.prod(shape[:axis])
+    step = math.prod(shape[axis:]) * element
+    lines, start = [], 0
+    for value in node.inputs:
+        nbytes = math.prod(value.type.shape[axis:]) * element
+        target = f"(uint8_t *){context.place(node.output)} + {start}" if start else context.place(node.output)
+        lines.append(f"tt_copy_rows({rows}, {nbytes}, {context.place(value)}, {nbytes}, {target}, {step});")
+        start += nbytes
+    return lines
+
+
+@calls("slice")
+def _slice(context: EmitContext, node: Node) -> list[str]:
+    x, y, axis = node.inputs[0], node.output, node.attrs["axis"]
+    element = x.type.dtype.numpy.itemsize
+    rows = math.prod(x.type.shape[:axis])
+    inner = math.prod(x.type.shape[axis + 1 :]) * element
+    step, nbytes = x.type.shape[axis] * inner, y.type.shape[axis] * inner
+    start = node.attrs["start"] * inner
+    source = f"(const uint8_t *){context.place(x)} + {start}" if start else context.place(x)
+    return [f"tt_copy_rows({rows}, {nbytes}, {source}, {step}, {context.place(y)}, {nbytes});"]
+
+
+@calls("gather_channels")
+def _gather_channels(context: EmitContext, node: Node) -> list[str]:
+    x, y = node.inputs[0], node.output
+    channels = np.array(node.attrs["channels"], np.uint16)
+    name = context.array(f"{node.layer}_trained_channels", channels, node.layer)
+    element = x.type.dtype.numpy.itemsize
+    rows, total = x.type.size // x.type.shape[-1], x.type.shape[-1]
+    return [
+        f"tt_gather_channels({element}, {rows}, {total}, {name}, {len(channels)}, {context.place(x)}, "
+        f"{context.place(y)});"
+    ]
+
+
+@calls("reshape")
+@calls("merge_channels")
+def _nothing(context: EmitContext, node: Node) -> list[str]:
+    return []
+
+
+@calls("transpose")
+def _transpose(context: EmitContext, node: Node) -> list[str]:
+    x, axes = node.inputs[0], node.attrs["axes"]
+    missing = 4 - len(axes)
+    shape = (1,) * missing + x.type.shape
+    padded = tuple(range(missing)) + tuple(axis + missing for axis in axes)
+    shape_name = context.array(f"{node.name}_shape", np.array(shape, np.uint16), node.layer)
+    axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8), node.layer)
+    element = x.type.dtype.numpy.itemsize
+    return [f"tt_transpose({element}, {shape_name}, {axes_name}, {context.place(x)}, {context.place(node.output)});"]
+
+
+@calls("dequantize")
+def _dequantize(context: EmitContext, node: Node) -> list[str]:
+    x, y = node.inputs[0], node.output
+    if x.type.dtype is DType.S8:
+        scale = float_literal(scale_of(x))
+        return [f"tt_dequantize_s8_f32({x.type.size}, {zero_of(x)}, {scale}, {context.place(x)}, {context.place(y)});"]
+    scales = np.array(quantization(x).scale, np.float32)
+    name = context.array(f"{node.name}_scale", scales, node.layer)
+    return [f"tt_dequantize_s32_f32({x.type.size}, {scales.size}, {name}, {context.place(x)}, {context.place(y)});"]
+
+
+@calls("clamp_mask")
+def _clamp_mask(context: EmitContext, node: Node) -> list[str]:
+    y = node.inputs[0]
+    lo, hi = node.attrs["clamp"]
+    return [f"tt_clamp_mask_s8({y.type.size}, {lo}, {hi}, {context.place(y)}, {context.place(node.output)});"]

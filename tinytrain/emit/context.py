@@ -1,0 +1,130 @@
+"""What emission knows while it walks the graph: where values live, and the constants met so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinytrain.emit.c_text import C_TYPES, identifier, initializer
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType
+from tinytrain.plan.arena import Plan
+from tinytrain.reference.interpret import scale_names, update_indices
+
+_ACCESS = {
+    DType.S8: "at_s8",
+    DType.U8: "at_u8",
+    DType.BIT: "at_u8",
+    DType.S16: "at_s16",
+    DType.S32: "at_s32",
+    DType.F32: "at_f32",
+}
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One array in flash.
+
+    Attributes:
+        name: C identifier, without the model's prefix.
+        c_type: of an element.
+        size: elements.
+        text: initialiser.
+        nbytes: in flash.
+        layer: that it belongs to first.
+    """
+
+    name: str
+    c_type: str
+    size: int
+    text: str
+    nbytes: int
+    layer: str
+
+
+@dataclass
+class EmitContext:
+    """Shared by the functions that turn nodes into calls.
+
+    Attributes:
+        prefix: C prefix of everything that the model defines at file scope.
+        constants: in order of first use; equal arrays are stored once.
+        locals: definitions of static structures, in order.
+    """
+
+    graph: Graph
+    plan: Plan
+    prefix: str
+    constants: dict[tuple[str, bytes], Constant] = field(default_factory=dict)
+    locals: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
+        self.updates = update_indices(self.graph)
+        self.fields = field_names(self.graph)
+        self._names: set[str] = set()
+        self._new = {new: old for old, new in self.graph.updates.items()}
+
+    def place(self, value: Value) -> str:
+        """A C expression for the first element of a value."""
+        if value in self.plan.offsets:
+            return f"{_ACCESS[value.type.dtype]}(state, {self.plan.offsets[value]})"
+        if value in self.fields:
+            return f"state->{self.fields[value]}"
+        if value in self.graph.constants:
+            return self.array(value.name, self.graph.constants[value], "")
+        if value in self._new:
+            return self.place(self._new[value])
+        if value.name in ("label", "target"):
+            return value.name
+        raise InternalError(f"{value} has no place")
+
+    def scratch(self, node: Node) -> str:
+        """A C expression for the scratch of a node."""
+        return f"at_u8(state, {self.plan.scratch[node.name]})"
+
+    def array(self, name: str, data: np.ndarray, layer: str) -> str:
+        """Puts an array into flash and returns its C name; an equal one that is there already serves."""
+        key = (str(data.dtype), data.tobytes())
+        if key not in self.constants:
+            c_name = f"{self.prefix}_{self.unique(identifier(name))}"
+            self.constants[key] = Constant(
+                c_name, C_TYPES[data.dtype], data.size, initializer(data), data.nbytes, layer
+            )
+        return self.constants[key].name
+
+    def unique(self, name: str) -> str:
+        """The name, with a number where it is taken."""
+        candidate, number = name, 1
+        while candidate in self._names:
+            number += 1
+            candidate = f"{name}_{number}"
+        self._names.add(candidate)
+        return candidate
+
+    def struct(self, c_type: str, name: str, fields: Mapping[str, object]) -> str:
+        """Defines a static const structure and returns its address."""
+        c_name = self.unique(identifier(name))
+        body = ", ".join(f".{key} = {value}" for key, value in fields.items())
+        self.locals.append(f"static const {c_type} {c_name} = {{{body}}};")
+        return f"&{c_name}"
+
+    def exponent(self, name: str | None) -> str:
+        """A C expression for E of a gradient."""
+        return f"state->scales[{self.scales[name]}].exponent" if name in self.scales else "0"
+
+
+def field_names(graph: Graph) -> dict[Value, str]:
+    """The state field that holds each parameter."""
+    names: dict[Value, str] = {}
+    taken: set[str] = {"step", "scales", "arena"}
+    for value in graph.parameters:
+        name = identifier(value.name)
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[value] = name
+    return names

@@ -1,0 +1,80 @@
+"""Which files of the runtime a model needs: those that define the kernels it calls, and what they include."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tinytrain import resources
+from tinytrain.errors import InternalError
+
+# The start of a kernel's name, and the source that defines it; the first match counts.
+_SOURCES = (
+    ("tt_depthwise_conv2d_", "tt_depthwise_conv2d.c"),
+    ("tt_conv2d_", "tt_conv2d.c"),
+    ("tt_add_", "tt_add.c"),
+    ("tt_multiply_", "tt_multiply.c"),
+    ("tt_avg_pool2d_", "tt_avg_pool2d.c"),
+    ("tt_max_pool2d_", "tt_max_pool2d.c"),
+    ("tt_lookup_", "tt_lookup.c"),
+    ("tt_copy_rows", "tt_copy.c"),
+    ("tt_gather_channels", "tt_copy.c"),
+    ("tt_transpose", "tt_copy.c"),
+    ("tt_quantize_gradient_", "tt_quantize_gradient.c"),
+    ("tt_quantize_", "tt_convert.c"),
+    ("tt_dequantize_", "tt_convert.c"),
+    ("tt_clamp_mask_", "tt_clamp.c"),
+    ("tt_grad_clamp_", "tt_clamp.c"),
+    ("tt_grad_add_", "tt_grad_add.c"),
+    ("tt_bias_", "tt_bias.c"),
+    ("tt_exp_", "tt_loss.c"),
+    ("tt_log_", "tt_loss.c"),
+    ("tt_argmax_", "tt_loss.c"),
+    ("tt_all_finite_", "tt_loss.c"),
+    ("tt_softmax_cross_entropy_", "tt_loss.c"),
+    ("tt_mean_squared_error_", "tt_loss.c"),
+    ("tt_scales_", "tt_step.c"),
+    ("tt_set_rate", "tt_step.c"),
+    ("tt_state_", "tt_state.c"),
+    ("tt_crc32", "tt_crc32.c"),
+)
+
+# `tt_state.c` calls them.
+_ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c")
+
+
+def source_of(kernel: str) -> str:
+    """The source file that defines a kernel.
+
+    Raises:
+        InternalError: no file does.
+    """
+    for start, file in _SOURCES:
+        if kernel.startswith(start):
+            return file
+    raise InternalError(f"no source file defines {kernel}")
+
+
+def runtime_files(code: str) -> dict[str, str]:
+    """Text of the runtime's files that generated code needs, by path in a generated folder.
+
+    Args:
+        code: the model's source.
+    """
+    root = resources.folder("runtime_c")
+    kernels = set(re.findall(r"\b(tt_\w+)\(", code))
+    pending = sorted({source_of(kernel) for kernel in kernels} | set(_ALWAYS))
+    files: dict[str, str] = {}
+    while pending:
+        name = pending.pop()
+        place = "src" if (root / "src" / name).is_file() else "include"
+        if f"{place}/{name}" in files:
+            continue
+        text = (root / place / name).read_text(encoding="utf-8")
+        files[f"{place}/{name}"] = text
+        pending += _includes(text)
+    return files
+
+
+def _includes(text: str) -> Iterable[str]:
+    return re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.MULTILINE)

@@ -1,0 +1,97 @@
+"""Every error that tinytrain raises on purpose: what is wrong, where, and the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in what the user gave us: a file, and a node or field in it."""
+
+    file: str | None = None
+    node: str | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(
+            part for part in (self.file, f"node '{self.node}'" if self.node else None) if part
+        )
+
+
+class TinytrainError(Exception):
+    """Base of all expected errors; the command line prints it and exits with `exit_code`.
+
+    Args:
+        what: one sentence that says what is wrong.
+        where: the file and node that it is about, if there are any.
+        way_out: what the user can do about it.
+        detail: lines shown between the sentence and the way out (a listing, a table).
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: Where | None = None,
+        way_out: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.way_out = way_out
+        self.detail = detail
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where is not None and str(self.where):
+            lines.append(f"  at: {self.where}")
+        if self.detail:
+            lines += [f"  {line}" for line in self.detail.splitlines()]
+        if self.way_out:
+            lines.append(f"  way out: {self.way_out}")
+        return "\n".join(lines)
+
+
+class UsageError(TinytrainError):
+    """An option or a combination of options makes no sense."""
+
+    exit_code = 2
+
+
+class ModelError(TinytrainError):
+    """The model file cannot be read, or holds what tinytrain does not support."""
+
+    exit_code = 3
+
+
+class DataError(TinytrainError):
+    """A data file cannot be read or does not fit the model."""
+
+    exit_code = 4
+
+
+class SchemeError(TinytrainError):
+    """An update scheme names what the model does not have."""
+
+    exit_code = 5
+
+
+class BudgetError(TinytrainError):
+    """The result does not fit the target's RAM or flash."""
+
+    exit_code = 6
+
+
+class ToolchainError(TinytrainError):
+    """A compiler or emulator is missing or failed."""
+
+    exit_code = 7
+
+
+class InternalError(TinytrainError):
+    """A pass broke its own contract; always a bug in tinytrain."""
+
+    exit_code = 70

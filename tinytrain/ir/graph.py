@@ -1,0 +1,111 @@
+"""The intermediate representation: values in single assignment, nodes, and a graph of them.
+
+    graph      ::= inputs constants parameters nodes outputs updates
+    node       ::= outputs "=" op inputs attrs
+    value      ::= name ":" type
+    constant   ::= value with data that never changes (flash)
+    parameter  ::= value with initial data that training may change (RAM, initialised from flash)
+    update     ::= parameter "<-" value: what the parameter becomes when the step ends
+
+Everything is frozen. A pass builds a new graph and leaves its input as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinytrain.errors import Where
+from tinytrain.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Value:
+    """One tensor: written once, by a node or from outside. Names are unique in a graph."""
+
+    name: str
+    type: TensorType
+
+    def __str__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation.
+
+    `name` is unique among nodes. `layer` is the forward layer that the node belongs to
+    (`conv_21`, `dense_0`, `add_3`); backward and update nodes carry the layer that they serve.
+    `attrs` hold plain Python values (int, float, str, bool, tuples of them).
+    """
+
+    op: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    layer: str = ""
+    where: Where | None = None
+
+    @property
+    def output(self) -> Value:
+        """The only output."""
+        (value,) = self.outputs
+        return value
+
+    def with_attrs(self, **attrs: Any) -> Node:
+        """The same node with some attributes changed."""
+        return replace(self, attrs={**self.attrs, **attrs})
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A valid graph lists its nodes in an order in which every value is written before it is read.
+
+    Attributes:
+        name: a C identifier.
+        inputs: values given from outside at each step.
+        constants: data that never changes.
+        parameters: initial data of what training changes.
+        nodes: the operations.
+        outputs: values that leave the graph.
+        updates: for a parameter, the value that replaces it when the step ends.
+        info: facts for later stages that are not values (file, original layout and the like).
+    """
+
+    name: str
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+    constants: Mapping[Value, np.ndarray] = field(default_factory=dict)
+    parameters: Mapping[Value, np.ndarray] = field(default_factory=dict)
+    updates: Mapping[Value, Value] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def producers(self) -> dict[Value, Node]:
+        """The node that writes each value."""
+        return {value: node for node in self.nodes for value in node.outputs}
+
+    def users(self) -> dict[Value, list[Node]]:
+        """The nodes that read each value, in order; values that nothing reads are missing."""
+        users: dict[Value, list[Node]] = {}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.inputs):
+                users.setdefault(value, []).append(node)
+        return users
+
+    def data(self, value: Value) -> np.ndarray | None:
+        """Data of a constant or the initial data of a parameter; None for any other value."""
+        found = self.constants.get(value)
+        return self.parameters.get(value) if found is None else found
+
+    def values(self) -> Iterator[Value]:
+        """Every value once: inputs, constants, parameters, then results in node order."""
+        yield from self.inputs
+        yield from self.constants
+        yield from self.parameters
+        for node in self.nodes:
+            yield from node.outputs

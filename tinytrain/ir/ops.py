@@ -1,0 +1,90 @@
+"""The table of operations: what each means, its attributes, and the shapes and dtypes it yields.
+
+To add an operation: one `register` call here (or in `ops_training`), its exact arithmetic in
+`reference/`, its derivative in `autodiff/rules.py`, its kernel in `runtime_c/` and its call in
+`emit/calls.py`. `verify` holds every node to this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinytrain.ir.graph import Node
+from tinytrain.ir.types import DType
+
+Shape = tuple[int, ...]
+Signature = tuple[tuple[Shape, tuple[DType, ...]], ...]
+"""For each output: its shape, and the dtypes that it may have."""
+
+
+class TypeRuleError(ValueError):
+    """The inputs or attributes of a node break the rule of its operation."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One row of the table.
+
+    Attributes:
+        name: as it stands in `Node.op`.
+        summary: one line.
+        attrs: attribute names, all required, no others allowed.
+        rule: from a node to the signature of its outputs; raises `TypeRuleError`.
+        in_place: inputs whose storage the last output may take over: it is written element by element,
+            never before the same element of that input was read.
+    """
+
+    name: str
+    summary: str
+    attrs: frozenset[str]
+    rule: Callable[[Node], Signature]
+    in_place: tuple[int, ...] = ()
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(
+    name: str, summary: str, attrs: str = "", *, in_place: tuple[int, ...] = ()
+) -> Callable[[Callable[[Node], Signature]], Callable[[Node], Signature]]:
+    """Decorator: enters a type rule into the table. `attrs` is a space-separated list."""
+
+    def enter(rule: Callable[[Node], Signature]) -> Callable[[Node], Signature]:
+        if name in OPS:
+            raise ValueError(f"operation {name} is registered twice")
+        OPS[name] = Op(name, summary, frozenset(attrs.split()), rule, in_place)
+        return rule
+
+    return enter
+
+
+def expect(condition: bool, message: str) -> None:
+    """Raises `TypeRuleError` with the message unless the condition holds."""
+    if not condition:
+        raise TypeRuleError(message)
+
+
+def same_dtype(node: Node) -> DType:
+    """The one dtype that all inputs share."""
+    dtypes = {value.type.dtype for value in node.inputs}
+    expect(len(dtypes) == 1, f"inputs have different dtypes: {sorted(d.value for d in dtypes)}")
+    return dtypes.pop()
+
+
+def window_output(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
+    """Positions of a window of `kernel` taps that slides over `size` elements with padding."""
+    reach = dilation * (kernel - 1) + 1
+    return (size + before + after - reach) // stride + 1
+
+
+def window_shape(node: Node, kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """Output height and width of a sliding window; reads the attributes strides and padding."""
+    _, height, width, _ = node.inputs[0].type.shape
+    top, left, bottom, right = node.attrs["padding"]
+    strides = node.attrs["strides"]
+    out_h = window_output(height, kernel[0], strides[0], top, bottom, dilation[0])
+    out_w = window_output(width, kernel[1], strides[1], left, right, dilation[1])
+    expect(out_h > 0 and out_w > 0, f"window {kernel} does not fit a map of {height}x{width}")
+    expect(min(node.attrs["padding"]) >= 0, "padding is negative")
+    return out_h, out_w

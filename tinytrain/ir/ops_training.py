@@ -1,0 +1,196 @@
+"""Operations that only a training graph holds: loss, gradients, updates.
+
+A gradient is s8, s16 or f32 (`GRADIENT`). An integer gradient's type names its exponent; nodes that
+round a sum to integers introduce a new exponent, nodes that only move or mask integers keep it.
+A sum (dW, dB) is s32, or f32 where gradients are f32.
+"""
+
+from __future__ import annotations
+
+from tinytrain.ir.graph import Node
+from tinytrain.ir.ops import Signature, expect, register
+from tinytrain.ir.ops_forward import pool_shape
+from tinytrain.ir.types import DType, TensorType
+
+GRADIENT = (DType.S8, DType.S16, DType.F32)
+_GEOMETRY = "strides padding dilation groups"
+
+
+def _gradient(node: Node, index: int = 0) -> DType:
+    dtype = node.inputs[index].type.dtype
+    expect(dtype in GRADIENT, f"a gradient is s8, s16 or f32, not {dtype.value}")
+    return dtype
+
+
+def _sum(dtype: DType) -> tuple[DType, ...]:
+    return (DType.F32,) if dtype is DType.F32 else (DType.S32,)
+
+
+@register("softmax_cross_entropy", "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32 [1,N]", in_place=(0,))
+def _softmax_cross_entropy(node: Node) -> Signature:
+    logits, label = (value.type for value in node.inputs)
+    expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,N]")
+    expect(label.shape == (1,) and label.dtype is DType.S32, "a label is s32 [1]")
+    return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
+
+
+@register("mean_squared_error", "output f32, target f32 of its shape to loss f32 [1], gradient f32", in_place=(0,))
+def _mean_squared_error(node: Node) -> Signature:
+    output, target = (value.type for value in node.inputs)
+    expect(output.shape == target.shape, f"output {output.shape}, target {target.shape}")
+    return (((1,), (DType.F32,)), (output.shape, (DType.F32,)))
+
+
+@register("quantize_gradient", "the loss gradient divided by 2^n, as integers; sets n", in_place=(0,))
+def _quantize_gradient(node: Node) -> Signature:
+    expect(node.inputs[0].type.dtype is DType.F32, "the loss gradient is f32")
+    return ((node.inputs[0].type.shape, GRADIENT),)
+
+
+@register("clamp_mask", "one bit an element: lo < y < hi", "clamp")
+def _clamp_mask(node: Node) -> Signature:
+    return ((node.inputs[0].type.shape, (DType.BIT,)),)
+
+
+@register("grad_clamp", "g where lo < y < hi, else 0; y is s8, or a mask of clamp_mask", "clamp", in_place=(0,))
+def _grad_clamp(node: Node) -> Signature:
+    g, y = (value.type for value in node.inputs)
+    expect(g.shape == y.shape, f"gradient {g.shape} of an output {y.shape}")
+    expect(y.dtype in (DType.S8, DType.BIT), "y is s8 or a mask")
+    return ((g.shape, (_gradient(node),)),)
+
+
+@register("grad_add", "sum of the gradients of two branches", in_place=(0, 1))
+def _grad_add(node: Node) -> Signature:
+    a, b = (value.type for value in node.inputs)
+    expect(a.shape == b.shape and a.dtype is b.dtype, "branches differ in shape or dtype")
+    return ((a.shape, (_gradient(node),)),)
+
+
+@register("slice", "`size` indices from `start` on along `axis`", "axis start size")
+def _slice(node: Node) -> Signature:
+    shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
+    expect(node.attrs["start"] + node.attrs["size"] <= shape[axis], "slice beyond the end")
+    return ((shape[:axis] + (node.attrs["size"],) + shape[axis + 1 :], (node.inputs[0].type.dtype,)),)
+
+
+@register("gather_channels", "the listed indices of the last axis", "channels")
+def _gather_channels(node: Node) -> Signature:
+    x, channels = node.inputs[0].type, node.attrs["channels"]
+    expect(0 <= min(channels) and max(channels) < x.shape[-1], "channel out of range")
+    expect(list(channels) == sorted(set(channels)), "channels are not ascending")
+    return ((x.shape[:-1] + (len(channels),), (x.dtype,)),)
+
+
+@register("merge_channels", "a view: `trained` holds indices `channels` of `axis`, `frozen` the others", "axis channels")
+def _merge_channels(node: Node) -> Signature:
+    trained, frozen = (value.type for value in node.inputs)
+    axis = node.attrs["axis"]
+    total = trained.shape[axis] + frozen.shape[axis]
+    expect(trained.shape[axis] == len(node.attrs["channels"]), "channels and trained part differ")
+    expect(max(node.attrs["channels"]) < total, "channel out of range")
+    return ((trained.shape[:axis] + (total,) + trained.shape[axis + 1 :], (trained.dtype,)),)
+
+
+@register("conv2d_grad_input", "dX from g and w", f"{_GEOMETRY} input_shape")
+def _conv2d_grad_input(node: Node) -> Signature:
+    g, w = (value.type for value in node.inputs)
+    expect(g.shape[-1] == w.shape[0], f"gradient {g.shape} for weights {w.shape}")
+    return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)
+
+
+@register("conv2d_grad_weight", "dW from x and g", f"{_GEOMETRY} kernel")
+def _conv2d_grad_weight(node: Node) -> Signature:
+    return ((_weights_shape(node), _sum(_gradient(node, 1))),)
+
+
+def _weights_shape(node: Node) -> tuple[int, ...]:
+    x, g = (value.type for value in node.inputs[:2])
+    expect(x.shape[-1] % node.attrs["groups"] == 0, "groups do not divide the channels")
+    return (g.shape[-1], *node.attrs["kernel"], x.shape[-1] // node.attrs["groups"])
+
+
+@register("bias_grad", "dB: sum of g over positions")
+def _bias_grad(node: Node) -> Signature:
+    return (((node.inputs[0].type.shape[-1],), _sum(_gradient(node))),)
+
+
+_UPDATE = "fraction_bits rule exponent input_scale"
+"""`rule` is nearest or stochastic; `exponent` names E of the gradient behind the sum; `input_scale` is s_x."""
+
+
+@register("sgd_weight", "dW, w and its fractional bits (if it has any) to the new w and bits", _UPDATE)
+def _sgd_weight(node: Node) -> Signature:
+    gradient, *trained = (value.type for value in node.inputs)
+    expect(trained[0].shape == gradient.shape, f"weights {trained[0].shape}, gradient {gradient.shape}")
+    return _trained(node, trained)
+
+
+def _trained(node: Node, trained: list[TensorType]) -> Signature:
+    expect(trained[0].dtype is DType.S8, "trained weights are s8")
+    bits = node.attrs["fraction_bits"]
+    expect(bits in (0, 2, 4, 8), f"{bits} fractional bits")
+    expect(len(trained) == (2 if bits else 1), "fractional bits without storage, or the reverse")
+    if bits:
+        expect(trained[1].nbytes == (trained[0].size * bits + 7) // 8, "fraction of another size")
+    return tuple((type_.shape, (type_.dtype,)) for type_ in trained)
+
+
+@register("sgd_bias", "dB and b to the new b", _UPDATE)
+def _sgd_bias(node: Node) -> Signature:
+    gradient, b = (value.type for value in node.inputs)
+    expect(b.shape == gradient.shape and b.dtype is DType.S32, "a bias is s32 of its gradient's shape")
+    return ((b.shape, (DType.S32,)),)
+
+
+@register("conv2d_grad_weight_sgd", "conv2d_grad_weight and sgd_weight in one", f"{_GEOMETRY} kernel {_UPDATE}")
+def _conv2d_grad_weight_sgd(node: Node) -> Signature:
+    trained = [value.type for value in node.inputs[2:]]
+    expect(trained[0].shape == _weights_shape(node), f"weights {trained[0].shape}, gradient {_weights_shape(node)}")
+    return _trained(node, trained)
+
+
+@register("bias_grad_sgd", "bias_grad and sgd_bias in one", _UPDATE)
+def _bias_grad_sgd(node: Node) -> Signature:
+    g, b = (value.type for value in node.inputs)
+    expect(b.shape == (g.shape[-1],), f"bias {b.shape}, gradient of {g.shape[-1]} channels")
+    return ((b.shape, (DType.S32,)),)
+
+
+@register("max_pool2d_winner", "max_pool2d that also says which tap won, u8", "window strides padding clamp")
+def _max_pool2d_winner(node: Node) -> Signature:
+    expect(node.attrs["window"][0] * node.attrs["window"][1] <= 256, "a window of more than 256 taps")
+    shape = pool_shape(node)
+    return ((shape, (DType.S8,)), (shape, (DType.U8,)))
+
+
+@register("max_pool2d_grad", "dX from g and the winners", "window strides padding input_shape")
+def _max_pool2d_grad(node: Node) -> Signature:
+    expect(node.inputs[0].type.shape == node.inputs[1].type.shape, "gradient and winners differ in shape")
+    return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)
+
+
+@register("avg_pool2d_grad", "dX from g", "window strides padding count_include_pad input_shape")
+def _avg_pool2d_grad(node: Node) -> Signature:
+    return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)
+
+
+@register(
+    "activation_grad",
+    "dX from g and x (s8); output_quantization is (scale, zero_point) of the forward output",
+    "function alpha beta output_quantization",
+    in_place=(0,),
+)
+def _activation_grad(node: Node) -> Signature:
+    expect(node.inputs[1].type.dtype is DType.S8, "x is s8")
+    return ((node.inputs[0].type.shape, (_gradient(node),)),)
+
+
+@register("multiply_grad", "gradient of the factor that is not broadcast: g times the other (s8)", in_place=(0,))
+def _multiply_grad(node: Node) -> Signature:
+    return ((node.inputs[0].type.shape, (_gradient(node),)),)
+
+
+@register("multiply_grad_broadcast", "gradient of a broadcast factor: g times the other (s8), summed", "input_shape")
+def _multiply_grad_broadcast(node: Node) -> Signature:
+    return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)

@@ -1,0 +1,54 @@
+"""What a pass is, and the runner that checks each one's work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.text import format_graph
+from tinytrain.ir.verify import verify
+
+
+class Pass(Protocol):
+    """Valid graph in, valid graph out; the input is never changed. Options are fields of a frozen dataclass."""
+
+    @property
+    def name(self) -> str:
+        """Its name in dumps and errors."""
+
+    def __call__(self, graph: Graph) -> Graph: ...
+
+
+class Runner:
+    """Applies passes, verifies after each, and dumps the graph where that was asked for.
+
+    Args:
+        dump: folder that gets `<number>_<pass>.txt` after each pass; None for no dumps.
+    """
+
+    def __init__(self, dump: Path | None = None) -> None:
+        self._dump = dump
+        self._count = 0
+        if dump is not None:
+            dump.mkdir(parents=True, exist_ok=True)
+
+    def run(self, graph: Graph, passes: Iterable[Pass]) -> Graph:
+        """The graph after all passes.
+
+        Raises:
+            InternalError: a pass broke the graph; its name is in the message.
+        """
+        for step in passes:
+            graph = self.check(step(graph), step.name)
+        return graph
+
+    def check(self, graph: Graph, name: str) -> Graph:
+        """Verifies and dumps a graph that something other than a pass made."""
+        verify(graph, after=name)
+        if self._dump is not None:
+            path = self._dump / f"{self._count:02d}_{name}.txt"
+            path.write_text(format_graph(graph), encoding="utf-8")
+        self._count += 1
+        return graph

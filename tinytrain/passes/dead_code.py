@@ -1,0 +1,28 @@
+"""Removes nodes, constants and parameters that no output and no update needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tinytrain.ir.graph import Graph, Value
+
+
+@dataclass(frozen=True)
+class DeadCode:
+    """Keeps exactly what the outputs and the updates depend on; inputs stay."""
+
+    name: str = "dead_code"
+
+    def __call__(self, graph: Graph) -> Graph:
+        live: set[Value] = {*graph.outputs, *graph.updates.values(), *graph.updates}
+        nodes = []
+        for node in reversed(graph.nodes):
+            if any(value in live for value in node.outputs):
+                live.update(node.inputs)
+                nodes.append(node)
+        return replace(
+            graph,
+            nodes=tuple(reversed(nodes)),
+            constants={value: data for value, data in graph.constants.items() if value in live},
+            parameters={value: data for value, data in graph.parameters.items() if value in live},
+        )

@@ -1,0 +1,80 @@
+"""A fresh classifier for `--classes N`.
+
+The head is the last layer with weights. Its logits leave as s32 accumulators: the loss dequantizes them, so
+they have no range to overflow and no rounding. Weights start uniform in ±1/sqrt(I), the rule of PyTorch's Linear,
+with one scale for which ±127 is `HEADROOM` times that bound, so that they can grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinytrain.errors import ModelError, UsageError
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType, Quantization, TensorType
+
+HEADROOM = 8.0
+
+
+@dataclass(frozen=True)
+class ReplaceHead:
+    """Replaces the head by one of `classes` outputs.
+
+    Raises:
+        UsageError: fewer than two classes.
+        ModelError: the last layer with weights does not feed the output directly.
+    """
+
+    classes: int
+    seed: int
+    name: str = "replace_head"
+
+    def __call__(self, graph: Graph) -> Graph:
+        if self.classes < 2:
+            raise UsageError(f"{self.classes} classes make no classifier", way_out="use --classes 2 or more")
+        index = _head_index(graph)
+        head, tail = graph.nodes[index], graph.nodes[index + 1 :]
+        x, w, _ = head.inputs
+        if x.type.quantization is None or any(node.op != "reshape" for node in tail):
+            names = ", ".join(node.op for node in tail) or "nothing"
+            raise ModelError(
+                f"the last layer with weights, '{head.name}', is followed by {names}: it is no classifier "
+                "that could be replaced",
+                where=head.where,
+                way_out="leave --classes out to train the model's own output",
+            )
+        rng = np.random.default_rng(self.seed)
+        fan_in = x.type.shape[-1] * w.type.shape[1] * w.type.shape[2]
+        bound = 1.0 / np.sqrt(fan_in)
+        scale = float(np.float32(bound * HEADROOM / 127.0))
+        shape = (self.classes, *w.type.shape[1:])
+        weights = np.round(rng.uniform(-bound, bound, shape) / scale).astype(np.int8)
+        new_w = Value(w.name, TensorType(shape, DType.S8, Quantization((scale,) * self.classes, axis=0)))
+        new_b = Value(head.inputs[2].name, TensorType((self.classes,), DType.S32))
+        out_scale = Quantization((x.type.quantization.scale[0] * scale,))
+        y_shape = head.output.type.shape[:-1] + (self.classes,)
+        y = Value(f"{head.name}_logits", TensorType(y_shape, DType.S32, out_scale))
+        node = replace(head, inputs=(x, new_w, new_b), outputs=(y,)).with_attrs(clamp=(-128, 127))
+        flat = Node(
+            "reshape",
+            (y,),
+            (Value("logits", TensorType((1, y.type.size), DType.S32, out_scale)),),
+            {},
+            f"{head.name}_logits_flat",
+            head.layer,
+        )
+        constants = {v: d for v, d in graph.constants.items() if v not in head.inputs}
+        constants[new_w] = weights
+        constants[new_b] = np.zeros(self.classes, np.int32)
+        return replace(
+            graph, nodes=(*graph.nodes[:index], node, flat), outputs=(flat.output,), constants=constants
+        )
+
+
+def _head_index(graph: Graph) -> int:
+    indices = [k for k, node in enumerate(graph.nodes) if node.op == "conv2d"]
+    if not indices:
+        raise ModelError("the model has no layer with weights", way_out="there is nothing to train in it")
+    return indices[-1]

@@ -1,0 +1,44 @@
+"""Decides what a clamp's gradient reads: the saved output itself, or one bit an element.
+
+The output is kept for the backward pass anyway where a weight gradient or another derivative reads it. Elsewhere a mask
+of one bit an element replaces it, and the output can die in the forward pass. Both give the same gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tinytrain.ir.build import GraphBuilder
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType, TensorType
+
+_SAVES = frozenset({"conv2d_grad_weight", "conv2d_grad_weight_sgd", "activation_grad", "multiply_grad",
+                    "multiply_grad_broadcast"})
+
+
+@dataclass(frozen=True)
+class SavedActivations:
+    """Every `grad_clamp` reads what costs least to keep."""
+
+    name: str = "saved_activations"
+
+    def __call__(self, graph: Graph) -> Graph:
+        kept = {value for node in graph.nodes if node.op in _SAVES for value in node.inputs}
+        builder = GraphBuilder(graph)
+        builder.nodes = []
+        producers = graph.producers()
+        masks: dict[tuple[Value, tuple[int, int]], Value] = {}
+        early: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            if node.op == "grad_clamp" and node.inputs[1] not in kept:
+                y, clamp = node.inputs[1], node.attrs["clamp"]
+                if (y, clamp) not in masks:
+                    type_ = TensorType(y.type.shape, DType.BIT)
+                    (masks[y, clamp],) = builder.node(
+                        "clamp_mask", [y], [type_], name=f"{node.layer}_mask", layer=node.layer, clamp=clamp
+                    )
+                    early.setdefault(producers[y].name, []).append(builder.nodes.pop())
+                node = replace(node, inputs=(node.inputs[0], masks[y, clamp]))
+            builder.nodes.append(node)
+        nodes = [item for node in builder.nodes for item in (node, *early.get(node.name, ()))]
+        return replace(builder.build(), nodes=tuple(nodes))

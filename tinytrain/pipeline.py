@@ -1,0 +1,184 @@
+"""The whole compiler on one page.
+
+    import          frontend        a model file or an nn.Module to a float graph with its quantize nodes
+    quantize        quantize        a float model gets quantize nodes from calibration samples
+    integerize      quantize        dequantize, operate, quantize becomes one s8 operation
+    dense_to_conv   passes          one kernel for dense and convolution
+    replace_head    passes          a fresh classifier, where `classes` is given
+    select_trainable passes, scheme the constants that are trained become parameters
+    differentiate   autodiff        loss and backward nodes, toward the parameters and no further
+    update          passes          SGD with quantization-aware scaling folded into its constants
+    fuse_updates    passes          a gradient is formed and applied in one node
+    dead_code       passes          what nothing needs goes
+    saved_activations passes        masks of one bit where the activation itself is not needed
+    schedule        plan            the order on the device, updates as early as they may
+    warm_up         reference       initial scales of the gradients
+    plan            plan            offsets in the arena, proved by a checker that shares nothing with the planner
+    emit            emit            C, and everything that makes it a folder
+    measure         simulate        what the target's compiler makes of it, against the budget
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.autodiff.train_step import LOSSES, build_training_graph
+from tinytrain.emit.c_text import identifier
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.types import DType
+from tinytrain.passes.base import Runner
+from tinytrain.passes.dead_code import DeadCode
+from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.passes.fuse_updates import FuseUpdates
+from tinytrain.passes.replace_head import ReplaceHead
+from tinytrain.passes.saved_activations import SavedActivations
+from tinytrain.passes.select_trainable import SelectTrainable, weighted_layers
+from tinytrain.passes.update import FRACTION_BITS, RULES, Update
+from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.check import check_plan
+from tinytrain.plan.schedule import Schedule
+from tinytrain.plan.scratch import scratch_bytes
+from tinytrain.reference.interpret import Scale
+from tinytrain.scheme.scheme import load_scheme
+from tinytrain.warm_up import warm_up
+
+GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user decides. Every field is recorded in the manifest.
+
+    Attributes:
+        scheme: preset or scheme file.
+        classes: size of a fresh classifier; None keeps the model's own head.
+        loss: `cross_entropy` or `mean_squared_error`.
+        gradient: dtype of the gradients: s8, s16 or f32.
+        rule: rounding of updates: stochastic or nearest.
+        fraction_bits: kept below the s8 of each trained weight: 0, 2, 4 or 8.
+        rate: initial learning rate, 0 to 1024.
+        seed: of a fresh head, of random channel choice and of stochastic rounding.
+        method: how ranges of a float model are chosen from the calibration samples.
+        name: C prefix; None takes the model file's name.
+    """
+
+    scheme: str = "full"
+    classes: int | None = None
+    loss: str = "cross_entropy"
+    gradient: str = "s8"
+    rule: str = "stochastic"
+    fraction_bits: int = 4
+    rate: float = 0.01
+    seed: int = 0
+    method: str = "mse"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("loss", self.loss, LOSSES),
+            ("gradient", self.gradient, tuple(GRADIENTS)),
+            ("rule", self.rule, RULES),
+            ("fraction bits", self.fraction_bits, FRACTION_BITS),
+        ):
+            if value not in known:
+                raise UsageError(f"{what} '{value}' is unknown", way_out=f"use {', '.join(map(str, known))}")
+        if not 0.0 <= self.rate <= 1024.0:
+            raise UsageError(f"learning rate {self.rate} is not between 0 and 1024")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A training step ready to be emitted or run by the reference.
+
+    Attributes:
+        graph: scheduled; what the device runs, node by node.
+        plan: of its arena.
+        scales: initial scales of the gradients.
+        options: that it was compiled with.
+        forward: the s8 model before anything was trained.
+        losses: facts about quantization, if the model was float: see `quantize.accuracy`.
+    """
+
+    graph: Graph
+    plan: Plan
+    scales: Mapping[str, Scale]
+    options: Options
+    forward: Graph
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, 0 for a regression."""
+        if self.options.loss == "mean_squared_error":
+            return 0
+        return self.output_size
+
+    @property
+    def output_size(self) -> int:
+        """Elements of the network's output."""
+        return self.graph.outputs[1].type.size
+
+
+def to_integers(model: Graph, samples: np.ndarray | None, method: str, runner: Runner) -> Graph:
+    """The s8 forward graph of an imported model.
+
+    Args:
+        model: from `frontend.load_model`.
+        samples: f32 [N,H,W,C] in the model's units; needed if the model is not quantized already.
+        method: how ranges are chosen.
+    """
+    from tinytrain.quantize import integerize, quantize_float
+
+    if samples is not None and not is_quantized(model):
+        model = runner.check(quantize_float(model, samples, method), "quantize")
+    return runner.check(integerize(model), "integerize")
+
+
+def is_quantized(model: Graph) -> bool:
+    """Whether a model brings its own quantization."""
+    return any(node.op in ("quantize", "dequantize") for node in model.nodes)
+
+
+def build_step(forward: Graph, options: Options, runner: Runner, samples: np.ndarray | None = None) -> Compiled:
+    """From an s8 forward graph to a scheduled, planned and proved training step.
+
+    Args:
+        forward: from `to_integers`.
+        samples: s8 [N,...] inputs for the initial scales of the gradients; noise where there are none.
+    """
+    graph = runner.run(forward, [DenseToConv()])
+    if options.classes is not None:
+        graph = runner.run(graph, [ReplaceHead(options.classes, options.seed)])
+    scheme = load_scheme(options.scheme, weighted_layers(graph))
+    graph = runner.run(graph, [SelectTrainable(scheme, options.fraction_bits, options.seed)])
+    training = build_training_graph(graph, loss=options.loss, gradient=GRADIENTS[options.gradient])
+    graph = runner.check(training.graph, "differentiate")
+    fractions = graph.info["fractions"]
+    passes = [
+        Update(training.sums, fractions, options.rule, options.fraction_bits),
+        FuseUpdates(),
+        DeadCode(),
+        SavedActivations(),
+        Schedule(),
+    ]
+    graph = runner.run(graph, passes)
+    graph = replace(graph, name=identifier(options.name or forward.name).lower())
+    scales = warm_up(graph, samples, options.seed)
+    plan = plan_memory(graph)
+    sizes = {node.name: scratch_bytes(node) for node in graph.nodes}
+    check_plan(graph, plan.offsets, plan.scratch, sizes, plan.nbytes)
+    return Compiled(graph, plan, scales, options, forward, dict(forward.info))
+
+
+def options_record(options: Options) -> dict[str, Any]:
+    """The options for the manifest; a scheme file by its name alone."""
+    return {**asdict(options), "scheme": Path(options.scheme).name}

@@ -1,0 +1,117 @@
+"""Places storages at offsets in one arena.
+
+Offline dynamic storage allocation is NP-hard; this is first fit by decreasing size, then by other orders and by local changes of
+the best order, until the lower bound is met or the tries are used up. Deterministic. Source: Pisarchyk and Lee, "Efficient
+Memory Management for Deep Neural Net Inference", 2020, for greedy placement by size.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tinytrain.ir.graph import Graph, Value
+from tinytrain.plan.liveness import Storage, storages
+
+ALIGNMENT = 8
+_TRIES = 300
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where every tensor of a scheduled graph lies.
+
+    Attributes:
+        offsets: of values in the arena, in bytes.
+        scratch: offset of the scratch of a node, by node name.
+        nbytes: size of the arena.
+        lower_bound: the largest sum of live bytes over the schedule; no placement is smaller.
+        peak: index of the node where that sum is reached.
+        storages: what was placed.
+    """
+
+    offsets: Mapping[Value, int]
+    scratch: Mapping[str, int]
+    nbytes: int
+    lower_bound: int
+    peak: int
+    storages: tuple[Storage, ...]
+
+    def at_peak(self) -> list[Storage]:
+        """Storages that are live at the peak, largest first."""
+        live = [s for s in self.storages if s.first <= self.peak <= s.last]
+        return sorted(live, key=lambda s: (-s.nbytes, s.name))
+
+
+def plan_memory(graph: Graph) -> Plan:
+    """Plans the arena of a scheduled graph."""
+    items = storages(graph)
+    bound, peak = _lower_bound(items, len(graph.nodes))
+    offsets, nbytes = _search(items, bound)
+    where = {value: offsets[k] for k, item in enumerate(items) for value in item.values}
+    scratch = {item.name: offsets[k] for k, item in enumerate(items) if not item.values}
+    return Plan(where, scratch, nbytes, bound, peak, tuple(items))
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def _lower_bound(items: Sequence[Storage], steps: int) -> tuple[int, int]:
+    live = [0] * max(steps, 1)
+    for item in items:
+        for step in range(item.first, item.last + 1):
+            live[step] += _aligned(item.nbytes)
+    bound = max(live)
+    return bound, live.index(bound)
+
+
+def _search(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
+    conflicts = [
+        [j for j, other in enumerate(items) if j != i and other.first <= item.last and item.first <= other.last]
+        for i, item in enumerate(items)
+    ]
+    keys = (
+        lambda k: (-items[k].nbytes, items[k].first, k),
+        lambda k: (-items[k].nbytes * (items[k].last - items[k].first + 1), k),
+        lambda k: (-(items[k].last - items[k].first), -items[k].nbytes, k),
+        lambda k: (items[k].first, -items[k].nbytes, k),
+    )
+    best_order: list[int] = []
+    best: tuple[list[int], int] = ([], -1)
+    for key in keys:
+        order = sorted(range(len(items)), key=key)
+        placed = _place(items, conflicts, order)
+        if best[1] < 0 or placed[1] < best[1]:
+            best, best_order = placed, order
+    generator = random.Random(0)
+    for _ in range(_TRIES):
+        if best[1] <= bound or len(items) < 2:
+            break
+        order = list(best_order)
+        for _ in range(generator.randint(1, 3)):
+            order.insert(generator.randrange(len(order)), order.pop(generator.randrange(len(order))))
+        placed = _place(items, conflicts, order)
+        if placed[1] <= best[1]:
+            best, best_order = placed, order
+    return best
+
+
+def _place(
+    items: Sequence[Storage], conflicts: Sequence[Sequence[int]], order: Sequence[int]
+) -> tuple[list[int], int]:
+    offsets = [-1] * len(items)
+    top = 0
+    for k in order:
+        taken = sorted(
+            (offsets[j], offsets[j] + _aligned(items[j].nbytes)) for j in conflicts[k] if offsets[j] >= 0
+        )
+        offset, size = 0, _aligned(items[k].nbytes)
+        for start, end in taken:
+            if start - offset >= size:
+                break
+            offset = max(offset, end)
+        offsets[k] = offset
+        top = max(top, offset + size)
+    return offsets, top

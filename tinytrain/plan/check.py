@@ -1,0 +1,124 @@
+"""Proves a plan by running it: shares nothing with the planner, not even the notion of a live interval.
+
+Every byte of the arena remembers whose content it holds. A node may read a value only while all of its bytes still hold that value's
+content; then its scratch and its outputs overwrite what they cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops import OPS
+
+_NOBODY = -1
+_LOSSES = ("softmax_cross_entropy", "mean_squared_error")
+
+
+def check_plan(
+    graph: Graph,
+    offsets: Mapping[Value, int],
+    scratch: Mapping[str, int],
+    scratch_sizes: Mapping[str, int],
+    nbytes: int,
+) -> None:
+    """Runs a scheduled graph over the byte owners of an arena.
+
+    Args:
+        graph: nodes in the order of execution.
+        offsets: of the values in the arena; parameters, constants, views and scalars have none.
+        scratch: offset of the scratch of each node that has any.
+        scratch_sizes: bytes of it.
+        nbytes: size of the arena.
+
+    Raises:
+        InternalError: a read of bytes that something else has overwritten, a place outside the arena, overlap within one
+            node that its kernel does not allow, a parameter read after its update.
+    """
+    owner = np.full(nbytes, _NOBODY, dtype=np.int64)
+    content: dict[Value, int] = {}
+    elsewhere = {*graph.constants, *graph.parameters, *graph.updates.values()}
+    stale: set[Value] = set()
+    new_to_old = {new: old for old, new in graph.updates.items()}
+
+    def span(value: Value) -> slice:
+        start = offsets[value]
+        if start < 0 or start + value.type.nbytes > nbytes:
+            raise InternalError(f"{value} at {start} lies outside the arena of {nbytes} bytes")
+        return slice(start, start + value.type.nbytes)
+
+    def write(value: Value, identity: int) -> None:
+        owner[span(value)] = identity
+        content[value] = identity
+
+    for k, value in enumerate(graph.inputs):
+        if value in offsets:
+            write(value, k)
+    for step, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            if value in stale:
+                raise InternalError(f"{node.name} reads parameter {value} after its update")
+            if value in offsets and not (owner[span(value)] == content.get(value)).all():
+                raise InternalError(f"{node.name} reads {value}, part of which is overwritten")
+            if value not in offsets and value not in elsewhere and value not in graph.inputs:
+                raise InternalError(f"{node.name} reads {value}, which has no place")
+        _check_overlap(node, offsets, scratch, scratch_sizes, nbytes)
+        if node.name in scratch:
+            start = scratch[node.name]
+            owner[start : start + scratch_sizes[node.name]] = _NOBODY
+        for k, value in enumerate(node.outputs):
+            if node.op == "reshape":
+                if offsets[value] != offsets[node.inputs[0]]:
+                    raise InternalError(f"{node.name} moves a tensor that it should only rename")
+                content[value] = content[node.inputs[0]]
+            elif node.op == "merge_channels":
+                elsewhere.add(value)
+            elif value in new_to_old:
+                stale.add(new_to_old[value])
+                stale.update(
+                    other.output
+                    for other in graph.nodes
+                    if other.op == "merge_channels" and new_to_old[value] in other.inputs
+                )
+            elif value in offsets:
+                write(value, (step + 1) * 1000 + k)
+            elif not (node.op in _LOSSES and k == 0):
+                raise InternalError(f"{value} has no place")
+
+
+def _check_overlap(
+    node: Node,
+    offsets: Mapping[Value, int],
+    scratch: Mapping[str, int],
+    scratch_sizes: Mapping[str, int],
+    nbytes: int,
+) -> None:
+    def cover(value: Value) -> range:
+        return range(offsets[value], offsets[value] + value.type.nbytes)
+
+    allowed = {node.inputs[k] for k in OPS[node.op].in_place}
+    outputs = [value for value in node.outputs if value in offsets]
+    inputs = [value for value in node.inputs if value in offsets]
+    for k, output in enumerate(outputs):
+        for value in inputs:
+            same_start = offsets[value] == offsets[output] and output is node.outputs[-1]
+            if _meet(cover(output), cover(value)) and not (value in allowed and same_start):
+                raise InternalError(f"{node.name} writes {output} over its input {value}")
+        for other in outputs[k + 1 :]:
+            if _meet(cover(output), cover(other)):
+                raise InternalError(f"{node.name} writes {output} and {other} to one place")
+    if scratch_sizes.get(node.name, 0):
+        start = scratch[node.name]
+        area = range(start, start + scratch_sizes[node.name])
+        if start < 0 or area.stop > nbytes:
+            raise InternalError(f"the scratch of {node.name} lies outside the arena")
+        for value in inputs + outputs:
+            if _meet(area, cover(value)):
+                raise InternalError(f"the scratch of {node.name} overlaps {value}")
+
+
+def _meet(a: range, b: range) -> bool:
+    return a.start < b.stop and b.start < a.stop

@@ -1,0 +1,99 @@
+"""Which tensors share storage, and from when to when each storage is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops import OPS
+from tinytrain.plan.scratch import scratch_bytes
+
+# Handed over by the caller or returned to it, so they need no place in the arena.
+OUTSIDE = frozenset({"label", "target"})
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Bytes that are needed from node `first` to node `last`, both included.
+
+    `values` hold one another's place in turn: a reshape is the same bytes under another shape, an in-place operation
+    overwrites its input. Scratch has no values; its name is that of its node.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    nbytes: int
+    first: int
+    last: int
+
+
+def in_arena(graph: Graph) -> list[Value]:
+    """Values that need a place in the arena: inputs and results that are no scalar, view or parameter."""
+    written_in_place = set(graph.updates.values())
+    values = [value for value in graph.inputs if value.name not in OUTSIDE]
+    for node in graph.nodes:
+        if node.op == "merge_channels":
+            continue
+        outputs = node.outputs[1:] if _is_loss(node) else node.outputs
+        values += [value for value in outputs if value not in written_in_place]
+    return values
+
+
+def _is_loss(node: Node) -> bool:
+    return node.op in ("softmax_cross_entropy", "mean_squared_error")
+
+
+def storages(graph: Graph) -> list[Storage]:
+    """All storages of a scheduled graph, in order of first use."""
+    last = last_use(graph)
+    arena = set(in_arena(graph))
+    root: dict[Value, Value] = {value: value for value in arena}
+    members: dict[Value, list[Value]] = {value: [value] for value in arena}
+    first = {value: 0 for value in graph.inputs}
+
+    for index, node in enumerate(graph.nodes):
+        for value in node.outputs:
+            first[value] = index
+        target = node.outputs[-1]
+        if target not in arena:
+            continue
+        for source in _takeover(node):
+            if source not in arena:
+                continue
+            group = members[root[source]]
+            dies = all(last[value] <= index for value in group)
+            fits = target.type.nbytes <= max(value.type.nbytes for value in group)
+            if node.op == "reshape" or (dies and fits):
+                group.append(target)
+                members.pop(target)
+                root[target] = root[source]
+                break
+
+    found = [
+        Storage(
+            group[0].name,
+            tuple(group),
+            max(value.type.nbytes for value in group),
+            min(first[value] for value in group),
+            max(last[value] for value in group),
+        )
+        for group in members.values()
+    ]
+    for index, node in enumerate(graph.nodes):
+        nbytes = scratch_bytes(node)
+        if nbytes:
+            found.append(Storage(node.name, (), nbytes, index, index))
+    return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
+
+
+def _takeover(node: Node) -> list[Value]:
+    return [node.inputs[position] for position in OPS[node.op].in_place]
+
+
+def last_use(graph: Graph) -> dict[Value, int]:
+    """Index of the last node that reads a value; of its writer where nothing reads it."""
+    last = {value: 0 for value in graph.inputs}
+    for index, node in enumerate(graph.nodes):
+        for value in (*node.inputs, *node.outputs):
+            last[value] = index
+    return last

@@ -1,0 +1,1 @@
+def quantize_float(*a, **k): raise NotImplementedError

@@ -1,0 +1,303 @@
+"""dequantize -> operation -> quantize becomes one operation on s8.
+
+Every f32 value is looked at as what it stands for:
+
+- `dequantize(q)`: q itself;
+- a move (reshape, transpose) or a maximum over such a value: the same on integers, same scale;
+- a layer (conv2d, dense, add, multiply, concatenate, avg_pool2d, activation) that only a `quantize`
+  reads, perhaps through relu and moves: the s8 layer with that quantization, the relu in its clamp.
+
+A relu before `quantize` is a bound on the integers after it, as rounding is monotone and zero is
+exactly the zero point: quantize(max(x, 0)) = max(quantize(x), zero_point). For the same reason moves
+and maxima may be taken before or after quantization.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tinytrain.errors import ModelError
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.quantize.fuse_clamps import clamp_of, fuse_clamps
+from tinytrain.quantize.names import name_layers
+from tinytrain.quantize.weights import integer_weights
+
+LAYERS = frozenset(
+    {"conv2d", "dense", "add", "multiply", "concatenate", "avg_pool2d", "activation"}
+)
+MOVES = frozenset({"reshape", "transpose"})
+_BOUNDS = frozenset({"relu", "relu6"})
+CLAMP = (-128, 127)
+_CALIBRATE = (
+    "give calibration samples (--calibration) so that the rest is quantized too, or export the "
+    "model with quantize and dequantize around every layer"
+)
+
+
+@dataclass(frozen=True)
+class Integers:
+    """An s8 value, and where in the order of the float nodes it belongs."""
+
+    value: Value
+    place: int
+
+
+class _Integerizer:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.producers = graph.producers()
+        self.users = graph.users()
+        self.place = {node: place for place, node in enumerate(graph.nodes)}
+        self.constants: dict[Value, np.ndarray] = {}
+        self.emitted: list[tuple[int, Node]] = []
+        self.done: dict[tuple[Value, Quantization | None], Value] = {}
+        self.info = dict(graph.info)
+        self.names = 0
+
+    # --- bookkeeping ------------------------------------------------------------------------------
+
+    def emit(
+        self, float_node: Node, op: str, inputs: list[Value], type_: TensorType, **attrs: object
+    ) -> Value:
+        """A node that stands where `float_node` stood."""
+        self.names += 1
+        name = f"{op}_{self.names}_"
+        output = Value(name, type_)
+        node = Node(op, tuple(inputs), (output,), attrs, name, name, float_node.where)
+        self.emitted.append((self.place[float_node], node))
+        return output
+
+    def missing(self, node: Node, what: str) -> ModelError:
+        """The error about a layer that has no quantize or dequantize where it needs one."""
+        return ModelError(
+            f"'{node.op}' {what}, so the model is only partly quantized",
+            where=node.where,
+            way_out=_CALIBRATE,
+        )
+
+    # --- values -----------------------------------------------------------------------------------
+
+    def integers(self, value: Value) -> Value:
+        """The s8 value behind an f32 value that has a meaning in integers already."""
+        key = (value, None)
+        if key not in self.done:
+            self.done[key] = self._integers(value)
+        return self.done[key]
+
+    def _integers(self, value: Value) -> Value:
+        node = self.producers.get(value)
+        if value in self.graph.constants:
+            return self._constant(value)
+        assert node is not None
+        if node.op == "dequantize":
+            source = node.inputs[0]
+            return self._constant(source) if source in self.graph.constants else self.held(source)
+        if node.op in MOVES or node.op == "max_pool2d":
+            source = self.integers(node.inputs[0])
+            return self._moved(node, source, source.type.quantization)
+        if node.op == "activation" and node.attrs["function"] in (*_BOUNDS, "identity"):
+            # A relu that nothing quantizes (before an addition, say): the scale of its input serves.
+            source = self.integers(node.inputs[0])
+            return self._activation(node, source, source.type.quantization)
+        reader = next(iter(self.users.get(value, ())), node)
+        raise self.missing(node, f"yields numbers that '{reader.op}' reads without a quantize between")
+
+    def _constant(self, value: Value) -> Value:
+        """A constant operand of add or multiply as s8."""
+        producer_data = self.graph.constants[value]
+        if value.type.dtype is DType.S8:
+            self.constants[value] = producer_data
+            return value
+        largest = float(np.abs(producer_data).max()) or 1.0
+        scale = float(np.float32(largest / 127))
+        data = np.clip(np.rint(producer_data.astype(np.float64) / scale), -127, 127)
+        held = Value(
+            f"{value.name}_s8", TensorType(value.type.shape, DType.S8, Quantization((scale,)))
+        )
+        self.constants[held] = data.astype(np.int8)
+        return held
+
+    def held(self, value: Value) -> Value:
+        """The s8 value that stands for the output of a quantize node (or for an s8 input)."""
+        node = self.producers.get(value)
+        if node is None or node.op != "quantize":
+            return value
+        meaning = value.type.quantization
+        assert meaning is not None
+        return self.quantized(node.inputs[0], meaning, node)
+
+    def quantized(self, value: Value, meaning: Quantization, reader: Node) -> Value:
+        """The s8 value quantize(value) with this meaning."""
+        key = (value, meaning)
+        if key not in self.done:
+            self.done[key] = self._quantized(value, meaning, reader)
+        return self.done[key]
+
+    def _quantized(self, value: Value, meaning: Quantization, reader: Node) -> Value:
+        if value in self.graph.inputs:
+            return self._input(value, meaning, reader)
+        node = self.producers.get(value)
+        if node is None:
+            return self._constant(value)
+        if self._has_integers(value):
+            source = self.integers(value)
+            if source.type.quantization == meaning:
+                return source
+            return self._rescaled(source, meaning, reader)
+        if node.op in MOVES or node.op == "max_pool2d":
+            return self._moved(node, self.quantized(node.inputs[0], meaning, reader), meaning)
+        if node.op == "activation":
+            return self._quantized_activation(node, meaning, reader)
+        if node.op in LAYERS:
+            return self._layer(node, meaning)
+        raise self.missing(node, "cannot be computed on integers")
+
+    def _has_integers(self, value: Value) -> bool:
+        """True when the value is a move of dequantized integers."""
+        node = self.producers.get(value)
+        while node is not None and (node.op in MOVES or node.op == "max_pool2d"):
+            node = self.producers.get(node.inputs[0])
+        return node is not None and node.op == "dequantize"
+
+    def _input(self, value: Value, meaning: Quantization, reader: Node) -> Value:
+        """The graph's input becomes the s8 value that its first quantize would write."""
+        current = self.done.get((value, None))
+        if current is None:
+            current = Value(value.name, TensorType(value.type.shape, DType.S8, meaning))
+            self.done[value, None] = current
+        if current.type.quantization == meaning:
+            return current
+        return self._rescaled(current, meaning, reader)
+
+    def _rescaled(self, source: Value, meaning: Quantization, reader: Node) -> Value:
+        type_ = TensorType(source.type.shape, DType.S8, meaning)
+        return self.emit(
+            reader, "activation", [source], type_, function="identity", alpha=0.0, beta=0.0
+        )
+
+    # --- nodes ------------------------------------------------------------------------------------
+
+    def _moved(self, node: Node, source: Value, meaning: Quantization | None) -> Value:
+        type_ = TensorType(node.output.type.shape, DType.S8, meaning)
+        return self.emit(node, node.op, [source], type_, **dict(node.attrs))
+
+    def _activation(self, node: Node, source: Value, meaning: Quantization | None) -> Value:
+        type_ = TensorType(node.output.type.shape, DType.S8, meaning)
+        return self.emit(node, "activation", [source], type_, **dict(node.attrs))
+
+    def _quantized_activation(self, node: Node, meaning: Quantization, reader: Node) -> Value:
+        source = node.inputs[0]
+        if node.attrs["function"] not in _BOUNDS | {"identity"} or self._has_integers(source):
+            return self._activation(node, self.integers(source), meaning)
+        # relu of a layer that is not quantized in between: a bound on the layer's own output.
+        unbounded = self.quantized(source, meaning, reader)
+        return self._activation(node, unbounded, meaning)
+
+    def _layer(self, node: Node, meaning: Quantization) -> Value:
+        type_ = TensorType(node.output.type.shape, DType.S8, meaning)
+        return self._compute(node, type_, meaning)
+
+    def _compute(self, node: Node, type_: TensorType, meaning: Quantization | None) -> Value:
+        attrs = dict(node.attrs)
+        if node.op in ("conv2d", "dense"):
+            x = self.integers(node.inputs[0])
+            weights = integer_weights(self.graph, self.producers, node, x)
+            self.constants[weights.w], self.constants[weights.b] = weights.w_data, weights.b_data
+            return self.emit(node, node.op, [x, weights.w, weights.b], type_, **attrs)
+        inputs = [self.integers(value) for value in node.inputs]
+        if node.op == "concatenate":
+            assert meaning is not None
+            # The kernel copies bytes: every input needs the quantization of the output.
+            inputs = [
+                value if value.type.quantization == meaning else self._rescaled(value, meaning, node)
+                for value in inputs
+            ]
+        return self.emit(node, node.op, inputs, type_, **attrs)
+
+    # --- the whole --------------------------------------------------------------------------------
+
+    def _follows_softmax(self, quantize: Node) -> bool:
+        before = self.producers.get(quantize.inputs[0])
+        return before is not None and before.op == "softmax"
+
+    def _output(self, value: Value) -> Value:
+        """The s8 (or s32) value of the model's output, with what follows the logits dropped."""
+        node = self.producers.get(value)
+        assert node is not None
+        if node.op == "dequantize":
+            source = node.inputs[0]
+            quantize = self.producers.get(source)
+            if quantize is not None and quantize.op == "quantize":
+                if self._follows_softmax(quantize):
+                    return self._output(quantize.inputs[0])
+            return self.held(source)
+        if node.op == "softmax":
+            self.info["softmax"] = True
+            return self._output(node.inputs[0])
+        if node.op in ("conv2d", "dense"):
+            # A last layer whose output nothing quantizes keeps its exact accumulators.
+            x = self.integers(node.inputs[0])
+            w = integer_weights(self.graph, self.producers, node, x).w
+            assert x.type.quantization is not None and w.type.quantization is not None
+            scales = np.float32(x.type.quantization.scale[0]) * np.asarray(
+                w.type.quantization.scale, dtype=np.float32
+            )
+            rank = len(node.output.type.shape)
+            meaning = Quantization(tuple(float(s) for s in scales), 0, rank - 1)
+            return self._compute(
+                node, TensorType(node.output.type.shape, DType.S32, meaning), None
+            )
+        if node.op in MOVES and not self._has_integers(value):
+            source = self._output(node.inputs[0])
+            meaning = source.type.quantization
+            if meaning is not None and meaning.axis is not None:
+                if node.op != "reshape" or node.output.type.shape[-1] != source.type.shape[-1]:
+                    raise self.missing(node, "moves a last layer that is not quantized")
+                meaning = replace(meaning, axis=len(node.output.type.shape) - 1)
+            type_ = TensorType(node.output.type.shape, source.type.dtype, meaning)
+            return self.emit(node, node.op, [source], type_, **dict(node.attrs))
+        return self.integers(value)
+
+    def run(self) -> Graph:
+        (output,) = self.graph.outputs
+        self.info["softmax"] = False
+        for node in self.graph.nodes:
+            # In order, so that no call goes deeper than from one quantize to the ones before it.
+            if node.op == "quantize" and not self._follows_softmax(node):
+                self.held(node.output)
+        result = self._output(output)
+        (given,) = self.graph.inputs
+        source = self.done.get((given, None), given)
+        if source.type.dtype is not DType.S8:
+            reader = self.users[given][0]
+            raise self.missing(reader, "reads the input of the model without a quantize between")
+        # Python's sort is stable: nodes that stand for one float node stay in the order of emission.
+        nodes = [node for _, node in sorted(self.emitted, key=lambda item: item[0])]
+        return Graph(
+            self.graph.name, (source,), tuple(nodes), (result,), self.constants, info=self.info
+        )
+
+
+def integerize(graph: Graph) -> Graph:
+    """Turns a QDQ graph into an s8 graph.
+
+    Args:
+        graph: f32 in and out, with `quantize` and `dequantize` around every layer, as `load_model`
+            or `quantize_float` give it.
+
+    Returns:
+        a graph with an s8 input and an s8 output (s32, with one scale for each output, when the
+        model does not quantize its last layer). Layers are named `conv_0`, `conv_1`, `dense_0`,
+        `add_0` and so on in execution order. `info["softmax"]` says whether a softmax at the end
+        was dropped.
+
+    Raises:
+        ModelError: a layer without quantize or dequantize, or too many products in one sum.
+    """
+    return name_layers(fuse_clamps(_Integerizer(graph).run()))
+
+
+__all__ = ["CLAMP", "LAYERS", "MOVES", "clamp_of", "integerize"]

@@ -1,0 +1,102 @@
+"""Fixed-point primitives: docs/arithmetic.md section 1.
+
+Arrays may have any integer dtype and any shape; results are int64 unless a docstring says
+otherwise. Scalars stand for arrays of one element.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+S32_MAX = 2**31 - 1
+
+
+def multiplier(real: float) -> tuple[int, int]:
+    """(M, S) with real ~ M * 2**(S - 31), 2**30 <= M < 2**31, M rounded half away from zero.
+
+    A factor below 2**-32 gives (0, 0): it moves no s32 value by half a unit.
+
+    Raises:
+        ValueError: `real` is not positive and finite, or is 2**30 or more.
+    """
+    if not 0.0 < real < 2.0**30:
+        raise ValueError(f"a multiplier is between 0 and 2**30, not {real}")
+    if real < 2.0**-32:
+        return 0, 0
+    fraction, exponent = math.frexp(real)
+    mantissa = math.floor(fraction * 2.0**31 + 0.5)
+    if mantissa == 2**31:
+        return 2**30, exponent + 1
+    return mantissa, exponent
+
+
+def multipliers(reals: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """`multiplier` of each entry: int32 M and int8 S of the shape of `reals`."""
+    array = np.asarray(reals, dtype=np.float64)
+    pairs = [multiplier(float(real)) for real in array.ravel()]
+    mantissas = np.array([pair[0] for pair in pairs], dtype=np.int32).reshape(array.shape)
+    shifts = np.array([pair[1] for pair in pairs], dtype=np.int8).reshape(array.shape)
+    return mantissas, shifts
+
+
+def saturate(values: np.ndarray, bits: int) -> np.ndarray:
+    """Values clamped to the two's-complement range of `bits` bits; the dtype stays."""
+    return np.clip(values, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def srdhm(a: npt.ArrayLike, b: npt.ArrayLike) -> np.ndarray:
+    """floor(a * b / 2**31 + 1/2) for s32 a and 0 <= b < 2**31.
+
+    For such b this is gemmlowp's SaturatingRoundingDoublingHighMul and Arm's SQRDMULH.
+    """
+    product = np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64)
+    return (product + 2**30) >> 31
+
+
+def rdp(a: npt.ArrayLike, s: npt.ArrayLike) -> np.ndarray:
+    """a / 2**s rounded half away from zero, 0 <= s <= 31."""
+    value = np.asarray(a, dtype=np.int64)
+    shift = np.asarray(s, dtype=np.int64)
+    half = (np.int64(1) << shift) >> 1
+    return np.sign(value) * ((np.abs(value) + half) >> shift)
+
+
+def requantize(acc: npt.ArrayLike, mantissa: npt.ArrayLike, shift: npt.ArrayLike) -> np.ndarray:
+    """acc * M * 2**(S - 31), rounded twice as TFLite's reference kernels do; |acc| < 2**31.
+
+    `mantissa` (M) and `shift` (S, in [-31, 30]) broadcast against `acc`. The left shift saturates
+    at 32 bits.
+    """
+    exponent = np.asarray(shift, dtype=np.int64)
+    left = np.asarray(acc, dtype=np.int64) << np.maximum(exponent, 0)
+    return rdp(srdhm(saturate(left, 32), mantissa), np.maximum(-exponent, 0))
+
+
+def rh(values: npt.ArrayLike, shift: int) -> np.ndarray:
+    """values / 2**shift, a tie rounded up; |values| <= 2**30. Saturates at +-(2**31 - 1)."""
+    value = np.asarray(values, dtype=np.int64)
+    if shift <= 0:
+        return _shift_left(value, -shift)
+    if shift > 30:
+        return np.zeros_like(value)
+    return (value + (1 << (shift - 1))) >> shift
+
+
+def rh64(values: npt.ArrayLike, shift: int) -> np.ndarray:
+    """`rh` for |values| < 2**62; the result saturates at +-(2**31 - 1) for every shift."""
+    value = np.asarray(values, dtype=np.int64)
+    if shift <= 0:
+        return _shift_left(value, -shift)
+    if shift > 62:
+        return np.zeros_like(value)
+    return np.clip((value + (1 << (shift - 1))) >> shift, -S32_MAX, S32_MAX)
+
+
+def _shift_left(value: np.ndarray, count: int) -> np.ndarray:
+    # Anything but 0 saturates after 31 places, so that more of them change nothing; cutting the
+    # operand at 2**31 first keeps the product below 2**62.
+    cut = np.clip(value, -(2**31), 2**31)
+    return np.clip(cut << min(count, 31), -S32_MAX, S32_MAX)

@@ -1,0 +1,97 @@
+"""Losses in float32, each operation rounded once, in the order of docs/arithmetic.md section 3."""
+
+from __future__ import annotations
+
+import numpy as np
+
+F = np.float32
+
+_EXP = tuple(
+    F(c)
+    for c in (
+        1.9875691500e-4,
+        1.3981999507e-3,
+        8.3334519073e-3,
+        4.1665795894e-2,
+        1.6666665459e-1,
+        5.0000001201e-1,
+    )
+)
+_LOG = tuple(
+    F(c)
+    for c in (
+        7.0376836292e-2,
+        -1.1514610310e-1,
+        1.1676998740e-1,
+        -1.2420140846e-1,
+        1.4249322787e-1,
+        -1.6668057665e-1,
+        2.0000714765e-1,
+        -2.4999993993e-1,
+        3.3333331174e-1,
+    )
+)
+_LN2_HIGH = F(0.693359375)
+_LN2_LOW = F(-2.12194440e-4)
+
+
+def exp(x: np.ndarray) -> np.ndarray:
+    """e**x for float32 x <= 0; 0 below -87. Source: Moshier, Cephes, expf."""
+    value = np.maximum(np.asarray(x, dtype=F), F(-87))
+    k = np.trunc(value * F(1.44269504) - F(0.5))
+    r = (value - k * _LN2_HIGH) - k * _LN2_LOW
+    p = np.full_like(r, _EXP[0])
+    for coefficient in _EXP[1:]:
+        p = p * r + coefficient
+    result = np.ldexp(((p * r) * r + r) + F(1), k.astype(np.int32))
+    return np.where(np.asarray(x, dtype=F) < F(-87), F(0), result)
+
+
+def log(x: np.ndarray) -> np.ndarray:
+    """Natural logarithm of float32 x >= 1. Source: Moshier, Cephes, logf."""
+    f, exponent = np.frexp(np.asarray(x, dtype=F))
+    low = f < F(0.707106781186547524)
+    k = np.where(low, exponent - 1, exponent).astype(F)
+    f = np.where(low, f + f, f) - F(1)
+    z = f * f
+    p = np.full_like(f, _LOG[0])
+    for coefficient in _LOG[1:]:
+        p = p * f + coefficient
+    t = (p * f) * z
+    t = t + k * _LN2_LOW
+    t = t - F(0.5) * z
+    return (f + t) + k * _LN2_HIGH
+
+
+def sequential_sum(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Float32 sum along one axis, in order, starting from +0.
+
+    `np.sum` adds pairwise; the running sum of `cumsum` is the order of a loop in C.
+    """
+    running = np.cumsum(values, axis=axis, dtype=F)
+    return np.take(running, -1, axis=axis) + F(0)
+
+
+def argmax(x: np.ndarray) -> int:
+    """Index of the largest element, the first of equals; x is finite."""
+    return int(np.argmax(x))
+
+
+def softmax_cross_entropy(logits: np.ndarray, label: int) -> tuple[np.float32, np.ndarray]:
+    """Loss and its gradient for finite float32 logits of any shape, 0 <= label < size."""
+    flat = logits.astype(F).ravel()
+    shifted = flat - np.max(flat)
+    powers = exp(shifted)
+    total = sequential_sum(powers)
+    loss = log(total) - shifted[label]
+    target = np.zeros_like(flat)
+    target[label] = 1
+    return F(loss), (powers / total - target).reshape(logits.shape)
+
+
+def mean_squared_error(output: np.ndarray, target: np.ndarray) -> tuple[np.float32, np.ndarray]:
+    """Loss and its gradient for float32 arrays of one shape."""
+    difference = (output.astype(F) - target.astype(F)).ravel()
+    count = F(difference.size)
+    loss = sequential_sum(difference * difference) / count
+    return F(loss), (difference * (F(2) / count)).reshape(output.shape)

@@ -1,0 +1,1 @@
+"""Update schemes: what is trained."""

@@ -1,0 +1,154 @@
+"""Update schemes: which biases, which weights, and which of their input channels are trained.
+
+A scheme is a small TOML file:
+
+    biases = 22                  # of the last 22 layers; or "all", or a list of layer names; default 0
+    channels = "largest"         # which input channels: largest, smallest, random; default largest
+    [weights]
+    conv_21 = 1.0                # fraction of the input channels, in (0, 1]
+    conv_36 = 0.125
+    conv_39 = { channels = [0, 5, 7] }
+
+Layers with weights are counted in execution order, the head (the last one) not; the head is always trained. Presets stand for a
+file: `head` (nothing else), `bias` (all biases), `last-K` (weights and biases of the last K layers), `full`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinytrain.errors import SchemeError, Where
+
+CHOICES = ("largest", "smallest", "random")
+PRESETS = ("head", "bias", "last-K", "full")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What is trained of one layer's weights: a fraction of its input channels, or listed ones."""
+
+    fraction: float = 1.0
+    channels: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A scheme resolved against the layers of a model.
+
+    Attributes:
+        name: preset or file name.
+        biases: layers whose bias is trained, in order, the head left out.
+        weights: layers whose weights are trained, the head left out.
+        choice: how channels are chosen where a share does not list them.
+    """
+
+    name: str
+    biases: tuple[str, ...] = ()
+    weights: Mapping[str, Share] = field(default_factory=dict)
+    choice: str = "largest"
+
+
+def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
+    """Reads a preset or a scheme file.
+
+    Args:
+        spec: a preset, or the path of a TOML file.
+        layers: names of the layers with weights in execution order; the last one is the head.
+
+    Raises:
+        SchemeError: no such preset or file, a field of the wrong kind, a layer that the model lacks.
+    """
+    body = list(layers[:-1])
+    if spec == "head":
+        return Scheme(spec)
+    if spec == "bias":
+        return Scheme(spec, tuple(body))
+    if spec == "full":
+        return Scheme(spec, tuple(body), {layer: Share() for layer in body})
+    last = re.fullmatch(r"last-(\d+)", spec)
+    if last:
+        count = int(last.group(1))
+        _known_count(count, body, spec, "preset 'last-K'")
+        chosen = body[len(body) - count :]
+        return Scheme(spec, tuple(chosen), {layer: Share() for layer in chosen})
+    path = Path(spec)
+    if not path.is_file():
+        raise SchemeError(
+            f"'{spec}' is neither a preset nor a scheme file",
+            way_out=f"presets are {', '.join(PRESETS)}; or give the path of a TOML file",
+        )
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SchemeError(f"not a TOML file: {error}", where=Where(path.name)) from error
+    return _Reader(path.name, body, layers[-1]).read(fields)
+
+
+def _known_count(count: int, body: Sequence[str], file: str, what: str) -> None:
+    if not 0 <= count <= len(body):
+        raise SchemeError(
+            f"{what} asks for {count} layers, the model has {len(body)} before its head", where=Where(file)
+        )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    file: str
+    body: Sequence[str]
+    head: str
+
+    def read(self, fields: Mapping[str, Any]) -> Scheme:
+        unknown = sorted(set(fields) - {"biases", "channels", "weights"})
+        if unknown:
+            raise self._error(f"unknown field '{unknown[0]}'", "fields are biases, channels and [weights]")
+        choice = fields.get("channels", "largest")
+        if choice not in CHOICES:
+            raise self._error(f"channels = {choice!r} is no way to choose", f"use one of {', '.join(CHOICES)}")
+        table = fields.get("weights", {})
+        if not isinstance(table, dict):
+            raise self._error("[weights] is not a table", "write one line for each layer: conv_3 = 0.5")
+        weights = {self._layer(layer): self._share(layer, share) for layer, share in table.items()}
+        ordered = {layer: weights[layer] for layer in self.body if layer in weights}
+        return Scheme(self.file, self._biases(fields.get("biases", 0)), ordered, choice)
+
+    def _biases(self, biases: Any) -> tuple[str, ...]:
+        if biases == "all":
+            return tuple(self.body)
+        if isinstance(biases, int) and not isinstance(biases, bool):
+            _known_count(biases, self.body, self.file, "'biases'")
+            return tuple(self.body[len(self.body) - biases :])
+        if isinstance(biases, list) and all(isinstance(layer, str) for layer in biases):
+            chosen = {self._layer(layer) for layer in biases}
+            return tuple(layer for layer in self.body if layer in chosen)
+        raise self._error(f"biases = {biases!r} makes no sense", 'give a number, "all" or a list of layers')
+
+    def _layer(self, layer: str) -> str:
+        if layer == self.head:
+            raise self._error(f"'{layer}' is the head", "leave it out: the head is always trained")
+        if layer not in self.body:
+            known = f"{self.body[0]} to {self.body[-1]}" if self.body else "no layer but its head"
+            raise self._error(
+                f"the model has no layer '{layer}' with weights",
+                f"it has {known}; `tinytrain inspect MODEL` lists them",
+            )
+        return layer
+
+    def _share(self, layer: str, share: Any) -> Share:
+        if isinstance(share, (int, float)) and not isinstance(share, bool) and 0 < share <= 1:
+            return Share(float(share))
+        if isinstance(share, dict) and set(share) == {"channels"} and isinstance(share["channels"], list):
+            listed = share["channels"]
+            if listed and all(isinstance(c, int) and c >= 0 for c in listed):
+                return Share(channels=tuple(sorted(set(listed))))
+        raise self._error(
+            f"{layer} = {share!r} makes no sense",
+            "give a fraction in (0, 1] or { channels = [0, 5, 7] }; leave a layer out to freeze its weights",
+        )
+
+    def _error(self, what: str, way_out: str) -> SchemeError:
+        return SchemeError(what, where=Where(self.file), way_out=way_out)

@@ -1,0 +1,100 @@
+"""Worst-case stack of functions that come as machine code: gcc's helpers and the C library.
+
+Bounds in bytes, callees included, over every Cortex-M that tinytrain compiles for, rounded up to
+whole doublewords. tests/targets/test_external_stack.py holds each against the pushes in the
+libraries' machine code.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ARM: dict[str, int] = {
+    # Memory and text, newlib-nano.
+    "memcmp": 16,
+    "memcpy": 32,
+    "memmove": 32,
+    "memset": 32,
+    "strlen": 16,
+    # Integers.
+    "__aeabi_idiv": 24,
+    "__aeabi_idivmod": 24,
+    "__aeabi_lasr": 0,
+    "__aeabi_ldivmod": 112,
+    "__aeabi_llsl": 0,
+    "__aeabi_llsr": 0,
+    "__aeabi_lmul": 32,
+    "__aeabi_uidiv": 24,
+    "__aeabi_uidivmod": 24,
+    "__aeabi_uldivmod": 96,
+    "__clzdi2": 16,
+    "__clzsi2": 8,
+    "__ctzsi2": 16,
+    "__popcountsi2": 8,
+    # Single precision without a float unit, and its conversions to and from 64 bits.
+    "__aeabi_f2iz": 8,
+    "__aeabi_f2lz": 104,
+    "__aeabi_f2uiz": 32,
+    "__aeabi_f2ulz": 96,
+    "__aeabi_fadd": 32,
+    "__aeabi_fcmpeq": 40,
+    "__aeabi_fcmpge": 40,
+    "__aeabi_fcmpgt": 40,
+    "__aeabi_fcmple": 40,
+    "__aeabi_fcmplt": 40,
+    "__aeabi_fcmpun": 8,
+    "__aeabi_fdiv": 40,
+    "__aeabi_fmul": 40,
+    "__aeabi_fsub": 40,
+    "__aeabi_i2f": 24,
+    "__aeabi_l2f": 96,
+    "__aeabi_ui2f": 24,
+    "__aeabi_ul2f": 96,
+    # Double precision.
+    "__aeabi_d2f": 32,
+    "__aeabi_d2iz": 24,
+    "__aeabi_d2lz": 112,
+    "__aeabi_d2uiz": 80,
+    "__aeabi_d2ulz": 96,
+    "__aeabi_dadd": 64,
+    "__aeabi_dcmpeq": 56,
+    "__aeabi_dcmpge": 64,
+    "__aeabi_dcmpgt": 64,
+    "__aeabi_dcmple": 64,
+    "__aeabi_dcmplt": 64,
+    "__aeabi_dcmpun": 24,
+    "__aeabi_ddiv": 80,
+    "__aeabi_dmul": 80,
+    "__aeabi_dsub": 64,
+    "__aeabi_f2d": 24,
+    "__aeabi_i2d": 24,
+    "__aeabi_l2d": 96,
+    "__aeabi_ui2d": 24,
+    "__aeabi_ul2d": 96,
+}
+
+ARM_EXTERNALS = tuple(_ARM)
+"""The functions whose bounds are known."""
+
+HOST_BOUND = 8192
+"""Stated, not derived: what any function of the host's C library is taken to use. The host has no
+budget of stack; the figure only has to be of the right order there."""
+
+# memset_s and the like would not match: only a builtin's or a libgcc alias's own spelling does.
+_ALIAS = re.compile(r"^__builtin_(?P<name>mem\w+|strlen)$")
+
+
+def external_bound(name: str, *, host: bool) -> int | None:
+    """Bytes of stack that an external function uses at most, callees included.
+
+    Args:
+        name: as the call graph names it.
+        host: whether the program runs on this machine.
+
+    Returns:
+        None where no bound is known.
+    """
+    if host:
+        return HOST_BOUND
+    alias = _ALIAS.match(name)
+    return _ARM.get(alias["name"] if alias else name)

@@ -1,0 +1,117 @@
+"""The folder that `tinytrain compile` wrote: its manifest, and whether it is still what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tinytrain.data import SampleSpec
+from tinytrain.errors import ModelError, TinytrainError, UsageError, Where
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedFolder:
+    """A checked folder.
+
+    Attributes:
+        path: where it lies.
+        manifest: the parsed manifest.json.
+        name: of the model, a C identifier.
+        target: the name of the target that it was compiled for.
+        spec: the samples that the model takes.
+        ram_bytes, flash_bytes: the totals in the manifest.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    name: str
+    target: str
+    spec: SampleSpec
+    ram_bytes: int
+    flash_bytes: int
+
+
+def open_folder(directory: str | Path) -> GeneratedFolder:
+    """Read and check a folder that `tinytrain compile` wrote.
+
+    Raises:
+        UsageError: there is no such folder, or it holds no manifest.
+        ModelError: the manifest is not one of this version, or a file is missing or was changed
+            after it was written.
+    """
+    path = Path(directory)
+    file = path / "manifest.json"
+    if not path.is_dir():
+        raise UsageError(f"there is no folder '{directory}'", way_out=_COMPILE)
+    if not file.is_file():
+        raise UsageError(f"folder '{directory}' holds no manifest.json", way_out=_COMPILE)
+    where = Where(str(file))
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"the manifest cannot be read: {error}", where=where, way_out=_COMPILE
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise ModelError(
+            f"the manifest has format {found}, but this version reads format {FORMAT}",
+            where=where,
+            way_out=_COMPILE,
+        )
+    try:
+        name, target = str(manifest["name"]), str(manifest["target"])
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError(f"name '{name}' is no C identifier")
+        spec = SampleSpec.from_manifest(manifest)
+        ram, flash = int(manifest["ram"]["total"]), int(manifest["flash"]["total"])
+        files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+    except TinytrainError as error:
+        raise ModelError(error.what, where=where, way_out=_COMPILE) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"the manifest lacks an entry or has a wrong one: {error}",
+            where=where,
+            way_out=_COMPILE,
+        ) from error
+    _check_files(path, files)
+    return GeneratedFolder(path, manifest, name, target, spec, ram, flash)
+
+
+_COMPILE = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"
+
+
+def _check_files(path: Path, files: Mapping[str, str]) -> None:
+    """Every file is there with its hash, and no C source has joined them."""
+    for name, digest in files.items():
+        relative = PurePosixPath(name)
+        where = Where(str(path / relative))
+        if relative.is_absolute() or ".." in relative.parts:
+            raise ModelError("the manifest lists a file outside its folder", where=where)
+        try:
+            found = hashlib.sha256((path / relative).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(
+                "a file that the manifest lists is missing", where=where, way_out=_COMPILE
+            ) from error
+        if found != digest:
+            raise ModelError(
+                "the file was changed after it was compiled: its hash is not the manifest's",
+                where=where,
+                way_out=_COMPILE,
+            )
+    for folder in ("src", "include", "port"):
+        for file in sorted((path / folder).glob("*.[ch]")):
+            if file.relative_to(path).as_posix() not in files:
+                raise ModelError(
+                    "the folder holds a source file that the manifest does not list",
+                    where=Where(str(file)),
+                    way_out=_COMPILE,
+                )

@@ -1,0 +1,147 @@
+"""The lines that main.c prints, read back."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import deque
+
+import numpy as np
+
+from tinytrain.errors import DataError, TinytrainError, ToolchainError, UsageError, Where
+from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
+from tinytrain.simulate.saved import read_saved
+from tinytrain.simulate.stream import Stream
+
+STATUS = (
+    "TT_OK",
+    "TT_ERROR_LABEL",
+    "TT_ERROR_TARGET",
+    "TT_ERROR_RATE",
+    "TT_ERROR_IO",
+    "TT_ERROR_FORMAT",
+    "TT_ERROR_MODEL",
+    "TT_ERROR_CRC",
+)
+"""`tt_status` of tinytrain.h, by value."""
+
+_EVENT = re.compile(
+    r"(?P<kind>before|step|after) (?P<index>\d+)"
+    r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
+    r"(?: prediction (?P<prediction>\d+))?"
+    r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
+    r" instructions 0x(?P<instructions>[0-9a-f]{16})"
+)
+_STAGES = {"before": "evaluate before", "step": "train", "after": "evaluate after"}
+_TAIL = 12
+
+
+class ProtocolReader:
+    """Collects an outcome from lines, and turns a bad end into an error.
+
+    Args:
+        plan: what the firmware was given.
+        progress: told of each event as its line arrives.
+    """
+
+    def __init__(self, plan: Stream, progress: Progress) -> None:
+        self._plan = plan
+        self._progress = progress
+        self._events: dict[str, list[dict[str, str | None]]] = {kind: [] for kind in _STAGES}
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._failure: tuple[str, int] | None = None
+        self._stack_used: int | None = None
+        self._done = False
+
+    def line(self, text: str) -> None:
+        """Take one line, without its line end; a line of another kind is kept for the error."""
+        self._tail.append(text)
+        if event := _EVENT.fullmatch(text):
+            self._take_event(event.groupdict())
+        elif match := re.fullmatch(r"error (\S+) (\d+)", text):
+            self._failure = match[1], int(match[2])
+        elif match := re.fullmatch(r"stack (\d+)", text):
+            self._stack_used = int(match[1])
+        elif text == "done":
+            self._done = True
+
+    def failed(self, what: str) -> TinytrainError:
+        """The error for a run that ended badly, with the last lines that it printed.
+
+        What the firmware said itself comes before `what` was seen from outside.
+        """
+        if self._failure is not None:
+            return self._failure_error(*self._failure)
+        detail = "\n".join(self._tail) or "(it printed nothing)"
+        return ToolchainError(what, detail=f"its last lines:\n{detail}")
+
+    def outcome(self, saved: bytes) -> RawOutcome:
+        """The collected outcome, once the firmware has ended well.
+
+        Raises:
+            ToolchainError: lines are missing.
+        """
+        steps = self._events["step"]
+        counts = {"before": self._plan.eval_count, "step": self._plan.step_count}
+        counts["after"] = self._plan.eval_count
+        if not self._done or any(len(self._events[kind]) != counts[kind] for kind in counts):
+            raise self.failed("the firmware ended before its work was done")
+        evaluations = self._events["before"] + self._events["after"]
+        return RawOutcome(
+            losses=np.array([_float32(event["loss"]) for event in steps], dtype=np.float32),
+            predictions=_predictions(steps),
+            before=_evaluation(self._events["before"]),
+            after=_evaluation(self._events["after"]),
+            weights=read_saved(saved, Where("parameters_out.bin")).weights,
+            saved=saved,
+            step_instructions=_instructions(steps),
+            infer_instructions=_instructions(evaluations),
+            stack_used=self._stack_used or None,
+        )
+
+    def _take_event(self, event: dict[str, str | None]) -> None:
+        kind = str(event["kind"])
+        seen = self._events[kind]
+        if event["index"] != str(len(seen)):
+            raise self.failed(f"the firmware printed event '{kind} {event['index']}' out of order")
+        seen.append(event)
+        total = self._plan.step_count if kind == "step" else self._plan.eval_count
+        note = f"loss {_float32(event['loss']):.4f}" if event["loss"] else ""
+        self._progress(_STAGES[kind], len(seen), total, note)
+
+    def _failure_error(self, what: str, status: int) -> TinytrainError:
+        name = STATUS[status] if status < len(STATUS) else f"status {status}"
+        if what == "load":
+            reason = {
+                "TT_ERROR_CRC": "the saved parameters are damaged: their checksum is wrong",
+                "TT_ERROR_MODEL": "the saved parameters belong to another model",
+                "TT_ERROR_FORMAT": "the file holds no saved parameters of this format",
+            }.get(name, f"the saved parameters cannot be loaded ({name})")
+            return DataError(reason, where=Where("parameters_in.bin"))
+        if what == "set_learning_rate":
+            return UsageError(
+                f"the model does not take a learning rate of {self._plan.learning_rate}"
+            )
+        return ToolchainError(f"the firmware stopped with {name} in '{what}'")
+
+
+def _float32(bits: str | None) -> float:
+    return float(struct.unpack(">f", bytes.fromhex(bits or "7fc00000"))[0])
+
+
+def _instructions(events: list[dict[str, str | None]]) -> tuple[int, ...]:
+    return tuple(int(event["instructions"] or "0", 16) for event in events)
+
+
+def _predictions(events: list[dict[str, str | None]]) -> tuple[int, ...]:
+    return tuple(int(event["prediction"]) for event in events if event["prediction"] is not None)
+
+
+def _evaluation(events: list[dict[str, str | None]]) -> Evaluation:
+    squares = (event["squares"] for event in events)
+    return Evaluation(
+        predictions=_predictions(events),
+        squares=tuple(
+            float(struct.unpack(">d", bytes.fromhex(bits))[0]) for bits in squares if bits
+        ),
+    )

@@ -1,0 +1,234 @@
+"""A session: evaluate a compiled model, train it for some steps, evaluate it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.data import Dataset, load_dataset
+from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.simulate.engine import (
+    Engine,
+    Evaluation,
+    Progress,
+    RawOutcome,
+    ignore_progress,
+)
+from tinytrain.simulate.folder import GeneratedFolder, open_folder
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulate.saved import read_saved
+from tinytrain.simulate.stream import Stream, training_order
+
+MAX_LEARNING_RATE = 1024
+"""The largest rate that a model takes (tinytrain.h)."""
+
+LOSS_WINDOW = 50
+"""Steps that `loss_first` and `loss_last` average at most."""
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a session showed. A figure that was not measured is None.
+
+    Attributes:
+        on: the engine that ran: "host" or "qemu", or the name of another one.
+        steps: training steps done.
+        loss_first, loss_last: mean loss over the first and over the last w steps, where
+            w = min(50, steps // 2), and 1 for a single step.
+        accuracy_before, accuracy_after: share of evaluation samples whose predicted class is their
+            label, 0 to 1; for a classification.
+        mse_before, mse_after: squared error averaged over outputs and samples; for a regression.
+        weights_sha256: of all trainable parameters after the last step, 64 hex digits.
+        instructions_per_step, instructions_per_inference: mean number, the first reading left out;
+            counted on an emulator with icount only.
+        ram_bytes, flash_bytes: what the manifest promises.
+        stack_used: deepest stack seen, in bytes.
+        losses: of each step, as float32 holds them.
+        predictions: the class predicted in each step; empty for a regression.
+        saved: the saved file of the trained parameters; None if the engine writes none.
+    """
+
+    on: str
+    steps: int
+    loss_first: float | None
+    loss_last: float | None
+    accuracy_before: float | None
+    accuracy_after: float | None
+    mse_before: float | None
+    mse_after: float | None
+    weights_sha256: str
+    instructions_per_step: int | None
+    instructions_per_inference: int | None
+    ram_bytes: int
+    flash_bytes: int
+    stack_used: int | None
+    losses: tuple[float, ...] = field(repr=False)
+    predictions: tuple[int, ...] = field(repr=False)
+    saved: bytes | None = field(repr=False)
+
+    def to_json(self) -> str:
+        """One JSON object of all figures; lists and files left out.
+
+        A figure that is None or not finite (the loss of a training that diverged) is null.
+        """
+        figures = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in vars(self).items()
+            if name not in ("losses", "predictions", "saved")
+        }
+        return json.dumps(figures, indent=2)
+
+
+def simulate(
+    directory: str | Path,
+    *,
+    on: str = "host",
+    data: str | Path | Dataset,
+    eval_data: str | Path | Dataset | None = None,
+    steps: int,
+    seed: int = 0,
+    learning_rate: float | None = None,
+    icount: bool = False,
+    parameters_in: str | Path | None = None,
+    progress: Progress = ignore_progress,
+) -> SimulationResult:
+    """Run a session on a folder that `tinytrain compile` wrote.
+
+    Args:
+        directory: the folder; only its subfolder `build` is written.
+        on: "host", or "qemu" for the emulator of the folder's target.
+        data: samples to learn from; a path is loaded and checked against the model.
+        eval_data: samples to evaluate before and after; None evaluates nothing.
+        steps: training steps, 0 or more; every epoch takes the samples in a new random order.
+        seed: of that order, 0 to 2**32 - 1.
+        learning_rate: instead of the model's own, 0 to 1024.
+        icount: count instructions; on an emulator only, and slower.
+        parameters_in: a saved file to start from, instead of the factory state.
+        progress: called as the session goes on.
+
+    Raises:
+        UsageError: an option makes no sense, or the folder is none.
+        ModelError: the folder was changed after it was written.
+        DataError: data or saved parameters do not fit the model.
+        ToolchainError: building or running failed.
+    """
+    if icount and on != "qemu":
+        raise UsageError("instructions are counted on an emulator only", way_out="add --on qemu")
+    folder = open_folder(directory)
+    plan = plan_session(
+        folder,
+        data=data,
+        eval_data=eval_data,
+        steps=steps,
+        seed=seed,
+        learning_rate=learning_rate,
+        parameters_in=parameters_in,
+    )
+    outcome = _engine(folder, on, icount).run(plan, progress)
+    return summarize(folder, plan, outcome, on=on)
+
+
+def plan_session(
+    folder: GeneratedFolder,
+    *,
+    data: str | Path | Dataset,
+    eval_data: str | Path | Dataset | None = None,
+    steps: int,
+    seed: int = 0,
+    learning_rate: float | None = None,
+    parameters_in: str | Path | None = None,
+) -> Stream:
+    """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
+    if steps < 0:
+        raise UsageError(f"{steps} training steps were asked for, where 0 or more are possible")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"seed {seed} is out of range: seeds are 0 to 2**32 - 1")
+    if learning_rate is not None and not 0 <= learning_rate <= MAX_LEARNING_RATE:
+        raise UsageError(
+            f"learning rate {learning_rate} is out of range: rates are 0 to {MAX_LEARNING_RATE}"
+        )
+    train = _loaded(data, folder)
+    saved = None
+    if parameters_in is not None:
+        where = Where(str(parameters_in))
+        try:
+            saved = Path(parameters_in).read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"the saved parameters cannot be read: {error.strerror}", where=where
+            ) from error
+        read_saved(saved, where)
+    return Stream(
+        train=train,
+        order=training_order(len(train), steps, seed),
+        evaluation=None if eval_data is None else _loaded(eval_data, folder),
+        learning_rate=learning_rate,
+        parameters_in=saved,
+    )
+
+
+def summarize(
+    folder: GeneratedFolder, plan: Stream, outcome: RawOutcome, *, on: str
+) -> SimulationResult:
+    """The result of a session from what its engine observed."""
+    losses = tuple(float(loss) for loss in outcome.losses)
+    window = max(1, min(LOSS_WINDOW, len(losses) // 2))
+    return SimulationResult(
+        on=on,
+        steps=len(losses),
+        loss_first=_mean(losses[:window]),
+        loss_last=_mean(losses[-window:]),
+        accuracy_before=_accuracy(plan, outcome.before),
+        accuracy_after=_accuracy(plan, outcome.after),
+        mse_before=_mean_squared_error(plan, outcome.before),
+        mse_after=_mean_squared_error(plan, outcome.after),
+        weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
+        instructions_per_step=_steady_mean(outcome.step_instructions),
+        instructions_per_inference=_steady_mean(outcome.infer_instructions),
+        ram_bytes=folder.ram_bytes,
+        flash_bytes=folder.flash_bytes,
+        stack_used=outcome.stack_used,
+        losses=losses,
+        predictions=outcome.predictions,
+        saved=outcome.saved,
+    )
+
+
+def _engine(folder: GeneratedFolder, on: str, icount: bool) -> Engine:
+    if on == "host":
+        return HostEngine(folder)
+    if on == "qemu":
+        return QemuEngine(folder, icount=icount)
+    raise UsageError(f"a session cannot run on '{on}'", way_out="choose host or qemu")
+
+
+def _loaded(data: str | Path | Dataset, folder: GeneratedFolder) -> Dataset:
+    return data if isinstance(data, Dataset) else load_dataset(data, folder.spec)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _accuracy(plan: Stream, evaluation: Evaluation) -> float | None:
+    if plan.evaluation is None or plan.train.spec.classes == 0:
+        return None
+    labels = plan.evaluation.targets(slice(None))
+    return float(np.mean(np.asarray(evaluation.predictions) == labels))
+
+
+def _mean_squared_error(plan: Stream, evaluation: Evaluation) -> float | None:
+    mean = _mean(evaluation.squares)
+    return None if mean is None else mean / plan.train.spec.output_size
+
+
+def _steady_mean(counts: Sequence[int]) -> int | None:
+    return round(statistics.mean(counts[1:])) if len(counts) > 1 else None

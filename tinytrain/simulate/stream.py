@@ -1,0 +1,110 @@
+"""What a session feeds to a model: evaluation samples, and training samples in their order."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.data import Dataset
+from tinytrain.data.dataset import CHUNK
+
+MAGIC = b"TTSS"
+FORMAT = 1
+FLAG_LEARNING_RATE = 1
+FLAG_PARAMETERS_IN = 2
+HEADER = struct.Struct("<4s7If")
+"""Magic, format, input size, output size, classes, evaluation samples, steps, flags, rate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """All that an engine needs to run a session.
+
+    Attributes:
+        train: samples to learn from.
+        order: for each training step the index of its sample in `train`, int64 [steps].
+        evaluation: samples to evaluate before and after; None evaluates nothing.
+        learning_rate: set before the first step; None keeps the model's own.
+        parameters_in: a saved file of trained parameters to start from; None starts from factory.
+    """
+
+    train: Dataset
+    order: np.ndarray
+    evaluation: Dataset | None = None
+    learning_rate: float | None = None
+    parameters_in: bytes | None = None
+
+    @property
+    def step_count(self) -> int:
+        """Training steps."""
+        return int(self.order.size)
+
+    @property
+    def eval_count(self) -> int:
+        """Samples of each evaluation."""
+        return 0 if self.evaluation is None else len(self.evaluation)
+
+    def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input and target of each step in order.
+
+        Yields:
+            int8 [H, W, C], and an int32 label [] or a float32 target [output_size].
+        """
+        for start in range(0, self.step_count, CHUNK):
+            yield from _pairs(self.train, self.order[start : start + CHUNK])
+
+    def eval_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input and target of each evaluation sample; the same for both evaluations."""
+        if self.evaluation is not None:
+            for chunk in self.evaluation.chunks():
+                yield from _pairs(self.evaluation, chunk)
+
+    def write(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Write stream.bin as main.c reads it; `progress` gets samples done and all samples."""
+        spec = self.train.spec
+        flags = FLAG_LEARNING_RATE if self.learning_rate is not None else 0
+        flags |= FLAG_PARAMETERS_IN if self.parameters_in is not None else 0
+        header = HEADER.pack(
+            MAGIC,
+            FORMAT,
+            spec.size,
+            spec.output_size,
+            spec.classes,
+            self.eval_count,
+            self.step_count,
+            flags,
+            self.learning_rate or 0.0,
+        )
+        count = self.eval_count + self.step_count
+        with path.open("wb") as file:
+            file.write(header)
+            done = 0
+            for samples in (self.eval_samples(), self.train_samples()):
+                for x, target in samples:
+                    file.write(x.tobytes())
+                    file.write(target.astype(target.dtype.newbyteorder("<")).tobytes())
+                    done += 1
+                    progress(done, count)
+
+
+def training_order(count: int, steps: int, seed: int) -> np.ndarray:
+    """Which of `count` samples each step takes, int64 [steps]: every epoch in a new random order.
+
+    Drawn from NumPy's legacy generator, whose sequence is frozen for good (NEP 19), so that a seed
+    means the same order with any NumPy.
+
+    Args:
+        count: at least 1.
+        seed: 0 to 2**32 - 1.
+    """
+    generator = np.random.RandomState(seed)
+    epochs = [generator.permutation(count) for _ in range(-(-steps // count))]
+    return np.concatenate([np.empty(0, dtype=np.int64), *epochs])[:steps]
+
+
+def _pairs(data: Dataset, index: slice | np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return zip(data.quantized(index), data.targets(index), strict=True)
