@@ -31,6 +31,9 @@ static int32_t segment_sum(const tt_window *window, const tt_segment *segment, t
     /* Neighbouring taps of a row are neighbours in memory too, in x and in w: one long row. */
     const int whole_rows = segment->channels == NULL && segment->count == window->in_c && window->dilation_w == 1;
     int32_t acc = 0;
+    if (columns.begin == columns.end) {
+        return 0; /* the window lies beside the map, and no tap of it has an address */
+    }
     for (uint32_t kh = rows.begin; kh < rows.end; kh++) {
         const int8_t *w = segment->weights +
                           ((o * window->kernel_h + kh) * window->kernel_w + columns.begin) * segment->count;

@@ -17,10 +17,10 @@ static int32_t tap_sum(const tt_window *window, tt_taps rows, tt_taps columns, c
     const size_t step = (size_t)window->in_c * window->dilation_w;
     int32_t acc = 0;
     for (uint32_t kh = rows.begin; kh < rows.end; kh++) {
-        const int8_t *element = x + tt_tap_offset(window, rows, columns, kh, columns.begin);
+        size_t element = tt_tap_offset(window, rows, columns, kh, columns.begin);
         const int8_t *row = w + (size_t)kh * window->kernel_w;
         for (uint32_t kw = columns.begin; kw < columns.end; kw++, element += step) {
-            acc += (int16_t)(*element - zero) * (int16_t)row[kw];
+            acc += (int16_t)(x[element] - zero) * (int16_t)row[kw];
         }
     }
     return acc;

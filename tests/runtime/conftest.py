@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from tests.runtime.build import build
-from tests.runtime.kernels import Kernels
+from runtime_build import build
+from runtime_kernels import Kernels
 
 VARIANTS = {
     "gcc-O0": ("gcc", "-O0"),
@@ -25,7 +24,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kernels" in metafunc.fixturenames:
         given = os.environ.get(LIBRARY)
         names = [given] if given else list(VARIANTS)
-        metafunc.parametrize("kernels", names, ids=["given"] if given else names, indirect=True, scope="session")
+        metafunc.parametrize(
+            "kernels", names, ids=["given"] if given else names, indirect=True, scope="session"
+        )
 
 
 @pytest.fixture(scope="session")

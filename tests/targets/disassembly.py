@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import subprocess
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _MEMBER = re.compile(r"^(?P<name>\S+):\s+file format")
-_ALIAS = re.compile(r"^(?P<at>[0-9a-f]{8}) .{6}[F ] (?P<section>\.text\S*)\t\S+ (?:\.hidden )?(?P<name>\S+)$")
+_ALIAS = re.compile(
+    r"^(?P<at>[0-9a-f]{8}) .{6}[F ] (?P<section>\.text\S*)\t\S+ (?:\.hidden )?(?P<name>\S+)$"
+)
 _SECTION = re.compile(r"^Disassembly of section (?P<name>\S+):$")
 _LABEL = re.compile(r"^(?P<at>[0-9a-f]+) <(?P<name>[^>]+)>:$")
 _INSTRUCTION = re.compile(r"^\s+[0-9a-f]+:\t[0-9a-f ]+\t(?P<code>\S+)(?:\t(?P<operands>.*))?$")
@@ -28,17 +30,13 @@ class _Code:
     calls: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def library_stack(archive: Path) -> dict[str, int]:
-    """Bytes of stack of each function of an archive of Thumb code, callees included.
+def library_stack(archive: Path, names: Collection[str]) -> dict[str, int]:
+    """Bytes of stack of those functions that an archive of Thumb code holds, callees included.
 
     Of each function every push counts, on whatever path, so the figure is never below the truth (no
     loop of these libraries pushes). Branches through a register are returns.
     """
     code = _read(archive)
-
-    @functools.cache
-    def total(function: str) -> int:
-        return longest(function, frozenset())
 
     def longest(function: str, above: frozenset[str]) -> int:
         # A branch back to a label on the way here is a loop; it adds nothing new.
@@ -48,7 +46,7 @@ def library_stack(archive: Path) -> dict[str, int]:
         deepest = max((longest(c, below) for c in sorted(code.calls[function])), default=0)
         return code.own[function] + deepest
 
-    return {function: total(function) for function in list(code.own)}
+    return {name: longest(name, frozenset()) for name in names if name in code.own}
 
 
 def _read(archive: Path) -> _Code:

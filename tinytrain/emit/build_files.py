@@ -62,9 +62,7 @@ def cmake_lists(target: Target, name: str, sources: Sequence[str]) -> str:
     return _build_file("CMakeLists.txt.j2", target, name, sources, "port")
 
 
-def _build_file(
-    template: str, target: Target, name: str, sources: Sequence[str], port: str
-) -> str:
+def _build_file(template: str, target: Target, name: str, sources: Sequence[str], port: str) -> str:
     text = (resources.folder("codegen") / template).read_text(encoding="utf-8")
     names = _HOST_FILES if target.is_host else _CORTEX_M_FILES
     return _render(

@@ -77,4 +77,5 @@ def runtime_files(code: str) -> dict[str, str]:
 
 
 def _includes(text: str) -> Iterable[str]:
-    return re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.MULTILINE)
+    # A gradient's body is included by way of a macro that holds its name.
+    return re.findall(r'^\s*#\s*(?:include|define\s+TT_BODY)\s+"([^"]+)"', text, re.MULTILINE)

@@ -1,0 +1,93 @@
+"""Reads models: ONNX, TFLite, PyTorch. Each becomes a graph with f32 values and quantize nodes.
+
+Importing TVM takes seconds, so nothing heavy is imported before a model is read.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tinytrain.errors import ModelError, UsageError, Where
+from tinytrain.ir.graph import Graph
+
+_PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
+_READABLE = "ONNX (.onnx), TFLite (.tflite) and exported PyTorch programs (.pt2) can be read"
+
+
+def load_model(source: Any, *, example_input: Any = None, name: str | None = None) -> Graph:
+    """Reads a model.
+
+    Args:
+        source: path of an .onnx, .tflite or .pt2 file, or a `torch.nn.Module`.
+        example_input: for a module, a float tensor or array of the shape that it takes, batch first.
+        name: name of the graph; by default from the file or the class. Made a C identifier.
+
+    Returns:
+        a graph with one f32 input and one f32 output whose nodes are forward operations, with
+        `quantize` and `dequantize` exactly where the model has them. Maps are NHWC, a 1-D signal is a
+        map of height 1. `info` has `file` (its name), `sha256`, `source_shape` and `source_layout`
+        ("NCHW", "NHWC", "NCL", "NLC" or "NC") of the input as the model declares it, and `notes`
+        (a tuple of sentences about what had to change).
+
+    Raises:
+        ModelError: the file cannot be read, or holds what tinytrain does not support.
+        UsageError: a module without an example input.
+    """
+    if isinstance(source, str | Path):
+        return _load_file(Path(source), name)
+    from tinytrain.frontend.torch import load_module
+
+    if example_input is None:
+        raise UsageError(
+            "a PyTorch module needs an example input to be traced",
+            way_out="pass example_input, for instance torch.zeros(1, 3, 32, 32)",
+        )
+    return load_module(source, example_input, c_identifier(name or type(source).__name__))
+
+
+def _load_file(path: Path, name: str | None) -> Graph:
+    where = Where(path.name)
+    if not path.is_file():
+        raise ModelError("there is no such model file", where=where, way_out="check the path")
+    suffix = path.suffix.lower()
+    if suffix in _PICKLES:
+        raise ModelError(
+            f"'{suffix}' files are pickles, which can run any code when they are loaded; tinytrain never "
+            "loads one",
+            where=where,
+            way_out="save the model with torch.export.save(torch.export.export(model.eval(), "
+            "(example,)), 'model.pt2'), or export it to ONNX",
+        )
+    identifier = c_identifier(name or path.stem)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the file cannot be read: {error.strerror}", where=where) from error
+    if suffix == ".onnx":
+        from tinytrain.frontend.onnx import load_onnx
+
+        return load_onnx(data, path, identifier)
+    if suffix == ".tflite":
+        from tinytrain.frontend.tflite import load_tflite
+
+        return load_tflite(data, path, identifier)
+    if suffix == ".pt2":
+        from tinytrain.frontend.torch import load_pt2
+
+        return load_pt2(data, path, identifier)
+    raise ModelError(
+        f"a file that ends in '{suffix or path.name}' is of no known kind",
+        where=where,
+        way_out=_READABLE,
+    )
+
+
+def c_identifier(name: str) -> str:
+    """The name with everything but letters, digits and underscores replaced, in lower case."""
+    cleaned = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") or "model"
+    return cleaned if cleaned[0].isalpha() else f"m_{cleaned}"
+
+
+__all__ = ["c_identifier", "load_model"]

@@ -28,6 +28,9 @@ from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops import window_output
 from tinytrain.ir.types import DType, Quantization, TensorType
 
+LayerNames = Mapping[tuple[str, ...], Sequence[str]]
+"""For some operations of Relax: the names that their calls have in the user's file, in order."""
+
 _CLAMP = (-128, 127)
 
 
@@ -38,7 +41,7 @@ def import_relax(
     file: str | None,
     info: Mapping[str, Any],
     channels_last: bool = False,
-    layer_names: Mapping[str, Sequence[str]] | None = None,
+    layer_names: LayerNames | None = None,
 ) -> Graph:
     """Imports function `main` of a Relax module with one input and one output.
 
@@ -47,8 +50,7 @@ def import_relax(
         file: the user's file, for errors.
         info: facts that go into `Graph.info`; `source_shape` and `source_layout` are added.
         channels_last: whether maps have their channels last where nothing else tells.
-        layer_names: for an operation of Relax, the names that its calls have in the user's file, in
-            order; used in errors where their number fits.
+        layer_names: used in errors, for each group of operations where their number fits.
 
     Raises:
         ModelError: anything that cannot be imported, with the node and the way out.
@@ -74,9 +76,9 @@ def import_relax(
     return _Importer(program, name, info, channels_last).run()
 
 
-def _name_calls(program: Program, layer_names: Mapping[str, Sequence[str]]) -> None:
-    for op, names in layer_names.items():
-        calls = [call for call in program.calls if call.op == op]
+def _name_calls(program: Program, layer_names: LayerNames) -> None:
+    for ops, names in layer_names.items():
+        calls = [call for call in program.calls if call.op in ops]
         if len(calls) == len(names):
             for call, name in zip(calls, names, strict=True):
                 call.name = name

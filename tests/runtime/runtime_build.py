@@ -11,7 +11,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime_c"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 Change = Callable[[str, str], str]
 """From the name and the text of a source file to the text that is compiled in its place."""
@@ -24,12 +23,15 @@ def sources(folder: Path = RUNTIME / "src") -> list[Path]:
     return found
 
 
-def build(folder: Path, compiler: str, *flags: str, change: Change | None = None) -> Path:
+def build(
+    folder: Path, compiler: str, *flags: str, change: Change | None = None, link: bool = True
+) -> Path:
     """Compiles every source on its own and links them; returns the library.
 
     Args:
         folder: where objects and library go; made if it is missing.
         change: applied to every source before it is compiled.
+        link: False leaves the objects in the folder, and returns the folder.
     """
     assert shutil.which(compiler), f"{compiler} is not installed"
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,11 +45,24 @@ def build(folder: Path, compiler: str, *flags: str, change: Change | None = None
 
     def compile_one(source: Path) -> Path:
         output = folder / f"{source.stem}.o"
-        run(compiler, *WARNINGS, "-fPIC", *flags, "-I", RUNTIME / "include", "-c", source, "-o", output)
+        run(
+            compiler,
+            *WARNINGS,
+            "-fPIC",
+            *flags,
+            "-I",
+            RUNTIME / "include",
+            "-c",
+            source,
+            "-o",
+            output,
+        )
         return output
 
     with ThreadPoolExecutor(2) as pool:
         objects = list(pool.map(compile_one, sources(source_folder)))
+    if not link:
+        return folder
     library = folder / "runtime.so"
     run(compiler, "-shared", *flags, *objects, "-o", library)
     return library

@@ -1,0 +1,35 @@
+# The commands of tinytrain's repository; `make help` lists them.
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test test-all bench lint clean
+
+help: ## list the targets
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is needed: compilers, emulator, the Python environment in .venv
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh
+
+demo: setup ## watch an emulated Cortex-M7 learn how a new person moves
+	@$(BIN)/python -m examples.watch.demo
+
+test: setup ## run the tests that take seconds each
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: setup ## run all tests, those that take minutes too
+	@$(BIN)/python -m pytest -n 2
+
+bench: setup ## count instructions and bytes of the example models on every emulated core
+	@$(BIN)/python scripts/bench.py
+
+lint: setup ## check style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+clean: ## remove what builds and tools left behind; .venv stays
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,252 @@
+"""The structures of tt_kernels.h, and memory that C code can work on."""
+
+from __future__ import annotations
+
+import ctypes as c
+from typing import Any
+
+import numpy as np
+
+from tinytrain.reference.update import Step, rate_parts
+from tinytrain.reference.windows import Window
+
+Channels = list[np.ndarray]
+"""Input channels of each segment, within a group."""
+
+
+class CWindow(c.Structure):
+    _fields_ = [
+        (name, c.c_uint16)
+        for name in (
+            "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w "
+            "dilation_h dilation_w pad_top pad_left groups"
+        ).split()
+    ]
+
+
+class CRequant(c.Structure):
+    _fields_ = [
+        ("multiplier", c.c_void_p),
+        ("shift", c.c_void_p),
+        *((name, c.c_int8) for name in ("input_zero", "zero", "lo", "hi")),
+    ]
+
+
+class CSegment(c.Structure):
+    _fields_ = [("weights", c.c_void_p), ("channels", c.c_void_p), ("count", c.c_uint16)]
+
+
+class CAdd(c.Structure):
+    _fields_ = [
+        ("multiplier", c.c_int32 * 3),
+        ("shift", c.c_int8 * 3),
+        *((name, c.c_int8) for name in ("a_zero", "b_zero", "zero", "lo", "hi")),
+    ]
+
+
+class CScale(c.Structure):
+    _fields_ = [("exponent", c.c_int32), ("running_max", c.c_uint32), ("peak", c.c_int32)]
+
+
+class CStep(c.Structure):
+    _fields_ = [
+        ("rate", c.c_float),
+        ("rate_mantissa", c.c_int32),
+        ("rate_exponent", c.c_int32),
+        ("normaliser", c.c_int32),
+        ("seed", c.c_uint32),
+        ("count", c.c_uint32),
+    ]
+
+
+class CRescale(c.Structure):
+    _fields_ = [("input_exponent", c.c_int32), ("shift", c.c_int32), ("output", c.c_void_p)]
+
+
+class CFactors(c.Structure):
+    _fields_ = [("integer", c.c_void_p), ("real", c.c_void_p)]
+
+
+class CTrained(c.Structure):
+    _fields_ = [("weights", c.c_void_p), ("fraction", c.c_void_p), ("fraction_bits", c.c_uint8)]
+
+
+class CUpdate(c.Structure):
+    _fields_ = [
+        ("multiplier", c.c_void_p),
+        ("shift", c.c_void_p),
+        ("real", c.c_void_p),
+        ("index", c.c_uint32),
+        ("exponent", c.c_int32),
+        ("sum_shift", c.c_int32),
+        ("stochastic", c.c_uint8),
+    ]
+
+
+_C = c.CDLL(None)
+_C.malloc.restype = c.c_void_p
+_C.malloc.argtypes = [c.c_size_t]
+_C.free.argtypes = [c.c_void_p]
+
+
+class Block:
+    """An array in a malloc block of exactly its size: an address sanitizer sees its ends."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.dtype, self.shape = array.dtype, array.shape
+        self.size = array.nbytes
+        self.address = _C.malloc(self.size)
+        c.memmove(self.address, np.ascontiguousarray(array).ctypes.data, self.size)
+
+    def read(self) -> np.ndarray:
+        """A copy of what the block holds now."""
+        return np.frombuffer(c.string_at(self.address, self.size), self.dtype).reshape(self.shape)
+
+    def __del__(self) -> None:
+        _C.free(self.address)
+
+
+class Rescale:
+    """How integer sums become a gradient; for float32 gradients, nothing (NULL)."""
+
+    def __init__(
+        self, shift: int, input_exponent: int, output_exponent: int, peak: int = 0
+    ) -> None:
+        self.scale = CScale(output_exponent, 0, peak)
+        self.input_exponent = input_exponent
+        self.struct = CRescale(input_exponent, shift, c.addressof(self.scale))
+
+    @property
+    def peak(self) -> int:
+        """The peak after a call."""
+        return int(self.scale.peak)
+
+
+def size(value: int) -> c.c_size_t:
+    return c.c_size_t(value)
+
+
+def blank(dtype: Any, shape: tuple[int, ...]) -> Block:
+    """Memory that a kernel must write: 0x5A bytes."""
+    array = np.empty(shape, dtype=dtype)
+    array.view(np.uint8).fill(0x5A)
+    return Block(array)
+
+
+class Update:
+    """What turns sums into updates: the arguments of `reference.update.deltas` and their C form."""
+
+    def __init__(
+        self,
+        step: Step,
+        *,
+        bits: int = 0,
+        multiplier: np.ndarray | None = None,
+        shift: np.ndarray | None = None,
+        real: np.ndarray | None = None,
+        index: int = 0,
+        exponent: int = 0,
+        q: int = 0,
+        stochastic: bool = False,
+    ) -> None:
+        self.of, self.bits, self.index = step, bits, index
+        self.multiplier, self.shift, self.real = multiplier, shift, real
+        self.exponent, self.q, self.stochastic = exponent, q, stochastic
+        self._tables = [None if a is None else Block(a) for a in (multiplier, shift, real)]
+
+    def struct(self) -> CUpdate:
+        addresses = [None if block is None else block.address for block in self._tables]
+        return CUpdate(*addresses, self.index, self.exponent, self.q, int(self.stochastic))
+
+    def step(self) -> CStep:
+        mantissa, exponent = rate_parts(self.of.rate)
+        rate = self.of.rate if mantissa else 0.0
+        return CStep(rate, mantissa, exponent, self.of.normaliser, self.of.seed, self.of.count)
+
+
+class Trained:
+    """Weights and fraction in C memory."""
+
+    def __init__(self, weights: np.ndarray, fraction: np.ndarray | None, bits: int) -> None:
+        self._weights = Block(weights)
+        self._fraction = None if fraction is None else Block(fraction)
+        address = None if self._fraction is None else self._fraction.address
+        self.struct = CTrained(self._weights.address, address, bits)
+
+    def read(self) -> tuple[np.ndarray, np.ndarray | None]:
+        return self._weights.read(), None if self._fraction is None else self._fraction.read()
+
+
+def struct_of(rescale: Rescale | None) -> CRescale | None:
+    return None if rescale is None else rescale.struct
+
+
+def factors_of(factors: np.ndarray) -> tuple[CFactors, Block]:
+    block = Block(factors)
+    if factors.dtype == np.float32:
+        return CFactors(None, block.address), block
+    assert factors.dtype == np.int16
+    return CFactors(block.address, None), block
+
+
+def broadcast(a: np.ndarray, b: np.ndarray) -> tuple[c.c_size_t, ...]:
+    channels = a.shape[-1]
+    rows = a.size // channels
+    row_step = channels if b.size == a.size else 0
+    return size(rows), size(channels), size(row_step), size(int(b.size > 1))
+
+
+def conv_window(
+    shape: tuple[int, ...],
+    w: np.ndarray,
+    *,
+    strides: tuple[int, int] = (1, 1),
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> tuple[CWindow, tuple[int, int]]:
+    outputs = Window(w.shape[1:3], strides, padding, dilation).outputs(shape[1], shape[2])
+    fields = (
+        *shape[1:],
+        *outputs,
+        w.shape[0],
+        *w.shape[1:3],
+        *strides,
+        *dilation,
+        *padding[:2],
+        groups,
+    )
+    return CWindow(*fields), outputs
+
+
+def pool_window(
+    shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    *,
+    strides: tuple[int, int],
+    padding: tuple[int, int, int, int],
+) -> tuple[CWindow, tuple[int, int]]:
+    outputs = Window(kernel, strides, padding).outputs(shape[1], shape[2])
+    return CWindow(
+        *shape[1:], *outputs, shape[3], *kernel, *strides, 1, 1, *padding[:2], 1
+    ), outputs
+
+
+def segments_of(w: np.ndarray, channels: Channels | None) -> tuple[c.Array, list[Block]]:
+    """The C table of segments, and the blocks that it points to."""
+    if channels is None:
+        block = Block(w)
+        return (CSegment * 1)(CSegment(block.address, None, w.shape[3])), [block]
+    kept = [Block(np.ascontiguousarray(w[..., part])) for part in channels]
+    lists = [Block(part.astype(np.uint16)) for part in channels]
+    entries = [
+        CSegment(weights.address, listed.address, part.size)
+        for weights, listed, part in zip(kept, lists, channels, strict=True)
+    ]
+    return (CSegment * len(entries))(*entries), [*kept, *lists]
+
+
+def depthwise_parts(w: np.ndarray, parts: Channels | None) -> list[tuple[Block | None, Block]]:
+    if parts is None:
+        return [(None, Block(w))]
+    return [(Block(part.astype(np.uint16)), Block(np.ascontiguousarray(w[part]))) for part in parts]

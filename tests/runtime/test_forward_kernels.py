@@ -1,0 +1,148 @@
+"""Forward kernels against their twins, to the bit."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from runtime_cases import Rng, clamp, conv, pool, requantization, s8, same, segments, zero_point
+from runtime_kernels import Kernels
+
+from tinytrain.reference import forward
+from tinytrain.reference.fixed_point import multiplier, multipliers
+
+CASES = 60
+
+
+def test_conv2d(kernels: Kernels, rng: Rng) -> None:
+    for case in range(CASES):
+        c = conv(rng, dense=case % 4 == 0)
+        output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
+        parts = segments(rng, c.w.shape[3])
+        expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
+        actual = kernels.conv2d(c.x, c.w, c.b, c.x_zero, *output, segments=parts, **c.geometry)
+        same(actual, expected)
+        sums = forward.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
+        same(kernels.conv2d_s32(c.x, c.w, c.b, c.x_zero, segments=parts, **c.geometry), sums)
+
+
+def test_conv2d_at_the_bound_of_its_accumulator(kernels: Kernels) -> None:
+    # 32,768 products of 255 * -128 and a bias of -2^30: the most that the contract allows.
+    x = np.full((1, 1, 1, 32768), 127, np.int8)
+    w = np.full((2, 1, 1, 32768), -128, np.int8)
+    b = np.int32([-(2**30), 2**30])
+    expected = np.int32([[[[-(2**30) - 32768 * 255 * 128, 2**30 - 32768 * 255 * 128]]]])
+    same(forward.conv2d_s32(x, w, b, -128), expected)
+    same(kernels.conv2d_s32(x, w, b, -128), expected)
+
+
+def test_depthwise_conv2d(kernels: Kernels, rng: Rng) -> None:
+    for _ in range(CASES):
+        c = conv(rng, depthwise=True)
+        output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
+        expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
+        parts = segments(rng, c.w.shape[0])
+        args = (c.x, c.w, c.b, c.x_zero, *output)
+        same(kernels.depthwise_conv2d(*args, parts=parts, **c.geometry), expected)
+
+
+def test_add(kernels: Kernels, rng: Rng) -> None:
+    for _ in range(CASES):
+        shape = (1, *rng.integers(1, 6, 3))
+        scale = np.exp2(rng.uniform(-12, 4, 3))
+        twice = 2 * max(scale[:2])
+        ratios = scale[0] / twice, scale[1] / twice, twice / (2**20 * scale[2])
+        pairs = [multiplier(float(ratio)) for ratio in ratios]
+        args = (
+            *(s8(rng, *shape), s8(rng, *shape), zero_point(rng), zero_point(rng)),
+            *(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)),
+            *(zero_point(rng), clamp(rng)),
+        )
+        same(kernels.add(*args), forward.add(*args))
+
+
+def test_multiply(kernels: Kernels, rng: Rng) -> None:
+    for _ in range(CASES):
+        shape = (1, *rng.integers(1, 6, 3))
+        a = s8(rng, *shape)
+        b = s8(rng, *[shape, (1, 1, 1, shape[3]), (1, 1, 1, 1)][rng.integers(3)])
+        mantissas, shifts = requantization(rng, 1)
+        output = int(mantissas[0]), int(shifts[0]), zero_point(rng), clamp(rng)
+        args = (a, b, zero_point(rng), zero_point(rng), *output)
+        same(kernels.multiply(*args), forward.multiply(*args))
+
+
+@pytest.mark.parametrize("requantized", [False, True])
+@pytest.mark.parametrize("count_include_pad", [False, True])
+def test_avg_pool2d(kernels: Kernels, rng: Rng, requantized: bool, count_include_pad: bool) -> None:
+    for _ in range(CASES):
+        x, kernel, geometry = pool(rng)
+        options = {"count_include_pad": count_include_pad}
+        if requantized:
+            area = kernel[0] * kernel[1]
+            scale = np.exp2(rng.uniform(-3, 3)) / np.arange(1, area + 1)
+            mantissas, shifts = multipliers(scale)
+            options |= {"multiplier": mantissas, "shift": shifts, "zero": zero_point(rng)}
+        args = (x, zero_point(rng), kernel, clamp(rng))
+        same(
+            kernels.avg_pool2d(*args, **options, **geometry),
+            forward.avg_pool2d(*args, **options, **geometry),
+        )
+
+
+def test_max_pool2d(kernels: Kernels, rng: Rng) -> None:
+    for _ in range(CASES):
+        x, kernel, geometry = pool(rng)
+        bounds = clamp(rng)
+        y, winner = forward.max_pool2d(x, kernel, bounds, **geometry)
+        actual, won = kernels.max_pool2d(x, kernel, bounds, **geometry)
+        same(actual, y)
+        same(won, winner)
+        assert kernels.max_pool2d(x, kernel, bounds, with_winner=False, **geometry)[1] is None
+
+
+def test_lookup(kernels: Kernels, rng: Rng) -> None:
+    x, table = np.arange(-128, 128).astype(np.int8), s8(rng, 256)
+    same(kernels.lookup(table, x), forward.lookup(table, x))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32])
+def test_moves(kernels: Kernels, rng: Rng, dtype: type) -> None:
+    x = rng.integers(-100, 100, (1, 3, 5, 7)).astype(dtype)
+    for chosen in ([0], [6], [1, 2, 5], list(range(7))):
+        channels = np.array(chosen)
+        same(kernels.gather_channels(x, channels), forward.gather_channels(x, channels))
+    for shape in ((6,), (3, 4), (2, 3, 5), (2, 3, 4, 5)):
+        data = rng.integers(-100, 100, shape).astype(dtype)
+        for axes in itertools.permutations(range(len(shape))):
+            same(kernels.transpose(data, axes), forward.transpose(data, axes))
+    parts = [x, x[..., :2].copy(), x[..., 3:4].copy()]
+    same(kernels.concatenate(parts), np.concatenate(parts, axis=-1))
+
+
+def test_dequantize(kernels: Kernels, rng: Rng) -> None:
+    every = np.arange(-128, 128).astype(np.int8)
+    for scale in (2.0**-7, 0.0123, 3.7e-5):
+        zero = zero_point(rng)
+        same(kernels.dequantize(every, zero, scale), forward.dequantize(every, zero, scale))
+    sums = rng.integers(-(2**31), 2**31, (40, 7)).astype(np.int32)
+    scales = np.exp2(rng.uniform(-20, 0, 7)).astype(np.float32)
+    same(kernels.dequantize(sums, 0, scales), forward.dequantize(sums, 0, scales))
+    same(kernels.dequantize(sums, 0, scales[:1]), forward.dequantize(sums, 0, scales[:1]))
+
+
+def test_quantize(kernels: Kernels, rng: Rng) -> None:
+    halves = np.arange(-600, 601).astype(np.float32) / 2
+    odd = np.float32([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, -0.0])
+    values = np.concatenate([halves, np.nextafter(halves, 1), np.nextafter(halves, -1), odd])
+    for scale in (1.0, 0.5, 1 / 255, float(np.float32(rng.random()))):
+        scaled = (values * np.float32(scale)).astype(np.float32)
+        for zero in (-128, 0, 127, 3):
+            same(kernels.quantize(scaled, zero, scale), forward.quantize(scaled, zero, scale))
+
+
+def test_clamp_mask(kernels: Kernels, rng: Rng) -> None:
+    for length in range(1, 40):
+        y, bounds = s8(rng, length), clamp(rng)
+        same(kernels.clamp_mask(y, bounds), forward.clamp_mask(y, bounds))

@@ -1,0 +1,69 @@
+"""The kernel tests once more, on runtimes that stop at undefined behaviour."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runtime_build import ROOT, build
+
+HERE = Path(__file__).resolve().parent
+VARIABLE = "TINYTRAIN_TEST_RUNTIME"
+RECOVER = "-fno-sanitize-recover=all"
+
+
+def run_kernel_tests(library: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    files = sorted(map(str, HERE.glob("test_*_kernels.py")))
+    assert files
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", *files]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    variables = {**os.environ, "PYTHONPATH": path, VARIABLE: str(library), **environment}
+    return subprocess.run(
+        command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def address_sanitizer() -> dict[str, str]:
+    """The environment in which Python can load a library that gcc built with -fsanitize=address."""
+    found = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    )
+    return {"LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def test_address_and_undefined(tmp_path: Path) -> None:
+    library = build(tmp_path, "gcc", "-O1", "-g", "-fsanitize=address,undefined", RECOVER)
+    done = run_kernel_tests(library, **address_sanitizer())
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_undefined_by_clang(tmp_path: Path) -> None:
+    checks = "undefined,implicit-signed-integer-truncation"
+    flags = (f"-fsanitize={checks}", "-fsanitize-trap=all")
+    done = run_kernel_tests(build(tmp_path, "clang", "-O1", *flags))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_a_read_past_the_end_is_seen(tmp_path: Path) -> None:
+    """Without this, the tests above could pass because no sanitizer was at work."""
+
+    def overrun(name: str, text: str) -> str:
+        if name != "tt_lookup.c":
+            return text
+        wrong = text.replace("for (size_t i = 0; i < size; i++)", "for (size_t i = 0; i <= size; i++)")
+        assert wrong != text
+        return wrong
+
+    flags = ("-O1", "-fsanitize=address,undefined", RECOVER)
+    done = run_kernel_tests(build(tmp_path, "gcc", *flags, change=overrun), **address_sanitizer())
+    assert done.returncode != 0
+    assert "heap-buffer-overflow" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4", "cortex-m7", "cortex-m55"])
+def test_clean_on_arm(tmp_path: Path, core: str) -> None:
+    flags = ("-O2", "-mthumb", f"-mcpu={core}", "-ffunction-sections")
+    assert list(build(tmp_path, "arm-none-eabi-gcc", *flags, link=False).glob("*.o"))

@@ -1,0 +1,89 @@
+"""Loss, learning rate, scales and checksum against their twins, to the bit."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from runtime_cases import Rng, same
+from runtime_kernels import Kernels
+
+from tinytrain.reference import loss, update
+
+
+def test_exp(kernels: Kernels, rng: Rng) -> None:
+    edges = np.float32([0.0, -0.0, -87.0, np.nextafter(np.float32(-87), np.float32(-88)), -1e30])
+    x = np.concatenate([edges, -rng.uniform(0, 90, 3000), -np.exp2(rng.uniform(-140, 6, 3000))])
+    x = x.astype(np.float32)
+    same(kernels.exp(x), loss.exp(x))
+
+
+def test_log(kernels: Kernels, rng: Rng) -> None:
+    powers = np.exp2(np.arange(0, 24))
+    near = np.concatenate([powers, powers * np.sqrt(0.5) * 2])
+    x = np.concatenate([near, np.nextafter(near, 9e9), np.exp2(rng.uniform(0, 24, 5000))])
+    x = np.maximum(x.astype(np.float32), np.float32(1))
+    same(kernels.log(x), loss.log(x))
+
+
+def test_softmax_cross_entropy(kernels: Kernels, rng: Rng) -> None:
+    for spread in (0.0, 1e-3, 1.0, 30.0, 1e4):
+        for size in (1, 2, 10, 1000):
+            logits = (rng.normal(size=size) * spread).astype(np.float32)
+            label = int(rng.integers(size))
+            expected = loss.softmax_cross_entropy(logits, label)
+            actual = kernels.softmax_cross_entropy(logits, label)
+            same(np.float32([actual[0]]), np.float32([expected[0]]))
+            same(actual[1], expected[1])
+
+
+def test_mean_squared_error(kernels: Kernels, rng: Rng) -> None:
+    for size in (1, 3, 640):
+        output, target = (rng.normal(size=(2, size)) * 100).astype(np.float32)
+        expected = loss.mean_squared_error(output, target)
+        actual = kernels.mean_squared_error(output, target)
+        same(np.float32([actual[0]]), np.float32([expected[0]]))
+        same(actual[1], expected[1])
+
+
+@pytest.mark.parametrize("values", [[3.0], [1, 5, 5, 2], [-1, -2, -1], [0.0, -0.0], [5, 1, 9]])
+def test_argmax(kernels: Kernels, values: list[float]) -> None:
+    array = np.float32(values)
+    assert kernels.argmax(array) == loss.argmax(array)
+
+
+def test_set_rate(kernels: Kernels, rng: Rng) -> None:
+    smallest = np.float32(2.0**-126)
+    edges = [0.0, 1e-45, float(np.nextafter(smallest, np.float32(0))), float(smallest), 1.0, 1024.0]
+    for rate in [*edges, *np.exp2(rng.uniform(-126, 10, 500)).astype(np.float32).tolist()]:
+        mantissa, exponent = update.rate_parts(rate)
+        stored, actual_mantissa, actual_exponent = kernels.rate_parts(rate)
+        assert (actual_mantissa, actual_exponent) == (mantissa, exponent)
+        assert stored == mantissa * 2.0 ** (exponent - 31)
+        assert stored == (rate if rate >= smallest else 0.0)
+
+
+@pytest.mark.parametrize("limit", [127, 32767])
+def test_scales(kernels: Kernels, rng: Rng, limit: int) -> None:
+    for _ in range(300):
+        exponent = int(rng.choice([-60, 60, rng.integers(-60, 61)]))
+        running = int(rng.choice([0, 1, limit << 8, rng.integers(0, (limit << 8) + 1)]))
+        size = int(np.exp2(rng.uniform(0, 31)))
+        peak = int(rng.choice([0, 1, 2**31 - 1, min(size, 2**31 - 1)]))
+        args = exponent, running, peak, limit
+        assert kernels.scales_end(*args) == update.scales_end(*args)
+        assert kernels.scales_end(*args, active=False) == (exponent, running)
+
+
+def test_scales_begin(kernels: Kernels) -> None:
+    assert kernels.scales_begin([3, 0, 2**31 - 1]) == [0, 0, 0]
+
+
+def test_crc32(kernels: Kernels, rng: Rng) -> None:
+    assert kernels.crc32(b"123456789") == 0xCBF43926
+    for length in (0, 1, 2, 3, 100, 1000):
+        data = rng.bytes(length)
+        assert kernels.crc32(data) == zlib.crc32(data)
+        middle = length // 2
+        assert kernels.crc32(data[middle:], kernels.crc32(data[:middle])) == zlib.crc32(data)

@@ -1,0 +1,105 @@
+"""RAM and flash with everything counted, and what to say when they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinytrain.emit.model_files import ModelFiles
+from tinytrain.errors import BudgetError
+from tinytrain.pipeline import Compiled
+from tinytrain.simulate.stack import INDIRECT
+from tinytrain.simulate.toolchain import build, call_graph, footprint
+from tinytrain.target import Target
+
+_CALLBACKS = ("read_file", "write_file")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by use; `total` is their sum.
+
+    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `other state` (scales, generator, rate, and the main
+    program's own), `stack` (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants` (weights,
+    tables, initial values), `initialised data`.
+    """
+
+    ram: Mapping[str, int]
+    flash: Mapping[str, int]
+    stack_path: str
+
+
+def measure_memory(directory: Path, target: Target, compiled: Compiled, files: ModelFiles) -> Memory:
+    """Builds the folder for its target and reads what it needs.
+
+    Raises:
+        ToolchainError: the compiler is missing, or cannot say what the stack needs.
+        BudgetError: the linker could not place it.
+    """
+    program = build(directory, target, name=compiled.graph.name, variant="measure")
+    graph = call_graph(program)
+    # The only pointers that the sources call through are the callbacks of save and load.
+    indirect = {title: _CALLBACKS for title, callees in graph.calls.items() if INDIRECT in callees}
+    found = footprint(program, target, indirect=indirect)
+    arena, trained = compiled.plan.nbytes, files.weights_bytes
+    ram = {
+        "arena": arena,
+        "trained parameters": trained,
+        "other state": found.sizes.ram - arena - trained,
+        "stack": found.stack_bytes,
+    }
+    flash = {"code": found.sizes.text, "constants": found.sizes.rodata, "initialised data": found.sizes.data}
+    return Memory(
+        {**ram, "total": sum(ram.values())},
+        {**flash, "total": sum(flash.values())},
+        " > ".join(name for name, _ in found.stack.path),
+    )
+
+
+def check_budget(memory: Memory, compiled: Compiled, *, ram: int, flash: int, target: Target) -> None:
+    """Refuses what does not fit.
+
+    Raises:
+        BudgetError: says which tensors stand at the peak, and what would help.
+    """
+    used = memory.ram["total"]
+    if used > ram:
+        raise BudgetError(
+            f"{used:,} bytes of RAM are needed, {used - ram:,} more than the {ram:,} of target '{target.name}'",
+            detail=_listing(memory.ram) + "\n" + _peak(compiled),
+            way_out=_way_out(memory, compiled, ram),
+        )
+    used = memory.flash["total"]
+    if used > flash:
+        raise BudgetError(
+            f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of target '{target.name}'",
+            detail=_listing(memory.flash),
+            way_out="take a smaller model or a target with more flash",
+        )
+
+
+def _listing(parts: Mapping[str, int]) -> str:
+    return "\n".join(f"{size:>10,}  {name}" for name, size in parts.items() if name != "total")
+
+
+def _peak(compiled: Compiled) -> str:
+    plan = compiled.plan
+    node = compiled.graph.nodes[plan.peak]
+    lines = [f"the arena peaks at '{node.name}' ({node.op}), where these are live:"]
+    lines += [f"{s.nbytes:>10,}  {s.name}" for s in plan.at_peak()[:8]]
+    return "\n".join(lines)
+
+
+def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
+    plan, options = compiled.plan, compiled.options
+    fixed = memory.ram["total"] - memory.ram["trained parameters"]
+    backward = not any(
+        node.op in ("softmax_cross_entropy", "mean_squared_error") for node in compiled.graph.nodes[plan.peak :]
+    )
+    if fixed > ram and not backward:
+        return "the forward pass alone is too large: take a smaller input or model, or a target with more RAM"
+    advice = "train fewer layers or channels (--scheme head, last-K, or a scheme file)"
+    if options.fraction_bits:
+        advice += f", or keep fewer than {options.fraction_bits} fractional bits (--fraction-bits)"
+    return advice

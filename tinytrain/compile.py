@@ -1,0 +1,256 @@
+"""From a model to a folder of C that is known to fit: the pipeline, emission, the target's compiler, the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from tinytrain import __version__, resources
+from tinytrain.budget import Memory, check_budget, measure_memory
+from tinytrain.data import Preprocess, SampleSpec, load_calibration
+from tinytrain.emit.build_files import MAIN, cmake_lists, makefile, port_files
+from tinytrain.emit.folder import FolderWriter
+from tinytrain.emit.model_files import ModelFiles, emit_model
+from tinytrain.emit.runtime_files import runtime_files
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, Options, build_step, is_quantized, options_record, to_integers
+from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
+from tinytrain.target import Target, load_target
+
+CALIBRATION_SAMPLES = 256
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A written folder.
+
+    Attributes:
+        directory: the folder.
+        manifest: what stands in its manifest.json, without the file hashes.
+        compiled: graph, plan and options; what the reference runs.
+        memory: RAM and flash, everything counted.
+        quantization: what quantization cost, if the model came as floats.
+    """
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    compiled: Compiled
+    memory: Memory
+    quantization: QuantizationReport | None
+
+
+def compile_model(
+    model: Any,
+    example_input: Any = None,
+    *,
+    output: str | Path,
+    target: str | Target = "host",
+    calibration: str | Path | np.ndarray | None = None,
+    preprocess: Preprocess | None = None,
+    ram: int | None = None,
+    flash: int | None = None,
+    dump_ir: str | Path | None = None,
+    progress: Progress = lambda stage: None,
+    **options: Any,
+) -> Product:
+    """Compiles a model into a folder of C sources.
+
+    Args:
+        model: path of an .onnx, .tflite or .pt2 file, or an `nn.Module`.
+        example_input: tensor of the module's input, batch of one; for an `nn.Module` only.
+        output: the folder to write; replaced as a whole if tinytrain wrote it before.
+        target: name of a target, path of a target file, or a `Target`.
+        calibration: samples in the model's units: an .npz with `x`, or an array f32 [N,...] in the model's layout. Needed for a
+            float model; for a quantized one it only sets the initial scales of the gradients.
+        preprocess: for uint8 images in data files.
+        ram, flash: budget in bytes instead of the target's.
+        dump_ir: folder that gets the graph as text after every pass.
+        progress: called with the name of each stage.
+        options: fields of `pipeline.Options`.
+
+    Raises:
+        TinytrainError: nothing was written then.
+    """
+    from tinytrain.frontend import load_model
+
+    chosen = Options(**options)
+    where = target if isinstance(target, Target) else load_target(target)
+    with FolderWriter(Path(output)) as writer:
+        runner = Runner(Path(dump_ir) if dump_ir is not None else None)
+        progress("import")
+        source = runner.check(load_model(model, example_input=example_input), "import")
+        samples, labels = _calibration(source, calibration, preprocess)
+        if samples is None and not is_quantized(source):
+            raise UsageError(
+                "the model is not quantized, and no calibration samples are given",
+                way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as `y`, to see what "
+                "quantization costs), or export the model quantized",
+            )
+        progress("quantize")
+        forward = to_integers(source, samples, chosen.method, runner)
+        report = None if is_quantized(source) else quantization_report(source, forward, samples, labels)
+        progress("build the training step")
+        compiled = build_step(forward, chosen, runner, _quantized(forward, samples))
+        progress("emit")
+        sample = _sample_spec(compiled, preprocess)
+        files = _emit(writer, compiled, where, sample)
+        progress("measure")
+        memory = measure_memory(writer.path, where, compiled, files)
+        check_budget(memory, compiled, ram=ram or where.ram, flash=flash or where.flash, target=where)
+        manifest = _manifest(compiled, files, where, target, memory, sample, report, ram, flash)
+        writer.commit(manifest)
+    return Product(Path(output), manifest, compiled, memory, report)
+
+
+def _calibration(
+    model: Graph, calibration: str | Path | np.ndarray | None, preprocess: Preprocess | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Samples f32 [N,H,W,C] in the model's units, and labels if there are any."""
+    if calibration is None:
+        return None, None
+    return load_calibration(calibration, _source_spec(model, preprocess), CALIBRATION_SAMPLES)
+
+
+def _source_spec(model: Graph, preprocess: Preprocess | None) -> SampleSpec:
+    return SampleSpec(
+        shape=_map_shape(model.inputs[0].type.shape),
+        source_shape=tuple(model.info["source_shape"]),
+        source_layout=_layout(model.info),
+        output_size=model.outputs[0].type.size,
+        classes=0,
+        preprocess=preprocess,
+    )
+
+
+def _layout(info: Mapping[str, Any]) -> str:
+    # A 1-D signal is a map of height 1: its length is the width.
+    return str(info["source_layout"]).replace("L", "W")
+
+
+def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    missing = 4 - len(shape)
+    batch, *rest = shape
+    padded = (batch, *(1,) * missing, *rest)
+    return padded[0], padded[1], padded[2], padded[3]
+
+
+def _quantized(forward: Graph, samples: np.ndarray | None) -> np.ndarray | None:
+    from tinytrain.data.spec import quantize_input
+    from tinytrain.reference.lowering import scale_of, zero_of
+
+    x = forward.inputs[0]
+    return None if samples is None else quantize_input(samples, scale_of(x), zero_of(x))
+
+
+def _sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
+    from tinytrain.reference.lowering import scale_of, zero_of
+
+    x, info = compiled.graph.inputs[0], compiled.info
+    return SampleSpec(
+        shape=_map_shape(x.type.shape),
+        source_shape=tuple(info["source_shape"]),
+        source_layout=_layout(info),
+        output_size=compiled.output_size,
+        classes=compiled.classes,
+        scale=scale_of(x),
+        zero_point=zero_of(x),
+        preprocess=preprocess,
+    )
+
+
+def _summary(compiled: Compiled) -> str:
+    what = f"{compiled.classes} classes" if compiled.classes else f"{compiled.output_size} outputs"
+    return f"{compiled.info.get('file') or 'a PyTorch module'}, {what}, update scheme {Path(compiled.options.scheme).name}"
+
+
+def _emit(writer: FolderWriter, compiled: Compiled, target: Target, sample: SampleSpec) -> ModelFiles:
+    name = compiled.graph.name
+    files = emit_model(
+        compiled.graph,
+        compiled.plan,
+        scales=compiled.scales,
+        rate=compiled.options.rate,
+        seed=compiled.options.seed,
+        classes=compiled.classes,
+        summary=_summary(compiled),
+    )
+    writer.write({f"src/{file}": text for file, text in files.files.items()})
+    runtime = runtime_files(files.files[f"{name}.c"])
+    writer.write(runtime)
+    sources = sorted(
+        [path for path in runtime if path.endswith(".c")]
+        + [f"src/{file}" for file in files.files if file.endswith(".c")]
+    )
+    writer.write({f"port/{file}": text for file, text in port_files(target).items()})
+    writer.write({"Makefile": makefile(target, name, sources), "CMakeLists.txt": cmake_lists(target, name, sources)})
+    main = _template("main_simulate.c.j2", name=name, NAME=name.upper(), classes=sample.classes)
+    readme = _template(
+        "folder_readme.md.j2", name=name, target=target.name, version=__version__, summary=_summary(compiled)
+    )
+    writer.write({MAIN: main, "README.md": readme})
+    return files
+
+
+def _template(file: str, **text: Any) -> str:
+    source = (resources.folder("codegen") / file).read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    return environment.from_string(source).render(**text)
+
+
+def _manifest(
+    compiled: Compiled,
+    files: ModelFiles,
+    target: Target,
+    given: str | Target,
+    memory: Memory,
+    sample: SampleSpec,
+    report: QuantizationReport | None,
+    ram: int | None,
+    flash: int | None,
+) -> dict[str, Any]:
+    graph = compiled.graph
+    return {
+        "format": 1,
+        "tinytrain": __version__,
+        "name": graph.name,
+        # A target file of the user's own stays where it is; its path is what finds it again.
+        "target": given if isinstance(given, str) else target.name,
+        "model": {"file": compiled.info.get("file"), "sha256": compiled.info.get("sha256")},
+        "model_hash": files.model_hash.hex(),
+        "options": options_record(compiled.options),
+        "loss": compiled.options.loss,
+        "input": {
+            "shape": list(sample.shape),
+            "scale": sample.scale,
+            "zero_point": sample.zero_point,
+            "source_shape": list(sample.source_shape),
+            "source_layout": sample.source_layout,
+        },
+        "output": {"size": sample.output_size, "classes": sample.classes},
+        "preprocess": sample.preprocess.to_manifest() if sample.preprocess else None,
+        "learning_rate": compiled.options.rate,
+        "quantization": None if report is None else report.to_manifest(),
+        "budget": {"ram": ram or target.ram, "flash": flash or target.flash},
+        "ram": memory.ram,
+        "flash": memory.flash,
+        "arena": {
+            "bytes": compiled.plan.nbytes,
+            "lower_bound": compiled.plan.lower_bound,
+            "peak": graph.nodes[compiled.plan.peak].name,
+        },
+        "parameters": [
+            {"name": value.name, "dtype": value.type.dtype.value, "bytes": data.nbytes}
+            for value, data in graph.parameters.items()
+        ],
+        "saved_bytes": files.saved_bytes,
+    }

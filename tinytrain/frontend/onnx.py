@@ -1,0 +1,254 @@
+"""ONNX files: checked by `onnx` itself, shapes made static, then TVM's importer."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.errors import ModelError, Where
+from tinytrain.frontend.importing import call_importer, quiet
+from tinytrain.frontend.onnx_fold import fold_shapes
+from tinytrain.frontend.relax import LayerNames, import_relax
+from tinytrain.ir.graph import Graph
+
+MIN_OPSET = 13
+MAX_ELEMENTS = 2**26
+"""Elements of one tensor: far beyond any microcontroller, and safe for the host."""
+
+SUPPORTED = frozenset(
+    {
+        "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv",
+        "DequantizeLinear", "Div", "Dropout", "Flatten", "Gemm", "GlobalAveragePool", "HardSigmoid",
+        "HardSwish", "Identity", "LeakyRelu", "MatMul", "Max", "MaxPool", "Min", "Mul", "Pad",
+        "QuantizeLinear", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Softmax", "Squeeze", "Sub",
+        "Tanh", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+
+_NAMED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("nn.conv1d", "nn.conv2d", "nn.conv3d"): ("Conv",),
+    ("matmul",): ("Gemm", "MatMul"),
+    ("nn.max_pool1d", "nn.max_pool2d"): ("MaxPool",),
+    ("nn.avg_pool1d", "nn.avg_pool2d"): ("AveragePool",),
+    ("concat",): ("Concat",),
+    ("nn.softmax",): ("Softmax",),
+    ("nn.relu",): ("Relu",),
+    ("nn.leakyrelu",): ("LeakyRelu",),
+    ("nn.pad",): ("Pad",),
+    ("clip",): ("Clip", "HardSigmoid", "HardSwish"),
+    ("permute_dims",): ("Transpose",),
+}
+"""Operations of Relax, and the ONNX nodes that become exactly one of them each."""
+
+
+def load_onnx(data: bytes, path: Path, name: str) -> Graph:
+    """Reads an ONNX model; see `tinytrain.frontend.load_model`."""
+    model = _parse(data, path)
+    file = path.name
+    _load_external_data(model, path)
+    _check_header(model, file)
+    _name_nodes(model)
+    _check_operations(model, file, known_to_onnx=True)
+    _check_valid(model, file)
+    _check_weights(model, file)
+    _fix_shapes(model, file)
+    model = fold_shapes(model, file)
+    _check_operations(model, file, known_to_onnx=False)
+
+    from tvm.relax.frontend.onnx import from_onnx
+
+    module = call_importer(
+        lambda: from_onnx(model, keep_params_in_input=False),
+        file,
+        "export the model again with constant shapes, or without this operation",
+    )
+    info = {"file": file, "sha256": hashlib.sha256(data).hexdigest()}
+    return import_relax(module, name=name, file=file, info=info, layer_names=_layer_names(model))
+
+
+def _parse(data: bytes, path: Path) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(data)
+    except (DecodeError, ValueError, RuntimeError, TypeError) as error:
+        raise ModelError(
+            "the file is no ONNX model, or only the beginning of one",
+            where=Where(path.name),
+            way_out="export or copy the file again, and compare its size with the original",
+        ) from error
+    if not model.HasField("graph") or not model.graph.node:
+        raise ModelError(
+            "the file holds no ONNX graph",
+            where=Where(path.name),
+            way_out="export or copy the file again; it may be empty, cut off or of another kind",
+        )
+    return model
+
+
+def _tensors(model: Any) -> list[Any]:
+    """All tensors with data: initializers and attributes of nodes."""
+    held = list(model.graph.initializer)
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                held.append(attribute.t)
+            held.extend(attribute.tensors)
+    return held
+
+
+def _load_external_data(model: Any, path: Path) -> None:
+    import onnx
+
+    folder = path.resolve().parent
+    for tensor in _tensors(model):
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        where = Where(path.name, tensor.name)
+        # Resolved: neither an absolute path, nor "..", nor a symbolic link leads out.
+        held = (folder / location).resolve()
+        if not location or folder not in held.parents or Path(location).is_absolute():
+            raise ModelError(
+                f"the model asks for data outside of its folder: '{location}'",
+                where=where,
+                way_out="keep external data beside the model file, or save it in one file",
+            )
+        try:
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
+            with held.open("rb") as file:
+                file.seek(offset)
+                raw = file.read() if length < 0 else file.read(min(length, 2**31))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"the model's external data '{location}' cannot be read",
+                where=where,
+                way_out="copy the data file together with the model",
+            ) from error
+        tensor.raw_data = raw
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+
+def _check_header(model: Any, file: str) -> None:
+    versions = {opset.domain or "ai.onnx": opset.version for opset in model.opset_import}
+    opset = versions.get("ai.onnx", 0)
+    if opset < MIN_OPSET:
+        raise ModelError(
+            f"the model uses opset {opset}; {MIN_OPSET} is the oldest that can be read",
+            where=Where(file),
+            way_out="export with a newer opset, or use onnx.version_converter",
+        )
+
+
+def _name_nodes(model: Any) -> None:
+    """Gives nodes without a name the name of their first output."""
+    for number, node in enumerate(model.graph.node):
+        if not node.name:
+            outputs = [output for output in node.output if output]
+            node.name = outputs[0] if outputs else f"{node.op_type}_{number}"
+
+
+def _check_operations(model: Any, file: str, *, known_to_onnx: bool) -> None:
+    """Every operation is known: to ONNX at all, or (after folding) to tinytrain."""
+    import onnx
+
+    for node in model.graph.node:
+        custom = node.domain not in ("", "ai.onnx")
+        if known_to_onnx:
+            wrong = custom or not onnx.defs.has(node.op_type)
+        else:
+            wrong = node.op_type not in SUPPORTED
+        if wrong:
+            operation = f"{node.domain}.{node.op_type}" if custom else node.op_type
+            raise ModelError(
+                f"operation '{operation}' is not supported",
+                where=Where(file, node.name),
+                way_out="build the model from what is supported: " + ", ".join(sorted(SUPPORTED)),
+            )
+
+
+def _check_valid(model: Any, file: str) -> None:
+    import onnx
+
+    with quiet():
+        try:
+            onnx.checker.check_model(model)
+        except Exception as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise ModelError(
+                "the model is not valid ONNX",
+                where=Where(file),
+                way_out="export or copy the file again; onnx.checker.check_model tells more",
+                detail=(lines[0] if lines else type(error).__name__)[:200],
+            ) from error
+
+
+def _check_weights(model: Any, file: str) -> None:
+    import onnx
+
+    readers = {name: node.name for node in model.graph.node for name in node.input}
+    for tensor in _tensors(model):
+        if math.prod(tensor.dims) > MAX_ELEMENTS:
+            raise ModelError(
+                f"the tensor '{tensor.name}' has {math.prod(tensor.dims)} elements, which no target holds",
+                where=Where(file, readers.get(tensor.name)),
+                way_out="use a smaller model",
+            )
+        try:
+            values = onnx.numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"the data of tensor '{tensor.name}' does not fit its shape {list(tensor.dims)}",
+                where=Where(file, readers.get(tensor.name)),
+                way_out="export or copy the file again; it may be cut off",
+            ) from error
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ModelError(
+                f"the weights '{tensor.name}' hold NaN or infinity",
+                where=Where(file, readers.get(tensor.name)),
+                way_out="train or export the model again; a model with such weights cannot run",
+            )
+
+
+def _fix_shapes(model: Any, file: str) -> None:
+    """Sets a symbolic batch to 1; any other unknown dimension of the input is an error."""
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    for given in model.graph.input:
+        if given.name in initializers:
+            continue
+        if not given.type.HasField("tensor_type") or not given.type.tensor_type.HasField("shape"):
+            raise ModelError(
+                f"the input '{given.name}' has no shape",
+                where=Where(file, given.name),
+                way_out="export the model with a fixed input shape",
+            )
+        for place, dimension in enumerate(given.type.tensor_type.shape.dim):
+            if dimension.HasField("dim_value") and dimension.dim_value > 0:
+                continue
+            if place:
+                symbol = dimension.dim_param or "?"
+                raise ModelError(
+                    f"dimension {place} of the input '{given.name}' is dynamic ('{symbol}')",
+                    where=Where(file, given.name),
+                    way_out="export the model with a fixed shape; only the batch may be symbolic",
+                )
+            dimension.dim_value = 1
+    # What the file says about shapes inside may still name the symbolic batch.
+    del model.graph.value_info[:]
+    for result in model.graph.output:
+        if result.type.HasField("tensor_type"):
+            result.type.tensor_type.ClearField("shape")
+
+
+def _layer_names(model: Any) -> LayerNames:
+    return {
+        relax: [node.name for node in model.graph.node if node.op_type in kinds]
+        for relax, kinds in _NAMED.items()
+    }

@@ -1,0 +1,71 @@
+"""What quantization cost: the float model and its s8 form on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinytrain.ir.graph import Graph
+from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.reference.float_forward import run_float
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.lowering import scale_of, zero_of
+
+SAMPLES = 128
+
+
+@dataclass(frozen=True)
+class QuantizationReport:
+    """Measured on up to `SAMPLES` calibration samples.
+
+    Attributes:
+        samples: how many.
+        agreement: share of samples whose largest output is the same.
+        accuracy_float, accuracy_int8: share whose largest output is the label; None without labels.
+        rms_error: root mean square of the difference of outputs, relative to that of the float outputs.
+    """
+
+    samples: int
+    agreement: float
+    accuracy_float: float | None
+    accuracy_int8: float | None
+    rms_error: float
+
+    def to_manifest(self) -> Mapping[str, Any]:
+        """The figures by name."""
+        return dict(vars(self))
+
+
+def quantization_report(
+    model: Graph, integers: Graph, samples: np.ndarray, labels: np.ndarray | None
+) -> QuantizationReport:
+    """Runs both graphs.
+
+    Args:
+        model: float graph.
+        integers: its s8 form.
+        samples: f32 [N,H,W,C].
+        labels: int [N] or None.
+    """
+    chosen = np.linspace(0, len(samples) - 1, min(len(samples), SAMPLES)).astype(int)
+    exact = DenseToConv()(integers)
+    machine = Machine(exact)
+    x, y = exact.inputs[0], exact.outputs[0]
+    source, result = model.inputs[0], model.outputs[0]
+    floats, integer = [], []
+    for sample in samples[chosen]:
+        floats.append(run_float(model, {source.name: sample.reshape(source.type.shape)})[result].ravel())
+        q = np.rint(sample.astype(np.float32) / np.float32(scale_of(x))) + zero_of(x)
+        q = np.clip(q, -128, 127).astype(np.int8).reshape(x.type.shape)
+        integer.append((machine.run({x.name: q})[y].ravel().astype(float) - zero_of(y)) * scale_of(y))
+    real, quantized = np.array(floats), np.array(integer)
+    best, best_q = real.argmax(axis=1), quantized.argmax(axis=1)
+    accuracy = accuracy_q = None
+    if labels is not None:
+        accuracy = float(np.mean(best == labels[chosen]))
+        accuracy_q = float(np.mean(best_q == labels[chosen]))
+    error = float(np.sqrt(np.mean((real - quantized) ** 2)) / max(np.sqrt(np.mean(real**2)), 1e-12))
+    return QuantizationReport(len(chosen), float(np.mean(best == best_q)), accuracy, accuracy_q, error)

@@ -1,0 +1,99 @@
+"""A session on the NumPy reference: the same stream, the same hashes, no C."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.types import DType
+from tinytrain.reference.interpret import Machine, Scale
+from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
+from tinytrain.simulate.stream import Stream
+
+
+class ReferenceEngine:
+    """Runs a scheduled training graph.
+
+    Args:
+        graph: what the folder was emitted from.
+        scales: initial scales of the gradients.
+        rate: learning rate where the stream gives none.
+        seed: of stochastic rounding.
+    """
+
+    def __init__(self, graph: Graph, scales: Mapping[str, Scale], rate: float, seed: int) -> None:
+        self._graph = graph
+        self._scales = scales
+        self._rate = rate
+        self._seed = seed
+
+    def run(self, plan: Stream, progress: Progress) -> RawOutcome:
+        """See `Engine`.
+
+        Raises:
+            UsageError: the stream starts from saved parameters, which only a device can load.
+        """
+        if plan.parameters_in is not None:
+            raise UsageError("the reference starts from the factory state only")
+        rate = self._rate if plan.learning_rate is None else plan.learning_rate
+        machine = Machine(self._graph, rate=float(np.float32(rate)), seed=self._seed)
+        for name, scale in self._scales.items():
+            machine.scales[name] = replace(scale)
+        x, target = self._graph.inputs[:2]
+        loss, output = self._graph.outputs[:2]
+        before = self._evaluate(machine, plan, progress, "evaluate before")
+        losses, predictions = [], []
+        for step, (sample, wanted) in enumerate(plan.train_samples()):
+            known = machine.run(
+                {x.name: sample.reshape(x.type.shape), target.name: np.reshape(wanted, target.type.shape)}
+            )
+            losses.append(known[loss][0])
+            if target.type.dtype is DType.S32:
+                predictions.append(int(np.argmax(known[output])))
+            progress("train", step + 1, plan.step_count, f"loss {losses[-1]:.4f}")
+        after = self._evaluate(machine, plan, progress, "evaluate after")
+        weights = machine.weights_bytes()
+        return RawOutcome(
+            losses=np.array(losses, np.float32),
+            predictions=tuple(predictions),
+            before=before,
+            after=after,
+            weights=weights,
+            saved=weights + state_bytes(machine),
+        )
+
+    def _evaluate(self, machine: Machine, plan: Stream, progress: Progress, stage: str) -> Evaluation:
+        inference = replace(self._graph, nodes=_forward(self._graph), updates={})
+        trial = Machine(inference)
+        trial.parameters = machine.parameters
+        trial.scales = {}
+        x, target = self._graph.inputs[:2]
+        output = self._graph.outputs[1]
+        predictions, squares = [], []
+        nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
+        for index, (sample, wanted) in enumerate(plan.eval_samples()):
+            known = trial.run({x.name: sample.reshape(x.type.shape), target.name: nothing})
+            if target.type.dtype is DType.S32:
+                predictions.append(int(np.argmax(known[output])))
+            else:
+                difference = known[output].ravel().astype(np.float64) - np.ravel(wanted)
+                squares.append(float(np.cumsum(difference * difference)[-1]))
+            progress(stage, index + 1, plan.eval_count, "")
+        return Evaluation(tuple(predictions), tuple(squares))
+
+
+def _forward(graph: Graph) -> tuple:
+    loss = next(k for k, node in enumerate(graph.nodes) if graph.outputs[0] in node.outputs)
+    return graph.nodes[:loss]
+
+
+def state_bytes(machine: Machine) -> bytes:
+    """What follows the weights in a saved file: scales, rate, seed, count."""
+    scales = b"".join(struct.pack("<iI", s.exponent, s.running_max) for s in machine.scales.values())
+    step = machine.step
+    return scales + struct.pack("<fII", step.rate, step.seed, step.count)
