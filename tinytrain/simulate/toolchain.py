@@ -178,7 +178,7 @@ def footprint(
     executable: Path,
     target: Target,
     *,
-    roots: Sequence[str] = ("main",),
+    roots: Sequence[str] | None = None,
     indirect: Mapping[str, Sequence[str]] | None = None,
 ) -> Footprint:
     """Sizes and worst-case stack of a program that `build` made with gcc.
@@ -186,7 +186,8 @@ def footprint(
     Args:
         executable: what `build` returned.
         target: the one it was built for.
-        roots: functions to start from; the deepest counts.
+        roots: functions to start from; the deepest counts. By default the whole program: what the
+            reset handler calls, or `main` on the host.
         indirect: see `worst_case_stack`.
 
     Raises:
@@ -194,7 +195,8 @@ def footprint(
     """
     graph = call_graph(executable)
     bounds = [
-        worst_case_stack(graph, root, host=target.is_host, indirect=indirect) for root in roots
+        worst_case_stack(graph, root, host=target.is_host, indirect=indirect)
+        for root in roots or ("main" if target.is_host else "tt_start",)
     ]
     return Footprint(
         sizes=measure(executable),
