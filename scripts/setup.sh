@@ -34,6 +34,7 @@ venv_works() { "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
 missing_packages() {
     has gcc && has ld || printf '%s\n' gcc libc6-dev
     has make || echo make
+    has cmake || echo cmake
     has clang || echo clang
     ls "$(clang -print-resource-dir 2>/dev/null)"/lib/linux/libclang_rt.asan* >/dev/null 2>&1 ||
         echo libclang-rt-dev

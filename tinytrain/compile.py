@@ -14,7 +14,7 @@ from tinytrain import __version__, resources
 from tinytrain.budget import Memory, check_budget, measure_memory
 from tinytrain.data import Preprocess, SampleSpec, load_calibration
 from tinytrain.emit.build_files import MAIN, cmake_lists, makefile, port_files
-from tinytrain.emit.folder import FolderWriter
+from tinytrain.emit.folder import FolderWriter, refuse_foreign
 from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.emit.runtime_files import runtime_files
 from tinytrain.errors import UsageError
@@ -83,29 +83,73 @@ def compile_model(
 
     chosen = Options(**options)
     where = target if isinstance(target, Target) else load_target(target)
+    # Before anything takes time: a folder that may not be written is refused at once.
+    refuse_foreign(Path(output))
+    runner = Runner(Path(dump_ir) if dump_ir is not None else None)
+    progress("import")
+    source = runner.check(load_model(model, example_input=example_input), "import")
+    samples, labels = _calibration(source, calibration, preprocess)
+    if samples is None and not is_quantized(source):
+        raise UsageError(
+            "the model is not quantized, and no calibration samples are given",
+            way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as `y`, to see "
+            "what quantization costs), or export the model quantized",
+        )
+    progress("quantize")
+    forward = to_integers(source, samples, chosen.method, runner)
+    report = None
+    if samples is not None and not is_quantized(source):
+        report = quantization_report(source, forward, samples, labels)
+    progress("build the training step")
+    compiled = build_step(forward, chosen, runner, _quantized(forward, samples))
+    return write_folder(
+        compiled,
+        output,
+        target=where,
+        target_name=str(target) if not isinstance(target, Target) else target.name,
+        preprocess=preprocess,
+        ram=ram,
+        flash=flash,
+        report=report,
+        progress=progress,
+    )
+
+
+def write_folder(
+    compiled: Compiled,
+    output: str | Path,
+    *,
+    target: Target,
+    target_name: str | None = None,
+    preprocess: Preprocess | None = None,
+    ram: int | None = None,
+    flash: int | None = None,
+    report: QuantizationReport | None = None,
+    progress: Progress = lambda stage: None,
+) -> Product:
+    """The second half of `compile_model`: emits a training step, measures it, holds it to the budget.
+
+    Args:
+        target_name: what finds the target again: its name, or the path of its file.
+        report: what quantization cost, for the manifest.
+
+    Raises:
+        TinytrainError: nothing was written then.
+    """
+    sample = _sample_spec(compiled, preprocess)
+    budget = {"ram": ram or target.ram, "flash": flash or target.flash}
     with FolderWriter(Path(output)) as writer:
-        runner = Runner(Path(dump_ir) if dump_ir is not None else None)
-        progress("import")
-        source = runner.check(load_model(model, example_input=example_input), "import")
-        samples, labels = _calibration(source, calibration, preprocess)
-        if samples is None and not is_quantized(source):
-            raise UsageError(
-                "the model is not quantized, and no calibration samples are given",
-                way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as `y`, to see what "
-                "quantization costs), or export the model quantized",
-            )
-        progress("quantize")
-        forward = to_integers(source, samples, chosen.method, runner)
-        report = None if is_quantized(source) else quantization_report(source, forward, samples, labels)
-        progress("build the training step")
-        compiled = build_step(forward, chosen, runner, _quantized(forward, samples))
         progress("emit")
-        sample = _sample_spec(compiled, preprocess)
-        files = _emit(writer, compiled, where, sample)
+        files = _emit(writer, compiled, target, sample)
         progress("measure")
-        memory = measure_memory(writer.path, where, compiled, files)
-        check_budget(memory, compiled, ram=ram or where.ram, flash=flash or where.flash, target=where)
-        manifest = _manifest(compiled, files, where, target, memory, sample, report, ram, flash)
+        memory = measure_memory(writer.path, target, compiled, files)
+        check_budget(memory, compiled, **budget, target=target)
+        manifest = {
+            **_manifest(compiled, files, memory, sample),
+            "target": target_name or target.name,
+            "budget": budget,
+            "quantization": None if report is None else report.to_manifest(),
+        }
         writer.commit(manifest)
     return Product(Path(output), manifest, compiled, memory, report)
 
@@ -210,21 +254,14 @@ def _template(file: str, **text: Any) -> str:
 def _manifest(
     compiled: Compiled,
     files: ModelFiles,
-    target: Target,
-    given: str | Target,
     memory: Memory,
     sample: SampleSpec,
-    report: QuantizationReport | None,
-    ram: int | None,
-    flash: int | None,
 ) -> dict[str, Any]:
     graph = compiled.graph
     return {
         "format": 1,
         "tinytrain": __version__,
         "name": graph.name,
-        # A target file of the user's own stays where it is; its path is what finds it again.
-        "target": given if isinstance(given, str) else target.name,
         "model": {"file": compiled.info.get("file"), "sha256": compiled.info.get("sha256")},
         "model_hash": files.model_hash.hex(),
         "options": options_record(compiled.options),
@@ -239,8 +276,6 @@ def _manifest(
         "output": {"size": sample.output_size, "classes": sample.classes},
         "preprocess": sample.preprocess.to_manifest() if sample.preprocess else None,
         "learning_rate": compiled.options.rate,
-        "quantization": None if report is None else report.to_manifest(),
-        "budget": {"ram": ram or target.ram, "flash": flash or target.flash},
         "ram": memory.ram,
         "flash": memory.flash,
         "arena": {

@@ -22,6 +22,10 @@ COMMON_CFLAGS = (
 )
 """Flags of every C file on every target."""
 
+STACK_CFLAGS = ("-fcallgraph-info=su", "-fno-ipa-icf")
+"""gcc's flags for the stack analysis: write the call graph, and let no function become another name
+of an equal one, which the graph would not show."""
+
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 """Warnings that every C file is free of."""
 
@@ -95,7 +99,9 @@ class Target:
         """Flags of every C file, without optimisation and warnings."""
         quarters = round(4 * self.instructions_per_tick)
         define = (f"-DTT_INSTRUCTIONS_PER_TICK_X4={quarters}",) if quarters else ()
-        return (*self.cflags, *COMMON_CFLAGS, *define)
+        # So that what a user builds is what was measured.
+        one_name = () if self.is_host else STACK_CFLAGS[1:]
+        return (*self.cflags, *COMMON_CFLAGS, *one_name, *define)
 
     @property
     def link_flags(self) -> tuple[str, ...]:

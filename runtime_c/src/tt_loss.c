@@ -49,6 +49,17 @@ float tt_log_f32(float x)
     return (f + t) + (float)k * LN2_HIGH;
 }
 
+int tt_all_finite_f32(size_t size, const float *x)
+{
+    for (size_t i = 0; i < size; i++) {
+        /* Only a NaN or an infinity minus itself is no zero. */
+        if (!(x[i] - x[i] == 0.0f)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 int32_t tt_argmax_f32(size_t size, const float *x)
 {
     size_t best = 0;

@@ -97,7 +97,8 @@ class Kernels(ForwardKernels):
         for listed, weights in depthwise_parts(w, parts):
             self.call(
                 f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input",
-                window, weights, listed, size(weights.shape[0]), held[0], struct_of(rescale), g_block, dx,
+                window, weights, listed, size(weights.shape[0]), held[0],
+                struct_of(rescale), g_block, dx,
             )  # fmt: skip
         return dx.read()
 

@@ -18,9 +18,9 @@ class CWindow(c.Structure):
     _fields_ = [
         (name, c.c_uint16)
         for name in (
-            "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w "
-            "dilation_h dilation_w pad_top pad_left groups"
-        ).split()
+            *("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w"),
+            *("stride_h", "stride_w", "dilation_h", "dilation_w", "pad_top", "pad_left", "groups"),
+        )
     ]
 
 

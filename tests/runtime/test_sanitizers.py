@@ -15,10 +15,24 @@ VARIABLE = "TINYTRAIN_TEST_RUNTIME"
 RECOVER = "-fno-sanitize-recover=all"
 
 
-def run_kernel_tests(library: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_kernel_tests(
+    library: Path, *options: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the tests that take `kernels` on one library, in a process that may crash."""
     files = sorted(map(str, HERE.glob("test_*_kernels.py")))
     assert files
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-s",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        *options,
+        *files,
+    ]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     variables = {**os.environ, "PYTHONPATH": path, VARIABLE: str(library), **environment}
     return subprocess.run(
@@ -43,7 +57,7 @@ def test_address_and_undefined(tmp_path: Path) -> None:
 def test_undefined_by_clang(tmp_path: Path) -> None:
     checks = "undefined,implicit-signed-integer-truncation"
     flags = (f"-fsanitize={checks}", "-fsanitize-trap=all")
-    done = run_kernel_tests(build(tmp_path, "clang", "-O1", *flags))
+    done = run_kernel_tests(build(tmp_path, "clang", "-O0", *flags))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
@@ -53,17 +67,19 @@ def test_a_read_past_the_end_is_seen(tmp_path: Path) -> None:
     def overrun(name: str, text: str) -> str:
         if name != "tt_lookup.c":
             return text
-        wrong = text.replace("for (size_t i = 0; i < size; i++)", "for (size_t i = 0; i <= size; i++)")
+        wrong = text.replace(
+            "for (size_t i = 0; i < size; i++)", "for (size_t i = 0; i <= size; i++)"
+        )
         assert wrong != text
         return wrong
 
-    flags = ("-O1", "-fsanitize=address,undefined", RECOVER)
-    done = run_kernel_tests(build(tmp_path, "gcc", *flags, change=overrun), **address_sanitizer())
+    library = build(tmp_path, "gcc", "-O0", "-fsanitize=address,undefined", RECOVER, change=overrun)
+    done = run_kernel_tests(library, "-k", "test_lookup", **address_sanitizer())
     assert done.returncode != 0
     assert "heap-buffer-overflow" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4", "cortex-m7", "cortex-m55"])
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m7", "cortex-m55"])
 def test_clean_on_arm(tmp_path: Path, core: str) -> None:
     flags = ("-O2", "-mthumb", f"-mcpu={core}", "-ffunction-sections")
     assert list(build(tmp_path, "arm-none-eabi-gcc", *flags, link=False).glob("*.o"))

@@ -51,7 +51,9 @@ def test_each_loads_and_fits_together(name: str) -> None:
     assert (target.core == "host") == target.is_host
     if not target.is_host:
         assert f"-mcpu={target.core}" in target.cflags
-        assert target.has_float_unit == (target.core not in ("cortex-m0", "cortex-m0plus", "cortex-m3"))
+        assert target.has_float_unit == (
+            target.core not in ("cortex-m0", "cortex-m0plus", "cortex-m3")
+        )
     assert bool(target.machine) == (target.instructions_per_tick > 0)
 
 

@@ -28,11 +28,7 @@ class FolderWriter:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        if directory.exists() and not _is_ours(directory):
-            raise UsageError(
-                f"'{directory}' exists and is no folder that tinytrain wrote",
-                way_out="name another folder with -o, or remove this one",
-            )
+        refuse_foreign(directory)
         try:
             directory.absolute().parent.mkdir(parents=True, exist_ok=True)
             self._temporary = tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.absolute().parent)
@@ -70,6 +66,15 @@ class FolderWriter:
         self.path.rename(self.directory)
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Raises `UsageError` where a folder holds what tinytrain did not write."""
+    if directory.exists() and not _is_ours(directory):
+        raise UsageError(
+            f"'{directory}' exists and is no folder that tinytrain wrote",
+            way_out="name another folder with -o, or remove this one",
+        )
 
 
 def _is_ours(directory: Path) -> bool:

@@ -73,6 +73,10 @@ def runtime_files(code: str) -> dict[str, str]:
         text = (root / place / name).read_text(encoding="utf-8")
         files[f"{place}/{name}"] = text
         pending += _includes(text)
+        # What a private header such as tt_dot.h declares, the source of the same name defines.
+        source = name.removesuffix(".h") + ".c"
+        if name.endswith(".h") and (root / "src" / source).is_file():
+            pending.append(source)
     return files
 
 

@@ -21,13 +21,13 @@ def load_model(source: Any, *, example_input: Any = None, name: str | None = Non
 
     Args:
         source: path of an .onnx, .tflite or .pt2 file, or a `torch.nn.Module`.
-        example_input: for a module, a float tensor or array of the shape that it takes, batch first.
+        example_input: for a module, a float tensor or array of the shape it takes, batch first.
         name: name of the graph; by default from the file or the class. Made a C identifier.
 
     Returns:
         a graph with one f32 input and one f32 output whose nodes are forward operations, with
-        `quantize` and `dequantize` exactly where the model has them. Maps are NHWC, a 1-D signal is a
-        map of height 1. `info` has `file` (its name), `sha256`, `source_shape` and `source_layout`
+        `quantize` and `dequantize` exactly where the model has them. Maps are NHWC, a 1-D signal is
+        a map of height 1. `info` has `file` (its name), `sha256`, `source_shape`, `source_layout`
         ("NCHW", "NHWC", "NCL", "NLC" or "NC") of the input as the model declares it, and `notes`
         (a tuple of sentences about what had to change).
 
@@ -54,8 +54,8 @@ def _load_file(path: Path, name: str | None) -> Graph:
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         raise ModelError(
-            f"'{suffix}' files are pickles, which can run any code when they are loaded; tinytrain never "
-            "loads one",
+            f"'{suffix}' files are pickles, which can run any code when they are loaded; tinytrain "
+            "never loads one",
             where=where,
             way_out="save the model with torch.export.save(torch.export.export(model.eval(), "
             "(example,)), 'model.pt2'), or export it to ONNX",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
+import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,17 +18,32 @@ from tinytrain.errors import ModelError, TinytrainError, Where
 
 @contextlib.contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    """Catches warnings and what Python code prints; yields what was printed."""
+    """Catches warnings and what is printed, by C++ too; yields what Python code printed."""
     printed = io.StringIO()
     previous = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_standard_error():
             warnings.simplefilter("ignore")
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 yield printed
     finally:
         logging.disable(previous)
+
+
+@contextlib.contextmanager
+def _no_standard_error() -> Iterator[None]:
+    """Sends file descriptor 2 nowhere: TVM's C++ code logs there, which Python cannot catch."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def call_importer(importer: Callable[[], Any], file: str | None, way_out: str) -> Any:
@@ -37,20 +55,23 @@ def call_importer(importer: Callable[[], Any], file: str | None, way_out: str) -
     with quiet() as printed:
         try:
             return importer()
-        except (TinytrainError, KeyboardInterrupt, MemoryError):
+        except (TinytrainError, MemoryError):
             raise
         # The importers raise whatever they stumble over (AssertionError, KeyError, TVMError, ...);
         # any of it means that this file is not one that they can read.
         except Exception as error:
-            operation = re.search(r"Error converting operator (\w+)", printed.getvalue())
-            raise ModelError(
-                f"the importer cannot read the operation '{operation.group(1)}'"
-                if operation
-                else "the importer cannot read the model",
-                where=Where(file),
-                way_out=way_out,
-                detail=_first_line(error),
-            ) from error
+            reason = _first_line(error)
+        # What the importer left half done complains when it is collected: here, where it is quiet.
+        gc.collect()
+        operation = re.search(r"Error converting operator (\w+)", printed.getvalue())
+    raise ModelError(
+        f"the importer cannot read the operation '{operation.group(1)}'"
+        if operation
+        else "the importer cannot read the model",
+        where=Where(file),
+        way_out=way_out,
+        detail=reason,
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import numpy as np
 from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.importing import call_importer, quiet
 from tinytrain.frontend.onnx_fold import fold_shapes
+from tinytrain.frontend.onnx_rewrite import rewrite_nodes
 from tinytrain.frontend.relax import LayerNames, import_relax
+from tinytrain.frontend.relax_calls import MAX_ELEMENTS
 from tinytrain.ir.graph import Graph
 
 MIN_OPSET = 13
-MAX_ELEMENTS = 2**26
-"""Elements of one tensor: far beyond any microcontroller, and safe for the host."""
 
 SUPPORTED = frozenset(
     {
@@ -38,8 +39,7 @@ _NAMED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("nn.softmax",): ("Softmax",),
     ("nn.relu",): ("Relu",),
     ("nn.leakyrelu",): ("LeakyRelu",),
-    ("nn.pad",): ("Pad",),
-    ("clip",): ("Clip", "HardSigmoid", "HardSwish"),
+    ("clip",): ("HardSigmoid", "HardSwish"),
     ("permute_dims",): ("Transpose",),
 }
 """Operations of Relax, and the ONNX nodes that become exactly one of them each."""
@@ -58,6 +58,7 @@ def load_onnx(data: bytes, path: Path, name: str) -> Graph:
     _fix_shapes(model, file)
     model = fold_shapes(model, file)
     _check_operations(model, file, known_to_onnx=False)
+    model = rewrite_nodes(model, file)
 
     from tvm.relax.frontend.onnx import from_onnx
 
@@ -88,7 +89,28 @@ def _parse(data: bytes, path: Path) -> Any:
             where=Where(path.name),
             way_out="export or copy the file again; it may be empty, cut off or of another kind",
         )
+    if not all(isinstance(text, str) for text in _texts(model)):
+        # What is no UTF-8 comes as bytes.
+        raise ModelError(
+            "a name in the file is no text, so the file is damaged",
+            where=Where(path.name),
+            way_out="export or copy the file again",
+        )
     return model
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    for node in model.graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            yield attribute.t.name
+    for tensor in model.graph.initializer:
+        yield tensor.name
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
+    for value in (*model.graph.input, *model.graph.output):
+        yield value.name
+        yield from (dimension.dim_param for dimension in value.type.tensor_type.shape.dim)
 
 
 def _tensors(model: Any) -> list[Any]:
@@ -177,6 +199,10 @@ def _check_operations(model: Any, file: str, *, known_to_onnx: bool) -> None:
 def _check_valid(model: Any, file: str) -> None:
     import onnx
 
+    for result in model.graph.output:
+        # Shapes of results are inferred anyway; the checker only wants the field to be there.
+        if result.type.HasField("tensor_type"):
+            result.type.tensor_type.shape.SetInParent()
     with quiet():
         try:
             onnx.checker.check_model(model)
@@ -197,7 +223,8 @@ def _check_weights(model: Any, file: str) -> None:
     for tensor in _tensors(model):
         if math.prod(tensor.dims) > MAX_ELEMENTS:
             raise ModelError(
-                f"the tensor '{tensor.name}' has {math.prod(tensor.dims)} elements, which no target holds",
+                f"the tensor '{tensor.name}' has {math.prod(tensor.dims)} elements, more than any "
+                "target holds",
                 where=Where(file, readers.get(tensor.name)),
                 way_out="use a smaller model",
             )
@@ -248,7 +275,12 @@ def _fix_shapes(model: Any, file: str) -> None:
 
 
 def _layer_names(model: Any) -> LayerNames:
-    return {
-        relax: [node.name for node in model.graph.node if node.op_type in kinds]
+    nodes = model.graph.node
+    names = {
+        relax: [node.name for node in nodes if node.op_type in kinds]
         for relax, kinds in _NAMED.items()
     }
+    for place, relax in ((1, "maximum"), (2, "minimum")):
+        clips = [node for node in nodes if node.op_type == "Clip" and len(node.input) > place]
+        names[relax,] = [node.name for node in clips if node.input[place]]
+    return names

@@ -7,6 +7,7 @@ folded, up to `LARGEST` elements.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ import numpy as np
 from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.importing import quiet
 
+Shapes = dict[str, tuple[int, ...]]
 LARGEST = 4096
 _ROUNDS = 16
 _FOLDED = frozenset(
     {
-        "Shape", "Size", "Gather", "Slice", "Concat", "Cast", "ConstantOfShape", "Reshape", "Squeeze",
-        "Unsqueeze", "Transpose", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Min", "Max", "Range", "Where",
-        "Equal", "Expand", "Identity", "ReduceProd", "Split", "Tile", "Floor", "Ceil",
+        "Add", "Cast", "Ceil", "Concat", "ConstantOfShape", "Div", "Equal", "Expand", "Floor",
+        "Gather", "Identity", "Max", "Min", "Mod", "Mul", "Neg", "Range", "ReduceProd", "Reshape",
+        "Shape", "Size", "Slice", "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
+        "Where",
     }
 )  # fmt: skip
 
@@ -38,7 +41,7 @@ def fold_shapes(model: Any, file: str) -> Any:
     return model
 
 
-def _shapes(model: Any, file: str) -> dict[str, tuple[int, ...]]:
+def _shapes(model: Any, file: str) -> Shapes:
     import onnx
 
     with quiet():
@@ -64,7 +67,7 @@ def _shapes(model: Any, file: str) -> dict[str, tuple[int, ...]]:
     return known
 
 
-def _fold_once(model: Any, shapes: dict[str, tuple[int, ...]], file: str) -> bool:
+def _fold_once(model: Any, shapes: Shapes, file: str) -> bool:
     import onnx
 
     graph = model.graph
@@ -95,9 +98,9 @@ def _fold_once(model: Any, shapes: dict[str, tuple[int, ...]], file: str) -> boo
 
 
 def _evaluate(
-    model: Any, node: Any, constants: dict[str, Any], shapes: dict[str, tuple[int, ...]], file: str
+    model: Any, node: Any, constants: dict[str, Any], shapes: Shapes, file: str
 ) -> list[np.ndarray] | None:
-    """Results of a node whose inputs are small integer constants, or whose result is a known shape."""
+    """Results of a node that reads small integer constants, or whose result is a known shape."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
@@ -110,11 +113,11 @@ def _evaluate(
         return None
     # The size of what comes out is known beforehand, or the node is not evaluated: a few bytes of
     # ConstantOfShape, Expand, Tile or Range could otherwise ask for all memory.
-    if any(int(np.prod(shapes.get(name, (LARGEST + 1,)), dtype=np.float64)) > LARGEST for name in node.output):
+    if any(math.prod(shapes.get(name, (LARGEST + 1,))) > LARGEST for name in node.output):
         return None
     feeds = {}
     for name in names:
-        if int(np.prod(constants[name].dims, dtype=np.float64)) > LARGEST:
+        if math.prod(constants[name].dims) > LARGEST:
             return None
         feeds[name] = onnx.numpy_helper.to_array(constants[name])
     if any(value.dtype.kind not in "iub" for value in feeds.values()):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.relax_calls import Call, Const, Program
-from tinytrain.frontend.relax_layers import Rewriter, Rule
+from tinytrain.frontend.relax_rewrite import Rewriter, Rule
 
 
 def find_activations(program: Program) -> Program:
@@ -61,9 +61,7 @@ def _clip(rewriter: Rewriter, call: Call) -> Call | None:
     if call.attrs["low"] != 0.0 or call.attrs["high"] != 1.0:
         return None
     x, alpha, beta = _linear(call.source())
-    return rewriter.like(
-        call, "activation", [x], function="hard_sigmoid", alpha=alpha, beta=beta
-    )
+    return rewriter.like(call, "activation", [x], function="hard_sigmoid", alpha=alpha, beta=beta)
 
 
 def _multiply(rewriter: Rewriter, call: Call) -> Call | None:
@@ -93,18 +91,19 @@ def _swish(rewriter: Rewriter, call: Call, x: Call) -> Call:
 
 
 def _scaled(rewriter: Rewriter, call: Call, source: Call, factor: float) -> Call | None:
-    if source.op == "clip" and source.attrs["low"] == 0.0:
-        if _close(source.attrs["high"] * factor, 1.0):
-            x, alpha, beta = _linear(source.source())
-            return rewriter.like(
-                call, "activation", [x], function="hard_sigmoid",
-                alpha=alpha * factor, beta=beta * factor,
-            )  # fmt: skip
+    from_zero = source.op == "clip" and source.attrs["low"] == 0.0
+    if from_zero and _close(source.attrs["high"] * factor, 1.0):
+        x, alpha, beta = _linear(source.source())
+        return rewriter.like(
+            call, "activation", [x], function="hard_sigmoid",
+            alpha=alpha * factor, beta=beta * factor,
+        )  # fmt: skip
     if source.op == "multiply" and _close(factor, 1 / 6):
         for left, right in (source.args, source.args[::-1]):
-            if isinstance(left, Call) and isinstance(right, Call):
-                if _is_x_plus_3_clipped(right, left):
-                    return _swish(rewriter, call, left)
+            if not isinstance(left, Call) or not isinstance(right, Call):
+                continue
+            if _is_x_plus_3_clipped(right, left):
+                return _swish(rewriter, call, left)
     return None
 
 

@@ -7,6 +7,7 @@ TVM, and constants are folded in NumPy. (TVM's own constant folding would also f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import numpy as np
 
 from tinytrain.errors import ModelError, Where
+
+MAX_ELEMENTS = 2**26
+"""Elements of one tensor: far beyond any microcontroller, and safe for the host."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +39,10 @@ class Const:
 
     def real(self) -> np.ndarray:
         """The numbers that it stands for, float64 when quantized."""
-        if self.scale is None:
+        if self.scale is None or self.zero_point is None:
             return self.data
-        return (self.data.astype(np.float64) - self.zero_point) * self.scale.astype(np.float64)
+        real: np.ndarray = (self.data.astype(np.float64) - self.zero_point) * self.scale
+        return real
 
 
 @dataclass(eq=False)
@@ -157,15 +162,19 @@ def read_module(module: Any, file: str | None) -> Program:
 
 
 def _read_call(expr: Any, name: str, resolve: Any, calls: list[Call], file: str | None) -> Any:
-    from tvm import relax
+    from tvm import ir, relax
 
     op = getattr(expr.op, "name", None)
     if op is None:
         raise ModelError("the model calls a function of its own", where=Where(file))
     op = op.removeprefix("relax.")
+    if op == "call_tir":
+        op = _loop_name(expr.args[0].name_hint)
     arguments: list[Call | Const] = []
     plain: list[Any] = []
     for arg in expr.args:
+        if isinstance(arg, ir.GlobalVar):
+            continue
         found = resolve(arg)
         for item in found if _is_tensors(found) else (found,):
             (arguments if isinstance(item, Call | Const) else plain).append(item)
@@ -188,6 +197,12 @@ def _read_call(expr: Any, name: str, resolve: Any, calls: list[Call], file: str 
     call = Call(op, arguments, attrs, shape, dtype)
     calls.append(call)
     return call
+
+
+def _loop_name(name: str) -> str:
+    """The operation that a loop of TVM's came from: its name, without the number behind it."""
+    stem = name.rstrip("0123456789")
+    return stem if stem in ("maximum", "minimum") else f"loop '{stem}'"
 
 
 def _is_tensors(found: Any) -> bool:
@@ -237,5 +252,11 @@ def _tensor_type(type_: Any, what: str, file: str | None) -> tuple[tuple[int, ..
             way_out="export the model with fixed shapes",
         )
     extents = tuple(_extent(value, f"'{what}'", file) for value in shape.values)
+    if math.prod(extents) > MAX_ELEMENTS:
+        raise ModelError(
+            f"'{what}' yields {math.prod(extents)} numbers, more than any target holds",
+            where=Where(file),
+            way_out="use a smaller model or input",
+        )
     dtype = getattr(type_.dtype, "dtype", type_.dtype)
     return extents, str(dtype)

@@ -63,9 +63,7 @@ def _evaluate(call: Call) -> Const | None:
 def _full(call: Call) -> Const | None:
     if call.op == "full":
         value = call.args[0] if call.args else None
-        return (
-            Const(np.broadcast_to(value.data, call.shape)) if isinstance(value, Const) else None
-        )
+        return Const(np.broadcast_to(value.data, call.shape)) if isinstance(value, Const) else None
     return Const(np.full(call.shape, float(call.op == "ones"), dtype=call.dtype))
 
 
@@ -132,7 +130,8 @@ def clip_bounds(call: Call) -> tuple[float, float]:
 
 
 def _concat(call: Call, args: list[Const]) -> Const:
-    return Const(np.concatenate([arg.real() for arg in args], call.attrs["axis"]).astype(call.dtype))
+    joined = np.concatenate([arg.real() for arg in args], call.attrs["axis"])
+    return Const(joined.astype(call.dtype))
 
 
 def _astype(call: Call, args: list[Const]) -> Const:
@@ -175,6 +174,8 @@ _RULES: dict[str, Rule] = {
     "sqrt": _element_wise(np.sqrt),
     "rsqrt": _element_wise(lambda x: 1 / np.sqrt(x)),
     "exp": _element_wise(np.exp),
+    "isnan": _element_wise(np.isnan),
+    "where": _element_wise(np.where),
     "abs": _element_wise(np.abs),
     "zeros_like": _element_wise(np.zeros_like),
     "ones_like": _element_wise(np.ones_like),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.relax_calls import Call, Const, Program
-from tinytrain.frontend.relax_layers import Rewriter, Rule
+from tinytrain.frontend.relax_rewrite import Rewriter, Rule
 
 
 def fuse_layers(program: Program, channels_last: bool) -> Program:
@@ -58,6 +58,11 @@ def _affine(rewriter: Rewriter, call: Call, channels_last: bool) -> Call | None:
             if joined is not None:
                 return rewriter.emit(joined)
     rank = len(call.shape)
+    inner = source.source() if source.op == "reshape" and rewriter.only(source) else None
+    if inner is not None and inner.attrs.get("affine") and rewriter.only(inner) and rank == 2:
+        joined = _into_layer(call.op, inner, const)
+        if joined is not None:
+            return _reshaped(rewriter, call, rewriter.emit(joined))
     if axis is None:
         axis = rank - 1 if channels_last or rank < 3 else 1
     if axis in (-1, 0):
@@ -98,16 +103,24 @@ def _into_layer(op: str, layer: Call, const: Const) -> Call | None:
             joined = Const(np.asarray(bias.real(), dtype=np.float64) + _spread(const, count))
         args: list[Call | Const] = [layer.args[0], weights, joined]
     else:
-        if weights.scale is not None:
-            return None
         factors = _spread(const, count)
-        shape = (-1,) + (1,) * (len(weights.shape) - 1)
         args = [
             layer.args[0],
-            Const(np.asarray(weights.data, dtype=np.float64) * factors.reshape(shape)),
+            _scaled(weights, factors.reshape((-1,) + (1,) * (len(weights.shape) - 1))),
             Const(np.asarray(bias.real(), dtype=np.float64) * factors),
         ]
     return Call(layer.op, args, layer.attrs, layer.shape, "float32", layer.name)
+
+
+def _scaled(weights: Const, factors: np.ndarray) -> Const:
+    """Weights times a factor for each output channel; quantized ones stay integers."""
+    if weights.scale is None or weights.zero_point is None:
+        return Const(np.asarray(weights.data, dtype=np.float64) * factors)
+    # The factor goes into the scale, its sign into the integers; a channel times zero has zeros.
+    shifted = weights.data.astype(np.int64) - weights.zero_point
+    shifted = shifted * np.sign(factors).astype(np.int64)
+    scale = weights.scale * np.where(factors == 0, 1.0, np.abs(factors))
+    return Const(shifted, scale.astype(np.float32), np.zeros_like(shifted))
 
 
 def _vector(const: Const, count: int) -> Const:
@@ -134,7 +147,13 @@ def _depthwise(rewriter: Rewriter, call: Call, const: Const, axis: int) -> Call:
         source.shape, "float32", call.name,
     )  # fmt: skip
     rewriter.emit(layer)
-    return layer if layer.shape == shape else rewriter.like(call, "reshape", [layer])
+    return layer if layer.shape == shape else _reshaped(rewriter, call, layer)
+
+
+def _reshaped(rewriter: Rewriter, call: Call, layer: Call) -> Call:
+    """The layer under the shape of the call, which alone reads it."""
+    rewriter.reads[layer] = 1
+    return rewriter.like(call, "reshape", [layer])
 
 
 def _conv(rewriter: Rewriter, call: Call) -> Call | None:
@@ -251,7 +270,9 @@ def _clip(rewriter: Rewriter, call: Call) -> Call | None:
             f"a clip to the range from {low:g} to {high:g} is not supported",
             "use ReLU, ReLU6 or HardSigmoid",
         )
-    return rewriter.like(call, "activation", [call.source()], function=function, alpha=0.0, beta=0.0)
+    return rewriter.like(
+        call, "activation", [call.source()], function=function, alpha=0.0, beta=0.0
+    )
 
 
 def _only_reader(rewriter: Rewriter, call: Call) -> Call | None:
@@ -260,7 +281,7 @@ def _only_reader(rewriter: Rewriter, call: Call) -> Call | None:
 
 
 def _within(quantize: Call, low: float, high: float) -> bool:
-    """True when no integer stands for a number outside of the range, so that the clip does nothing."""
+    """True when no integer stands for a number out of range, so that the clip does nothing."""
     scale, zero_point = quantize.attrs["scale"], quantize.attrs["zero_point"]
     smallest, largest = scale * (-128 - zero_point), scale * (127 - zero_point)
     return bool(smallest >= low - scale / 2 and largest <= high + scale / 2)

@@ -131,10 +131,7 @@ class _Rewriter:
         elif call.op == "dequantize":
             source = call.source()
             dtype = "int8" if source in self.affine else source.dtype
-            if source in self.affine:
-                affine = self.affine[source]
-            else:
-                affine = self._parameters(call, dtype)
+            affine = self.affine.get(source) or self._parameters(call, dtype)
             self.replaced[call] = self._emit("dequantize", source, affine, "float32")
         elif call.dtype in ("int8", "uint8", "int32") and call.op != "input":
             self._integer(call)

@@ -16,13 +16,13 @@ The calls that leave this module are:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tinytrain.errors import ModelError
 from tinytrain.frontend.relax_calls import Call, Const, Program
 from tinytrain.frontend.relax_fold import clip_bounds
+from tinytrain.frontend.relax_pools import POOL_RULES
+from tinytrain.frontend.relax_rewrite import Rewriter, Rule, view
 
 _ALIASES = {
     "squeeze": "reshape",
@@ -31,74 +31,6 @@ _ALIASES = {
     "nn.batch_flatten": "reshape",
     "nn.softmax": "softmax",
 }
-SUPPORTED = (
-    "convolution (1-D, 2-D, any groups), dense (Gemm, MatMul with constant weights), add, "
-    "multiply, concatenate, average and max pooling, mean over a map, relu, relu6, leaky relu, "
-    "hard-swish, hard-sigmoid, sigmoid, tanh, silu, batch normalisation, pad with zeros, "
-    "reshape, flatten, squeeze, transpose, softmax at the end, quantize and dequantize"
-)
-
-
-Rule = Callable[["Rewriter", Call], Call | None]
-
-
-class Rewriter:
-    """Walks the calls once, in order, and emits the rewritten ones.
-
-    A rule returns the call that stands for the old one: a new one that it emitted, or one that
-    was there already.
-    """
-
-    def __init__(self, program: Program, rules: Mapping[str, Rule]) -> None:
-        self.program = program
-        self.rules = rules
-        self.calls: list[Call] = []
-        self.replaced: dict[Call, Call] = {}
-        self.reads: dict[Call, int] = {program.output: 1}
-        for call in program.calls:
-            for arg in call.args:
-                if isinstance(arg, Call):
-                    self.reads[arg] = self.reads.get(arg, 0) + 1
-
-    def run(self) -> Program:
-        """Applies the rule of every call; calls without one stay as they are."""
-        known: set[Call] = set(self.program.inputs)
-        for call in self.program.calls:
-            call.args = [
-                self.replaced.get(arg, arg) if isinstance(arg, Call) else arg for arg in call.args
-            ]
-            rule, start = self.rules.get(call.op), len(self.calls)
-            result = rule(self, call) if rule is not None else None
-            result = self.emit(call) if result is None else result
-            self.replaced[call] = result
-            if result is not call:
-                reads = self.reads.get(call, 0)
-                self.reads[result] = reads + (self.reads[result] - 1 if result in known else 0)
-            known.update(self.calls[start:])
-        program = self.program
-        output = self.replaced.get(program.output, program.output)
-        return Program(program.inputs, self.calls, output, program.file, program.notes).live()
-
-    def only(self, call: Call) -> bool:
-        """True when nothing but the present call reads it."""
-        return self.reads.get(call, 0) == 1
-
-    def error(self, call: Call, what: str, way_out: str | None = None) -> ModelError:
-        """An error about a call, by default with the list of what is supported."""
-        return ModelError(
-            what,
-            where=self.program.where(call),
-            way_out=way_out or f"build the model from what is supported: {SUPPORTED}",
-        )
-
-    def emit(self, call: Call) -> Call:
-        """Appends a call."""
-        self.calls.append(call)
-        return call
-
-    def like(self, call: Call, op: str, args: list[Call | Const], **attrs: object) -> Call:
-        """Appends a call with the shape and name of another."""
-        return self.emit(Call(op, args, dict(attrs), call.shape, "float32", call.name))
 
 
 def _keep(rewriter: Rewriter, call: Call) -> Call:
@@ -142,13 +74,6 @@ def _conv(rewriter: Rewriter, call: Call) -> Call:
     )
 
 
-def view(const: Const, move: Callable[[np.ndarray], np.ndarray]) -> Const:
-    """The constant with its elements, scales and zero points moved alike."""
-    if const.scale is None or const.zero_point is None:
-        return Const(move(const.data))
-    return Const(move(const.data), move(const.scale), move(const.zero_point))
-
-
 def _no_bias(count: int) -> Const:
     return Const(np.zeros(count, dtype=np.float32))
 
@@ -175,100 +100,6 @@ def _matmul(rewriter: Rewriter, call: Call) -> Call:
     if call.shape != dense.shape:
         return rewriter.like(call, "reshape", [dense])
     return dense
-
-
-def _pool(kind: str) -> Callable[[Rewriter, Call], Call]:
-    def rule(rewriter: Rewriter, call: Call) -> Call:
-        attrs = call.attrs
-        one_d = call.op.endswith("1d")
-        window, strides, padding = attrs["pool_size"], attrs["strides"], list(attrs["padding"])
-        if any(extent != 1 for extent in attrs["dilation"]):
-            raise rewriter.error(call, "a pooling window is dilated")
-        if one_d:
-            window, strides, padding = (1, *window), (1, *strides), [0, padding[0], 0, padding[1]]
-        axis = attrs["layout"].index("C")
-        include = bool(attrs["count_include_pad"]) and any(padding)
-        if attrs["ceil_mode"]:
-            _pad_to_ceiling(call, window, strides, padding, one_d, axis)
-            if kind == "avg" and include:
-                raise rewriter.error(call, "average pooling has both ceil_mode and counted padding")
-        return rewriter.like(
-            call,
-            "pool",
-            [call.source()],
-            kind=kind,
-            window=tuple(window),
-            strides=tuple(strides),
-            padding=tuple(padding),
-            count_include_pad=include,
-            channel_axis=axis,
-        )
-
-    return rule
-
-
-def _pad_to_ceiling(
-    call: Call, window: tuple[int, ...], strides: tuple[int, ...], padding: list[int],
-    one_d: bool, axis: int,
-) -> None:  # fmt: skip
-    """Pads at the end so that rounding down yields the shape that rounding up gave."""
-    spatial = [number for number in range(1, len(call.shape)) if number != axis]
-    for place, number in enumerate(spatial, start=1 if one_d else 0):
-        size = call.source().shape[number]
-        needed = (call.shape[number] - 1) * strides[place] + window[place]
-        padding[2 + place] = max(padding[2 + place], needed - size - padding[place])
-
-
-def _whole_map(rewriter: Rewriter, call: Call, axes: tuple[int, ...], channel_axis: int) -> Call:
-    """Mean over some axes of a map, with those axes kept at extent 1."""
-    source = call.source()
-    spatial = [axis for axis in range(1, len(source.shape)) if axis != channel_axis]
-    window = tuple(source.shape[axis] if axis in axes else 1 for axis in spatial)
-    if len(window) == 1:
-        window = (1, *window)
-    shape = tuple(1 if axis in axes else n for axis, n in enumerate(source.shape))
-    pool = Call(
-        "pool", [source],
-        {"kind": "avg", "window": window, "strides": window, "padding": (0, 0, 0, 0),
-         "count_include_pad": False, "channel_axis": channel_axis},
-        shape, "float32", call.name,
-    )  # fmt: skip
-    return rewriter.emit(pool)
-
-
-def _mean(rewriter: Rewriter, call: Call) -> Call:
-    rank = len(call.source().shape)
-    axes = call.attrs["axis"]
-    axes = tuple(range(rank)) if axes is None else tuple(sorted(axis % rank for axis in axes))
-    if rank not in (3, 4) or 0 in axes or len(axes) > rank - 2:
-        raise rewriter.error(call, f"a mean over the axes {axes} of {call.source().shape}")
-    channel_axis = next(axis for axis in range(1, rank) if axis not in axes)
-    pool = _whole_map(rewriter, call, axes, channel_axis)
-    return pool if pool.shape == call.shape else rewriter.like(call, "reshape", [pool])
-
-
-def _adaptive(rewriter: Rewriter, call: Call) -> Call:
-    source = call.source()
-    axis = call.attrs["layout"].index("C")
-    spatial = [number for number in range(1, len(source.shape)) if number != axis]
-    if any(source.shape[number] % call.shape[number] for number in spatial):
-        raise rewriter.error(
-            call,
-            f"adaptive pooling from {source.shape} to {call.shape} needs windows of unequal size",
-            "choose an output size that divides the map",
-        )
-    window = tuple(source.shape[number] // call.shape[number] for number in spatial)
-    window = window if len(window) == 2 else (1, *window)
-    return rewriter.like(
-        call, "pool", [source], kind="avg", window=window, strides=window, padding=(0, 0, 0, 0),
-        count_include_pad=False, channel_axis=axis,
-    )  # fmt: skip
-
-
-def _global(rewriter: Rewriter, call: Call) -> Call:
-    axis = call.attrs["layout"].index("C")
-    axes = tuple(number for number in range(1, len(call.shape)) if number != axis)
-    return _whole_map(rewriter, call, axes, axis)
 
 
 def _subtract(rewriter: Rewriter, call: Call) -> Call:
@@ -344,7 +175,7 @@ def _emit_clip(rewriter: Rewriter, call: Call, low: float, high: float) -> Call:
     return rewriter.like(call, "clip", [source], low=low, high=high)
 
 
-def _activation(function: str) -> Callable[[Rewriter, Call], Call]:
+def _activation(function: str) -> Rule:
     def rule(rewriter: Rewriter, call: Call) -> Call:
         alpha = float(call.attrs.get("alpha") or 0.0)
         return rewriter.like(
@@ -376,14 +207,7 @@ _RULES: dict[str, Rule] = {
     "nn.conv1d": _conv,
     "nn.conv2d": _conv,
     "matmul": _matmul,
-    "nn.avg_pool1d": _pool("avg"),
-    "nn.avg_pool2d": _pool("avg"),
-    "nn.max_pool1d": _pool("max"),
-    "nn.max_pool2d": _pool("max"),
-    "nn.adaptive_avg_pool1d": _adaptive,
-    "nn.adaptive_avg_pool2d": _adaptive,
-    "nn.global_avg_pool2d": _global,
-    "mean": _mean,
+    **POOL_RULES,
     "add": _binary,
     "multiply": _binary,
     "subtract": _subtract,

@@ -47,7 +47,7 @@ class Tensor:
 
 
 class Layouts:
-    """Turns tensors into values with a wanted order of elements; each transposition is made once."""
+    """Turns tensors into values with a wanted order of elements, transposing each only once."""
 
     def __init__(self, builder: GraphWriter) -> None:
         self.builder = builder
@@ -114,9 +114,7 @@ class Layouts:
             (place,) = joined
             extents = value.type.shape
             split = tuple(shape[axis] for axis in news)
-            value = self.reshaped(
-                value, extents[:place] + split + extents[place + 1 :], where
-            )
+            value = self.reshaped(value, extents[:place] + split + extents[place + 1 :], where)
             shift = len(split) - 1
             view = [tuple(i + shift if i > place else i for i in axes) for axes in view]
             result = [tuple(i + shift if i > place else i for i in axes) for axes in result]

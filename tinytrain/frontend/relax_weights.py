@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.errors import Where
-from tinytrain.frontend.relax_calls import Const
 from tinytrain.frontend.graph_writer import GraphWriter
+from tinytrain.frontend.relax_calls import Const
 from tinytrain.ir.graph import Value
 from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.reference.symmetric import symmetric_weights
 
 
 def weight_value(
@@ -16,12 +17,12 @@ def weight_value(
 ) -> Value:
     """An f32 value with the weights, output channels first.
 
-    Quantized weights stay integers behind a `dequantize` node, as s8 with zero point 0 and one scale
+    Quantized weights stay integers behind a `dequantize` node, as s8 with zero point 0 and a scale
     for each output channel (the same scale repeated when the model has one for all). Integers with
     another zero point are shifted, which is exact as long as they fit s8; those that do not are
     quantized again, symmetrically, and a note says by how much they moved.
     """
-    if const.scale is None:
+    if const.scale is None or const.zero_point is None:
         return builder.constant(stem, const.data, DType.F32)
     count = const.shape[0]
     scale = const.scale.reshape(count, -1)
@@ -30,8 +31,9 @@ def weight_value(
     if exact and shifted.min() >= -128 and shifted.max() <= 127:
         integers, scales = shifted, scale[:, 0].astype(np.float64)
     else:
-        integers, scales = quantize_weights(const.real())
-        moved = np.abs(integers * _per_row(scales, integers.ndim) - const.real()).max()
+        integers, scales = symmetric_weights(const.real())
+        rows = scales.astype(np.float64).reshape((-1,) + (1,) * (integers.ndim - 1))
+        moved = np.abs(integers * rows - const.real()).max()
         notes.append(
             f"{where}: its weights do not fit s8 with zero point 0 and a scale per output channel; "
             f"they were quantized again and moved by up to {moved:.3g}"
@@ -60,20 +62,3 @@ def _dequantized(builder: GraphWriter, stem: str, held: Value, where: Where) -> 
     return builder.node(
         "dequantize", [held], type_, name=builder.numbered("dequantize"), result=stem, where=where
     )
-
-
-def _per_row(values: np.ndarray, rank: int) -> np.ndarray:
-    return values.reshape((-1,) + (1,) * (rank - 1))
-
-
-def quantize_weights(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric s8 weights and a float32 scale for each output channel, from real weights [O, ...].
-
-    The scale maps the largest magnitude of a channel to 127, so that no weight saturates; a channel
-    of zeros gets scale 1. Source: Jacob et al., arXiv:1712.05877, section 3 (range -127 to 127).
-    """
-    real = np.asarray(real, dtype=np.float64)
-    largest = np.abs(real).reshape(real.shape[0], -1).max(axis=1)
-    scales = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
-    rows = _per_row(scales.astype(np.float64), real.ndim)
-    return np.clip(np.rint(real / rows), -127, 127).astype(np.int8), scales

@@ -11,15 +11,15 @@ from typing import Any
 from tinytrain.errors import ModelError, TinytrainError, Where
 from tinytrain.frontend.importing import call_importer, quiet
 from tinytrain.frontend.relax import LayerNames, import_relax
+from tinytrain.frontend.relax_calls import MAX_ELEMENTS
 from tinytrain.ir.graph import Graph
 
-MAX_ELEMENTS = 2**26
 SUPPORTED = frozenset(
     {
-        "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "DIV",
-        "EXPAND_DIMS", "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN",
-        "MUL", "PAD", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "SOFTMAX", "SQUEEZE", "SUB", "TANH",
-        "TRANSPOSE",
+        "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE",
+        "DIV", "EXPAND_DIMS", "FULLY_CONNECTED", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC",
+        "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "SOFTMAX",
+        "SQUEEZE", "SUB", "TANH", "TRANSPOSE",
     }
 )  # fmt: skip
 _NAMED: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -37,8 +37,8 @@ _NAMED: dict[tuple[str, ...], tuple[str, ...]] = {
 def load_tflite(data: bytes, path: Path, name: str) -> Graph:
     """Reads a TFLite model; see `tinytrain.frontend.load_model`.
 
-    The input of an int8 model is read as f32 followed by `quantize`, so that data stay in the model's
-    real units; an int8 output is followed by `dequantize`.
+    The input of an int8 model is read as f32 followed by `quantize`, so that data stay in the
+    model's real units; an int8 output is followed by `dequantize`.
     """
     file = path.name
     if len(data) < 16 or data[4:8] != b"TFL3":
@@ -70,8 +70,8 @@ def load_tflite(data: bytes, path: Path, name: str) -> Graph:
 def _checked(data: bytes, file: str) -> tuple[Any, list[tuple[str, str]]]:
     """The model, and (kind, name) of each operation.
 
-    A FlatBuffer carries no checksum, and its Python reader follows any offset; so every count is held
-    against the size of the file first, and any failure to read means a damaged file.
+    A FlatBuffer carries no checksum, and its Python reader follows any offset; so every count is
+    held against the size of the file first, and any failure to read means a damaged file.
     """
     try:
         with quiet():

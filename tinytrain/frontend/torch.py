@@ -1,4 +1,4 @@
-"""PyTorch: modules with an example input, and exported programs (.pt2) without unpickling anything."""
+"""PyTorch: modules with an example input, and exported programs (.pt2), nothing unpickled."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def load_module(module: Any, example_input: Any, name: str) -> Graph:
 
     Args:
         module: left in the mode (training or evaluation) that it had.
-        example_input: tensor or array, batch first; only its shape matters, and of a larger batch the
-            first sample.
+        example_input: tensor or array, batch first; only its shape matters, and of a larger batch
+            the first sample.
 
     Raises:
         UsageError: `module` is no module, or the example is no tensor with a batch.
@@ -60,11 +60,14 @@ def load_module(module: Any, example_input: Any, name: str) -> Graph:
             for part, training in modes:
                 part.training = training
 
-    program = call_importer(export, file, "make the forward pass free of data-dependent control flow")
+    program = call_importer(
+        export, file, "make the forward pass free of data-dependent control flow"
+    )
     digest = hashlib.sha256()
     for key, tensor in sorted(module.state_dict().items()):
         digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
     return _import(program, file, name, digest.hexdigest())
 
 

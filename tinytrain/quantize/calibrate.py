@@ -27,8 +27,9 @@ _BATCH = 16
 def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Graph:
     """Inserts quantize and dequantize around every layer; `integerize` does the rest.
 
-    Weights get symmetric s8 per output channel (in `integerize`), activations asymmetric s8 per tensor.
-    A relu stays fused into the layer before it: the layer's range starts at zero, zero point -128.
+    Weights get symmetric s8 per output channel (in `integerize`), activations asymmetric s8 per
+    tensor. A relu stays fused into the layer before it: its range starts at zero, zero point
+    -128.
     Inputs of a concatenation share its quantization; reshape, transpose and max pooling keep
     that of their input. What the model has quantized already stays as it is.
 
@@ -53,7 +54,8 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
     """
     if method not in METHODS:
         raise UsageError(
-            f"there is no calibration method '{method}'", way_out="use " + ", ".join(sorted(METHODS))
+            f"there is no calibration method '{method}'",
+            way_out="use " + ", ".join(sorted(METHODS)),
         )
     samples = _checked(graph, samples)
     sites = _sites(graph)
@@ -157,7 +159,7 @@ def _meanings(
 def _share(
     graph: Graph, node: Node, meanings: dict[Value, Quantization], users: dict[Value, list[Node]]
 ) -> None:
-    """Inputs that only the concatenation reads take over its quantization, and need no rescaling."""
+    """Inputs that only the concatenation reads take over its quantization: no rescaling."""
     producers = graph.producers()
     carrier, seen = node.output, users.get(node.output, [])
     while carrier not in meanings and len(seen) == 1:

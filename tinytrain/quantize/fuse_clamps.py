@@ -26,7 +26,7 @@ def fuse_clamps(graph: Graph) -> Graph:
     Where that node has other readers, or no clamp (a reshape), the activation stays, except that an
     identity, and a relu that bounds nothing, always goes.
     """
-    readers: dict[Value, int] = {value: 1 for value in graph.outputs}
+    readers: dict[Value, int] = dict.fromkeys(graph.outputs, 1)
     for node in graph.nodes:
         for value in node.inputs:
             readers[value] = readers.get(value, 0) + 1

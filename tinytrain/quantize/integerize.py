@@ -8,8 +8,8 @@ Every f32 value is looked at as what it stands for:
   reads, perhaps through relu and moves: the s8 layer with that quantization, the relu in its clamp.
 
 A relu before `quantize` is a bound on the integers after it, as rounding is monotone and zero is
-exactly the zero point: quantize(max(x, 0)) = max(quantize(x), zero_point). For the same reason moves
-and maxima may be taken before or after quantization.
+exactly the zero point: quantize(max(x, 0)) = max(quantize(x), zero_point). For the same reason
+moves and maxima may be taken before or after quantization.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class _Integerizer:
         self.done: dict[tuple[Value, Quantization | None], Value] = {}
         self.info = dict(graph.info)
         self.names = 0
+        self.coarser: list[int] = []
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
@@ -91,19 +92,23 @@ class _Integerizer:
         node = self.producers.get(value)
         if value in self.graph.constants:
             return self._constant(value)
-        assert node is not None
+        if node is None:
+            reader = self.users[value][0]
+            raise self.missing(reader, "reads the input of the model without a quantize between")
         if node.op == "dequantize":
             source = node.inputs[0]
-            return self._constant(source) if source in self.graph.constants else self.held(source)
+            constant = source in self.graph.constants
+            return self._constant(source) if constant else self.held(source)
         if node.op in MOVES or node.op == "max_pool2d":
             source = self.integers(node.inputs[0])
             return self._moved(node, source, source.type.quantization)
         if node.op == "activation" and node.attrs["function"] in (*_BOUNDS, "identity"):
-            # A relu that nothing quantizes (before an addition, say): the scale of its input serves.
+            # A relu that nothing quantizes, before an addition say: its input's scale serves.
             source = self.integers(node.inputs[0])
             return self._activation(node, source, source.type.quantization)
         reader = next(iter(self.users.get(value, ())), node)
-        raise self.missing(node, f"yields numbers that '{reader.op}' reads without a quantize between")
+        what = f"yields numbers that '{reader.op}' reads without a quantize between"
+        raise self.missing(node, what)
 
     def _constant(self, value: Value) -> Value:
         """A constant operand of add or multiply as s8."""
@@ -205,6 +210,8 @@ class _Integerizer:
         if node.op in ("conv2d", "dense"):
             x = self.integers(node.inputs[0])
             weights = integer_weights(self.graph, self.producers, node, x)
+            if weights.coarser:
+                self.coarser.append(weights.coarser)
             self.constants[weights.w], self.constants[weights.b] = weights.w_data, weights.b_data
             return self.emit(node, node.op, [x, weights.w, weights.b], type_, **attrs)
         inputs = [self.integers(value) for value in node.inputs]
@@ -212,8 +219,8 @@ class _Integerizer:
             assert meaning is not None
             # The kernel copies bytes: every input needs the quantization of the output.
             inputs = [
-                value if value.type.quantization == meaning else self._rescaled(value, meaning, node)
-                for value in inputs
+                x if x.type.quantization == meaning else self._rescaled(x, meaning, node)
+                for x in inputs
             ]
         return self.emit(node, node.op, inputs, type_, **attrs)
 
@@ -230,9 +237,9 @@ class _Integerizer:
         if node.op == "dequantize":
             source = node.inputs[0]
             quantize = self.producers.get(source)
-            if quantize is not None and quantize.op == "quantize":
-                if self._follows_softmax(quantize):
-                    return self._output(quantize.inputs[0])
+            written = quantize is not None and quantize.op == "quantize"
+            if quantize is not None and written and self._follows_softmax(quantize):
+                return self._output(quantize.inputs[0])
             return self.held(source)
         if node.op == "softmax":
             self.info["softmax"] = True
@@ -247,19 +254,26 @@ class _Integerizer:
             )
             rank = len(node.output.type.shape)
             meaning = Quantization(tuple(float(s) for s in scales), 0, rank - 1)
-            return self._compute(
-                node, TensorType(node.output.type.shape, DType.S32, meaning), None
-            )
+            return self._compute(node, TensorType(node.output.type.shape, DType.S32, meaning), None)
         if node.op in MOVES and not self._has_integers(value):
             source = self._output(node.inputs[0])
-            meaning = source.type.quantization
-            if meaning is not None and meaning.axis is not None:
+            moved = source.type.quantization
+            if moved is not None and moved.axis is not None:
                 if node.op != "reshape" or node.output.type.shape[-1] != source.type.shape[-1]:
                     raise self.missing(node, "moves a last layer that is not quantized")
-                meaning = replace(meaning, axis=len(node.output.type.shape) - 1)
-            type_ = TensorType(node.output.type.shape, source.type.dtype, meaning)
+                moved = replace(moved, axis=len(node.output.type.shape) - 1)
+            type_ = TensorType(node.output.type.shape, source.type.dtype, moved)
             return self.emit(node, node.op, [source], type_, **dict(node.attrs))
         return self.integers(value)
+
+    def _notes(self) -> tuple[str, ...]:
+        if not self.coarser:
+            return ()
+        return (
+            f"{sum(self.coarser)} output channels in {len(self.coarser)} layers have almost no "
+            "weights and a bias that fills an s32 accumulator; their scales were made coarser so "
+            "that nothing overflows",
+        )
 
     def run(self) -> Graph:
         (output,) = self.graph.outputs
@@ -274,7 +288,8 @@ class _Integerizer:
         if source.type.dtype is not DType.S8:
             reader = self.users[given][0]
             raise self.missing(reader, "reads the input of the model without a quantize between")
-        # Python's sort is stable: nodes that stand for one float node stay in the order of emission.
+        self.info["notes"] = (*self.graph.info.get("notes", ()), *self._notes())
+        # The sort is stable: nodes that stand for one float node stay in the order of emission.
         nodes = [node for _, node in sorted(self.emitted, key=lambda item: item[0])]
         return Graph(
             self.graph.name, (source,), tuple(nodes), (result,), self.constants, info=self.info

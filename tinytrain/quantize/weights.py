@@ -10,19 +10,24 @@ import numpy as np
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.reference.symmetric import symmetric_weights
 
 MAX_PRODUCTS = 32768
-"""Products in one sum that keep an s32 accumulator safe: 32768 * 255 * 128 < 2**30 (docs/arithmetic.md)."""
+"""Products in one sum that leave an s32 accumulator room for a bias: 32768 * 255 * 128 < 2**30."""
 
 
 @dataclass(frozen=True)
 class IntegerWeights:
-    """Weights s8 and bias s32 of one layer, with their data."""
+    """Weights s8 and bias s32 of one layer, with their data.
+
+    `coarser` counts the channels whose scale had to grow to keep the accumulator safe.
+    """
 
     w: Value
     b: Value
     w_data: np.ndarray
     b_data: np.ndarray
+    coarser: int
 
 
 def integer_weights(
@@ -56,9 +61,9 @@ def integer_weights(
         assert meaning is not None
         scales = meaning.scales(w_data.shape[0]).astype(np.float32)
     else:
-        w_data, scales = quantize_weights(w_data)
+        w_data, scales = symmetric_weights(w_data)
     assert x.type.quantization is not None
-    w_data, scales, b_int = _safe(
+    w_data, scales, b_int, coarser = _safe(
         w_data, scales, x.type.quantization.scale[0], b_value, b_data.reshape(-1)
     )
     unit = np.float64(x.type.quantization.scale[0]) * scales.astype(np.float64)
@@ -70,6 +75,7 @@ def integer_weights(
         Value(f"{stem}_b", TensorType(b_value.type.shape, DType.S32, b_meaning)),
         np.ascontiguousarray(w_data, dtype=np.int8),
         b_int,
+        coarser,
     )
 
 
@@ -80,47 +86,34 @@ def _behind_dequantize(producers: Mapping[Value, Node], value: Value) -> Value:
 
 def _safe(
     w_data: np.ndarray, scales: np.ndarray, x_scale: float, bias: Value, b_data: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Weights, scales and s32 bias for which no accumulator leaves s32, whatever is trained.
 
-    A channel whose weights are nearly zero has a tiny scale, in which its bias is a huge number. Its
-    scale is doubled until the bias leaves room for the products; its weights, already far below what
-    the bias adds, are rounded to the coarser scale.
+    A channel whose weights are nearly zero has a tiny scale, in which its bias is a huge number.
+    Its scale is doubled until the bias leaves room for the products; its weights, already far below
+    what the bias adds, are rounded to the coarser scale.
     """
     products = w_data.size // w_data.shape[0]
     room = 2**31 - 1 - products * 255 * 128
     w_data, scales = w_data.copy(), scales.astype(np.float32).copy()
     b_int = _bias(bias, b_data, np.float64(x_scale) * scales.astype(np.float64))
-    for channel in np.flatnonzero(np.abs(b_int) > room):
+    channels = np.flatnonzero(np.abs(b_int) > room)
+    for channel in channels:
         halvings = int(np.ceil(np.log2(np.abs(b_int[channel]) / room)))
         factor = 2.0**halvings
         scales[channel] *= np.float32(factor)
         w_data[channel] = np.rint(w_data[channel] / factor)
         b_int[channel] = np.rint(b_int[channel] / factor)
-    return w_data, scales, b_int.astype(np.int32)
+    return w_data, scales, b_int.astype(np.int32), len(channels)
 
 
 def _bias(value: Value, data: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """The bias in units of s_x * s_w[o], float64 holding integers."""
     meaning = value.type.quantization
     if meaning is None:
-        return np.rint(data.astype(np.float64) / unit)
+        return np.asarray(np.rint(data.astype(np.float64) / unit))
     scales = meaning.scales(data.size)
     # Exporters round s_x * s_w to float32: the same scale then, and the integers are exact.
     if value.type.dtype is DType.S32 and np.allclose(scales, unit, rtol=1e-5, atol=0.0):
         return data.astype(np.float64)
-    return np.rint((data.astype(np.float64) - meaning.zero_point) * scales / unit)
-
-
-def quantize_weights(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric s8 weights and their float32 scales, from f32 weights [O, ...].
-
-    The scale of a channel maps its largest magnitude to 127 (Jacob et al., arXiv:1712.05877,
-    section 3: s8 weights leave -128 out); a channel of zeros has scale 1.
-    """
-    rows = np.asarray(real, dtype=np.float64).reshape(real.shape[0], -1)
-    largest = np.abs(rows).max(axis=1)
-    scales = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
-    scales = np.maximum(scales, np.finfo(np.float32).tiny)
-    integers = np.clip(np.rint(rows / scales[:, None].astype(np.float64)), -127, 127)
-    return integers.astype(np.int8).reshape(real.shape), scales
+    return np.asarray(np.rint((data.astype(np.float64) - meaning.zero_point) * scales / unit))

@@ -1,4 +1,4 @@
-"""Integer factors that stand for real scales inside gradient sums: the columns of section 4's table.
+"""Integer factors that stand for real scales inside gradient sums: docs/arithmetic.md section 4.
 
 They are computed once, at compile time, in float64; the device only reads them.
 """

@@ -44,7 +44,8 @@ def multipliers(reals: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 def saturate(values: np.ndarray, bits: int) -> np.ndarray:
     """Values clamped to the two's-complement range of `bits` bits; the dtype stays."""
-    return np.clip(values, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    result: np.ndarray = np.clip(values, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return result
 
 
 def srdhm(a: npt.ArrayLike, b: npt.ArrayLike) -> np.ndarray:
@@ -61,7 +62,8 @@ def rdp(a: npt.ArrayLike, s: npt.ArrayLike) -> np.ndarray:
     value = np.asarray(a, dtype=np.int64)
     shift = np.asarray(s, dtype=np.int64)
     half = (np.int64(1) << shift) >> 1
-    return np.sign(value) * ((np.abs(value) + half) >> shift)
+    result: np.ndarray = np.sign(value) * ((np.abs(value) + half) >> shift)
+    return result
 
 
 def requantize(acc: npt.ArrayLike, mantissa: npt.ArrayLike, shift: npt.ArrayLike) -> np.ndarray:
@@ -92,11 +94,13 @@ def rh64(values: npt.ArrayLike, shift: int) -> np.ndarray:
         return _shift_left(value, -shift)
     if shift > 62:
         return np.zeros_like(value)
-    return np.clip((value + (1 << (shift - 1))) >> shift, -S32_MAX, S32_MAX)
+    result: np.ndarray = np.clip((value + (1 << (shift - 1))) >> shift, -S32_MAX, S32_MAX)
+    return result
 
 
 def _shift_left(value: np.ndarray, count: int) -> np.ndarray:
     # Anything but 0 saturates after 31 places, so that more of them change nothing; cutting the
     # operand at 2**31 first keeps the product below 2**62.
     cut = np.clip(value, -(2**31), 2**31)
-    return np.clip(cut << min(count, 31), -S32_MAX, S32_MAX)
+    result: np.ndarray = np.clip(cut << min(count, 31), -S32_MAX, S32_MAX)
+    return result

@@ -1,8 +1,8 @@
 """Evaluates a graph with f32 values in NumPy: for calibration, and to check what was imported.
 
-The integers of `quantize` are exact: clamp(round_half_even(x / scale) + zero_point), with the division
-in float32, as ONNX and docs/arithmetic.md define it. Everything else is ordinary floating point, whose
-last bits depend on the order of summation; nothing that runs on a device is derived from them.
+The integers of `quantize` are exact: clamp(round_half_even(x / scale) + zero_point), with the
+division in float32, as ONNX and docs/arithmetic.md define it. Everything else is ordinary floating
+point, whose last bits depend on the order of summation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run_float(
     Args:
         graph: forward nodes with f32 values, `quantize` and `dequantize` included.
         inputs: by name, f32 [N, ...]: N samples where the type says 1, each on its own.
-        dtype: of the arithmetic, np.float32 or np.float64. What `dequantize` gives is float32 in both.
+        dtype: of the arithmetic, np.float32 or np.float64; `dequantize` gives float32 in both.
 
     Returns:
         every value, activations with N samples.
@@ -70,7 +70,8 @@ def _quantize(node: Node, args: Arrays) -> np.ndarray:
     low, high = dtype.limits
     # Beyond 2**30 every scale saturates; the bound keeps the sum below inside of int64.
     ratio = np.clip(args[0].astype(np.float32) / scale, -(2.0**30), 2.0**30)
-    return np.clip(np.rint(ratio).astype(np.int64) + zero_point, low, high).astype(dtype.numpy)
+    q = np.rint(ratio).astype(np.int64) + zero_point
+    return np.asarray(np.clip(q, low, high), dtype=dtype.numpy)
 
 
 def _dequantize(node: Node, args: Arrays) -> np.ndarray:
@@ -94,7 +95,7 @@ def _conv2d(node: Node, args: Arrays) -> np.ndarray:
         for kh, kw, view in window.taps(padded, outputs):
             taps = np.repeat(view, repeat, axis=3) if repeat > 1 else view
             sums += taps * w[:, kh, kw, 0]
-        return sums + b
+        return np.asarray(sums + b)
     positions = batch * outputs[0] * outputs[1]
     columns = np.empty((positions, k_h * k_w, groups, per_group), dtype=x.dtype)
     for kh, kw, view in window.taps(padded, outputs):
@@ -102,12 +103,12 @@ def _conv2d(node: Node, args: Arrays) -> np.ndarray:
     left = columns.transpose(2, 0, 1, 3).reshape(groups, positions, -1)
     right = w.reshape(groups, out // groups, -1).transpose(0, 2, 1)
     sums = np.matmul(left, right).transpose(1, 0, 2).reshape(batch, *outputs, out)
-    return sums + b
+    return np.asarray(sums + b)
 
 
 def _dense(node: Node, args: Arrays) -> np.ndarray:
     x, w, b = args
-    return x @ w.T + b
+    return np.asarray(x @ w.T + b)
 
 
 def _avg_pool2d(node: Node, args: Arrays) -> np.ndarray:
@@ -119,7 +120,7 @@ def _avg_pool2d(node: Node, args: Arrays) -> np.ndarray:
     for _, _, view in window.taps(window.pad(x), outputs):
         total += view
     counts = window.counts(x.shape[1], x.shape[2], include_pad=attrs["count_include_pad"])
-    return total / counts.astype(x.dtype)
+    return np.asarray(total / counts.astype(x.dtype))
 
 
 def _max_pool2d(node: Node, args: Arrays) -> np.ndarray:
@@ -136,7 +137,7 @@ def _max_pool2d(node: Node, args: Arrays) -> np.ndarray:
 def _activation(node: Node, args: Arrays) -> np.ndarray:
     (x,) = args
     alpha, beta = node.attrs["alpha"], node.attrs["beta"]
-    function: Callable[[np.ndarray], Any] = {
+    curves: dict[str, Callable[[np.ndarray], Any]] = {
         "identity": lambda v: v,
         "relu": lambda v: np.maximum(v, 0),
         "relu6": lambda v: np.clip(v, 0, 6),
@@ -145,9 +146,9 @@ def _activation(node: Node, args: Arrays) -> np.ndarray:
         "hard_swish": lambda v: v * np.clip(v + 3, 0, 6) / 6,
         "sigmoid": lambda v: 1 / (1 + np.exp(-v)),
         "tanh": np.tanh,
-    }[node.attrs["function"]]
+    }
     with np.errstate(over="ignore"):
-        return np.asarray(function(x))
+        return np.asarray(curves[node.attrs["function"]](x))
 
 
 def _softmax(node: Node, args: Arrays) -> np.ndarray:

@@ -45,7 +45,8 @@ def conv2d_s32(
         acc = _depthwise(window, outputs, centred, w)
     else:
         acc = _grouped(window, outputs, centred, w, groups)
-    return (acc + b).astype(np.int32)
+    result: np.ndarray = (acc + b).astype(np.int32)
+    return result
 
 
 def _depthwise(window: Window, outputs: Pair, centred: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -68,7 +69,8 @@ def _grouped(
     left = columns.transpose(2, 0, 1, 3).reshape(groups, positions, k_h * k_w * per_group)
     right = w.reshape(groups, out // groups, -1).transpose(0, 2, 1).astype(np.float64)
     acc = np.matmul(left, right).transpose(1, 0, 2)
-    return acc.reshape(batch, *outputs, out).astype(np.int64)
+    result: np.ndarray = acc.reshape(batch, *outputs, out).astype(np.int64)
+    return result
 
 
 def conv2d(
@@ -98,7 +100,8 @@ def conv2d(
 
 
 def _store(values: np.ndarray, zero: int, clamp: Pair) -> np.ndarray:
-    return np.clip(values + zero, clamp[0], clamp[1]).astype(np.int8)
+    result: np.ndarray = np.clip(values + zero, clamp[0], clamp[1]).astype(np.int8)
+    return result
 
 
 def dense_s32(x: np.ndarray, w: np.ndarray, b: np.ndarray, x_zero: int) -> np.ndarray:
@@ -235,7 +238,8 @@ def quantize(x: np.ndarray, zero: int, scale: float) -> np.ndarray:
     with np.errstate(over="ignore"):
         ratio = x.astype(np.float32) / np.float32(scale)
     rounded = np.rint(np.clip(np.where(np.isnan(ratio), np.float32(0), ratio), -512, 512))
-    return np.clip(rounded.astype(np.int64) + zero, -128, 127).astype(np.int8)
+    result: np.ndarray = np.clip(rounded.astype(np.int64) + zero, -128, 127).astype(np.int8)
+    return result
 
 
 def clamp_mask(y: np.ndarray, clamp: Pair) -> np.ndarray:

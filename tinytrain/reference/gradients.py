@@ -1,9 +1,9 @@
 """Gradient kernels: docs/arithmetic.md section 4.
 
 A gradient is int8, int16 or float32 (the dtype of the array says which of the three arithmetics
-applies); maps are [1,H,W,C]. A function that sums returns the sums: int64 for integer gradients, to
-be rounded by `rescale`, and the float32 gradient itself otherwise. `factors` are per output channel:
-integers m for integer gradients, the real float32 factors otherwise.
+applies); maps are [1,H,W,C]. A function that sums returns the sums: int64 for integer gradients,
+to be rounded by `rescale`, and the float32 gradient itself otherwise. `factors` are per output
+channel: integers m for integer gradients, the real float32 factors otherwise.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def quantize_gradient(g: np.ndarray, dtype: npt.DTypeLike) -> tuple[np.ndarray, 
 def rescale(
     sums: np.ndarray, shift: int, input_exponent: int, output_exponent: int, dtype: npt.DTypeLike
 ) -> tuple[np.ndarray, int]:
-    """(G, peak): r = rh(sums, c + E_out - E_in) clamped to +-L, and the largest |r|; |sums| <= 2**30."""
+    """(G, peak) for |sums| <= 2**30, shift = c: r = rh(sums, c + E_out - E_in) clamped to +-L, and
+    the largest |r|."""
     return _clamp(rh(sums, shift + output_exponent - input_exponent), dtype)
 
 
@@ -101,7 +102,7 @@ def grad_clamp_mask(g: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def grad_add(
     a: np.ndarray, b: np.ndarray, a_exponent: int, b_exponent: int
 ) -> tuple[np.ndarray, int]:
-    """Sum of two branches: (sums, E_in) for `rescale` with shift 8; (float32 sum, 0) for float32."""
+    """Sum of two branches: (sums, E_in) for `rescale` with shift 8; (sum, 0) for float32."""
     if is_real(a):
         return a + b, 0
     e = max(a_exponent, b_exponent)
@@ -128,9 +129,7 @@ def conv2d_grad_input(
     outputs = (g.shape[1], g.shape[2])
     scaled = pre(g, factors).reshape(1, *outputs, groups, w.shape[0] // groups)
     weights = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    acc = np.zeros(
-        window.padded_shape(input_shape), dtype=np.float32 if is_real(g) else np.int64
-    )
+    acc = np.zeros(window.padded_shape(input_shape), dtype=np.float32 if is_real(g) else np.int64)
     for kh, kw, view in window.taps(acc, outputs):
         # The views of two taps overlap, those of one do not.
         if is_real(g) or w.shape[3] == 1:
@@ -247,11 +246,12 @@ def max_pool2d_grad(
     strides: Pair,
     padding: Padding = (0, 0, 0, 0),
 ) -> np.ndarray:
-    """Sums of dX of a maximum (shift 0): g goes to the tap that won. Float32 sums run over kh, kw."""
+    """Sums of dX of a maximum (shift 0): g goes to the tap that won.
+
+    Float32 sums run over kh, kw.
+    """
     window = Window(kernel, strides, padding)
-    acc = np.zeros(
-        window.padded_shape(input_shape), dtype=np.float32 if is_real(g) else np.int64
-    )
+    acc = np.zeros(window.padded_shape(input_shape), dtype=np.float32 if is_real(g) else np.int64)
     for kh, kw, view in window.taps(acc, (g.shape[1], g.shape[2])):
         view += np.where(winner == kh * kernel[1] + kw, g, g.dtype.type(0))
     return window.crop(acc, input_shape[1], input_shape[2])
@@ -261,8 +261,9 @@ def lookup_grad(g: np.ndarray, x: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Sums of dX of an activation (shift 6): g * D[x + 128], D = int8 of round(64 * f')."""
     slope = table[x.astype(np.int64) + 128]
     if is_real(g):
-        return g * (slope.astype(F) * F(0.015625))
-    return g.astype(np.int64) * slope
+        slope = slope.astype(F) * F(0.015625)
+    result: np.ndarray = slope * (g if is_real(g) else g.astype(np.int64))
+    return result
 
 
 def multiply_grad(
@@ -298,4 +299,5 @@ def multiply_grad_broadcast(
     if is_real(g):
         products = (g * centred.astype(F)).reshape(-1, channels)
         return sequential_sum(products) * F(scale)
-    return (g.astype(np.int64) * centred).reshape(-1, channels).sum(axis=0) * mu
+    result: np.ndarray = (g.astype(np.int64) * centred).reshape(-1, channels).sum(axis=0) * mu
+    return result

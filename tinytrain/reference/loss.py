@@ -60,7 +60,8 @@ def log(x: np.ndarray) -> np.ndarray:
     t = (p * f) * z
     t = t + k * _LN2_LOW
     t = t - F(0.5) * z
-    return (f + t) + k * _LN2_HIGH
+    result: np.ndarray = (f + t) + k * _LN2_HIGH
+    return result
 
 
 def sequential_sum(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -69,7 +70,8 @@ def sequential_sum(values: np.ndarray, axis: int = 0) -> np.ndarray:
     `np.sum` adds pairwise; the running sum of `cumsum` is the order of a loop in C.
     """
     running = np.cumsum(values, axis=axis, dtype=F)
-    return np.take(running, -1, axis=axis) + F(0)
+    result: np.ndarray = np.take(running, -1, axis=axis) + F(0)
+    return result
 
 
 def argmax(x: np.ndarray) -> int:

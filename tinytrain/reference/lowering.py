@@ -154,6 +154,11 @@ def avg_pool_factors(node: Node) -> Factors:
     return Factors(m, real, k - PRE_SHIFT[node.inputs[0].type.dtype])
 
 
+def multiply_mu(other: Value) -> tuple[int, int]:
+    """(mu, k) with scale ~ mu * 2**-k, 2**14 <= mu < 2**15."""
+    return factors.multiply_factor(scale_of(other))
+
+
 # ---- updates -----------------------------------------------------------------------------------------------
 
 

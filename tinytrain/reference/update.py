@@ -1,4 +1,4 @@
-"""How a sum becomes an update, and the scales of the gradients: docs/arithmetic.md sections 5, 6."""
+"""From a sum to an update, and the scales of gradients: docs/arithmetic.md sections 5 and 6."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ def deltas(
     kept = rh64(sums, q) if q else np.asarray(sums, dtype=np.int64)
     mantissa = (np.asarray(multiplier, dtype=np.int64) * rate_parts(step.rate)[0] + 2**30) >> 31
     h = update_shift(shift, step, exponent, q)
-    mantissa, h = (
-        np.broadcast_to(a, (sums.shape[0],)).reshape(per_channel) for a in (mantissa, h)
-    )
+    mantissa, h = (np.broadcast_to(a, (sums.shape[0],)).reshape(per_channel) for a in (mantissa, h))
     product = kept * mantissa
     inside = np.clip(h, 1, 62)
     u = np.where(inside >= 32, r << np.maximum(inside - 32, 0), r >> np.maximum(32 - inside, 0))
@@ -125,7 +123,8 @@ def deltas_f32(sums: np.ndarray, factors: npt.ArrayLike, step: Step, r: np.ndarr
         d = sums * factor.reshape((-1,) + (1,) * (sums.ndim - 1))
     d = np.clip(np.where(np.isnan(d), F(0), d), F(-(2.0**30)), F(2.0**30))
     fraction = (r >> 8).astype(F) * F(2.0**-24)
-    return np.floor(d + fraction).astype(np.int64)
+    result: np.ndarray = np.floor(d + fraction).astype(np.int64)
+    return result
 
 
 def unpack_fraction(packed: np.ndarray, bits: int, size: int) -> np.ndarray:
@@ -135,7 +134,8 @@ def unpack_fraction(packed: np.ndarray, bits: int, size: int) -> np.ndarray:
     places = np.arange(0, 8, bits)
     fields = (packed.astype(np.int64)[:, None] >> places) & (2**bits - 1)
     fields = fields.ravel()[:size]
-    return np.where(fields >= 2 ** (bits - 1), fields - 2**bits, fields)
+    result: np.ndarray = np.where(fields >= 2 ** (bits - 1), fields - 2**bits, fields)
+    return result
 
 
 def pack_fraction(low: np.ndarray, bits: int) -> np.ndarray:
@@ -144,7 +144,8 @@ def pack_fraction(low: np.ndarray, bits: int) -> np.ndarray:
     padded = np.zeros(-(-low.size // per_byte) * per_byte, dtype=np.int64)
     padded[: low.size] = low.ravel() & (2**bits - 1)
     fields = padded.reshape(-1, per_byte) << np.arange(0, 8, bits)
-    return fields.sum(axis=1).astype(np.uint8)
+    result: np.ndarray = fields.sum(axis=1).astype(np.uint8)
+    return result
 
 
 def apply_weights(
@@ -166,7 +167,8 @@ def apply_weights(
 
 def apply_bias(bias: np.ndarray, d: np.ndarray) -> np.ndarray:
     """Biases int32 after D, held within +-2**30."""
-    return np.clip(bias.astype(np.int64) - d, -(2**30), 2**30).astype(np.int32)
+    result: np.ndarray = np.clip(bias.astype(np.int64) - d, -(2**30), 2**30).astype(np.int32)
+    return result
 
 
 def scales_end(exponent: int, running_max: int, peak: int, limit: int) -> tuple[int, int]:

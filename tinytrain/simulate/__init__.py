@@ -1,0 +1,1 @@
+"""Builds, measures and runs a generated folder, on this machine or under emulation."""

@@ -29,7 +29,7 @@ class HostEngine:
 
     folder: GeneratedFolder
     compiler: str | None = None
-    optimise: str = "-O2"
+    optimise: str = "-O3"
     cflags_extra: tuple[str, ...] = ()
     variant: str = "simulate-host"
 

@@ -81,7 +81,7 @@ class ReferenceEngine:
             if target.type.dtype is DType.S32:
                 predictions.append(int(np.argmax(known[output])))
             else:
-                difference = known[output].ravel().astype(np.float64) - np.ravel(wanted)
+                difference = (known[output].ravel() - np.ravel(wanted)).astype(np.float64)
                 squares.append(float(np.cumsum(difference * difference)[-1]))
             progress(stage, index + 1, plan.eval_count, "")
         return Evaluation(tuple(predictions), tuple(squares))

@@ -22,7 +22,7 @@ from tinytrain.simulate.stack import (
     read_call_graph,
     worst_case_stack,
 )
-from tinytrain.target import Target
+from tinytrain.target import STACK_CFLAGS, Target
 
 PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
@@ -119,7 +119,7 @@ def build(
     _write(output, files)
     _remove_stale(output, [*sources, MAIN, *(f"{place}/port/{file}" for file in port)])
 
-    graph_flags = () if is_clang else ("-fcallgraph-info=su",)
+    graph_flags = () if is_clang else STACK_CFLAGS
     arguments = [
         make,
         "--no-print-directory",

@@ -16,16 +16,16 @@ static NOINLINE int leaf(uint32_t value)
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (uint8_t)(value + i);
     }
-    return bytes[value % sizeof bytes];
+    return bytes[value & 255U];
 }
 
 static NOINLINE int middle(uint32_t value)
 {
     volatile uint32_t words[100];
-    for (size_t i = 0; i < 100; i++) {
+    for (uint32_t i = 0; i < 100; i++) {
         words[i] = (uint32_t)leaf(value + i);
     }
-    return (int)words[value % 100U];
+    return (int)words[value & 63U];
 }
 
 static NOINLINE int store(void *context, const void *data, size_t size)
@@ -33,7 +33,8 @@ static NOINLINE int store(void *context, const void *data, size_t size)
     volatile uint8_t own[200];
     own[0] = own[199] = (uint8_t)size;
     memcpy(context, data, size);
-    return own[0] == own[199] ? middle(seed) : 0;
+    /* Its frame is still needed after the call, so that the call is none at the tail. */
+    return middle(seed) + own[0] - own[199];
 }
 
 /* Calls through a pointer, as the save function of a model does. */

@@ -10,7 +10,7 @@
 
 static uint8_t buffer[300];
 static uint8_t zeros[64];
-static uint32_t data[4] = {1, 2, 3, 0x12345678};
+static volatile uint32_t data[4] = {1, 2, 3, 0x12345678};
 static volatile float one = 1.0f;
 static volatile float three = 3.0f;
 
@@ -39,7 +39,7 @@ static uint32_t bits_of(float value)
 static void spin(uint32_t rounds)
 {
 #if defined(__arm__)
-    __asm volatile("1: subs %0, %0, #1\n cmp %0, #0\n bne 1b\n" : "+l"(rounds) : : "cc");
+    __asm volatile("1: sub %0, #1\n cmp %0, #0\n bne 1b\n" : "+l"(rounds) : : "cc");
 #else
     (void)rounds;
 #endif

@@ -20,7 +20,11 @@ class MobileBlock(nn.Module):
             nn.Conv2d(16, 16, 3, 1, 1, groups=16, bias=False), nn.BatchNorm2d(16), nn.Hardswish()
         )
         self.squeeze = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 4, 1), nn.ReLU(), nn.Conv2d(4, 16, 1), nn.Hardsigmoid()
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(16, 4, 1),
+            nn.ReLU(),
+            nn.Conv2d(4, 16, 1),
+            nn.Hardsigmoid(),
         )
         self.project = nn.Sequential(nn.Conv2d(16, 8, 1, bias=False), nn.BatchNorm2d(8))
         self.classifier = nn.Linear(8, 5)
@@ -69,7 +73,7 @@ class BranchNet(nn.Module):
 
 
 class PreActivationNet(nn.Module):
-    """Batch normalisation that no convolution can take, scaled input, a classifier as 1x1 convolution."""
+    """Batch normalisation that no layer can take, scaled input, a 1x1 convolution as classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +114,12 @@ class DenseNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(10, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4)
+            nn.Linear(10, 16),
+            nn.BatchNorm1d(16),
+            nn.ReLU(),
+            nn.Linear(16, 16),
+            nn.ReLU(),
+            nn.Linear(16, 4),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tinytrain.emit.build_files import cmake_lists, makefile, port_files
+from tinytrain.simulate.measure import measure
 from tinytrain.target import Target, list_targets, load_target
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -36,7 +37,9 @@ def program_folder(tmp_path: Path) -> Callable[..., Path]:
     def make(name: str, target: Target, files: Mapping[str, str] | None = None) -> Path:
         folder = tmp_path / "folder"
         sources = {"src/part.c": '#include "part.h"\nconst int part[3] = {3, 1, 4};\n'}
-        sources |= {"src/part.h": "#ifndef PART_H\n#define PART_H\nextern const int part[3];\n#endif\n"}
+        sources |= {
+            "src/part.h": "#ifndef PART_H\n#define PART_H\nextern const int part[3];\n#endif\n"
+        }
         c_sources = [file for file in {**sources, **(files or {})} if file.endswith(".c")]
         contents = {
             **sources,
@@ -58,13 +61,20 @@ def program_folder(tmp_path: Path) -> Callable[..., Path]:
 
 
 def execute(program: Path, target: Target, directory: Path) -> Run:
-    """Run a program where its target runs, with instruction counting under emulation."""
+    """Run a program where its target runs, with instruction counting under emulation.
+
+    Emulated RAM is zero to begin with, real RAM is not: .bss is filled before the program starts.
+    """
     directory.mkdir(exist_ok=True)
     command = [str(program)]
     if target.machine is not None:
         command = ["qemu-system-arm", "-machine", target.machine, "-nographic"]
         command += ["-semihosting-config", "enable=on,target=native", "-icount", "shift=0"]
         command += ["-kernel", str(program)]
+        (bss,) = (section for section in measure(program).sections if section.kind == "bss")
+        for address in range(bss.address, bss.address + bss.size - 7, 8):
+            value = f"loader,addr={address:#x},data=0xdeadbeefdeadbeef,data-len=8,cpu-num=0"
+            command += ["-device", value]
     done = subprocess.run(
         command,
         cwd=directory,

@@ -1,0 +1,94 @@
+"""Instructions and bytes of the example models on every emulated core; `make bench` runs it.
+
+    .venv/bin/python scripts/bench.py [--json FILE] [--steps N]
+
+Instructions are counted exactly by the emulator, so the figures are the same on every machine and
+in every run; a difference between two commits is a difference of the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from examples.demonstration import Story  # noqa: E402
+from examples.digits.demo import story as digits  # noqa: E402
+from examples.watch.demo import story as watch  # noqa: E402
+from tinytrain.compile import compile_model  # noqa: E402
+from tinytrain.simulate.session import simulate  # noqa: E402
+from tinytrain.target import list_targets, load_target  # noqa: E402
+
+CORES = [
+    name for name in list_targets() if (target := load_target(name)).machine and target.ram >= 2**20
+]
+"""The emulated machines with memory for any model; microbit's 16 KB are for others."""
+
+
+def main() -> int:
+    """Print a table, and write the figures as JSON where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--steps", type=int, default=10, help="training steps that are counted")
+    options = parser.parse_args()
+    columns = ("model", "target", "step", "inference", "RAM", "stack", "flash")
+    table = Table(*columns, title="instructions and bytes", title_justify="left")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    rows = []
+    for row in _rows(options.steps):
+        rows.append(row)
+        table.add_row(*(f"{v:,}" if isinstance(v, int) else v for v in row.values()))
+        print(f"{row['model']} on {row['target']}: done", file=sys.stderr)
+    Console().print(table)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _rows(steps: int) -> Iterator[dict[str, Any]]:
+    for story in (watch(), digits()):
+        for core in CORES:
+            with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+                yield _measure(story, core, steps, Path(place))
+
+
+def _measure(story: Story, core: str, steps: int, place: Path) -> dict[str, Any]:
+    samples, learn = place / "calibration.npz", place / "learn.npz"
+    np.savez(samples, x=story.calibration[0], y=story.calibration[1])
+    np.savez(learn, x=story.learn[0][:steps], y=story.learn[1][:steps])
+    product = compile_model(
+        story.model,
+        output=place / "model",
+        target=core,
+        calibration=samples,
+        scheme=story.scheme,
+        rate=story.learning_rate,
+    )
+    result = simulate(
+        product.directory, on="qemu", data=learn, eval_data=learn, steps=steps, icount=True
+    )
+    return {
+        "model": story.name,
+        "target": core,
+        "step": result.instructions_per_step,
+        "inference": result.instructions_per_inference,
+        "RAM": result.ram_bytes,
+        "stack": product.memory.ram["stack"],
+        "flash": result.flash_bytes,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

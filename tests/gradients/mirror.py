@@ -1,0 +1,172 @@
+"""The same training step in PyTorch, double precision: derivatives by autograd, not by our table.
+
+Forward values are those that the device computes; rounding passes gradients on unchanged, a clamp passes them where the output lies strictly
+inside its bounds. That is the meaning of the gradients in docs/arithmetic.md section 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType
+from tinytrain.reference.lowering import quantization, scale_of, zero_of
+
+
+def _nchw(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+def _nhwc(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(0, 2, 3, 1)
+
+
+def _pad(x: torch.Tensor, padding: tuple[int, int, int, int], value: float = 0.0) -> torch.Tensor:
+    top, left, bottom, right = padding
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+_ACTIVATIONS = {
+    "identity": lambda x, a, b: x,
+    "relu": lambda x, a, b: torch.relu(x),
+    "relu6": lambda x, a, b: torch.clamp(x, 0, 6),
+    "leaky_relu": lambda x, a, b: F.leaky_relu(x, a),
+    "hard_sigmoid": lambda x, a, b: torch.clamp(a * x + b, 0, 1),
+    "hard_swish": lambda x, a, b: F.hardswish(x),
+    "sigmoid": lambda x, a, b: torch.sigmoid(x),
+    "tanh": lambda x, a, b: torch.tanh(x),
+}
+
+
+class Mirror:
+    """Autograd over one step of a training graph.
+
+    Args:
+        graph: the graph that is emitted.
+        known: every value of the step, from the reference.
+    """
+
+    def __init__(self, graph: Graph, known: Mapping[Value, np.ndarray]) -> None:
+        self.graph = graph
+        self.known = known
+        self.real: dict[Value, torch.Tensor] = {}
+        self.leaves: dict[Value, torch.Tensor] = {}
+
+    def gradients(self) -> dict[Value, np.ndarray]:
+        """dL/d(real value) of each trained weight and bias."""
+        for value in self.graph.parameters:
+            if value.type.dtype is not DType.U8:
+                self.leaves[value] = self._leaf(value, self.graph.parameters[value])
+        for node in self.graph.nodes:
+            if node.op in ("softmax_cross_entropy", "mean_squared_error"):
+                self._loss(node).backward()
+                break
+            self._forward(node)
+        return {value: leaf.grad.numpy() for value, leaf in self.leaves.items()}
+
+    def _leaf(self, value: Value, data: np.ndarray) -> torch.Tensor:
+        scale = np.array(quantization(value).scales(data.shape[0])).reshape((-1,) + (1,) * (data.ndim - 1))
+        return torch.tensor(data * scale, dtype=torch.float64, requires_grad=True)
+
+    def _input(self, value: Value) -> torch.Tensor:
+        if value in self.leaves:
+            return self.leaves[value]
+        if value in self.real:
+            return self.real[value]
+        data = self.known[value]
+        if value.type.quantization is None:
+            raise AssertionError(f"{value} has no real value")
+        q = value.type.quantization
+        if q.axis is None:
+            return torch.tensor((data.astype(np.float64) - q.zero_point) * q.scale[0])
+        scale = np.array(q.scale).reshape((-1,) + (1,) * (data.ndim - 1))
+        return torch.tensor(data * scale, dtype=torch.float64)
+
+    def _forward(self, node: Node) -> None:
+        if node.op in ("clamp_mask", "gather_channels"):
+            return
+        result = self._operate(node)
+        y = node.outputs[0]
+        if y.type.dtype is DType.S8 and node.op not in ("merge_channels", "reshape", "transpose"):
+            data = self.known[y].astype(np.float64)
+            actual = torch.tensor((data - zero_of(y)) * scale_of(y))
+            lo, hi = node.attrs.get("clamp", (-128, 127))
+            inside = torch.tensor((data > lo) & (data < hi))
+            if node.op in ("concatenate", "max_pool2d_winner") or _keeps_scale(node):
+                inside = torch.ones_like(inside)
+            # The value of the device, with the derivative of the real function.
+            result = torch.where(inside, result + (actual - result).detach(), actual)
+        self.real[y] = result
+
+    def _operate(self, node: Node) -> torch.Tensor:
+        inputs = [self._input(value) for value in node.inputs] if node.op != "conv2d" else []
+        attrs = node.attrs
+        if node.op == "conv2d":
+            return self._conv(node)
+        if node.op == "add":
+            return inputs[0] + inputs[1]
+        if node.op == "multiply":
+            return inputs[0] * inputs[1]
+        if node.op == "concatenate":
+            return torch.cat(inputs, dim=attrs["axis"])
+        if node.op == "reshape":
+            return inputs[0].reshape(node.output.type.shape)
+        if node.op == "transpose":
+            return inputs[0].permute(attrs["axes"])
+        if node.op == "activation":
+            return _ACTIVATIONS[attrs["function"]](inputs[0], attrs["alpha"], attrs["beta"])
+        if node.op == "dequantize":
+            return inputs[0]
+        if node.op == "merge_channels":
+            return self._merge(node, inputs)
+        if node.op == "avg_pool2d":
+            ones = torch.ones_like(inputs[0])
+            count = self._window_sum(ones, node)
+            if attrs["count_include_pad"]:
+                count = torch.full_like(count, attrs["window"][0] * attrs["window"][1])
+            return self._window_sum(inputs[0], node) / count
+        if node.op == "max_pool2d_winner":
+            padded = _pad(_nchw(inputs[0]), attrs["padding"], value=-1e9)
+            return _nhwc(F.max_pool2d(padded, attrs["window"], attrs["strides"]))
+        raise AssertionError(f"the mirror knows no {node.op}")
+
+    def _window_sum(self, x: torch.Tensor, node: Node) -> torch.Tensor:
+        padded = _pad(_nchw(x), node.attrs["padding"])
+        area = node.attrs["window"][0] * node.attrs["window"][1]
+        return _nhwc(F.avg_pool2d(padded, node.attrs["window"], node.attrs["strides"])) * area
+
+    def _conv(self, node: Node) -> torch.Tensor:
+        x, w, b = node.inputs
+        attrs = node.attrs
+        bias = self.leaves.get(b)
+        if bias is None:
+            unit = scale_of(x) * quantization(w).scales(b.type.size)
+            bias = torch.tensor(self.known[b] * unit, dtype=torch.float64)
+        kernel = self._input(w).permute(0, 3, 1, 2)
+        padded = _pad(_nchw(self._input(x)), attrs["padding"])
+        y = F.conv2d(padded, kernel, bias, attrs["strides"], 0, attrs["dilation"], attrs["groups"])
+        return _nhwc(y)
+
+    def _merge(self, node: Node, inputs: list[torch.Tensor]) -> torch.Tensor:
+        axis = node.attrs["axis"]
+        chosen = list(node.attrs["channels"])
+        total = node.output.type.shape[axis]
+        others = [k for k in range(total) if k not in set(chosen)]
+        order = torch.tensor(np.argsort(chosen + others))
+        return torch.cat(inputs, dim=axis).index_select(axis, order)
+
+    def _loss(self, node: Node) -> torch.Tensor:
+        output, target = node.inputs
+        real = self._input(output).reshape(output.type.shape)
+        wanted = torch.tensor(self.known[target])
+        if node.op == "softmax_cross_entropy":
+            return F.cross_entropy(real, wanted.long())
+        return F.mse_loss(real, wanted.double())
+
+
+def _keeps_scale(node: Node) -> bool:
+    return node.op == "avg_pool2d" and node.inputs[0].type.quantization == node.output.type.quantization

@@ -1,0 +1,191 @@
+"""Gradients of the graph that is emitted, against PyTorch in double precision, and planted mistakes that must show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.gradients.mirror import Mirror
+from tests.graphs import GRAPHS
+from tinytrain.autodiff import rules
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.types import DType
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.reference import gradients, update
+from tinytrain.reference.interpret import Machine
+
+# Seven significant digits, over sums of some thousand terms.
+F32_ERROR = 2e-5
+# A table of slopes in units of 1/64 is part of the definition of an activation's gradient.
+TABLE_ERROR = 2e-2
+
+
+def prepared(name: str, **options: object) -> Compiled:
+    """The training step of a small graph."""
+    return build_step(GRAPHS[name](), Options(**{"fraction_bits": 0, **options}), Runner())  # type: ignore[arg-type]
+
+
+def run_step(compiled: Compiled, seed: int, warm: int = 0) -> tuple[dict[Value, np.ndarray], Mapping[Value, np.ndarray]]:
+    """Real gradients of every trained tensor in one step at learning rate 0, and all values of the step."""
+    sums: dict[Value, np.ndarray] = {}
+    machine = Machine(compiled.graph, rate=0.0)
+    for key, scale in compiled.scales.items():
+        machine.scales[key] = replace(scale)
+
+    def observe(node: Node, known: Mapping[Value, np.ndarray]) -> None:
+        if node.op == "conv2d_grad_weight_sgd":
+            x, g, w = node.inputs[:3]
+            geometry = {k: node.attrs[k] for k in ("strides", "padding", "dilation", "groups")}
+            zero = x.type.quantization.zero_point
+            raw = gradients.conv2d_grad_weight(known[x], known[g], zero, node.attrs["kernel"], **geometry)
+            sums[w] = raw * node.attrs["input_scale"] * _unit(machine, g)
+        elif node.op == "bias_grad_sgd":
+            g, b = node.inputs
+            sums[b] = gradients.bias_grad(known[g]) * _unit(machine, g)
+
+    inputs = _inputs(compiled.graph, seed)
+    for _ in range(warm):
+        machine.run(inputs)
+    machine._observer = observe
+    known = machine.run(inputs)
+    return sums, known
+
+
+def _unit(machine: Machine, g: Value) -> float:
+    if g.type.dtype is DType.F32:
+        return 1.0
+    return 2.0 ** (machine.exponent(g) + machine.step.normaliser)
+
+
+def _inputs(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x, target = graph.inputs
+    wanted = np.array([seed % graph.outputs[1].type.size], np.int32)
+    if target.type.dtype is DType.F32:
+        wanted = rng.normal(size=target.type.shape).astype(np.float32)
+    return {x.name: rng.integers(-100, 101, x.type.shape).astype(np.int8), target.name: wanted}
+
+
+def worst_error(found: Mapping[Value, np.ndarray], wanted: Mapping[Value, np.ndarray]) -> float:
+    """Largest error of a tensor's gradient, relative to the gradient's norm."""
+    assert set(found) == set(wanted)
+    return max(
+        float(np.linalg.norm(found[v] - wanted[v]) / max(np.linalg.norm(wanted[v]), 1e-9)) for v in wanted
+    )
+
+
+def compare_f32(name: str, **options: object) -> float:
+    compiled = prepared(name, gradient="f32", **options)
+    worst = 0.0
+    for seed in range(3):
+        found, known = run_step(compiled, seed)
+        worst = max(worst, worst_error(found, Mirror(compiled.graph, known).gradients()))
+    return worst
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("scheme", ["full", "bias", "head", "last-2"])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_f32_gradients_equal_autograd(name: str, scheme: str, loss: str) -> None:
+    bound = TABLE_ERROR if name == "mixture" else F32_ERROR
+    assert compare_f32(name, scheme=scheme, loss=loss) < bound
+
+
+def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
+    scheme = tmp_path / "some.toml"
+    scheme.write_text(
+        'biases = 2\n[weights]\nconv_0 = 0.7\nconv_1 = 0.3\nconv_2 = 0.5\nconv_3 = { channels = [1, 5, 11] }\nconv_5 = 0.25\n'
+    )
+    assert compare_f32("convolutions", scheme=str(scheme)) < F32_ERROR
+
+
+def test_fresh_head() -> None:
+    assert compare_f32("signal", classes=7) < F32_ERROR
+
+
+@pytest.mark.parametrize(("gradient", "bound"), [("s8", 0.12), ("s16", 1e-3)])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_integer_gradients_stay_near_f32(name: str, gradient: str, bound: float) -> None:
+    """Each rounding errs by at most half a unit, of which the largest entry has 64 to 127 (s8) or 2^14 to 2^15 (s16).
+
+    Ten roundings in a row, each relative to a norm some times smaller than the largest entry, stay within these bounds.
+    """
+    real = prepared(name, gradient="f32")
+    integer = prepared(name, gradient=gradient)
+    for seed in range(3):
+        wanted, _ = run_step(real, seed)
+        found, _ = run_step(integer, seed, warm=3)
+        by_name = {value.name: data for value, data in wanted.items()}
+        for value, data in found.items():
+            error = np.linalg.norm(data - by_name[value.name])
+            assert error <= bound * np.linalg.norm(by_name[value.name]), (value.name, seed)
+
+
+def test_planted_dropped_branch_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_side(sweep, node, g, wanted):
+        return {min(wanted): g}
+
+    monkeypatch.setitem(rules.RULES, "add", one_side)
+    with pytest.raises((AssertionError, KeyError)):
+        assert compare_f32("convolutions") < F32_ERROR
+
+
+def test_planted_assigned_branch_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinytrain.autodiff.backward import Sweep
+
+    monkeypatch.setattr(Sweep, "_branches", lambda self, node, a, b: b)
+    with pytest.raises(AssertionError):
+        assert compare_f32("convolutions") < F32_ERROR
+
+
+def test_planted_missing_zero_point_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = gradients.conv2d_grad_weight
+    monkeypatch.setattr(
+        gradients, "conv2d_grad_weight", lambda x, g, zero, kernel, **geometry: true(x, g, 0, kernel, **geometry)
+    )
+    with pytest.raises(AssertionError):
+        assert compare_f32("convolutions") < F32_ERROR
+
+
+def _mean_update(rule: str, runs: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Mean change of the head's weights over many one-step runs, and the change that the gradient asks for."""
+    compiled = prepared("signal", rule=rule, scheme="head")
+    head = next(v for v in compiled.graph.parameters if v.type.dtype is DType.S8)
+    sums, _ = run_step(compiled, 1)
+    rate = 2.0**-7
+    scale = np.array(head.type.quantization.scales(head.type.shape[0])).reshape(-1, 1, 1, 1)
+    wanted = -rate * sums[head] / scale
+    total = np.zeros(head.type.shape)
+    for run in range(runs):
+        machine = Machine(compiled.graph, rate=rate, seed=run)
+        for key, state in compiled.scales.items():
+            machine.scales[key] = replace(state)
+        machine.run(_inputs(compiled.graph, 1))
+        total += machine.parameters[head].astype(float) - compiled.graph.parameters[head]
+    return total / runs, wanted
+
+
+def _bias_of_update(rule: str) -> float:
+    found, wanted = _mean_update(rule)
+    inside = np.abs(wanted) < 20
+    return float(np.abs(np.mean((found - wanted)[inside] * np.sign(wanted[inside]))))
+
+
+def test_stochastic_rounding_is_unbiased() -> None:
+    assert _bias_of_update("stochastic") < 0.02
+
+
+def test_planted_truncation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = update.deltas
+
+    def truncated(sums, multiplier, shift, step, exponent, q, r):
+        up = true(sums, multiplier, shift, step, exponent, q, np.zeros_like(r))
+        down = -true(-sums, multiplier, shift, step, exponent, q, np.zeros_like(r))
+        return np.where(sums >= 0, up, down)
+
+    monkeypatch.setattr(update, "deltas", truncated)
+    assert _bias_of_update("stochastic") > 0.1

@@ -1,0 +1,190 @@
+"""Small s8 forward graphs that together hold every operation, with scales that suit random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinytrain.ir.build import GraphBuilder
+from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.reference.interpret import Machine
+
+FULL = (-128, 127)
+
+
+class Net:
+    """Builds a graph layer by layer and chooses each output's scale from what a probe gives there."""
+
+    def __init__(self, shape: tuple[int, ...], seed: int, name: str = "net") -> None:
+        self.rng = np.random.default_rng(seed)
+        self.probe = self.rng.integers(-100, 101, shape).astype(np.int8)
+        empty = Graph(name, (), (), ())
+        self.builder = GraphBuilder(empty)
+        self.x = self.builder.input("x", TensorType(shape, DType.S8, Quantization((0.02,), 3)))
+        self.counts: dict[str, int] = {}
+
+    def layer(self, kind: str) -> str:
+        number = self.counts.get(kind, 0)
+        self.counts[kind] = number + 1
+        return f"{kind}_{number}"
+
+    def emit(self, op: str, kind: str, inputs: list[Value], shape: tuple[int, ...], *, scaled: bool = True, **attrs):
+        """A node whose output quantization is found by running it at a coarse scale first."""
+        name = self.layer(kind)
+        if not scaled:
+            type_ = TensorType(shape, DType.S8, inputs[0].type.quantization)
+            return self.builder.node(op, inputs, [type_], name=name, layer=name, **attrs)[0]
+        relu = attrs.get("clamp") == "relu"
+        scale = self._scale(op, inputs, shape, attrs, relu)
+        zero = -128 if relu else int(self.rng.integers(-20, 20))
+        if relu:
+            attrs["clamp"] = (-128, 127)
+        type_ = TensorType(shape, DType.S8, Quantization((float(np.float32(scale)),), zero))
+        return self.builder.node(op, inputs, [type_], name=name, layer=name, **attrs)[0]
+
+    def _scale(self, op, inputs, shape, attrs, relu) -> float:
+        scale = 1e-4
+        for _ in range(40):
+            builder = GraphBuilder(self.builder.build())
+            trial = {**attrs, "clamp": FULL} if "clamp" in attrs else attrs
+            type_ = TensorType(shape, DType.S8, Quantization((scale,), 0))
+            (value,) = builder.node(op, inputs, [type_], name="probe", layer="probe", **trial)
+            graph = DenseToConv()(builder.build())
+            found = Machine(graph).run({"x": self.probe})
+            result = next(data for known, data in found.items() if known.name == "probe")
+            # A few saturate, so that clamps are at work in every layer.
+            if np.mean(np.abs(result.astype(int)) >= 127) < 0.02:
+                return scale * (0.55 if relu else 1.0)
+            scale *= 1.5
+        raise AssertionError(f"no scale for {op}")
+
+    def weights(self, shape: tuple[int, ...], fan_in: int, x: Value) -> tuple[Value, Value]:
+        scale = np.exp(self.rng.uniform(-1.5, 0.0, shape[0])) * 0.02 / np.sqrt(fan_in)
+        scale = tuple(float(np.float32(s)) for s in scale)
+        number = len(self.builder.constants)
+        w = self.builder.constant(
+            f"w{number}",
+            TensorType(shape, DType.S8, Quantization(scale, axis=0)),
+            self.rng.integers(-127, 128, shape).astype(np.int8),
+        )
+        assert x.type.quantization is not None
+        unit = x.type.quantization.scale[0] * np.array(scale)
+        bias = (self.rng.normal(0, 0.3, shape[0]) / unit).clip(-(2**30), 2**30)
+        b = self.builder.constant(f"b{number}", TensorType((shape[0],), DType.S32), bias.astype(np.int32))
+        return w, b
+
+    def conv(
+        self, x: Value, out: int, kernel=(3, 3), strides=(1, 1), padding=(1, 1, 1, 1), dilation=(1, 1), groups=1, clamp=FULL
+    ) -> Value:
+        _, height, width, channels = x.type.shape
+        shape = (out, *kernel, channels // groups)
+        w, b = self.weights(shape, int(np.prod(shape[1:])), x)
+        size = [
+            (extent + padding[k] + padding[k + 2] - dilation[k] * (kernel[k] - 1) - 1) // strides[k] + 1
+            for k, extent in enumerate((height, width))
+        ]
+        return self.emit(
+            "conv2d", "conv", [x, w, b], (1, *size, out),
+            strides=strides, padding=padding, dilation=dilation, groups=groups, clamp=clamp,
+        )
+
+    def dense(self, x: Value, out: int, clamp=FULL) -> Value:
+        w, b = self.weights((out, x.type.shape[1]), x.type.shape[1], x)
+        return self.emit("dense", "dense", [x, w, b], (1, out), clamp=clamp)
+
+    def add(self, a: Value, b: Value, clamp=FULL) -> Value:
+        return self.emit("add", "add", [a, b], a.type.shape, clamp=clamp)
+
+    def multiply(self, a: Value, b: Value) -> Value:
+        return self.emit("multiply", "multiply", [a, b], a.type.shape, clamp=FULL)
+
+    def activation(self, x: Value, function: str, alpha: float = 0.0, beta: float = 0.0) -> Value:
+        return self.emit("activation", "activation", [x], x.type.shape, function=function, alpha=alpha, beta=beta)
+
+    def pool(self, op: str, x: Value, window, strides, padding=(0, 0, 0, 0), *, scaled=False, **attrs) -> Value:
+        _, height, width, channels = x.type.shape
+        size = [
+            (extent + padding[k] + padding[k + 2] - window[k]) // strides[k] + 1
+            for k, extent in enumerate((height, width))
+        ]
+        return self.emit(
+            op, op, [x], (1, *size, channels), scaled=scaled, window=window, strides=strides, padding=padding, clamp=FULL,
+            **attrs,
+        )
+
+    def flat(self, x: Value) -> Value:
+        return self.emit("reshape", "reshape", [x], (1, x.type.size), scaled=False)
+
+    def finish(self, output: Value) -> Graph:
+        shape = self.x.type.shape
+        info = {"file": "net", "sha256": None, "source_shape": (1, shape[3], *shape[1:3]), "source_layout": "NCHW"}
+        self.builder.outputs = [output]
+        self.builder.info = info
+        return self.builder.build()
+
+
+def convolutions() -> Graph:
+    """Strides, padding, dilation, groups, depthwise with a multiplier, a residual, ReLU, odd channel counts."""
+    net = Net((1, 9, 7, 3), 1, "convolutions")
+    x = net.conv(net.x, 8, strides=(2, 1), padding=(1, 0, 1, 1), clamp="relu")
+    x = net.conv(x, 16, groups=8, clamp="relu")
+    y = net.conv(x, 12, kernel=(1, 1), padding=(0, 0, 0, 0), groups=4)
+    z = net.conv(y, 12, kernel=(3, 3), padding=(2, 2, 2, 2), dilation=(2, 2), groups=12, clamp="relu")
+    z = net.conv(z, 12, kernel=(1, 1), padding=(0, 0, 0, 0))
+    x = net.add(y, z)
+    x = net.add(net.conv(x, 12, kernel=(1, 3), padding=(0, 1, 0, 1)), x, clamp=(-60, 90))
+    x = net.conv(x, 10, kernel=(2, 2), strides=(3, 3), padding=(0, 0, 0, 0))
+    x = net.pool("avg_pool2d", x, x.type.shape[1:3], (1, 1), count_include_pad=False)
+    return net.finish(net.dense(net.flat(x), 5))
+
+
+def mixture() -> Graph:
+    """Squeeze and excite, element-wise products, every activation, concatenate, pools, transpose, a shared input."""
+    net = Net((1, 8, 8, 4), 2, "mixture")
+    x = net.activation(net.conv(net.x, 8), "hard_swish")
+    squeeze = net.pool("avg_pool2d", x, (8, 8), (1, 1), scaled=True, count_include_pad=False)
+    gate = net.activation(net.conv(squeeze, 8, kernel=(1, 1), padding=(0, 0, 0, 0)), "hard_sigmoid", 1 / 6, 0.5)
+    x = net.multiply(x, gate)
+    a = net.pool("max_pool2d", x, (3, 3), (2, 2), (1, 1, 0, 0))
+    b = net.pool("avg_pool2d", x, (3, 3), (2, 2), (1, 1, 0, 0), count_include_pad=False)
+    c = net.activation(net.pool("avg_pool2d", x, (2, 2), (2, 2), scaled=True, count_include_pad=True), "tanh")
+    q = a.type.quantization
+    parts = [a, b, _at(net, c, q)]
+    joined = net.emit("concatenate", "concatenate", parts, (1, 4, 4, 24), scaled=False, axis=3, clamp=FULL)
+    x = net.activation(net.conv(joined, 6, kernel=(1, 1), padding=(0, 0, 0, 0)), "relu6")
+    x = net.multiply(x, net.activation(x, "sigmoid"))
+    x = net.activation(x, "leaky_relu", 0.1)
+    one = net.pool("avg_pool2d", net.conv(x, 1), (4, 4), (1, 1), scaled=True, count_include_pad=False)
+    x = net.multiply(x, one)
+    x = net.activation(x, "relu")
+    x = net.emit("transpose", "transpose", [x], (1, 6, 4, 4), scaled=False, axes=(0, 3, 1, 2))
+    return net.finish(net.dense(net.dense(net.flat(x), 9, clamp="relu"), 6))
+
+
+def _at(net: Net, x: Value, q: Quantization | None) -> Value:
+    type_ = TensorType(x.type.shape, DType.S8, q)
+    name = net.layer("activation")
+    return net.builder.node(
+        "activation", [x], [type_], name=name, layer=name, function="identity", alpha=0.0, beta=0.0
+    )[0]
+
+
+def signal() -> Graph:
+    """A 1-D network: maps of height 1, a stride larger than the kernel, a wide kernel, a residual."""
+    net = Net((1, 1, 33, 5), 3, "signal")
+    x = net.conv(net.x, 8, kernel=(1, 7), strides=(1, 2), padding=(0, 3, 0, 3), clamp="relu")
+    y = net.conv(x, 8, kernel=(1, 5), padding=(0, 2, 0, 2), groups=8, clamp="relu")
+    x = net.add(net.conv(y, 8, kernel=(1, 1), padding=(0, 0, 0, 0)), x)
+    x = net.conv(x, 9, kernel=(1, 2), strides=(1, 3), padding=(0, 0, 0, 0), clamp="relu")
+    x = net.pool("max_pool2d", x, (1, 2), (1, 2))
+    return net.finish(net.dense(net.flat(x), 4))
+
+
+GRAPHS: dict[str, Callable[[], Graph]] = {
+    "convolutions": convolutions,
+    "mixture": mixture,
+    "signal": signal,
+}

@@ -1,0 +1,97 @@
+"""A mistake planted in the C sources must make the kernel tests fail: the one that is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from runtime_build import build
+from test_sanitizers import run_kernel_tests
+
+MISTAKES = {
+    "zero point left out of the weight gradient": (
+        "test_conv2d_grad_weight",
+        "tt_conv2d_grad.inc.h",
+        "(TT_FACTORED)(element[j] - zero) * gradient",
+        "(TT_FACTORED)element[j] * gradient",
+    ),
+    "gradient truncated where it is rounded": (
+        "test_conv2d_grad_input",
+        "tt_requantize.h",
+        "(value + (1 << (shift - 1))) >> shift :",
+        "value / (1 << shift) :",
+    ),
+    "update truncated": (
+        "test_bias_grad",
+        "tt_sgd.h",
+        "return (product + (int64_t)u) >> h;",
+        "return product >> h;",
+    ),
+    "one branch of a residual dropped": (
+        "test_grad_add",
+        "tt_grad_add.inc.h",
+        "tt_rounded_, )(left + right,",
+        "tt_rounded_, )(right + right,",
+    ),
+    "weights wrap": (
+        "test_saturation_of_weights",
+        "tt_sgd.h",
+        "moved = moved < lowest ? lowest : moved > highest ? highest : moved;",
+        "moved = moved > highest ? highest : moved;",
+    ),
+    "random numbers start anew for each channel": (
+        "test_conv2d_grad_weight",
+        "tt_sgd.h",
+        "    sgd->mantissa = (int32_t)",
+        "    sgd->random = update->index;\n    sgd->mantissa = (int32_t)",
+    ),
+    "the last equal tap wins": (
+        "test_max_pool2d",
+        "tt_max_pool2d.c",
+        "element[c] > y[c]",
+        "element[c] >= y[c]",
+    ),
+    "the end of a clamp passes": (
+        "test_grad_clamp",
+        "tt_clamp_grad.inc.h",
+        "lo < y[i] &&",
+        "lo <= y[i] &&",
+    ),
+    "dilation ignored between columns": (
+        "test_conv2d",
+        "tt_window.h",
+        "const size_t iw = (size_t)(columns.start + (int32_t)(kw * window->dilation_w));",
+        "const size_t iw = (size_t)(columns.start + (int32_t)kw);",
+    ),
+    "peak of the last call only": (
+        "test_depthwise_conv2d_grad_input",
+        "tt_gradient.h",
+        "output->exponent - input_exponent, output->peak}",
+        "output->exponent - input_exponent, 0}",
+    ),
+}
+
+
+FLAGS = ("gcc", "-O0", "-w")
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Objects of the runtime as it is."""
+    return build(tmp_path_factory.mktemp("unchanged"), *FLAGS).parent
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_is_found(mistake: str, unchanged: Path, tmp_path: Path) -> None:
+    finder, file, right, wrong = MISTAKES[mistake]
+
+    def plant(name: str, text: str) -> str:
+        if name != file:
+            return text
+        assert text.count(right) == 1, f"{right!r} stands {text.count(right)} times in {name}"
+        return text.replace(right, wrong)
+
+    library = build(tmp_path, *FLAGS, change=plant, unchanged=unchanged)
+    done = run_kernel_tests(library, "-k", finder)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "AssertionError" in done.stdout

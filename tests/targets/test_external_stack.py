@@ -1,0 +1,97 @@
+"""The table of library functions' stack against the libraries' machine code."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+from disassembly import library_stack
+
+from tinytrain.simulate.external_stack import ARM_EXTERNALS, HOST_BOUND, external_bound
+from tinytrain.target import list_targets, load_target
+
+CORES = {load_target(name).cflags: name for name in list_targets() if name != "host"}
+
+
+def _archive(flags: tuple[str, ...], query: str) -> Path:
+    command = ["arm-none-eabi-gcc", *flags, query]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip()).resolve()
+
+
+@cache
+def _stack(archive: Path) -> dict[str, int]:
+    return library_stack(archive, ARM_EXTERNALS)
+
+
+def _of_core(flags: tuple[str, ...]) -> dict[str, int]:
+    found = _stack(_archive(flags, "-print-libgcc-file-name"))
+    return {**found, **_stack(_archive(flags, "-print-file-name=libc_nano.a"))}
+
+
+@pytest.mark.parametrize("flags", CORES, ids=CORES.values())
+def test_no_function_needs_more_than_the_table_says(flags: tuple[str, ...]) -> None:
+    found = _of_core(flags)
+    assert {"memcpy", "memset", "__aeabi_ldivmod"} <= set(found)
+    bounds = {name: external_bound(name, host=False) for name in found}
+    assert {n: (size, bounds[n]) for n, size in found.items() if size > (bounds[n] or 0)} == {}
+
+
+def test_every_entry_exists_and_is_not_far_off() -> None:
+    largest: dict[str, int] = {}
+    for flags in CORES:
+        for name, size in _of_core(flags).items():
+            largest[name] = max(size, largest.get(name, 0))
+    assert set(largest) == set(ARM_EXTERNALS)
+    for name, size in largest.items():
+        assert (external_bound(name, host=False) or 0) <= size + 16, name
+
+
+def test_disassembly_sees_a_known_frame(tmp_path: Path) -> None:
+    """The judge itself: pushes, float pushes, sub sp and callees add up; a loop counts once."""
+    source = tmp_path / "known.s"
+    source.write_text(
+        """
+        .syntax unified
+        .thumb
+        .text
+        .global outer, other
+        .type outer, %function
+        .type other, %function
+        .type inner, %function
+        .thumb_func
+        other:
+        .thumb_func
+        outer: push {r4-r7, lr}
+               vpush {d8-d9}
+               sub sp, #24
+        again: subs r0, #1
+               bne again
+               bl inner
+               add sp, #24
+               vpop {d8-d9}
+               pop {r4-r7, pc}
+        .thumb_func
+        inner: str r1, [sp, #-8]!
+               add sp, #8
+               bx lr
+        """
+    )
+    assemble = ["arm-none-eabi-as", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", str(source)]
+    subprocess.run([*assemble, "-o", str(tmp_path / "known.o")], check=True)
+    archive = tmp_path / "known.a"
+    subprocess.run(["arm-none-eabi-ar", "rc", str(archive), str(tmp_path / "known.o")], check=True)
+    expected = 20 + 16 + 24 + 8
+    assert library_stack(archive, ["outer", "other", "inner", "none"]) == {
+        "outer": expected,
+        "other": expected,
+        "inner": 8,
+    }
+
+
+def test_unknown_functions_have_no_bound() -> None:
+    assert external_bound("printf", host=False) is None
+    assert external_bound("printf", host=True) == HOST_BOUND
+    assert external_bound("__builtin_memcpy", host=False) == external_bound("memcpy", host=False)
