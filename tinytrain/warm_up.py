@@ -12,11 +12,14 @@ from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
 
 STEPS = 8
-_START = -40  # 2^-40: finer than any gradient needs, so that the first peaks set the scales
+_START = -20  # finer than any gradient of a normalised loss needs, so that peaks set the scales
 
 
 def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Scale]:
-    """Scales after `STEPS` steps at learning rate 0.
+    """Scales after some steps at learning rate 0: until a step moves no exponent, and `STEPS` more.
+
+    A scale that starts too fine rises by as much as the saturated peak shows, and the scales behind it follow a step later, so that there
+    are at most about as many steps as scales in a row.
 
     Args:
         graph: a scheduled training graph.
@@ -32,13 +35,26 @@ def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Sc
     for scale in machine.scales.values():
         scale.exponent = _START
     generator = np.random.default_rng([seed, 0x5CA1E])
-    x, target = graph.inputs[0], graph.inputs[1]
-    for step in range(STEPS):
-        noise = generator.integers(-128, 128, x.type.shape)
-        given = noise if samples is None else samples[step % len(samples)].reshape(x.type.shape)
-        if target.type.dtype is DType.S32:
-            wanted = np.array([step * 7919 % graph.outputs[1].type.size], np.int32)
-        else:
-            wanted = generator.standard_normal(target.type.shape).astype(np.float32)
-        machine.run({x.name: given.astype(np.int8), target.name: wanted})
+    steps = moved = 0
+    while steps - moved < STEPS and steps < STEPS + 2 * len(machine.scales):
+        before = [scale.exponent for scale in machine.scales.values()]
+        machine.run(_sample(graph, samples, steps, generator))
+        steps += 1
+        risen = [scale.exponent for scale in machine.scales.values()]
+        if any(new > old for new, old in zip(risen, before, strict=True)):
+            moved = steps
     return {name: Scale(scale.exponent, scale.running_max) for name, scale in machine.scales.items()}
+
+
+def _sample(
+    graph: Graph, samples: np.ndarray | None, step: int, generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    x, target = graph.inputs[0], graph.inputs[1]
+    noise = generator.integers(-128, 128, x.type.shape)
+    given = noise if samples is None else samples[step % len(samples)].reshape(x.type.shape)
+    if target.type.dtype is DType.S32:
+        # A prime stride visits the classes in a mixed order.
+        wanted = np.array([step * 7919 % graph.outputs[1].type.size], np.int32)
+    else:
+        wanted = generator.standard_normal(target.type.shape).astype(np.float32)
+    return {x.name: given.astype(np.int8), target.name: wanted}

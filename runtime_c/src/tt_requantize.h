@@ -67,14 +67,17 @@ static inline int32_t tt_shift_left(int64_t value, int32_t count)
     return product < -TT_S32_MAX ? -TT_S32_MAX : tt_saturate_s32(product);
 }
 
-/* value / 2^shift, a tie rounded up; a shift <= 0 multiplies and saturates. Requires |value| <= 2^30:
+/* value / 2^shift, a tie rounded to even; a shift <= 0 multiplies and saturates. Requires |value| <= 2^30:
  * with the half, at most 2^30 + 2^29. */
 static inline int32_t tt_rh(int32_t value, int32_t shift)
 {
     if (shift > 30) {
         return 0;
     }
-    return shift > 0 ? (value + (1 << (shift - 1))) >> shift : tt_shift_left(value, -shift);
+    if (shift > 0) {
+        return (value + ((1 << (shift - 1)) - 1) + ((value >> shift) & 1)) >> shift;
+    }
+    return tt_shift_left(value, -shift);
 }
 
 /* The same for |value| < 2^62: with the half, below 2^62 + 2^61. Saturates at +-(2^31 - 1). */
@@ -84,7 +87,8 @@ static inline int32_t tt_rh64(int64_t value, int32_t shift)
         return 0;
     }
     if (shift > 0) {
-        return tt_shift_left((value + (INT64_C(1) << (shift - 1))) >> shift, 0);
+        const int64_t half = (INT64_C(1) << (shift - 1)) - 1 + ((value >> shift) & 1);
+        return tt_shift_left((value + half) >> shift, 0);
     }
     return tt_shift_left(value, -shift);
 }

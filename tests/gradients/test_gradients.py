@@ -20,8 +20,6 @@ from tinytrain.reference.interpret import Machine
 
 # Seven significant digits, over sums of some thousand terms.
 F32_ERROR = 2e-5
-# A table of slopes in units of 1/64 is part of the definition of an activation's gradient.
-TABLE_ERROR = 2e-2
 
 
 def prepared(name: str, **options: object) -> Compiled:
@@ -91,8 +89,7 @@ def compare_f32(name: str, **options: object) -> float:
 @pytest.mark.parametrize("scheme", ["full", "bias", "head", "last-2"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_f32_gradients_equal_autograd(name: str, scheme: str, loss: str) -> None:
-    bound = TABLE_ERROR if name == "mixture" else F32_ERROR
-    assert compare_f32(name, scheme=scheme, loss=loss) < bound
+    assert compare_f32(name, scheme=scheme, loss=loss) < F32_ERROR
 
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
@@ -107,22 +104,33 @@ def test_fresh_head() -> None:
     assert compare_f32("signal", classes=7) < F32_ERROR
 
 
-@pytest.mark.parametrize(("gradient", "bound"), [("s8", 0.12), ("s16", 1e-3)])
+@pytest.mark.parametrize(("gradient", "bound"), [("s8", 0.2), ("s16", 2e-3)])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_integer_gradients_stay_near_f32(name: str, gradient: str, bound: float) -> None:
     """Each rounding errs by at most half a unit, of which the largest entry has 64 to 127 (s8) or 2^14 to 2^15 (s16).
 
-    Ten roundings in a row, each relative to a norm some times smaller than the largest entry, stay within these bounds.
+    At most ten roundings lie in a row. The worst of s8 are biases of first layers, sums in which large entries cancel.
     """
     real = prepared(name, gradient="f32")
     integer = prepared(name, gradient=gradient)
     for seed in range(3):
         wanted, _ = run_step(real, seed)
-        found, _ = run_step(integer, seed, warm=3)
+        found, _ = run_step(integer, seed, warm=60)
         by_name = {value.name: data for value, data in wanted.items()}
         for value, data in found.items():
             error = np.linalg.norm(data - by_name[value.name])
-            assert error <= bound * np.linalg.norm(by_name[value.name]), (value.name, seed)
+            assert error <= bound * np.linalg.norm(by_name[value.name]) + 1e-9, (value.name, seed)
+
+
+def test_branches_are_rounded_without_bias() -> None:
+    """Halving a sum of integers is all ties: rounded up, they would shift the mean by a quarter of a unit."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-20, 21, 10_000).astype(np.int8) for _ in range(2))
+    sums, exponent = gradients.grad_add(a, b, 0, 0)
+    halved, _ = gradients.rescale(sums, 8, exponent, 1, np.int8)
+    error = halved - (a.astype(float) + b) / 2
+    assert abs(error.mean()) < 0.02
+    assert abs(error[error != 0]).max() == 0.5
 
 
 def test_planted_dropped_branch_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +184,7 @@ def _bias_of_update(rule: str) -> float:
 
 
 def test_stochastic_rounding_is_unbiased() -> None:
-    assert _bias_of_update("stochastic") < 0.02
+    assert _bias_of_update("stochastic") < 0.005
 
 
 def test_planted_truncation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,4 +196,4 @@ def test_planted_truncation_shows(monkeypatch: pytest.MonkeyPatch) -> None:
         return np.where(sums >= 0, up, down)
 
     monkeypatch.setattr(update, "deltas", truncated)
-    assert _bias_of_update("stochastic") > 0.1
+    assert _bias_of_update("stochastic") > 0.02

@@ -89,14 +89,21 @@ def _parse(data: bytes, path: Path) -> Any:
             where=Where(path.name),
             way_out="export or copy the file again; it may be empty, cut off or of another kind",
         )
-    if not all(isinstance(text, str) for text in _texts(model)):
-        # What is no UTF-8 comes as bytes.
+    if not _names_are_text(model):
         raise ModelError(
             "a name in the file is no text, so the file is damaged",
             where=Where(path.name),
             way_out="export or copy the file again",
         )
     return model
+
+
+def _names_are_text(model: Any) -> bool:
+    """False where a name is no UTF-8: depending on the reader it comes as bytes, or not at all."""
+    try:
+        return all(isinstance(text, str) for text in _texts(model))
+    except UnicodeDecodeError:
+        return False
 
 
 def _texts(model: Any) -> Iterator[Any]:

@@ -78,13 +78,13 @@ def requantize(acc: npt.ArrayLike, mantissa: npt.ArrayLike, shift: npt.ArrayLike
 
 
 def rh(values: npt.ArrayLike, shift: int) -> np.ndarray:
-    """values / 2**shift, a tie rounded up; |values| <= 2**30. Saturates at +-(2**31 - 1)."""
+    """values / 2**shift, a tie rounded to even; |values| <= 2**30. Saturates at +-(2**31 - 1)."""
     value = np.asarray(values, dtype=np.int64)
     if shift <= 0:
         return _shift_left(value, -shift)
     if shift > 30:
         return np.zeros_like(value)
-    return (value + (1 << (shift - 1))) >> shift
+    return (value + ((1 << (shift - 1)) - 1) + ((value >> shift) & 1)) >> shift
 
 
 def rh64(values: npt.ArrayLike, shift: int) -> np.ndarray:
@@ -94,7 +94,8 @@ def rh64(values: npt.ArrayLike, shift: int) -> np.ndarray:
         return _shift_left(value, -shift)
     if shift > 62:
         return np.zeros_like(value)
-    result: np.ndarray = np.clip((value + (1 << (shift - 1))) >> shift, -S32_MAX, S32_MAX)
+    half = (1 << (shift - 1)) - 1 + ((value >> shift) & 1)
+    result: np.ndarray = np.clip((value + half) >> shift, -S32_MAX, S32_MAX)
     return result
 
 
