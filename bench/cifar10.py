@@ -38,7 +38,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--parts", type=int, default=16, help="evaluations, each with its learning rate")
+    parser.add_argument(
+        "--parts", type=int, default=16, help="evaluations, each with its learning rate"
+    )
     parser.add_argument("--rate", type=float, default=0.4 / 256, help="at the start of the cosine")
     parser.add_argument("--images", type=int, default=2_000, help="test images")
     parser.add_argument("--scheme", default="mcunet-5fps-100kb")
@@ -46,7 +48,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fraction-bits", type=int, default=4)
     parser.add_argument("--gradient", default="s8")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--qemu", type=int, default=0, metavar="N", help="compare N steps with the emulator")
+    parser.add_argument(
+        "--qemu", type=int, default=0, metavar="N", help="compare N steps with the emulator"
+    )
     return parser.parse_args()
 
 
@@ -68,10 +72,14 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     directory = product.directory
     if options.qemu:
         found = {
-            on: simulate(directory, on=on, data=train, steps=options.qemu, seed=options.seed).weights_sha256
+            on: simulate(
+                directory, on=on, data=train, steps=options.qemu, seed=options.seed
+            ).weights_sha256
             for on in ("host", "qemu")
         }
-        print(f"after {options.qemu} steps: host {found['host'][:16]}, Cortex-M7 {found['qemu'][:16]}\n")
+        print(
+            f"after {options.qemu} steps: host {found['host'][:16]}, Cortex-M7 {found['qemu'][:16]}\n"
+        )
         if found["host"] != found["qemu"]:
             return 1
     print("| steps | rate | loss | accuracy |\n|---|---|---|---|", flush=True)
@@ -90,7 +98,10 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         if part == 0:
             print(f"| 0 | | | {result.accuracy_before:.4f} |", flush=True)
         done = (part + 1) * (options.steps // options.parts)
-        print(f"| {done} | {rate:.5f} | {result.loss_last:.3f} | {result.accuracy_after:.4f} |", flush=True)
+        print(
+            f"| {done} | {rate:.5f} | {result.loss_last:.3f} | {result.accuracy_after:.4f} |",
+            flush=True,
+        )
         saved = folder / "saved.bin"
         saved.write_bytes(result.saved or b"")
     return 0

@@ -31,7 +31,16 @@ class Net:
         self.counts[kind] = number + 1
         return f"{kind}_{number}"
 
-    def emit(self, op: str, kind: str, inputs: list[Value], shape: tuple[int, ...], *, scaled: bool = True, **attrs):
+    def emit(
+        self,
+        op: str,
+        kind: str,
+        inputs: list[Value],
+        shape: tuple[int, ...],
+        *,
+        scaled: bool = True,
+        **attrs,
+    ):
         """A node whose output quantization is found by running it at a coarse scale first."""
         name = self.layer(kind)
         if not scaled:
@@ -73,22 +82,40 @@ class Net:
         assert x.type.quantization is not None
         unit = x.type.quantization.scale[0] * np.array(scale)
         bias = (self.rng.normal(0, 0.3, shape[0]) / unit).clip(-(2**30), 2**30)
-        b = self.builder.constant(f"b{number}", TensorType((shape[0],), DType.S32), bias.astype(np.int32))
+        b = self.builder.constant(
+            f"b{number}", TensorType((shape[0],), DType.S32), bias.astype(np.int32)
+        )
         return w, b
 
     def conv(
-        self, x: Value, out: int, kernel=(3, 3), strides=(1, 1), padding=(1, 1, 1, 1), dilation=(1, 1), groups=1, clamp=FULL
+        self,
+        x: Value,
+        out: int,
+        kernel=(3, 3),
+        strides=(1, 1),
+        padding=(1, 1, 1, 1),
+        dilation=(1, 1),
+        groups=1,
+        clamp=FULL,
     ) -> Value:
         _, height, width, channels = x.type.shape
         shape = (out, *kernel, channels // groups)
         w, b = self.weights(shape, int(np.prod(shape[1:])), x)
         size = [
-            (extent + padding[k] + padding[k + 2] - dilation[k] * (kernel[k] - 1) - 1) // strides[k] + 1
+            (extent + padding[k] + padding[k + 2] - dilation[k] * (kernel[k] - 1) - 1) // strides[k]
+            + 1
             for k, extent in enumerate((height, width))
         ]
         return self.emit(
-            "conv2d", "conv", [x, w, b], (1, *size, out),
-            strides=strides, padding=padding, dilation=dilation, groups=groups, clamp=clamp,
+            "conv2d",
+            "conv",
+            [x, w, b],
+            (1, *size, out),
+            strides=strides,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            clamp=clamp,
         )
 
     def dense(self, x: Value, out: int, clamp=FULL) -> Value:
@@ -102,16 +129,28 @@ class Net:
         return self.emit("multiply", "multiply", [a, b], a.type.shape, clamp=FULL)
 
     def activation(self, x: Value, function: str, alpha: float = 0.0, beta: float = 0.0) -> Value:
-        return self.emit("activation", "activation", [x], x.type.shape, function=function, alpha=alpha, beta=beta)
+        return self.emit(
+            "activation", "activation", [x], x.type.shape, function=function, alpha=alpha, beta=beta
+        )
 
-    def pool(self, op: str, x: Value, window, strides, padding=(0, 0, 0, 0), *, scaled=False, **attrs) -> Value:
+    def pool(
+        self, op: str, x: Value, window, strides, padding=(0, 0, 0, 0), *, scaled=False, **attrs
+    ) -> Value:
         _, height, width, channels = x.type.shape
         size = [
             (extent + padding[k] + padding[k + 2] - window[k]) // strides[k] + 1
             for k, extent in enumerate((height, width))
         ]
         return self.emit(
-            op, op, [x], (1, *size, channels), scaled=scaled, window=window, strides=strides, padding=padding, clamp=FULL,
+            op,
+            op,
+            [x],
+            (1, *size, channels),
+            scaled=scaled,
+            window=window,
+            strides=strides,
+            padding=padding,
+            clamp=FULL,
             **attrs,
         )
 
@@ -120,7 +159,12 @@ class Net:
 
     def finish(self, output: Value) -> Graph:
         shape = self.x.type.shape
-        info = {"file": "net", "sha256": None, "source_shape": (1, shape[3], *shape[1:3]), "source_layout": "NCHW"}
+        info = {
+            "file": "net",
+            "sha256": None,
+            "source_shape": (1, shape[3], *shape[1:3]),
+            "source_layout": "NCHW",
+        }
         self.builder.outputs = [output]
         self.builder.info = info
         return self.builder.build()
@@ -132,7 +176,9 @@ def convolutions() -> Graph:
     x = net.conv(net.x, 8, strides=(2, 1), padding=(1, 0, 1, 1), clamp="relu")
     x = net.conv(x, 16, groups=8, clamp="relu")
     y = net.conv(x, 12, kernel=(1, 1), padding=(0, 0, 0, 0), groups=4)
-    z = net.conv(y, 12, kernel=(3, 3), padding=(2, 2, 2, 2), dilation=(2, 2), groups=12, clamp="relu")
+    z = net.conv(
+        y, 12, kernel=(3, 3), padding=(2, 2, 2, 2), dilation=(2, 2), groups=12, clamp="relu"
+    )
     z = net.conv(z, 12, kernel=(1, 1), padding=(0, 0, 0, 0))
     x = net.add(y, z)
     x = net.add(net.conv(x, 12, kernel=(1, 3), padding=(0, 1, 0, 1)), x, clamp=(-60, 90))
@@ -146,18 +192,26 @@ def mixture() -> Graph:
     net = Net((1, 8, 8, 4), 2, "mixture")
     x = net.activation(net.conv(net.x, 8), "hard_swish")
     squeeze = net.pool("avg_pool2d", x, (8, 8), (1, 1), scaled=True, count_include_pad=False)
-    gate = net.activation(net.conv(squeeze, 8, kernel=(1, 1), padding=(0, 0, 0, 0)), "hard_sigmoid", 1 / 6, 0.5)
+    gate = net.activation(
+        net.conv(squeeze, 8, kernel=(1, 1), padding=(0, 0, 0, 0)), "hard_sigmoid", 1 / 6, 0.5
+    )
     x = net.multiply(x, gate)
     a = net.pool("max_pool2d", x, (3, 3), (2, 2), (1, 1, 0, 0))
     b = net.pool("avg_pool2d", x, (3, 3), (2, 2), (1, 1, 0, 0), count_include_pad=False)
-    c = net.activation(net.pool("avg_pool2d", x, (2, 2), (2, 2), scaled=True, count_include_pad=True), "tanh")
+    c = net.activation(
+        net.pool("avg_pool2d", x, (2, 2), (2, 2), scaled=True, count_include_pad=True), "tanh"
+    )
     q = a.type.quantization
     parts = [a, b, _at(net, c, q)]
-    joined = net.emit("concatenate", "concatenate", parts, (1, 4, 4, 24), scaled=False, axis=3, clamp=FULL)
+    joined = net.emit(
+        "concatenate", "concatenate", parts, (1, 4, 4, 24), scaled=False, axis=3, clamp=FULL
+    )
     x = net.activation(net.conv(joined, 6, kernel=(1, 1), padding=(0, 0, 0, 0)), "relu6")
     x = net.multiply(x, net.activation(x, "sigmoid"))
     x = net.activation(x, "leaky_relu", 0.1)
-    one = net.pool("avg_pool2d", net.conv(x, 1), (4, 4), (1, 1), scaled=True, count_include_pad=False)
+    one = net.pool(
+        "avg_pool2d", net.conv(x, 1), (4, 4), (1, 1), scaled=True, count_include_pad=False
+    )
     x = net.multiply(x, one)
     x = net.activation(x, "relu")
     x = net.emit("transpose", "transpose", [x], (1, 6, 4, 4), scaled=False, axes=(0, 3, 1, 2))

@@ -30,7 +30,9 @@ class Memory:
     stack_path: str
 
 
-def measure_memory(directory: Path, target: Target, compiled: Compiled, files: ModelFiles) -> Memory:
+def measure_memory(
+    directory: Path, target: Target, compiled: Compiled, files: ModelFiles
+) -> Memory:
     """Builds the folder for its target and reads what it needs.
 
     Raises:
@@ -49,7 +51,11 @@ def measure_memory(directory: Path, target: Target, compiled: Compiled, files: M
         "other state": found.sizes.ram - arena - trained,
         "stack": found.stack_bytes,
     }
-    flash = {"code": found.sizes.text, "constants": found.sizes.rodata, "initialised data": found.sizes.data}
+    flash = {
+        "code": found.sizes.text,
+        "constants": found.sizes.rodata,
+        "initialised data": found.sizes.data,
+    }
     return Memory(
         {**ram, "total": sum(ram.values())},
         {**flash, "total": sum(flash.values())},
@@ -57,7 +63,9 @@ def measure_memory(directory: Path, target: Target, compiled: Compiled, files: M
     )
 
 
-def check_budget(memory: Memory, compiled: Compiled, *, ram: int, flash: int, target: Target) -> None:
+def check_budget(
+    memory: Memory, compiled: Compiled, *, ram: int, flash: int, target: Target
+) -> None:
     """Refuses what does not fit.
 
     Raises:
@@ -95,7 +103,8 @@ def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
     plan, options = compiled.plan, compiled.options
     fixed = memory.ram["total"] - memory.ram["trained parameters"]
     backward = not any(
-        node.op in ("softmax_cross_entropy", "mean_squared_error") for node in compiled.graph.nodes[plan.peak :]
+        node.op in ("softmax_cross_entropy", "mean_squared_error")
+        for node in compiled.graph.nodes[plan.peak :]
     )
     if fixed > ram and not backward:
         return "the forward pass alone is too large: take a smaller input or model, or a target with more RAM"

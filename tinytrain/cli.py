@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tinytrain", description="Compile a trained model into C that goes on training on a microcontroller."
+        prog="tinytrain",
+        description="Compile a trained model into C that goes on training on a microcontroller.",
     )
     parser.add_argument("--version", action="version", version=f"tinytrain {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -51,52 +52,113 @@ def _add_compile(commands: Any) -> None:
     command = commands.add_parser("compile", help="write the C sources of a model that trains")
     command.add_argument("model", metavar="MODEL", help=".onnx, .tflite or .pt2 file")
     command.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
-    command.add_argument("--target", default="host", help="name of a target, or a target file (default: host)")
-    command.add_argument("--classes", type=int, metavar="N", help="replace the classifier by a fresh one of N classes")
     command.add_argument(
-        "--scheme", default="full", metavar="FILE|PRESET", help="what is trained: head, bias, last-K, full, or a file"
+        "--target", default="host", help="name of a target, or a target file (default: host)"
     )
-    command.add_argument("--calibration", metavar="F.npz", help="inputs that quantize a float model")
-    command.add_argument("--ranges", default="mse", choices=("mse", "minmax", "percentile"),
-                         help="how ranges of a float model are chosen (default: mse)")
-    command.add_argument("--loss", default="cross_entropy", choices=("cross_entropy", "mean_squared_error"))
-    command.add_argument("--gradient", default="s8", choices=("s8", "s16", "f32"), help="dtype of gradients")
-    command.add_argument("--update", default="stochastic", choices=("stochastic", "nearest"), help="rounding of updates")
     command.add_argument(
-        "--fraction-bits", type=int, default=4, choices=(0, 2, 4, 8), help="kept below each trained s8 weight"
+        "--classes",
+        type=int,
+        metavar="N",
+        help="replace the classifier by a fresh one of N classes",
     )
-    command.add_argument("--learning-rate", type=float, default=0.003, metavar="R", help="initial one (default: 0.003)")
-    command.add_argument("--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's")
-    command.add_argument("--flash", type=_bytes, metavar="SIZE", help="budget such as 1M, instead of the target's")
-    command.add_argument("--seed", type=int, default=0, help="of a fresh head and of stochastic rounding")
+    command.add_argument(
+        "--scheme",
+        default="full",
+        metavar="FILE|PRESET",
+        help="what is trained: head, bias, last-K, full, or a file",
+    )
+    command.add_argument(
+        "--calibration", metavar="F.npz", help="inputs that quantize a float model"
+    )
+    command.add_argument(
+        "--ranges",
+        default="mse",
+        choices=("mse", "minmax", "percentile"),
+        help="how ranges of a float model are chosen (default: mse)",
+    )
+    command.add_argument(
+        "--loss", default="cross_entropy", choices=("cross_entropy", "mean_squared_error")
+    )
+    command.add_argument(
+        "--gradient", default="s8", choices=("s8", "s16", "f32"), help="dtype of gradients"
+    )
+    command.add_argument(
+        "--update",
+        default="stochastic",
+        choices=("stochastic", "nearest"),
+        help="rounding of updates",
+    )
+    command.add_argument(
+        "--fraction-bits",
+        type=int,
+        default=4,
+        choices=(0, 2, 4, 8),
+        help="kept below each trained s8 weight",
+    )
+    command.add_argument(
+        "--learning-rate",
+        type=float,
+        default=0.003,
+        metavar="R",
+        help="initial one (default: 0.003)",
+    )
+    command.add_argument(
+        "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
+    )
+    command.add_argument(
+        "--flash", type=_bytes, metavar="SIZE", help="budget such as 1M, instead of the target's"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="of a fresh head and of stochastic rounding"
+    )
     command.add_argument("--name", help="C prefix (default: from the file's name)")
-    command.add_argument("--resize", type=int, nargs=2, metavar=("H", "W"), help="uint8 images are resized to this")
-    command.add_argument("--mean", type=float, nargs="+", metavar="M", help="uint8 images: (v / 255 - mean) / std")
+    command.add_argument(
+        "--resize", type=int, nargs=2, metavar=("H", "W"), help="uint8 images are resized to this"
+    )
+    command.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="uint8 images: (v / 255 - mean) / std"
+    )
     command.add_argument("--std", type=float, nargs="+", metavar="S", help="see --mean")
-    command.add_argument("--dump-ir", metavar="DIR", help="write the graph as text after every pass")
-    command.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    command.add_argument(
+        "--dump-ir", metavar="DIR", help="write the graph as text after every pass"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of tables"
+    )
     command.set_defaults(run=_compile)
 
 
 def _add_simulate(commands: Any) -> None:
-    command = commands.add_parser("simulate", help="train a compiled model on this machine or under emulation")
+    command = commands.add_parser(
+        "simulate", help="train a compiled model on this machine or under emulation"
+    )
     command.add_argument("directory", metavar="DIR", help="folder that `compile` wrote")
     command.add_argument("--on", default="host", choices=("host", "qemu"))
-    command.add_argument("--data", required=True, metavar="F.npz", help="samples to learn from: x, y")
+    command.add_argument(
+        "--data", required=True, metavar="F.npz", help="samples to learn from: x, y"
+    )
     command.add_argument("--eval", metavar="G.npz", help="samples to evaluate before and after")
     command.add_argument("--steps", type=int, required=True, metavar="N")
-    command.add_argument("--learning-rate", type=float, metavar="R", help="instead of the compiled one")
+    command.add_argument(
+        "--learning-rate", type=float, metavar="R", help="instead of the compiled one"
+    )
     command.add_argument("--seed", type=int, default=0, help="of the order of the samples")
-    command.add_argument("--icount", action="store_true", help="count instructions (--on qemu; slower)")
+    command.add_argument(
+        "--icount", action="store_true", help="count instructions (--on qemu; slower)"
+    )
     command.add_argument("--load", metavar="FILE", help="start from saved parameters")
     command.add_argument("--save", metavar="FILE", help="write the trained parameters")
-    command.add_argument("--losses", metavar="FILE", help="write the loss of every step, one a line")
+    command.add_argument(
+        "--losses", metavar="FILE", help="write the loss of every step, one a line"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=_simulate)
 
 
 def _add_inspect(commands: Any) -> None:
-    command = commands.add_parser("inspect", help="show layers, MACs, what can be trained and what is missing")
+    command = commands.add_parser(
+        "inspect", help="show layers, MACs, what can be trained and what is missing"
+    )
     command.add_argument("model", metavar="MODEL")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=_inspect)
@@ -133,7 +195,9 @@ def _compile(options: argparse.Namespace) -> None:
             ram=options.ram,
             flash=options.flash,
             dump_ir=options.dump_ir,
-            progress=lambda stage: display.update("compile", stages.index(stage), len(stages), stage),
+            progress=lambda stage: display.update(
+                "compile", stages.index(stage), len(stages), stage
+            ),
             scheme=options.scheme,
             classes=options.classes,
             loss=options.loss,
@@ -153,7 +217,10 @@ def _compile(options: argparse.Namespace) -> None:
     budget = manifest["budget"]
     print_table(
         memory_table(
-            product.memory.ram, product.memory.flash, ram_budget=budget["ram"], flash_budget=budget["flash"]
+            product.memory.ram,
+            product.memory.flash,
+            ram_budget=budget["ram"],
+            flash_budget=budget["flash"],
         )
     )
     facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest['name']}.h"}
@@ -161,7 +228,9 @@ def _compile(options: argparse.Namespace) -> None:
         report = product.quantization
         facts["same prediction as float"] = f"{report.agreement:.1%} of {report.samples} samples"
         if report.accuracy_float is not None:
-            facts["accuracy float, int8"] = f"{report.accuracy_float:.1%}, {report.accuracy_int8:.1%}"
+            facts["accuracy float, int8"] = (
+                f"{report.accuracy_float:.1%}, {report.accuracy_int8:.1%}"
+            )
         facts["error of the outputs"] = f"{report.rms_error:.1%} (root mean square)"
     facts["next"] = f"tinytrain simulate {product.directory} --data F.npz --steps N"
     print_table(facts_table(facts))
@@ -187,7 +256,9 @@ def _simulate(options: argparse.Namespace) -> None:
         if options.save and result.saved is not None:
             Path(options.save).write_bytes(result.saved)
         if options.losses:
-            Path(options.losses).write_text("".join(f"{loss!r}\n" for loss in result.losses), encoding="utf-8")
+            Path(options.losses).write_text(
+                "".join(f"{loss!r}\n" for loss in result.losses), encoding="utf-8"
+            )
     except OSError as error:
         raise UsageError(f"cannot write '{error.filename}': {error.strerror}") from error
     if options.json:
@@ -213,8 +284,21 @@ def _targets(options: argparse.Namespace) -> None:
 
     found = [load_target(name) for name in list_targets()]
     if options.json:
-        print(json.dumps({t.name: {"description": t.description, "core": t.core, "ram": t.ram, "flash": t.flash,
-                                   "emulated": t.machine is not None} for t in found}, indent=2))
+        print(
+            json.dumps(
+                {
+                    t.name: {
+                        "description": t.description,
+                        "core": t.core,
+                        "ram": t.ram,
+                        "flash": t.flash,
+                        "emulated": t.machine is not None,
+                    }
+                    for t in found
+                },
+                indent=2,
+            )
+        )
         return
     from rich.table import Table
 

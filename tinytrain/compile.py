@@ -20,7 +20,14 @@ from tinytrain.emit.runtime_files import runtime_files
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, Options, build_step, is_quantized, options_record, to_integers
+from tinytrain.pipeline import (
+    Compiled,
+    Options,
+    build_step,
+    is_quantized,
+    options_record,
+    to_integers,
+)
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
 from tinytrain.target import Target, load_target
 
@@ -215,7 +222,9 @@ def _summary(compiled: Compiled) -> str:
     return f"{compiled.info.get('file') or 'a PyTorch module'}, {what}, update scheme {Path(compiled.options.scheme).name}"
 
 
-def _emit(writer: FolderWriter, compiled: Compiled, target: Target, sample: SampleSpec) -> ModelFiles:
+def _emit(
+    writer: FolderWriter, compiled: Compiled, target: Target, sample: SampleSpec
+) -> ModelFiles:
     name = compiled.graph.name
     files = emit_model(
         compiled.graph,
@@ -234,10 +243,19 @@ def _emit(writer: FolderWriter, compiled: Compiled, target: Target, sample: Samp
         + [f"src/{file}" for file in files.files if file.endswith(".c")]
     )
     writer.write({f"port/{file}": text for file, text in port_files(target).items()})
-    writer.write({"Makefile": makefile(target, name, sources), "CMakeLists.txt": cmake_lists(target, name, sources)})
+    writer.write(
+        {
+            "Makefile": makefile(target, name, sources),
+            "CMakeLists.txt": cmake_lists(target, name, sources),
+        }
+    )
     main = _template("main_simulate.c.j2", name=name, NAME=name.upper(), classes=sample.classes)
     readme = _template(
-        "folder_readme.md.j2", name=name, target=target.name, version=__version__, summary=_summary(compiled)
+        "folder_readme.md.j2",
+        name=name,
+        target=target.name,
+        version=__version__,
+        summary=_summary(compiled),
     )
     writer.write({MAIN: main, "README.md": readme})
     return files
@@ -246,7 +264,10 @@ def _emit(writer: FolderWriter, compiled: Compiled, target: Target, sample: Samp
 def _template(file: str, **text: Any) -> str:
     source = (resources.folder("codegen") / file).read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     return environment.from_string(source).render(**text)
 

@@ -56,7 +56,10 @@ class ModelReport:
 
     def to_json(self) -> Mapping[str, Any]:
         """Everything by name."""
-        return {**asdict(self), **{key: value for key, value in self.facts().items() if isinstance(value, int)}}
+        return {
+            **asdict(self),
+            **{key: value for key, value in self.facts().items() if isinstance(value, int)},
+        }
 
     def facts(self) -> dict[str, object]:
         """The totals."""
@@ -125,7 +128,9 @@ def _layer(node: Node, name: str, through: bool) -> Layer:
         w = node.inputs[1].type
         weights, biases = w.size, w.shape[0]
         macs = node.output.type.size * math.prod(w.shape[1:])
-    return Layer(name, node.op, node.output.type.shape, macs, weights, biases, through and weights > 0)
+    return Layer(
+        name, node.op, node.output.type.shape, macs, weights, biases, through and weights > 0
+    )
 
 
 def layer_table(report: ModelReport) -> Table:

@@ -1,21 +1,21 @@
 """The whole compiler on one page.
 
-    import          frontend        a model file or an nn.Module to a float graph with its quantize nodes
-    quantize        quantize        a float model gets quantize nodes from calibration samples
-    integerize      quantize        dequantize, operate, quantize becomes one s8 operation
-    dense_to_conv   passes          one kernel for dense and convolution
-    replace_head    passes          a fresh classifier, where `classes` is given
-    select_trainable passes, scheme the constants that are trained become parameters
-    differentiate   autodiff        loss and backward nodes, toward the parameters and no further
-    update          passes          SGD with quantization-aware scaling folded into its constants
-    fuse_updates    passes          a gradient is formed and applied in one node
-    dead_code       passes          what nothing needs goes
-    saved_activations passes        masks of one bit where the activation itself is not needed
-    schedule        plan            the order on the device, updates as early as they may
-    warm_up         reference       initial scales of the gradients
-    plan            plan            offsets in the arena, proved by a checker that shares nothing with the planner
-    emit            emit            C, and everything that makes it a folder
-    measure         simulate        what the target's compiler makes of it, against the budget
+import          frontend        a model file or an nn.Module to a float graph with its quantize nodes
+quantize        quantize        a float model gets quantize nodes from calibration samples
+integerize      quantize        dequantize, operate, quantize becomes one s8 operation
+dense_to_conv   passes          one kernel for dense and convolution
+replace_head    passes          a fresh classifier, where `classes` is given
+select_trainable passes, scheme the constants that are trained become parameters
+differentiate   autodiff        loss and backward nodes, toward the parameters and no further
+update          passes          SGD with quantization-aware scaling folded into its constants
+fuse_updates    passes          a gradient is formed and applied in one node
+dead_code       passes          what nothing needs goes
+saved_activations passes        masks of one bit where the activation itself is not needed
+schedule        plan            the order on the device, updates as early as they may
+warm_up         reference       initial scales of the gradients
+plan            plan            offsets in the arena, proved by a checker that shares nothing with the planner
+emit            emit            C, and everything that makes it a folder
+measure         simulate        what the target's compiler makes of it, against the budget
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from tinytrain.autodiff.train_step import LOSSES, build_training_graph
 from tinytrain.emit.c_text import identifier
 from tinytrain.errors import UsageError
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
 from tinytrain.passes.dead_code import DeadCode
@@ -48,6 +48,7 @@ from tinytrain.reference.interpret import Scale
 from tinytrain.scheme.scheme import load_scheme
 from tinytrain.warm_up import warm_up
 
+_MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
 Progress = Callable[[str], None]
 
@@ -88,7 +89,9 @@ class Options:
             ("fraction bits", self.fraction_bits, FRACTION_BITS),
         ):
             if value not in known:
-                raise UsageError(f"{what} '{value}' is unknown", way_out=f"use {', '.join(map(str, known))}")
+                raise UsageError(
+                    f"{what} '{value}' is unknown", way_out=f"use {', '.join(map(str, known))}"
+                )
         if not 0.0 <= self.rate <= 1024.0:
             raise UsageError(f"learning rate {self.rate} is not between 0 and 1024")
         if not 0 <= self.seed < 2**32:
@@ -144,11 +147,22 @@ def to_integers(model: Graph, samples: np.ndarray | None, method: str, runner: R
 
 
 def is_quantized(model: Graph) -> bool:
-    """Whether a model brings its own quantization."""
-    return any(node.op in ("quantize", "dequantize") for node in model.nodes)
+    """Whether every layer with weights reads what the model itself quantized."""
+    producers = model.producers()
+
+    def quantized(value: Value) -> bool:
+        node = producers.get(value)
+        if node is None:
+            return False
+        return node.op == "dequantize" or (node.op in _MOVES and quantized(node.inputs[0]))
+
+    layers = [node for node in model.nodes if node.op in ("conv2d", "dense")]
+    return bool(layers) and all(quantized(node.inputs[0]) for node in layers)
 
 
-def build_step(forward: Graph, options: Options, runner: Runner, samples: np.ndarray | None = None) -> Compiled:
+def build_step(
+    forward: Graph, options: Options, runner: Runner, samples: np.ndarray | None = None
+) -> Compiled:
     """From an s8 forward graph to a scheduled, planned and proved training step.
 
     Args:

@@ -43,7 +43,9 @@ def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Sc
         risen = [scale.exponent for scale in machine.scales.values()]
         if any(new > old for new, old in zip(risen, before, strict=True)):
             moved = steps
-    return {name: Scale(scale.exponent, scale.running_max) for name, scale in machine.scales.items()}
+    return {
+        name: Scale(scale.exponent, scale.running_max) for name, scale in machine.scales.items()
+    }
 
 
 def _sample(

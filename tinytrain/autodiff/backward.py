@@ -73,7 +73,13 @@ class Sweep:
     ) -> Value:
         """One backward node for the forward node `node`; its output is named `<layer>_<op>`."""
         (value,) = self.builder.node(
-            op, inputs, [type_], name=f"{node.layer}_{op}", layer=node.layer, where=node.where, **attrs
+            op,
+            inputs,
+            [type_],
+            name=f"{node.layer}_{op}",
+            layer=node.layer,
+            where=node.where,
+            **attrs,
         )
         return value
 
@@ -84,7 +90,9 @@ class Sweep:
         exponent = None
         if self.dtype is not DType.F32:
             exponent = self.builder.value(f"{node.layer}_{op}_e", TensorType((1,), DType.S32)).name
-        return self.emit(op, node, inputs, TensorType(tuple(shape), self.dtype, None, exponent), **attrs)
+        return self.emit(
+            op, node, inputs, TensorType(tuple(shape), self.dtype, None, exponent), **attrs
+        )
 
     def moved(
         self, op: str, node: Node, inputs: Sequence[Value], shape: Sequence[int], **attrs: Any
@@ -125,7 +133,9 @@ class Sweep:
 
 
 def _requantizes(node: Node) -> bool:
-    return node.op == "avg_pool2d" and _quantization(node.inputs[0]) != _quantization(node.outputs[0])
+    return node.op == "avg_pool2d" and _quantization(node.inputs[0]) != _quantization(
+        node.outputs[0]
+    )
 
 
 def _quantization(value: Value) -> Quantization | None:

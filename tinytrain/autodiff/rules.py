@@ -46,18 +46,28 @@ def _conv2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[
         found[2] = sweep.sum("bias_grad", node, [g], (w.type.shape[0],))
     if 0 in wanted:
         found[0] = sweep.rounded(
-            "conv2d_grad_input", node, [g, w], x.type.shape, **geometry(node), input_shape=x.type.shape
+            "conv2d_grad_input",
+            node,
+            [g, w],
+            x.type.shape,
+            **geometry(node),
+            input_shape=x.type.shape,
         )
     if 1 in wanted:
         found[1] = sweep.sum(
-            "conv2d_grad_weight", node, [x, g], w.type.shape, **geometry(node), kernel=w.type.shape[1:3]
+            "conv2d_grad_weight",
+            node,
+            [x, g],
+            w.type.shape,
+            **geometry(node),
+            kernel=w.type.shape[1:3],
         )
     return found
 
 
 @rule("add")
 def _add(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
-    return {position: g for position in wanted}
+    return dict.fromkeys(wanted, g)
 
 
 @rule("multiply")
@@ -69,7 +79,11 @@ def _multiply(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dic
             found[position] = sweep.rounded("multiply_grad", node, [g, other], mine.type.shape)
         else:
             found[position] = sweep.rounded(
-                "multiply_grad_broadcast", node, [g, other], mine.type.shape, input_shape=mine.type.shape
+                "multiply_grad_broadcast",
+                node,
+                [g, other],
+                mine.type.shape,
+                input_shape=mine.type.shape,
             )
     return found
 
@@ -98,14 +112,20 @@ def _avg_pool2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> d
 def _max_pool2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
     shape = node.inputs[0].type.shape
     attrs = {key: node.attrs[key] for key in ("window", "strides", "padding")}
-    return {0: sweep.rounded("max_pool2d_grad", node, [g, node.outputs[1]], shape, **attrs, input_shape=shape)}
+    return {
+        0: sweep.rounded(
+            "max_pool2d_grad", node, [g, node.outputs[1]], shape, **attrs, input_shape=shape
+        )
+    }
 
 
 @rule("activation")
 def _activation(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
     x, output = node.inputs[0], node.output.type.quantization
     if output is None:
-        raise InternalError(f"{node.name}: the derivative of an activation needs its quantized form")
+        raise InternalError(
+            f"{node.name}: the derivative of an activation needs its quantized form"
+        )
     attrs = {**node.attrs, "output_quantization": (output.scale[0], output.zero_point)}
     return {0: sweep.rounded("activation_grad", node, [g, x], x.type.shape, **attrs)}
 
@@ -137,7 +157,9 @@ def _merge_channels(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) 
         dw = dw.with_attrs(groups=len(channels))
     elif dw.attrs["groups"] > 1:
         per_group = x.type.shape[-1] // dw.attrs["groups"]
-        channels = tuple(group * per_group + c for group in range(dw.attrs["groups"]) for c in channels)
+        channels = tuple(
+            group * per_group + c for group in range(dw.attrs["groups"]) for c in channels
+        )
     x = _gather(sweep, dw, x, channels)
     return {0: sweep.sum("conv2d_grad_weight", dw, [x, upstream], trained, **dw.attrs)}
 

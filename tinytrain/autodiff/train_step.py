@@ -51,7 +51,11 @@ def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> Trainin
     flat = TensorType((1, output.type.size), DType.F32)
     forward_end = len(builder.nodes)
     (real,) = builder.node(
-        "dequantize", [output], [replace(flat, shape=output.type.shape)], name="output", layer="loss"
+        "dequantize",
+        [output],
+        [replace(flat, shape=output.type.shape)],
+        name="output",
+        layer="loss",
     )
     if real.type.shape != flat.shape:
         (real,) = builder.node("reshape", [real], [flat], name="output_flat", layer="loss")
@@ -61,9 +65,13 @@ def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> Trainin
     else:
         target = builder.input("target", flat)
         op = "mean_squared_error"
-    value, slope = builder.node(op, [real, target], [TensorType((1,), DType.F32), flat], name="loss", layer="loss")
+    value, slope = builder.node(
+        op, [real, target], [TensorType((1,), DType.F32), flat], name="loss", layer="loss"
+    )
     type_ = TensorType(flat.shape, gradient, None, None if gradient is DType.F32 else "loss_e")
-    (seed,) = builder.node("quantize_gradient", [slope], [type_], name="loss_gradient", layer="loss")
+    (seed,) = builder.node(
+        "quantize_gradient", [slope], [type_], name="loss_gradient", layer="loss"
+    )
     if seed.type.shape != output.type.shape:
         shape = replace(type_, shape=output.type.shape)
         (seed,) = builder.node("reshape", [seed], [shape], name="loss_gradient_map", layer="loss")

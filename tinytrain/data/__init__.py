@@ -5,4 +5,11 @@ from tinytrain.data.dataset import Dataset, load_dataset
 from tinytrain.data.preprocess import Preprocess
 from tinytrain.data.spec import SampleSpec, quantize_input
 
-__all__ = ["Dataset", "Preprocess", "SampleSpec", "load_calibration", "load_dataset", "quantize_input"]
+__all__ = [
+    "Dataset",
+    "Preprocess",
+    "SampleSpec",
+    "load_calibration",
+    "load_dataset",
+    "quantize_input",
+]

@@ -34,11 +34,13 @@ def load_calibration(
         where = Where(str(source))
         arrays = _read_arrays(source, where, ("x", "y"))
     if "x" not in arrays:
-        raise DataError("the calibration file has no array 'x'", where=where, way_out="save it with x=inputs")
+        raise DataError(
+            "the calibration file has no array 'x'", where=where, way_out="save it with x=inputs"
+        )
     data = Dataset(spec, _checked_samples(arrays["x"], spec, where), None)
     chosen = np.linspace(0, len(data) - 1, min(len(data), limit)).astype(int)
     y = arrays.get("y")
     if y is not None and y.ndim == 1 and y.dtype.kind in "iu" and len(y) == len(data):
-        if 0 <= y.min() and y.max() < spec.output_size:
+        if y.min() >= 0 and y.max() < spec.output_size:
             labels = y[chosen].astype(np.int32)
     return data.samples(chosen), labels

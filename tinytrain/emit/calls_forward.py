@@ -70,7 +70,9 @@ def _requant(
 ) -> str:
     multiplier = shift = "NULL"
     if tables is not None:
-        multiplier = context.array(f"{node.name}_multiplier", tables[0].astype(np.int32), node.layer)
+        multiplier = context.array(
+            f"{node.name}_multiplier", tables[0].astype(np.int32), node.layer
+        )
         shift = context.array(f"{node.name}_shift", tables[1].astype(np.int8), node.layer)
     return context.struct(
         "tt_requant",
@@ -90,13 +92,19 @@ def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
     """(weights, channels or NULL, count) of each part of a layer's weights: one, or trained and frozen."""
     producer = context.graph.producers().get(w)
     if producer is None:
-        return [(context.place(w), "NULL", w.type.shape[0] if w.type.shape[3] == 1 else w.type.shape[3])]
+        return [
+            (context.place(w), "NULL", w.type.shape[0] if w.type.shape[3] == 1 else w.type.shape[3])
+        ]
     axis = producer.attrs["axis"]
     chosen = producer.attrs["channels"]
     others = sorted(set(range(w.type.shape[axis])) - set(chosen))
     parts = []
-    for value, channels, kind in zip(producer.inputs, (chosen, others), ("trained", "frozen"), strict=True):
-        name = context.array(f"{producer.layer}_{kind}_channels", np.array(channels, np.uint16), producer.layer)
+    for value, channels, kind in zip(
+        producer.inputs, (chosen, others), ("trained", "frozen"), strict=True
+    ):
+        name = context.array(
+            f"{producer.layer}_{kind}_channels", np.array(channels, np.uint16), producer.layer
+        )
         parts.append((context.place(value), name, len(channels)))
     return parts
 
@@ -119,7 +127,9 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
         body, count = segments(context, w)
-        return [f"tt_conv2d_s8_s32({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"]
+        return [
+            f"tt_conv2d_s8_s32({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"
+        ]
     requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
@@ -128,7 +138,9 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
             for weights, outputs, count in weight_parts(context, w)
         ]
     body, count = segments(context, w)
-    return [f"tt_conv2d_s8({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"]
+    return [
+        f"tt_conv2d_s8({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"
+    ]
 
 
 @calls("add")
@@ -149,7 +161,9 @@ def _add(context: EmitContext, node: Node) -> list[str]:
             "hi": hi,
         },
     )
-    return [f"tt_add_s8({add}, {a.type.size}, {context.place(a)}, {context.place(b)}, {context.place(node.output)});"]
+    return [
+        f"tt_add_s8({add}, {a.type.size}, {context.place(a)}, {context.place(b)}, {context.place(node.output)});"
+    ]
 
 
 def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
@@ -176,7 +190,9 @@ def _avg_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     requant = _requant(context, node, lowering.avg_pool_requant(node), x, y)
     include = int(node.attrs["count_include_pad"])
-    return [f"tt_avg_pool2d_s8({geometry}, {requant}, {include}, {context.place(x)}, {context.place(y)});"]
+    return [
+        f"tt_avg_pool2d_s8({geometry}, {requant}, {include}, {context.place(x)}, {context.place(y)});"
+    ]
 
 
 @calls("max_pool2d")
@@ -185,7 +201,9 @@ def _max_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     winner = context.place(node.outputs[1]) if len(node.outputs) > 1 else "NULL"
     lo, hi = node.attrs["clamp"]
-    return [f"tt_max_pool2d_s8({geometry}, {lo}, {hi}, {context.place(x)}, {context.place(y)}, {winner});"]
+    return [
+        f"tt_max_pool2d_s8({geometry}, {lo}, {hi}, {context.place(x)}, {context.place(y)}, {winner});"
+    ]
 
 
 CALLS["max_pool2d_winner"] = _max_pool2d
@@ -195,7 +213,9 @@ CALLS["max_pool2d_winner"] = _max_pool2d
 def _activation(context: EmitContext, node: Node) -> list[str]:
     x = node.inputs[0]
     table = context.array(f"{node.name}_table", lowering.activation_table(node), node.layer)
-    return [f"tt_lookup_s8({table}, {x.type.size}, {context.place(x)}, {context.place(node.output)});"]
+    return [
+        f"tt_lookup_s8({table}, {x.type.size}, {context.place(x)}, {context.place(node.output)});"
+    ]
 
 
 @calls("concatenate")
@@ -207,8 +227,14 @@ def _concatenate(context: EmitContext, node: Node) -> list[str]:
     lines, start = [], 0
     for value in node.inputs:
         nbytes = math.prod(value.type.shape[axis:]) * element
-        target = f"(uint8_t *){context.place(node.output)} + {start}" if start else context.place(node.output)
-        lines.append(f"tt_copy_rows({rows}, {nbytes}, {context.place(value)}, {nbytes}, {target}, {step});")
+        target = (
+            f"(uint8_t *){context.place(node.output)} + {start}"
+            if start
+            else context.place(node.output)
+        )
+        lines.append(
+            f"tt_copy_rows({rows}, {nbytes}, {context.place(value)}, {nbytes}, {target}, {step});"
+        )
         start += nbytes
     return lines
 
@@ -253,7 +279,9 @@ def _transpose(context: EmitContext, node: Node) -> list[str]:
     shape_name = context.array(f"{node.name}_shape", np.array(shape, np.uint16), node.layer)
     axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8), node.layer)
     element = x.type.dtype.numpy.itemsize
-    return [f"tt_transpose({element}, {shape_name}, {axes_name}, {context.place(x)}, {context.place(node.output)});"]
+    return [
+        f"tt_transpose({element}, {shape_name}, {axes_name}, {context.place(x)}, {context.place(node.output)});"
+    ]
 
 
 @calls("dequantize")
@@ -261,14 +289,20 @@ def _dequantize(context: EmitContext, node: Node) -> list[str]:
     x, y = node.inputs[0], node.output
     if x.type.dtype is DType.S8:
         scale = float_literal(scale_of(x))
-        return [f"tt_dequantize_s8_f32({x.type.size}, {zero_of(x)}, {scale}, {context.place(x)}, {context.place(y)});"]
+        return [
+            f"tt_dequantize_s8_f32({x.type.size}, {zero_of(x)}, {scale}, {context.place(x)}, {context.place(y)});"
+        ]
     scales = np.array(quantization(x).scale, np.float32)
     name = context.array(f"{node.name}_scale", scales, node.layer)
-    return [f"tt_dequantize_s32_f32({x.type.size}, {scales.size}, {name}, {context.place(x)}, {context.place(y)});"]
+    return [
+        f"tt_dequantize_s32_f32({x.type.size}, {scales.size}, {name}, {context.place(x)}, {context.place(y)});"
+    ]
 
 
 @calls("clamp_mask")
 def _clamp_mask(context: EmitContext, node: Node) -> list[str]:
     y = node.inputs[0]
     lo, hi = node.attrs["clamp"]
-    return [f"tt_clamp_mask_s8({y.type.size}, {lo}, {hi}, {context.place(y)}, {context.place(node.output)});"]
+    return [
+        f"tt_clamp_mask_s8({y.type.size}, {lo}, {hi}, {context.place(y)}, {context.place(node.output)});"
+    ]

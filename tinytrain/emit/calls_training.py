@@ -41,7 +41,9 @@ def _update(context: EmitContext, node: Node, trained: Value, positions: int, dt
     if dtype is DType.F32:
         real = context.array(f"{trained.name}_rate", rates.real, node.layer)
     else:
-        multiplier = context.array(f"{trained.name}_rate", rates.multiplier.astype(np.int32), node.layer)
+        multiplier = context.array(
+            f"{trained.name}_rate", rates.multiplier.astype(np.int32), node.layer
+        )
         shift = context.array(f"{trained.name}_rate_shift", rates.shift.astype(np.int8), node.layer)
     fields = [
         multiplier,
@@ -61,7 +63,9 @@ def _grad_clamp(context: EmitContext, node: Node) -> list[str]:
     lo, hi = node.attrs["clamp"]
     out = context.place(node.output)
     if y.type.dtype is DType.BIT:
-        return [f"tt_grad_clamp_mask_{_dtype(node)}({g.type.size}, {context.place(g)}, {context.place(y)}, {out});"]
+        return [
+            f"tt_grad_clamp_mask_{_dtype(node)}({g.type.size}, {context.place(g)}, {context.place(y)}, {out});"
+        ]
     places = f"{context.place(g)}, {context.place(y)}, {out}"
     return [f"tt_grad_clamp_{_dtype(node)}({g.type.size}, {lo}, {hi}, {places});"]
 
@@ -71,7 +75,9 @@ def _grad_add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     exponent = context.exponent(b.type.exponent)
     places = f"{context.place(a)}, {context.place(b)}, {context.place(node.output)}"
-    return [f"tt_grad_add_{_dtype(node)}({a.type.size}, {_rescale(context, node, 8)}, {exponent}, {places});"]
+    return [
+        f"tt_grad_add_{_dtype(node)}({a.type.size}, {_rescale(context, node, 8)}, {exponent}, {places});"
+    ]
 
 
 @calls("conv2d_grad_input")
@@ -88,7 +94,9 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
         ]
     body, count = segments(context, w)
     scratch = context.scratch(node)
-    return [f"tt_conv2d_{_dtype(node)}_grad_input({geometry}, {body}, {count}, {tail}{places}, {scratch});"]
+    return [
+        f"tt_conv2d_{_dtype(node)}_grad_input({geometry}, {body}, {count}, {tail}{places}, {scratch});"
+    ]
 
 
 @calls("conv2d_grad_weight_sgd")
@@ -112,7 +120,9 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
     positions = g.type.size // channels
     update = _update(context, node, b, positions, g.type.dtype)
     places = f"{context.place(g)}, {context.place(b)}"
-    return [f"tt_bias_{_dtype(node)}_grad({positions}, {channels}, {update}, &state->step, {places});"]
+    return [
+        f"tt_bias_{_dtype(node)}_grad({positions}, {channels}, {update}, &state->step, {places});"
+    ]
 
 
 @calls("avg_pool2d_grad")
@@ -122,7 +132,9 @@ def _avg_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["window"])
     include = int(node.attrs["count_include_pad"])
     arguments = f"{geometry}, {_factors(context, node, found)}, {include}, {_rescale(context, node, found.shift)}"
-    return [f"tt_avg_pool2d_{_dtype(node)}_grad({arguments}, {context.place(g)}, {context.place(x)});"]
+    return [
+        f"tt_avg_pool2d_{_dtype(node)}_grad({arguments}, {context.place(g)}, {context.place(x)});"
+    ]
 
 
 @calls("max_pool2d_grad")
@@ -130,7 +142,9 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     g, winner = node.inputs
     geometry = window(context, node, node.output.type.shape, g.type.shape, node.attrs["window"])
     places = f"{context.place(g)}, {context.place(winner)}, {context.place(node.output)}"
-    return [f"tt_max_pool2d_{_dtype(node)}_grad({geometry}, {_rescale(context, node, 0)}, {places});"]
+    return [
+        f"tt_max_pool2d_{_dtype(node)}_grad({geometry}, {_rescale(context, node, 0)}, {places});"
+    ]
 
 
 @calls("activation_grad")
@@ -138,7 +152,9 @@ def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
     table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node), node.layer)
     places = f"{context.place(g)}, {context.place(x)}, {context.place(node.output)}"
-    return [f"tt_lookup_{_dtype(node)}_grad({table}, {g.type.size}, {_rescale(context, node, 6)}, {places});"]
+    return [
+        f"tt_lookup_{_dtype(node)}_grad({table}, {g.type.size}, {_rescale(context, node, 6)}, {places});"
+    ]
 
 
 @calls("multiply_grad")
@@ -146,7 +162,9 @@ def _multiply_grad(context: EmitContext, node: Node) -> list[str]:
     g, other = node.inputs
     mu, k = lowering.multiply_mu(other)
     steps = ", ".join(map(str, broadcast_steps(g, other)))
-    factor = f"{zero_of(other)}, {mu}, {float_literal(scale_of(other))}, {_rescale(context, node, k)}"
+    factor = (
+        f"{zero_of(other)}, {mu}, {float_literal(scale_of(other))}, {_rescale(context, node, k)}"
+    )
     places = f"{context.place(g)}, {context.place(other)}, {context.place(node.output)}"
     return [f"tt_multiply_{_dtype(node)}_grad({steps}, {factor}, {places});"]
 
@@ -158,6 +176,10 @@ def _multiply_grad_broadcast(context: EmitContext, node: Node) -> list[str]:
     channels = g.type.shape[-1]
     rows = g.type.size // channels
     step = 1 if node.output.type.size == channels else 0
-    factor = f"{zero_of(other)}, {mu}, {float_literal(scale_of(other))}, {_rescale(context, node, k)}"
+    factor = (
+        f"{zero_of(other)}, {mu}, {float_literal(scale_of(other))}, {_rescale(context, node, k)}"
+    )
     places = f"{context.place(g)}, {context.place(other)}, {context.place(node.output)}"
-    return [f"tt_multiply_{_dtype(node)}_grad_broadcast({rows}, {channels}, {step}, {factor}, {places});"]
+    return [
+        f"tt_multiply_{_dtype(node)}_grad_broadcast({rows}, {channels}, {step}, {factor}, {places});"
+    ]

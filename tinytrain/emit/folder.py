@@ -31,9 +31,13 @@ class FolderWriter:
         refuse_foreign(directory)
         try:
             directory.absolute().parent.mkdir(parents=True, exist_ok=True)
-            self._temporary = tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.absolute().parent)
+            self._temporary = tempfile.mkdtemp(
+                prefix=f".{directory.name}-", dir=directory.absolute().parent
+            )
         except OSError as error:
-            raise UsageError(f"cannot write there: {error.strerror}", where=Where(str(directory))) from error
+            raise UsageError(
+                f"cannot write there: {error.strerror}", where=Where(str(directory))
+            ) from error
         os.chmod(self._temporary, 0o755)
         self.path = Path(self._temporary)
         self._digests: dict[str, str] = {}
@@ -61,7 +65,9 @@ class FolderWriter:
         shutil.rmtree(self.path / "build", ignore_errors=True)
         old = None
         if self.directory.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{self.directory.name}-old-", dir=self.path.parent))
+            old = Path(
+                tempfile.mkdtemp(prefix=f".{self.directory.name}-old-", dir=self.path.parent)
+            )
             self.directory.rename(old / "folder")
         self.path.rename(self.directory)
         if old is not None:

@@ -91,7 +91,9 @@ def emit_model(
             "name": context.fields[value],
             "c_type": C_TYPES[data.dtype],
             "size": data.size,
-            "initial": "NULL" if not data.any() else context.array(f"{value.name}_initial", data, ""),
+            "initial": "NULL"
+            if not data.any()
+            else context.array(f"{value.name}_initial", data, ""),
         }
         for value, data in graph.parameters.items()
     ]

@@ -72,7 +72,9 @@ def same_dtype(node: Node) -> DType:
     return dtypes.pop()
 
 
-def window_output(size: int, kernel: int, stride: int, before: int, after: int, dilation: int) -> int:
+def window_output(
+    size: int, kernel: int, stride: int, before: int, after: int, dilation: int
+) -> int:
     """Positions of a window of `kernel` taps that slides over `size` elements with padding."""
     reach = dilation * (kernel - 1) + 1
     return (size + before + after - reach) // stride + 1

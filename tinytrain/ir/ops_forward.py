@@ -31,13 +31,17 @@ def _dequantize(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (DType.F32,)),)
 
 
-@register("conv2d", "x [1,H,W,I], w [O,KH,KW,I/groups], b [O]", "strides padding dilation groups clamp")
+@register(
+    "conv2d", "x [1,H,W,I], w [O,KH,KW,I/groups], b [O]", "strides padding dilation groups clamp"
+)
 def _conv2d(node: Node) -> Signature:
     x, w, b = (value.type for value in node.inputs)
     groups = node.attrs["groups"]
     expect(len(x.shape) == 4 and len(w.shape) == 4, "conv2d takes a 4-D map and 4-D weights")
     out, k_h, k_w, per_group = w.shape
-    expect(x.shape[3] == per_group * groups, f"{x.shape[3]} channels, weights for {per_group * groups}")
+    expect(
+        x.shape[3] == per_group * groups, f"{x.shape[3]} channels, weights for {per_group * groups}"
+    )
     expect(out % groups == 0, f"{out} output channels do not divide into {groups} groups")
     expect(b.shape == (out,), f"bias {b.shape} for {out} output channels")
     height, width = window_shape(node, (k_h, k_w), node.attrs["dilation"])
@@ -65,7 +69,12 @@ def _add(node: Node) -> Signature:
     return ((a.shape, (same_dtype(node),)),)
 
 
-@register("multiply", "a [1,H,W,C] times b of the same shape, or [1,1,1,C], or one element", "clamp", in_place=(0,))
+@register(
+    "multiply",
+    "a [1,H,W,C] times b of the same shape, or [1,1,1,C], or one element",
+    "clamp",
+    in_place=(0,),
+)
 def _multiply(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
     broadcast = len(a.shape) == len(b.shape) and all(
@@ -93,12 +102,14 @@ def _concatenate(node: Node) -> Signature:
     "window strides padding count_include_pad clamp",
 )
 def _avg_pool2d(node: Node) -> Signature:
-    return (pool_shape(node), (same_dtype(node),)),
+    return ((pool_shape(node), (same_dtype(node),)),)
 
 
-@register("max_pool2d", "largest element of a window; padding never wins", "window strides padding clamp")
+@register(
+    "max_pool2d", "largest element of a window; padding never wins", "window strides padding clamp"
+)
 def _max_pool2d(node: Node) -> Signature:
-    return (pool_shape(node), (same_dtype(node),)),
+    return ((pool_shape(node), (same_dtype(node),)),)
 
 
 def pool_shape(node: Node) -> tuple[int, ...]:
@@ -107,7 +118,10 @@ def pool_shape(node: Node) -> tuple[int, ...]:
     expect(len(x.shape) == 4, "pooling takes a 4-D map")
     top, left, bottom, right = node.attrs["padding"]
     window = node.attrs["window"]
-    expect(max(top, bottom) < window[0] and max(left, right) < window[1], "padding as wide as the window")
+    expect(
+        max(top, bottom) < window[0] and max(left, right) < window[1],
+        "padding as wide as the window",
+    )
     height, width = window_shape(node, window, (1, 1))
     return (x.shape[0], height, width, x.shape[3])
 

@@ -26,7 +26,11 @@ def _sum(dtype: DType) -> tuple[DType, ...]:
     return (DType.F32,) if dtype is DType.F32 else (DType.S32,)
 
 
-@register("softmax_cross_entropy", "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32 [1,N]", in_place=(0,))
+@register(
+    "softmax_cross_entropy",
+    "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32 [1,N]",
+    in_place=(0,),
+)
 def _softmax_cross_entropy(node: Node) -> Signature:
     logits, label = (value.type for value in node.inputs)
     expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,N]")
@@ -34,14 +38,20 @@ def _softmax_cross_entropy(node: Node) -> Signature:
     return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
 
 
-@register("mean_squared_error", "output f32, target f32 of its shape to loss f32 [1], gradient f32", in_place=(0,))
+@register(
+    "mean_squared_error",
+    "output f32, target f32 of its shape to loss f32 [1], gradient f32",
+    in_place=(0,),
+)
 def _mean_squared_error(node: Node) -> Signature:
     output, target = (value.type for value in node.inputs)
     expect(output.shape == target.shape, f"output {output.shape}, target {target.shape}")
     return (((1,), (DType.F32,)), (output.shape, (DType.F32,)))
 
 
-@register("quantize_gradient", "the loss gradient divided by 2^n, as integers; sets n", in_place=(0,))
+@register(
+    "quantize_gradient", "the loss gradient divided by 2^n, as integers; sets n", in_place=(0,)
+)
 def _quantize_gradient(node: Node) -> Signature:
     expect(node.inputs[0].type.dtype is DType.F32, "the loss gradient is f32")
     return ((node.inputs[0].type.shape, GRADIENT),)
@@ -52,7 +62,12 @@ def _clamp_mask(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (DType.BIT,)),)
 
 
-@register("grad_clamp", "g where lo < y < hi, else 0; y is s8, or a mask of clamp_mask", "clamp", in_place=(0,))
+@register(
+    "grad_clamp",
+    "g where lo < y < hi, else 0; y is s8, or a mask of clamp_mask",
+    "clamp",
+    in_place=(0,),
+)
 def _grad_clamp(node: Node) -> Signature:
     g, y = (value.type for value in node.inputs)
     expect(g.shape == y.shape, f"gradient {g.shape} of an output {y.shape}")
@@ -71,18 +86,24 @@ def _grad_add(node: Node) -> Signature:
 def _slice(node: Node) -> Signature:
     shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
     expect(node.attrs["start"] + node.attrs["size"] <= shape[axis], "slice beyond the end")
-    return ((shape[:axis] + (node.attrs["size"],) + shape[axis + 1 :], (node.inputs[0].type.dtype,)),)
+    return (
+        (shape[:axis] + (node.attrs["size"],) + shape[axis + 1 :], (node.inputs[0].type.dtype,)),
+    )
 
 
 @register("gather_channels", "the listed indices of the last axis", "channels")
 def _gather_channels(node: Node) -> Signature:
     x, channels = node.inputs[0].type, node.attrs["channels"]
-    expect(0 <= min(channels) and max(channels) < x.shape[-1], "channel out of range")
+    expect(min(channels) >= 0 and max(channels) < x.shape[-1], "channel out of range")
     expect(list(channels) == sorted(set(channels)), "channels are not ascending")
     return ((x.shape[:-1] + (len(channels),), (x.dtype,)),)
 
 
-@register("merge_channels", "a view: `trained` holds indices `channels` of `axis`, `frozen` the others", "axis channels")
+@register(
+    "merge_channels",
+    "a view: `trained` holds indices `channels` of `axis`, `frozen` the others",
+    "axis channels",
+)
 def _merge_channels(node: Node) -> Signature:
     trained, frozen = (value.type for value in node.inputs)
     axis = node.attrs["axis"]
@@ -119,10 +140,14 @@ _UPDATE = "fraction_bits rule exponent input_scale"
 """`rule` is nearest or stochastic; `exponent` names E of the gradient behind the sum; `input_scale` is s_x."""
 
 
-@register("sgd_weight", "dW, w and its fractional bits (if it has any) to the new w and bits", _UPDATE)
+@register(
+    "sgd_weight", "dW, w and its fractional bits (if it has any) to the new w and bits", _UPDATE
+)
 def _sgd_weight(node: Node) -> Signature:
     gradient, *trained = (value.type for value in node.inputs)
-    expect(trained[0].shape == gradient.shape, f"weights {trained[0].shape}, gradient {gradient.shape}")
+    expect(
+        trained[0].shape == gradient.shape, f"weights {trained[0].shape}, gradient {gradient.shape}"
+    )
     return _trained(node, trained)
 
 
@@ -139,14 +164,23 @@ def _trained(node: Node, trained: list[TensorType]) -> Signature:
 @register("sgd_bias", "dB and b to the new b", _UPDATE)
 def _sgd_bias(node: Node) -> Signature:
     gradient, b = (value.type for value in node.inputs)
-    expect(b.shape == gradient.shape and b.dtype is DType.S32, "a bias is s32 of its gradient's shape")
+    expect(
+        b.shape == gradient.shape and b.dtype is DType.S32, "a bias is s32 of its gradient's shape"
+    )
     return ((b.shape, (DType.S32,)),)
 
 
-@register("conv2d_grad_weight_sgd", "conv2d_grad_weight and sgd_weight in one", f"{_GEOMETRY} kernel {_UPDATE}")
+@register(
+    "conv2d_grad_weight_sgd",
+    "conv2d_grad_weight and sgd_weight in one",
+    f"{_GEOMETRY} kernel {_UPDATE}",
+)
 def _conv2d_grad_weight_sgd(node: Node) -> Signature:
     trained = [value.type for value in node.inputs[2:]]
-    expect(trained[0].shape == _weights_shape(node), f"weights {trained[0].shape}, gradient {_weights_shape(node)}")
+    expect(
+        trained[0].shape == _weights_shape(node),
+        f"weights {trained[0].shape}, gradient {_weights_shape(node)}",
+    )
     return _trained(node, trained)
 
 
@@ -157,16 +191,25 @@ def _bias_grad_sgd(node: Node) -> Signature:
     return ((b.shape, (DType.S32,)),)
 
 
-@register("max_pool2d_winner", "max_pool2d that also says which tap won, u8", "window strides padding clamp")
+@register(
+    "max_pool2d_winner",
+    "max_pool2d that also says which tap won, u8",
+    "window strides padding clamp",
+)
 def _max_pool2d_winner(node: Node) -> Signature:
-    expect(node.attrs["window"][0] * node.attrs["window"][1] <= 256, "a window of more than 256 taps")
+    expect(
+        node.attrs["window"][0] * node.attrs["window"][1] <= 256, "a window of more than 256 taps"
+    )
     shape = pool_shape(node)
     return ((shape, (DType.S8,)), (shape, (DType.U8,)))
 
 
 @register("max_pool2d_grad", "dX from g and the winners", "window strides padding input_shape")
 def _max_pool2d_grad(node: Node) -> Signature:
-    expect(node.inputs[0].type.shape == node.inputs[1].type.shape, "gradient and winners differ in shape")
+    expect(
+        node.inputs[0].type.shape == node.inputs[1].type.shape,
+        "gradient and winners differ in shape",
+    )
     return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)
 
 
@@ -186,11 +229,19 @@ def _activation_grad(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (_gradient(node),)),)
 
 
-@register("multiply_grad", "gradient of the factor that is not broadcast: g times the other (s8)", in_place=(0,))
+@register(
+    "multiply_grad",
+    "gradient of the factor that is not broadcast: g times the other (s8)",
+    in_place=(0,),
+)
 def _multiply_grad(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (_gradient(node),)),)
 
 
-@register("multiply_grad_broadcast", "gradient of a broadcast factor: g times the other (s8), summed", "input_shape")
+@register(
+    "multiply_grad_broadcast",
+    "gradient of a broadcast factor: g times the other (s8), summed",
+    "input_shape",
+)
 def _multiply_grad_broadcast(node: Node) -> Signature:
     return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)

@@ -24,7 +24,9 @@ def format_node(node: Node) -> str:
     outputs = ", ".join(f"{value}: {format_type(value.type)}" for value in node.outputs)
     inputs = ", ".join(map(str, node.inputs))
     attrs = " ".join(f"{key}={_attr(value)}" for key, value in sorted(node.attrs.items()))
-    return f"{outputs} = {node.op}({inputs})" + (f" {{{attrs}}}" if attrs else "") + f"  # {node.name}"
+    return (
+        f"{outputs} = {node.op}({inputs})" + (f" {{{attrs}}}" if attrs else "") + f"  # {node.name}"
+    )
 
 
 def _attr(value: Any) -> str:

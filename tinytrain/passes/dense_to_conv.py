@@ -44,7 +44,11 @@ class DenseToConv:
             x4 = origin
         else:
             (x4,) = builder.node(
-                "reshape", [x], [replace(x.type, shape=map_shape)], name=f"{node.name}_map", layer=node.layer
+                "reshape",
+                [x],
+                [replace(x.type, shape=map_shape)],
+                name=f"{node.name}_map",
+                layer=node.layer,
             )
         y = node.output
         y4 = builder.value(f"{y.name}_map", replace(y.type, shape=(1, 1, 1, y.type.shape[1])))
@@ -58,5 +62,7 @@ class DenseToConv:
         builder.nodes.append(
             Node("conv2d", (x4, weights, b), (y4,), attrs, node.name, node.layer, node.where)
         )
-        builder.nodes.append(Node("reshape", (y4,), (y,), {}, f"{node.name}_flat", node.layer, node.where))
+        builder.nodes.append(
+            Node("reshape", (y4,), (y,), {}, f"{node.name}_flat", node.layer, node.where)
+        )
         source[y] = y4

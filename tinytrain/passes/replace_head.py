@@ -33,7 +33,9 @@ class ReplaceHead:
 
     def __call__(self, graph: Graph) -> Graph:
         if self.classes < 2:
-            raise UsageError(f"{self.classes} classes make no classifier", way_out="use --classes 2 or more")
+            raise UsageError(
+                f"{self.classes} classes make no classifier", way_out="use --classes 2 or more"
+            )
         index = _head_index(graph)
         head, tail = graph.nodes[index], graph.nodes[index + 1 :]
         x, w, _ = head.inputs
@@ -51,7 +53,9 @@ class ReplaceHead:
         scale = float(np.float32(bound * HEADROOM / 127.0))
         shape = (self.classes, *w.type.shape[1:])
         weights = np.round(rng.uniform(-bound, bound, shape) / scale).astype(np.int8)
-        new_w = Value(w.name, TensorType(shape, DType.S8, Quantization((scale,) * self.classes, axis=0)))
+        new_w = Value(
+            w.name, TensorType(shape, DType.S8, Quantization((scale,) * self.classes, axis=0))
+        )
         new_b = Value(head.inputs[2].name, TensorType((self.classes,), DType.S32))
         out_scale = Quantization((x.type.quantization.scale[0] * scale,))
         y_shape = head.output.type.shape[:-1] + (self.classes,)
@@ -69,12 +73,17 @@ class ReplaceHead:
         constants[new_w] = weights
         constants[new_b] = np.zeros(self.classes, np.int32)
         return replace(
-            graph, nodes=(*graph.nodes[:index], node, flat), outputs=(flat.output,), constants=constants
+            graph,
+            nodes=(*graph.nodes[:index], node, flat),
+            outputs=(flat.output,),
+            constants=constants,
         )
 
 
 def _head_index(graph: Graph) -> int:
     indices = [k for k, node in enumerate(graph.nodes) if node.op == "conv2d"]
     if not indices:
-        raise ModelError("the model has no layer with weights", way_out="there is nothing to train in it")
+        raise ModelError(
+            "the model has no layer with weights", way_out="there is nothing to train in it"
+        )
     return indices[-1]

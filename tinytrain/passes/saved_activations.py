@@ -12,8 +12,15 @@ from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, TensorType
 
-_SAVES = frozenset({"conv2d_grad_weight", "conv2d_grad_weight_sgd", "activation_grad", "multiply_grad",
-                    "multiply_grad_broadcast"})
+_SAVES = frozenset(
+    {
+        "conv2d_grad_weight",
+        "conv2d_grad_weight_sgd",
+        "activation_grad",
+        "multiply_grad",
+        "multiply_grad_broadcast",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,12 @@ class SavedActivations:
                 if (y, clamp) not in masks:
                     type_ = TensorType(y.type.shape, DType.BIT)
                     (masks[y, clamp],) = builder.node(
-                        "clamp_mask", [y], [type_], name=f"{node.layer}_mask", layer=node.layer, clamp=clamp
+                        "clamp_mask",
+                        [y],
+                        [type_],
+                        name=f"{node.layer}_mask",
+                        layer=node.layer,
+                        clamp=clamp,
                     )
                     early.setdefault(producers[y].name, []).append(builder.nodes.pop())
                 node = replace(node, inputs=(node.inputs[0], masks[y, clamp]))

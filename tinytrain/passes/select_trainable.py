@@ -66,14 +66,18 @@ class SelectTrainable:
         depthwise = data.shape[3] == 1 and node.attrs["groups"] > 1
         if depthwise:
             multiple = data.shape[0] // x.type.shape[3]
-            by_channel = data.reshape(x.type.shape[3], multiple, *data.shape[1:3]).transpose(0, 2, 3, 1)
+            by_channel = data.reshape(x.type.shape[3], multiple, *data.shape[1:3]).transpose(
+                0, 2, 3, 1
+            )
             scales = scale.reshape(-1, multiple).max(axis=1)
             channels = choose_channels(
                 node.layer, share, self.scheme.choice, by_channel, scales, True, self.seed
             )
             channels = tuple(c * multiple + k for c in channels for k in range(multiple))
         else:
-            channels = choose_channels(node.layer, share, self.scheme.choice, data, scale, False, self.seed)
+            channels = choose_channels(
+                node.layer, share, self.scheme.choice, data, scale, False, self.seed
+            )
         axis = 0 if depthwise else 3
         if len(channels) == data.shape[axis]:
             builder.parameters[w] = data
@@ -109,7 +113,12 @@ class SelectTrainable:
 
     @staticmethod
     def _part(
-        builder: GraphBuilder, name: str, w: Value, data: np.ndarray, axis: int, indices: tuple[int, ...]
+        builder: GraphBuilder,
+        name: str,
+        w: Value,
+        data: np.ndarray,
+        axis: int,
+        indices: tuple[int, ...],
     ) -> Value:
         part = np.ascontiguousarray(np.take(data, indices, axis=axis))
         meaning = quantization(w)
@@ -117,9 +126,7 @@ class SelectTrainable:
             meaning = replace(meaning, scale=tuple(meaning.scale[k] for k in indices))
         return builder.constant(name, TensorType(part.shape, w.type.dtype, meaning), part)
 
-    def _add_fraction(
-        self, builder: GraphBuilder, w: Value, fractions: dict[Value, Value]
-    ) -> None:
+    def _add_fraction(self, builder: GraphBuilder, w: Value, fractions: dict[Value, Value]) -> None:
         if self.fraction_bits:
             size = (w.type.size * self.fraction_bits + 7) // 8
             type_ = TensorType((size,), DType.U8)

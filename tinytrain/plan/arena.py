@@ -69,7 +69,11 @@ def _lower_bound(items: Sequence[Storage], steps: int) -> tuple[int, int]:
 
 def _search(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
     conflicts = [
-        [j for j, other in enumerate(items) if j != i and other.first <= item.last and item.first <= other.last]
+        [
+            j
+            for j, other in enumerate(items)
+            if j != i and other.first <= item.last and item.first <= other.last
+        ]
         for i, item in enumerate(items)
     ]
     keys = (
@@ -91,7 +95,9 @@ def _search(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
             break
         order = list(best_order)
         for _ in range(generator.randint(1, 3)):
-            order.insert(generator.randrange(len(order)), order.pop(generator.randrange(len(order))))
+            order.insert(
+                generator.randrange(len(order)), order.pop(generator.randrange(len(order)))
+            )
         placed = _place(items, conflicts, order)
         if placed[1] <= best[1]:
             best, best_order = placed, order
@@ -105,7 +111,9 @@ def _place(
     top = 0
     for k in order:
         taken = sorted(
-            (offsets[j], offsets[j] + _aligned(items[j].nbytes)) for j in conflicts[k] if offsets[j] >= 0
+            (offsets[j], offsets[j] + _aligned(items[j].nbytes))
+            for j in conflicts[k]
+            if offsets[j] >= 0
         )
         offset, size = 0, _aligned(items[k].nbytes)
         for start, end in taken:

@@ -49,7 +49,7 @@ def storages(graph: Graph) -> list[Storage]:
     arena = set(in_arena(graph))
     root: dict[Value, Value] = {value: value for value in arena}
     members: dict[Value, list[Value]] = {value: [value] for value in arena}
-    first = {value: 0 for value in graph.inputs}
+    first = dict.fromkeys(graph.inputs, 0)
 
     for index, node in enumerate(graph.nodes):
         for value in node.outputs:
@@ -92,7 +92,7 @@ def _takeover(node: Node) -> list[Value]:
 
 def last_use(graph: Graph) -> dict[Value, int]:
     """Index of the last node that reads a value; of its writer where nothing reads it."""
-    last = {value: 0 for value in graph.inputs}
+    last = dict.fromkeys(graph.inputs, 0)
     for index, node in enumerate(graph.nodes):
         for value in (*node.inputs, *node.outputs):
             last[value] = index

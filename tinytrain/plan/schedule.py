@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 
 from tinytrain.ir.graph import Graph, Node, Value
 
-_EAGER = frozenset({"clamp_mask", "gather_channels", "conv2d_grad_weight_sgd", "bias_grad_sgd", "sgd_weight", "sgd_bias"})
+_EAGER = frozenset(
+    {
+        "clamp_mask",
+        "gather_channels",
+        "conv2d_grad_weight_sgd",
+        "bias_grad_sgd",
+        "sgd_weight",
+        "sgd_bias",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ class Machine:
             self._tables[node.name] = make()
         return self._tables[node.name]
 
-    def rescale(self, node: Node, sums: np.ndarray, shift: int, source: int, *, wide: bool = False) -> np.ndarray:
+    def rescale(
+        self, node: Node, sums: np.ndarray, shift: int, source: int, *, wide: bool = False
+    ) -> np.ndarray:
         """Rounds sums to the output's integers and remembers the peak; f32 sums stay as they are."""
         dtype = node.output.type.dtype
         if dtype is DType.F32:
@@ -180,10 +182,16 @@ def _conv2d(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.nd
     x, w, b = data
     y = node.output
     if y.type.dtype is DType.S32:
-        return (forward.conv2d_s32(x, w, b, zero_of(node.inputs[0]), **_geometry(node)).astype(np.int32),)
+        return (
+            forward.conv2d_s32(x, w, b, zero_of(node.inputs[0]), **_geometry(node)).astype(
+                np.int32
+            ),
+        )
     m, s = machine.table(node, lambda: lowering.conv_requant(node.inputs[0], node.inputs[1], y))
     zero = zero_of(node.inputs[0])
-    return (forward.conv2d(x, w, b, zero, m, s, zero_of(y), node.attrs["clamp"], **_geometry(node)),)
+    return (
+        forward.conv2d(x, w, b, zero, m, s, zero_of(y), node.attrs["clamp"], **_geometry(node)),
+    )
 
 
 @evaluates("add")
@@ -191,7 +199,9 @@ def _add(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarr
     a, b = node.inputs
     m, s = machine.table(node, lambda: lowering.add_requant(a, b, node.output))
     zeros = zero_of(a), zero_of(b)
-    return (forward.add(*data, *zeros, tuple(m), tuple(s), zero_of(node.output), node.attrs["clamp"]),)
+    return (
+        forward.add(*data, *zeros, tuple(m), tuple(s), zero_of(node.output), node.attrs["clamp"]),
+    )
 
 
 @evaluates("multiply")
@@ -223,11 +233,15 @@ def _avg_pool2d(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[n
 
 @evaluates("max_pool2d")
 def _max_pool2d(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    return forward.max_pool2d(data[0], node.attrs["window"], node.attrs["clamp"], **_pooling(node))[:1]
+    return forward.max_pool2d(data[0], node.attrs["window"], node.attrs["clamp"], **_pooling(node))[
+        :1
+    ]
 
 
 @evaluates("max_pool2d_winner")
-def _max_pool2d_winner(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _max_pool2d_winner(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     return forward.max_pool2d(data[0], node.attrs["window"], node.attrs["clamp"], **_pooling(node))
 
 
@@ -263,7 +277,9 @@ def _clamp_mask(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[n
 
 
 @evaluates("gather_channels")
-def _gather_channels(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _gather_channels(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     return (forward.gather_channels(data[0], node.attrs["channels"]),)
 
 
@@ -296,13 +312,17 @@ def _cross_entropy(machine: Machine, node: Node, data: list[np.ndarray]) -> tupl
 
 
 @evaluates("mean_squared_error")
-def _mean_squared_error(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _mean_squared_error(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     value, slope = loss.mean_squared_error(*data)
     return np.array([value], np.float32), slope
 
 
 @evaluates("quantize_gradient")
-def _quantize_gradient(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _quantize_gradient(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     g, n, machine.active = gradients.quantize_gradient(data[0], node.output.type.dtype.numpy)
     machine.step = replace(machine.step, normaliser=n)
     return (g,)
@@ -325,14 +345,18 @@ def _grad_add(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.
     return (machine.rescale(node, sums, 8, exponent),)
 
 
-def _factors(machine: Machine, node: Node, make: Callable[[], lowering.Factors]) -> tuple[np.ndarray, int]:
+def _factors(
+    machine: Machine, node: Node, make: Callable[[], lowering.Factors]
+) -> tuple[np.ndarray, int]:
     found = machine.table(node, make)
     is_real = node.inputs[0].type.dtype is DType.F32
     return (found.real if is_real else found.integer), found.shift
 
 
 @evaluates("conv2d_grad_input")
-def _conv2d_grad_input(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _conv2d_grad_input(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     g, w = node.inputs
     m, c = _factors(
         machine, node, lambda: lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
@@ -342,7 +366,9 @@ def _conv2d_grad_input(machine: Machine, node: Node, data: list[np.ndarray]) -> 
 
 
 @evaluates("avg_pool2d_grad")
-def _avg_pool2d_grad(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _avg_pool2d_grad(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     m, c = _factors(machine, node, lambda: lowering.avg_pool_factors(node))
     attrs = node.attrs
     sums = gradients.avg_pool2d_grad(
@@ -357,16 +383,24 @@ def _avg_pool2d_grad(machine: Machine, node: Node, data: list[np.ndarray]) -> tu
 
 
 @evaluates("max_pool2d_grad")
-def _max_pool2d_grad(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _max_pool2d_grad(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     attrs = node.attrs
     sums = gradients.max_pool2d_grad(*data, attrs["input_shape"], attrs["window"], **_pooling(node))
     return (machine.rescale(node, sums, 0, machine.exponent(node.inputs[0])),)
 
 
 @evaluates("activation_grad")
-def _activation_grad(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _activation_grad(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     table = machine.table(node, lambda: lowering.activation_grad_table(node))
-    return (machine.rescale(node, gradients.lookup_grad(*data, table), 6, machine.exponent(node.inputs[0])),)
+    return (
+        machine.rescale(
+            node, gradients.lookup_grad(*data, table), 6, machine.exponent(node.inputs[0])
+        ),
+    )
 
 
 @evaluates("multiply_grad")
@@ -378,18 +412,24 @@ def _multiply_grad(machine: Machine, node: Node, data: list[np.ndarray]) -> tupl
 
 
 @evaluates("multiply_grad_broadcast")
-def _multiply_grad_broadcast(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _multiply_grad_broadcast(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     g, other = node.inputs
     mu, k = lowering.multiply_mu(other)
     shape = node.output.type.shape
     per_channel = node.output.type.size == g.type.shape[-1]
     scale = lowering.scale_of(other)
-    sums = gradients.multiply_grad_broadcast(*data, zero_of(other), mu, scale, per_channel=per_channel)
+    sums = gradients.multiply_grad_broadcast(
+        *data, zero_of(other), mu, scale, per_channel=per_channel
+    )
     return (machine.rescale(node, sums.reshape(shape), k, machine.exponent(g), wide=True),)
 
 
 @evaluates("conv2d_grad_weight")
-def _conv2d_grad_weight(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _conv2d_grad_weight(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     zero = zero_of(node.inputs[0])
     return (gradients.conv2d_grad_weight(*data[:2], zero, node.attrs["kernel"], **_geometry(node)),)
 
@@ -402,7 +442,9 @@ def _bias_grad(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np
 # ---- updates -----------------------------------------------------------------------------------------------
 
 
-def _delta(machine: Machine, node: Node, sums: np.ndarray, trained: Value, positions: int, g: DType) -> np.ndarray:
+def _delta(
+    machine: Machine, node: Node, sums: np.ndarray, trained: Value, positions: int, g: DType
+) -> np.ndarray:
     rates = machine.table(node, lambda: lowering.update_rates(node.attrs, trained, positions, g))
     r = update.rounding(
         machine.step, machine.index(node), sums.shape, stochastic=node.attrs["rule"] == "stochastic"
@@ -417,7 +459,9 @@ def _delta(machine: Machine, node: Node, sums: np.ndarray, trained: Value, posit
 
 
 @evaluates("conv2d_grad_weight_sgd")
-def _conv2d_grad_weight_sgd(machine: Machine, node: Node, data: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+def _conv2d_grad_weight_sgd(
+    machine: Machine, node: Node, data: list[np.ndarray]
+) -> tuple[np.ndarray, ...]:
     (sums,) = _conv2d_grad_weight(machine, node, data)
     g = node.inputs[1]
     positions = g.type.shape[1] * g.type.shape[2]
@@ -432,7 +476,11 @@ def _bias_grad_sgd(machine: Machine, node: Node, data: list[np.ndarray]) -> tupl
     sums = gradients.bias_grad(data[0])
     g = node.inputs[0]
     positions = g.type.size // g.type.shape[-1]
-    return (update.apply_bias(data[1], _delta(machine, node, sums, node.inputs[1], positions, g.type.dtype)),)
+    return (
+        update.apply_bias(
+            data[1], _delta(machine, node, sums, node.inputs[1], positions, g.type.dtype)
+        ),
+    )
 
 
 def run_forward(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:

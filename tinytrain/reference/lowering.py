@@ -78,7 +78,10 @@ def _curve(function: str, alpha: float, beta: float) -> _Curve:
         "identity": (lambda x: x, np.ones_like),
         "relu": (lambda x: np.maximum(x, 0.0), lambda x: np.where(x >= 0, 1.0, 0.0)),
         "relu6": (lambda x: np.clip(x, 0.0, 6.0), lambda x: np.where((x >= 0) & (x < 6), 1.0, 0.0)),
-        "leaky_relu": (lambda x: np.where(x >= 0, x, alpha * x), lambda x: np.where(x >= 0, 1.0, alpha)),
+        "leaky_relu": (
+            lambda x: np.where(x >= 0, x, alpha * x),
+            lambda x: np.where(x >= 0, 1.0, alpha),
+        ),
         "hard_sigmoid": (
             lambda x: np.clip(alpha * x + beta, 0.0, 1.0),
             lambda x: np.where((alpha * x + beta >= 0) & (alpha * x + beta < 1), alpha, 0.0),

@@ -11,7 +11,13 @@ from tinytrain.scheme.scheme import Share
 
 
 def choose_channels(
-    layer: str, share: Share, choice: str, weights: np.ndarray, scale: np.ndarray, depthwise: bool, seed: int
+    layer: str,
+    share: Share,
+    choice: str,
+    weights: np.ndarray,
+    scale: np.ndarray,
+    depthwise: bool,
+    seed: int,
 ) -> tuple[int, ...]:
     """Indices of the chosen input channels, ascending.
 

@@ -92,7 +92,8 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
 def _known_count(count: int, body: Sequence[str], file: str, what: str) -> None:
     if not 0 <= count <= len(body):
         raise SchemeError(
-            f"{what} asks for {count} layers, the model has {len(body)} before its head", where=Where(file)
+            f"{what} asks for {count} layers, the model has {len(body)} before its head",
+            where=Where(file),
         )
 
 
@@ -105,13 +106,19 @@ class _Reader:
     def read(self, fields: Mapping[str, Any]) -> Scheme:
         unknown = sorted(set(fields) - {"biases", "channels", "weights"})
         if unknown:
-            raise self._error(f"unknown field '{unknown[0]}'", "fields are biases, channels and [weights]")
+            raise self._error(
+                f"unknown field '{unknown[0]}'", "fields are biases, channels and [weights]"
+            )
         choice = fields.get("channels", "largest")
         if choice not in CHOICES:
-            raise self._error(f"channels = {choice!r} is no way to choose", f"use one of {', '.join(CHOICES)}")
+            raise self._error(
+                f"channels = {choice!r} is no way to choose", f"use one of {', '.join(CHOICES)}"
+            )
         table = fields.get("weights", {})
         if not isinstance(table, dict):
-            raise self._error("[weights] is not a table", "write one line for each layer: conv_3 = 0.5")
+            raise self._error(
+                "[weights] is not a table", "write one line for each layer: conv_3 = 0.5"
+            )
         weights = {self._layer(layer): self._share(layer, share) for layer, share in table.items()}
         ordered = {layer: weights[layer] for layer in self.body if layer in weights}
         return Scheme(self.file, self._biases(fields.get("biases", 0)), ordered, choice)
@@ -125,7 +132,9 @@ class _Reader:
         if isinstance(biases, list) and all(isinstance(layer, str) for layer in biases):
             chosen = {self._layer(layer) for layer in biases}
             return tuple(layer for layer in self.body if layer in chosen)
-        raise self._error(f"biases = {biases!r} makes no sense", 'give a number, "all" or a list of layers')
+        raise self._error(
+            f"biases = {biases!r} makes no sense", 'give a number, "all" or a list of layers'
+        )
 
     def _layer(self, layer: str) -> str:
         if layer == self.head:
@@ -141,7 +150,11 @@ class _Reader:
     def _share(self, layer: str, share: Any) -> Share:
         if isinstance(share, (int, float)) and not isinstance(share, bool) and 0 < share <= 1:
             return Share(float(share))
-        if isinstance(share, dict) and set(share) == {"channels"} and isinstance(share["channels"], list):
+        if (
+            isinstance(share, dict)
+            and set(share) == {"channels"}
+            and isinstance(share["channels"], list)
+        ):
             listed = share["channels"]
             if listed and all(isinstance(c, int) and c >= 0 for c in listed):
                 return Share(channels=tuple(sorted(set(listed))))

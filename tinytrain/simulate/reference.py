@@ -50,7 +50,10 @@ class ReferenceEngine:
         losses, predictions = [], []
         for step, (sample, wanted) in enumerate(plan.train_samples()):
             known = machine.run(
-                {x.name: sample.reshape(x.type.shape), target.name: np.reshape(wanted, target.type.shape)}
+                {
+                    x.name: sample.reshape(x.type.shape),
+                    target.name: np.reshape(wanted, target.type.shape),
+                }
             )
             losses.append(known[loss][0])
             if target.type.dtype is DType.S32:
@@ -67,7 +70,9 @@ class ReferenceEngine:
             saved=weights + state_bytes(machine),
         )
 
-    def _evaluate(self, machine: Machine, plan: Stream, progress: Progress, stage: str) -> Evaluation:
+    def _evaluate(
+        self, machine: Machine, plan: Stream, progress: Progress, stage: str
+    ) -> Evaluation:
         inference = replace(self._graph, nodes=_forward(self._graph), updates={})
         trial = Machine(inference)
         trial.parameters = machine.parameters
@@ -94,6 +99,8 @@ def _forward(graph: Graph) -> tuple:
 
 def state_bytes(machine: Machine) -> bytes:
     """What follows the weights in a saved file: scales, rate, seed, count."""
-    scales = b"".join(struct.pack("<iI", s.exponent, s.running_max) for s in machine.scales.values())
+    scales = b"".join(
+        struct.pack("<iI", s.exponent, s.running_max) for s in machine.scales.values()
+    )
     step = machine.step
     return scales + struct.pack("<fII", step.rate, step.seed, step.count)

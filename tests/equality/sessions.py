@@ -1,0 +1,68 @@
+"""Runs one training session on the reference and on what was compiled, and holds the outcomes together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.compile import Product
+from tinytrain.simulate.engine import Engine, RawOutcome, ignore_progress
+from tinytrain.simulate.folder import GeneratedFolder, open_folder
+from tinytrain.simulate.reference import ReferenceEngine
+from tinytrain.simulate.session import plan_session
+from tinytrain.simulate.stream import Stream
+
+RATE = 2.0**-7
+
+
+def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) -> Stream:
+    """Random samples over the whole input range with labels or targets, also evaluated."""
+    spec = folder.spec
+    rng = np.random.default_rng(seed)
+    shape = (4, *spec.source_shape[1:])
+    assert spec.scale is not None
+    real = (rng.integers(-128, 128, shape) - spec.zero_point).astype(np.float32) * np.float32(spec.scale)
+    if spec.classes:
+        y = rng.integers(0, spec.classes, 4)
+    else:
+        y = rng.normal(size=(4, spec.output_size)).astype(np.float32)
+    np.savez(path, x=real, y=y)
+    return plan_session(folder, data=path, eval_data=path, steps=steps, learning_rate=RATE)
+
+
+def reference_engine(product: Product) -> ReferenceEngine:
+    """The reference for a compiled folder."""
+    compiled = product.compiled
+    return ReferenceEngine(compiled.graph, compiled.scales, compiled.options.rate, compiled.options.seed)
+
+
+def run(engine: Engine, stream: Stream) -> RawOutcome:
+    """One session."""
+    return engine.run(stream, ignore_progress)
+
+
+def assert_equal(found: RawOutcome, wanted: RawOutcome, state: bytes) -> None:
+    """Weights, state of training, losses and evaluations are equal to the bit.
+
+    Args:
+        state: what the reference holds beside the weights: scales, rate, seed, count.
+    """
+    assert found.losses.tobytes() == wanted.losses.tobytes()
+    assert found.weights == wanted.weights
+    assert found.saved is not None
+    assert found.saved[48:-4] == wanted.weights + state
+    assert (found.before, found.after) == (wanted.before, wanted.after) or _same(found, wanted)
+    assert found.predictions == wanted.predictions
+
+
+def _same(found: RawOutcome, wanted: RawOutcome) -> bool:
+    return all(
+        a.predictions == b.predictions and a.squares == b.squares
+        for a, b in ((found.before, wanted.before), (found.after, wanted.after))
+    )
+
+
+def opened(product: Product) -> GeneratedFolder:
+    """The folder that was written."""
+    return open_folder(product.directory)

@@ -1,0 +1,126 @@
+"""Reference, host C and emulated cores give the same weights, to the bit, for every operation and option."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.graphs import GRAPHS
+from tinytrain.compile import Product, write_folder
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Options, build_step
+from tinytrain.simulate.engine import Engine
+from tinytrain.simulate.folder import GeneratedFolder
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.target import load_target
+
+STEPS = 6
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+PARTIAL = """
+biases = 3
+channels = "random"
+[weights]
+conv_0 = 0.7
+conv_1 = 0.3
+conv_2 = 0.5
+conv_3 = { channels = [1, 5, 11] }
+conv_5 = 0.25
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A graph with options."""
+
+    graph: str
+    gradient: str
+    rule: str = "stochastic"
+    bits: int = 4
+    loss: str = "cross_entropy"
+    scheme: str = "full"
+    classes: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.graph}-{self.gradient}-{self.rule}-{self.bits}-{self.loss[:5]}-{self.scheme}"
+
+
+CASES = (
+    Case("convolutions", "s8"),
+    Case("convolutions", "s16", "nearest", 0, scheme="partial"),
+    Case("convolutions", "f32", "stochastic", 4, scheme="partial"),
+    Case("convolutions", "s8", "stochastic", 2, scheme="partial"),
+    Case("mixture", "s8", "stochastic", 8, "mean_squared_error"),
+    Case("mixture", "f32", "stochastic", 2),
+    Case("mixture", "s16", classes=7),
+    Case("signal", "s16", "stochastic", 2, "mean_squared_error", "last-2"),
+    Case("signal", "f32", "nearest", 0, scheme="bias"),
+    Case("signal", "s8", "nearest", 4, scheme="head"),
+)
+
+
+def product_of(case: Case, folder: Path) -> Product:
+    """Compiles a case for the emulated Cortex-M7."""
+    scheme = case.scheme
+    if scheme == "partial":
+        (folder / "partial.toml").write_text(PARTIAL)
+        scheme = str(folder / "partial.toml")
+    options = Options(
+        scheme=scheme,
+        classes=case.classes,
+        loss=case.loss,
+        gradient=case.gradient,
+        rule=case.rule,
+        fraction_bits=case.bits,
+        seed=11,
+    )
+    compiled = build_step(GRAPHS[case.graph](), options, Runner())
+    return write_folder(compiled, folder / "model", target=load_target("mps2-an500"))
+
+
+def hold(case: Case, folder: Path, engines: dict[str, Engine], product: Product) -> None:
+    """Every engine agrees with the reference."""
+    stream = make_stream(opened(product), folder / "data.npz", STEPS)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    state = wanted.saved[len(wanted.weights) :]
+    for name, engine in engines.items():
+        try:
+            assert_equal(run(engine, stream), wanted, state)
+        except AssertionError as error:
+            raise AssertionError(f"{name} disagrees with the reference on {case}") from error
+
+
+def host_engines(folder: GeneratedFolder) -> dict[str, Engine]:
+    """The builds of `make test`."""
+    return {
+        "gcc -O1, sanitizers": HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized"),
+        "clang -O3": HostEngine(folder, compiler="clang", optimise="-O3", variant="clang3"),
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_host_and_m7_equal_the_reference(case: Case, tmp_path: Path) -> None:
+    product = product_of(case, tmp_path)
+    folder = opened(product)
+    hold(case, tmp_path, {**host_engines(folder), "Cortex-M7": QemuEngine(folder)}, product)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_compiler_and_core_equals_the_reference(case: Case, tmp_path: Path) -> None:
+    product = product_of(case, tmp_path)
+    folder = opened(product)
+    engines: dict[str, Engine] = {
+        f"{compiler} {level}": HostEngine(folder, compiler=compiler, optimise=level, variant=f"{compiler}{level[1:]}")
+        for compiler in ("gcc", "clang")
+        for level in ("-O0", "-O3")
+    }
+    engines["gcc, native"] = HostEngine(folder, cflags_extra=("-march=native",), variant="native")
+    for target in ("m0", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"):
+        for level in ("-O2", "-O3"):
+            engines[f"{target} {level}"] = QemuEngine(folder, target=load_target(target), optimise=level)
+    hold(case, tmp_path, engines, product)
