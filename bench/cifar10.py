@@ -1,7 +1,8 @@
 """Accuracy against steps: MCUNet-5FPS fine-tuned on CIFAR-10 at 128x128, batch 1, by the C that ships.
 
-Runs on the host, which equals the device to the bit. The learning rate follows a cosine, held for each part of the run. Prints a
-Markdown table. With `--qemu N` the first N steps run on the emulated Cortex-M7 too, and the hashes are compared.
+Runs on the host, which equals the device to the bit. The learning rate follows a cosine, held for
+each part of the run. Prints a Markdown table. With `--qemu N` the first N steps run on the emulated
+Cortex-M7 too, and the hashes are compared.
 
     .venv/bin/python -m bench.cifar10
 """

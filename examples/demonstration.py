@@ -1,7 +1,8 @@
 """Runs a story through the command line as a user would, and shows what came of it.
 
-Compile, train on the emulated microcontroller, count instructions: three commands, printed as they
-run, so that each can be repeated by hand. Needs NumPy and Rich, no PyTorch.
+Compile, train on the emulated microcontroller, count instructions, train again on this machine to
+see whether it comes to the same weights: four commands, printed as they run, so that each can be
+repeated by hand. Needs NumPy and Rich, no PyTorch.
 """
 
 from __future__ import annotations
@@ -21,10 +22,22 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tinytrain.target import load_target
+
 ROOT = Path(__file__).resolve().parent.parent
 
 COUNTED_STEPS = 20
 """Steps of the run that counts instructions: a step's number hardly varies, and icount is slow."""
+
+LINE = 78
+"""Characters of a printed command's line; longer ones go on in the next."""
+
+BARS = "▁▂▃▄▅▆▇█"
+CURVE = 24
+"""Characters of the curve of the loss."""
+
+Samples = tuple[np.ndarray, np.ndarray]
+"""Inputs float32 [N, ...] and labels int [N]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +46,17 @@ class Story:
 
     Attributes:
         name: of the folder under build/demo.
-        text: two sentences: the world that changed, and what the device does about it.
+        text: the world that changed, and what the device does about it.
         model: the ONNX file.
-        target, ram: a target's name, and its RAM budget as the command line writes it.
+        target: a target's name.
+        ram, flash: its budget as the command line writes it.
         scheme: a preset or a scheme file.
         learning_rate, steps: of the training on the device.
-        calibration, learn, judge: samples and labels: of the old world, for quantization; of the
-            new world, to learn from; of the new world, to be judged by.
+        calibration: of the old world, for quantization.
+        learn: of the new world, to learn from.
+        judge: of the new world, to be judged by; nothing of `learn` is in it.
+        past: of the old world, to see what the device forgets.
+        judge_is, past_is: a few words for each of the last two.
     """
 
     name: str
@@ -47,25 +64,34 @@ class Story:
     model: Path
     target: str
     ram: str
+    flash: str
     scheme: str
     learning_rate: float
     steps: int
-    calibration: tuple[np.ndarray, np.ndarray]
-    learn: tuple[np.ndarray, np.ndarray]
-    judge: tuple[np.ndarray, np.ndarray]
+    calibration: Samples
+    learn: Samples
+    judge: Samples
+    past: Samples
+    judge_is: str
+    past_is: str
 
 
-def tell(story: Story) -> int:
+def tell(story: Story, arguments: Sequence[str] | None = None) -> int:
     """Run a story.
 
+    Args:
+        arguments: of the command line; None takes the program's own.
+
     Returns:
-        An exit code: 0, or that of the command that failed.
+        An exit code: 0; that of the command that failed; 1 if emulator and host differ.
     """
     parser = argparse.ArgumentParser(description=story.text)
     parser.add_argument("--steps", type=int, default=story.steps, help="training steps")
     parser.add_argument("--on", choices=("qemu", "host"), default="qemu", help="where it trains")
-    options = parser.parse_args()
-    return _Telling(story, options.on, options.steps, Console(highlight=False)).run()
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the order of the samples and of the rounding"
+    )
+    return _Telling(story, parser.parse_args(arguments), Console(highlight=False)).run()
 
 
 class _CommandError(Exception):
@@ -79,61 +105,85 @@ class _CommandError(Exception):
 @dataclass(frozen=True, eq=False)
 class _Telling:
     story: Story
-    on: str
-    steps: int
+    options: argparse.Namespace
     console: Console
 
     def run(self) -> int:
-        self.console.print(f"[bold]{self.story.text}[/bold]\n")
+        self.console.print(f"[bold]{self.story.text}[/bold]")
         try:
-            files = self._write_data()
-            folder = self._compile(files["calibration"])
-            self.console.print(f"\nTraining for {self.steps} steps, one sample a step:")
-            data = ["--data", str(files["learn"])]
-            shown = self._simulate(
-                folder, *data, "--eval", str(files["judge"]), "--steps", str(self.steps)
-            )
-            if self.on == "qemu":
-                self.console.print("\nCounting instructions:")
-                counted = self._simulate(folder, *data, "--steps", str(COUNTED_STEPS), "--icount")
-                shown["instructions_per_step"] = counted.get("instructions_per_step")
+            return self._run()
         except _CommandError as failed:
             return failed.code
-        manifest = json.loads((ROOT / folder / "manifest.json").read_text(encoding="utf-8"))
-        self._report(folder, shown, manifest)
+
+    def _run(self) -> int:
+        story, steps = self.story, self.options.steps
+        emulated = self.options.on == "qemu"
+        files = self._write_data()
+        core = load_target(story.target).core
+        self._chapter(f"Compile {story.model.name} for a {core} with {story.ram} of RAM")
+        folder = self._compile(files["calibration"])
+        where = f"on an emulated {core}" if emulated else "on this machine"
+        self._chapter(f"Train {where}: {steps:,} steps, one sample a step")
+        losses = ROOT / f"{folder}-losses.txt"
+        seed = ("--seed", str(self.options.seed))
+        train = ("--data", str(files["learn"]), "--steps", str(steps), *seed)
+        new = self._simulate(
+            *(folder, self.options.on, *train, "--eval", str(files["judge"])),
+            *("--losses", str(losses.relative_to(ROOT))),
+        )
+        counted: Mapping[str, Any] = {}
+        if emulated:
+            self._chapter("Count instructions in a short run")
+            few = str(files["count"])
+            counted = self._simulate(
+                *(folder, "qemu", "--data", few, "--eval", few),
+                *("--steps", str(COUNTED_STEPS), "--icount"),
+            )
+        self._chapter(f"Train once more on this machine, judged by {story.past_is}")
+        old = self._simulate(folder, "host", *train, "--eval", str(files["past"]))
+        curve = [float(line) for line in losses.read_text(encoding="utf-8").split()]
+        self._report(folder, new, old, counted, curve)
         self._suggest(folder, files)
+        if new["weights_sha256"] != old["weights_sha256"]:
+            print("the two trainings did not come to the same weights", file=sys.stderr)
+            return 1
         return 0
+
+    def _chapter(self, title: str) -> None:
+        self.console.print(f"\n[bold]{title}[/bold]")
 
     def _write_data(self) -> dict[str, Path]:
         folder = Path("build") / "demo" / f"{self.story.name}-data"
         (ROOT / folder).mkdir(parents=True, exist_ok=True)
         files = {}
-        for name in ("calibration", "learn", "judge"):
-            x, y = getattr(self.story, name)
+        x, y = self.story.learn
+        few = x[:COUNTED_STEPS], y[:COUNTED_STEPS]
+        for name in ("calibration", "learn", "judge", "past", "count"):
+            x, y = few if name == "count" else getattr(self.story, name)
             files[name] = folder / f"{name}.npz"
             np.savez(ROOT / files[name], x=x, y=y)
         return files
 
-    def _compile(self, calibration: Path) -> Path:
+    def _compile(self, calibration: Path) -> str:
         story = self.story
-        folder = Path("build") / "demo" / story.name
-        self.console.print(f"Compiling {story.model.name} for {story.target}:")
+        folder = f"build/demo/{story.name}"
         self._command(
-            *("compile", str(story.model.relative_to(ROOT)), "-o", str(folder)),
-            *("--target", story.target, "--ram", story.ram, "--scheme", story.scheme),
-            *("--calibration", str(calibration), "--learning-rate", f"{story.learning_rate:g}"),
+            *("compile", str(story.model.relative_to(ROOT)), "-o", folder),
+            *("--target", story.target, "--ram", story.ram, "--flash", story.flash),
+            *("--scheme", story.scheme, "--calibration", str(calibration)),
+            *("--learning-rate", f"{story.learning_rate:g}", "--seed", str(self.options.seed)),
         )
         return folder
 
-    def _simulate(self, folder: Path, *arguments: str) -> dict[str, Any]:
+    def _simulate(self, folder: str, on: str, *arguments: str) -> dict[str, Any]:
         printed = self._command(
-            "simulate", str(folder), "--on", self.on, *arguments, "--json", capture=True
+            "simulate", folder, "--on", on, *arguments, "--json", capture=True
         )
         return dict(json.loads(printed))
 
     def _command(self, *arguments: str, capture: bool = False) -> str:
         program = _tinytrain()
-        self.console.print("  $ " + shlex.join([str(program), *arguments]), soft_wrap=True)
+        self.console.print("\n".join(_lines([str(program), *arguments])), soft_wrap=True)
         # Progress and errors go to standard error, which stays the terminal's.
         done = subprocess.run(
             [str(ROOT / program), *arguments],
@@ -146,40 +196,85 @@ class _Telling:
             raise _CommandError(done.returncode)
         return done.stdout or ""
 
-    def _report(self, folder: Path, shown: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-        result = Table(title="What it learned", title_justify="left")
-        result.add_column("")
-        result.add_column("before", justify="right")
-        result.add_column("after", justify="right")
-        for label, name in (
-            ("accuracy on held-out data", "accuracy"),
-            ("loss, first and last steps", "loss"),
+    def _report(
+        self,
+        folder: str,
+        new: Mapping[str, Any],
+        old: Mapping[str, Any],
+        counted: Mapping[str, Any],
+        losses: Sequence[float],
+    ) -> None:
+        story = self.story
+        self._chapter(f"What {len(losses):,} steps did")
+        learned = Table()
+        learned.add_column("accuracy on")
+        for column in ("samples", "before", "after"):
+            learned.add_column(column, justify="right")
+        for words, samples, shown in (
+            (story.judge_is, story.judge, new),
+            (story.past_is, story.past, old),
         ):
-            ends = ("before", "after") if name == "accuracy" else ("first", "last")
-            values = [shown.get(f"{name}_{end}") for end in ends]
-            result.add_row(label, *("-" if value is None else f"{value:.3f}" for value in values))
-        self.console.print()
-        self.console.print(result)
-        for memory in ("ram", "flash"):
-            sizes = manifest.get(memory, {})
-            budget = self.story.ram if memory == "ram" else sizes.get("budget")
-            self.console.print(_sizes(memory, sizes, budget))
-        count = shown.get("instructions_per_step")
-        if count is not None:
-            self.console.print(f"Instructions of a training step: {count:,}")
-        self.console.print(f"C sources: {folder}/src, public headers: {folder}/include")
+            ends = (f"{shown[f'accuracy_{end}']:.1%}" for end in ("before", "after"))
+            learned.add_row(words, f"{len(samples[1]):,}", *ends)
+        self.console.print(learned)
+        manifest = json.loads((ROOT / folder / "manifest.json").read_text(encoding="utf-8"))
+        facts = Table(show_header=False)
+        if new["loss_first"] is not None:
+            facts.add_row(
+                "loss", f"{new['loss_first']:.3f} {_curve(losses)} {new['loss_last']:.3f}"
+            )
+        for memory, name in (("ram", "RAM"), ("flash", "flash")):
+            used, budget = manifest[memory]["total"], manifest["budget"][memory]
+            share = f"{used / budget:.0%} of the budget of {budget:,}"
+            facts.add_row(name, f"{used:,} bytes, {share}")
+        for name, figure in (("training step", "step"), ("inference", "inference")):
+            if f"instructions_per_{figure}" in counted:
+                facts.add_row(name, f"{counted[f'instructions_per_{figure}']:,} instructions")
+        same = new["weights_sha256"] == old["weights_sha256"]
+        places = "emulator and host" if self.options.on == "qemu" else "both runs"
+        verdict = "the same on" if same else "NOT the same on"
+        facts.add_row("weights", f"SHA-256 {new['weights_sha256'][:12]}…, {verdict} {places}")
+        facts.add_row("C sources", f"{folder} (src, include, port)")
+        self.console.print(facts)
 
-    def _suggest(self, folder: Path, files: Mapping[str, Path]) -> None:
-        program, data = _tinytrain(), files["learn"]
-        self.console.print("\nTo try next:")
-        for line in (
-            f"{program} inspect {self.story.model.relative_to(ROOT)}",
-            f"{program} targets",
-            f"{program} simulate {folder} --on host --data {data} --eval {files['judge']} "
-            f"--steps {2 * self.steps}",
-            f"make -C {folder}",
+    def _suggest(self, folder: str, files: Mapping[str, Path]) -> None:
+        program = str(_tinytrain())
+        model, data = str(self.story.model.relative_to(ROOT)), str(files["learn"])
+        twice = str(2 * self.options.steps)
+        self._chapter("To try next")
+        for words in (
+            (program, "inspect", model),
+            (program, "targets"),
+            (program, "simulate", folder, "--data", data)
+            + ("--eval", str(files["judge"]), "--steps", twice),
+            ("make", "-C", folder),
         ):
-            self.console.print(f"  $ {line}", soft_wrap=True)
+            self.console.print("\n".join(_lines(words)), soft_wrap=True)
+
+
+def _lines(words: Sequence[str]) -> list[str]:
+    """A command as a shell reads it, broken between words; an option keeps its value."""
+    lines = ["  $"]
+    groups: list[list[str]] = []
+    for word in map(shlex.quote, words):
+        if groups and groups[-1][0].startswith("-") and not word.startswith("-"):
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    for text in map(" ".join, groups):
+        if len(f"{lines[-1]} {text} \\") > LINE:
+            lines[-1] += " \\"
+            lines.append("     ")
+        lines[-1] += f" {text}"
+    return lines
+
+
+def _curve(losses: Sequence[float]) -> str:
+    """Means of equal parts of the losses as a line of bars, the highest a full one."""
+    parts = [part.mean() for part in np.array_split(np.array(losses), min(CURVE, len(losses)))]
+    top = max(parts)
+    scaled = (min(int(len(BARS) * part / top), len(BARS) - 1) if top > 0 else 0 for part in parts)
+    return "".join(BARS[level] for level in scaled)
 
 
 def _tinytrain() -> Path:
@@ -195,30 +290,6 @@ def _tinytrain() -> Path:
             raise SystemExit("the command tinytrain is not installed here; run: make setup")
         beside = Path(found)
     return beside.relative_to(ROOT) if beside.is_relative_to(ROOT) else beside
-
-
-def _sizes(memory: str, sizes: Mapping[str, Any], budget: str | int | None) -> Table:
-    """The parts of one memory, their total, and the budget it was compiled for."""
-    title = memory.upper() if memory == "ram" else memory.capitalize()
-    table = Table(title=title, title_justify="left", show_header=False)
-    table.add_column("part")
-    table.add_column("bytes", justify="right")
-    for part, size in sizes.items():
-        if isinstance(size, int) and part not in ("total", "budget"):
-            table.add_row(part.replace("_", " "), f"{size:,}")
-    table.add_section()
-    if isinstance(sizes.get("total"), int):
-        table.add_row("total", f"{sizes['total']:,}", style="bold")
-    if budget is not None:
-        table.add_row("budget", f"{_bytes(budget):,}")
-    return table
-
-
-def _bytes(size: str | int) -> int:
-    """Bytes of a size as the command line writes it (4096, 256K, 1M) or as a manifest does."""
-    text = str(size)
-    units = {"K": 1024, "M": 1024**2}
-    return int(text[:-1]) * units[text[-1]] if text[-1] in units else int(text)
 
 
 def spread(count: int, wanted: int) -> Sequence[int]:

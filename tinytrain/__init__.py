@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Preprocess", "Product", "TinytrainError", "compile_model"]
+from tinytrain.version import __version__
+
+__all__ = ["Preprocess", "Product", "TinytrainError", "__version__", "compile_model"]
+
+_HOMES = {
+    "Preprocess": "tinytrain.data",
+    "Product": "tinytrain.compile",
+    "TinytrainError": "tinytrain.errors",
+    "compile_model": "tinytrain.compile",
+}
 
 if TYPE_CHECKING:
     from tinytrain.compile import Product, compile_model
@@ -15,12 +24,6 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for, so that `tinytrain --help` does not wait for NumPy.
-    if name in ("compile_model", "Product"):
-        from tinytrain import compile as module
-    elif name == "Preprocess":
-        from tinytrain import data as module
-    elif name == "TinytrainError":
-        from tinytrain import errors as module
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'tinytrain' has no attribute '{name}'")
-    return getattr(module, name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.errors import BudgetError
+from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.pipeline import Compiled
 from tinytrain.simulate.stack import INDIRECT
 from tinytrain.simulate.toolchain import build, call_graph, footprint
@@ -102,10 +103,7 @@ def _peak(compiled: Compiled) -> str:
 def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
     plan, options = compiled.plan, compiled.options
     fixed = memory.ram["total"] - memory.ram["trained parameters"]
-    backward = not any(
-        node.op in ("softmax_cross_entropy", "mean_squared_error")
-        for node in compiled.graph.nodes[plan.peak :]
-    )
+    backward = not any(node.op in LOSS_OPS for node in compiled.graph.nodes[plan.peak :])
     if fixed > ram and not backward:
         return "the forward pass alone is too large: take a smaller input or model, or a target with more RAM"
     advice = "train fewer layers or channels (--scheme head, last-K, or a scheme file)"

@@ -4,38 +4,110 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tinytrain import __version__
 from tinytrain.console import ProgressDisplay, facts_table, memory_table, print_error, print_table
 from tinytrain.data import Preprocess
-from tinytrain.errors import TinytrainError, UsageError
+from tinytrain.errors import InternalError, TinytrainError, UsageError, Where
+from tinytrain.version import __version__
 
-INTERRUPTED = 130
+_EXIT_CODES = """\
+exit codes:
+  0    done
+  1    this machine refused: no memory, no room on the disk, a file that cannot be accessed
+  2    an option or a folder makes no sense (UsageError)
+  3    the model cannot be read or is not supported (ModelError)
+  4    a data file cannot be read or does not fit (DataError)
+  5    the update scheme does not fit the model (SchemeError)
+  6    the result does not fit the target's memory (BudgetError)
+  7    a compiler or emulator is missing or failed (ToolchainError)
+  70   a bug in tinytrain (InternalError)
+  130  interrupted, 143 terminated; nothing is left half written
+"""
+_SIGNALLED = 128
+
+
+class _Terminated(BaseException):
+    """SIGTERM or SIGHUP: unwinds the stack, so that temporary files go."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, or the `exit_code` of the error."""
+    """Runs one command and returns its exit code: 0, the `exit_code` of the error, or 128 + signal."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with _unwound_by(signal.SIGTERM, signal.SIGHUP):
+            options.run(options)
+            sys.stdout.flush()
     except TinytrainError as error:
         print_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _SIGNALLED + signal.SIGINT
+    except _Terminated as signalled:
+        return _SIGNALLED + int(signalled.args[0])
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; without this Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _SIGNALLED + signal.SIGPIPE
+    except MemoryError:
+        error = TinytrainError(
+            "this machine has too little memory for that", way_out="use a smaller model or file"
+        )
+        print_error(error)
+        return error.exit_code
+    except OSError as refused:
+        error = TinytrainError(
+            f"the system refused: {refused.strerror or refused}",
+            where=Where(str(refused.filename)) if refused.filename else None,
+            way_out="make room on the disk, or check the permissions",
+        )
+        print_error(error)
+        return error.exit_code
+    # Whatever else comes is ours to mend, and the trace is what a report needs.
+    except Exception as bug:
+        traceback.print_exc()
+        error = InternalError(
+            f"this is a bug in tinytrain: {type(bug).__name__}",
+            way_out="report it with the lines above and, if you can, the files",
+        )
+        print_error(error)
+        return error.exit_code
     return 0
+
+
+@contextmanager
+def _unwound_by(*signals: signal.Signals) -> Iterator[None]:
+    """Lets signals that would end the process at once raise `_Terminated` instead."""
+
+    def unwind(number: int, frame: object) -> None:
+        raise _Terminated(number)
+
+    try:
+        previous = {number: signal.signal(number, unwind) for number in signals}
+    except ValueError:  # only the main thread may; a test or a program may call us from another
+        previous = {}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinytrain",
         description="Compile a trained model into C that goes on training on a microcontroller.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tinytrain {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -239,6 +311,8 @@ def _compile(options: argparse.Namespace) -> None:
 def _simulate(options: argparse.Namespace) -> None:
     from tinytrain.simulate.session import simulate
 
+    for place in filter(None, (options.save, options.losses)):
+        _check_place(Path(place))
     with ProgressDisplay() as display:
         result = simulate(
             options.directory,
@@ -254,10 +328,10 @@ def _simulate(options: argparse.Namespace) -> None:
         )
     try:
         if options.save and result.saved is not None:
-            Path(options.save).write_bytes(result.saved)
+            _write(Path(options.save), result.saved)
         if options.losses:
-            Path(options.losses).write_text(
-                "".join(f"{loss!r}\n" for loss in result.losses), encoding="utf-8"
+            _write(
+                Path(options.losses), "".join(f"{loss!r}\n" for loss in result.losses).encode()
             )
     except OSError as error:
         raise UsageError(f"cannot write '{error.filename}': {error.strerror}") from error
@@ -266,6 +340,29 @@ def _simulate(options: argparse.Namespace) -> None:
     else:
         figures = json.loads(result.to_json())
         print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
+
+
+def _check_place(path: Path) -> None:
+    """Raises UsageError, before a long session, for a file that could not be written after it."""
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(
+            f"'{path}' cannot be written: "
+            + ("it is a folder" if path.is_dir() else "its folder is missing or not writable"),
+            way_out="name another file",
+        )
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)  # a pipe or a device
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
-from tinytrain import __version__, resources
 from tinytrain.budget import Memory, check_budget, measure_memory
 from tinytrain.data import Preprocess, SampleSpec, load_calibration
 from tinytrain.emit.build_files import MAIN, cmake_lists, makefile, port_files
 from tinytrain.emit.folder import FolderWriter, refuse_foreign
 from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.emit.runtime_files import runtime_files
+from tinytrain.emit.template import render
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
@@ -30,6 +29,7 @@ from tinytrain.pipeline import (
 )
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
 from tinytrain.target import Target, load_target
+from tinytrain.version import __version__
 
 CALIBRATION_SAMPLES = 256
 Progress = Callable[[str], None]
@@ -249,8 +249,11 @@ def _emit(
             "CMakeLists.txt": cmake_lists(target, name, sources),
         }
     )
-    main = _template("main_simulate.c.j2", name=name, NAME=name.upper(), classes=sample.classes)
-    readme = _template(
+    main = render(
+        "codegen", "main_simulate.c.j2", name=name, NAME=name.upper(), classes=sample.classes
+    )
+    readme = render(
+        "codegen",
         "folder_readme.md.j2",
         name=name,
         target=target.name,
@@ -259,17 +262,6 @@ def _emit(
     )
     writer.write({MAIN: main, "README.md": readme})
     return files
-
-
-def _template(file: str, **text: Any) -> str:
-    source = (resources.folder("codegen") / file).read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.from_string(source).render(**text)
 
 
 def _manifest(

@@ -117,7 +117,7 @@ def memory_table(
         total = parts["total"]
         table.add_row(name, "total", f"{total:,}", style="bold", end_section=budget is None)
         if budget is not None:
-            share = f"{total / budget:.0%} of the budget" if budget else "budget"
+            share = f"budget, {total / budget:.0%} used" if budget else "budget"
             table.add_row(name, share, f"{budget:,}", end_section=True)
     return table
 

@@ -52,7 +52,12 @@ class TinytrainError(Exception):
             lines += [f"  {line}" for line in self.detail.splitlines()]
         if self.way_out:
             lines.append(f"  way out: {self.way_out}")
-        return "\n".join(lines)
+        return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """Names come from files, and may hold line ends or what steers a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 class UsageError(TinytrainError):

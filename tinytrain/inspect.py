@@ -108,7 +108,8 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
         kind = {"conv2d": "conv"}.get(node.op, node.op)
         number = numbers.get(kind, 0)
         numbers[kind] = number + 1
-        # A float graph has no layer names yet: they are given when it is quantized, by the same count.
+        # A float graph has no layer names yet: they are given when it is quantized, by the same
+        # count.
         names[node.name] = node.layer or f"{kind}_{number}"
     for node in reversed(graph.nodes):
         if node.op in ("quantize", "dequantize", "reshape"):

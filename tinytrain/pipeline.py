@@ -1,26 +1,24 @@
 """The whole compiler on one page.
 
-import          frontend        a model file or an nn.Module to a float graph with its quantize nodes
-quantize        quantize        a float model gets quantize nodes from calibration samples
-integerize      quantize        dequantize, operate, quantize becomes one s8 operation
-dense_to_conv   passes          one kernel for dense and convolution
-replace_head    passes          a fresh classifier, where `classes` is given
-select_trainable passes, scheme the constants that are trained become parameters
-differentiate   autodiff        loss and backward nodes, toward the parameters and no further
-update          passes          SGD with quantization-aware scaling folded into its constants
-fuse_updates    passes          a gradient is formed and applied in one node
-dead_code       passes          what nothing needs goes
-saved_activations passes        masks of one bit where the activation itself is not needed
-schedule        plan            the order on the device, updates as early as they may
-warm_up         reference       initial scales of the gradients
-plan            plan            offsets in the arena, proved by a checker that shares nothing with the planner
-emit            emit            C, and everything that makes it a folder
-measure         simulate        what the target's compiler makes of it, against the budget
+import          frontend        a model file or an nn.Module to a float graph with its quantize
+nodes quantize        quantize        a float model gets quantize nodes from calibration samples
+integerize      quantize        dequantize, operate, quantize becomes one s8 operation dense_to_conv
+passes          one kernel for dense and convolution replace_head    passes          a fresh
+classifier, where `classes` is given select_trainable passes, scheme the constants that are trained
+become parameters differentiate   autodiff        loss and backward nodes, toward the parameters and
+no further update          passes          SGD with quantization-aware scaling folded into its
+constants fuse_updates    passes          a gradient is formed and applied in one node dead_code
+passes          what nothing needs goes saved_activations passes        masks of one bit where the
+activation itself is not needed schedule        plan            the order on the device, updates as
+early as they may warm_up         reference       initial scales of the gradients plan
+plan            offsets in the arena, proved by a checker that shares nothing with the planner emit
+emit            C, and everything that makes it a folder measure simulate        what the target's
+compiler makes of it, against the budget
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from tinytrain.autodiff.train_step import LOSSES, build_training_graph
-from tinytrain.emit.c_text import identifier
+from tinytrain.emit.c_text import model_name
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
-from tinytrain.passes.base import Runner
+from tinytrain.passes.base import Pass, Runner
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.passes.fuse_updates import FuseUpdates
@@ -46,11 +44,10 @@ from tinytrain.plan.schedule import Schedule
 from tinytrain.plan.scratch import scratch_bytes
 from tinytrain.reference.interpret import Scale
 from tinytrain.scheme.scheme import load_scheme
-from tinytrain.warm_up import warm_up
+from tinytrain.reference.warm_up import warm_up
 
 _MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Compiled:
         scales: initial scales of the gradients.
         options: that it was compiled with.
         forward: the s8 model before anything was trained.
-        losses: facts about quantization, if the model was float: see `quantize.accuracy`.
+        info: what the importer knew of the model: its file, the file's hash, its input's layout.
     """
 
     graph: Graph
@@ -167,7 +164,8 @@ def build_step(
 
     Args:
         forward: from `to_integers`.
-        samples: s8 [N,...] inputs for the initial scales of the gradients; noise where there are none.
+        samples: s8 [N,...] inputs for the initial scales of the gradients; noise where there are
+            none.
     """
     graph = runner.run(forward, [DenseToConv()])
     if options.classes is not None:
@@ -177,7 +175,7 @@ def build_step(
     training = build_training_graph(graph, loss=options.loss, gradient=GRADIENTS[options.gradient])
     graph = runner.check(training.graph, "differentiate")
     fractions = graph.info["fractions"]
-    passes = [
+    passes: list[Pass] = [
         Update(training.sums, fractions, options.rule, options.fraction_bits),
         FuseUpdates(),
         DeadCode(),
@@ -185,7 +183,7 @@ def build_step(
         Schedule(),
     ]
     graph = runner.run(graph, passes)
-    graph = replace(graph, name=identifier(options.name or forward.name).lower())
+    graph = replace(graph, name=model_name(options.name or forward.name))
     scales = warm_up(graph, samples, options.seed)
     plan = plan_memory(graph)
     sizes = {node.name: scratch_bytes(node) for node in graph.nodes}

@@ -17,6 +17,8 @@ COMMON_CFLAGS = (
     # Every product is rounded before it is added, on every core: results equal to the bit.
     "-ffp-contract=off",
     "-fno-fast-math",
+    # The arena's bytes hold s8, s16, s32 and f32 in turn.
+    "-fno-strict-aliasing",
     "-ffunction-sections",
     "-fdata-sections",
 )
@@ -156,7 +158,7 @@ def _read(file: Path, name: str) -> Target:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"the target file cannot be read: {error.strerror}", where=where) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"the target file is not TOML: {error}", where=where) from None
     return _Reader(table, where).target(name)
 

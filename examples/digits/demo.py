@@ -16,6 +16,7 @@ def story() -> Story:
     """The demo's story with its data."""
     clean = data.as_trained(data.TRAIN)
     learn, judge = data.as_it_is_now(data.ADAPT), data.as_it_is_now(data.TEST)
+    past = data.as_trained(data.TEST)
     return Story(
         name="digits",
         text=(
@@ -26,12 +27,16 @@ def story() -> Story:
         model=MODEL,
         target="mps2-an500",
         ram="256K",
+        flash="1M",
         scheme="full",
         learning_rate=LEARNING_RATE,
         steps=STEPS,
         calibration=(clean.x, clean.y),
         learn=(learn.x, learn.y),
         judge=(judge.x, judge.y),
+        past=(past.x, past.y),
+        judge_is="digits as they look now, held out",
+        past_is="digits as they looked before, held out",
     )
 
 

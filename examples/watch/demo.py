@@ -30,12 +30,16 @@ def story() -> Story:
         model=MODEL,
         target="mps2-an500",
         ram="256K",
+        flash="1M",
         scheme="full",
         learning_rate=LEARNING_RATE,
         steps=STEPS,
         calibration=(known.x[seen], known.y[seen]),
         learn=(first.x, first.y),
         judge=(second.x, second.y),
+        past=(known.x, known.y),
+        judge_is="the tenth person, held out",
+        past_is="the nine people before",
     )
 
 

@@ -60,12 +60,12 @@ def test_conv2d_is_near_the_real_convolution(rng: Rng) -> None:
         assert np.max(np.abs(got - (real * ratio + 3))) <= TWO_ROUNDINGS
 
 
-def test_dense_is_a_matrix_product(rng: Rng) -> None:
+def test_one_position_is_a_matrix_product(rng: Rng) -> None:
     x, w, b = s8(rng, 2, 30), s8(rng, 7, 30), rng.integers(-999, 999, 7).astype(np.int32)
-    got = forward.dense_s32(x, w, b, -5)
+    got = forward.conv2d_s32(x[:, None, None], w[:, None, None], b, -5)[:, 0, 0]
     assert np.array_equal(got, (x.astype(int) + 5) @ w.T.astype(int) + b)
     m, s = multiplier(1e-4)
-    full = forward.dense(x, w, b, -5, m, s, -3, (-100, 90))
+    full = forward.conv2d(x[:, None, None], w[:, None, None], b, -5, m, s, -3, (-100, 90))[:, 0, 0]
     assert full.dtype == np.int8
     assert np.max(np.abs(full - np.clip(got * 1e-4 - 3, -100, 90))) <= 0.51
 

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import jinja2
 import pytest
 
 from tinytrain import resources
 from tinytrain.emit.build_files import port_files
+from tinytrain.emit.template import render
 from tinytrain.target import load_target
 
 FAKE_MODEL = Path(__file__).parent / "fake_model"
@@ -68,14 +68,9 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 def render_main(classes: int) -> str:
     """main.c of the hand-made model."""
-    template = (resources.folder("codegen") / "main_simulate.c.j2").read_text()
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.from_string(template).render(
+    return render(
+        "codegen",
+        "main_simulate.c.j2",
         name="fake",
         NAME="FAKE",
         classes=classes,

@@ -79,7 +79,7 @@ def test_memory_table(capsys: pytest.CaptureFixture[str]) -> None:
         ["RAM", "arena", "1,500"],
         ["RAM", "stack", "500"],
         ["RAM", "total", "2,000"],
-        ["RAM", "50% of the budget", "4,000"],
+        ["RAM", "budget, 50% used", "4,000"],
         ["flash", "total", "10"],
     ]
 

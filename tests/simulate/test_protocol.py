@@ -54,10 +54,10 @@ def test_classification() -> None:
     assert outcome.stack_used == 1234
     assert outcome.weights == b"weights!"
     assert calls == [
-        ("evaluate before", 1, 1, ""),
+        ("evaluate before", 1, 1, "accuracy 0.0%"),
         ("train", 1, 2, "loss 1.0000"),
         ("train", 2, 2, "loss inf"),
-        ("evaluate after", 1, 1, ""),
+        ("evaluate after", 1, 1, "accuracy 100.0%"),
     ]
 
 

@@ -1,7 +1,7 @@
 """The reverse sweep: from the gradient of the loss back to the parameters, and no further.
 
-Only nodes on a path from a parameter to the loss get a gradient, so what an update scheme does not need is never
-built. A value that several nodes read gets the sum of their gradients.
+Only nodes on a path from a parameter to the loss get a gradient, so what an update scheme does not
+need is never built. A value that several nodes read gets the sum of their gradients.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """All derivatives, as a table: from the gradient of a node's output to those of its inputs.
 
-A rule gets the sweep (which emits nodes), the forward node, the gradient of its output with the clamp
-already applied, and the positions of the inputs whose gradient is wanted. It returns one gradient for each
-wanted position. Gradients are those of the real values (docs/arithmetic.md section 4), so moving data needs no
-rescaling, and an addition hands the same gradient to both sides.
+A rule gets the sweep (which emits nodes), the forward node, the gradient of its output with the
+clamp already applied, and the positions of the inputs whose gradient is wanted. It returns one
+gradient for each wanted position. Gradients are those of the real values (docs/arithmetic.md
+section 4), so moving data needs no rescaling, and an addition hands the same gradient to both
+sides.
 """
 
 from __future__ import annotations

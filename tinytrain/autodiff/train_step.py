@@ -1,6 +1,7 @@
 """Makes the training graph: forward, loss, backward, sums of every parameter's gradient.
 
-The updates are added by `passes.update`, so that a graph without them can be checked against other derivatives.
+The updates are added by `passes.update`, so that a graph without them can be checked against other
+derivatives.
 """
 
 from __future__ import annotations

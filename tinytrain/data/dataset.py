@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tokenize
 import zipfile
 import zlib
@@ -147,6 +148,7 @@ def _read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[
             found: dict[str, np.ndarray] = {}
             for key in keys:
                 if key in archive.files:
+                    _check_room(archive.zip.getinfo(_member(archive, key)).file_size)
                     array = archive[key]
                     # NumPy hands out the bytes of a member that is no array.
                     if not isinstance(array, np.ndarray):
@@ -168,6 +170,17 @@ def _read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[
         reason = " ".join(str(error).split()) or type(error).__name__
         part = f" at array '{key}'" if key else ""
         _fail(where, f"the data file is damaged{part}: {reason}")
+
+
+def _member(archive: np.lib.npyio.NpzFile, key: str) -> str:
+    """NumPy leaves the suffix out of its keys, and takes both."""
+    return key if key in archive.zip.namelist() else f"{key}.npy"
+
+
+def _check_room(size: int) -> None:
+    """Raises MemoryError before an array of zeros, a thousandth packed, takes the whole machine."""
+    if size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
+        raise MemoryError
 
 
 def _checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:

@@ -64,7 +64,7 @@ class SampleSpec:
         _, height, width, channels = self.shape
         if preprocess.resize not in (None, (height, width)):
             raise UsageError(
-                f"the preprocessing resizes to {list(preprocess.resize or ())}, "
+                f"the preprocessing resizes to {list(preprocess.resize)}, "
                 f"but the model takes images of {[height, width]}"
             )
         if not preprocess.fits_channels(channels):

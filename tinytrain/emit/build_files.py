@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jinja2
-
 from tinytrain import resources
+from tinytrain.emit.template import render
 from tinytrain.target import WARNINGS, Target
 
 MAIN = "port/main.c"
@@ -34,9 +33,9 @@ def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
         regions = {"FLASH": target.memory.flash, "RAM": target.memory.ram}
         if target.memory.vectors is not None:
             regions["VECTORS"] = target.memory.vectors
-        template = (targets / "cortex_m" / "link.ld.j2").read_text(encoding="utf-8")
-        files["link.ld"] = _render(
-            template,
+        files["link.ld"] = render(
+            "targets",
+            "cortex_m/link.ld.j2",
             target=target.name,
             regions=[{"name": name, **vars(region)} for name, region in regions.items()],
             vectors="VECTORS" if "VECTORS" in regions else "FLASH",
@@ -63,10 +62,10 @@ def cmake_lists(target: Target, name: str, sources: Sequence[str]) -> str:
 
 
 def _build_file(template: str, target: Target, name: str, sources: Sequence[str], port: str) -> str:
-    text = (resources.folder("codegen") / template).read_text(encoding="utf-8")
     names = _HOST_FILES if target.is_host else _CORTEX_M_FILES
-    return _render(
-        text,
+    return render(
+        "codegen",
+        template,
         name=name,
         target=target.name,
         compiler=target.compiler,
@@ -80,13 +79,3 @@ def _build_file(template: str, target: Target, name: str, sources: Sequence[str]
         ldflags=target.link_flags,
         linker_script=None if target.is_host else f"{port}/link.ld",
     )
-
-
-def _render(template: str, **context: object) -> str:
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.from_string(template).render(**context)

@@ -16,9 +16,22 @@ C_TYPES = {
     np.dtype(np.float32): "float",
 }
 _KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "asm bool true false main".split()
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while asm bool true false main
+    """.split()  # noqa: SIM905  (a table of words reads best as words)
+)
+_LONGEST_NAME = 48
+_TAKEN = frozenset(
+    # make and CMake
+    "all always build clean command edit_cache help include install list_install_components "
+    "package package_source port rebuild_cache src test "
+    # headers of C and of what they include in glibc and newlib
+    "alloca assert complex ctype endian errno features fenv inttypes iso646 limits locale math "
+    "newlib picolibc setjmp signal stdalign stdarg stdatomic stdbit stdbool stdckdint stddef "
+    "stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar wctype "
+    "xlocale".split()
 )
 
 
@@ -30,6 +43,22 @@ def identifier(text: str) -> str:
     return name
 
 
+def call(function: str, *arguments: object) -> str:
+    """A statement that calls a function."""
+    return f"{function}({', '.join(map(str, arguments))});"
+
+
+def model_name(text: str) -> str:
+    """An identifier for a model that can also name its files and its program.
+
+    They share folders and a namespace with the runtime, with what make and CMake write, and with
+    the headers of the C library, which a file of the same name would hide.
+    """
+    name = identifier(text).lower()[:_LONGEST_NAME].rstrip("_")
+    taken = name in _TAKEN or name.split("_")[0] in ("tt", "tinytrain")
+    return f"model_{name}" if taken else name
+
+
 def float_literal(value: float) -> str:
     """An exact single-precision constant."""
     single = float(np.float32(value))
@@ -39,6 +68,22 @@ def float_literal(value: float) -> str:
 def int_literal(value: int) -> str:
     """An integer constant; INT32_MIN cannot be written as one number."""
     return "(-2147483647 - 1)" if value == -(2**31) else str(value)
+
+
+def wrapped(statement: str, indent: int = 4) -> str:
+    """A statement broken at spaces into lines of at most 110 columns; holds no string literal.
+
+    Args:
+        indent: columns before the first line, which the caller writes.
+    """
+    lines = textwrap.wrap(
+        statement,
+        110 - indent,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return ("\n" + " " * indent).join(lines)
 
 
 def initializer(array: np.ndarray, width: int = 108) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinytrain.emit.c_text import float_literal
+from tinytrain.emit.c_text import call, float_literal
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
@@ -34,7 +34,7 @@ def window(
     node: Node,
     x_shape: tuple[int, ...],
     y_shape: tuple[int, ...],
-    kernel: tuple[int, int],
+    kernel: Sequence[int],
 ) -> str:
     """A `tt_window` for a node with the attributes of a convolution or a pooling."""
     dilation = node.attrs.get("dilation", (1, 1))
@@ -70,10 +70,8 @@ def _requant(
 ) -> str:
     multiplier = shift = "NULL"
     if tables is not None:
-        multiplier = context.array(
-            f"{node.name}_multiplier", tables[0].astype(np.int32), node.layer
-        )
-        shift = context.array(f"{node.name}_shift", tables[1].astype(np.int8), node.layer)
+        multiplier = context.array(f"{node.name}_multiplier", tables[0].astype(np.int32))
+        shift = context.array(f"{node.name}_shift", tables[1].astype(np.int8))
     return context.struct(
         "tt_requant",
         f"{node.name}_requant",
@@ -89,12 +87,11 @@ def _requant(
 
 
 def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
-    """(weights, channels or NULL, count) of each part of a layer's weights: one, or trained and frozen."""
+    """(weights, channels or NULL, count) of a layer's weights, or of its trained and frozen parts."""
     producer = context.graph.producers().get(w)
     if producer is None:
-        return [
-            (context.place(w), "NULL", w.type.shape[0] if w.type.shape[3] == 1 else w.type.shape[3])
-        ]
+        count = w.type.shape[0] if w.type.shape[3] == 1 else w.type.shape[3]
+        return [(context.place(w), "NULL", count)]
     axis = producer.attrs["axis"]
     chosen = producer.attrs["channels"]
     others = sorted(set(range(w.type.shape[axis])) - set(chosen))
@@ -102,9 +99,7 @@ def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
     for value, channels, kind in zip(
         producer.inputs, (chosen, others), ("trained", "frozen"), strict=True
     ):
-        name = context.array(
-            f"{producer.layer}_{kind}_channels", np.array(channels, np.uint16), producer.layer
-        )
+        name = context.array(f"{producer.layer}_{kind}_channels", np.array(channels, np.uint16))
         parts.append((context.place(value), name, len(channels)))
     return parts
 
@@ -123,24 +118,18 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     x, w, b = node.inputs
     y = node.output
     geometry = window(context, node, x.type.shape, y.type.shape, w.type.shape[1:3])
-    place = context.place
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
-        body, count = segments(context, w)
-        return [
-            f"tt_conv2d_s8_s32({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"
-        ]
+        parts = segments(context, w)
+        return [call("tt_conv2d_s8_s32", geometry, requant, *parts, *context.places(b, x, y))]
     requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
-            f"tt_depthwise_conv2d_s8({geometry}, {requant}, {weights}, {outputs}, {count}, {place(b)}, "
-            f"{place(x)}, {place(y)});"
-            for weights, outputs, count in weight_parts(context, w)
+            call("tt_depthwise_conv2d_s8", geometry, requant, *part, *context.places(b, x, y))
+            for part in weight_parts(context, w)
         ]
-    body, count = segments(context, w)
-    return [
-        f"tt_conv2d_s8({geometry}, {requant}, {body}, {count}, {place(b)}, {place(x)}, {place(y)});"
-    ]
+    parts = segments(context, w)
+    return [call("tt_conv2d_s8", geometry, requant, *parts, *context.places(b, x, y))]
 
 
 @calls("add")
@@ -161,9 +150,7 @@ def _add(context: EmitContext, node: Node) -> list[str]:
             "hi": hi,
         },
     )
-    return [
-        f"tt_add_s8({add}, {a.type.size}, {context.place(a)}, {context.place(b)}, {context.place(node.output)});"
-    ]
+    return [call("tt_add_s8", add, a.type.size, *context.places(a, b, node.output))]
 
 
 def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
@@ -179,9 +166,8 @@ def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
 def _multiply(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     requant = _requant(context, node, lowering.multiply_requant(a, b, node.output), a, node.output)
-    steps = ", ".join(map(str, broadcast_steps(a, b)))
-    places = f"{context.place(a)}, {context.place(b)}, {context.place(node.output)}"
-    return [f"tt_multiply_s8({requant}, {zero_of(b)}, {steps}, {places});"]
+    steps, places = broadcast_steps(a, b), context.places(a, b, node.output)
+    return [call("tt_multiply_s8", requant, zero_of(b), *steps, *places)]
 
 
 @calls("avg_pool2d")
@@ -190,9 +176,7 @@ def _avg_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     requant = _requant(context, node, lowering.avg_pool_requant(node), x, y)
     include = int(node.attrs["count_include_pad"])
-    return [
-        f"tt_avg_pool2d_s8({geometry}, {requant}, {include}, {context.place(x)}, {context.place(y)});"
-    ]
+    return [call("tt_avg_pool2d_s8", geometry, requant, include, *context.places(x, y))]
 
 
 @calls("max_pool2d")
@@ -201,9 +185,7 @@ def _max_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     winner = context.place(node.outputs[1]) if len(node.outputs) > 1 else "NULL"
     lo, hi = node.attrs["clamp"]
-    return [
-        f"tt_max_pool2d_s8({geometry}, {lo}, {hi}, {context.place(x)}, {context.place(y)}, {winner});"
-    ]
+    return [call("tt_max_pool2d_s8", geometry, lo, hi, *context.places(x, y), winner)]
 
 
 CALLS["max_pool2d_winner"] = _max_pool2d
@@ -212,10 +194,8 @@ CALLS["max_pool2d_winner"] = _max_pool2d
 @calls("activation")
 def _activation(context: EmitContext, node: Node) -> list[str]:
     x = node.inputs[0]
-    table = context.array(f"{node.name}_table", lowering.activation_table(node), node.layer)
-    return [
-        f"tt_lookup_s8({table}, {x.type.size}, {context.place(x)}, {context.place(node.output)});"
-    ]
+    table = context.array(f"{node.name}_table", lowering.activation_table(node))
+    return [call("tt_lookup_s8", table, x.type.size, *context.places(x, node.output))]
 
 
 @calls("concatenate")
@@ -224,17 +204,11 @@ def _concatenate(context: EmitContext, node: Node) -> list[str]:
     element = node.output.type.dtype.numpy.itemsize
     rows = math.prod(shape[:axis])
     step = math.prod(shape[axis:]) * element
-    lines, start = [], 0
+    lines, start, whole = [], 0, context.place(node.output)
     for value in node.inputs:
         nbytes = math.prod(value.type.shape[axis:]) * element
-        target = (
-            f"(uint8_t *){context.place(node.output)} + {start}"
-            if start
-            else context.place(node.output)
-        )
-        lines.append(
-            f"tt_copy_rows({rows}, {nbytes}, {context.place(value)}, {nbytes}, {target}, {step});"
-        )
+        target = f"(uint8_t *){whole} + {start}" if start else whole
+        lines.append(call("tt_copy_rows", rows, nbytes, context.place(value), nbytes, target, step))
         start += nbytes
     return lines
 
@@ -248,20 +222,18 @@ def _slice(context: EmitContext, node: Node) -> list[str]:
     step, nbytes = x.type.shape[axis] * inner, y.type.shape[axis] * inner
     start = node.attrs["start"] * inner
     source = f"(const uint8_t *){context.place(x)} + {start}" if start else context.place(x)
-    return [f"tt_copy_rows({rows}, {nbytes}, {source}, {step}, {context.place(y)}, {nbytes});"]
+    return [call("tt_copy_rows", rows, nbytes, source, step, context.place(y), nbytes)]
 
 
 @calls("gather_channels")
 def _gather_channels(context: EmitContext, node: Node) -> list[str]:
     x, y = node.inputs[0], node.output
     channels = np.array(node.attrs["channels"], np.uint16)
-    name = context.array(f"{node.layer}_trained_channels", channels, node.layer)
+    name = context.array(f"{node.layer}_trained_channels", channels)
     element = x.type.dtype.numpy.itemsize
     rows, total = x.type.size // x.type.shape[-1], x.type.shape[-1]
-    return [
-        f"tt_gather_channels({element}, {rows}, {total}, {name}, {len(channels)}, {context.place(x)}, "
-        f"{context.place(y)});"
-    ]
+    shape = element, rows, total
+    return [call("tt_gather_channels", *shape, name, len(channels), *context.places(x, y))]
 
 
 @calls("reshape")
@@ -276,33 +248,26 @@ def _transpose(context: EmitContext, node: Node) -> list[str]:
     missing = 4 - len(axes)
     shape = (1,) * missing + x.type.shape
     padded = tuple(range(missing)) + tuple(axis + missing for axis in axes)
-    shape_name = context.array(f"{node.name}_shape", np.array(shape, np.uint16), node.layer)
-    axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8), node.layer)
+    shape_name = context.array(f"{node.name}_shape", np.array(shape, np.uint16))
+    axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8))
     element = x.type.dtype.numpy.itemsize
-    return [
-        f"tt_transpose({element}, {shape_name}, {axes_name}, {context.place(x)}, {context.place(node.output)});"
-    ]
+    places = context.places(x, node.output)
+    return [call("tt_transpose", element, shape_name, axes_name, *places)]
 
 
 @calls("dequantize")
 def _dequantize(context: EmitContext, node: Node) -> list[str]:
-    x, y = node.inputs[0], node.output
+    x, places = node.inputs[0], context.places(node.inputs[0], node.output)
     if x.type.dtype is DType.S8:
         scale = float_literal(scale_of(x))
-        return [
-            f"tt_dequantize_s8_f32({x.type.size}, {zero_of(x)}, {scale}, {context.place(x)}, {context.place(y)});"
-        ]
+        return [call("tt_dequantize_s8_f32", x.type.size, zero_of(x), scale, *places)]
     scales = np.array(quantization(x).scale, np.float32)
-    name = context.array(f"{node.name}_scale", scales, node.layer)
-    return [
-        f"tt_dequantize_s32_f32({x.type.size}, {scales.size}, {name}, {context.place(x)}, {context.place(y)});"
-    ]
+    name = context.array(f"{node.name}_scale", scales)
+    return [call("tt_dequantize_s32_f32", x.type.size, scales.size, name, *places)]
 
 
 @calls("clamp_mask")
 def _clamp_mask(context: EmitContext, node: Node) -> list[str]:
     y = node.inputs[0]
-    lo, hi = node.attrs["clamp"]
-    return [
-        f"tt_clamp_mask_s8({y.type.size}, {lo}, {hi}, {context.place(y)}, {context.place(node.output)});"
-    ]
+    places = context.places(y, node.output)
+    return [call("tt_clamp_mask_s8", y.type.size, *node.attrs["clamp"], *places)]

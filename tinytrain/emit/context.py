@@ -33,16 +33,12 @@ class Constant:
         c_type: of an element.
         size: elements.
         text: initialiser.
-        nbytes: in flash.
-        layer: that it belongs to first.
     """
 
     name: str
     c_type: str
     size: int
     text: str
-    nbytes: int
-    layer: str
 
 
 @dataclass
@@ -75,24 +71,28 @@ class EmitContext:
         if value in self.fields:
             return f"state->{self.fields[value]}"
         if value in self.graph.constants:
-            return self.array(value.name, self.graph.constants[value], "")
+            return self.array(value.name, self.graph.constants[value])
         if value in self._new:
             return self.place(self._new[value])
         if value.name in ("label", "target"):
             return value.name
         raise InternalError(f"{value} has no place")
 
+    def places(self, *values: Value) -> list[str]:
+        """`place` of each value."""
+        return [self.place(value) for value in values]
+
     def scratch(self, node: Node) -> str:
         """A C expression for the scratch of a node."""
         return f"at_u8(state, {self.plan.scratch[node.name]})"
 
-    def array(self, name: str, data: np.ndarray, layer: str) -> str:
-        """Puts an array into flash and returns its C name; an equal one that is there already serves."""
+    def array(self, name: str, data: np.ndarray) -> str:
+        """Puts an array into flash, where no equal one is there yet, and returns its C name."""
         key = (str(data.dtype), data.tobytes())
         if key not in self.constants:
             c_name = f"{self.prefix}_{self.unique(identifier(name))}"
             self.constants[key] = Constant(
-                c_name, C_TYPES[data.dtype], data.size, initializer(data), data.nbytes, layer
+                c_name, C_TYPES[data.dtype], data.size, initializer(data)
             )
         return self.constants[key].name
 

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,78 +18,140 @@ from tinytrain.errors import UsageError, Where
 class FolderWriter:
     """Gathers files in a temporary folder beside the final one and puts it in place at the end.
 
-    Use as a context manager: leaving it without `commit` removes everything that was written.
+    Use as a context manager: leaving it without `commit` removes everything that was written,
+    parent folders included.
 
     Args:
         directory: the final folder; it may exist if it is empty or was written by tinytrain.
 
     Raises:
-        UsageError: the folder holds something else, or its parent cannot be written.
+        UsageError: the folder holds something else, or cannot be written; any method may raise it.
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self._where = Where(str(directory))
         refuse_foreign(directory)
-        try:
-            directory.absolute().parent.mkdir(parents=True, exist_ok=True)
-            self._temporary = tempfile.mkdtemp(
-                prefix=f".{directory.name}-", dir=directory.absolute().parent
-            )
-        except OSError as error:
-            raise UsageError(
-                f"cannot write there: {error.strerror}", where=Where(str(directory))
-            ) from error
-        os.chmod(self._temporary, 0o755)
-        self.path = Path(self._temporary)
+        with self._writing():
+            # Resolved: a link stays a link, and the name is one even where the user gave `.`.
+            self.directory = directory.resolve()
+        self._parents = [folder for folder in self.directory.parents if not os.path.lexists(folder)]
+        self._temporary: Path | None = None
         self._digests: dict[str, str] = {}
 
     def __enter__(self) -> FolderWriter:
+        parent = self.directory.parent
+        try:
+            with self._writing():
+                parent.mkdir(parents=True, exist_ok=True)
+                self._temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+                self._temporary.chmod(0o755)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        for folder in self._parents:
+            with suppress(OSError):
+                # Only a folder that stayed empty goes, so after `commit` none does.
+                folder.rmdir()
+
+    @property
+    def path(self) -> Path:
+        """The temporary folder."""
+        assert self._temporary is not None, "used outside of its `with`"
+        return self._temporary
 
     def write(self, files: Mapping[str, str]) -> None:
         """Writes text files by their path in the folder."""
         for name, text in files.items():
-            path = self.path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            data = text.encode()
-            path.write_bytes(data)
+            # A file name that is no UTF-8 may be quoted in a comment.
+            data = text.encode(errors="backslashreplace")
+            with self._writing():
+                path = self.path / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
             self._digests[name] = hashlib.sha256(data).hexdigest()
 
     def commit(self, manifest: Mapping[str, Any]) -> None:
         """Adds manifest.json with the hashes of all files and puts the folder in its place."""
         whole = {**manifest, "files": dict(sorted(self._digests.items()))}
         text = json.dumps(whole, indent=2) + "\n"
-        (self.path / "manifest.json").write_text(text, encoding="utf-8")
-        shutil.rmtree(self.path / "build", ignore_errors=True)
-        old = None
-        if self.directory.exists():
-            old = Path(
-                tempfile.mkdtemp(prefix=f".{self.directory.name}-old-", dir=self.path.parent)
-            )
-            self.directory.rename(old / "folder")
-        self.path.rename(self.directory)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
+        with self._writing():
+            (self.path / "manifest.json").write_text(text, encoding="utf-8")
+            shutil.rmtree(self.path / "build", ignore_errors=True)
+            if not self.directory.exists():
+                self.path.rename(self.directory)
+                return
+            old = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self.path.parent))
+            try:
+                self._exchange(old / "folder")
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _exchange(self, old: Path) -> None:
+        try:
+            self.directory.rename(old)
+            self.path.rename(self.directory)
+        except BaseException:
+            # Interrupted in between: the user's old folder goes back to where it was.
+            if old.exists() and not self.directory.exists():
+                old.rename(self.directory)
+            raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(
+                f"the output folder cannot be written: {reason}",
+                where=self._where,
+                way_out="name another folder with -o",
+            ) from error
+
+
+_PREFIX = ".tinytrain-"
 
 
 def refuse_foreign(directory: Path) -> None:
     """Raises `UsageError` where a folder holds what tinytrain did not write."""
-    if directory.exists() and not _is_ours(directory):
+    try:
+        foreign = _foreign(directory) if directory.exists() else None
+    except OSError as error:
         raise UsageError(
-            f"'{directory}' exists and is no folder that tinytrain wrote",
-            way_out="name another folder with -o, or remove this one",
+            f"the output folder cannot be looked into: {error.strerror}",
+            where=Where(str(directory)),
+            way_out="name another folder with -o",
+        ) from error
+    if foreign is not None:
+        raise UsageError(
+            f"the output '{directory}' exists and {foreign}",
+            way_out="name another folder with -o, or move away what is yours",
         )
 
 
-def _is_ours(directory: Path) -> bool:
+def _foreign(directory: Path) -> str | None:
+    """What keeps a path from being replaced; None for an empty folder or one that is all ours."""
     if not directory.is_dir():
-        return False
+        return "is no folder"
     if not any(directory.iterdir()):
-        return True
+        return None
     try:
-        return "tinytrain" in json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+        manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+        ours = {"manifest.json", *manifest["files"]} if "tinytrain" in manifest else set()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ours = set()
+    if not ours:
+        return "is no folder that tinytrain wrote"
+    for folder, names, files in os.walk(directory):
+        if folder == str(directory) and "build" in names:
+            names.remove("build")
+        for name in files:
+            path = Path(folder, name).relative_to(directory).as_posix()
+            if path not in ours:
+                return f"holds '{path}', which tinytrain did not write"
+    return None

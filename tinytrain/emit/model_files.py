@@ -6,26 +6,26 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jinja2
 import numpy as np
 
-from tinytrain import __version__, resources
 from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
-from tinytrain.emit.c_text import C_TYPES, float_literal
+from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
-from tinytrain.emit.context import Constant, EmitContext
+from tinytrain.emit.context import EmitContext
+from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.text import format_graph, format_type
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.interpret import Scale
 from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.version import __version__
 
 RUNTIME_VERSION = 1
 _ACCESSORS = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t", "f32": "float"}
-_LOSSES = ("softmax_cross_entropy", "mean_squared_error")
 _TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
 
 
@@ -35,19 +35,15 @@ class ModelFiles:
 
     Attributes:
         files: text by name, for the folder `src`.
-        constants: everything in flash.
         model_hash: SHA-256 that a parameter file must carry.
         weights_bytes: of all trained parameters.
         saved_bytes: of a saved file.
-        state_bytes: of the state, without the arena.
     """
 
     files: Mapping[str, str]
-    constants: tuple[Constant, ...]
     model_hash: bytes
     weights_bytes: int
     saved_bytes: int
-    state_bytes: int
 
 
 def model_hash(graph: Graph) -> bytes:
@@ -84,23 +80,20 @@ def emit_model(
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
     backward = rest[2:]
-    forward_steps = [_step(context, node) for node in forward]
-    backward_steps = [_step(context, node) for node in backward]
+    forward_steps = [step for node in forward for step in _steps(context, node)]
+    backward_steps = [step for node in backward for step in _steps(context, node)]
     fields = [
         {
             "name": context.fields[value],
             "c_type": C_TYPES[data.dtype],
             "size": data.size,
-            "initial": "NULL"
-            if not data.any()
-            else context.array(f"{value.name}_initial", data, ""),
+            "initial": "NULL" if not data.any() else context.array(f"{value.name}_initial", data),
         }
         for value, data in graph.parameters.items()
     ]
     digest = model_hash(graph)
     weights = sum(data.nbytes for data in graph.parameters.values())
     saved = 48 + weights + 8 * len(context.scales) + 12 + 4
-    state = weights + 12 * len(context.scales) + 24
     x, output = graph.inputs[0], loss.inputs[0]
     dtype = quantize.output.type.dtype
     text = {
@@ -133,7 +126,7 @@ def emit_model(
         "seed": seed,
         "hash_bytes": ", ".join(str(byte) for byte in digest),
         "hash_short": digest.hex()[:12],
-        "locals": context.locals,
+        "locals": [wrapped(local, 0) for local in context.locals],
         "forward": forward_steps,
         "backward": backward_steps,
         "saves": any(step["training_only"] for step in forward_steps),
@@ -141,18 +134,18 @@ def emit_model(
     }
     text["accessors"] = _used_accessors(text)
     files = {
-        f"{name}.h": _render("model.h.j2", text),
-        f"{name}.c": _render("model.c.j2", text),
-        f"{name}_constants.h": _render("constants.h.j2", text),
-        f"{name}_constants.c": _render("constants.c.j2", text),
+        f"{name}.h": render("codegen", "model.h.j2", **text),
+        f"{name}.c": render("codegen", "model.c.j2", **text),
+        f"{name}_constants.h": render("codegen", "constants.h.j2", **text),
+        f"{name}_constants.c": render("codegen", "constants.c.j2", **text),
     }
-    return ModelFiles(files, tuple(context.constants.values()), digest, weights, saved, state)
+    return ModelFiles(files, digest, weights, saved)
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     """Nodes before the loss, and from the loss on; the loss gradient is quantized right after it."""
     for index, node in enumerate(graph.nodes):
-        if node.op in _LOSSES:
+        if node.op in LOSS_OPS:
             rest = list(graph.nodes[index:])
             if len(rest) < 2 or rest[1].op != "quantize_gradient":
                 raise InternalError("the loss is not followed by quantize_gradient")
@@ -160,26 +153,17 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     raise InternalError("the graph has no loss")
 
 
-def _step(context: EmitContext, node: Node) -> dict[str, object]:
-    return {
-        "comment": f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}",
-        "lines": CALLS[node.op](context, node),
-        "training_only": node.op in _TRAINING_ONLY,
-    }
+def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
+    """What the template writes for a node: nothing for one that only renames or views."""
+    training_only = node.op in _TRAINING_ONLY
+    lines = [wrapped(line, 8 if training_only else 4) for line in CALLS[node.op](context, node)]
+    if not lines:
+        return []
+    comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
+    return [{"comment": comment, "lines": lines, "training_only": training_only}]
 
 
 def _used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:
     """Accessors that the model calls; clang warns of an unused one."""
     everything = str(text)
     return [(dtype, c_type) for dtype, c_type in _ACCESSORS.items() if f"at_{dtype}(" in everything]
-
-
-def _render(template: str, text: Mapping[str, object]) -> str:
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    source = (resources.folder("codegen") / template).read_text(encoding="utf-8")
-    return environment.from_string(source).render(**text)

@@ -31,8 +31,8 @@ class Op:
         summary: one line.
         attrs: attribute names, all required, no others allowed.
         rule: from a node to the signature of its outputs; raises `TypeRuleError`.
-        in_place: inputs whose storage the last output may take over: it is written element by element,
-            never before the same element of that input was read.
+        in_place: inputs whose storage the last output may take over: it is written element by
+            element, never before the same element of that input was read.
     """
 
     name: str

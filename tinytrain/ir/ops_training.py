@@ -13,6 +13,9 @@ from tinytrain.ir.ops_forward import pool_shape
 from tinytrain.ir.types import DType, TensorType
 
 GRADIENT = (DType.S8, DType.S16, DType.F32)
+LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
+"""Operations whose outputs are the loss and its gradient."""
+
 _GEOMETRY = "strides padding dilation groups"
 
 

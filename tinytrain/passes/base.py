@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from tinytrain.errors import UsageError, Where
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.verify import verify
@@ -26,13 +27,23 @@ class Runner:
 
     Args:
         dump: folder that gets `<number>_<pass>.txt` after each pass; None for no dumps.
+
+    Raises:
+        UsageError: that folder cannot be made.
     """
 
     def __init__(self, dump: Path | None = None) -> None:
         self._dump = dump
         self._count = 0
         if dump is not None:
-            dump.mkdir(parents=True, exist_ok=True)
+            try:
+                dump.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(
+                    f"the folder for dumps cannot be made: {error.strerror}",
+                    where=Where(str(dump)),
+                    way_out="name another one with --dump-ir",
+                ) from error
 
     def run(self, graph: Graph, passes: Iterable[Pass]) -> Graph:
         """The graph after all passes.

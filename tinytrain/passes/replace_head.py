@@ -1,8 +1,9 @@
 """A fresh classifier for `--classes N`.
 
-The head is the last layer with weights. Its logits leave as s32 accumulators: the loss dequantizes them, so
-they have no range to overflow and no rounding. Weights start uniform in ±1/sqrt(I), the rule of PyTorch's Linear,
-with one scale for which ±127 is `HEADROOM` times that bound, so that they can grow.
+The head is the last layer with weights. Its logits leave as s32 accumulators: the loss dequantizes
+them, so they have no range to overflow and no rounding. Weights start uniform in ±1/sqrt(I), the
+rule of PyTorch's Linear, with one scale for which ±127 is `HEADROOM` times that bound, so that they
+can grow.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, Quantization, TensorType
 
 HEADROOM = 8.0
+MAX_CLASSES = 65_535
+"""Kernels count channels in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class ReplaceHead:
     """Replaces the head by one of `classes` outputs.
 
     Raises:
-        UsageError: fewer than two classes.
+        UsageError: fewer than two classes, or more than `MAX_CLASSES`.
         ModelError: the last layer with weights does not feed the output directly.
     """
 
@@ -32,9 +35,10 @@ class ReplaceHead:
     name: str = "replace_head"
 
     def __call__(self, graph: Graph) -> Graph:
-        if self.classes < 2:
+        if not 2 <= self.classes <= MAX_CLASSES:
             raise UsageError(
-                f"{self.classes} classes make no classifier", way_out="use --classes 2 or more"
+                f"{self.classes} classes make no classifier",
+                way_out=f"give --classes 2 to {MAX_CLASSES}",
             )
         index = _head_index(graph)
         head, tail = graph.nodes[index], graph.nodes[index + 1 :]

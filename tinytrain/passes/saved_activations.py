@@ -1,7 +1,8 @@
 """Decides what a clamp's gradient reads: the saved output itself, or one bit an element.
 
-The output is kept for the backward pass anyway where a weight gradient or another derivative reads it. Elsewhere a mask
-of one bit an element replaces it, and the output can die in the forward pass. Both give the same gradient.
+The output is kept for the backward pass anyway where a weight gradient or another derivative reads
+it. Elsewhere a mask of one bit an element replaces it, and the output can die in the forward pass.
+Both give the same gradient.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns the constants that an update scheme trains into parameters.
 
-Of a layer that is trained in part, the chosen input channels become a parameter of their own and `merge_channels` shows the
-layer its whole weights: RAM holds what is trained and nothing else.
+Of a layer that is trained in part, the chosen input channels become a parameter of their own and
+`merge_channels` shows the layer its whole weights: RAM holds what is trained and nothing else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Adds the updates: plain SGD with quantization-aware scaling folded into its constants.
 
-QAS multiplies the gradient with respect to an integer weight by s_w^-2; with gradients in the real domain that is a step of
-rate·dW·s_x/s_w on the integer (docs/arithmetic.md section 6), so it costs nothing on the device.
+QAS multiplies the gradient with respect to an integer weight by s_w^-2; with gradients in the real
+domain that is a step of rate·dW·s_x/s_w on the integer (docs/arithmetic.md section 6), so it costs
+nothing on the device.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Places storages at offsets in one arena.
 
-Offline dynamic storage allocation is NP-hard; this is first fit by decreasing size, then by other orders and by local changes of
-the best order, until the lower bound is met or the tries are used up. Deterministic. Source: Pisarchyk and Lee, "Efficient
-Memory Management for Deep Neural Net Inference", 2020, for greedy placement by size.
+Offline dynamic storage allocation is NP-hard; this is first fit by decreasing size, then by other
+orders and by local changes of the best order, until the lower bound is met or the tries are used
+up. Deterministic. Source: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+Inference", 2020, for greedy placement by size.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Proves a plan by running it: shares nothing with the planner, not even the notion of a live interval.
 
-Every byte of the arena remembers whose content it holds. A node may read a value only while all of its bytes still hold that value's
-content; then its scratch and its outputs overwrite what they cover.
+Every byte of the arena remembers whose content it holds. A node may read a value only while all of
+its bytes still hold that value's content; then its scratch and its outputs overwrite what they
+cover.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import numpy as np
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
+from tinytrain.ir.ops_training import LOSS_OPS
 
 _NOBODY = -1
-_LOSSES = ("softmax_cross_entropy", "mean_squared_error")
 
 
 def check_plan(
@@ -35,8 +36,9 @@ def check_plan(
         nbytes: size of the arena.
 
     Raises:
-        InternalError: a read of bytes that something else has overwritten, a place outside the arena, overlap within one
-            node that its kernel does not allow, a parameter read after its update.
+        InternalError: a read of bytes that something else has overwritten, a place outside the
+            arena, overlap within one node that its kernel does not allow, a parameter read after
+            its update.
     """
     owner = np.full(nbytes, _NOBODY, dtype=np.int64)
     content: dict[Value, int] = {}
@@ -85,7 +87,7 @@ def check_plan(
                 )
             elif value in offsets:
                 write(value, (step + 1) * 1000 + k)
-            elif not (node.op in _LOSSES and k == 0):
+            elif not (node.op in LOSS_OPS and k == 0):
                 raise InternalError(f"{value} has no place")
 
 

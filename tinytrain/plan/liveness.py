@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
+from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.plan.scratch import scratch_bytes
 
 # Handed over by the caller or returned to it, so they need no place in the arena.
@@ -16,8 +17,8 @@ OUTSIDE = frozenset({"label", "target"})
 class Storage:
     """Bytes that are needed from node `first` to node `last`, both included.
 
-    `values` hold one another's place in turn: a reshape is the same bytes under another shape, an in-place operation
-    overwrites its input. Scratch has no values; its name is that of its node.
+    `values` hold one another's place in turn: a reshape is the same bytes under another shape, an
+    in-place operation overwrites its input. Scratch has no values; its name is that of its node.
     """
 
     name: str
@@ -34,13 +35,9 @@ def in_arena(graph: Graph) -> list[Value]:
     for node in graph.nodes:
         if node.op == "merge_channels":
             continue
-        outputs = node.outputs[1:] if _is_loss(node) else node.outputs
+        outputs = node.outputs[1:] if node.op in LOSS_OPS else node.outputs
         values += [value for value in outputs if value not in written_in_place]
     return values
-
-
-def _is_loss(node: Node) -> bool:
-    return node.op in ("softmax_cross_entropy", "mean_squared_error")
 
 
 def storages(graph: Graph) -> list[Storage]:

@@ -1,7 +1,8 @@
 """Puts nodes in the order in which the device runs them.
 
-The order of the graph is kept, but what frees memory runs as soon as it can: an update once its gradient exists and the last
-reader of the old parameter has run, a mask or a cut of an activation once the activation exists.
+The order of the graph is kept, but what frees memory runs as soon as it can: an update once its
+gradient exists and the last reader of the old parameter has run, a mask or a cut of an activation
+once the activation exists.
 """
 
 from __future__ import annotations

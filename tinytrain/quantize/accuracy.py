@@ -57,10 +57,14 @@ def quantization_report(
     source, result = model.inputs[0], model.outputs[0]
     floats, integer = [], []
     for sample in samples[chosen]:
-        floats.append(run_float(model, {source.name: sample.reshape(source.type.shape)})[result].ravel())
+        floats.append(
+            run_float(model, {source.name: sample.reshape(source.type.shape)})[result].ravel()
+        )
         q = np.rint(sample.astype(np.float32) / np.float32(scale_of(x))) + zero_of(x)
         q = np.clip(q, -128, 127).astype(np.int8).reshape(x.type.shape)
-        integer.append((machine.run({x.name: q})[y].ravel().astype(float) - zero_of(y)) * scale_of(y))
+        integer.append(
+            (machine.run({x.name: q})[y].ravel().astype(float) - zero_of(y)) * scale_of(y)
+        )
     real, quantized = np.array(floats), np.array(integer)
     best, best_q = real.argmax(axis=1), quantized.argmax(axis=1)
     accuracy = accuracy_q = None
@@ -68,4 +72,6 @@ def quantization_report(
         accuracy = float(np.mean(best == labels[chosen]))
         accuracy_q = float(np.mean(best_q == labels[chosen]))
     error = float(np.sqrt(np.mean((real - quantized) ** 2)) / max(np.sqrt(np.mean(real**2)), 1e-12))
-    return QuantizationReport(len(chosen), float(np.mean(best == best_q)), accuracy, accuracy_q, error)
+    return QuantizationReport(
+        len(chosen), float(np.mean(best == best_q)), accuracy, accuracy_q, error
+    )

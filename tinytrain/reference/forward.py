@@ -104,26 +104,6 @@ def _store(values: np.ndarray, zero: int, clamp: Pair) -> np.ndarray:
     return result
 
 
-def dense_s32(x: np.ndarray, w: np.ndarray, b: np.ndarray, x_zero: int) -> np.ndarray:
-    """Accumulators of a dense layer, x int8 [N,I], w int8 [O,I]: int32 [N,O]."""
-    acc = conv2d_s32(x[:, None, None, :], w[:, None, None, :], b, x_zero)
-    return acc[:, 0, 0, :]
-
-
-def dense(
-    x: np.ndarray,
-    w: np.ndarray,
-    b: np.ndarray,
-    x_zero: int,
-    multiplier: npt.ArrayLike,
-    shift: npt.ArrayLike,
-    zero: int,
-    clamp: Pair,
-) -> np.ndarray:
-    """A dense layer, x int8 [N,I], w int8 [O,I]: int8 [N,O]."""
-    return _store(requantize(dense_s32(x, w, b, x_zero), multiplier, shift), zero, clamp)
-
-
 def add(
     a: np.ndarray,
     b: np.ndarray,

@@ -143,14 +143,6 @@ def conv2d_grad_input(
     return window.crop(acc, input_shape[1], input_shape[2])
 
 
-def dense_grad_input(g: np.ndarray, w: np.ndarray, factors: npt.ArrayLike) -> np.ndarray:
-    """Sums of dX [1,I] from g [1,O] and w int8 [O,I]."""
-    sums = conv2d_grad_input(
-        g[:, None, None, :], w[:, None, None, :], factors, (1, 1, 1, w.shape[1])
-    )
-    return sums[:, 0, 0, :]
-
-
 def conv2d_grad_weight(
     x: np.ndarray,
     g: np.ndarray,
@@ -195,11 +187,6 @@ def _ordered_outer_products(g: np.ndarray, x: np.ndarray) -> np.ndarray:
     for g_row, x_row in zip(g, x.astype(np.float32), strict=True):
         total += x_row[:, None, :] * g_row[:, :, None]
     return total
-
-
-def dense_grad_weight(x: np.ndarray, g: np.ndarray, x_zero: int) -> np.ndarray:
-    """Sums of dW [O,I] from x int8 [1,I] and g [1,O]."""
-    return conv2d_grad_weight(x[:, None, None, :], g[:, None, None, :], x_zero, (1, 1))[:, 0, 0, :]
 
 
 def bias_grad(g: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From types and attributes to the integers that a kernel gets. The reference and the C both start here."""
+"""From types and attributes to the integers that a kernel gets, in the reference and in C alike."""
 
 from __future__ import annotations
 
@@ -66,14 +66,18 @@ def avg_pool_requant(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
     return multipliers(scale_of(x) / (scale_of(y) * counts))
 
 
-# ---- activations -------------------------------------------------------------------------------------------
+# ---- activations ---------------------------------------------------------------------------------
 
 _Curve = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    result: np.ndarray = 1.0 / (1.0 + np.exp(-x))
+    return result
+
+
 def _curve(function: str, alpha: float, beta: float) -> _Curve:
-    """A function and its derivative, in float64. At a kink the derivative is that of the right side."""
-    sigmoid = lambda x: 1.0 / (1.0 + np.exp(-x))  # noqa: E731
+    """A function and its derivative, in float64; at a kink that of the right side."""
     curves: dict[str, _Curve] = {
         "identity": (lambda x: x, np.ones_like),
         "relu": (lambda x: np.maximum(x, 0.0), lambda x: np.where(x >= 0, 1.0, 0.0)),
@@ -90,7 +94,7 @@ def _curve(function: str, alpha: float, beta: float) -> _Curve:
             lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,
             lambda x: np.where(x < -3, 0.0, np.where(x >= 3, 1.0, (2.0 * x + 3.0) / 6.0)),
         ),
-        "sigmoid": (sigmoid, lambda x: sigmoid(x) * (1.0 - sigmoid(x))),
+        "sigmoid": (_sigmoid, lambda x: _sigmoid(x) * (1.0 - _sigmoid(x))),
         "tanh": (np.tanh, lambda x: 1.0 - np.tanh(x) ** 2),
     }
     return curves[function]
@@ -118,7 +122,7 @@ def activation_grad_table(node: Node) -> np.ndarray:
     return np.clip(np.round(64.0 * slope), -128, 127).astype(np.int8)
 
 
-# ---- gradients ---------------------------------------------------------------------------------------------
+# ---- gradients -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ def multiply_mu(other: Value) -> tuple[int, int]:
     return factors.multiply_factor(scale_of(other))
 
 
-# ---- updates -----------------------------------------------------------------------------------------------
+# ---- updates -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ def update_rates(attrs: Mapping[str, Any], trained: Value, positions: int, dtype
 
     Args:
         attrs: of the update node: input_scale, fraction_bits.
-        trained: weights with the scale s_w, or a bias with the scale s_x·s_w, for each output channel.
+        trained: weights with scale s_w, or a bias with scale s_x·s_w, for each output channel.
         positions: terms in the sum.
         dtype: of the gradient.
 

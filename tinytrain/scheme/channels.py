@@ -24,7 +24,8 @@ def choose_channels(
     Args:
         layer: name, for errors, and so that a random choice differs between layers.
         share: how many, or which.
-        choice: `largest` and `smallest` go by the sum of |real weight| over everything that reads a channel.
+        choice: `largest` and `smallest` go by the sum of |real weight| over everything that reads a
+            channel.
         weights: s8 [O, KH, KW, I/groups].
         scale: of each output channel, [O].
         depthwise: weights have one column, and row o reads channel o // (O / I).

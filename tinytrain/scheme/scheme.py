@@ -2,19 +2,19 @@
 
 A scheme is a small TOML file:
 
-    biases = 22                  # of the last 22 layers; or "all", or a list of layer names; default 0
-    channels = "largest"         # which input channels: largest, smallest, random; default largest
-    [weights]
-    conv_21 = 1.0                # fraction of the input channels, in (0, 1]
-    conv_36 = 0.125
-    conv_39 = { channels = [0, 5, 7] }
+    biases = 22                  # of the last 22 layers; or "all", or a list of layer names;
+    default 0 channels = "largest"         # which input channels: largest, smallest, random;
+    default largest [weights] conv_21 = 1.0                # fraction of the input channels, in (0,
+    1] conv_36 = 0.125 conv_39 = { channels = [0, 5, 7] }
 
-Layers with weights are counted in execution order, the head (the last one) not; the head is always trained. Presets stand for a
-file: `head` (nothing else), `bias` (all biases), `last-K` (weights and biases of the last K layers), `full`.
+Layers with weights are counted in execution order, the head (the last one) not; the head is always
+trained. Presets stand for a file: `head` (nothing else), `bias` (all biases), `last-K` (weights and
+biases of the last K layers), `full`.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,8 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
         layers: names of the layers with weights in execution order; the last one is the head.
 
     Raises:
-        SchemeError: no such preset or file, a field of the wrong kind, a layer that the model lacks.
+        SchemeError: no such preset or file, a field of the wrong kind, a layer that the model
+            lacks.
     """
     body = list(layers[:-1])
     if spec == "head":
@@ -70,22 +71,30 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
         return Scheme(spec, tuple(body))
     if spec == "full":
         return Scheme(spec, tuple(body), {layer: Share() for layer in body})
-    last = re.fullmatch(r"last-(\d+)", spec)
+    last = re.fullmatch(r"last-([0-9]{1,9})", spec)
     if last:
         count = int(last.group(1))
         _known_count(count, body, spec, "preset 'last-K'")
         chosen = body[len(body) - count :]
         return Scheme(spec, tuple(chosen), {layer: Share() for layer in chosen})
     path = Path(spec)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise SchemeError(
             f"'{spec}' is neither a preset nor a scheme file",
             way_out=f"presets are {', '.join(PRESETS)}; or give the path of a TOML file",
         )
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SchemeError(f"not a TOML file: {error}", where=Where(path.name)) from error
+    except OSError as error:
+        raise SchemeError(
+            f"the scheme file cannot be read: {error.strerror}", where=Where(path.name)
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SchemeError(
+            f"the scheme is not a TOML file: {error}",
+            where=Where(path.name),
+            way_out=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
+        ) from error
     return _Reader(path.name, body, layers[-1]).read(fields)
 
 
@@ -156,7 +165,7 @@ class _Reader:
             and isinstance(share["channels"], list)
         ):
             listed = share["channels"]
-            if listed and all(isinstance(c, int) and c >= 0 for c in listed):
+            if listed and all(type(c) is int and c >= 0 for c in listed):
                 return Share(channels=tuple(sorted(set(listed))))
         raise self._error(
             f"{layer} = {share!r} makes no sense",

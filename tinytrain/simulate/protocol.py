@@ -35,6 +35,9 @@ _EVENT = re.compile(
 _STAGES = {"before": "evaluate before", "step": "train", "after": "evaluate after"}
 _TAIL = 12
 
+_NOTE_STEPS = 50
+"""Steps that the loss shown while training is the mean of: at batch 1 a single one says little."""
+
 
 class ProtocolReader:
     """Collects an outcome from lines, and turns a bad end into an error.
@@ -49,6 +52,8 @@ class ProtocolReader:
         self._progress = progress
         self._events: dict[str, list[dict[str, str | None]]] = {kind: [] for kind in _STAGES}
         self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._losses: deque[float] = deque(maxlen=_NOTE_STEPS)
+        self._right = dict.fromkeys(_STAGES, 0)
         self._failure: tuple[str, int] | None = None
         self._stack_used: int | None = None
         self._done = False
@@ -106,8 +111,18 @@ class ProtocolReader:
             raise self.failed(f"the firmware printed event '{kind} {event['index']}' out of order")
         seen.append(event)
         total = self._plan.step_count if kind == "step" else self._plan.eval_count
-        note = f"loss {_float32(event['loss']):.4f}" if event["loss"] else ""
-        self._progress(_STAGES[kind], len(seen), total, note)
+        self._progress(_STAGES[kind], len(seen), total, self._note(kind, len(seen) - 1, event))
+
+    def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
+        """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
+        if event["loss"] is not None:
+            self._losses.append(_float32(event["loss"]))
+            return f"loss {sum(self._losses) / len(self._losses):.4f}"
+        if self._plan.evaluation is None or event["prediction"] is None:
+            return ""
+        label = self._plan.evaluation.targets(slice(index, index + 1))[0]
+        self._right[kind] += int(event["prediction"]) == label
+        return f"accuracy {self._right[kind] / (index + 1):.1%}"
 
     def _failure_error(self, what: str, status: int) -> TinytrainError:
         name = STATUS[status] if status < len(STATUS) else f"status {status}"

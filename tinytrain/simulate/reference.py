@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinytrain.errors import UsageError
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
 from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
@@ -92,7 +92,7 @@ class ReferenceEngine:
         return Evaluation(tuple(predictions), tuple(squares))
 
 
-def _forward(graph: Graph) -> tuple:
+def _forward(graph: Graph) -> tuple[Node, ...]:
     loss = next(k for k, node in enumerate(graph.nodes) if graph.outputs[0] in node.outputs)
     return graph.nodes[:loss]
 

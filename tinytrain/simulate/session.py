@@ -30,6 +30,9 @@ from tinytrain.simulate.stream import Stream, training_order
 MAX_LEARNING_RATE = 1024
 """The largest rate that a model takes (tinytrain.h)."""
 
+MAX_STEPS = 10_000_000
+"""Every step's sample is written out beforehand; more would fill a disk."""
+
 LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
 
@@ -107,7 +110,7 @@ def simulate(
         on: "host", or "qemu" for the emulator of the folder's target.
         data: samples to learn from; a path is loaded and checked against the model.
         eval_data: samples to evaluate before and after; None evaluates nothing.
-        steps: training steps, 0 or more; every epoch takes the samples in a new random order.
+        steps: training steps, 0 to `MAX_STEPS`; every epoch takes the samples in a new random order.
         seed: of that order, 0 to 2**32 - 1.
         learning_rate: instead of the model's own, 0 to 1024.
         icount: count instructions; on an emulator only, and slower.
@@ -147,8 +150,10 @@ def plan_session(
     parameters_in: str | Path | None = None,
 ) -> Stream:
     """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
-    if steps < 0:
-        raise UsageError(f"{steps} training steps were asked for, where 0 or more are possible")
+    if not 0 <= steps <= MAX_STEPS:
+        raise UsageError(
+            f"{steps} training steps were asked for, where 0 to {MAX_STEPS} are possible"
+        )
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed {seed} is out of range: seeds are 0 to 2**32 - 1")
     if learning_rate is not None and not 0 <= learning_rate <= MAX_LEARNING_RATE:

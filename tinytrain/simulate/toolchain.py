@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,8 +118,16 @@ def build(
     files = {f"port/{file}": text for file, text in port.items()}
     files["Makefile"] = makefile(target, program, sources, port=f"{place}/port")
     output = directory / place
-    _write(output, files)
-    _remove_stale(output, [*sources, MAIN, *(f"{place}/port/{file}" for file in port)])
+    try:
+        _write(output, files)
+        _remove_stale(output, [*sources, MAIN, *(f"{place}/port/{file}" for file in port)])
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a file in it is damaged"
+        raise ToolchainError(
+            f"the build folder cannot be written: {reason}",
+            where=Where(str(output)),
+            way_out="make room on the disk, or remove this folder",
+        ) from error
 
     graph_flags = () if is_clang else STACK_CFLAGS
     arguments = [
@@ -132,18 +142,47 @@ def build(
     ]
     # Settings of a make that runs this very process would change or disturb the inner one.
     environment = {k: v for k, v in os.environ.items() if not re.match(r"(MAKE|MFLAGS)", k)}
-    result = subprocess.run(
-        arguments,
-        cwd=directory,
-        env={**environment, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    if result.returncode != 0:
-        raise _refusal(result.stderr, target, command, directory)
+    code, errors = _run(arguments, directory, {**environment, "LC_ALL": "C"})
+    if code != 0:
+        raise _refusal(errors, target, command, directory)
     return output / (program + target.executable)
+
+
+def _run(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Exit code and standard error of a command that may start others.
+
+    It gets a process group of its own: interrupted, we end all of it, and no compiler that is left
+    over goes on writing into a folder that is being removed.
+    """
+    try:
+        process = subprocess.Popen(
+            arguments,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _no_start(arguments[0], error) from error
+    with process:
+        try:
+            _, errors = process.communicate()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, errors
+
+
+def _no_start(command: str, error: OSError) -> ToolchainError:
+    return ToolchainError(
+        f"the command '{command}' cannot be started: {error.strerror}",
+        way_out="install it again, or name another",
+    )
 
 
 def _model_name(directory: Path) -> str:
@@ -208,8 +247,13 @@ def footprint(
 def _is_clang(compiler: str) -> bool:
     command = shlex.split(compiler)
     require(command[0])
-    result = subprocess.run([*command, "--version"], capture_output=True, text=True)
-    return "clang" in result.stdout.lower()
+    try:
+        result = subprocess.run(
+            [*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True
+        )
+    except OSError as error:
+        raise _no_start(command[0], error) from error
+    return b"clang" in result.stdout.lower()
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:

@@ -18,8 +18,8 @@ _START = -20  # finer than any gradient of a normalised loss needs, so that peak
 def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Scale]:
     """Scales after some steps at learning rate 0: until a step moves no exponent, and `STEPS` more.
 
-    A scale that starts too fine rises by as much as the saturated peak shows, and the scales behind it follow a step later, so that there
-    are at most about as many steps as scales in a row.
+    A scale that starts too fine rises by as much as the saturated peak shows, and the scales behind
+    it follow a step later, so that there are at most about as many steps as scales in a row.
 
     Args:
         graph: a scheduled training graph.

@@ -1,0 +1,76 @@
+"""The C of a small model, whole, and the IR behind it: a change of either shows in review.
+
+To accept a change: UPDATE_GOLDEN=1 .venv/bin/python -m pytest tests/emit
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.graphs import signal
+from tinytrain import resources
+from tinytrain.compile import write_folder
+from tinytrain.emit.c_text import float_literal, identifier, initializer, int_literal, wrapped
+from tinytrain.emit.runtime_files import runtime_files, source_of
+from tinytrain.ir.text import format_graph
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Options, build_step
+from tinytrain.target import load_target
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def held(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def test_ir_and_c_of_the_signal_network(tmp_path: Path) -> None:
+    compiled = build_step(signal(), Options(scheme="last-1", seed=5), Runner())
+    product = write_folder(compiled, tmp_path / "out", target=load_target("mps2-an500"))
+    held("signal.ir.txt", format_graph(compiled.graph))
+    for name in ("signal.h", "signal.c"):
+        held(name, (product.directory / "src" / name).read_text(encoding="utf-8"))
+
+
+def test_every_kernel_of_the_contract_has_a_source() -> None:
+    header = (resources.folder("runtime_c") / "include" / "tt_kernels.h").read_text(encoding="utf-8")
+    header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL).replace("##dtype##", "s8").replace("##dtype", "s8")
+    kernels = set(re.findall(r"\b(tt_\w+)\(", header))
+    assert len(kernels) > 40
+    for kernel in kernels:
+        path = resources.folder("runtime_c") / "src" / source_of(kernel)
+        assert path.is_file(), kernel
+
+
+def test_only_what_is_used_is_shipped() -> None:
+    files = runtime_files("tt_add_s8(")
+    assert "src/tt_add.c" in files
+    assert "src/tt_max_pool2d.c" not in files
+    for text in files.values():
+        for name in re.findall(r'#include "([^"]+)"', text):
+            assert f"src/{name}" in files or f"include/{name}" in files, name
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("a-b.c", "a_b_c"), ("3d", "model_3d"), ("int", "model_int"), ("__x__", "x"), ("", "model"), ("äö", "model")],
+)
+def test_identifiers(text: str, wanted: str) -> None:
+    assert identifier(text) == wanted
+
+
+def test_literals() -> None:
+    assert int_literal(-(2**31)) == "(-2147483647 - 1)"
+    assert float.fromhex(float_literal(0.1)[:-1]) == pytest.approx(0.1, rel=1e-7)
+    import numpy as np
+
+    assert initializer(np.array([1, -2, 3], np.int8)) == "{\n    1, -2, 3\n}"
+    assert max(map(len, wrapped("f(" + "abc, " * 60 + "x);").splitlines())) <= 110
