@@ -1,4 +1,4 @@
-"""Accuracy against steps: MCUNet-5FPS fine-tuned on CIFAR-10 at 128x128, batch 1, by the C that ships.
+"""Accuracy against steps: MCUNet-5FPS learns CIFAR-10 at 128x128, batch 1, by the C that ships.
 
 Runs on the host, which equals the device to the bit. The learning rate follows a cosine, held for
 each part of the run. Prints a Markdown table. With `--qemu N` the first N steps run on the emulated
@@ -79,7 +79,8 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
             for on in ("host", "qemu")
         }
         print(
-            f"after {options.qemu} steps: host {found['host'][:16]}, Cortex-M7 {found['qemu'][:16]}\n"
+            f"after {options.qemu} steps: host {found['host'][:16]}, "
+            f"Cortex-M7 {found['qemu'][:16]}\n"
         )
         if found["host"] != found["qemu"]:
             return 1

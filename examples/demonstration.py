@@ -45,7 +45,7 @@ class Story:
     """What a demo tells and what it gives to the command line.
 
     Attributes:
-        name: of the folder under build/demo.
+        name: of its folder.
         text: the world that changed, and what the device does about it.
         model: the ONNX file.
         target: a target's name.
@@ -91,6 +91,9 @@ def tell(story: Story, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the order of the samples and of the rounding"
     )
+    parser.add_argument(
+        "--output", default="build/demo", help="folder for data and C sources (default: build/demo)"
+    )
     return _Telling(story, parser.parse_args(arguments), Console(highlight=False)).run()
 
 
@@ -119,17 +122,17 @@ class _Telling:
         story, steps = self.story, self.options.steps
         emulated = self.options.on == "qemu"
         files = self._write_data()
-        core = load_target(story.target).core
+        core = load_target(story.target).core.title()
         self._chapter(f"Compile {story.model.name} for a {core} with {story.ram} of RAM")
         folder = self._compile(files["calibration"])
         where = f"on an emulated {core}" if emulated else "on this machine"
         self._chapter(f"Train {where}: {steps:,} steps, one sample a step")
-        losses = ROOT / f"{folder}-losses.txt"
+        losses = files["learn"].with_name("losses.txt")
         seed = ("--seed", str(self.options.seed))
         train = ("--data", str(files["learn"]), "--steps", str(steps), *seed)
         new = self._simulate(
             *(folder, self.options.on, *train, "--eval", str(files["judge"])),
-            *("--losses", str(losses.relative_to(ROOT))),
+            *("--losses", str(losses)),
         )
         counted: Mapping[str, Any] = {}
         if emulated:
@@ -141,7 +144,7 @@ class _Telling:
             )
         self._chapter(f"Train once more on this machine, judged by {story.past_is}")
         old = self._simulate(folder, "host", *train, "--eval", str(files["past"]))
-        curve = [float(line) for line in losses.read_text(encoding="utf-8").split()]
+        curve = [float(line) for line in (ROOT / losses).read_text().split()]
         self._report(folder, new, old, counted, curve)
         self._suggest(folder, files)
         if new["weights_sha256"] != old["weights_sha256"]:
@@ -153,7 +156,7 @@ class _Telling:
         self.console.print(f"\n[bold]{title}[/bold]")
 
     def _write_data(self) -> dict[str, Path]:
-        folder = Path("build") / "demo" / f"{self.story.name}-data"
+        folder = Path(self.options.output) / f"{self.story.name}-data"
         (ROOT / folder).mkdir(parents=True, exist_ok=True)
         files = {}
         x, y = self.story.learn
@@ -166,7 +169,7 @@ class _Telling:
 
     def _compile(self, calibration: Path) -> str:
         story = self.story
-        folder = f"build/demo/{story.name}"
+        folder = str(Path(self.options.output) / story.name)
         self._command(
             *("compile", str(story.model.relative_to(ROOT)), "-o", folder),
             *("--target", story.target, "--ram", story.ram, "--flash", story.flash),
@@ -219,7 +222,7 @@ class _Telling:
         self.console.print(learned)
         manifest = json.loads((ROOT / folder / "manifest.json").read_text(encoding="utf-8"))
         facts = Table(show_header=False)
-        if new["loss_first"] is not None:
+        if None not in (new["loss_first"], new["loss_last"]):
             facts.add_row(
                 "loss", f"{new['loss_first']:.3f} {_curve(losses)} {new['loss_last']:.3f}"
             )

@@ -1,4 +1,4 @@
-"""Small s8 forward graphs that together hold every operation, with scales that suit random inputs."""
+"""Small s8 forward graphs with every operation, and scales that suit random inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FULL = (-128, 127)
 
 
 class Net:
-    """Builds a graph layer by layer and chooses each output's scale from what a probe gives there."""
+    """Builds a graph layer by layer; a probe's values there choose each output's scale."""
 
     def __init__(self, shape: tuple[int, ...], seed: int, name: str = "net") -> None:
         self.rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ class Net:
             builder = GraphBuilder(self.builder.build())
             trial = {**attrs, "clamp": FULL} if "clamp" in attrs else attrs
             type_ = TensorType(shape, DType.S8, Quantization((scale,), 0))
-            (value,) = builder.node(op, inputs, [type_], name="probe", layer="probe", **trial)
+            builder.node(op, inputs, [type_], name="probe", layer="probe", **trial)
             graph = DenseToConv()(builder.build())
             found = Machine(graph).run({"x": self.probe})
             result = next(data for known, data in found.items() if known.name == "probe")
@@ -171,7 +171,7 @@ class Net:
 
 
 def convolutions() -> Graph:
-    """Strides, padding, dilation, groups, depthwise with a multiplier, a residual, ReLU, odd channel counts."""
+    """Strides, padding, dilation, groups, depthwise with a multiplier, a residual, odd counts."""
     net = Net((1, 9, 7, 3), 1, "convolutions")
     x = net.conv(net.x, 8, strides=(2, 1), padding=(1, 0, 1, 1), clamp="relu")
     x = net.conv(x, 16, groups=8, clamp="relu")
@@ -188,7 +188,7 @@ def convolutions() -> Graph:
 
 
 def mixture() -> Graph:
-    """Squeeze and excite, element-wise products, every activation, concatenate, pools, transpose, a shared input."""
+    """Squeeze and excite, products, every activation, concatenate, pools, transpose, a fork."""
     net = Net((1, 8, 8, 4), 2, "mixture")
     x = net.activation(net.conv(net.x, 8), "hard_swish")
     squeeze = net.pool("avg_pool2d", x, (8, 8), (1, 1), scaled=True, count_include_pad=False)
@@ -227,7 +227,7 @@ def _at(net: Net, x: Value, q: Quantization | None) -> Value:
 
 
 def signal() -> Graph:
-    """A 1-D network: maps of height 1, a stride larger than the kernel, a wide kernel, a residual."""
+    """A 1-D network: maps of height 1, a stride over the kernel, a wide kernel, a residual."""
     net = Net((1, 1, 33, 5), 3, "signal")
     x = net.conv(net.x, 8, kernel=(1, 7), strides=(1, 2), padding=(0, 3, 0, 3), clamp="relu")
     y = net.conv(x, 8, kernel=(1, 5), padding=(0, 2, 0, 2), groups=8, clamp="relu")

@@ -330,9 +330,7 @@ def _simulate(options: argparse.Namespace) -> None:
         if options.save and result.saved is not None:
             _write(Path(options.save), result.saved)
         if options.losses:
-            _write(
-                Path(options.losses), "".join(f"{loss!r}\n" for loss in result.losses).encode()
-            )
+            _write(Path(options.losses), "".join(f"{loss!r}\n" for loss in result.losses).encode())
     except OSError as error:
         raise UsageError(f"cannot write '{error.filename}': {error.strerror}") from error
     if options.json:

@@ -1,19 +1,25 @@
 """The whole compiler on one page.
 
-import          frontend        a model file or an nn.Module to a float graph with its quantize
-nodes quantize        quantize        a float model gets quantize nodes from calibration samples
-integerize      quantize        dequantize, operate, quantize becomes one s8 operation dense_to_conv
-passes          one kernel for dense and convolution replace_head    passes          a fresh
-classifier, where `classes` is given select_trainable passes, scheme the constants that are trained
-become parameters differentiate   autodiff        loss and backward nodes, toward the parameters and
-no further update          passes          SGD with quantization-aware scaling folded into its
-constants fuse_updates    passes          a gradient is formed and applied in one node dead_code
-passes          what nothing needs goes saved_activations passes        masks of one bit where the
-activation itself is not needed schedule        plan            the order on the device, updates as
-early as they may warm_up         reference       initial scales of the gradients plan
-plan            offsets in the arena, proved by a checker that shares nothing with the planner emit
-emit            C, and everything that makes it a folder measure simulate        what the target's
-compiler makes of it, against the budget
+    pass               package         what it does
+    import             frontend        a model file or an nn.Module to a float graph, with the
+                                       quantize nodes that the model brings
+    quantize           quantize        a float model gets quantize nodes from calibration samples
+    integerize         quantize        dequantize, operate, quantize becomes one s8 operation
+    dense_to_conv      passes          one kernel for dense and convolution
+    replace_head       passes          a fresh classifier, where `classes` is given
+    select_trainable   passes, scheme  the constants that are trained become parameters
+    differentiate      autodiff        loss and backward nodes, toward the parameters only
+    update             passes          SGD, quantization-aware scaling folded into its constants
+    fuse_updates       passes          a gradient is formed and applied in one node
+    dead_code          passes          what nothing needs goes
+    saved_activations  passes          masks of one bit where the activation is not kept anyway
+    schedule           plan            the order on the device, updates as early as they may
+    warm_up            reference       initial scales of the gradients
+    plan               plan            offsets in the arena, proved by a checker of its own
+    emit               emit            C, and everything that makes it a folder
+    measure            simulate        what the target's compiler makes of it, against the budget
+
+`compile` takes it from emit on.
 """
 
 from __future__ import annotations

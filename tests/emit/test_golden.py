@@ -36,7 +36,7 @@ def test_ir_and_c_of_the_signal_network(tmp_path: Path) -> None:
     compiled = build_step(signal(), Options(scheme="last-1", seed=5), Runner())
     product = write_folder(compiled, tmp_path / "out", target=load_target("mps2-an500"))
     held("signal.ir.txt", format_graph(compiled.graph))
-    for name in ("signal.h", "signal.c"):
+    for name in ("model_signal.h", "model_signal.c"):
         held(name, (product.directory / "src" / name).read_text(encoding="utf-8"))
 
 
@@ -44,7 +44,8 @@ def test_every_kernel_of_the_contract_has_a_source() -> None:
     header = (resources.folder("runtime_c") / "include" / "tt_kernels.h").read_text(encoding="utf-8")
     header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL).replace("##dtype##", "s8").replace("##dtype", "s8")
     kernels = set(re.findall(r"\b(tt_\w+)\(", header))
-    assert len(kernels) > 40
+    kernels = {kernel for kernel in kernels if not kernel.isupper()}
+    assert len(kernels) > 35
     for kernel in kernels:
         path = resources.folder("runtime_c") / "src" / source_of(kernel)
         assert path.is_file(), kernel

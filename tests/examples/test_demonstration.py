@@ -131,12 +131,10 @@ def test_spread_covers_both_ends_and_no_more_than_there_is():
 
 
 @pytest.mark.parametrize("on", ["host", pytest.param("qemu", marks=pytest.mark.slow)])
-def test_the_watch_learns_the_tenth_person(on, tmp_path, monkeypatch, capsys):
-    # In a folder of its own, so that tests do not overwrite what `make demo` leaves behind.
-    monkeypatch.chdir(tmp_path)
+def test_the_watch_learns_the_tenth_person(on, tmp_path, capsys):
     steps = 250 if on == "host" else watch.STEPS
-    monkeypatch.setattr(demonstration, "BUILD", tmp_path / "demo")
-    assert tell(watch.story(), ["--on", on, "--steps", str(steps)]) == 0
+    place = ("--output", str(tmp_path))
+    assert tell(watch.story(), ["--on", on, "--steps", str(steps), *place]) == 0
     shown = capsys.readouterr().out
     (row,) = (line for line in shown.splitlines() if "the tenth person, held out" in line)
     before, after = (float(cell) for cell in row.replace("│", " ").replace("%", "").split()[-2:])

@@ -64,7 +64,7 @@ def test_last_lines_are_shown_as_text(tmp_path: Path) -> None:
 )
 def test_hanging_firmware_is_ended(tmp_path: Path, script: str) -> None:
     start = time.monotonic()
-    with pytest.raises(ToolchainError, match="was silent for|did not end") as caught:
+    with pytest.raises(ToolchainError, match=r"was silent for|did not end") as caught:
         run(tmp_path, script, silence_limit=1.0)
     assert time.monotonic() - start < 20
     assert "started" in str(caught.value)

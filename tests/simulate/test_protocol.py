@@ -83,7 +83,7 @@ def test_every_line_is_needed(missing: int) -> None:
     lines = CLASSIFICATION.splitlines()
     del lines[missing]
     reader = ProtocolReader(plan(), ignore_progress)
-    with pytest.raises(ToolchainError, match="before its work was done|out of order"):
+    with pytest.raises(ToolchainError, match=r"before its work was done|out of order"):
         for line in lines:
             reader.line(line)
         reader.outcome(saved_file())

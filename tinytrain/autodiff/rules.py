@@ -145,7 +145,7 @@ def _transpose(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> di
 
 @rule("merge_channels")
 def _merge_channels(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
-    """`g` is a dW not yet formed: its node is narrowed to the trained channels instead of being cut."""
+    """`g` is a dW not yet formed: its node is narrowed to the trained channels, none is cut."""
     dw = sweep.take_back(g)
     x, upstream = dw.inputs
     trained = node.inputs[0].type.shape
@@ -168,7 +168,7 @@ def _merge_channels(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) 
 def _gather(sweep: Sweep, node: Node, value: Value, channels: tuple[int, ...]) -> Value:
     if len(channels) == value.type.shape[-1]:
         return value
-    shape = value.type.shape[:-1] + (len(channels),)
+    shape = (*value.type.shape[:-1], len(channels))
     type_ = replace(value.type, shape=shape)
     if value.type.dtype is DType.BIT:
         raise InternalError("a mask has no channels to gather")

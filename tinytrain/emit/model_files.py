@@ -47,8 +47,16 @@ class ModelFiles:
 
 
 def model_hash(graph: Graph) -> bytes:
-    """SHA-256 over the graph's text and all of its data: equal only for equal models with equal options."""
+    """SHA-256 over the graph's text, its exact types and attributes, and all of its data.
+
+    Models with the same hash compute the same from the same trained parameters.
+    """
     digest = hashlib.sha256(format_graph(graph).encode())
+    # The text is made for reading: it shortens scales and long attributes.
+    for value in graph.values():
+        digest.update(f"{value.name}:{value.type}".encode())
+    for node in graph.nodes:
+        digest.update(f"{node.name}:{sorted(node.attrs.items())}".encode())
     for held in (graph.constants, graph.parameters):
         for value, data in held.items():
             digest.update(f"{value.name}:{data.dtype}:{data.shape}".encode())
@@ -143,7 +151,7 @@ def emit_model(
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
-    """Nodes before the loss, and from the loss on; the loss gradient is quantized right after it."""
+    """Nodes before the loss, and from the loss on, which quantize_gradient follows."""
     for index, node in enumerate(graph.nodes):
         if node.op in LOSS_OPS:
             rest = list(graph.nodes[index:])

@@ -1,4 +1,4 @@
-"""Which files of the runtime a model needs: those that define the kernels it calls, and what they include."""
+"""Which files of the runtime a model needs: those with the kernels it calls, and their headers."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tinytrain.ir.types import TensorType
 
 
 class GraphBuilder:
-    """A graph under construction, starting as a copy of another; its parts may be changed freely."""
+    """A graph under construction, at first a copy of another; its parts may be changed freely."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph

@@ -72,6 +72,11 @@ def same_dtype(node: Node) -> DType:
     return dtypes.pop()
 
 
+def with_axis(shape: Shape, axis: int, size: int) -> Shape:
+    """The shape with another size along one axis."""
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
 def window_output(
     size: int, kernel: int, stride: int, before: int, after: int, dilation: int
 ) -> int:

@@ -7,7 +7,7 @@ activation that was fused into it. Float nodes carry the whole range (-128, 127)
 from __future__ import annotations
 
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import Signature, expect, register, same_dtype, window_shape
+from tinytrain.ir.ops import Signature, expect, register, same_dtype, window_shape, with_axis
 from tinytrain.ir.types import DType
 
 ACTIVATIONS = frozenset(
@@ -93,7 +93,7 @@ def _concatenate(node: Node) -> Signature:
     rest = {shape[:axis] + shape[axis + 1 :] for shape in shapes}
     expect(len(rest) == 1, f"shapes {shapes} differ outside axis {axis}")
     joined = sum(shape[axis] for shape in shapes)
-    return ((shapes[0][:axis] + (joined,) + shapes[0][axis + 1 :], (same_dtype(node),)),)
+    return ((with_axis(shapes[0], axis, joined), (same_dtype(node),)),)
 
 
 @register(

@@ -8,7 +8,7 @@ A sum (dW, dB) is s32, or f32 where gradients are f32.
 from __future__ import annotations
 
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import Signature, expect, register
+from tinytrain.ir.ops import Signature, expect, register, with_axis
 from tinytrain.ir.ops_forward import pool_shape
 from tinytrain.ir.types import DType, TensorType
 
@@ -89,9 +89,7 @@ def _grad_add(node: Node) -> Signature:
 def _slice(node: Node) -> Signature:
     shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
     expect(node.attrs["start"] + node.attrs["size"] <= shape[axis], "slice beyond the end")
-    return (
-        (shape[:axis] + (node.attrs["size"],) + shape[axis + 1 :], (node.inputs[0].type.dtype,)),
-    )
+    return ((with_axis(shape, axis, node.attrs["size"]), (node.inputs[0].type.dtype,)),)
 
 
 @register("gather_channels", "the listed indices of the last axis", "channels")
@@ -99,7 +97,7 @@ def _gather_channels(node: Node) -> Signature:
     x, channels = node.inputs[0].type, node.attrs["channels"]
     expect(min(channels) >= 0 and max(channels) < x.shape[-1], "channel out of range")
     expect(list(channels) == sorted(set(channels)), "channels are not ascending")
-    return ((x.shape[:-1] + (len(channels),), (x.dtype,)),)
+    return (((*x.shape[:-1], len(channels)), (x.dtype,)),)
 
 
 @register(
@@ -113,7 +111,7 @@ def _merge_channels(node: Node) -> Signature:
     total = trained.shape[axis] + frozen.shape[axis]
     expect(trained.shape[axis] == len(node.attrs["channels"]), "channels and trained part differ")
     expect(max(node.attrs["channels"]) < total, "channel out of range")
-    return ((trained.shape[:axis] + (total,) + trained.shape[axis + 1 :], (trained.dtype,)),)
+    return ((with_axis(trained.shape, axis, total), (trained.dtype,)),)
 
 
 @register("conv2d_grad_input", "dX from g and w", f"{_GEOMETRY} input_shape")

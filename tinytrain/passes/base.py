@@ -13,7 +13,10 @@ from tinytrain.ir.verify import verify
 
 
 class Pass(Protocol):
-    """Valid graph in, valid graph out; the input is never changed. Options are fields of a frozen dataclass."""
+    """Valid graph in, valid graph out; the input is never changed.
+
+    Options are fields of a frozen dataclass.
+    """
 
     @property
     def name(self) -> str:

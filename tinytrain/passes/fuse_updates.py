@@ -20,9 +20,9 @@ class FuseUpdates:
         absorbed: dict[str, Node] = {}
         for node in graph.nodes:
             readers = users.get(node.outputs[0], [])
-            if node.op in _FUSED and [reader.op for reader in readers] == [_FUSED[node.op]]:
-                if node.output not in graph.outputs:
-                    absorbed[readers[0].name] = node
+            only_reader = [reader.op for reader in readers] == [_FUSED.get(node.op)]
+            if only_reader and node.output not in graph.outputs:
+                absorbed[readers[0].name] = node
         gone = {node.name for node in absorbed.values()}
         nodes = []
         for node in graph.nodes:

@@ -46,8 +46,8 @@ class ReplaceHead:
         if x.type.quantization is None or any(node.op != "reshape" for node in tail):
             names = ", ".join(node.op for node in tail) or "nothing"
             raise ModelError(
-                f"the last layer with weights, '{head.name}', is followed by {names}: it is no classifier "
-                "that could be replaced",
+                f"the last layer with weights, '{head.name}', is followed by {names}: it is no "
+                "classifier that could be replaced",
                 where=head.where,
                 way_out="leave --classes out to train the model's own output",
             )
@@ -62,7 +62,7 @@ class ReplaceHead:
         )
         new_b = Value(head.inputs[2].name, TensorType((self.classes,), DType.S32))
         out_scale = Quantization((x.type.quantization.scale[0] * scale,))
-        y_shape = head.output.type.shape[:-1] + (self.classes,)
+        y_shape = (*head.output.type.shape[:-1], self.classes)
         y = Value(f"{head.name}_logits", TensorType(y_shape, DType.S32, out_scale))
         node = replace(head, inputs=(x, new_w, new_b), outputs=(y,)).with_attrs(clamp=(-128, 127))
         flat = Node(

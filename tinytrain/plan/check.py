@@ -1,4 +1,4 @@
-"""Proves a plan by running it: shares nothing with the planner, not even the notion of a live interval.
+"""Proves a plan by running it; shares nothing with the planner, not even live intervals.
 
 Every byte of the arena remembers whose content it holds. A node may read a value only while all of
 its bytes still hold that value's content; then its scratch and its outputs overwrite what they

@@ -60,7 +60,7 @@ class Schedule:
 
 
 def parameter_readers(graph: Graph) -> dict[str, set[str]]:
-    """For each node that writes a parameter: the nodes that must run before it, as they read the old one."""
+    """For each node that writes a parameter: the nodes before it, which read the old one."""
     views: dict[Value, set[Value]] = {}
     for node in graph.nodes:
         if node.op == "merge_channels":

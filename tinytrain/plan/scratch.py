@@ -7,7 +7,7 @@ from tinytrain.ir.types import DType
 
 
 def is_depthwise(node: Node) -> bool:
-    """Whether a convolution, or a gradient of one, runs on the depthwise kernels: one input channel a group."""
+    """Whether a convolution or its gradient has one input channel a group: depthwise kernels."""
     groups, channels = node.attrs["groups"], _input_channels(node)
     return bool(groups == channels and groups > 1)
 
@@ -19,7 +19,7 @@ def _input_channels(node: Node) -> int:
 
 
 def scratch_bytes(node: Node) -> int:
-    """Bytes of scratch for a node, 0 for most: a row of sums, one for each input channel of a group."""
+    """Bytes of scratch for a node, 0 for most: a sum for each input channel of a group."""
     if node.op not in ("conv2d_grad_input", "conv2d_grad_weight_sgd") or is_depthwise(node):
         return 0
     wide = node.op == "conv2d_grad_weight_sgd" and node.inputs[1].type.dtype is DType.S16

@@ -2,10 +2,12 @@
 
 A scheme is a small TOML file:
 
-    biases = 22                  # of the last 22 layers; or "all", or a list of layer names;
-    default 0 channels = "largest"         # which input channels: largest, smallest, random;
-    default largest [weights] conv_21 = 1.0                # fraction of the input channels, in (0,
-    1] conv_36 = 0.125 conv_39 = { channels = [0, 5, 7] }
+    biases = 22           # of the last 22 layers; or "all", or a list of layer names; default 0
+    channels = "largest"  # which input channels: largest, smallest, random; default largest
+    [weights]
+    conv_21 = 1.0         # fraction of the input channels, in (0, 1]
+    conv_36 = 0.125
+    conv_39 = { channels = [0, 5, 7] }
 
 Layers with weights are counted in execution order, the head (the last one) not; the head is always
 trained. Presets stand for a file: `head` (nothing else), `bias` (all biases), `last-K` (weights and
@@ -169,7 +171,8 @@ class _Reader:
                 return Share(channels=tuple(sorted(set(listed))))
         raise self._error(
             f"{layer} = {share!r} makes no sense",
-            "give a fraction in (0, 1] or { channels = [0, 5, 7] }; leave a layer out to freeze its weights",
+            "give a fraction in (0, 1] or { channels = [0, 5, 7] }; leave a layer out to freeze its "
+            "weights",
         )
 
     def _error(self, what: str, way_out: str) -> SchemeError:

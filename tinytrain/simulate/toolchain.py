@@ -148,7 +148,9 @@ def build(
     return output / (program + target.executable)
 
 
-def _run(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+def _run(
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str]
+) -> tuple[int, str]:
     """Exit code and standard error of a command that may start others.
 
     It gets a process group of its own: interrupted, we end all of it, and no compiler that is left

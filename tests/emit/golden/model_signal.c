@@ -1,0 +1,226 @@
+#include "model_signal.h"
+
+#include <string.h>
+
+#include "model_signal_constants.h"
+#include "tt_state.h"
+
+_Static_assert(TINYTRAIN_RUNTIME_VERSION == 1, "these sources belong to another version of the runtime");
+
+static const tt_window conv_0_window = {.in_h = 1, .in_w = 33, .in_c = 5, .out_h = 1, .out_w = 17, .out_c = 8,
+    .kernel_h = 1, .kernel_w = 7, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 3, .groups = 1};
+static const tt_requant conv_0_requant = {.multiplier = model_signal_conv_0_multiplier, .shift =
+    model_signal_conv_0_shift, .input_zero = 3, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window conv_1_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
+    .kernel_h = 1, .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 2, .groups = 8};
+static const tt_requant conv_1_requant = {.multiplier = model_signal_conv_1_multiplier, .shift =
+    model_signal_conv_1_shift, .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window conv_2_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 0, .groups = 1};
+static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier, .shift =
+    model_signal_conv_2_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
+static const tt_add add_0_add = {.multiplier = {1073741824, 1771674035, 1431655720}, .shift = {0, -1, -19},
+    .a_zero = 17, .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
+static const tt_window conv_3_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
+    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 0, .groups = 1};
+static const tt_requant conv_3_requant = {.multiplier = model_signal_conv_3_multiplier, .shift =
+    model_signal_conv_3_shift, .input_zero = -9, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window max_pool2d_0_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1, .out_w = 3, .out_c
+    = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_window dense_0_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 0, .groups = 1};
+static const tt_requant dense_0_requant = {.multiplier = model_signal_dense_0_multiplier, .shift =
+    model_signal_dense_0_shift, .input_zero = -128, .zero = -20, .lo = -128, .hi = 127};
+static const tt_window dense_0_conv2d_grad_input_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1,
+    .out_w = 1, .out_c = 4, .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1,
+    .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_factors dense_0_conv2d_grad_input_factors = {.integer = model_signal_dense_0_factors, .real =
+    NULL};
+static const tt_window w8_new_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 0, .groups = 1};
+static const tt_window max_pool2d_0_max_pool2d_grad_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1,
+    .out_w = 3, .out_c = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1,
+    .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_window w6_new_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
+    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1, .pad_top =
+    0, .pad_left = 0, .groups = 1};
+
+static inline int8_t *at_s8(model_signal_state *state, size_t offset)
+{
+    return (int8_t *)(void *)(state->arena.bytes + offset);
+}
+
+static inline uint8_t *at_u8(model_signal_state *state, size_t offset)
+{
+    return (uint8_t *)(void *)(state->arena.bytes + offset);
+}
+
+static inline float *at_f32(model_signal_state *state, size_t offset)
+{
+    return (float *)(void *)(state->arena.bytes + offset);
+}
+
+/* `training` also keeps what the backward pass needs. */
+static void forward(model_signal_state *state, int training)
+{
+    /* conv_0: conv2d -> s8[1,1,17,8] @0.0160561-128 */
+    tt_conv2d_s8(&conv_0_window, &conv_0_requant, (const tt_segment[]){{model_signal_w0, NULL, 5}}, 1,
+        model_signal_b0, at_s8(state, 0), at_s8(state, 272));
+    /* conv_1: conv2d -> s8[1,1,17,8] @0.0107041-128 */
+    tt_depthwise_conv2d_s8(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
+        at_s8(state, 272), at_s8(state, 0));
+    /* conv_2: conv2d -> s8[1,1,17,8] @0.019462+17 */
+    tt_conv2d_s8(&conv_2_window, &conv_2_requant, (const tt_segment[]){{model_signal_w4, NULL, 8}}, 1,
+        model_signal_b4, at_s8(state, 0), at_s8(state, 136));
+    /* add_0: add -> s8[1,1,17,8] @0.0291929-9 */
+    tt_add_s8(&add_0_add, 136, at_s8(state, 136), at_s8(state, 272), at_s8(state, 136));
+    /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
+    tt_conv2d_s8(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1, state->b6,
+        at_s8(state, 136), at_s8(state, 0));
+    /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
+    if (training) {
+        tt_clamp_mask_s8(54, -128, 127, at_s8(state, 0), at_u8(state, 128));
+    }
+    /* max_pool2d_0: max_pool2d_winner -> s8[1,1,3,9] @0.00713605-128 */
+    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 0), at_s8(state, 272), at_u8(state, 304));
+    /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
+    tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1, state->b8,
+        at_s8(state, 272), at_s8(state, 8));
+    /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
+    if (training) {
+        tt_clamp_mask_s8(4, -128, 127, at_s8(state, 8), at_u8(state, 0));
+    }
+    /* output: dequantize -> f32[1,4] */
+    tt_dequantize_s8_f32(4, -20, 0x1.4fec560000000p-9f, at_s8(state, 8), at_f32(state, 112));
+}
+
+static void backward(model_signal_state *state)
+{
+    /* dense_0_grad_clamp: grad_clamp -> s8[1,1,1,4] *2^loss_e */
+    tt_grad_clamp_mask_s8(4, at_s8(state, 112), at_u8(state, 0), at_s8(state, 112));
+    /* b8_new: bias_grad_sgd -> s32[4] @axis0 */
+    tt_bias_s8_grad(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL, 0, 0, 0,
+        1}, &state->step, at_s8(state, 112), state->b8);
+    /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
+    tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
+        &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]}, at_s8(state, 112),
+        at_s8(state, 336), at_u8(state, 0));
+    /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
+    tt_conv2d_s8_grad_weight(&w8_new_window, &(const tt_update){model_signal_w8_rate,
+        model_signal_w8_rate_shift, NULL, 1, 0, 0, 1}, &state->step, -128, at_s8(state, 272), at_s8(state,
+        112), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
+    /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
+    tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window, &(const tt_rescale){state->scales[0].exponent,
+        0, &state->scales[1]}, at_s8(state, 336), at_u8(state, 304), at_s8(state, 0));
+    /* conv_3_grad_clamp: grad_clamp -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
+    tt_grad_clamp_mask_s8(54, at_s8(state, 0), at_u8(state, 128), at_s8(state, 0));
+    /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
+    tt_bias_s8_grad(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL, 2,
+        state->scales[1].exponent, 0, 1}, &state->step, at_s8(state, 0), state->b6);
+    /* w6_new: conv2d_grad_weight_sgd -> s8[9,1,2,8] @axis0 */
+    tt_conv2d_s8_grad_weight(&w6_new_window, &(const tt_update){model_signal_w6_rate,
+        model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1}, &state->step, -9, at_s8(state,
+        136), at_s8(state, 0), &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 56));
+}
+
+static const tt_region regions[] = {
+    {offsetof(model_signal_state, w6), sizeof(((model_signal_state *)0)->w6), model_signal_w6_initial},
+    {offsetof(model_signal_state, w6_fraction), sizeof(((model_signal_state *)0)->w6_fraction), NULL},
+    {offsetof(model_signal_state, b6), sizeof(((model_signal_state *)0)->b6), model_signal_b6_initial},
+    {offsetof(model_signal_state, w8), sizeof(((model_signal_state *)0)->w8), model_signal_w8_initial},
+    {offsetof(model_signal_state, w8_fraction), sizeof(((model_signal_state *)0)->w8_fraction), NULL},
+    {offsetof(model_signal_state, b8), sizeof(((model_signal_state *)0)->b8), model_signal_b8_initial},
+};
+
+static const tt_initial_scale initial_scales[] = {
+    {-1, 18926U},
+    {-1, 18926U},
+};
+
+static const tt_model model = {
+    regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
+    0x1.47ae140000000p-7f, 5U, 430U,
+    {188, 16, 198, 6, 220, 166, 72, 93, 251, 92, 182, 23, 233, 154, 87, 86, 93, 151, 71, 172, 125, 243, 136, 77, 131, 167, 53, 210, 168, 188, 100, 161}};
+
+void model_signal_init(model_signal_state *state)
+{
+    tt_state_init(&model, state);
+}
+
+int8_t *model_signal_input(model_signal_state *state)
+{
+    return at_s8(state, 0);
+}
+
+void model_signal_quantize_input(model_signal_state *state, const float *x)
+{
+    tt_quantize_f32_s8(MODEL_SIGNAL_INPUT_SIZE, MODEL_SIGNAL_INPUT_ZERO_POINT, MODEL_SIGNAL_INPUT_SCALE, x, at_s8(state, 0));
+}
+
+tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction)
+{
+    forward(state, 0);
+    if (output != NULL) {
+        memcpy(output, at_f32(state, 112), 4 * sizeof(float));
+    }
+    if (prediction != NULL) {
+        *prediction = tt_argmax_f32(4, at_f32(state, 112));
+    }
+    return TT_OK;
+}
+
+tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result)
+{
+    if (label < 0 || label >= MODEL_SIGNAL_CLASSES) {
+        return TT_ERROR_LABEL;
+    }
+    forward(state, 1);
+    const int32_t prediction = tt_argmax_f32(4, at_f32(state, 112));
+    const float loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 112), label, at_f32(state, 112));
+    if (result != NULL) {
+        result->loss = loss;
+        result->prediction = prediction;
+    }
+    tt_scales_begin(2, state->scales);
+    const int active = tt_quantize_gradient_s8(4, at_f32(state, 112), at_s8(state, 112), &state->step.normaliser);
+    backward(state);
+    tt_scales_end(2, state->scales, 127, active);
+    state->step.count += 1U;
+    return TT_OK;
+}
+
+tt_status model_signal_set_learning_rate(model_signal_state *state, float rate)
+{
+    if (!(rate >= 0.0f && rate <= 1024.0f)) {
+        return TT_ERROR_RATE;
+    }
+    tt_set_rate(&state->step, rate);
+    return TT_OK;
+}
+
+tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context)
+{
+    return tt_state_save(&model, state, write, context);
+}
+
+tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context)
+{
+    return tt_state_load(&model, state, read, context);
+}
+
+tt_status model_signal_check(tt_read_fn read, void *context)
+{
+    return tt_state_check(&model, read, context);
+}
+
+const char *model_signal_version(void)
+{
+    return "0.1.0 bc10c606dca6";
+}

@@ -1,0 +1,79 @@
+/* model_signal: net, 4 classes, update scheme last-1
+ *
+ * The caller owns the state; nothing else is kept, so that several models and several states of one model can live in one
+ * firmware. No function uses the heap, waits, or calls anything but the callbacks that it is given. A state may be used
+ * by one thread at a time.
+ *
+ *     static model_signal_state state;
+ *     model_signal_init(&state);
+ *     model_signal_quantize_input(&state, sample);      // or write s8 into model_signal_input(&state)
+ *     model_signal_train_step(&state, label, &result);
+ */
+#ifndef MODEL_SIGNAL_H
+#define MODEL_SIGNAL_H
+
+#include "tinytrain.h"
+#include "tt_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MODEL_SIGNAL_INPUT_SIZE 165 /* s8 elements, 1x33x5 */
+#define MODEL_SIGNAL_INPUT_SCALE 0x1.47ae140000000p-6f /* real = scale * (s8 - zero point) */
+#define MODEL_SIGNAL_INPUT_ZERO_POINT (3)
+#define MODEL_SIGNAL_OUTPUT_SIZE 4 /* f32 elements: logits */
+#define MODEL_SIGNAL_CLASSES 4
+
+/* Everything that changes: 408 bytes of arena, 430 of trained parameters. Members are not for the caller. */
+typedef struct {
+    tt_step step;
+    tt_scale scales[2];
+    int8_t w6[144];
+    uint8_t w6_fraction[72];
+    int32_t b6[9];
+    int8_t w8[108];
+    uint8_t w8_fraction[54];
+    int32_t b8[4];
+    union {
+        uint64_t align;
+        uint8_t bytes[408];
+    } arena;
+} model_signal_state;
+
+/* Factory state: the weights as compiled, the learning rate 0.01, seed 5. Call it first, and to reset. */
+void model_signal_init(model_signal_state *state);
+
+/* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer and train_step overwrite it. */
+int8_t *model_signal_input(model_signal_state *state);
+
+/* Quantizes a sample in the model's units, channels innermost, into model_signal_input. */
+void model_signal_quantize_input(model_signal_state *state, const float *x);
+
+/* Output of the sample in model_signal_input: MODEL_SIGNAL_OUTPUT_SIZE floats, and the index of the largest. Either pointer may
+ * be NULL. The trained state does not change. Returns TT_OK. */
+tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction);
+
+/* One step of training on the sample in model_signal_input with its label, 0 <= label < MODEL_SIGNAL_CLASSES.
+ * result (may be NULL) tells loss and prediction before the update. TT_ERROR_LABEL: nothing was done. */
+tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result);
+
+/* 0 <= rate <= 1024; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
+tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
+
+/* Trained parameters and the state of training (tt_state.h has the format): 510 bytes through `write`. */
+tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context);
+
+/* Reads a saved file. One of another model or format is refused and changes nothing; where it turns out damaged on the
+ * way, the state is reset to factory: model_signal_check tells beforehand, without changing anything. */
+tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
+tt_status model_signal_check(tt_read_fn read, void *context);
+
+/* Compiler version and the first digits of the model hash. */
+const char *model_signal_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,73 @@
+"""Runs the command line on what is wrong, and holds every refusal to the same rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.errors.models import CLASSES, SHAPE, quantized_model
+from tinytrain.cli import main
+
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
+    """Runs a command that must fail.
+
+    The function takes the exit code and the command's arguments, and returns what came on standard
+    error from `error:` on. It holds the command to: one sentence, no traceback, nothing on standard
+    output, and no file or folder that was not there before.
+    """
+
+    def run(code: int, *arguments: object) -> str:
+        before = _tree(tmp_path)
+        capsys.readouterr()
+        found = main([str(argument) for argument in arguments])
+        shown = capsys.readouterr()
+        assert found == code, shown.err
+        assert shown.out == ""
+        assert "Traceback" not in shown.err
+        text = shown.err[shown.err.index("error: ") :].removeprefix("error: ").rstrip("\n")
+        sentence, *rest = text.split("\n")
+        assert sentence and not sentence.endswith((".", ":"))
+        assert all(re.match(r"  \S|  +", line) for line in rest), text
+        assert _tree(tmp_path) == before
+        return text
+
+    return run
+
+
+def _tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quantized model that compiles."""
+    return quantized_model(tmp_path_factory.mktemp("model") / "small.onnx")
+
+
+@pytest.fixture(scope="session")
+def compiled(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that it compiles to; tests copy what they change."""
+    folder = tmp_path_factory.mktemp("compiled") / "small"
+    assert main(["compile", str(model), "-o", str(folder), "--json"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data that fits the model."""
+    path = tmp_path_factory.mktemp("data") / "good.npz"
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, *SHAPE[1:])).astype(np.float32)
+    np.savez(path, x=x, y=np.arange(8) % CLASSES)
+    return path
