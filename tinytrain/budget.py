@@ -21,9 +21,10 @@ _CALLBACKS = ("read_file", "write_file")
 class Memory:
     """Bytes by use; `total` is their sum.
 
-    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `other state` (scales, generator, rate, and the main
-    program's own), `stack` (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants` (weights,
-    tables, initial values), `initialised data`.
+    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `other state` (scales,
+    generator, rate, and the main program's own), `stack` (worst case by the compiler's call graph,
+    interrupts included). Flash: `code`, `constants` (weights, tables, initial values), `initialised
+    data`.
     """
 
     ram: Mapping[str, int]
@@ -75,14 +76,16 @@ def check_budget(
     used = memory.ram["total"]
     if used > ram:
         raise BudgetError(
-            f"{used:,} bytes of RAM are needed, {used - ram:,} more than the {ram:,} of target '{target.name}'",
+            f"{used:,} bytes of RAM are needed, {used - ram:,} more than the {ram:,} of target "
+            f"'{target.name}'",
             detail=_listing(memory.ram) + "\n" + _peak(compiled),
             way_out=_way_out(memory, compiled, ram),
         )
     used = memory.flash["total"]
     if used > flash:
         raise BudgetError(
-            f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of target '{target.name}'",
+            f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of target "
+            f"'{target.name}'",
             detail=_listing(memory.flash),
             way_out="take a smaller model or a target with more flash",
         )
@@ -105,7 +108,10 @@ def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
     fixed = memory.ram["total"] - memory.ram["trained parameters"]
     backward = not any(node.op in LOSS_OPS for node in compiled.graph.nodes[plan.peak :])
     if fixed > ram and not backward:
-        return "the forward pass alone is too large: take a smaller input or model, or a target with more RAM"
+        return (
+            "the forward pass alone is too large: take a smaller input or model, or a target with "
+            "more RAM"
+        )
     advice = "train fewer layers or channels (--scheme head, last-K, or a scheme file)"
     if options.fraction_bits:
         advice += f", or keep fewer than {options.fraction_bits} fractional bits (--fraction-bits)"

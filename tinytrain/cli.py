@@ -40,7 +40,7 @@ class _Terminated(BaseException):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, the `exit_code` of the error, or 128 + signal."""
+    """Runs one command; its exit code is 0, the `exit_code` of the error, or 128 + signal."""
     options = _parser().parse_args(arguments)
     try:
         with _unwound_by(signal.SIGTERM, signal.SIGHUP):

@@ -1,4 +1,4 @@
-"""From a model to a folder of C that is known to fit: the pipeline, emission, the target's compiler, the budget."""
+"""From a model to a folder of C that is known to fit."""
 
 from __future__ import annotations
 
@@ -75,8 +75,9 @@ def compile_model(
         example_input: tensor of the module's input, batch of one; for an `nn.Module` only.
         output: the folder to write; replaced as a whole if tinytrain wrote it before.
         target: name of a target, path of a target file, or a `Target`.
-        calibration: samples in the model's units: an .npz with `x`, or an array f32 [N,...] in the model's layout. Needed for a
-            float model; for a quantized one it only sets the initial scales of the gradients.
+        calibration: samples in the model's units: an .npz with `x`, or an array f32 [N,...] in the
+            model's layout. Needed for a float model; for a quantized one it only sets the initial
+            scales of the gradients.
         preprocess: for uint8 images in data files.
         ram, flash: budget in bytes instead of the target's.
         dump_ir: folder that gets the graph as text after every pass.
@@ -99,8 +100,8 @@ def compile_model(
     if samples is None and not is_quantized(source):
         raise UsageError(
             "the model is not quantized, and no calibration samples are given",
-            way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as `y`, to see "
-            "what quantization costs), or export the model quantized",
+            way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as `y`, to "
+            "see what quantization costs), or export the model quantized",
         )
     progress("quantize")
     forward = to_integers(source, samples, chosen.method, runner)
@@ -134,7 +135,7 @@ def write_folder(
     report: QuantizationReport | None = None,
     progress: Progress = lambda stage: None,
 ) -> Product:
-    """The second half of `compile_model`: emits a training step, measures it, holds it to the budget.
+    """The second half of `compile_model`: emits a training step, holds it to the budget.
 
     Args:
         target_name: what finds the target again: its name, or the path of its file.
@@ -219,7 +220,8 @@ def _sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpe
 
 def _summary(compiled: Compiled) -> str:
     what = f"{compiled.classes} classes" if compiled.classes else f"{compiled.output_size} outputs"
-    return f"{compiled.info.get('file') or 'a PyTorch module'}, {what}, update scheme {Path(compiled.options.scheme).name}"
+    file = compiled.info.get("file") or "a PyTorch module"
+    return f"{file}, {what}, update scheme {Path(compiled.options.scheme).name}"
 
 
 def _emit(

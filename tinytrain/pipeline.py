@@ -14,6 +14,7 @@
     dead_code          passes          what nothing needs goes
     saved_activations  passes          masks of one bit where the activation is not kept anyway
     schedule           plan            the order on the device, updates as early as they may
+    prove_ranges       passes          nothing overflows a kernel's sums and fields
     warm_up            reference       initial scales of the gradients
     plan               plan            offsets in the arena, proved by a checker of its own
     emit               emit            C, and everything that makes it a folder
@@ -40,6 +41,7 @@ from tinytrain.passes.base import Pass, Runner
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.passes.fuse_updates import FuseUpdates
+from tinytrain.passes.prove_ranges import ProveRanges
 from tinytrain.passes.replace_head import ReplaceHead
 from tinytrain.passes.saved_activations import SavedActivations
 from tinytrain.passes.select_trainable import SelectTrainable, weighted_layers
@@ -49,8 +51,8 @@ from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
 from tinytrain.plan.scratch import scratch_bytes
 from tinytrain.reference.interpret import Scale
-from tinytrain.scheme.scheme import load_scheme
 from tinytrain.reference.warm_up import warm_up
+from tinytrain.scheme.scheme import load_scheme
 
 _MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
@@ -187,6 +189,7 @@ def build_step(
         DeadCode(),
         SavedActivations(),
         Schedule(),
+        ProveRanges(),
     ]
     graph = runner.run(graph, passes)
     graph = replace(graph, name=model_name(options.name or forward.name))

@@ -136,3 +136,19 @@ def test_presets() -> None:
     assert set(load_scheme("full", layers).weights) == {"conv_0", "conv_1", "conv_2"}
     with pytest.raises(SchemeError, match="asks for 4 layers"):
         load_scheme("last-4", layers)
+
+
+def test_ranges_that_kernels_rely_on_are_proved() -> None:
+    net = Net((1, 2, 2, 8200), 0)
+    graph = net.finish(net.dense(net.flat(net.x), 3))
+    with pytest.raises(ModelError, match="'dense_0' is too large.*32,800 products"):
+        build_step(graph, Options(), Runner())
+
+
+def test_a_bias_beyond_its_range_is_refused() -> None:
+    graph = GRAPHS["signal"]()
+    bias = next(value for value in graph.constants if value.type.shape == (8,))
+    data = np.full(8, 2**30 + 1, np.int32)
+    broken = replace(graph, constants={**graph.constants, bias: data})
+    with pytest.raises(ModelError, match="its bias is larger"):
+        build_step(broken, Options(), Runner())

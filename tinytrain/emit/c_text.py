@@ -20,7 +20,7 @@ _KEYWORDS = frozenset(
     auto break case char const continue default do double else enum extern float for goto if inline
     int long register restrict return short signed sizeof static struct switch typedef union
     unsigned void volatile while asm bool true false main
-    """.split()  # noqa: SIM905  (a table of words reads best as words)
+    """.split()
 )
 _LONGEST_NAME = 48
 _TAKEN = frozenset(

@@ -87,7 +87,7 @@ def _requant(
 
 
 def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
-    """(weights, channels or NULL, count) of a layer's weights, or of their trained and frozen part."""
+    """(weights, channels or NULL, count) of the weights, or of their trained and frozen part."""
     producer = context.graph.producers().get(w)
     if producer is None:
         count = w.type.shape[0] if w.type.shape[3] == 1 else w.type.shape[3]

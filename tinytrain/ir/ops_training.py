@@ -138,7 +138,7 @@ def _bias_grad(node: Node) -> Signature:
 
 
 _UPDATE = "fraction_bits rule exponent input_scale"
-"""`rule` is nearest or stochastic; `exponent` names E of the gradient behind the sum; `input_scale` is s_x."""
+"""`rule`: nearest or stochastic. `exponent`: E of the gradient. `input_scale`: s_x."""
 
 
 @register(

@@ -29,7 +29,7 @@ class Storage:
 
 
 def in_arena(graph: Graph) -> list[Value]:
-    """Values with a place in the arena: inputs, and results that are no scalar, view or parameter."""
+    """Values with a place in the arena: inputs, results that are no scalar, view or parameter."""
     written_in_place = set(graph.updates.values())
     values = [value for value in graph.inputs if value.name not in OUTSIDE]
     for node in graph.nodes:

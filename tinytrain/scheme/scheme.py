@@ -171,8 +171,8 @@ class _Reader:
                 return Share(channels=tuple(sorted(set(listed))))
         raise self._error(
             f"{layer} = {share!r} makes no sense",
-            "give a fraction in (0, 1] or { channels = [0, 5, 7] }; leave a layer out to freeze its "
-            "weights",
+            "give a fraction in (0, 1] or { channels = [0, 5, 7] }; leave a layer out to freeze "
+            "its weights",
         )
 
     def _error(self, what: str, way_out: str) -> SchemeError:

@@ -110,7 +110,8 @@ def simulate(
         on: "host", or "qemu" for the emulator of the folder's target.
         data: samples to learn from; a path is loaded and checked against the model.
         eval_data: samples to evaluate before and after; None evaluates nothing.
-        steps: training steps, 0 to `MAX_STEPS`; every epoch takes the samples in a new random order.
+        steps: training steps, 0 to `MAX_STEPS`; every epoch takes the samples in a new random
+            order.
         seed: of that order, 0 to 2**32 - 1.
         learning_rate: instead of the model's own, 0 to 1024.
         icount: count instructions; on an emulator only, and slower.
