@@ -110,7 +110,7 @@ def _damage_fields(data: bytes, random: Random) -> bytes:
         try:
             way(model, random)
         # The field does not take such a value, or there is none left to change: not damaged then.
-        except (ValueError, TypeError, IndexError, DecodeError):
+        except (ValueError, TypeError, IndexError, OverflowError, DecodeError):
             continue
     return model.SerializeToString()
 

@@ -14,7 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tinytrain.console import ProgressDisplay, facts_table, memory_table, print_error, print_table
+from tinytrain.console import (
+    ProgressDisplay,
+    facts_table,
+    memory_table,
+    print_error,
+    print_table,
+    targets_table,
+)
 from tinytrain.data import Preprocess
 from tinytrain.errors import InternalError, TinytrainError, UsageError, Where
 from tinytrain.version import __version__
@@ -337,7 +344,10 @@ def _simulate(options: argparse.Namespace) -> None:
         print(result.to_json())
     else:
         figures = json.loads(result.to_json())
+        # Below the table, where the narrowest terminal shows it whole.
+        digest = figures.pop("weights_sha256")
         print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
+        print(f"weights sha256 {digest}")
 
 
 def _check_place(path: Path) -> None:
@@ -395,15 +405,7 @@ def _targets(options: argparse.Namespace) -> None:
             )
         )
         return
-    from rich.table import Table
-
-    table = Table()
-    for column in ("target", "description", "RAM", "flash", "runs here"):
-        table.add_column(column, justify="right" if column in ("RAM", "flash") else "left")
-    for target in found:
-        runs = "host" if target.is_host else "qemu" if target.machine else "-"
-        table.add_row(target.name, target.description, f"{target.ram:,}", f"{target.flash:,}", runs)
-    print_table(table)
+    print_table(targets_table(found))
 
 
 if __name__ == "__main__":

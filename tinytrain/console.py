@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytrain.errors import TinytrainError
+from tinytrain.target import Target
 
 PLAIN_LINES = 10
 """Lines for each stage where there is no terminal."""
@@ -128,3 +129,23 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     for name, value in facts.items():
         table.add_row(name, "-" if value is None else Text(str(value)))
     return table
+
+
+def targets_table(targets: Sequence[Target]) -> Table:
+    """A line for each target, within 80 columns for those that tinytrain brings along."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("target", "what it is", "RAM", "flash", "runs"):
+        right = column in ("RAM", "flash")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for target in targets:
+        runs = "here" if target.is_host else "qemu" if target.machine else "-"
+        table.add_row(target.name, target.description, _size(target.ram), _size(target.flash), runs)
+    return table
+
+
+def _size(nbytes: int) -> str:
+    """A budget as the command line takes it, rounded."""
+    for unit, letter in ((1 << 30, "G"), (1 << 20, "M")):
+        if nbytes >= unit:
+            return f"{nbytes / unit:.3g}{letter}"
+    return f"{nbytes / 1024:.0f}K"

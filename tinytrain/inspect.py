@@ -14,6 +14,7 @@ from tinytrain.errors import TinytrainError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import is_quantized, to_integers
+from tinytrain.quantize.names import name_layers
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def inspect_model(path: str) -> ModelReport:
 
     source = load_model(path)
     quantized = is_quantized(source)
-    graph, missing = source, None
+    graph, missing = name_layers(source), None
     if quantized:
         try:
             graph = to_integers(source, None, "mse", Runner())
@@ -102,15 +103,6 @@ def inspect_model(path: str) -> ModelReport:
 def _layers(graph: Graph) -> tuple[Layer, ...]:
     differentiable = set(graph.outputs)
     found: list[Layer] = []
-    numbers: dict[str, int] = {}
-    names = {}
-    for node in graph.nodes:
-        kind = {"conv2d": "conv"}.get(node.op, node.op)
-        number = numbers.get(kind, 0)
-        numbers[kind] = number + 1
-        # A float graph has no layer names yet: they are given when it is quantized, by the same
-        # count.
-        names[node.name] = node.layer or f"{kind}_{number}"
     for node in reversed(graph.nodes):
         if node.op in ("quantize", "dequantize", "reshape"):
             if node.output in differentiable:
@@ -119,18 +111,18 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
         through = node.outputs[0] in differentiable
         if through and (node.op in RULES or node.op in ("dense", "max_pool2d")):
             differentiable.update(node.inputs)
-        found.append(_layer(node, names[node.name], through))
+        found.append(_layer(node, through))
     return tuple(reversed(found))
 
 
-def _layer(node: Node, name: str, through: bool) -> Layer:
+def _layer(node: Node, through: bool) -> Layer:
     weights = biases = macs = 0
     if node.op in ("conv2d", "dense"):
         w = node.inputs[1].type
         weights, biases = w.size, w.shape[0]
         macs = node.output.type.size * math.prod(w.shape[1:])
     return Layer(
-        name, node.op, node.output.type.shape, macs, weights, biases, through and weights > 0
+        node.layer, node.op, node.output.type.shape, macs, weights, biases, through and weights > 0
     )
 
 

@@ -62,7 +62,7 @@ class Target:
 
     Attributes:
         name: the folder's name, or the stem of the user's file.
-        description: one sentence for `tinytrain targets`.
+        description: a few words for `tinytrain targets`, at most 30 characters.
         core: "host", or Arm's name in small letters (`cortex-m7`).
         compiler: the C compiler's command.
         cflags: flags of this core, beside `COMMON_CFLAGS`.

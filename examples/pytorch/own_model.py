@@ -1,4 +1,4 @@
-"""Your own PyTorch module: train it, save it as an exported program, compile it from Python.
+"""Your own PyTorch module: train it, compile it from Python, let it go on learning.
 
 .venv/bin/python -m examples.pytorch.own_model
 """
@@ -13,8 +13,11 @@ from torch import nn
 
 import tinytrain
 from examples.digits import data
+from tinytrain.simulate.session import simulate
 
 FOLDER = Path("build") / "own-model"
+TARGET = "stm32f746-disco"
+STEPS = 1000
 
 
 class OwnNetwork(nn.Module):
@@ -43,30 +46,58 @@ def train(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> None:
     print(f"loss after training {loss.item():.3f}")
 
 
+def save_samples() -> dict[str, Path]:
+    """Files with samples as the model was trained on, to learn from, and to be judged by."""
+    parts = {
+        "calibration": data.as_trained(data.TRAIN),
+        "learn": data.as_it_is_now(data.ADAPT),
+        "judge": data.as_it_is_now(data.TEST),
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    files = {name: FOLDER / f"{name}.npz" for name in parts}
+    for name, images in parts.items():
+        np.savez(files[name], x=images.x, y=images.y)
+    return files
+
+
 def main() -> None:
-    """Train, save what the command line reads, then do the same from Python."""
+    """Compile the module from memory, and from the file that the command line would read."""
     torch.manual_seed(0)
     images = data.as_trained(data.TRAIN)
     network = OwnNetwork()
     train(network, torch.from_numpy(images.x), torch.from_numpy(images.y).long())
     network.eval()
+    files = save_samples()
 
-    # For the command line: tinytrain compile own.pt2 --calibration samples.npz ...
-    FOLDER.mkdir(parents=True, exist_ok=True)
     example = torch.from_numpy(images.x[:1])
-    torch.export.save(torch.export.export(network, (example,)), FOLDER / "own.pt2")
-    np.savez(FOLDER / "samples.npz", x=images.x, y=images.y)
+    exported = FOLDER / "own.pt2"
+    torch.export.save(torch.export.export(network, (example,)), exported)
 
-    # From Python, without a file in between:
-    tinytrain.compile_model(
-        network,
-        example,
-        output=FOLDER / "firmware",
-        target="mps2-an500",
-        scheme="full",
-        calibration=FOLDER / "samples.npz",
-    )
-    print(f"C sources in {FOLDER / 'firmware'}")
+    for name, model, example_input in (
+        ("from-module", network, example),
+        ("from-pt2", exported, None),
+    ):
+        product = tinytrain.compile_model(
+            model,
+            example_input,
+            output=FOLDER / name,
+            target=TARGET,
+            calibration=files["calibration"],
+            scheme="full",
+            rate=0.003,
+        )
+        ram, flash = product.memory.ram["total"], product.memory.flash["total"]
+        print(f"{product.directory}: {ram:,} bytes of RAM, {flash:,} of flash on {TARGET}")
+        cost = product.quantization
+        assert cost is not None, "a float model was quantized"
+        print(f"  accuracy float {cost.accuracy_float:.1%}, int8 {cost.accuracy_int8:.1%}")
+        result = simulate(
+            product.directory, data=files["learn"], eval_data=files["judge"], steps=STEPS
+        )
+        print(
+            f"  after the camera was knocked {result.accuracy_before:.1%}, "
+            f"after {STEPS} steps {result.accuracy_after:.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -69,13 +69,18 @@ def float_model(path: Path) -> Path:
 
 
 def quantized_model(
-    path: Path, *, scale: float = 0.05, size: int = 6, seed: int = 0, classes: int = CLASSES
+    path: Path,
+    *,
+    scale: float = 0.05,
+    shape: tuple[int, ...] = SHAPE,
+    seed: int = 0,
+    classes: int = CLASSES,
 ) -> Path:
     """Two convolutions and a classifier, all quantized.
 
     Args:
         scale: of every activation.
-        size: height and width of the input.
+        shape: of the input.
         seed: of the weights.
         classes: outputs.
     """
@@ -106,4 +111,4 @@ def quantized_model(
     x = quantized(add("GlobalAveragePool", x))
     x = add("Flatten", x)
     x = quantized(add("Gemm", x, weights("w2", classes, 5), transB=1))
-    return save(path, nodes, constants, inputs={"x": (1, 3, size, size)}, outputs=(x,))
+    return save(path, nodes, constants, inputs={"x": shape}, outputs=(x,))

@@ -5,6 +5,7 @@ Importing TVM takes seconds, so nothing heavy is imported before a model is read
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tinytrain.errors import ModelError, UsageError, Where
 from tinytrain.ir.graph import Graph
 
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
+_MAX_BYTES = 2**30
 _READABLE = "ONNX (.onnx), TFLite (.tflite) and exported PyTorch programs (.pt2) can be read"
 
 
@@ -49,8 +51,11 @@ def load_model(source: Any, *, example_input: Any = None, name: str | None = Non
 
 def _load_file(path: Path, name: str | None) -> Graph:
     where = Where(path.name)
-    if not path.is_file():
-        raise ModelError("there is no such model file", where=where, way_out="check the path")
+    if not os.path.isfile(path):
+        what = "there is no such model file"
+        if os.path.exists(path):
+            what = f"the model is {'a folder, not a' if os.path.isdir(path) else 'no regular'} file"
+        raise ModelError(what, where=where, way_out="check the path")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         raise ModelError(
@@ -62,6 +67,12 @@ def _load_file(path: Path, name: str | None) -> Graph:
         )
     identifier = c_identifier(name or path.stem)
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(
+                f"the file has {path.stat().st_size} bytes, more than any microcontroller holds",
+                where=where,
+                way_out="give a smaller model",
+            )
         data = path.read_bytes()
     except OSError as error:
         raise ModelError(f"the file cannot be read: {error.strerror}", where=where) from error

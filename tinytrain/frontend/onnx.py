@@ -223,11 +223,32 @@ def _check_valid(model: Any, file: str) -> None:
             ) from error
 
 
+_TYPES = frozenset({1, 2, 3, 6, 7, 9})
+"""FLOAT, UINT8, INT8, INT32, INT64 and BOOL of `onnx.TensorProto.DataType`."""
+_OTHER_TYPE = (
+    "export the model in float32, or quantized to int8 or uint8 with QuantizeLinear and "
+    "DequantizeLinear"
+)
+
+
+def _type_name(kind: int) -> str:
+    import onnx
+
+    names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    return f"{names.get(kind, kind)}, which cannot be read".lower()
+
+
 def _check_weights(model: Any, file: str) -> None:
     import onnx
 
     readers = {name: node.name for node in model.graph.node for name in node.input}
     for tensor in _tensors(model):
+        if tensor.data_type not in _TYPES:
+            raise ModelError(
+                f"the tensor '{tensor.name}' has the type {_type_name(tensor.data_type)}",
+                where=Where(file, readers.get(tensor.name)),
+                way_out=_OTHER_TYPE,
+            )
         if math.prod(tensor.dims) > MAX_ELEMENTS:
             raise ModelError(
                 f"the tensor '{tensor.name}' has {math.prod(tensor.dims)} elements, more than any "
@@ -262,6 +283,13 @@ def _fix_shapes(model: Any, file: str) -> None:
                 f"the input '{given.name}' has no shape",
                 where=Where(file, given.name),
                 way_out="export the model with a fixed input shape",
+            )
+        if given.type.tensor_type.elem_type not in _TYPES:
+            raise ModelError(
+                f"the input '{given.name}' has the type "
+                f"{_type_name(given.type.tensor_type.elem_type)}",
+                where=Where(file, given.name),
+                way_out=_OTHER_TYPE,
             )
         for place, dimension in enumerate(given.type.tensor_type.shape.dim):
             if dimension.HasField("dim_value") and dimension.dim_value > 0:

@@ -121,7 +121,11 @@ class _Rewriter:
             )
         value = float(np.float32(scales[0]))
         if not (np.isfinite(value) and value > 0):
-            raise ModelError(f"a scale is {value}", where=self.program.where(call))
+            raise ModelError(
+                f"a scale is {value:g}, which is no step between numbers",
+                where=self.program.where(call),
+                way_out="quantize the model again",
+            )
         return Affine(value, int(points[0]) - _SHIFT[dtype])
 
     def _rewrite(self, call: Call) -> None:

@@ -38,7 +38,9 @@ class ProveRanges:
                 _convolution(graph, node)
             elif node.op in ("conv2d_grad_weight", "conv2d_grad_weight_sgd"):
                 _, height, width, _ = node.inputs[1].type.shape
-                _at_most(node, "positions", height * width, MAX_POSITIONS[node.inputs[1].type.dtype])
+                _at_most(
+                    node, "positions", height * width, MAX_POSITIONS[node.inputs[1].type.dtype]
+                )
             elif node.op in ("bias_grad", "bias_grad_sgd"):
                 g = node.inputs[0].type
                 _at_most(node, "positions", g.size // g.shape[-1], MAX_BIAS_POSITIONS)

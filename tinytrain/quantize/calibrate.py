@@ -22,6 +22,7 @@ _FIXED = {
 """Functions with a known range, quantized as the TFLite 8-bit specification has it."""
 _BOUNDS = ("relu", "relu6")
 _BATCH = 16
+_LARGEST_ACTIVATION = 2.0**37
 
 
 def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Graph:
@@ -140,8 +141,10 @@ def _meanings(
     name = graph.inputs[0].name
     for observe in (Histogram.widen, Histogram.count):
         for batch in _batches(samples):
-            known = run_float(graph, {name: batch})
+            with np.errstate(over="ignore", invalid="ignore"):
+                known = run_float(graph, {name: batch})
             for value, histogram in histograms.items():
+                _check_finite(known[value], producers.get(value))
                 observe(histogram, known[value])
     meanings = {}
     for value, histogram in histograms.items():
@@ -154,6 +157,18 @@ def _meanings(
         if node.op == "concatenate":
             _share(graph, node, meanings, users)
     return meanings
+
+
+def _check_finite(values: np.ndarray, node: Node | None) -> None:
+    # 255 steps of the largest scale, 2**30, are more than a range from -2**37 to 2**37.
+    if not np.abs(values).max(initial=0.0) < _LARGEST_ACTIVATION:
+        what = "the input" if node is None else f"'{node.op}'"
+        raise DataError(
+            f"the calibration samples make {what} NaN, infinite or larger than "
+            f"{_LARGEST_ACTIVATION:.1e}",
+            where=None if node is None else node.where,
+            way_out="calibrate with real inputs of the model, in the units that it was trained on",
+        )
 
 
 def _share(

@@ -22,6 +22,12 @@ from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.fuse_clamps import clamp_of, fuse_clamps
+from tinytrain.quantize.limits import (
+    LARGEST_SCALE,
+    LEAST_SCALE,
+    check_kernels,
+    check_scales,
+)
 from tinytrain.quantize.names import name_layers
 from tinytrain.quantize.weights import integer_weights
 
@@ -118,6 +124,13 @@ class _Integerizer:
             return value
         largest = float(np.abs(producer_data).max()) or 1.0
         scale = float(np.float32(largest / 127))
+        if not LEAST_SCALE <= scale <= LARGEST_SCALE:
+            raise ModelError(
+                f"a constant of the model is as large as {largest:.6g}, beyond what can be "
+                "computed with",
+                where=self.users[value][0].where,
+                way_out="rescale the model so that its numbers are of ordinary size",
+            )
         data = np.clip(np.rint(producer_data.astype(np.float64) / scale), -127, 127)
         held = Value(
             f"{value.name}_s8", TensorType(value.type.shape, DType.S8, Quantization((scale,)))
@@ -310,9 +323,13 @@ def integerize(graph: Graph) -> Graph:
         was dropped.
 
     Raises:
-        ModelError: a layer without quantize or dequantize, or too many products in one sum.
+        ModelError: a layer without quantize or dequantize, too many products in one sum, or scales
+            and extents that no kernel can work with.
     """
-    return name_layers(fuse_clamps(_Integerizer(graph).run()))
+    check_scales(graph)
+    result = name_layers(fuse_clamps(_Integerizer(graph).run()))
+    check_kernels(result)
+    return result
 
 
 __all__ = ["CLAMP", "LAYERS", "MOVES", "clamp_of", "integerize"]

@@ -10,6 +10,7 @@ import numpy as np
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.quantize.limits import LEAST_WEIGHT_SCALE
 from tinytrain.reference.symmetric import symmetric_weights
 
 MAX_PRODUCTS = 32768
@@ -93,9 +94,10 @@ def _safe(
     Its scale is doubled until the bias leaves room for the products; its weights, already far below
     what the bias adds, are rounded to the coarser scale.
     """
-    products = w_data.size // w_data.shape[0]
-    room = 2**31 - 1 - products * 255 * 128
+    room = 2**30
     w_data, scales = w_data.copy(), scales.astype(np.float32).copy()
+    tiny = scales < LEAST_WEIGHT_SCALE
+    w_data[tiny], scales[tiny] = 0, LEAST_WEIGHT_SCALE
     b_int = _bias(bias, b_data, np.float64(x_scale) * scales.astype(np.float64))
     channels = np.flatnonzero(np.abs(b_int) > room)
     for channel in channels:

@@ -1,0 +1,214 @@
+"""Options that make no sense: schemes, classes, budgets, targets, preprocessing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.errors.conftest import Refuse
+from tests.errors.models import LAYERS
+from tinytrain.cli import main
+from tinytrain.target import load_target
+
+USAGE_ERROR, MODEL_ERROR, DATA_ERROR, SCHEME_ERROR, BUDGET_ERROR = 2, 3, 4, 5, 6
+
+SCHEMES: dict[str, tuple[bytes, str]] = {
+    "missing layer": (
+        b"[weights]\nconv_7 = 1.0",
+        "the model has no layer 'conv_7' with weights",
+    ),
+    "missing layer of a bias": (b'biases = ["conv_9"]', "the model has no layer 'conv_9'"),
+    "the head": (b"[weights]\nconv_2 = 1.0", "'conv_2' is the head"),
+    "no part": (b"[weights]\nconv_0 = 0", "conv_0 = 0 makes no sense"),
+    "twice everything": (b"[weights]\nconv_0 = 2", "conv_0 = 2 makes no sense"),
+    "less than nothing": (b"[weights]\nconv_0 = -0.5", "conv_0 = -0.5 makes no sense"),
+    "nan": (b"[weights]\nconv_0 = nan", "conv_0 = nan makes no sense"),
+    "true": (b"[weights]\nconv_0 = true", "conv_0 = True makes no sense"),
+    "text": (b'[weights]\nconv_0 = "all"', "conv_0 = 'all' makes no sense"),
+    "no channel": (b"[weights]\nconv_0 = { channels = [] }", "makes no sense"),
+    "channel 3 of 3": (
+        b"[weights]\nconv_0 = { channels = [0, 3] }",
+        "layer 'conv_0' has no input channel 3",
+    ),
+    "true channel": (b"[weights]\nconv_0 = { channels = [true] }", "makes no sense"),
+    "unknown field": (b"rate = 1", "unknown field 'rate'"),
+    "unknown choice": (b'channels = "best"', "channels = 'best' is no way to choose"),
+    "too many biases": (b"biases = 3", "'biases' asks for 3 layers, the model has 2 before"),
+    "negative biases": (b"biases = -1", "'biases' asks for -1 layers"),
+    "weights is no table": (b"weights = 3", "[weights] is not a table"),
+    "no TOML": (b"biases 22", "the scheme is not a TOML file"),
+    "binary": (b"\xff\xfe\x00\x80" * 9, "the scheme is not a TOML file"),
+    "deep": (b"a = " + b"[" * 100_000, "the scheme is not a TOML file"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_scheme_file(name: str, model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    text, sentence = SCHEMES[name]
+    path = tmp_path / "own.toml"
+    path.write_bytes(text)
+    told = refuse(SCHEME_ERROR, "compile", model, "-o", tmp_path / "out", "--scheme", path)
+    assert sentence in told.split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "sentence"),
+    [
+        ("tail", "'tail' is neither a preset nor a scheme file"),
+        ("last-", "'last-' is neither a preset nor a scheme file"),
+        ("last-3", "preset 'last-K' asks for 3 layers, the model has 2 before its head"),
+        ("last-" + "9" * 5000, "is neither a preset nor a scheme file"),
+        (".", "'.' is neither a preset nor a scheme file"),
+    ],
+)
+def test_scheme_preset(
+    scheme: str, sentence: str, model: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    told = refuse(SCHEME_ERROR, "compile", model, "-o", tmp_path / "out", "--scheme", scheme)
+    assert sentence in told.split("\n")[0]
+
+
+def test_scheme_of_a_missing_layer_to_the_letter(
+    model: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[weights]\nconv_7 = 1.0\n")
+    assert refuse(SCHEME_ERROR, "compile", model, "-o", tmp_path / "out", "--scheme", path) == (
+        "the model has no layer 'conv_7' with weights\n"
+        "  at: own.toml\n"
+        f"  way out: it has {LAYERS[0]} to {LAYERS[1]}; `tinytrain inspect MODEL` lists them"
+    )
+
+
+@pytest.mark.parametrize("classes", [0, 1, -3, 10**9])
+def test_classes(classes: int, model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out", "--classes", classes)
+    assert told == (
+        f"{classes} classes make no classifier\n  way out: give --classes 2 to 65535"
+    )
+
+
+def test_too_little_ram(model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    told = refuse(BUDGET_ERROR, "compile", model, "-o", tmp_path / "out", "--ram", 900)
+    sentence, *rest = told.split("\n")
+    assert re.fullmatch(
+        r"[\d,]+ bytes of RAM are needed, [\d,]+ more than the 900 of target 'host'", sentence
+    )
+    for part in ("arena", "trained parameters", "other state", "stack"):
+        assert any(re.fullmatch(rf" +[\d,]+  {part}", line) for line in rest), told
+    peak = next(k for k, line in enumerate(rest) if "the arena peaks at" in line)
+    assert re.fullmatch(r" +[\d,]+  \w+", rest[peak + 1])
+    assert rest[-1].startswith("  way out: ")
+
+
+def test_too_little_flash(model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    told = refuse(BUDGET_ERROR, "compile", model, "-o", tmp_path / "out", "--flash", "1K")
+    assert re.match(
+        r"[\d,]+ bytes of flash are needed, [\d,]+ more than the 1,024 of target 'host'\n", told
+    )
+    assert re.search(r"\n +[\d,]+  constants\n", told)
+
+
+@pytest.mark.parametrize("size", ["0", "-5", "1.5K", "many", "1T", ""])
+def test_size_that_is_none(
+    size: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["compile", str(model), "-o", str(tmp_path / "out"), f"--ram={size}"])
+    assert caught.value.code == USAGE_ERROR
+    assert f"'{size}' is no size; write 262144, 256K or 1M" in capsys.readouterr().err
+
+
+OPTIONS: dict[str, tuple[list[str], str]] = {
+    "rate": (["--learning-rate", "nan"], "learning rate nan is not between 0 and 1024"),
+    "negative rate": (["--learning-rate", "-1"], "learning rate -1.0 is not between"),
+    "seed": (["--seed", "-1"], "seed -1 is not between 0 and 2^32 - 1"),
+    "target": (["--target", "mps2-an50"], "there is no target 'mps2-an50'; did you mean"),
+    "no target": (["--target", ""], "there is no target ''"),
+    "target file": (["--target", "none.toml"], "the target file cannot be read"),
+    "mean": (["--mean", "0.5", "0.5"], "the preprocessing has 2 means and 1 stds, but the model"),
+    "std": (["--std", "0"], "the preprocessing needs a positive std"),
+    "resize": (["--resize", "0", "4"], "the preprocessing resizes to [0, 4]"),
+    "resize to another size": (["--resize", "8", "8"], "the preprocessing resizes to [8, 8]"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_option(name: str, model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    options, sentence = OPTIONS[name]
+    told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out", *options)
+    assert told.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("[budget]", "[budgets]"),
+        ("ram =", "rams ="),
+        ('isa = "', 'isa = "x'),
+        ("compiler =", "compiler = 3 #"),
+        ("flash =", "flash = -1 #"),
+        ("description =", "description = \x00"),
+    ],
+)
+def test_target_file(
+    change: tuple[str, str], model: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    from tinytrain import resources
+
+    text = (resources.folder("targets") / "mps2-an500" / "target.toml").read_text()
+    assert change[0] in text
+    path = tmp_path / "own.toml"
+    path.write_text(text.replace(change[0], change[1], 1))
+    told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out", "--target", path)
+    assert told.startswith(("the target is not complete or not valid", "the target file is not"))
+    assert f"  at: {path}" in told
+
+
+def test_target_that_is_too_small(refuse: Refuse, model: Path, tmp_path: Path) -> None:
+    """The linker refuses before the budget can."""
+    from tinytrain import resources
+
+    text = (resources.folder("targets") / "mps2-an500" / "target.toml").read_text()
+    for key in ("ram", "flash"):
+        size = getattr(load_target("mps2-an500").memory, key).length
+        assert size
+    small = re.sub(r"(ram|flash) = (\{ origin = \w+, length = )\w+", r"\1 = \g<2>1024", text)
+    small = re.sub(r"(?m)^(ram|flash) = \d.*$", r"\1 = 1024", small)
+    path = tmp_path / "tiny.toml"
+    path.write_text(small)
+    told = refuse(BUDGET_ERROR, "compile", model, "-o", tmp_path / "out", "--target", path)
+    assert told.startswith("the program does not fit the memory of target 'tiny'")
+
+
+def test_dump_folder_that_is_a_file(model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "dump").write_text("mine")
+    told = refuse(
+        USAGE_ERROR, "compile", model, "-o", tmp_path / "out", "--dump-ir", tmp_path / "dump"
+    )
+    assert told.startswith("the folder for dumps cannot be made: File exists")
+
+
+def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    from tinytrain import errors
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, errors.TinytrainError):
+            assert re.search(rf"\n  {error.exit_code} .*", shown), error
+            if error is not errors.TinytrainError:
+                assert f"({error.__name__})" in shown
+
+
+def test_reader_that_leaves(tmp_path: Path) -> None:
+    """`tinytrain targets | head -1` ends quietly."""
+    command = f"{sys.executable} -m tinytrain.cli targets | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert done.stderr == b""
+    assert done.returncode in (0, 141)
