@@ -121,7 +121,7 @@ class _Telling:
     def _run(self) -> int:
         story, steps = self.story, self.options.steps
         emulated = self.options.on == "qemu"
-        files = self._write_data()
+        files = write_samples(story, Path(self.options.output) / f"{story.name}-data")
         core = load_target(story.target).core.title()
         self._chapter(f"Compile {story.model.name} for a {core} with {story.ram} of RAM")
         folder = self._compile(files["calibration"])
@@ -155,18 +155,6 @@ class _Telling:
     def _chapter(self, title: str) -> None:
         self.console.print(f"\n[bold]{title}[/bold]")
 
-    def _write_data(self) -> dict[str, Path]:
-        folder = Path(self.options.output) / f"{self.story.name}-data"
-        (ROOT / folder).mkdir(parents=True, exist_ok=True)
-        files = {}
-        x, y = self.story.learn
-        few = x[:COUNTED_STEPS], y[:COUNTED_STEPS]
-        for name in ("calibration", "learn", "judge", "past", "count"):
-            x, y = few if name == "count" else getattr(self.story, name)
-            files[name] = folder / f"{name}.npz"
-            np.savez(ROOT / files[name], x=x, y=y)
-        return files
-
     def _compile(self, calibration: Path) -> str:
         story = self.story
         folder = str(Path(self.options.output) / story.name)
@@ -179,9 +167,7 @@ class _Telling:
         return folder
 
     def _simulate(self, folder: str, on: str, *arguments: str) -> dict[str, Any]:
-        printed = self._command(
-            "simulate", folder, "--on", on, *arguments, "--json", capture=True
-        )
+        printed = self._command("simulate", folder, "--on", on, *arguments, "--json", capture=True)
         return dict(json.loads(printed))
 
     def _command(self, *arguments: str, capture: bool = False) -> str:
@@ -293,6 +279,25 @@ def _tinytrain() -> Path:
             raise SystemExit("the command tinytrain is not installed here; run: make setup")
         beside = Path(found)
     return beside.relative_to(ROOT) if beside.is_relative_to(ROOT) else beside
+
+
+def write_samples(story: Story, folder: Path) -> dict[str, Path]:
+    """Write a story's samples as .npz files with `x` and `y`.
+
+    Args:
+        folder: under ROOT unless absolute; made if it is missing.
+
+    Returns:
+        The files of "calibration", "learn", "judge", "past" and "count", the last one with the
+        first COUNTED_STEPS samples to learn from; relative if `folder` is.
+    """
+    (ROOT / folder).mkdir(parents=True, exist_ok=True)
+    x, y = story.learn
+    parts = {name: getattr(story, name) for name in ("calibration", "learn", "judge", "past")}
+    parts["count"] = x[:COUNTED_STEPS], y[:COUNTED_STEPS]
+    for name, (x, y) in parts.items():
+        np.savez(ROOT / folder / f"{name}.npz", x=x, y=y)
+    return {name: folder / f"{name}.npz" for name in parts}
 
 
 def spread(count: int, wanted: int) -> Sequence[int]:

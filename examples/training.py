@@ -1,11 +1,10 @@
-"""What the examples share: a small network, its training, and a rehearsal of the device in float.
+"""What the examples share: a small network, its training, and its ONNX file.
 
 PyTorch only; nothing here is needed to run a demo, whose ONNX file is committed.
 """
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import numpy as np
 import onnx
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 OPSET = 17
 
@@ -144,105 +142,6 @@ def accuracy(network: nn.Module, samples: Samples) -> float:
     x, y = samples.tensors()
     with torch.no_grad():
         return float((network(x).argmax(1) == y).double().mean())
-
-
-def folded(network: nn.Module) -> nn.Module:
-    """A copy with each BatchNorm folded into the convolution before it, as the compiler does.
-
-    Training after folding is not training before it: the same rate moves the weights differently.
-    """
-    network = copy.deepcopy(network).eval()
-    for module in network.modules():
-        if isinstance(module, nn.Sequential):
-            layers = list(module)
-            for index in range(len(layers) - 1):
-                conv, norm = layers[index], layers[index + 1]
-                if isinstance(conv, nn.Conv1d | nn.Conv2d) and isinstance(
-                    norm, nn.BatchNorm1d | nn.BatchNorm2d
-                ):
-                    module[index] = fuse_conv_bn_eval(conv, norm)
-                    module[index + 1] = nn.Identity()
-    return network
-
-
-def trained_parameters(network: nn.Module, scheme: str) -> list[nn.Parameter]:
-    """Parameters of a folded network that a preset trains; all others are frozen.
-
-    Args:
-        scheme: "head"; "bias" (all biases and the head); "last-K" (weights and biases of the last K
-            convolutions and the head); "full".
-    """
-    convs = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)]
-    heads = [m for m in network.modules() if isinstance(m, nn.Linear)]
-    network.requires_grad_(False)
-    chosen = [parameter for head in heads for parameter in head.parameters()]
-    if scheme == "bias":
-        chosen += [p for conv in convs for name, p in conv.named_parameters() if name == "bias"]
-    elif scheme == "full":
-        chosen = list(network.parameters())
-    elif scheme.startswith("last-"):
-        chosen += [p for conv in convs[-int(scheme[5:]) :] for p in conv.parameters()]
-    elif scheme != "head":
-        raise ValueError(f"there is no scheme '{scheme}'; there are head, bias, last-K and full")
-    for parameter in chosen:
-        parameter.requires_grad_(True)
-    return chosen
-
-
-def rehearse(
-    network: nn.Module,
-    train: Samples,
-    test: Samples,
-    *,
-    scheme: str,
-    rate: float,
-    check_at: Sequence[int],
-    seed: int = 0,
-    fraction_bits: int | None = 4,
-) -> list[float]:
-    """What the device will do, in float: batch 1, plain SGD, a new random order each epoch.
-
-    Args:
-        network: not changed.
-        scheme: as for `trained_parameters`.
-        check_at: steps, rising, after which the accuracy on `test` is taken; the last one ends it.
-        fraction_bits: trained weights are kept in 127 * 2**fraction_bits levels for each output
-            channel and rounded stochastically at every step; None keeps them in float.
-
-    Returns:
-        Accuracy at each of `check_at`.
-    """
-    network = folded(network)
-    parameters = trained_parameters(network, scheme)
-    steps = [_level(p, fraction_bits) for p in parameters]
-    generator = torch.Generator().manual_seed(seed)
-    x, y = train.tensors()
-    order: list[int] = []
-    seen = []
-    for step in range(1, check_at[-1] + 1):
-        if not order:
-            order = torch.randperm(len(x), generator=generator).tolist()
-        index = order.pop()
-        logits = network(x[index : index + 1])
-        loss = nn.functional.cross_entropy(logits, y[index : index + 1])
-        gradients = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            for parameter, gradient, level in zip(parameters, gradients, steps, strict=True):
-                parameter.sub_(rate * gradient)
-                if level is not None:
-                    noise = torch.rand(parameter.shape, generator=generator)
-                    parameter.copy_(torch.floor(parameter / level + noise) * level)
-        if step in check_at:
-            seen.append(accuracy(network, test))
-    return seen
-
-
-def _level(parameter: torch.Tensor, fraction_bits: int | None) -> torch.Tensor | None:
-    """Distance between storable values of each output channel; biases have s32 and need none."""
-    if parameter.dim() < 2 or fraction_bits is None:
-        return None
-    peak = parameter.detach().abs().flatten(1).amax(1) / 127 / 2**fraction_bits
-    return peak.view(-1, *[1] * (parameter.dim() - 1))
 
 
 def export_onnx(network: nn.Module, shape: Sequence[int], path: Path) -> None:

@@ -12,7 +12,25 @@ from onnx import helper
 
 Random = np.random.Generator
 
-_SIZES = (0, 1, -1, 2, 3, 4, 7, 127, 255, 256, 65_536, 2**24, 2**31 - 1, 2**31, 2**40, 2**62, -(2**63))
+_SIZES = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    4,
+    7,
+    127,
+    255,
+    256,
+    65_536,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**40,
+    2**62,
+    -(2**63),
+)
 _REALS = (0.0, -1.0, 1e-45, 1e-30, 1e30, 3.4e38, float("inf"), float("-inf"), float("nan"))
 _OPERATIONS = (
     "Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat",

@@ -1,4 +1,4 @@
-"""Sound models that `fuzz_importer.py` damages: the examples' own, small ones built here, TFLite."""
+"""Sound models that `fuzz_importer.py` damages: the examples', small ones built here, TFLite."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinytrain.emit.model_files import ModelFiles
@@ -12,9 +12,10 @@ from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.pipeline import Compiled
 from tinytrain.simulate.stack import INDIRECT
 from tinytrain.simulate.toolchain import build, call_graph, footprint
-from tinytrain.target import Target
+from tinytrain.target import Region, Target
 
 _CALLBACKS = ("read_file", "write_file")
+_MEASURE_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ def measure_memory(
 
     Raises:
         ToolchainError: the compiler is missing, or cannot say what the stack needs.
-        BudgetError: the linker could not place it.
+        BudgetError: not even 128 MiB would hold it.
     """
-    program = build(directory, target, name=compiled.graph.name, variant="measure")
+    program = build(directory, _roomy(target), name=compiled.graph.name, variant="measure")
     graph = call_graph(program)
     # The only pointers that the sources call through are the callbacks of save and load.
     indirect = {title: _CALLBACKS for title, callees in graph.calls.items() if INDIRECT in callees}
@@ -65,6 +66,28 @@ def measure_memory(
     )
 
 
+def _roomy(target: Target) -> Target:
+    """The target with regions as large as the address map allows.
+
+    What does not fit is to be measured too, so that the error can say by how much and why.
+    """
+    if target.memory is None:
+        return target
+    regions = [target.memory.flash, target.memory.ram]
+    if target.memory.vectors is not None:
+        regions.append(target.memory.vectors)
+
+    def widened(region: Region) -> Region:
+        above = [other.origin for other in regions if other.origin > region.origin]
+        room = min([*above, region.origin + _MEASURE_BYTES]) - region.origin
+        return Region(region.origin, max(region.length, room))
+
+    memory = target.memory
+    return replace(
+        target, memory=replace(memory, flash=widened(memory.flash), ram=widened(memory.ram))
+    )
+
+
 def check_budget(
     memory: Memory, compiled: Compiled, *, ram: int, flash: int, target: Target
 ) -> None:
@@ -84,8 +107,8 @@ def check_budget(
     used = memory.flash["total"]
     if used > flash:
         raise BudgetError(
-            f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of target "
-            f"'{target.name}'",
+            f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of "
+            f"target '{target.name}'",
             detail=_listing(memory.flash),
             way_out="take a smaller model or a target with more flash",
         )

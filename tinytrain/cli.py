@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from tinytrain.arguments import make_parser
 from tinytrain.console import (
     ProgressDisplay,
     facts_table,
@@ -24,21 +23,7 @@ from tinytrain.console import (
 )
 from tinytrain.data import Preprocess
 from tinytrain.errors import InternalError, TinytrainError, UsageError, Where
-from tinytrain.version import __version__
 
-_EXIT_CODES = """\
-exit codes:
-  0    done
-  1    this machine refused: no memory, no room on the disk, a file that cannot be accessed
-  2    an option or a folder makes no sense (UsageError)
-  3    the model cannot be read or is not supported (ModelError)
-  4    a data file cannot be read or does not fit (DataError)
-  5    the update scheme does not fit the model (SchemeError)
-  6    the result does not fit the target's memory (BudgetError)
-  7    a compiler or emulator is missing or failed (ToolchainError)
-  70   a bug in tinytrain (InternalError)
-  130  interrupted, 143 terminated; nothing is left half written
-"""
 _SIGNALLED = 128
 
 
@@ -48,14 +33,13 @@ class _Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its exit code is 0, the `exit_code` of the error, or 128 + signal."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         with _unwound_by(signal.SIGTERM, signal.SIGHUP):
-            options.run(options)
+            _COMMANDS[options.command](options)
             sys.stdout.flush()
     except TinytrainError as error:
-        print_error(error)
-        return error.exit_code
+        return _failed(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return _SIGNALLED + signal.SIGINT
@@ -66,29 +50,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _SIGNALLED + signal.SIGPIPE
     except MemoryError:
-        error = TinytrainError(
-            "this machine has too little memory for that", way_out="use a smaller model or file"
-        )
-        print_error(error)
-        return error.exit_code
+        too_large = "this machine has too little memory for that"
+        return _failed(TinytrainError(too_large, way_out="use a smaller model or file"))
     except OSError as refused:
-        error = TinytrainError(
-            f"the system refused: {refused.strerror or refused}",
-            where=Where(str(refused.filename)) if refused.filename else None,
-            way_out="make room on the disk, or check the permissions",
+        return _failed(
+            TinytrainError(
+                f"the system refused: {refused.strerror or refused}",
+                where=Where(str(refused.filename)) if refused.filename else None,
+                way_out="make room on the disk, or check the permissions",
+            )
         )
-        print_error(error)
-        return error.exit_code
     # Whatever else comes is ours to mend, and the trace is what a report needs.
     except Exception as bug:
         traceback.print_exc()
-        error = InternalError(
-            f"this is a bug in tinytrain: {type(bug).__name__}",
-            way_out="report it with the lines above and, if you can, the files",
+        return _failed(
+            InternalError(
+                f"this is a bug in tinytrain: {type(bug).__name__}",
+                way_out="report it with the lines above and, if you can, the files",
+            )
         )
-        print_error(error)
-        return error.exit_code
     return 0
+
+
+def _failed(error: TinytrainError) -> int:
+    print_error(error)
+    return error.exit_code
 
 
 @contextmanager
@@ -107,147 +93,6 @@ def _unwound_by(*signals: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tinytrain",
-        description="Compile a trained model into C that goes on training on a microcontroller.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"tinytrain {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_compile(commands)
-    _add_simulate(commands)
-    _add_inspect(commands)
-    targets = commands.add_parser("targets", help="list the targets")
-    targets.add_argument("--json", action="store_true", help="print one JSON object")
-    targets.set_defaults(run=_targets)
-    return parser
-
-
-def _add_compile(commands: Any) -> None:
-    command = commands.add_parser("compile", help="write the C sources of a model that trains")
-    command.add_argument("model", metavar="MODEL", help=".onnx, .tflite or .pt2 file")
-    command.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
-    command.add_argument(
-        "--target", default="host", help="name of a target, or a target file (default: host)"
-    )
-    command.add_argument(
-        "--classes",
-        type=int,
-        metavar="N",
-        help="replace the classifier by a fresh one of N classes",
-    )
-    command.add_argument(
-        "--scheme",
-        default="full",
-        metavar="FILE|PRESET",
-        help="what is trained: head, bias, last-K, full, or a file",
-    )
-    command.add_argument(
-        "--calibration", metavar="F.npz", help="inputs that quantize a float model"
-    )
-    command.add_argument(
-        "--ranges",
-        default="mse",
-        choices=("mse", "minmax", "percentile"),
-        help="how ranges of a float model are chosen (default: mse)",
-    )
-    command.add_argument(
-        "--loss", default="cross_entropy", choices=("cross_entropy", "mean_squared_error")
-    )
-    command.add_argument(
-        "--gradient", default="s8", choices=("s8", "s16", "f32"), help="dtype of gradients"
-    )
-    command.add_argument(
-        "--update",
-        default="stochastic",
-        choices=("stochastic", "nearest"),
-        help="rounding of updates",
-    )
-    command.add_argument(
-        "--fraction-bits",
-        type=int,
-        default=4,
-        choices=(0, 2, 4, 8),
-        help="kept below each trained s8 weight",
-    )
-    command.add_argument(
-        "--learning-rate",
-        type=float,
-        default=0.003,
-        metavar="R",
-        help="initial one (default: 0.003)",
-    )
-    command.add_argument(
-        "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
-    )
-    command.add_argument(
-        "--flash", type=_bytes, metavar="SIZE", help="budget such as 1M, instead of the target's"
-    )
-    command.add_argument(
-        "--seed", type=int, default=0, help="of a fresh head and of stochastic rounding"
-    )
-    command.add_argument("--name", help="C prefix (default: from the file's name)")
-    command.add_argument(
-        "--resize", type=int, nargs=2, metavar=("H", "W"), help="uint8 images are resized to this"
-    )
-    command.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="uint8 images: (v / 255 - mean) / std"
-    )
-    command.add_argument("--std", type=float, nargs="+", metavar="S", help="see --mean")
-    command.add_argument(
-        "--dump-ir", metavar="DIR", help="write the graph as text after every pass"
-    )
-    command.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of tables"
-    )
-    command.set_defaults(run=_compile)
-
-
-def _add_simulate(commands: Any) -> None:
-    command = commands.add_parser(
-        "simulate", help="train a compiled model on this machine or under emulation"
-    )
-    command.add_argument("directory", metavar="DIR", help="folder that `compile` wrote")
-    command.add_argument("--on", default="host", choices=("host", "qemu"))
-    command.add_argument(
-        "--data", required=True, metavar="F.npz", help="samples to learn from: x, y"
-    )
-    command.add_argument("--eval", metavar="G.npz", help="samples to evaluate before and after")
-    command.add_argument("--steps", type=int, required=True, metavar="N")
-    command.add_argument(
-        "--learning-rate", type=float, metavar="R", help="instead of the compiled one"
-    )
-    command.add_argument("--seed", type=int, default=0, help="of the order of the samples")
-    command.add_argument(
-        "--icount", action="store_true", help="count instructions (--on qemu; slower)"
-    )
-    command.add_argument("--load", metavar="FILE", help="start from saved parameters")
-    command.add_argument("--save", metavar="FILE", help="write the trained parameters")
-    command.add_argument(
-        "--losses", metavar="FILE", help="write the loss of every step, one a line"
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON object")
-    command.set_defaults(run=_simulate)
-
-
-def _add_inspect(commands: Any) -> None:
-    command = commands.add_parser(
-        "inspect", help="show layers, MACs, what can be trained and what is missing"
-    )
-    command.add_argument("model", metavar="MODEL")
-    command.add_argument("--json", action="store_true", help="print one JSON object")
-    command.set_defaults(run=_inspect)
-
-
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d+)\s*([kKmM]?)i?[bB]?", text.strip())
-    if not found or int(found.group(1)) == 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size; write 262144, 256K or 1M")
-    return int(found.group(1)) * {"": 1, "k": 1024, "m": 1024 * 1024}[found.group(2).lower()]
 
 
 def _preprocess(options: argparse.Namespace) -> Preprocess | None:
@@ -406,6 +251,14 @@ def _targets(options: argparse.Namespace) -> None:
         )
         return
     print_table(targets_table(found))
+
+
+_COMMANDS = {
+    "compile": _compile,
+    "simulate": _simulate,
+    "inspect": _inspect,
+    "targets": _targets,
+}
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class Options:
     gradient: str = "s8"
     rule: str = "stochastic"
     fraction_bits: int = 4
-    rate: float = 0.01
+    rate: float = 0.003
     seed: int = 0
     method: str = "mse"
     name: str | None = None

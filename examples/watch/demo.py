@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from examples.demonstration import Story, spread, tell
 from examples.watch import data
@@ -15,9 +16,9 @@ CALIBRATION = 512
 """Windows that the quantizer sees."""
 
 
-def story() -> Story:
-    """The demo's story with its data."""
-    known, first, second = data.others(PERSON), data.first_half(PERSON), data.second_half(PERSON)
+def story(person: int = PERSON, model: Path = MODEL) -> Story:
+    """The demo's story with its data; of another person with a network that never saw that one."""
+    known, first, second = data.others(person), data.first_half(person), data.second_half(person)
     seen = spread(len(known.y), CALIBRATION)
     return Story(
         name="watch",
@@ -27,7 +28,7 @@ def story() -> Story:
             "learning from the first half of that person's exercises, one window at a time, and is "
             "judged by the second half."
         ),
-        model=MODEL,
+        model=model,
         target="mps2-an500",
         ram="256K",
         flash="1M",

@@ -146,43 +146,29 @@ static tt_status take_crc(source *in)
     return found == expected ? TT_OK : TT_ERROR_CRC;
 }
 
-tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context)
+/* The ranges that tt_scales_end keeps to; one far outside would keep its loops turning for minutes. */
+static int is_scale(int32_t exponent, uint32_t running_max)
 {
-    source in = {read, context, 0};
-    const tt_status status = take_header(model, &in);
-    if (status != TT_OK) {
-        return status;
-    }
-    uint32_t left = payload_size(model);
-    while (left > 0) {
-        uint8_t chunk[CHUNK];
-        const uint32_t size = left < CHUNK ? left : CHUNK;
-        if (take(&in, chunk, size) != 0) {
-            return TT_ERROR_IO;
-        }
-        left -= size;
-    }
-    return take_crc(&in);
+    return exponent >= -60 && exponent <= 60 && running_max <= 1U << 28;
 }
 
-/* A file with a valid CRC was written by tt_state_save, so its rate and scales are in range. */
-static tt_status take_payload(const tt_model *model, void *state, source *in)
+/* What follows the regions, CRC included; into `scales` and `step` unless they are NULL. A file that was made to
+ * pass the CRC, and holds what no step could have led to, counts as damaged too. */
+static tt_status take_training(const tt_model *model, source *in, tt_scale *scales, tt_step *step)
 {
-    uint8_t *bytes = state;
-    tt_step *step = state;
-    for (size_t i = 0; i < model->region_count; i++) {
-        if (take(in, bytes + model->regions[i].offset, model->regions[i].size) != 0) {
-            return TT_ERROR_IO;
-        }
-    }
+    int sound = 1;
     for (size_t i = 0; i < model->scale_count; i++) {
-        tt_scale *scale = scales_of(model, state) + i;
         uint8_t pair[8];
+        tt_scale found = {0, 0, 0};
         if (take(in, pair, sizeof pair) != 0) {
             return TT_ERROR_IO;
         }
-        memcpy(&scale->exponent, pair, 4);
-        memcpy(&scale->running_max, pair + 4, 4);
+        memcpy(&found.exponent, pair, 4);
+        memcpy(&found.running_max, pair + 4, 4);
+        sound = sound && is_scale(found.exponent, found.running_max);
+        if (scales != NULL) {
+            scales[i] = found;
+        }
     }
     uint8_t tail[12];
     if (take(in, tail, sizeof tail) != 0) {
@@ -194,10 +180,45 @@ static tt_status take_payload(const tt_model *model, void *state, source *in)
     }
     float rate;
     memcpy(&rate, tail, 4);
-    memcpy(&step->seed, tail + 4, 4);
-    memcpy(&step->count, tail + 8, 4);
-    tt_set_rate(step, rate);
+    if (!sound || !(rate >= 0.0f && rate <= 1024.0f)) {
+        return TT_ERROR_CRC;
+    }
+    if (step != NULL) {
+        memcpy(&step->seed, tail + 4, 4);
+        memcpy(&step->count, tail + 8, 4);
+        tt_set_rate(step, rate);
+    }
     return TT_OK;
+}
+
+tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context)
+{
+    source in = {read, context, 0};
+    const tt_status status = take_header(model, &in);
+    if (status != TT_OK) {
+        return status;
+    }
+    uint32_t left = model->weights_size;
+    while (left > 0) {
+        uint8_t chunk[CHUNK];
+        const uint32_t size = left < CHUNK ? left : CHUNK;
+        if (take(&in, chunk, size) != 0) {
+            return TT_ERROR_IO;
+        }
+        left -= size;
+    }
+    return take_training(model, &in, NULL, NULL);
+}
+
+static tt_status take_payload(const tt_model *model, void *state, source *in)
+{
+    uint8_t *bytes = state;
+    for (size_t i = 0; i < model->region_count; i++) {
+        if (take(in, bytes + model->regions[i].offset, model->regions[i].size) != 0) {
+            return TT_ERROR_IO;
+        }
+    }
+    return take_training(model, in, scales_of(model, state), state);
 }
 
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context)

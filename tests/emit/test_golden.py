@@ -41,8 +41,14 @@ def test_ir_and_c_of_the_signal_network(tmp_path: Path) -> None:
 
 
 def test_every_kernel_of_the_contract_has_a_source() -> None:
-    header = (resources.folder("runtime_c") / "include" / "tt_kernels.h").read_text(encoding="utf-8")
-    header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL).replace("##dtype##", "s8").replace("##dtype", "s8")
+    header = (resources.folder("runtime_c") / "include" / "tt_kernels.h").read_text(
+        encoding="utf-8"
+    )
+    header = (
+        re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+        .replace("##dtype##", "s8")
+        .replace("##dtype", "s8")
+    )
     kernels = set(re.findall(r"\b(tt_\w+)\(", header))
     kernels = {kernel for kernel in kernels if not kernel.isupper()}
     assert len(kernels) > 35
@@ -62,7 +68,14 @@ def test_only_what_is_used_is_shipped() -> None:
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("a-b.c", "a_b_c"), ("3d", "model_3d"), ("int", "model_int"), ("__x__", "x"), ("", "model"), ("äö", "model")],
+    [
+        ("a-b.c", "a_b_c"),
+        ("3d", "model_3d"),
+        ("int", "model_int"),
+        ("__x__", "x"),
+        ("", "model"),
+        ("äö", "model"),
+    ],
 )
 def test_identifiers(text: str, wanted: str) -> None:
     assert identifier(text) == wanted

@@ -1,4 +1,4 @@
-"""Runs one training session on the reference and on what was compiled, and holds the outcomes together."""
+"""Runs one session on the reference and on what was compiled, and compares the outcomes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
     rng = np.random.default_rng(seed)
     shape = (4, *spec.source_shape[1:])
     assert spec.scale is not None
-    real = (rng.integers(-128, 128, shape) - spec.zero_point).astype(np.float32) * np.float32(spec.scale)
+    real = (rng.integers(-128, 128, shape) - spec.zero_point).astype(np.float32) * np.float32(
+        spec.scale
+    )
     if spec.classes:
         y = rng.integers(0, spec.classes, 4)
     else:
@@ -34,7 +36,9 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
 def reference_engine(product: Product) -> ReferenceEngine:
     """The reference for a compiled folder."""
     compiled = product.compiled
-    return ReferenceEngine(compiled.graph, compiled.scales, compiled.options.rate, compiled.options.seed)
+    return ReferenceEngine(
+        compiled.graph, compiled.scales, compiled.options.rate, compiled.options.seed
+    )
 
 
 def run(engine: Engine, stream: Stream) -> RawOutcome:

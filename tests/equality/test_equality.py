@@ -1,4 +1,4 @@
-"""Reference, host C and emulated cores give the same weights, to the bit, for every operation and option."""
+"""Reference, host C and emulated cores: the same bits for every operation and option."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def hold(case: Case, folder: Path, engines: dict[str, Engine], product: Product)
 def host_engines(folder: GeneratedFolder) -> dict[str, Engine]:
     """The builds of `make test`."""
     return {
-        "gcc -O1, sanitizers": HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized"),
+        "gcc -O1, sanitizers": HostEngine(
+            folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized"
+        ),
         "clang -O3": HostEngine(folder, compiler="clang", optimise="-O3", variant="clang3"),
     }
 
@@ -115,12 +117,16 @@ def test_every_compiler_and_core_equals_the_reference(case: Case, tmp_path: Path
     product = product_of(case, tmp_path)
     folder = opened(product)
     engines: dict[str, Engine] = {
-        f"{compiler} {level}": HostEngine(folder, compiler=compiler, optimise=level, variant=f"{compiler}{level[1:]}")
+        f"{compiler} {level}": HostEngine(
+            folder, compiler=compiler, optimise=level, variant=f"{compiler}{level[1:]}"
+        )
         for compiler in ("gcc", "clang")
         for level in ("-O0", "-O3")
     }
     engines["gcc, native"] = HostEngine(folder, cflags_extra=("-march=native",), variant="native")
     for target in ("m0", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"):
         for level in ("-O2", "-O3"):
-            engines[f"{target} {level}"] = QemuEngine(folder, target=load_target(target), optimise=level)
+            engines[f"{target} {level}"] = QemuEngine(
+                folder, target=load_target(target), optimise=level
+            )
     hold(case, tmp_path, engines, product)

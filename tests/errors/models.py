@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 CLASSES = 4
 SHAPE = (1, 3, 6, 6)
-LAYERS = ("conv_0", "conv_1", "conv_2")
+LAYERS = ("conv_0", "conv_1", "dense_0")
 """What `quantized_model` calls its layers; the last one is the head."""
 
 

@@ -138,7 +138,8 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         only(node("Reshape", "x", "s"), s=np.array([10**4] * 3)), ""),
     "input of 10^12": (
         model([node("Relu", "x")], inputs={"x": (1, 10**4, 10**4, 10**4)}), ""),
-    "weights of 10^12": (model(constants=declared(10**6, 10**6, 1, 1)), "the model is not valid ONNX"),
+    "weights of 10^12": (
+        model(constants=declared(10**6, 10**6, 1, 1)), "the model is not valid ONNX"),
     "dims that overflow": (model(constants=declared(2**32, 2**32, 2**32, 2**32)), ""),
     "negative dims": (model(constants=declared(-4, -3, 3, 3)), ""),
     "padded to 10^9": (
@@ -159,8 +160,10 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "nan scale": (damaged(set_tensor("s", np.float32(np.nan))), "hold NaN or infinity"),
     "huge scale": (damaged(set_tensor("s", np.float32(3e38))), ""),
     "denormal scale": (damaged(set_tensor("s", np.float32(1e-45))), ""),
-    "zero scale of weights": (damaged(set_tensor("ws", np.float32(0))), "a scale of 'conv_0_w_s8' is 0"),
-    "negative scale of weights": (damaged(set_tensor("ws", np.float32(-1))), "a scale of 'conv_0_w_s8' is -1"),
+    "zero scale of weights": (
+        damaged(set_tensor("ws", np.float32(0))), "a scale of 'conv_0_w_s8' is 0"),
+    "negative scale of weights": (
+        damaged(set_tensor("ws", np.float32(-1))), "a scale of 'conv_0_w_s8' is -1"),
     "huge scale of weights": (damaged(set_tensor("ws", np.float32(3e38))), ""),
 }  # fmt: skip
 
@@ -225,9 +228,7 @@ def test_enormous_file(refuse: Refuse, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["../w.bin", "/etc/passwd", "link.bin"])
-def test_external_data_outside_of_the_folder(
-    location: str, refuse: Refuse, tmp_path: Path
-) -> None:
+def test_external_data_outside_of_the_folder(location: str, refuse: Refuse, tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(conv_weights().tobytes())
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "link.bin").symlink_to(tmp_path / "w.bin")

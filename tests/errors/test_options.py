@@ -11,8 +11,8 @@ import pytest
 
 from tests.errors.conftest import Refuse
 from tests.errors.models import LAYERS
+from tinytrain import errors, resources
 from tinytrain.cli import main
-from tinytrain.target import load_target
 
 USAGE_ERROR, MODEL_ERROR, DATA_ERROR, SCHEME_ERROR, BUDGET_ERROR = 2, 3, 4, 5, 6
 
@@ -22,7 +22,7 @@ SCHEMES: dict[str, tuple[bytes, str]] = {
         "the model has no layer 'conv_7' with weights",
     ),
     "missing layer of a bias": (b'biases = ["conv_9"]', "the model has no layer 'conv_9'"),
-    "the head": (b"[weights]\nconv_2 = 1.0", "'conv_2' is the head"),
+    "the head": (b"[weights]\ndense_0 = 1.0", "'dense_0' is the head"),
     "no part": (b"[weights]\nconv_0 = 0", "conv_0 = 0 makes no sense"),
     "twice everything": (b"[weights]\nconv_0 = 2", "conv_0 = 2 makes no sense"),
     "less than nothing": (b"[weights]\nconv_0 = -0.5", "conv_0 = -0.5 makes no sense"),
@@ -87,9 +87,7 @@ def test_scheme_of_a_missing_layer_to_the_letter(
 @pytest.mark.parametrize("classes", [0, 1, -3, 10**9])
 def test_classes(classes: int, model: Path, refuse: Refuse, tmp_path: Path) -> None:
     told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out", "--classes", classes)
-    assert told == (
-        f"{classes} classes make no classifier\n  way out: give --classes 2 to 65535"
-    )
+    assert told == (f"{classes} classes make no classifier\n  way out: give --classes 2 to 65535")
 
 
 def test_too_little_ram(model: Path, refuse: Refuse, tmp_path: Path) -> None:
@@ -155,11 +153,7 @@ def test_option(name: str, model: Path, refuse: Refuse, tmp_path: Path) -> None:
         ("description =", "description = \x00"),
     ],
 )
-def test_target_file(
-    change: tuple[str, str], model: Path, refuse: Refuse, tmp_path: Path
-) -> None:
-    from tinytrain import resources
-
+def test_target_file(change: tuple[str, str], model: Path, refuse: Refuse, tmp_path: Path) -> None:
     text = (resources.folder("targets") / "mps2-an500" / "target.toml").read_text()
     assert change[0] in text
     path = tmp_path / "own.toml"
@@ -170,19 +164,13 @@ def test_target_file(
 
 
 def test_target_that_is_too_small(refuse: Refuse, model: Path, tmp_path: Path) -> None:
-    """The linker refuses before the budget can."""
-    from tinytrain import resources
-
     text = (resources.folder("targets") / "mps2-an500" / "target.toml").read_text()
-    for key in ("ram", "flash"):
-        size = getattr(load_target("mps2-an500").memory, key).length
-        assert size
     small = re.sub(r"(ram|flash) = (\{ origin = \w+, length = )\w+", r"\1 = \g<2>1024", text)
     small = re.sub(r"(?m)^(ram|flash) = \d.*$", r"\1 = 1024", small)
     path = tmp_path / "tiny.toml"
     path.write_text(small)
     told = refuse(BUDGET_ERROR, "compile", model, "-o", tmp_path / "out", "--target", path)
-    assert told.startswith("the program does not fit the memory of target 'tiny'")
+    assert re.match(r"[\d,]+ bytes of RAM are needed, [\d,]+ more than the 1,024 of", told)
 
 
 def test_dump_folder_that_is_a_file(model: Path, refuse: Refuse, tmp_path: Path) -> None:
@@ -194,8 +182,6 @@ def test_dump_folder_that_is_a_file(model: Path, refuse: Refuse, tmp_path: Path)
 
 
 def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    from tinytrain import errors
-
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out

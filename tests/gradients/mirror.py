@@ -1,7 +1,8 @@
 """The same training step in PyTorch, double precision: derivatives by autograd, not by our table.
 
-Forward values are those that the device computes; rounding passes gradients on unchanged, a clamp passes them where the output lies strictly
-inside its bounds. That is the meaning of the gradients in docs/arithmetic.md section 4.
+Forward values are those that the device computes; rounding passes gradients on unchanged, a clamp
+passes them where the output lies strictly inside its bounds. That is the meaning of the gradients
+in docs/arithmetic.md section 4.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class Mirror:
         return {value: leaf.grad.numpy() for value, leaf in self.leaves.items()}
 
     def _leaf(self, value: Value, data: np.ndarray) -> torch.Tensor:
-        scale = np.array(quantization(value).scales(data.shape[0])).reshape((-1,) + (1,) * (data.ndim - 1))
+        scale = np.array(quantization(value).scales(data.shape[0])).reshape(
+            (-1,) + (1,) * (data.ndim - 1)
+        )
         return torch.tensor(data * scale, dtype=torch.float64, requires_grad=True)
 
     def _input(self, value: Value) -> torch.Tensor:
@@ -84,7 +87,12 @@ class Mirror:
             actual = torch.tensor((data - zero_of(y)) * scale_of(y))
             lo, hi = node.attrs.get("clamp", (-128, 127))
             inside = torch.tensor((data > lo) & (data < hi))
-            if node.op in ("concatenate", "max_pool2d", "max_pool2d_winner", "activation") or _keeps_scale(node):
+            if node.op in (
+                "concatenate",
+                "max_pool2d",
+                "max_pool2d_winner",
+                "activation",
+            ) or _keeps_scale(node):
                 inside = torch.ones_like(inside)
             # The value of the device, with the derivative of the real function.
             result = torch.where(inside, result + (actual - result).detach(), actual)
@@ -128,9 +136,10 @@ class Mirror:
         return _nhwc(F.avg_pool2d(padded, node.attrs["window"], node.attrs["strides"])) * area
 
     def _slope(self, node: Node) -> torch.Tensor:
-        """The slope that the table gives at each element; test_activations holds the table to autograd."""
+        """The slope that the table gives there; test_activations holds the table to autograd."""
         backward = next(
-            (n for n in self.graph.nodes if n.op == "activation_grad" and n.layer == node.layer), None
+            (n for n in self.graph.nodes if n.op == "activation_grad" and n.layer == node.layer),
+            None,
         )
         if backward is None:
             return torch.zeros(node.output.type.shape, dtype=torch.float64)
@@ -167,4 +176,7 @@ class Mirror:
 
 
 def _keeps_scale(node: Node) -> bool:
-    return node.op == "avg_pool2d" and node.inputs[0].type.quantization == node.output.type.quantization
+    return (
+        node.op == "avg_pool2d"
+        and node.inputs[0].type.quantization == node.output.type.quantization
+    )

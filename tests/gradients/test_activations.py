@@ -36,13 +36,17 @@ def test_tables(function: str) -> None:
     x = Net((1, 2, 2, 1), 0).builder.value("v", TensorType((1, 4), DType.S8, source))
     y = Net((1, 2, 2, 1), 0).builder.value("w", TensorType((1, 4), DType.S8, target))
     attrs = {"function": function, "alpha": alpha, "beta": beta}
-    real = torch.tensor(0.0621 * (np.arange(-128, 128) - 7), dtype=torch.float64, requires_grad=True)
+    real = torch.tensor(
+        0.0621 * (np.arange(-128, 128) - 7), dtype=torch.float64, requires_grad=True
+    )
     value = FUNCTIONS[function](real)
     value.sum().backward()
     exact = value.detach().numpy() / 0.04 - 30
     table = activation_table(Node("activation", (x,), (y,), attrs, "a"))
     assert np.abs(table - np.clip(exact, -128, 127)).max() <= 0.5 + 1e-9
-    backward = Node("activation_grad", (x, x), (y,), {**attrs, "output_quantization": (0.04, -30)}, "b")
+    backward = Node(
+        "activation_grad", (x, x), (y,), {**attrs, "output_quantization": (0.04, -30)}, "b"
+    )
     slope = activation_grad_table(backward) / 64.0
     assert real.grad is not None
     saturated = (np.round(exact) > 127) | (np.round(exact) < -128)

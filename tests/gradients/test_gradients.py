@@ -1,4 +1,4 @@
-"""Gradients of the graph that is emitted, against PyTorch in double precision, and planted mistakes that must show."""
+"""Gradients of the emitted graph against PyTorch in double precision; planted mistakes show."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def prepared(name: str, **options: object) -> Compiled:
     return build_step(GRAPHS[name](), Options(**{"fraction_bits": 0, **options}), Runner())  # type: ignore[arg-type]
 
 
-def run_step(compiled: Compiled, seed: int, warm: int = 0) -> tuple[dict[Value, np.ndarray], Mapping[Value, np.ndarray]]:
-    """Real gradients of every trained tensor in one step at learning rate 0, and all values of the step."""
+def run_step(
+    compiled: Compiled, seed: int, warm: int = 0
+) -> tuple[dict[Value, np.ndarray], Mapping[Value, np.ndarray]]:
+    """Real gradients of all trained tensors in a step at learning rate 0, and all its values."""
     sums: dict[Value, np.ndarray] = {}
     machine = Machine(compiled.graph, rate=0.0)
     for key, scale in compiled.scales.items():
@@ -39,7 +41,9 @@ def run_step(compiled: Compiled, seed: int, warm: int = 0) -> tuple[dict[Value, 
             x, g, w = node.inputs[:3]
             geometry = {k: node.attrs[k] for k in ("strides", "padding", "dilation", "groups")}
             zero = x.type.quantization.zero_point
-            raw = gradients.conv2d_grad_weight(known[x], known[g], zero, node.attrs["kernel"], **geometry)
+            raw = gradients.conv2d_grad_weight(
+                known[x], known[g], zero, node.attrs["kernel"], **geometry
+            )
             sums[w] = raw * node.attrs["input_scale"] * _unit(machine, g)
         elif node.op == "bias_grad_sgd":
             g, b = node.inputs
@@ -72,7 +76,8 @@ def worst_error(found: Mapping[Value, np.ndarray], wanted: Mapping[Value, np.nda
     """Largest error of a tensor's gradient, relative to the gradient's norm."""
     assert set(found) == set(wanted)
     return max(
-        float(np.linalg.norm(found[v] - wanted[v]) / max(np.linalg.norm(wanted[v]), 1e-9)) for v in wanted
+        float(np.linalg.norm(found[v] - wanted[v]) / max(np.linalg.norm(wanted[v]), 1e-9))
+        for v in wanted
     )
 
 
@@ -95,7 +100,8 @@ def test_f32_gradients_equal_autograd(name: str, scheme: str, loss: str) -> None
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
     scheme = tmp_path / "some.toml"
     scheme.write_text(
-        'biases = 2\n[weights]\nconv_0 = 0.7\nconv_1 = 0.3\nconv_2 = 0.5\nconv_3 = { channels = [1, 5, 11] }\nconv_5 = 0.25\n'
+        "biases = 2\n[weights]\nconv_0 = 0.7\nconv_1 = 0.3\nconv_2 = 0.5\n"
+        "conv_3 = { channels = [1, 5, 11] }\nconv_5 = 0.25\n"
     )
     assert compare_f32("convolutions", scheme=str(scheme)) < F32_ERROR
 
@@ -107,9 +113,11 @@ def test_fresh_head() -> None:
 @pytest.mark.parametrize(("gradient", "bound"), [("s8", 0.2), ("s16", 2e-3)])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_integer_gradients_stay_near_f32(name: str, gradient: str, bound: float) -> None:
-    """Each rounding errs by at most half a unit, of which the largest entry has 64 to 127 (s8) or 2^14 to 2^15 (s16).
+    """Each rounding errs by at most half a unit.
 
-    At most ten roundings lie in a row. The worst of s8 are biases of first layers, sums in which large entries cancel.
+    The largest entry has 64 to 127 units (s8) or 2^14 to 2^15 (s16), and at most ten
+    roundings lie in a row. The worst of s8 are biases of first layers, sums in which large entries
+    cancel.
     """
     real = prepared(name, gradient="f32")
     integer = prepared(name, gradient=gradient)
@@ -123,7 +131,7 @@ def test_integer_gradients_stay_near_f32(name: str, gradient: str, bound: float)
 
 
 def test_branches_are_rounded_without_bias() -> None:
-    """Halving a sum of integers is all ties: rounded up, they would shift the mean by a quarter of a unit."""
+    """Halving a sum of integers is all ties: rounded up, they shift the mean by a quarter unit."""
     rng = np.random.default_rng(0)
     a, b = (rng.integers(-20, 21, 10_000).astype(np.int8) for _ in range(2))
     sums, exponent = gradients.grad_add(a, b, 0, 0)
@@ -153,14 +161,16 @@ def test_planted_assigned_branch_shows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_planted_missing_zero_point_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     true = gradients.conv2d_grad_weight
     monkeypatch.setattr(
-        gradients, "conv2d_grad_weight", lambda x, g, zero, kernel, **geometry: true(x, g, 0, kernel, **geometry)
+        gradients,
+        "conv2d_grad_weight",
+        lambda x, g, zero, kernel, **geometry: true(x, g, 0, kernel, **geometry),
     )
     with pytest.raises(AssertionError):
         assert compare_f32("convolutions") < F32_ERROR
 
 
 def _mean_update(rule: str, runs: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Mean change of the head's weights over many one-step runs, and the change that the gradient asks for."""
+    """Mean change of the head's weights over many one-step runs, and what the gradient asks for."""
     compiled = prepared("signal", rule=rule, scheme="head")
     head = next(v for v in compiled.graph.parameters if v.type.dtype is DType.S8)
     sums, _ = run_step(compiled, 1)

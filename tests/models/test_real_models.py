@@ -1,4 +1,4 @@
-"""The ImageNet and MLPerf Tiny models in ../shared: they compile, fit, and learn the same on every engine."""
+"""The models in ../shared: they compile, fit, and learn the same on every engine."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ QUICK = (
     ("vww", "last-3"),
     ("ad01", "full"),
 )
-EVERY = tuple((model, scheme) for model in FILES for scheme in (*OWN_SCHEMES.get(model, ()), *PRESETS))
+EVERY = tuple(
+    (model, scheme) for model in FILES for scheme in (*OWN_SCHEMES.get(model, ()), *PRESETS)
+)
 CORES = ("m0", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="../shared/models is missing")
 
 
 def compiled(model: str, scheme: str, folder: Path) -> Product:
-    """A model with ten classes, or the autoencoder with its own output, for the emulated Cortex-M7."""
+    """A model with ten classes, or the autoencoder as it is, for the emulated Cortex-M7."""
     regression = model == "ad01"
     return compile_model(
         MODELS / FILES[model],
@@ -98,7 +100,9 @@ def test_every_scheme_learns_the_same_on_the_m7(model: str, scheme: str, tmp_pat
 def test_models_learn_the_same_on_every_core(model: str, tmp_path: Path) -> None:
     product = compiled(model, dict(QUICK)[model], tmp_path)
     folder = opened(product)
-    engines: dict[str, Engine] = {name: QemuEngine(folder, target=load_target(name)) for name in CORES}
+    engines: dict[str, Engine] = {
+        name: QemuEngine(folder, target=load_target(name)) for name in CORES
+    }
     engines["clang"] = HostEngine(folder, compiler="clang", variant="clang")
     engines["sanitized"] = HostEngine(
         folder, optimise="-O1", cflags_extra=("-fsanitize=address,undefined",), variant="sanitized"

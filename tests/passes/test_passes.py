@@ -44,7 +44,10 @@ def test_masks_and_saved_outputs_give_the_same_step(monkeypatch: pytest.MonkeyPa
     without = step_of(GRAPHS["convolutions"](), scheme="bias")
     assert all(node.op != "clamp_mask" for node in without.graph.nodes)
     inputs = inputs_of(with_masks.graph)
-    assert plain_step(with_masks, inputs).weights_bytes() == plain_step(without, inputs).weights_bytes()
+    assert (
+        plain_step(with_masks, inputs).weights_bytes()
+        == plain_step(without, inputs).weights_bytes()
+    )
     assert with_masks.plan.nbytes < without.plan.nbytes
 
 
@@ -57,10 +60,14 @@ def test_a_frozen_front_gets_no_backward_nodes() -> None:
 
 
 def test_each_update_comes_before_the_next_gradient() -> None:
-    """No sum waits: an update stands right where its gradient and the last reader of its weights are done."""
+    """No sum waits: an update follows its gradient and the last reader of its weights."""
     nodes = step_of(GRAPHS["signal"](), scheme="full").graph.nodes
     order = [node.op for node in nodes if node.layer == "conv_2"]
-    assert order.index("bias_grad_sgd") < order.index("conv2d_grad_input") < order.index("conv2d_grad_weight_sgd")
+    assert (
+        order.index("bias_grad_sgd")
+        < order.index("conv2d_grad_input")
+        < order.index("conv2d_grad_weight_sgd")
+    )
     position = {node.name: k for k, node in enumerate(nodes)}
     following = next(n for n in nodes if n.layer == "conv_1" and n.op == "conv2d_grad_input")
     update = next(n for n in nodes if n.layer == "conv_2" and n.op == "conv2d_grad_weight_sgd")
@@ -80,7 +87,12 @@ def test_a_fresh_head_has_the_asked_size_and_only_then() -> None:
     replaced = ReplaceHead(classes=9, seed=4)(graph)
     assert replaced.outputs[0].type.shape == (1, 9)
     again = ReplaceHead(classes=9, seed=4)(graph)
-    weights = [data.tobytes() for g in (replaced, again) for v, data in g.constants.items() if v.type.shape[0] == 9]
+    weights = [
+        data.tobytes()
+        for g in (replaced, again)
+        for v, data in g.constants.items()
+        if v.type.shape[0] == 9
+    ]
     assert weights[: len(weights) // 2] == weights[len(weights) // 2 :]
     with pytest.raises(UsageError, match="1 classes"):
         ReplaceHead(classes=1, seed=0)(graph)
@@ -112,7 +124,10 @@ def test_largest_channels_go_by_real_weights() -> None:
     pick = lambda choice: choose_channels("l", Share(0.34), choice, weights, scale, False, 0)  # noqa: E731
     assert pick("largest") == (2,)
     assert pick("smallest") == (0,)
-    assert choose_channels("l", Share(channels=(0, 2)), "largest", weights, scale, False, 0) == (0, 2)
+    assert choose_channels("l", Share(channels=(0, 2)), "largest", weights, scale, False, 0) == (
+        0,
+        2,
+    )
     with pytest.raises(SchemeError, match="no input channel 5"):
         choose_channels("l", Share(channels=(5,)), "largest", weights, scale, False, 0)
 
@@ -141,7 +156,7 @@ def test_presets() -> None:
 def test_ranges_that_kernels_rely_on_are_proved() -> None:
     net = Net((1, 2, 2, 8200), 0)
     graph = net.finish(net.dense(net.flat(net.x), 3))
-    with pytest.raises(ModelError, match="'dense_0' is too large.*32,800 products"):
+    with pytest.raises(ModelError, match=r"'dense_0' is too large.*32,800 products"):
         build_step(graph, Options(), Runner())
 
 

@@ -1,4 +1,4 @@
-"""Plans: minimal on the test graphs, proved by the checker, and true to the unplanned result in real bytes."""
+"""Plans: minimal on the test graphs, proved by the checker, true in real bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def inputs_of(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
-    """One step whose values live at their offsets in one array of bytes, scratch overwritten with noise."""
+    """One step whose values live at their offsets in one array of bytes, scratch being noise."""
     graph, plan = compiled.graph, compiled.plan
     rng = np.random.default_rng(9)
     arena = rng.integers(0, 256, plan.nbytes).astype(np.uint8)
@@ -57,7 +57,9 @@ def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
             outside[value] = data
             return
         start = plan.offsets[value]
-        arena[start : start + value.type.nbytes] = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+        arena[start : start + value.type.nbytes] = np.frombuffer(
+            np.ascontiguousarray(data).tobytes(), np.uint8
+        )
 
     def load(value: Value) -> np.ndarray:
         if value not in plan.offsets:
@@ -102,7 +104,10 @@ def test_plans_reach_the_lower_bound(name: str, gradient: str) -> None:
 def test_a_step_in_the_arena_equals_a_step_without(name: str, gradient: str) -> None:
     compiled = step_of(GRAPHS[name](), gradient=gradient)
     inputs = inputs_of(compiled.graph)
-    assert run_in_arena(compiled, inputs).weights_bytes() == plain_step(compiled, inputs).weights_bytes()
+    assert (
+        run_in_arena(compiled, inputs).weights_bytes()
+        == plain_step(compiled, inputs).weights_bytes()
+    )
 
 
 @st.composite
@@ -116,7 +121,9 @@ def networks(draw: st.DrawFn) -> Graph:
         kind = draw(st.sampled_from(["conv", "depthwise", "add", "pool", "activation", "multiply"]))
         width = x.type.shape[3]
         if kind == "conv":
-            values.append(net.conv(x, draw(st.integers(1, 9)), clamp=draw(st.sampled_from(["relu", FULL]))))
+            values.append(
+                net.conv(x, draw(st.integers(1, 9)), clamp=draw(st.sampled_from(["relu", FULL])))
+            )
         elif kind == "depthwise":
             values.append(net.conv(x, width, groups=width))
         elif kind == "add":
@@ -135,11 +142,18 @@ def networks(draw: st.DrawFn) -> Graph:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graph=networks(), gradient=st.sampled_from(["s8", "s16", "f32"]), bits=st.sampled_from([0, 2, 4, 8]))
+@given(
+    graph=networks(),
+    gradient=st.sampled_from(["s8", "s16", "f32"]),
+    bits=st.sampled_from([0, 2, 4, 8]),
+)
 def test_random_networks_hold_in_their_arena(graph: Graph, gradient: str, bits: int) -> None:
     compiled = step_of(graph, gradient=gradient, fraction_bits=bits)
     inputs = inputs_of(compiled.graph)
-    assert run_in_arena(compiled, inputs).weights_bytes() == plain_step(compiled, inputs).weights_bytes()
+    assert (
+        run_in_arena(compiled, inputs).weights_bytes()
+        == plain_step(compiled, inputs).weights_bytes()
+    )
 
 
 def test_checker_refuses_overlap_of_live_values() -> None:
@@ -151,7 +165,8 @@ def test_checker_refuses_overlap_of_live_values() -> None:
         (a, b)
         for a in placed
         for b in placed
-        # Strictly inside: where one ends and the other begins, an operation may be allowed in place.
+        # Strictly inside: where one ends and the other begins, an operation may be allowed in
+        # place.
         if a is not b and a.first < b.first < a.last
     ]
     for a, b in generator.sample(pairs, 40):
@@ -169,12 +184,14 @@ def test_checker_refuses_a_place_outside() -> None:
 
 
 def test_checker_refuses_a_read_after_the_update() -> None:
-    """The weight gradient of a layer moved before the input gradient, which reads the old weights."""
+    """A layer's weight gradient before its input gradient, which reads the old weights."""
     compiled = step_of(GRAPHS["signal"]())
     nodes = list(compiled.graph.nodes)
     reader = next(k for k, node in enumerate(nodes) if node.op == "conv2d_grad_input")
     writer = next(
-        k for k, node in enumerate(nodes) if node.op == "conv2d_grad_weight_sgd" and node.layer == nodes[reader].layer
+        k
+        for k, node in enumerate(nodes)
+        if node.op == "conv2d_grad_weight_sgd" and node.layer == nodes[reader].layer
     )
     assert writer > reader
     nodes.insert(reader, nodes.pop(writer))

@@ -174,6 +174,7 @@ def _read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[
 
 def _member(archive: np.lib.npyio.NpzFile, key: str) -> str:
     """NumPy leaves the suffix out of its keys, and takes both."""
+    assert archive.zip is not None, "an open archive has its file"
     return key if key in archive.zip.namelist() else f"{key}.npy"
 
 
@@ -196,10 +197,8 @@ def _checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarra
             where,
             f"x has dtype {x.dtype}, where float32 in the model's units or uint8 images are needed",
         )
-    for layout, shape in spec.arrangements():
-        if x.shape[1:] == shape:
-            break
-    else:
+    layout = next((name for name, shape in spec.arrangements() if x.shape[1:] == shape), None)
+    if layout is None:
         accepted = dict.fromkeys(shape for _, shape in spec.arrangements())
         choices = " or ".join(_batch_shape(shape) for shape in accepted)
         _fail(where, f"x has shape {list(x.shape)}, but the model takes {choices}")

@@ -19,6 +19,7 @@ from tinytrain.frontend.relax_calls import MAX_ELEMENTS
 from tinytrain.ir.graph import Graph
 
 MIN_OPSET = 13
+_MAX_EXTERNAL = 2**30
 
 SUPPORTED = frozenset(
     {
@@ -131,19 +132,29 @@ def _tensors(model: Any) -> list[Any]:
     return held
 
 
+def _inside(folder: Path, location: str) -> Path | None:
+    """The file, or None where an absolute path, "..", a symbolic link or nonsense leads out."""
+    try:
+        held = (folder / location).resolve()
+    # Links in a circle, a name that is too long, a zero byte.
+    except (OSError, RuntimeError, ValueError):
+        return None
+    inside = location and folder in held.parents and not Path(location).is_absolute()
+    return held if inside else None
+
+
 def _load_external_data(model: Any, path: Path) -> None:
     import onnx
 
-    folder = path.resolve().parent
+    folder, room = path.resolve().parent, _MAX_EXTERNAL
     for tensor in _tensors(model):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         where = Where(path.name, tensor.name)
-        # Resolved: neither an absolute path, nor "..", nor a symbolic link leads out.
-        held = (folder / location).resolve()
-        if not location or folder not in held.parents or Path(location).is_absolute():
+        held = _inside(folder, location)
+        if held is None:
             raise ModelError(
                 f"the model asks for data outside of its folder: '{location}'",
                 where=where,
@@ -151,9 +162,13 @@ def _load_external_data(model: Any, path: Path) -> None:
             )
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
+            if not held.is_file():
+                raise FileNotFoundError
             with held.open("rb") as file:
                 file.seek(offset)
-                raw = file.read() if length < 0 else file.read(min(length, 2**31))
+                # A file that many tensors name is read many times, but never more than fits.
+                raw = file.read(min(length, room) if length >= 0 else room)
+                room -= len(raw)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"the model's external data '{location}' cannot be read",

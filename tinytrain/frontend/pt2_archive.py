@@ -17,6 +17,8 @@ from typing import Any
 from tinytrain.errors import ModelError, TinytrainError, Where
 
 _MAX_BYTES = 2**30
+_MAX_TEXT = 2**25
+"""Of one description: parsed, it takes many times its size. Graphs of real models need 1 MB."""
 _OPERATION = re.compile(
     r"torch\.ops\.(aten|quantized_decomposed|higher_order)\.\w+(\.\w+)?|_operator\.\w+"
 )
@@ -55,6 +57,12 @@ def _check_entries(archive: zipfile.ZipFile, file: str) -> None:
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
         raise _refuse(file, "holds two entries of one name")
+    described = (".json", "sample_inputs")
+    for entry in entries:
+        if any(part in entry.filename for part in described) and entry.file_size > _MAX_TEXT:
+            raise _refuse(
+                file, f"has a description ('{entry.filename[:80]}') of {entry.file_size} bytes"
+            )
     models = [name for name in names if re.search(r"(^|/)models/[^/]+\.json$", name)]
     if len(models) != 1:
         raise _refuse(file, f"holds {len(models)} programs of torch.export.save, not one")

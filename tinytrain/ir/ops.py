@@ -1,8 +1,7 @@
 """The table of operations: what each means, its attributes, and the shapes and dtypes it yields.
 
-To add an operation: one `register` call here (or in `ops_training`), its exact arithmetic in
-`reference/`, its derivative in `autodiff/rules.py`, its kernel in `runtime_c/` and its call in
-`emit/calls.py`. `verify` holds every node to this table.
+`ops_forward` and `ops_training` fill it, `verify` holds every node to it; docs/architecture.md says
+how to add an operation.
 """
 
 from __future__ import annotations

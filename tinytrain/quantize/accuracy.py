@@ -25,7 +25,7 @@ class QuantizationReport:
         samples: how many.
         agreement: share of samples whose largest output is the same.
         accuracy_float, accuracy_int8: share whose largest output is the label; None without labels.
-        rms_error: root mean square of the difference of outputs, relative to that of the float outputs.
+        rms_error: root mean square of the outputs' difference, relative to the float outputs' own.
     """
 
     samples: int

@@ -38,7 +38,7 @@ def check_scales(graph: Graph) -> None:
                 raise ModelError(
                     f"a scale of '{value.name}' is {scale:.6g}, which is no step between numbers"
                     if scale <= 0
-                    else f"a scale of '{value.name}' is {scale:.6g}, beyond what can be computed with",
+                    else f"a scale of '{value.name}' is {scale:.6g}, beyond what can be computed",
                     where=node.where,
                     way_out="quantize the model again; a layer that only ever sees zeros, or "
                     "enormous numbers, in the calibration data gets such a scale",

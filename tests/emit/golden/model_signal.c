@@ -146,7 +146,7 @@ static const tt_initial_scale initial_scales[] = {
 
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
-    0x1.47ae140000000p-7f, 5U, 430U,
+    0x1.89374c0000000p-9f, 5U, 430U,
     {188, 16, 198, 6, 220, 166, 72, 93, 251, 92, 182, 23, 233, 154, 87, 86, 93, 151, 71, 172, 125, 243, 136, 77, 131, 167, 53, 210, 168, 188, 100, 161}};
 
 void model_signal_init(model_signal_state *state)

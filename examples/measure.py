@@ -1,0 +1,97 @@
+"""What the examples' devices learn, by update scheme and learning rate: a table in Markdown.
+
+    .venv/bin/python -m examples.measure watch
+    .venv/bin/python -m examples.measure digits
+
+Accuracy comes from the host simulation, whose weights equal the emulated microcontroller's to the
+bit; RAM and instructions are the microcontroller's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from examples.demonstration import Story, write_samples
+from examples.digits.demo import story as digits
+from examples.watch.demo import story as watch
+from tinytrain.compile import Product, compile_model
+from tinytrain.simulate.session import SimulationResult, simulate
+
+STORIES = {"watch": watch, "digits": digits}
+SCHEMES = ("head", "bias", "last-3", "last-6", "full")
+RATES = (0.001, 0.003, 0.01)
+SEEDS = (0, 1, 2)
+
+
+def compile_story(
+    story: Story, files: Mapping[str, Path], output: Path, *, scheme: str | None = None
+) -> Product:
+    """Compile a story's model as its demo does, or with another update scheme."""
+    return compile_model(
+        story.model,
+        output=output,
+        target=story.target,
+        calibration=files["calibration"],
+        scheme=scheme or story.scheme,
+        rate=story.learning_rate,
+    )
+
+
+def train(
+    product: Product,
+    story: Story,
+    files: Mapping[str, Path],
+    *,
+    judge: str = "judge",
+    rate: float | None = None,
+    seed: int = 0,
+) -> SimulationResult:
+    """Train for the story's steps on this machine.
+
+    Args:
+        judge: "judge" or "past": the samples that the accuracies are of.
+        rate: learning rate instead of the story's.
+        seed: of the order of the samples.
+    """
+    return simulate(
+        product.directory,
+        data=files["learn"],
+        eval_data=files[judge],
+        steps=story.steps,
+        seed=seed,
+        learning_rate=rate,
+    )
+
+
+def main() -> int:
+    """Print the table of one example."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("example", choices=STORIES)
+    story = STORIES[parser.parse_args().example]()
+    print(f"Lowest and highest accuracy of {len(SEEDS)} orders after {story.steps:,} steps")
+    rates = " | ".join(f"{rate:g}" for rate in RATES)
+    print(f"| scheme | RAM, bytes | instructions of a step | {rates} |")
+    print("|---|---:|---:" + "|---" * len(RATES) + "|")
+    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+        files = write_samples(story, Path(place) / "data")
+        for scheme in SCHEMES:
+            product = compile_story(story, files, Path(place) / scheme, scheme=scheme)
+            count = simulate(
+                product.directory, on="qemu", data=files["count"], steps=20, icount=True
+            )
+            cells = []
+            for rate in RATES:
+                ends = [train(product, story, files, rate=rate, seed=k) for k in SEEDS]
+                after = sorted(end.accuracy_after or 0.0 for end in ends)
+                cells.append(f"{after[0]:.3f} {after[-1]:.3f}")
+            ram, step = product.memory.ram["total"], count.instructions_per_step
+            print(f"| {scheme} | {ram:,} | {step:,} | {' | '.join(cells)} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

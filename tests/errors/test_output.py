@@ -1,0 +1,234 @@
+"""The output folder: whole or not at all, never over what is the user's, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.errors.conftest import Refuse
+from tests.errors.models import quantized_model
+from tinytrain.cli import main
+from tinytrain.emit import folder as folder_module
+from tinytrain.emit.folder import FolderWriter
+from tinytrain.errors import UsageError
+
+USAGE_ERROR, MODEL_ERROR = 2, 3
+
+
+def foreign_files(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.txt").write_text("years of work")
+
+
+def another_manifest(path: Path) -> None:
+    path.mkdir()
+    (path / "manifest.json").write_text('["tinytrain"]')
+
+
+def not_even_json(path: Path) -> None:
+    path.mkdir()
+    (path / "manifest.json").write_text("[" * 100_000)
+
+
+OUTPUTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "file": (lambda path: path.write_text("mine"), "exists and is no folder"),
+    "foreign folder": (foreign_files, "exists and is no folder that tinytrain wrote"),
+    "another manifest": (another_manifest, "exists and is no folder that tinytrain wrote"),
+    "broken manifest": (not_even_json, "exists and is no folder that tinytrain wrote"),
+    "link in a circle": (
+        lambda path: path.symlink_to(path),
+        "the output folder cannot be",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OUTPUTS))
+def test_what_is_not_ours_stays(name: str, model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    make, sentence = OUTPUTS[name]
+    make(tmp_path / "out")
+    told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out")
+    assert sentence in told.split("\n")[0]
+
+
+def test_file_of_the_user_among_ours(
+    model: Path, compiled: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    shutil.copytree(compiled, tmp_path / "out")
+    (tmp_path / "out" / "src" / "app.c").write_text("int mine;")
+    told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out")
+    assert told.startswith(
+        f"the output '{tmp_path / 'out'}' exists and holds 'src/app.c', which tinytrain did not"
+    )
+
+
+@pytest.mark.parametrize(
+    "place", ["/proc/nowhere/out", "/dev/null/out", "x" * 300, "file/out", "/proc/1/out"]
+)
+def test_place_that_cannot_be_written(
+    place: str, model: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / place)
+    assert told.startswith("the output folder cannot be ")
+
+
+def test_old_output_stays_when_a_new_one_fails(
+    compiled: Path, model: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    shutil.copytree(compiled, tmp_path / "out")
+    # One refusal before anything is written, one after everything was.
+    (tmp_path / "bad.onnx").write_bytes(b"")
+    refuse(MODEL_ERROR, "compile", tmp_path / "bad.onnx", "-o", tmp_path / "out")
+    refuse(6, "compile", model, "-o", tmp_path / "out", "--ram", 900)
+
+
+def test_no_parent_folder_stays_behind(model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    refuse(6, "compile", model, "-o", tmp_path / "new" / "deep" / "out", "--ram", 900)
+
+
+def test_old_output_is_replaced_as_a_whole(compiled: Path, tmp_path: Path) -> None:
+    shutil.copytree(compiled, tmp_path / "out")
+    (tmp_path / "out" / "build" / "host").mkdir(parents=True)
+    (tmp_path / "out" / "build" / "host" / "small").write_text("what make left")
+    other = quantized_model(tmp_path / "other.onnx", seed=1)
+    assert main(["compile", str(other), "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["name"] == "other"
+    assert not (tmp_path / "out" / "src" / "small.c").exists()
+    assert not (tmp_path / "out" / "build").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.onnx", "out"]
+
+
+def write(folder: Path, text: str) -> None:
+    with FolderWriter(folder) as writer:
+        writer.write({"src/a.c": text})
+        writer.commit({"tinytrain": "0"})
+
+
+def test_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to("real")
+    write(tmp_path / "out", "a")
+    write(tmp_path / "out", "b")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "real" / "src" / "a.c").read_text() == "b"
+
+
+def test_working_directory_as_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    write(Path("."), "a")
+    assert (tmp_path / "out" / "src" / "a.c").read_text() == "a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_interrupted_exchange_keeps_the_old_folder(
+    failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out", "old")
+    rename, calls = Path.rename, []
+
+    def interrupted(path: Path, target: Path) -> Path:
+        calls.append(path)
+        if len(calls) == failing:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "src" / "a.c").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer's own error, and nothing half written."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder_module.Path, "write_bytes", full)
+    with pytest.raises(UsageError, match="cannot be written: No space left on device"):
+        write(tmp_path / "new" / "out", "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A file system of 64 KB; needs root and mount."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_disk_that_is_really_full(
+    small_disk: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["compile", str(model), "-o", str(small_disk / "out")])
+    told = capsys.readouterr().err
+    assert code in (USAGE_ERROR, 7), told
+    assert "No space left on device" in told
+    assert "Traceback" not in told
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signal_in_the_middle(
+    number: signal.Signals, code: int, model: Path, tmp_path: Path
+) -> None:
+    """While the target's compiler runs: no partial folder, no temporary one, no process left."""
+    out = tmp_path / "new" / "out"
+    # A compiler that says when it is reached and then takes its time.
+    slow = tmp_path / "bin" / "cc"
+    slow.parent.mkdir()
+    slow.write_text(
+        '#!/bin/sh\ncase "$*" in *--version*) echo slow; exit;; esac\n'
+        f"echo $$ >> {tmp_path}/running\nsleep 60\n"
+    )
+    slow.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinytrain.cli", "compile", str(model), "-o", str(out)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "running").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        time.sleep(0.05)
+    assert (tmp_path / "new").exists()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert not (tmp_path / "new").exists()
+    for pid in (tmp_path / "running").read_text().split():
+        assert not _alive(int(pid))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,163 @@
+"""The options of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from tinytrain.version import __version__
+
+_EXIT_CODES = """\
+exit codes:
+  0    done
+  1    this machine refused: no memory, no room on the disk, a file that cannot be accessed
+  2    an option or a folder makes no sense (UsageError)
+  3    the model cannot be read or is not supported (ModelError)
+  4    a data file cannot be read or does not fit (DataError)
+  5    the update scheme does not fit the model (SchemeError)
+  6    the result does not fit the target's memory (BudgetError)
+  7    a compiler or emulator is missing or failed (ToolchainError)
+  70   a bug in tinytrain (InternalError)
+  130  interrupted, 143 terminated; nothing is left half written
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `command` of what it gives names the one that was chosen."""
+    parser = argparse.ArgumentParser(
+        prog="tinytrain",
+        description="Compile a trained model into C that goes on training on a microcontroller.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tinytrain {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
+    _add_compile(commands)
+    _add_simulate(commands)
+    _add_inspect(commands)
+    targets = commands.add_parser("targets", help="list the targets")
+    targets.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _add_compile(commands: Any) -> None:
+    command = commands.add_parser("compile", help="write the C sources of a model that trains")
+    command.add_argument("model", metavar="MODEL", help=".onnx, .tflite or .pt2 file")
+    command.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
+    command.add_argument(
+        "--target", default="host", help="name of a target, or a target file (default: host)"
+    )
+    command.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="replace the classifier by a fresh one of N classes",
+    )
+    command.add_argument(
+        "--scheme",
+        default="full",
+        metavar="FILE|PRESET",
+        help="what is trained: head, bias, last-K, full, or a file",
+    )
+    command.add_argument(
+        "--calibration", metavar="F.npz", help="inputs that quantize a float model"
+    )
+    command.add_argument(
+        "--ranges",
+        default="mse",
+        choices=("mse", "minmax", "percentile"),
+        help="how ranges of a float model are chosen (default: mse)",
+    )
+    command.add_argument(
+        "--loss", default="cross_entropy", choices=("cross_entropy", "mean_squared_error")
+    )
+    command.add_argument(
+        "--gradient", default="s8", choices=("s8", "s16", "f32"), help="dtype of gradients"
+    )
+    command.add_argument(
+        "--update",
+        default="stochastic",
+        choices=("stochastic", "nearest"),
+        help="rounding of updates",
+    )
+    command.add_argument(
+        "--fraction-bits",
+        type=int,
+        default=4,
+        choices=(0, 2, 4, 8),
+        help="kept below each trained s8 weight",
+    )
+    command.add_argument(
+        "--learning-rate",
+        type=float,
+        default=0.003,
+        metavar="R",
+        help="initial one (default: 0.003)",
+    )
+    command.add_argument(
+        "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
+    )
+    command.add_argument(
+        "--flash", type=_bytes, metavar="SIZE", help="budget such as 1M, instead of the target's"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="of a fresh head and of stochastic rounding"
+    )
+    command.add_argument("--name", help="C prefix (default: from the file's name)")
+    command.add_argument(
+        "--resize", type=int, nargs=2, metavar=("H", "W"), help="uint8 images are resized to this"
+    )
+    command.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="uint8 images: (v / 255 - mean) / std"
+    )
+    command.add_argument("--std", type=float, nargs="+", metavar="S", help="see --mean")
+    command.add_argument(
+        "--dump-ir", metavar="DIR", help="write the graph as text after every pass"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of tables"
+    )
+
+
+def _add_simulate(commands: Any) -> None:
+    command = commands.add_parser(
+        "simulate", help="train a compiled model on this machine or under emulation"
+    )
+    command.add_argument("directory", metavar="DIR", help="folder that `compile` wrote")
+    command.add_argument("--on", default="host", choices=("host", "qemu"))
+    command.add_argument(
+        "--data", required=True, metavar="F.npz", help="samples to learn from: x, y"
+    )
+    command.add_argument("--eval", metavar="G.npz", help="samples to evaluate before and after")
+    command.add_argument("--steps", type=int, required=True, metavar="N")
+    command.add_argument(
+        "--learning-rate", type=float, metavar="R", help="instead of the compiled one"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the order of the samples")
+    command.add_argument(
+        "--icount", action="store_true", help="count instructions (--on qemu; slower)"
+    )
+    command.add_argument("--load", metavar="FILE", help="start from saved parameters")
+    command.add_argument("--save", metavar="FILE", help="write the trained parameters")
+    command.add_argument(
+        "--losses", metavar="FILE", help="write the loss of every step, one a line"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_inspect(commands: Any) -> None:
+    command = commands.add_parser(
+        "inspect", help="show layers, MACs, what can be trained and what is missing"
+    )
+    command.add_argument("model", metavar="MODEL")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+)\s*([kKmM]?)i?[bB]?", text.strip())
+    if not found or int(found.group(1)) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size; write 262144, 256K or 1M")
+    return int(found.group(1)) * {"": 1, "k": 1024, "m": 1024 * 1024}[found.group(2).lower()]
