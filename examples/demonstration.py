@@ -228,16 +228,16 @@ class _Telling:
 
     def _suggest(self, folder: str, files: Mapping[str, Path]) -> None:
         program = str(_tinytrain())
-        model, data = str(self.story.model.relative_to(ROOT)), str(files["learn"])
-        twice = str(2 * self.options.steps)
+        model, data, judge = self.story.model.relative_to(ROOT), files["learn"], files["judge"]
+        twice = 2 * self.options.steps
         self._chapter("To try next")
-        for words in (
-            (program, "inspect", model),
-            (program, "targets"),
-            (program, "simulate", folder, "--data", data)
-            + ("--eval", str(files["judge"]), "--steps", twice),
-            ("make", "-C", folder),
+        for line in (
+            f"{program} inspect {model}",
+            f"{program} targets",
+            f"{program} simulate {folder} --data {data} --eval {judge} --steps {twice}",
+            f"make -C {folder}",
         ):
+            words = line.split()
             self.console.print("\n".join(_lines(words)), soft_wrap=True)
 
 

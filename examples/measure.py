@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from examples.demonstration import Story, write_samples
+from examples.demonstration import COUNTED_STEPS, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
 from tinytrain.compile import Product, compile_model
@@ -80,9 +80,8 @@ def main() -> int:
         files = write_samples(story, Path(place) / "data")
         for scheme in SCHEMES:
             product = compile_story(story, files, Path(place) / scheme, scheme=scheme)
-            count = simulate(
-                product.directory, on="qemu", data=files["count"], steps=20, icount=True
-            )
+            folder, few = product.directory, files["count"]
+            count = simulate(folder, on="qemu", data=few, steps=COUNTED_STEPS, icount=True)
             cells = []
             for rate in RATES:
                 ends = [train(product, story, files, rate=rate, seed=k) for k in SEEDS]

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from examples.demonstration import Story  # noqa: E402
+from examples.demonstration import COUNTED_STEPS, Story, write_samples  # noqa: E402
 from examples.digits.demo import story as digits  # noqa: E402
 from examples.watch.demo import story as watch  # noqa: E402
 from tinytrain.compile import compile_model  # noqa: E402
@@ -40,7 +39,9 @@ def main() -> int:
     """Print a table, and write the figures as JSON where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
-    parser.add_argument("--steps", type=int, default=10, help="training steps that are counted")
+    parser.add_argument(
+        "--steps", type=int, default=COUNTED_STEPS, help="training steps that are counted"
+    )
     options = parser.parse_args()
     columns = ("model", "target", "step", "inference", "RAM", "stack", "flash")
     table = Table(*columns, title="instructions and bytes", title_justify="left")
@@ -65,19 +66,18 @@ def _rows(steps: int) -> Iterator[dict[str, Any]]:
 
 
 def _measure(story: Story, core: str, steps: int, place: Path) -> dict[str, Any]:
-    samples, learn = place / "calibration.npz", place / "learn.npz"
-    np.savez(samples, x=story.calibration[0], y=story.calibration[1])
-    np.savez(learn, x=story.learn[0][:steps], y=story.learn[1][:steps])
+    files = write_samples(story, place / "data")
     product = compile_model(
         story.model,
         output=place / "model",
         target=core,
-        calibration=samples,
+        calibration=files["calibration"],
         scheme=story.scheme,
         rate=story.learning_rate,
     )
+    few = files["count"]
     result = simulate(
-        product.directory, on="qemu", data=learn, eval_data=learn, steps=steps, icount=True
+        product.directory, on="qemu", data=few, eval_data=few, steps=steps, icount=True
     )
     return {
         "model": story.name,

@@ -18,8 +18,14 @@ MISTAKES = {
     "gradient truncated where it is rounded": (
         "test_conv2d_grad_input",
         "tt_requantize.h",
-        "(value + (1 << (shift - 1))) >> shift :",
-        "value / (1 << shift) :",
+        "return (value + ((1 << (shift - 1)) - 1) + ((value >> shift) & 1)) >> shift;",
+        "return value / (1 << shift);",
+    ),
+    "ties of gradients rounded up": (
+        "test_grad_add",
+        "tt_requantize.h",
+        "((1 << (shift - 1)) - 1) + ((value >> shift) & 1)) >> shift;",
+        "(1 << (shift - 1))) >> shift;",
     ),
     "update truncated": (
         "test_bias_grad",

@@ -252,6 +252,12 @@ def _tensor_type(type_: Any, what: str, file: str | None) -> tuple[tuple[int, ..
             way_out="export the model with fixed shapes",
         )
     extents = tuple(_extent(value, f"'{what}'", file) for value in shape.values)
+    if any(extent < 1 for extent in extents):
+        raise ModelError(
+            f"'{what}' has the shape {list(extents)}, so nothing is left of the map there",
+            where=Where(file),
+            way_out="give the model a larger input, or look at its windows and paddings",
+        )
     if math.prod(extents) > MAX_ELEMENTS:
         raise ModelError(
             f"'{what}' yields {math.prod(extents)} numbers, more than any target holds",

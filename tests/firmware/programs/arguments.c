@@ -1,0 +1,127 @@
+/* Arguments out of range are refused, and change nothing at all. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "small.h"
+
+static small_state state, before;
+
+#define HOLDS(condition)                                         \
+    do {                                                         \
+        if (!(condition)) {                                      \
+            printf("line %d: %s\n", __LINE__, #condition);       \
+            exit(1);                                             \
+        }                                                        \
+    } while (0)
+
+static void refuse_rate(float rate)
+{
+    memcpy(&before, &state, sizeof state);
+    HOLDS(small_set_learning_rate(&state, rate) == TT_ERROR_RATE);
+    HOLDS(memcmp(&before, &state, sizeof state) == 0);
+}
+
+#if SMALL_CLASSES > 0
+
+static void refuse_label(int32_t label)
+{
+    tt_result result = {-7.0f, -7};
+    memcpy(&before, &state, sizeof state);
+    HOLDS(small_train_step(&state, label, &result) == TT_ERROR_LABEL);
+    HOLDS(small_train_step(&state, label, NULL) == TT_ERROR_LABEL);
+    HOLDS(memcmp(&before, &state, sizeof state) == 0);
+    HOLDS(result.loss == -7.0f && result.prediction == -7);
+}
+
+static void step(void)
+{
+    tt_result result;
+    HOLDS(small_train_step(&state, SMALL_CLASSES - 1, &result) == TT_OK);
+    HOLDS(result.prediction >= 0 && result.prediction < SMALL_CLASSES && result.loss >= 0.0f);
+    HOLDS(small_train_step(&state, 0, NULL) == TT_OK);
+}
+
+static void refuse_targets(void)
+{
+    refuse_label(-1);
+    refuse_label(SMALL_CLASSES);
+    refuse_label(INT32_MAX);
+    refuse_label(INT32_MIN);
+}
+
+#else
+
+static float target[SMALL_OUTPUT_SIZE];
+
+static void refuse_target(size_t place, float value)
+{
+    tt_result result = {-7.0f, -7};
+    target[place] = value;
+    memcpy(&before, &state, sizeof state);
+    HOLDS(small_train_step(&state, target, &result) == TT_ERROR_TARGET);
+    HOLDS(memcmp(&before, &state, sizeof state) == 0);
+    HOLDS(result.loss == -7.0f && result.prediction == -7);
+    target[place] = 0.0f;
+}
+
+static void step(void)
+{
+    HOLDS(small_train_step(&state, target, NULL) == TT_OK);
+}
+
+static void refuse_targets(void)
+{
+    for (size_t i = 0; i < SMALL_OUTPUT_SIZE; i++) {
+        refuse_target(i, NAN);
+        refuse_target(i, INFINITY);
+        refuse_target(i, -INFINITY);
+    }
+}
+
+#endif
+
+int main(void)
+{
+    /* What is not set by init must not matter. */
+    memset(&state, 0xa5, sizeof state);
+    small_init(&state);
+    memset(small_input(&state), 3, SMALL_INPUT_SIZE);
+    refuse_targets();
+    step();
+    refuse_targets();
+
+    refuse_rate(NAN);
+    refuse_rate(-NAN);
+    refuse_rate(-1e-3f);
+    refuse_rate(-INFINITY);
+    refuse_rate(INFINITY);
+    refuse_rate(1024.001f);
+    HOLDS(small_set_learning_rate(&state, 1024.0f) == TT_OK);
+    step();
+    HOLDS(small_set_learning_rate(&state, 1e-45f) == TT_OK);
+    step();
+    HOLDS(small_set_learning_rate(&state, 0.0f) == TT_OK);
+    step();
+
+    /* Inputs that are no numbers are numbers to the model. */
+    static float x[SMALL_INPUT_SIZE];
+    for (size_t i = 0; i < SMALL_INPUT_SIZE; i++) {
+        static const float odd[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-45f};
+        x[i] = odd[i % 6];
+    }
+    small_quantize_input(&state, x);
+    step();
+    float output[SMALL_OUTPUT_SIZE];
+    int32_t prediction = -1;
+    HOLDS(small_infer(&state, output, &prediction) == TT_OK);
+    HOLDS(prediction >= 0 && prediction < SMALL_OUTPUT_SIZE);
+    for (size_t i = 0; i < SMALL_OUTPUT_SIZE; i++) {
+        HOLDS(isfinite(output[i]));
+    }
+    HOLDS(small_infer(&state, NULL, NULL) == TT_OK);
+    HOLDS(strlen(small_version()) > 0);
+    printf("ok\n");
+    return 0;
+}

@@ -1,0 +1,236 @@
+/* Saves, loads and checks through callbacks that fail, and files that are damaged, at every byte.
+ *
+ * `after` is a state that has learned, `factory` one that has not. What a state is worth comparing by is what it saves:
+ * every trained parameter and everything else that a step changes and the next one reads. Prints `ok N`, N being the
+ * number of files tried; anything else is a failure. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "small.h"
+#include "tt_state.h"
+
+enum { HEADER = 48, CRC = 4, MOST = 1 << 16 };
+
+typedef struct {
+    uint8_t bytes[MOST];
+    size_t size;
+    size_t at;
+    size_t fails_at; /* the callback that would pass this byte fails */
+    int leaves_rubbish;
+} file;
+
+static file saved, factory, given, probe;
+static small_state state, other;
+static unsigned long tried;
+
+#define HOLDS(condition)                                                       \
+    do {                                                                       \
+        if (!(condition)) {                                                    \
+            printf("line %d: %s, file %lu\n", __LINE__, #condition, tried);    \
+            exit(1);                                                           \
+        }                                                                      \
+    } while (0)
+
+static int write_file(void *context, const void *data, size_t size)
+{
+    file *out = context;
+    if (out->size + size > out->fails_at) {
+        return -1;
+    }
+    memcpy(out->bytes + out->size, data, size);
+    out->size += size;
+    return 0;
+}
+
+static int read_file(void *context, void *data, size_t size)
+{
+    file *in = context;
+    if (in->at + size > in->fails_at || in->at + size > in->size) {
+        /* A real one may have moved some of it before it noticed. */
+        if (in->leaves_rubbish) {
+            memset(data, 0xa5, size);
+        }
+        return 1;
+    }
+    memcpy(data, in->bytes + in->at, size);
+    in->at += size;
+    return 0;
+}
+
+static void save(const small_state *from, file *to)
+{
+    to->size = 0;
+    to->fails_at = MOST;
+    HOLDS(small_save(from, write_file, to) == TT_OK);
+}
+
+static int equals(const small_state *found, const file *wanted)
+{
+    save(found, &probe);
+    return probe.size == wanted->size && memcmp(probe.bytes, wanted->bytes, wanted->size) == 0;
+}
+
+static void restore(void)
+{
+    file whole = saved;
+    whole.at = 0;
+    whole.fails_at = MOST;
+    HOLDS(small_load(&state, read_file, &whole) == TT_OK);
+    HOLDS(equals(&state, &saved));
+}
+
+/* Loads `given` into a state that has learned: what comes out must be `expected`, and the state either untouched or, if
+ * the header was right, factory new. check() says the same beforehand and changes nothing. */
+static void refuse(tt_status expected, int header_is_good)
+{
+    tried++;
+    memcpy(&other, &state, sizeof state);
+    given.at = 0;
+    HOLDS(small_check(read_file, &given) == expected);
+    HOLDS(memcmp(&other, &state, sizeof state) == 0);
+    given.at = 0;
+    HOLDS(small_load(&state, read_file, &given) == expected);
+    if (header_is_good) {
+        HOLDS(equals(&state, &factory));
+        restore();
+    } else {
+        HOLDS(memcmp(&other, &state, sizeof state) == 0);
+    }
+}
+
+static tt_status status_of_damage(size_t place)
+{
+    if (place < 8 || (place >= 40 && place < HEADER)) {
+        return TT_ERROR_FORMAT;
+    }
+    return place < HEADER ? TT_ERROR_MODEL : TT_ERROR_CRC;
+}
+
+static void fresh_copy(void)
+{
+    given = saved;
+    given.fails_at = MOST;
+}
+
+static void damaged_everywhere(void)
+{
+    for (size_t place = 0; place < saved.size; place++) {
+        for (int bit = 0; bit < 8; bit += 7) {
+            fresh_copy();
+            given.bytes[place] ^= (uint8_t)(1U << bit);
+            refuse(status_of_damage(place), place >= HEADER);
+        }
+    }
+}
+
+static void cut_everywhere(void)
+{
+    for (size_t size = 0; size < saved.size; size++) {
+        fresh_copy();
+        given.size = size;
+        given.leaves_rubbish = (int)(size & 1U);
+        refuse(TT_ERROR_IO, size >= HEADER);
+    }
+}
+
+static void reading_fails_everywhere(void)
+{
+    for (size_t place = 0; place < saved.size; place++) {
+        fresh_copy();
+        given.fails_at = place;
+        given.leaves_rubbish = 1;
+        refuse(TT_ERROR_IO, place >= HEADER);
+    }
+}
+
+static void writing_fails_everywhere(void)
+{
+    for (size_t place = 0; place < saved.size; place++) {
+        tried++;
+        memcpy(&other, &state, sizeof state);
+        probe.size = 0;
+        probe.fails_at = place;
+        HOLDS(small_save(&state, write_file, &probe) == TT_ERROR_IO);
+        HOLDS(probe.size <= place);
+        HOLDS(memcmp(&other, &state, sizeof state) == 0);
+    }
+}
+
+/* A correct CRC around numbers that no step could have led to. */
+static void forged(size_t place, const void *value, size_t size)
+{
+    fresh_copy();
+    memcpy(given.bytes + place, value, size);
+    const uint32_t crc = tt_crc32(0, given.bytes, given.size - CRC);
+    memcpy(given.bytes + given.size - CRC, &crc, sizeof crc);
+    refuse(TT_ERROR_CRC, 1);
+}
+
+static void forged_files(void)
+{
+    static const uint32_t rates[] = {0x7fc00000U, 0x7f800000U, 0xff800000U, 0xbf800000U, 0x44800001U};
+    static const int32_t exponents[] = {61, -61, INT32_MAX, INT32_MIN};
+    static const uint32_t maxima[] = {(1U << 28) + 1U, UINT32_MAX};
+    const size_t tail = saved.size - CRC - 12;
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        forged(tail, &rates[i], 4);
+    }
+    for (size_t i = 0; i < sizeof exponents / sizeof exponents[0]; i++) {
+        forged(tail - 8, &exponents[i], 4);
+    }
+    for (size_t i = 0; i < sizeof maxima / sizeof maxima[0]; i++) {
+        forged(tail - 4, &maxima[i], 4);
+    }
+}
+
+static void learn(small_state *into, int steps)
+{
+    uint32_t random = 7;
+    for (int i = 0; i < steps; i++) {
+        for (size_t k = 0; k < SMALL_INPUT_SIZE; k++) {
+            random = random * 1664525U + 1013904223U;
+            small_input(into)[k] = (int8_t)((int)(random >> 24) - 128);
+        }
+        HOLDS(small_train_step(into, i % SMALL_CLASSES, NULL) == TT_OK);
+    }
+}
+
+int main(void)
+{
+    small_init(&state);
+    save(&state, &factory);
+    learn(&state, 20);
+    HOLDS(small_set_learning_rate(&state, 0.25f) == TT_OK);
+    save(&state, &saved);
+    HOLDS(memcmp(saved.bytes, factory.bytes, saved.size) != 0);
+    restore();
+
+    damaged_everywhere();
+    cut_everywhere();
+    reading_fails_everywhere();
+    writing_fails_everywhere();
+    forged_files();
+
+    /* A file longer than the model's own is read as far as it goes, and no further. */
+    fresh_copy();
+    given.size += 100;
+    given.at = 0;
+    HOLDS(small_load(&state, read_file, &given) == TT_OK);
+    HOLDS(given.at == saved.size);
+
+    /* After a load, training goes on as if there had been no break; after a reset, as the first time. */
+    small_init(&other);
+    restore();
+    fresh_copy();
+    given.at = 0;
+    HOLDS(small_load(&other, read_file, &given) == TT_OK);
+    learn(&state, 9);
+    learn(&other, 9);
+    save(&state, &given);
+    HOLDS(equals(&other, &given));
+    small_init(&state);
+    HOLDS(equals(&state, &factory));
+    printf("ok %lu\n", tried);
+    return 0;
+}

@@ -1,0 +1,29 @@
+"""The C interface under bad files, failing callbacks and bad arguments, with sanitizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.conftest import Compile, link
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"scheme": "last-1", "gradient": "s16", "fraction_bits": 0}, {"scheme": "bias"}],
+    ids=["full", "last-1", "bias"],
+)
+def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: Path) -> None:
+    folder = generated("small", **options)
+    told = link("saved_files.c", [folder], tmp_path).run()
+    word, count = told.split()
+    assert word == "ok"
+    assert int(count) > 500
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("gradient", ["s8", "f32"])
+def test_arguments(loss: str, gradient: str, generated: Compile, tmp_path: Path) -> None:
+    folder = generated("small", loss=loss, gradient=gradient)
+    assert link("arguments.c", [folder], tmp_path).run() == "ok\n"
