@@ -71,19 +71,21 @@ def int_literal(value: int) -> str:
 
 
 def wrapped(statement: str, indent: int = 4) -> str:
-    """A statement broken at spaces into lines of at most 110 columns; holds no string literal.
+    """A statement broken after commas into lines of at most 110 columns; holds no string literal.
 
     Args:
         indent: columns before the first line, which the caller writes.
     """
+    # A no-break space keeps together what a comma does not part.
+    glued = re.sub(r"(?<!,) ", "\u00a0", statement)
     lines = textwrap.wrap(
-        statement,
+        glued,
         110 - indent,
         subsequent_indent="    ",
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return ("\n" + " " * indent).join(lines)
+    return ("\n" + " " * indent).join(lines).replace("\u00a0", " ")
 
 
 def initializer(array: np.ndarray, width: int = 108) -> str:

@@ -21,13 +21,22 @@ def fold_constants(program: Program) -> Program:
     and zero point, and views of it (reshape, transpose and the like) keep them.
 
     Raises:
-        ModelError: a constant holds NaN or infinity.
+        ModelError: a constant holds NaN or infinity, or constants do not fit together.
     """
     known: dict[Call, Const] = {}
     calls = []
     for call in program.calls:
         call.args = [known.get(arg, arg) if isinstance(arg, Call) else arg for arg in call.args]
-        value = _evaluate(call) if call is not program.output else None
+        try:
+            value = _evaluate(call) if call is not program.output else None
+        # NumPy's ways to say that extents, axes or types do not fit.
+        except (ValueError, IndexError, TypeError, OverflowError) as error:
+            raise ModelError(
+                f"the constants that '{call.op}' reads do not fit together",
+                where=program.where(call),
+                way_out="export or quantize the model again; it may be damaged",
+                detail=str(error).split("\n")[0][:200],
+            ) from error
         if value is None:
             calls.append(call)
             continue

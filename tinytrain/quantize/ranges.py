@@ -31,6 +31,10 @@ class Histogram:
     def count(self, values: np.ndarray) -> None:
         """Second pass: counts the values."""
         if self.high > self.low:
+            # Between neighbouring numbers of float32 there is room for bins in float64 only.
+            step = np.spacing(np.float32(max(abs(self.low), abs(self.high))))
+            if self.high - self.low <= BINS * step:
+                values = values.astype(np.float64)
             self.counts += np.histogram(values, bins=BINS, range=(self.low, self.high))[0]
 
     @property

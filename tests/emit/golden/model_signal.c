@@ -8,49 +8,49 @@
 _Static_assert(TINYTRAIN_RUNTIME_VERSION == 1, "these sources belong to another version of the runtime");
 
 static const tt_window conv_0_window = {.in_h = 1, .in_w = 33, .in_c = 5, .out_h = 1, .out_w = 17, .out_c = 8,
-    .kernel_h = 1, .kernel_w = 7, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 3, .groups = 1};
-static const tt_requant conv_0_requant = {.multiplier = model_signal_conv_0_multiplier, .shift =
-    model_signal_conv_0_shift, .input_zero = 3, .zero = -128, .lo = -128, .hi = 127};
+    .kernel_h = 1, .kernel_w = 7, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 3, .groups = 1};
+static const tt_requant conv_0_requant = {.multiplier = model_signal_conv_0_multiplier,
+    .shift = model_signal_conv_0_shift, .input_zero = 3, .zero = -128, .lo = -128, .hi = 127};
 static const tt_window conv_1_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
-    .kernel_h = 1, .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 2, .groups = 8};
-static const tt_requant conv_1_requant = {.multiplier = model_signal_conv_1_multiplier, .shift =
-    model_signal_conv_1_shift, .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
+    .kernel_h = 1, .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 2, .groups = 8};
+static const tt_requant conv_1_requant = {.multiplier = model_signal_conv_1_multiplier,
+    .shift = model_signal_conv_1_shift, .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
 static const tt_window conv_2_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 0, .groups = 1};
-static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier, .shift =
-    model_signal_conv_2_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier,
+    .shift = model_signal_conv_2_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
 static const tt_add add_0_add = {.multiplier = {1073741824, 1771674035, 1431655720}, .shift = {0, -1, -19},
     .a_zero = 17, .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
 static const tt_window conv_3_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
-    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 0, .groups = 1};
-static const tt_requant conv_3_requant = {.multiplier = model_signal_conv_3_multiplier, .shift =
-    model_signal_conv_3_shift, .input_zero = -9, .zero = -128, .lo = -128, .hi = 127};
-static const tt_window max_pool2d_0_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1, .out_w = 3, .out_c
-    = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1,
+    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_requant conv_3_requant = {.multiplier = model_signal_conv_3_multiplier,
+    .shift = model_signal_conv_3_shift, .input_zero = -9, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window max_pool2d_0_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1, .out_w = 3,
+    .out_c = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1,
     .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_window dense_0_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 0, .groups = 1};
-static const tt_requant dense_0_requant = {.multiplier = model_signal_dense_0_multiplier, .shift =
-    model_signal_dense_0_shift, .input_zero = -128, .zero = -20, .lo = -128, .hi = 127};
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_requant dense_0_requant = {.multiplier = model_signal_dense_0_multiplier,
+    .shift = model_signal_dense_0_shift, .input_zero = -128, .zero = -20, .lo = -128, .hi = 127};
 static const tt_window dense_0_conv2d_grad_input_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1,
     .out_w = 1, .out_c = 4, .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1,
     .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_factors dense_0_conv2d_grad_input_factors = {.integer = model_signal_dense_0_factors, .real =
-    NULL};
+static const tt_factors dense_0_conv2d_grad_input_factors = {.integer = model_signal_dense_0_factors,
+    .real = NULL};
 static const tt_window w8_new_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 0, .groups = 1};
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_window max_pool2d_0_max_pool2d_grad_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1,
     .out_w = 3, .out_c = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1,
     .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_window w6_new_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
-    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1, .pad_top =
-    0, .pad_left = 0, .groups = 1};
+    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
 
 static inline int8_t *at_s8(model_signal_state *state, size_t offset)
 {

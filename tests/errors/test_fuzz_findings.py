@@ -1,0 +1,84 @@
+"""What `scripts/fuzz_importer.py` found, each as a small model, and a short run of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.errors.models import conv, conv_weights, quantized_model, save
+from tinytrain.errors import ModelError
+from tinytrain.frontend import load_model
+from tinytrain.quantize.ranges import Histogram, choose
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("location", ["\x00", "a" * 5000, "", "."])
+def test_external_data_under_no_possible_name(location: str, tmp_path: Path) -> None:
+    held = TensorProto(name="w", data_type=1, dims=[4, 3, 3, 3], data_location=1)
+    entry = held.external_data.add()
+    entry.key, entry.value = "location", location
+    path = save(tmp_path / "model.onnx", [conv()], {"w": held})
+    with pytest.raises(ModelError, match=r"asks for data outside|external data"):
+        load_model(path)
+
+
+def test_external_data_that_is_a_pipe(tmp_path: Path) -> None:
+    """Opening it would wait forever."""
+    os.mkfifo(tmp_path / "w.bin")
+    held = TensorProto(name="w", data_type=1, dims=[4, 3, 3, 3], data_location=1)
+    entry = held.external_data.add()
+    entry.key, entry.value = "location", "w.bin"
+    path = save(tmp_path / "model.onnx", [conv()], {"w": held})
+    with pytest.raises(ModelError, match=r"external data 'w.bin' cannot be read"):
+        load_model(path)
+
+
+def test_window_larger_than_its_map(tmp_path: Path) -> None:
+    pool = helper.make_node("MaxPool", ["a"], ["y"], name="pool", kernel_shape=[99, 99])
+    path = save(tmp_path / "model.onnx", [conv(result="a"), pool], {"w": conv_weights()})
+    with pytest.raises(ModelError, match=r"so nothing is left of the map there|contradict"):
+        load_model(path)
+
+
+def test_zero_point_of_another_shape_than_its_scale(tmp_path: Path) -> None:
+    path = quantized_model(tmp_path / "model.onnx")
+    model = onnx.load(path)
+    tensors = {"ws5": np.full(5, 0.02, np.float32), "z5": np.zeros((5, 6), np.int8)}
+    model.graph.initializer.extend(numpy_helper.from_array(*pair[::-1]) for pair in tensors.items())
+    node = next(node for node in model.graph.node if node.input[0] == "w1")
+    node.input[1:] = tensors
+    node.attribute.append(helper.make_attribute("axis", 0))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=r"do not fit together"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("method", ["mse", "minmax", "percentile"])
+@pytest.mark.parametrize("low", [0.0, 1.0, -3e4])
+def test_activations_between_neighbouring_numbers(method: str, low: float) -> None:
+    """A dead layer yields a few neighbouring floats, with no room for 2048 bins between them."""
+    values = [np.float32(low)]
+    for _ in range(3):
+        values.append(np.nextafter(values[-1], np.float32(np.inf)))
+    histogram = Histogram()
+    histogram.widen(np.array(values))
+    histogram.count(np.array(values))
+    assert histogram.counts.sum() == len(values)
+    assert choose(histogram, method).scale[0] > 0
+
+
+def test_short_run() -> None:
+    """The first cases of seed 0: none ends in anything but success or an error of ours."""
+    command = [sys.executable, str(ROOT / "scripts" / "fuzz_importer.py"), "--cases", "30"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "30 cases of seed 0" in done.stdout
+    assert "refused: ModelError" in done.stdout and "training step" in done.stdout
