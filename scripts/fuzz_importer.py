@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
-import hashlib
 import json
 import os
 import resource
@@ -152,21 +151,36 @@ def _finding(error: BaseException) -> Verdict:
     return Verdict("", f"{type(error).__name__} at {place}", text)
 
 
-def _numbers(options: argparse.Namespace) -> Iterator[int]:
-    if options.only is not None:
-        yield options.only
-        return
-    end = time.monotonic() + 60 * options.minutes
-    number = options.first
-    while time.monotonic() < end and (
-        options.cases is None or number < options.first + options.cases
-    ):
-        yield number
-        number += 1
+class Tally:
+    """Counts verdicts, and shows each kind of finding once, when it first comes."""
+
+    def __init__(self) -> None:
+        self.stages: collections.Counter[str] = collections.Counter()
+        self.findings: dict[str, list[int]] = {}
+        self._started = time.monotonic()
+
+    def add(self, number: int, title: str, verdict: Verdict) -> None:
+        """Takes a case; `title` says which file it was."""
+        self.stages[verdict.stage or "finding"] += 1
+        if verdict.finding is not None:
+            known = self.findings.setdefault(verdict.finding, [])
+            known.append(number)
+            if len(known) == 1:
+                print(f"case {number} ({title}): {verdict.finding}\n{verdict.detail}", flush=True)
+        if self.stages.total() % 1000 == 0:
+            print(f"{self.stages.total()} cases, {len(self.findings)} findings", flush=True)
+
+    def show(self, seed: int) -> None:
+        """Prints the totals."""
+        seconds = time.monotonic() - self._started
+        print(f"{self.stages.total()} cases of seed {seed} in {seconds:.0f} s")
+        for stage, count in self.stages.most_common():
+            print(f"{count:>8}  {stage}")
+        for finding, numbers in self.findings.items():
+            print(f"{len(numbers):>8}  {finding}: cases {', '.join(map(str, numbers[:5]))}")
 
 
-def main() -> int:
-    """Runs the cases and prints what they came to."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60, help="stop after this long")
     parser.add_argument("--cases", type=int, help="stop after so many cases")
@@ -174,12 +188,26 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--only", type=int, metavar="CASE", help="run this case alone")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files of findings here")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def _numbers(options: argparse.Namespace) -> Iterator[int]:
+    if options.only is not None:
+        yield options.only
+        return
+    end = time.monotonic() + 60 * options.minutes
+    number = options.first
+    while time.monotonic() < end and number - options.first != options.cases:
+        yield number
+        number += 1
+
+
+def main() -> int:
+    """Runs the cases and prints what they came to; interrupted, those that were run."""
+    options = _options()
     seeds = load_seeds()
-    stages: collections.Counter[str] = collections.Counter()
-    findings: dict[str, list[int]] = {}
-    started, total = time.monotonic(), 0
-    with tempfile.TemporaryDirectory() as folder:
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
         # Imported once: a child that imports TVM itself takes seconds.
         for seed in seeds:
             path = Path(folder) / f"sound{seed.suffix}"
@@ -190,26 +218,12 @@ def main() -> int:
             path = Path(folder) / f"model{seed.suffix}"
             path.write_bytes(data)
             verdict = run_case(path, number)
-            total += 1
-            stages[verdict.stage or "finding"] += 1
-            if verdict.finding is not None:
-                known = findings.setdefault(verdict.finding, [])
-                known.append(number)
-                if len(known) == 1:
-                    digest = hashlib.sha256(data).hexdigest()[:12]
-                    print(f"case {number} ({seed.name}{seed.suffix}, {digest}): {verdict.finding}")
-                    print(verdict.detail, flush=True)
-                if options.keep and len(known) <= 3:
-                    options.keep.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(path, options.keep / f"{options.seed}-{number}{seed.suffix}")
-            if total % 1000 == 0:
-                print(f"{total} cases, {len(findings)} kinds of findings", flush=True)
-    print(f"{total} cases of seed {options.seed} in {time.monotonic() - started:.0f} s")
-    for stage, count in stages.most_common():
-        print(f"{count:>8}  {stage}")
-    for finding, numbers in findings.items():
-        print(f"{len(numbers):>8}  {finding}: cases {', '.join(map(str, numbers[:5]))}")
-    return 1 if findings else 0
+            tally.add(number, f"{seed.name}{seed.suffix}", verdict)
+            if options.keep and verdict.finding is not None:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, options.keep / f"{options.seed}-{number}{seed.suffix}")
+    tally.show(options.seed)
+    return 1 if tally.findings else 0
 
 
 if __name__ == "__main__":

@@ -178,13 +178,11 @@ def _simulate(options: argparse.Namespace) -> None:
             parameters_in=options.load,
             progress=display.update,
         )
-    try:
-        if options.save and result.saved is not None:
-            _write(Path(options.save), result.saved)
-        if options.losses:
-            _write(Path(options.losses), "".join(f"{loss!r}\n" for loss in result.losses).encode())
-    except OSError as error:
-        raise UsageError(f"cannot write '{error.filename}': {error.strerror}") from error
+    if options.save and result.saved is not None:
+        _write(Path(options.save), result.saved)
+    if options.losses:
+        text = "".join(f"{loss!r}\n" for loss in result.losses)
+        _write(Path(options.losses), text.encode())
     if options.json:
         print(result.to_json())
     else:
@@ -207,15 +205,18 @@ def _check_place(path: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     """Writes a file whole or not at all."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)  # a pipe or a device
-        return
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a pipe or a device
+            return
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be written: {error.strerror}") from error
 
 
 def _inspect(options: argparse.Namespace) -> None:

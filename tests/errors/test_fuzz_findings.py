@@ -77,8 +77,8 @@ def test_activations_between_neighbouring_numbers(method: str, low: float) -> No
 
 def test_short_run() -> None:
     """The first cases of seed 0: none ends in anything but success or an error of ours."""
-    command = [sys.executable, str(ROOT / "scripts" / "fuzz_importer.py"), "--cases", "30"]
+    command = [sys.executable, str(ROOT / "scripts" / "fuzz_importer.py"), "--cases", "20"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "30 cases of seed 0" in done.stdout
+    assert "20 cases of seed 0" in done.stdout
     assert "refused: ModelError" in done.stdout and "training step" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -189,9 +190,26 @@ def test_disk_that_is_really_full(
     assert list(small_disk.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+def test_no_room_for_what_was_learned(
+    small_disk: Path,
+    compiled: Path,
+    samples: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (small_disk / "other").write_bytes(bytes(60 * 1024))
+    (small_disk / "saved.bin").write_bytes(b"from last week")
+    with contextlib.suppress(OSError):
+        (small_disk / "filler").write_bytes(bytes(2**16))
+    arguments = ["simulate", compiled, "--data", samples, "--steps", 1,
+                 "--save", small_disk / "saved.bin"]  # fmt: skip
+    assert main([str(argument) for argument in arguments]) == USAGE_ERROR
+    told = capsys.readouterr().err
+    assert f"'{small_disk / 'saved.bin'}' cannot be written: No space left on device" in told
+    assert (small_disk / "saved.bin").read_bytes() == b"from last week"
+    assert sorted(path.name for path in small_disk.iterdir()) == ["filler", "other", "saved.bin"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_in_the_middle(
     number: signal.Signals, code: int, model: Path, tmp_path: Path
 ) -> None:
