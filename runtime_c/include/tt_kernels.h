@@ -223,8 +223,8 @@ typedef struct {
                                       const tt_rescale *rescale, const type *g, type *dx);                            \
     void tt_max_pool2d_##dtype##_grad(const tt_window *window, const tt_rescale *rescale, const type *g,              \
                                       const uint8_t *winner, type *dx);                                               \
-    /* dx = g * table[x + 128] / 64; with f32 gradients too (table value times 0.015625 first). dx may be g. */       \
-    void tt_lookup_##dtype##_grad(const int8_t table[256], size_t size, const tt_rescale *rescale, const type *g,     \
+    /* dx = g * table[x + 128] / 2^14, |table| < 2^15; f32: the table's value times 2^-14 first. dx may be g. */       \
+    void tt_lookup_##dtype##_grad(const int16_t table[256], size_t size, const tt_rescale *rescale, const type *g,    \
                                   const int8_t *x, type *dx);                                                         \
     /* da from g and b (the other factor, s8): steps as in tt_multiply_s8; mu and rescale->shift as in the            \
      * arithmetic; scale is s_b in f32. da may be g. */                                                               \

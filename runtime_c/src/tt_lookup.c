@@ -8,20 +8,20 @@ void tt_lookup_s8(const int8_t table[256], size_t size, const int8_t *x, int8_t 
     }
 }
 
-/* The slope of the function as the table holds it, in 1/64: the shift of the sum takes the 64 back. */
-static inline int32_t slope_s8(int8_t entry)
+/* The slope of the function as the table holds it, in units of 2^-14: the shift of the sum takes them back. */
+static inline int32_t slope_s8(int16_t entry)
 {
     return entry;
 }
 
-static inline int32_t slope_s16(int8_t entry)
+static inline int32_t slope_s16(int16_t entry)
 {
     return entry;
 }
 
-static inline float slope_f32(int8_t entry)
+static inline float slope_f32(int16_t entry)
 {
-    return (float)entry * 0.015625F;
+    return (float)entry * (1.0F / 16384.0F);
 }
 
 #define TT_BODY "tt_lookup_grad.inc.h"

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.reference.lowering import activation_grad_table, quantization, scale_of, zero_of
+from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
 
 def _nchw(x: torch.Tensor) -> torch.Tensor:
@@ -29,6 +29,27 @@ def _nhwc(x: torch.Tensor) -> torch.Tensor:
 def _pad(x: torch.Tensor, padding: tuple[int, int, int, int], value: float = 0.0) -> torch.Tensor:
     top, left, bottom, right = padding
     return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def _kinked(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """clamp(x, low, high) whose derivative at a kink is that of the right side, as in the arithmetic."""
+    inside = ((x >= low) & (x < high)).double()
+    return x.clamp(low, high).detach() + (x - x.detach()) * inside
+
+
+_ACTIVATIONS = {
+    "identity": lambda x, a, b: x,
+    "relu": lambda x, a, b: _kinked(x, 0.0, float("inf")),
+    "relu6": lambda x, a, b: _kinked(x, 0.0, 6.0),
+    "leaky_relu": lambda x, a, b: a * x + (1 - a) * _kinked(x, 0.0, float("inf")),
+    "hard_sigmoid": lambda x, a, b: _kinked(a * x + b, 0.0, 1.0),
+    "hard_swish": lambda x, a, b: F.hardswish(x),
+    "sigmoid": lambda x, a, b: torch.sigmoid(x),
+    "tanh": lambda x, a, b: torch.tanh(x),
+}
+
+
+_UNCLAMPED = frozenset({"concatenate", "max_pool2d", "max_pool2d_winner"})
 
 
 class Mirror:
@@ -87,13 +108,11 @@ class Mirror:
             actual = torch.tensor((data - zero_of(y)) * scale_of(y))
             lo, hi = node.attrs.get("clamp", (-128, 127))
             inside = torch.tensor((data > lo) & (data < hi))
-            if node.op in (
-                "concatenate",
-                "max_pool2d",
-                "max_pool2d_winner",
-                "activation",
-            ) or _keeps_scale(node):
+            if node.op in _UNCLAMPED or _keeps_scale(node):
                 inside = torch.ones_like(inside)
+            if node.op == "activation":
+                exact = torch.round(result.detach() / scale_of(y)) + zero_of(y)
+                inside = (exact >= -128) & (exact <= 127)
             # The value of the device, with the derivative of the real function.
             result = torch.where(inside, result + (actual - result).detach(), actual)
         self.real[y] = result
@@ -114,7 +133,7 @@ class Mirror:
         if node.op == "transpose":
             return inputs[0].permute(attrs["axes"])
         if node.op == "activation":
-            return inputs[0] * self._slope(node)
+            return _ACTIVATIONS[attrs["function"]](inputs[0], attrs["alpha"], attrs["beta"])
         if node.op == "dequantize":
             return inputs[0]
         if node.op == "merge_channels":
@@ -134,17 +153,6 @@ class Mirror:
         padded = _pad(_nchw(x), node.attrs["padding"])
         area = node.attrs["window"][0] * node.attrs["window"][1]
         return _nhwc(F.avg_pool2d(padded, node.attrs["window"], node.attrs["strides"])) * area
-
-    def _slope(self, node: Node) -> torch.Tensor:
-        """The slope that the table gives there; test_activations holds the table to autograd."""
-        backward = next(
-            (n for n in self.graph.nodes if n.op == "activation_grad" and n.layer == node.layer),
-            None,
-        )
-        if backward is None:
-            return torch.zeros(node.output.type.shape, dtype=torch.float64)
-        table = activation_grad_table(backward).astype(np.float64) / 64.0
-        return torch.tensor(table[self.known[node.inputs[0]].astype(int) + 128])
 
     def _conv(self, node: Node) -> torch.Tensor:
         x, w, b = node.inputs

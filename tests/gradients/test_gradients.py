@@ -20,6 +20,8 @@ from tinytrain.reference.interpret import Machine
 
 # Seven significant digits, over sums of some thousand terms.
 F32_ERROR = 2e-5
+# Slopes of activations are held in units of 2^-14, half a unit of error each.
+SLOPE_ERROR = 2e-4
 
 
 def prepared(name: str, **options: object) -> Compiled:
@@ -94,7 +96,8 @@ def compare_f32(name: str, **options: object) -> float:
 @pytest.mark.parametrize("scheme", ["full", "bias", "head", "last-2"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_f32_gradients_equal_autograd(name: str, scheme: str, loss: str) -> None:
-    assert compare_f32(name, scheme=scheme, loss=loss) < F32_ERROR
+    bound = SLOPE_ERROR if name == "mixture" else F32_ERROR
+    assert compare_f32(name, scheme=scheme, loss=loss) < bound
 
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:

@@ -10,13 +10,15 @@ import pytest
 from tests.graphs import GRAPHS, Net
 from tests.plan.test_plan import inputs_of, plain_step, step_of
 from tinytrain.errors import InternalError, ModelError, SchemeError, UsageError
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.types import Quantization
 from tinytrain.ir.verify import verify
 from tinytrain.passes.base import Runner
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.passes.replace_head import ReplaceHead
 from tinytrain.passes.saved_activations import SavedActivations
+from tinytrain.passes.select_trainable import SelectTrainable
 from tinytrain.pipeline import Options, build_step
 from tinytrain.reference.interpret import run_forward
 from tinytrain.scheme.channels import choose_channels
@@ -117,19 +119,16 @@ def test_the_runner_names_the_pass_that_broke_the_graph() -> None:
 
 
 def test_largest_channels_go_by_real_weights() -> None:
-    weights = np.zeros((2, 1, 1, 3), np.int8)
-    weights[0, 0, 0] = [100, 10, 1]
-    weights[1, 0, 0] = [0, 9, 127]
-    scale = np.array([0.001, 1.0])
-    pick = lambda choice: choose_channels("l", Share(0.34), choice, weights, scale, False, 0)  # noqa: E731
+    score = np.array([0.1, 9.01, 127.0])
+    pick = lambda choice: choose_channels("l", Share(0.34), choice, score, 0)  # noqa: E731
     assert pick("largest") == (2,)
     assert pick("smallest") == (0,)
-    assert choose_channels("l", Share(channels=(0, 2)), "largest", weights, scale, False, 0) == (
+    assert choose_channels("l", Share(channels=(0, 2)), "largest", score, 0) == (
         0,
         2,
     )
     with pytest.raises(SchemeError, match="no input channel 5"):
-        choose_channels("l", Share(channels=(5,)), "largest", weights, scale, False, 0)
+        choose_channels("l", Share(channels=(5,)), "largest", score, 0)
 
 
 def test_only_chosen_channels_change(tmp_path) -> None:
@@ -141,6 +140,58 @@ def test_only_chosen_channels_change(tmp_path) -> None:
     assert len(trained) == 2, names
     assert trained[0].type.shape[0] == 2
     assert trained[1].type.shape[3] == 2
+
+
+def test_the_score_of_a_depthwise_channel_sums_its_real_rows(tmp_path) -> None:
+    """Two rows a channel: a large integer at a tiny scale counts for little."""
+    net = Net((1, 4, 4, 2), 0)
+    x = net.conv(net.x, 4, groups=2)
+    graph = net.finish(net.dense(net.flat(x), 3))
+    w = graph.nodes[0].inputs[1]
+    scales = Quantization((1.0, 0.001, 0.5, 0.5), axis=0)
+    skewed = Value(w.name, replace(w.type, quantization=scales))
+    rows = np.zeros(w.type.shape, np.int8)
+    rows[:, 0, 0, 0] = [0, 127, 100, 100]
+    constants = {skewed if v == w else v: rows if v == w else d for v, d in graph.constants.items()}
+    first = replace(
+        graph.nodes[0], inputs=(graph.nodes[0].inputs[0], skewed, graph.nodes[0].inputs[2])
+    )
+    graph = DenseToConv()(replace(graph, constants=constants, nodes=(first, *graph.nodes[1:])))
+    scheme = Scheme("half", weights={"conv_0": Share(0.5)})
+    selected = SelectTrainable(scheme, 0, 0)(graph)
+    merge = next(node for node in selected.nodes if node.op == "merge_channels")
+    assert merge.attrs["channels"] == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "wanted"),
+    [
+        ((1, 4, 4, 2), {}, "gives a map of 4x4"),
+        ((1, 1, 1, 4), {"groups": 4}, "has 4 groups"),
+    ],
+)
+def test_heads_that_are_no_classifier_are_refused(shape, options, wanted) -> None:
+    net = Net(shape, 0)
+    x = net.conv(net.x, 4, kernel=(1, 1), padding=(0, 0, 0, 0), **options)
+    graph = net.finish(x)
+    with pytest.raises(ModelError, match=wanted):
+        build_step(graph, Options(classes=10), Runner())
+
+
+def test_cross_entropy_of_a_map_is_refused() -> None:
+    net = Net((1, 4, 4, 2), 0)
+    graph = net.finish(net.conv(net.x, 4, kernel=(1, 1), padding=(0, 0, 0, 0)))
+    with pytest.raises(ModelError, match="a map of 4x4"):
+        build_step(graph, Options(), Runner())
+    build_step(graph, Options(loss="mean_squared_error"), Runner())
+
+
+def test_a_mask_is_not_made_of_what_is_kept_under_another_shape() -> None:
+    net = Net((1, 4, 4, 2), 0)
+    x = net.conv(net.x, 4, clamp="relu")
+    graph = step_of(net.finish(net.dense(net.flat(x), 3))).graph
+    masks = {node.inputs[0].name for node in graph.nodes if node.op == "clamp_mask"}
+    assert "conv_0" not in masks
 
 
 def test_presets() -> None:

@@ -6,11 +6,12 @@ derivatives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tinytrain.autodiff.backward import Sweep
-from tinytrain.errors import UsageError
+from tinytrain.errors import ModelError, UsageError
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, TensorType
@@ -49,6 +50,12 @@ def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> Trainin
         raise UsageError("the update scheme trains nothing", way_out="name a layer in the scheme")
     builder = GraphBuilder(_with_winners(graph))
     (output,) = builder.outputs
+    if loss == "cross_entropy" and math.prod(output.type.shape[1:-1]) > 1:
+        raise ModelError(
+            f"the model gives a map of {'x'.join(map(str, output.type.shape[1:-1]))} outputs; "
+            "cross-entropy takes one vector of logits",
+            way_out="end the model with a global pooling, or train with --loss mean_squared_error",
+        )
     flat = TensorType((1, output.type.size), DType.F32)
     forward_end = len(builder.nodes)
     (real,) = builder.node(

@@ -137,7 +137,7 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
 def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
     table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
-    head = table, g.type.size, _rescale(context, node, 6)
+    head = table, g.type.size, _rescale(context, node, lowering.SLOPE_SHIFT)
     return [call(f"tt_lookup_{_dtype(node)}_grad", *head, *context.places(g, x, node.output))]
 
 

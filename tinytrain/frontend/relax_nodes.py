@@ -157,7 +157,7 @@ def _concat(importer: GraphImporter, call: Call) -> Tensor:
     ours = groups.index((axis,))
     shape = list(values[0].type.shape)
     shape[ours] = sum(value.type.shape[ours] for value in values)
-    result = importer.add(call, "concatenate", values, tuple(shape), axis=ours, clamp=_CLAMP)
+    result = importer.add(call, "concatenate", values, tuple(shape), axis=ours)
     axes: list[Axes] = [()] * len(call.shape)
     for place, group in enumerate(groups):
         for number in group:

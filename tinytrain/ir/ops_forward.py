@@ -80,12 +80,12 @@ def _multiply(node: Node) -> Signature:
     broadcast = len(a.shape) == len(b.shape) and all(
         q in (p, 1) for p, q in zip(a.shape, b.shape, strict=True)
     )
-    channels_or_one = b.size in (1, a.shape[-1], a.size)
+    channels_or_one = b.size in (1, a.size) or b.size == b.shape[-1]
     expect(broadcast and channels_or_one, f"cannot multiply {a.shape} by {b.shape}")
     return ((a.shape, (same_dtype(node),)),)
 
 
-@register("concatenate", "tensors joined along `axis`", "axis clamp")
+@register("concatenate", "tensors joined along `axis`", "axis")
 def _concatenate(node: Node) -> Signature:
     axis = node.attrs["axis"]
     shapes = [value.type.shape for value in node.inputs]

@@ -8,6 +8,7 @@ can grow.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,8 +52,9 @@ class ReplaceHead:
                 where=head.where,
                 way_out="leave --classes out to train the model's own output",
             )
+        _refuse_no_classifier(head)
         rng = np.random.default_rng(self.seed)
-        fan_in = x.type.shape[-1] * w.type.shape[1] * w.type.shape[2]
+        fan_in = math.prod(w.type.shape[1:])
         bound = 1.0 / np.sqrt(fan_in)
         scale = float(np.float32(bound * HEADROOM / 127.0))
         shape = (self.classes, *w.type.shape[1:])
@@ -81,6 +83,21 @@ class ReplaceHead:
             nodes=(*graph.nodes[:index], node, flat),
             outputs=(flat.output,),
             constants=constants,
+        )
+
+
+def _refuse_no_classifier(head: Node) -> None:
+    _, height, width, _ = head.output.type.shape
+    why = None
+    if height * width > 1:
+        why = f"gives a map of {height}x{width} outputs, not one"
+    elif head.attrs["groups"] > 1:
+        why = f"has {head.attrs['groups']} groups, so that no output sees all of its input"
+    if why is not None:
+        raise ModelError(
+            f"the last layer with weights, '{head.name}', is no classifier: it {why}",
+            where=head.where,
+            way_out="end the model with a global pooling and a dense layer, or leave --classes out",
         )
 
 

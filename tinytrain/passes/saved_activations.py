@@ -32,6 +32,10 @@ class SavedActivations:
 
     def __call__(self, graph: Graph) -> Graph:
         kept = {value for node in graph.nodes if node.op in _SAVES for value in node.inputs}
+        for node in reversed(graph.nodes):
+            # A reshape is the same bytes: what keeps one keeps the other.
+            if node.op == "reshape" and node.output in kept:
+                kept.add(node.inputs[0])
         builder = GraphBuilder(graph)
         builder.nodes = []
         producers = graph.producers()

@@ -63,21 +63,17 @@ class SelectTrainable:
         x, w, b = node.inputs
         data = builder.constants.pop(w)
         scale = quantization(w).scales(data.shape[0])
+        size = np.abs(data * scale[:, None, None, None])
         depthwise = data.shape[3] == 1 and node.attrs["groups"] > 1
-        if depthwise:
-            multiple = data.shape[0] // x.type.shape[3]
-            by_channel = data.reshape(x.type.shape[3], multiple, *data.shape[1:3]).transpose(
-                0, 2, 3, 1
-            )
-            scales = scale.reshape(-1, multiple).max(axis=1)
-            channels = choose_channels(
-                node.layer, share, self.scheme.choice, by_channel, scales, True, self.seed
-            )
-            channels = tuple(c * multiple + k for c in channels for k in range(multiple))
-        else:
-            channels = choose_channels(
-                node.layer, share, self.scheme.choice, data, scale, False, self.seed
-            )
+        # Row o of a depthwise layer reads channel o // multiple.
+        multiple = data.shape[0] // x.type.shape[3] if depthwise else 1
+        score = (
+            size.reshape(-1, multiple * size[0].size).sum(axis=1)
+            if depthwise
+            else size.sum((0, 1, 2))
+        )
+        channels = choose_channels(node.layer, share, self.scheme.choice, score, self.seed)
+        channels = tuple(c * multiple + k for c in channels for k in range(multiple))
         axis = 0 if depthwise else 3
         if len(channels) == data.shape[axis]:
             builder.parameters[w] = data

@@ -142,7 +142,9 @@ def _meanings(
     for observe in (Histogram.widen, Histogram.count):
         for batch in _batches(samples):
             with np.errstate(over="ignore", invalid="ignore"):
-                known = run_float(graph, {name: batch})
+                # In float64, whose last bits depend on threads and processor as any sum's do, but
+                # are rounded away in the float32 scales: the same model on every machine.
+                known = run_float(graph, {name: batch}, dtype=np.float64)
             for value, histogram in histograms.items():
                 _check_finite(known[value], producers.get(value))
                 observe(histogram, known[value])

@@ -100,7 +100,7 @@ def _max_pool2d_grad(machine: Machine, node: Node, g: np.ndarray, winner: np.nda
 def _activation_grad(machine: Machine, node: Node, g: np.ndarray, x: np.ndarray) -> np.ndarray:
     table = machine.table(node, lambda: lowering.activation_grad_table(node))
     sums = gradients.lookup_grad(g, x, table)
-    return machine.rescale(node, sums, 6, machine.exponent(node.inputs[0]))
+    return machine.rescale(node, sums, lowering.SLOPE_SHIFT, machine.exponent(node.inputs[0]))
 
 
 @evaluates("multiply_grad")

@@ -245,10 +245,10 @@ def max_pool2d_grad(
 
 
 def lookup_grad(g: np.ndarray, x: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Sums of dX of an activation (shift 6): g * D[x + 128], D = int8 of round(64 * f')."""
+    """Sums of dX of an activation (shift 14): g * D[x + 128], D int16 of round(2**14 * f')."""
     slope = table[x.astype(np.int64) + 128]
     if is_real(g):
-        slope = slope.astype(F) * F(0.015625)
+        slope = slope.astype(F) * F(2.0**-14)
     result: np.ndarray = slope * (g if is_real(g) else g.astype(np.int64))
     return result
 

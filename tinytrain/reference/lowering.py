@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.errors import InternalError
+from tinytrain.errors import InternalError, ModelError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType, Quantization
 from tinytrain.reference import factors, gradients
 from tinytrain.reference.fixed_point import multipliers
 from tinytrain.reference.windows import Window
+
+SLOPE_SHIFT = 14
+"""Slopes of activations are held in units of 2^-14, as s16."""
 
 PRE_SHIFT = {DType.S8: 7, DType.S16: 15, DType.F32: 0}
 _LARGEST_MULTIPLIER = 2.0**30 * (1 - 2.0**-24)
@@ -113,13 +116,23 @@ def activation_table(node: Node) -> np.ndarray:
 
 
 def activation_grad_table(node: Node) -> np.ndarray:
-    """D of docs/arithmetic.md section 4 for an `activation_grad` node, s8 [256]."""
+    """D of docs/arithmetic.md section 4 for an `activation_grad` node, s16 [256].
+
+    Raises:
+        ModelError: a slope of 2 or more, which the table cannot hold.
+    """
     function, derivative = _curve(node.attrs["function"], node.attrs["alpha"], node.attrs["beta"])
     x = _table_input(node.inputs[1])
     scale, zero = node.attrs["output_quantization"]
     q = np.round(function(x) / scale) + zero
     slope = np.where((q > 127) | (q < -128), 0.0, derivative(x))
-    return np.clip(np.round(64.0 * slope), -128, 127).astype(np.int8)
+    if np.abs(slope).max() >= 2.0:
+        raise ModelError(
+            f"'{node.attrs['function']}' has slopes of 2 or more, which its gradient cannot hold",
+            where=node.where,
+            way_out="train only layers behind it, or scale the function down",
+        )
+    return np.round(2.0**SLOPE_SHIFT * slope).clip(-32767, 32767).astype(np.int16)
 
 
 # ---- gradients -----------------------------------------------------------------------------------

@@ -11,34 +11,20 @@ from tinytrain.scheme.scheme import Share
 
 
 def choose_channels(
-    layer: str,
-    share: Share,
-    choice: str,
-    weights: np.ndarray,
-    scale: np.ndarray,
-    depthwise: bool,
-    seed: int,
+    layer: str, share: Share, choice: str, score: np.ndarray, seed: int
 ) -> tuple[int, ...]:
     """Indices of the chosen input channels, ascending.
 
     Args:
         layer: name, for errors, and so that a random choice differs between layers.
         share: how many, or which.
-        choice: `largest` and `smallest` go by the sum of |real weight| over everything that reads a
-            channel.
-        weights: s8 [O, KH, KW, I/groups].
-        scale: of each output channel, [O].
-        depthwise: weights have one column, and row o reads channel o // (O / I).
+        choice: `largest` and `smallest` go by `score`.
+        score: of each input channel: the sum of |real weight| over everything that reads it.
         seed: of a random choice.
-
-    Returns:
-        columns of the last axis; for a depthwise layer rows of the first.
 
     Raises:
         SchemeError: a listed channel does not exist.
     """
-    magnitude = np.abs(weights.astype(np.float64)) * scale[:, None, None, None]
-    score = magnitude.sum(axis=(1, 2, 3)) if depthwise else magnitude.sum(axis=(0, 1, 2))
     total = score.size
     if share.channels is not None:
         if share.channels[-1] >= total:
