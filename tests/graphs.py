@@ -203,9 +203,7 @@ def mixture() -> Graph:
     )
     q = a.type.quantization
     parts = [a, b, _at(net, c, q)]
-    joined = net.emit(
-        "concatenate", "concatenate", parts, (1, 4, 4, 24), scaled=False, axis=3
-    )
+    joined = net.emit("concatenate", "concatenate", parts, (1, 4, 4, 24), scaled=False, axis=3)
     x = net.activation(net.conv(joined, 6, kernel=(1, 1), padding=(0, 0, 0, 0)), "relu6")
     x = net.multiply(x, net.activation(x, "sigmoid"))
     x = net.activation(x, "leaky_relu", 0.1)

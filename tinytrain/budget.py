@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.errors import BudgetError
-from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
 from tinytrain.pipeline import Compiled
+from tinytrain.plan.arena import plan_memory
 from tinytrain.simulate.stack import INDIRECT
 from tinytrain.simulate.toolchain import build, call_graph, footprint
 from tinytrain.target import Region, Target
@@ -127,10 +128,13 @@ def _peak(compiled: Compiled) -> str:
 
 
 def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
-    plan, options = compiled.plan, compiled.options
-    fixed = memory.ram["total"] - memory.ram["trained parameters"]
-    backward = not any(node.op in LOSS_OPS for node in compiled.graph.nodes[plan.peak :])
-    if fixed > ram and not backward:
+    options = compiled.options
+    graph = compiled.graph
+    loss = next(k for k, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+    # Inference alone: no mask, no cut of an activation, nothing kept.
+    nodes = tuple(node for node in graph.nodes[:loss] if node.op not in TRAINING_ONLY)
+    inference = plan_memory(replace(graph, nodes=nodes, updates={})).nbytes
+    if inference + memory.ram["other state"] + memory.ram["stack"] > ram:
         return (
             "the forward pass alone is too large: take a smaller input or model, or a target with "
             "more RAM"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tinytrain.pipeline import (
     is_quantized,
     options_record,
     to_integers,
+    trained_record,
 )
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
 from tinytrain.target import Target, load_target
@@ -119,6 +122,7 @@ def compile_model(
         ram=ram,
         flash=flash,
         report=report,
+        calibration=_calibration_record(calibration, samples),
         progress=progress,
     )
 
@@ -133,6 +137,7 @@ def write_folder(
     ram: int | None = None,
     flash: int | None = None,
     report: QuantizationReport | None = None,
+    calibration: Mapping[str, Any] | None = None,
     progress: Progress = lambda stage: None,
 ) -> Product:
     """The second half of `compile_model`: emits a training step, holds it to the budget.
@@ -140,6 +145,7 @@ def write_folder(
     Args:
         target_name: what finds the target again: its name, or the path of its file.
         report: what quantization cost, for the manifest.
+        calibration: which samples were used, for the manifest.
 
     Raises:
         TinytrainError: nothing was written then.
@@ -157,6 +163,7 @@ def write_folder(
             "target": target_name or target.name,
             "budget": budget,
             "quantization": None if report is None else report.to_manifest(),
+            "calibration": calibration,
         }
         writer.commit(manifest)
     return Product(Path(output), manifest, compiled, memory, report)
@@ -266,6 +273,26 @@ def _emit(
     return files
 
 
+def _versions() -> dict[str, str]:
+    """What else decides the bytes of the folder."""
+    packages = ("numpy", "onnx", "apache-tvm", "jinja2")
+    return {"tinytrain": __version__, **{name: metadata.version(name) for name in packages}}
+
+
+def _calibration_record(
+    calibration: str | Path | np.ndarray | None, samples: np.ndarray | None
+) -> dict[str, Any] | None:
+    if calibration is None or samples is None:
+        return None
+    name: str | None = None
+    if isinstance(calibration, np.ndarray):
+        data = calibration.tobytes()
+    else:
+        name, data = Path(calibration).name, Path(calibration).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return {"file": name, "sha256": digest, "samples_used": len(samples)}
+
+
 def _manifest(
     compiled: Compiled,
     files: ModelFiles,
@@ -280,6 +307,8 @@ def _manifest(
         "model": {"file": compiled.info.get("file"), "sha256": compiled.info.get("sha256")},
         "model_hash": files.model_hash.hex(),
         "options": options_record(compiled.options),
+        "trained": trained_record(compiled),
+        "versions": _versions(),
         "loss": compiled.options.loss,
         "input": {
             "shape": list(sample.shape),

@@ -25,6 +25,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -201,5 +202,24 @@ def build_step(
 
 
 def options_record(options: Options) -> dict[str, Any]:
-    """The options for the manifest; a scheme file by its name alone."""
-    return {**asdict(options), "scheme": Path(options.scheme).name}
+    """The options for the manifest; a scheme file by its name and hash."""
+    path = Path(options.scheme)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return {**asdict(options), "scheme": path.name, "scheme_sha256": digest}
+
+
+def trained_record(compiled: Compiled) -> dict[str, Any]:
+    """For each layer that trains: whether its bias does, and which channels of its weights."""
+    record: dict[str, Any] = {}
+    parameters = compiled.graph.parameters
+    chosen = {node.output: node for node in compiled.graph.nodes if node.op == "merge_channels"}
+    for node in compiled.graph.nodes:
+        if node.op != "conv2d":
+            continue
+        _, w, b = node.inputs
+        channels: Any = "all" if w in parameters else None
+        if w in chosen:
+            channels = list(chosen[w].attrs["channels"])
+        if channels is not None or b in parameters:
+            record[node.layer] = {"bias": b in parameters, "channels": channels}
+    return record

@@ -16,7 +16,7 @@ typedef enum {
     TT_ERROR_LABEL,  /* the label is not in [0, classes); nothing changed */
     TT_ERROR_TARGET, /* a target is NaN or infinite; nothing changed */
     TT_ERROR_RATE,   /* the learning rate is negative, NaN, infinite or above 1024; nothing changed */
-    TT_ERROR_IO,     /* a callback failed; after a failed load the state was reset to factory */
+    TT_ERROR_IO,     /* a callback failed; a load that got past the header reset the state to factory */
     TT_ERROR_FORMAT, /* not a parameter file, or of another format version; nothing changed */
     TT_ERROR_MODEL,  /* a parameter file of another model; nothing changed */
     TT_ERROR_CRC     /* the file is damaged; the state was reset to factory */

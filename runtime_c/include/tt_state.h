@@ -18,6 +18,7 @@ typedef struct {
     size_t offset;
     uint32_t size;
     const void *initial;
+    uint8_t is_bias; /* s32 values that kernels need within +-2^30; a load clamps them */
 } tt_region;
 
 typedef struct {

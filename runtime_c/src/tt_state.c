@@ -221,6 +221,22 @@ static tt_status take_payload(const tt_model *model, void *state, source *in)
     return take_training(model, in, scales_of(model, state), state);
 }
 
+/* No update leaves +-2^30, but a file made by hand may: accumulators rely on it. */
+static void clamp_biases(const tt_model *model, void *state)
+{
+    const int32_t limit = INT32_C(1) << 30;
+    for (size_t i = 0; i < model->region_count; i++) {
+        const tt_region *region = &model->regions[i];
+        uint8_t *bytes = (uint8_t *)state + region->offset;
+        for (uint32_t k = 0; region->is_bias && k < region->size; k += 4) {
+            int32_t bias;
+            memcpy(&bias, bytes + k, 4);
+            bias = bias > limit ? limit : bias < -limit ? -limit : bias;
+            memcpy(bytes + k, &bias, 4);
+        }
+    }
+}
+
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context)
 {
     source in = {read, context, 0};
@@ -231,6 +247,8 @@ tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, voi
     status = take_payload(model, state, &in);
     if (status != TT_OK) {
         tt_state_init(model, state);
+        return status;
     }
-    return status;
+    clamp_biases(model, state);
+    return TT_OK;
 }

@@ -32,7 +32,7 @@ def _pad(x: torch.Tensor, padding: tuple[int, int, int, int], value: float = 0.0
 
 
 def _kinked(x: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """clamp(x, low, high) whose derivative at a kink is that of the right side, as in the arithmetic."""
+    """clamp(x, low, high) whose derivative at a kink is that of the right side."""
     inside = ((x >= low) & (x < high)).double()
     return x.clamp(low, high).detach() + (x - x.detach()) * inside
 

@@ -73,6 +73,7 @@ def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> Trainin
     else:
         target = builder.input("target", flat)
         op = "mean_squared_error"
+    builder.info["target"] = target
     value, slope = builder.node(
         op, [real, target], [TensorType((1,), DType.F32), flat], name="loss", layer="loss"
     )

@@ -74,8 +74,6 @@ class EmitContext:
             return self.array(value.name, self.graph.constants[value])
         if value in self._new:
             return self.place(self._new[value])
-        if value.name in ("label", "target"):
-            return value.name
         raise InternalError(f"{value} has no place")
 
     def places(self, *values: Value) -> list[str]:

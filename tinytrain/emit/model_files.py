@@ -15,7 +15,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
 from tinytrain.ir.text import format_graph, format_type
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
@@ -26,7 +26,6 @@ from tinytrain.version import __version__
 
 RUNTIME_VERSION = 1
 _ACCESSORS = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t", "f32": "float"}
-_TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,7 @@ def emit_model(
             "name": context.fields[value],
             "c_type": C_TYPES[data.dtype],
             "size": data.size,
+            "is_bias": int(value.type.dtype is DType.S32),
             "initial": "NULL" if not data.any() else context.array(f"{value.name}_initial", data),
         }
         for value, data in graph.parameters.items()
@@ -163,7 +163,7 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
 
 def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
     """What the template writes for a node: nothing for one that only renames or views."""
-    training_only = node.op in _TRAINING_ONLY
+    training_only = node.op in TRAINING_ONLY
     lines = [wrapped(line, 8 if training_only else 4) for line in CALLS[node.op](context, node)]
     if not lines:
         return []

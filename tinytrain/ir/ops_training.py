@@ -16,6 +16,9 @@ GRADIENT = (DType.S8, DType.S16, DType.F32)
 LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
 """Operations whose outputs are the loss and its gradient."""
 
+TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
+"""Operations between forward nodes that inference leaves out."""
+
 _GEOMETRY = "strides padding dilation groups"
 
 

@@ -9,9 +9,6 @@ from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.plan.scratch import scratch_bytes
 
-# Handed over by the caller or returned to it, so they need no place in the arena.
-OUTSIDE = frozenset({"label", "target"})
-
 
 @dataclass(frozen=True)
 class Storage:
@@ -31,7 +28,8 @@ class Storage:
 def in_arena(graph: Graph) -> list[Value]:
     """Values with a place in the arena: inputs, results that are no scalar, view or parameter."""
     written_in_place = set(graph.updates.values())
-    values = [value for value in graph.inputs if value.name not in OUTSIDE]
+    # Label and target are arguments of the training step: the caller holds them.
+    values = [value for value in graph.inputs if value != graph.info.get("target")]
     for node in graph.nodes:
         if node.op == "merge_channels":
             continue

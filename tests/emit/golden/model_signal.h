@@ -64,7 +64,7 @@ tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
 /* Trained parameters and the state of training (tt_state.h has the format): 510 bytes through `write`. */
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context);
 
-/* Reads a saved file. One of another model or format is refused and changes nothing; where it turns out damaged on the
+/* Reads a saved file into a state that init has set up. One of another model or format is refused and changes nothing; where it turns out damaged on the
  * way, the state is reset to factory: model_signal_check tells beforehand, without changing anything. */
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
