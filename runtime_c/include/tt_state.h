@@ -16,9 +16,9 @@
 /* One trained tensor: where it lies in the state, and its factory value (NULL: zeros). */
 typedef struct {
     size_t offset;
-    uint32_t size;
+    uint32_t size : 31;
+    uint32_t is_bias : 1; /* s32 values that kernels need within +-2^30; a load clamps them */
     const void *initial;
-    uint8_t is_bias; /* s32 values that kernels need within +-2^30; a load clamps them */
 } tt_region;
 
 typedef struct {

@@ -1,4 +1,4 @@
-"""A ReLU behind a concatenate is computed, whatever the zero point: no operation ignores a bound."""
+"""A ReLU behind a concatenate is computed, whatever the zero point: no bound is ignored."""
 
 from __future__ import annotations
 

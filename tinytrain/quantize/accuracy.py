@@ -57,9 +57,8 @@ def quantization_report(
     source, result = model.inputs[0], model.outputs[0]
     floats, integer = [], []
     for sample in samples[chosen]:
-        floats.append(
-            run_float(model, {source.name: sample.reshape(source.type.shape)})[result].ravel()
-        )
+        given = {source.name: sample.reshape(source.type.shape)}
+        floats.append(run_float(model, given, dtype=np.float64)[result].ravel())
         q = np.rint(sample.astype(np.float32) / np.float32(scale_of(x))) + zero_of(x)
         q = np.clip(q, -128, 127).astype(np.int8).reshape(x.type.shape)
         integer.append(
@@ -72,6 +71,8 @@ def quantization_report(
         accuracy = float(np.mean(best == labels[chosen]))
         accuracy_q = float(np.mean(best_q == labels[chosen]))
     error = float(np.sqrt(np.mean((real - quantized) ** 2)) / max(np.sqrt(np.mean(real**2)), 1e-12))
+    # Rounded, so that the order of a float sum, another on another machine, is not in the manifest.
+    error = float(f"{error:.6g}")
     return QuantizationReport(
         len(chosen), float(np.mean(best == best_q)), accuracy, accuracy_q, error
     )

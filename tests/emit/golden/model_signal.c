@@ -131,12 +131,12 @@ static void backward(model_signal_state *state)
 }
 
 static const tt_region regions[] = {
-    {offsetof(model_signal_state, w6), sizeof(((model_signal_state *)0)->w6), model_signal_w6_initial, 0},
-    {offsetof(model_signal_state, w6_fraction), sizeof(((model_signal_state *)0)->w6_fraction), NULL, 0},
-    {offsetof(model_signal_state, b6), sizeof(((model_signal_state *)0)->b6), model_signal_b6_initial, 1},
-    {offsetof(model_signal_state, w8), sizeof(((model_signal_state *)0)->w8), model_signal_w8_initial, 0},
-    {offsetof(model_signal_state, w8_fraction), sizeof(((model_signal_state *)0)->w8_fraction), NULL, 0},
-    {offsetof(model_signal_state, b8), sizeof(((model_signal_state *)0)->b8), model_signal_b8_initial, 1},
+    {offsetof(model_signal_state, w6), sizeof(((model_signal_state *)0)->w6), 0, model_signal_w6_initial},
+    {offsetof(model_signal_state, w6_fraction), sizeof(((model_signal_state *)0)->w6_fraction), 0, NULL},
+    {offsetof(model_signal_state, b6), sizeof(((model_signal_state *)0)->b6), 1, model_signal_b6_initial},
+    {offsetof(model_signal_state, w8), sizeof(((model_signal_state *)0)->w8), 0, model_signal_w8_initial},
+    {offsetof(model_signal_state, w8_fraction), sizeof(((model_signal_state *)0)->w8_fraction), 0, NULL},
+    {offsetof(model_signal_state, b8), sizeof(((model_signal_state *)0)->b8), 1, model_signal_b8_initial},
 };
 
 static const tt_initial_scale initial_scales[] = {
