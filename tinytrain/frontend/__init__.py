@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tinytrain.errors import ModelError, UsageError, Where
+from tinytrain.errors import InternalError, ModelError, UsageError, Where
 from tinytrain.ir.graph import Graph
 
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
@@ -79,20 +79,36 @@ def _load_file(path: Path, name: str | None) -> Graph:
     if suffix == ".onnx":
         from tinytrain.frontend.onnx import load_onnx
 
-        return load_onnx(data, path, identifier)
+        return _sound(load_onnx(data, path, identifier), where)
     if suffix == ".tflite":
         from tinytrain.frontend.tflite import load_tflite
 
-        return load_tflite(data, path, identifier)
+        return _sound(load_tflite(data, path, identifier), where)
     if suffix == ".pt2":
         from tinytrain.frontend.torch import load_pt2
 
-        return load_pt2(data, path, identifier)
+        return _sound(load_pt2(data, path, identifier), where)
     raise ModelError(
         f"a file that ends in '{suffix or path.name}' is of no known kind",
         where=where,
         way_out=_READABLE,
     )
+
+
+def _sound(graph: Graph, where: Where) -> Graph:
+    """The graph, if every node keeps its operation's rule: a damaged file may hold any geometry."""
+    from tinytrain.ir.verify import verify
+
+    try:
+        verify(graph, "import")
+    except InternalError as error:
+        raise ModelError(
+            "the file holds a layer whose shapes or attributes contradict each other",
+            where=where,
+            detail=str(error.__cause__ or error),
+            way_out="export the model again; if it runs elsewhere, please report it",
+        ) from error
+    return graph
 
 
 def c_identifier(name: str) -> str:

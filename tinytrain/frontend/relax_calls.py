@@ -57,9 +57,18 @@ class Call:
     name: str | None = None
 
     def source(self, number: int = 0) -> Call:
-        """An argument that must not be constant."""
+        """An argument that must not be constant.
+
+        Raises:
+            ModelError: it is.
+        """
         found = self.args[number]
-        assert isinstance(found, Call)
+        if not isinstance(found, Call):
+            raise ModelError(
+                f"'{self.op}' works on a constant where it should work on what the input gives",
+                where=Where(node=self.name),
+                way_out="fold constants when exporting the model",
+            )
         return found
 
 
