@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import tflite
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.errors.models import conv, conv_weights, quantized_model, save
+from tests.tflite_writer import TfliteWriter
 from tinytrain.errors import ModelError
 from tinytrain.frontend import load_model
+from tinytrain.frontend.relax_calls import Call, Const
 from tinytrain.quantize.ranges import Histogram, choose
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,3 +85,22 @@ def test_short_run() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "20 cases of seed 0" in done.stdout
     assert "refused: ModelError" in done.stdout and "training step" in done.stdout
+
+
+def test_window_wider_than_numbers_in_tflite(tmp_path: Path) -> None:
+    w = TfliteWriter()
+    x = w.tensor("x", (1, 4, 4, 2))
+    pool = w.operator(
+        "MAX_POOL_2D", [x], (1, 2, 2, 2), "Pool2DOptions", Padding=tflite.Padding.SAME,
+        StrideW=2, StrideH=2, FilterWidth=2**25, FilterHeight=0,
+    )  # fmt: skip
+    path = tmp_path / "model.tflite"
+    path.write_bytes(w.finish(x, pool))
+    with pytest.raises(ModelError, match=r"contradict each other|cannot read|more than any"):
+        load_model(path)
+
+
+def test_operation_on_a_constant() -> None:
+    call = Call("dequantize", [Const(np.zeros(3, np.int8))], {}, (3,), "float32", "here")
+    with pytest.raises(ModelError, match=r"'dequantize' works on a constant"):
+        call.source()
