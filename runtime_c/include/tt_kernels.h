@@ -4,7 +4,8 @@
  * The compiler proves the ranges named here, so kernels check nothing at run time.
  *
  * Maps are NHWC with N = 1. Unless a comment says otherwise buffers do not overlap, sizes are in elements,
- * pointers may have any alignment that their type needs, and scratch may hold anything before and after.
+ * pointers may have any alignment that their type needs. scratch is 8-aligned and may hold anything before and after;
+ * how many bytes of it a kernel takes stands in the compiler's table of kernels, and 0 may come as NULL.
  */
 #ifndef TT_KERNELS_H
 #define TT_KERNELS_H
@@ -47,22 +48,24 @@ typedef struct {
 /* y[out_h][out_w][out_c] = conv2d(x[in_h][in_w][in_c]); any groups.
  * Accumulator: at most 32,768 products of |x - zero| <= 255 and |w| <= 128, plus |bias| <= 2^30: below 2^31. */
 void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                  size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y);
+                  size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch);
 
 /* The accumulators themselves, y[out_h][out_w][out_c] s32; only requant->input_zero is read. */
 void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y);
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch);
 
 /* Depthwise: groups == in_c, out_c a multiple of in_c; output channel o reads input channel o / (out_c / in_c).
  * Computes only the `count` output channels listed in `outputs` (ascending; NULL: all of 0..count-1), whose
  * weights are weights[count][kernel_h][kernel_w]; bias and requant are indexed by output channel. */
 void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, const int8_t *weights,
-                            const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y);
+                            const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
+                            void *scratch);
 
-/* y = a + b, `size` elements; y may be a or b. multiplier and shift have three entries: a, b, output. */
+/* y = clamp(((a - a_zero) * a_factor + (b - b_zero) * b_factor + 2^(shift - 1) >> shift) + zero), `size` elements;
+ * y may be a or b. 0 <= factor < 2^21, shift in [1, 30]. */
 typedef struct {
-    int32_t multiplier[3];
-    int8_t shift[3];
+    int32_t a_factor, b_factor;
+    int8_t shift;
     int8_t a_zero, b_zero, zero, lo, hi;
 } tt_add;
 void tt_add_s8(const tt_add *add, size_t size, const int8_t *a, const int8_t *b, int8_t *y);
@@ -196,7 +199,7 @@ typedef struct {
     void tt_grad_add_##dtype(size_t size, const tt_rescale *rescale, int32_t b_exponent, const type *a, const type *b, \
                              type *out);                                                                              \
     /* dx[in_h][in_w][in_c] from g[out_h][out_w][out_c]; factors by output channel; any groups.                       \
-     * scratch: 4 * in_c / groups bytes, 4-aligned. |acc| <= 2^30 by the choice of the factors. */                    \
+     * |acc| <= 2^30 by the choice of the factors. */                                                                 \
     void tt_conv2d_##dtype##_grad_input(const tt_window *window, const tt_segment *segments, size_t segment_count,    \
                                         const tt_factors *factors, const tt_rescale *rescale, const type *g, type *dx, \
                                         void *scratch);                                                               \
@@ -204,17 +207,16 @@ typedef struct {
      * tt_depthwise_conv2d_s8; writes only the input channels that they read. */                                      \
     void tt_depthwise_conv2d_##dtype##_grad_input(const tt_window *window, const int8_t *weights,                     \
                                                   const uint16_t *outputs, size_t count, const tt_factors *factors,   \
-                                                  const tt_rescale *rescale, const type *g, type *dx);                \
+                                                  const tt_rescale *rescale, const type *g, type *dx, void *scratch); \
     /* Weight gradient and update in one go, weights[out_c][kernel_h][kernel_w][in_c / groups] in that order;         \
-     * x[in_h][in_w][in_c] holds just the trained channels. scratch: 4 (s16: 8) * in_c / groups bytes, 8-aligned.     \
-     * s8: out_h * out_w <= 66,311. */                                                                                \
+     * x[in_h][in_w][in_c] holds just the trained channels. s8: out_h * out_w <= 66,311. */                           \
     void tt_conv2d_##dtype##_grad_weight(const tt_window *window, const tt_update *update, const tt_step *step,       \
                                          int8_t x_zero, const int8_t *x, const type *g, tt_trained *trained,          \
                                          void *scratch);                                                              \
     /* Depthwise: weights[out_c][kernel_h][kernel_w]; groups == in_c. */                                              \
     void tt_depthwise_conv2d_##dtype##_grad_weight(const tt_window *window, const tt_update *update,                  \
                                                    const tt_step *step, int8_t x_zero, const int8_t *x,               \
-                                                   const type *g, tt_trained *trained);                               \
+                                                   const type *g, tt_trained *trained, void *scratch);                \
     /* bias[o] -= update of the sum of g over positions; positions <= 65,536. */                                      \
     void tt_bias_##dtype##_grad(size_t positions, size_t channels, const tt_update *update, const tt_step *step,      \
                                 const type *g, int32_t *bias);                                                        \

@@ -43,8 +43,9 @@ static size_t accumulate(const tt_window *window, const tt_segment *segments, si
 }
 
 void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count,
-                  const int32_t *bias, const int8_t *x, int8_t *y)
+                  const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
 {
+    (void)scratch;
     for (uint32_t oh = 0; oh < window->out_h; oh++) {
         const tt_taps rows = tt_rows_at(window, oh);
         for (uint32_t ow = 0; ow < window->out_w; ow++, y += window->out_c) {
@@ -62,8 +63,9 @@ void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_s
 }
 
 void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y)
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch)
 {
+    (void)scratch;
     for (uint32_t oh = 0; oh < window->out_h; oh++) {
         const tt_taps rows = tt_rows_at(window, oh);
         for (uint32_t ow = 0; ow < window->out_w; ow++, y += window->out_c) {

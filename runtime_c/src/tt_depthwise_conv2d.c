@@ -27,8 +27,10 @@ static int32_t tap_sum(const tt_window *window, tt_taps rows, tt_taps columns, c
 }
 
 void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, const int8_t *weights,
-                            const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y)
+                            const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
+                            void *scratch)
 {
+    (void)scratch;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t multiple = window->out_c / window->in_c;
     for (uint32_t oh = 0; oh < window->out_h; oh++) {

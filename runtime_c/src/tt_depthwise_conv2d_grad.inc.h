@@ -37,8 +37,9 @@ static void TT_FN(input_block_, )(const tt_window *window, const int8_t *weights
 
 void TT_FN(tt_depthwise_conv2d_, _grad_input)(const tt_window *window, const int8_t *weights, const uint16_t *outputs,
                                               size_t count, const tt_factors *factors, const tt_rescale *rescale,
-                                              const TT_GRAD *g, TT_GRAD *dx)
+                                              const TT_GRAD *g, TT_GRAD *dx, void *scratch)
 {
+    (void)scratch;
     const size_t multiple = window->out_c / window->in_c;
     const size_t inputs = count / multiple;
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
@@ -79,8 +80,10 @@ static TT_SUM TT_FN(tap_weight_sum_, )(const tt_window *window, uint32_t kh, uin
 }
 
 void TT_FN(tt_depthwise_conv2d_, _grad_weight)(const tt_window *window, const tt_update *update, const tt_step *step,
-                                               int8_t x_zero, const int8_t *x, const TT_GRAD *g, tt_trained *trained)
+                                               int8_t x_zero, const int8_t *x, const TT_GRAD *g, tt_trained *trained,
+                                               void *scratch)
 {
+    (void)scratch;
     const size_t multiple = window->out_c / window->in_c;
     tt_sgd sgd = tt_sgd_begin(update, step);
     size_t index = 0;

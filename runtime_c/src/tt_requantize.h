@@ -21,29 +21,18 @@ static inline int32_t tt_saturate_s32(int64_t value)
     return value > TT_S32_MAX ? TT_S32_MAX : value < -TT_S32_MAX - 1 ? -TT_S32_MAX - 1 : (int32_t)value;
 }
 
-/* floor(a * m / 2^31 + 1/2). Requires 0 <= m < 2^31; then |a * m| < 2^62 and |result| <= |a|.
- * Source: SQRDMULH of the Arm architecture; for m >= 0 gemmlowp's SaturatingRoundingDoublingHighMul. */
-static inline int32_t tt_srdhm(int32_t a, int32_t m)
-{
-    return (int32_t)(((int64_t)a * m + (1 << 30)) >> 31);
-}
-
-/* a / 2^s rounded half away from zero. Requires 0 <= s <= 31. Source: gemmlowp's RoundingDivideByPOT. */
-static inline int32_t tt_rdp(int32_t a, int32_t s)
-{
-    const int32_t mask = (int32_t)((1U << s) - 1U);
-    const int32_t threshold = (mask >> 1) + (a < 0);
-    return (a >> s) + ((a & mask) > threshold);
-}
-
-/* a * m * 2^(s - 31), rounded twice. Requires m in {0} or [2^30, 2^31) and s in [-31, 30]: |a| * 2^s is
- * below 2^62 before it saturates. Source: TFLite's MultiplyByQuantizedMultiplier with double rounding. */
+/* a * m * 2^(s - 31), rounded once, a tie up, saturated to 32 bits. Requires m in {0} or [2^30, 2^31) and s in
+ * [-31, 30]: |a * m| <= 2^62, with the half at most 2^62 + 2^61.
+ * Source: TFLite's MultiplyByQuantizedMultiplier with single rounding. */
 static inline int32_t tt_requantize(int32_t a, int32_t m, int32_t s)
 {
-    if (s > 0) {
-        return tt_srdhm(tt_saturate_s32((int64_t)a * (1 << s)), m);
+    const int64_t product = (int64_t)a * m;
+    if (s < -1) {
+        /* The half is a multiple of 2^32: the high word alone decides, |high| <= 2^30. */
+        const int32_t count = -1 - s;
+        return ((int32_t)(product >> 32) + (1 << (count - 1))) >> count;
     }
-    return tt_rdp(tt_srdhm(a, m), -s);
+    return tt_saturate_s32((product + (INT64_C(1) << (30 - s))) >> (31 - s));
 }
 
 /* clamp(value + zero). Requires lo <= hi in s8; the clamp comes first, so that no value overflows. */

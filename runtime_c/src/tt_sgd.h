@@ -70,7 +70,7 @@ static inline uint32_t tt_sgd_random(tt_sgd *sgd)
     return sgd->random;
 }
 
-/* D = (sum * m + u) >> h. |sum * m| < 2^62 and u < 2^h <= 2^62, so the sum of both fits. |D| < 2^62. */
+/* D. |sum * m| < 2^62 and r < 2^32, so no sum overflows. |D| < 2^62. */
 static inline int64_t tt_delta_s8(tt_sgd *sgd, int32_t sum)
 {
     const uint32_t r = tt_sgd_random(sgd);
@@ -78,6 +78,11 @@ static inline int64_t tt_delta_s8(tt_sgd *sgd, int32_t sum)
     const int32_t h = sgd->shift;
     if (h > 62) {
         return 0;
+    }
+    if (h > 40) {
+        /* Both below 2^30. */
+        const int32_t rounded = (int32_t)((product + INT64_C(0x80000000)) >> 32);
+        return (rounded + (int32_t)(r >> (64 - h))) >> (h - 32);
     }
     if (h > 0) {
         const uint64_t u = h >= 32 ? (uint64_t)r << (h - 32) : r >> (32 - h);

@@ -120,53 +120,31 @@ def tflite_tensors(runner, x: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-@pytest.mark.parametrize("name", TFLITE_MODELS[1:])
-def test_integers_are_those_of_tflite_reference_kernels(name: str) -> None:
-    """Bit-exact in every layer but dense ones, see below; softmax is left out, as we drop it."""
-    path = shared_model(name)
-    runner = interpreter(path)
-    graph = integer_graph(load_model(path))
-    rng = np.random.default_rng(2)
-    for _ in range(3):
-        q = rng.integers(-128, 128, graph.inputs[0].type.shape).astype(np.int8)
-        theirs = {tensor.tobytes() for tensor in tflite_tensors(runner, q)}
-        known = run_forward(graph, {graph.inputs[0].name: q})
-        checked = [node for node in graph.nodes if "dense" not in node.name]
-        assert len(checked) > 10
-        for node in checked:
-            assert known[node.output].tobytes() in theirs, f"{node.name} differs"
-
-
 @pytest.mark.parametrize("name", TFLITE_MODELS)
-def test_dense_layers_agree_with_tflite_but_for_its_rounding(name: str) -> None:
-    """TFLite's reference kernel for dense layers with one scale rounds once, ours (and CMSIS-NN's)
-    twice: fed with the same integers, they differ by at most one unit, in few places.
+def test_each_layer_agrees_with_tflite_reference_kernels(name: str) -> None:
+    """Every layer, fed with the interpreter's integers. TFLite rounds the sums of a dense layer once,
+    as we do, and those of convolutions twice: they differ by one unit where its first rounding
+    makes a tie. Softmax is left out, as we drop it.
     """
     path = shared_model(name)
     runner = interpreter(path)
     graph = integer_graph(load_model(path))
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(2)
     q = rng.integers(-128, 128, graph.inputs[0].type.shape).astype(np.int8)
-    tflite_tensors(runner, q)
-    tensors = {}
-    for detail in runner.get_tensor_details():
-        if detail["dtype"] == np.int8 and len(detail["quantization_parameters"]["scales"]) == 1:
-            key = int(np.prod(detail["shape"])), np.float32(detail["quantization"][0])
-            # The last one: a reshape follows what it reads and holds the same integers.
-            tensors[key] = runner.get_tensor(detail["index"])
-
-    def theirs(value) -> np.ndarray:
-        key = value.type.size, np.float32(value.type.quantization.scale[0])
-        return tensors[key].reshape(value.type.shape)
-
-    dense = [node for node in graph.nodes if node.name.startswith("dense") and node.op == "conv2d"]
-    off, total = 0, 0
-    for node in dense:
-        ours = run_one(graph, node, {node.inputs[0]: theirs(node.inputs[0]), **graph.constants})
-        error = np.abs(theirs(node.output).astype(int) - ours.astype(int))
-        assert error.max() <= 1, node.name
-        off, total = off + int(np.count_nonzero(error)), total + error.size
-    assert dense and off <= max(1, total // 20)
+    theirs = tflite_tensors(runner, q)
+    known = {graph.inputs[0]: q, **graph.constants}
+    compared = 0
+    for node in graph.nodes:
+        ours = run_one(graph, node, known)
+        same_size = [tensor.reshape(ours.shape) for tensor in theirs if tensor.size == ours.size]
+        errors = [np.abs(tensor.astype(int) - ours.astype(int)) for tensor in same_size]
+        best = int(np.argmin([error.mean() for error in errors]))
+        known[node.output] = same_size[best]
+        exact = node.op not in ("conv2d", "add") or node.name.startswith("dense")
+        assert errors[best].max() <= (0 if exact else 1), node.name
+        assert np.count_nonzero(errors[best]) <= max(1, ours.size // 100), node.name
+        compared += 1
+    assert compared == len(graph.nodes) > 5
 
 
 @pytest.mark.parametrize("name", TFLITE_MODELS)

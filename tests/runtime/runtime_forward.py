@@ -69,7 +69,9 @@ class ForwardKernels:
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
         table, kept = segments_of(w, segments)
         y = blank(np.int8, (1, *outputs, w.shape[0]))
-        self.call("conv2d_s8", window, requant, table, size(len(table)), Block(b), Block(x), y)
+        self.call(
+            "conv2d_s8", window, requant, table, size(len(table)), Block(b), Block(x), y, None
+        )
         del kept
         return y.read()
 
@@ -87,7 +89,9 @@ class ForwardKernels:
         requant = CRequant(None, None, x_zero, 0, 0, 0)
         table, kept = segments_of(w, segments)
         y = blank(np.int32, (1, *outputs, w.shape[0]))
-        self.call("conv2d_s8_s32", window, requant, table, size(len(table)), Block(b), Block(x), y)
+        self.call(
+            "conv2d_s8_s32", window, requant, table, size(len(table)), Block(b), Block(x), y, None
+        )
         del kept
         return y.read()
 
@@ -113,7 +117,16 @@ class ForwardKernels:
         for listed, weights in depthwise_parts(w, parts):
             count = size(weights.shape[0])
             self.call(
-                "depthwise_conv2d_s8", window, requant, weights, listed, count, b_block, x_block, y
+                "depthwise_conv2d_s8",
+                window,
+                requant,
+                weights,
+                listed,
+                count,
+                b_block,
+                x_block,
+                y,
+                None,
             )
         return y.read()
 
@@ -123,15 +136,13 @@ class ForwardKernels:
         b: np.ndarray,
         a_zero: int,
         b_zero: int,
-        multipliers: tuple[int, int, int],
-        shifts: tuple[int, int, int],
+        factors: tuple[int, int],
+        shift: int,
         zero: int,
         clamp: tuple[int, int],
     ) -> np.ndarray:
         """In place: y is the buffer of a."""
-        struct = CAdd(
-            (c.c_int32 * 3)(*multipliers), (c.c_int8 * 3)(*shifts), a_zero, b_zero, zero, *clamp
-        )
+        struct = CAdd(*factors, shift, a_zero, b_zero, zero, *clamp)
         y = Block(a)
         self.call("add_s8", struct, size(a.size), y, Block(b), y)
         return y.read()

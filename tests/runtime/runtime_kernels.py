@@ -98,7 +98,7 @@ class Kernels(ForwardKernels):
             self.call(
                 f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input",
                 window, weights, listed, size(weights.shape[0]), held[0],
-                struct_of(rescale), g_block, dx,
+                struct_of(rescale), g_block, dx, None,
             )  # fmt: skip
         return dx.read()
 
@@ -119,7 +119,7 @@ class Kernels(ForwardKernels):
         trained = Trained(weights, fraction, update.bits)
         structs = update.struct(), update.step()
         scratch = (
-            []
+            [None]
             if depthwise
             else [blank(np.int64 if g.dtype == np.int16 else np.int32, (weights.shape[3],))]
         )

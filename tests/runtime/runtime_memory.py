@@ -38,9 +38,8 @@ class CSegment(c.Structure):
 
 class CAdd(c.Structure):
     _fields_ = [
-        ("multiplier", c.c_int32 * 3),
-        ("shift", c.c_int8 * 3),
-        *((name, c.c_int8) for name in ("a_zero", "b_zero", "zero", "lo", "hi")),
+        *((name, c.c_int32) for name in ("a_factor", "b_factor")),
+        *((name, c.c_int8) for name in ("shift", "a_zero", "b_zero", "zero", "lo", "hi")),
     ]
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from runtime_cases import Conv, Rng, conv, pool, s8, zero_point
 
+from tinytrain.ir.graph import Value
+from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.reference import forward
 from tinytrain.reference.fixed_point import multiplier
+from tinytrain.reference.lowering import add_factors
 
 TWO_ROUNDINGS = 0.76
 """Requantization rounds to half a unit, and before a shift by s once more to 2**-s of a half."""
@@ -74,10 +77,13 @@ def test_add_is_near_the_real_sum(rng: Rng) -> None:
     for _ in range(30):
         a, b, zeros = s8(rng, 500), s8(rng, 500), [zero_point(rng) for _ in range(3)]
         s_a, s_b, s_y = np.exp2(rng.uniform(-8, 0, 3))
-        twice = 2 * max(s_a, s_b)
-        pairs = [multiplier(r) for r in (s_a / twice, s_b / twice, twice / (2**20 * s_y))]
-        args = tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), zeros[2], (-128, 127)
-        got = forward.add(a, b, zeros[0], zeros[1], *args)
+        values = (
+            Value("v", TensorType((500,), DType.S8, Quantization((float(scale),), zero)))
+            for scale, zero in zip((s_a, s_b, s_y), zeros, strict=True)
+        )
+        factors, shift = add_factors(*values)
+        assert 2**20 <= max(factors) < 2**21
+        got = forward.add(a, b, zeros[0], zeros[1], factors, shift, zeros[2], (-128, 127))
         real = (s_a * (a.astype(float) - zeros[0]) + s_b * (b.astype(float) - zeros[1])) / s_y
         assert np.max(np.abs(got - np.clip(real + zeros[2], -128, 127))) <= 0.51
 

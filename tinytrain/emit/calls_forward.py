@@ -118,31 +118,31 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     x, w, b = node.inputs
     y = node.output
     geometry = window(context, node, x.type.shape, y.type.shape, w.type.shape[1:3])
+    places = *context.places(b, x, y), context.scratch(node)
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
-        parts = segments(context, w)
-        return [call("tt_conv2d_s8_s32", geometry, requant, *parts, *context.places(b, x, y))]
+        return [call("tt_conv2d_s8_s32", geometry, requant, *segments(context, w), *places)]
     requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
-            call("tt_depthwise_conv2d_s8", geometry, requant, *part, *context.places(b, x, y))
+            call("tt_depthwise_conv2d_s8", geometry, requant, *part, *places)
             for part in weight_parts(context, w)
         ]
-    parts = segments(context, w)
-    return [call("tt_conv2d_s8", geometry, requant, *parts, *context.places(b, x, y))]
+    return [call("tt_conv2d_s8", geometry, requant, *segments(context, w), *places)]
 
 
 @calls("add")
 def _add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
-    m, s = lowering.add_requant(a, b, node.output)
+    (a_factor, b_factor), shift = lowering.add_factors(a, b, node.output)
     lo, hi = node.attrs["clamp"]
     add = context.struct(
         "tt_add",
         f"{node.name}_add",
         {
-            "multiplier": "{" + ", ".join(str(int(v)) for v in m) + "}",
-            "shift": "{" + ", ".join(str(int(v)) for v in s) + "}",
+            "a_factor": a_factor,
+            "b_factor": b_factor,
+            "shift": shift,
             "a_zero": zero_of(a),
             "b_zero": zero_of(b),
             "zero": zero_of(node.output),

@@ -78,14 +78,14 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     found = lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
     geometry = window(context, node, node.output.type.shape, g.type.shape, w.type.shape[1:3])
     scaling = _factors(context, node, found), _rescale(context, node, found.shift)
-    places = context.places(g, node.output)
+    places = *context.places(g, node.output), context.scratch(node)
     if is_depthwise(node):
         kernel = f"tt_depthwise_conv2d_{_dtype(node)}_grad_input"
         return [
             call(kernel, geometry, *part, *scaling, *places) for part in weight_parts(context, w)
         ]
     kernel, parts = f"tt_conv2d_{_dtype(node)}_grad_input", segments(context, w)
-    return [call(kernel, geometry, *parts, *scaling, *places, context.scratch(node))]
+    return [call(kernel, geometry, *parts, *scaling, *places)]
 
 
 @calls("conv2d_grad_weight_sgd")
@@ -96,10 +96,11 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     update = _update(context, node, w, positions, g.type.dtype)
     fraction = context.place(node.inputs[3]) if len(node.inputs) > 3 else "NULL"
     trained = f"&(tt_trained){{{context.place(w)}, {fraction}, {node.attrs['fraction_bits']}}}"
-    head = geometry, update, "&state->step", zero_of(x), *context.places(x, g), trained
+    places = *context.places(x, g), trained, context.scratch(node)
+    head = geometry, update, "&state->step", zero_of(x), *places
     if is_depthwise(node):
         return [call(f"tt_depthwise_conv2d_{_dtype(node, 1)}_grad_weight", *head)]
-    return [call(f"tt_conv2d_{_dtype(node, 1)}_grad_weight", *head, context.scratch(node))]
+    return [call(f"tt_conv2d_{_dtype(node, 1)}_grad_weight", *head)]
 
 
 @calls("bias_grad_sgd")

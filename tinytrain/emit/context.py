@@ -81,7 +81,9 @@ class EmitContext:
         return [self.place(value) for value in values]
 
     def scratch(self, node: Node) -> str:
-        """A C expression for the scratch of a node."""
+        """A C expression for the scratch of a node; NULL where its kernel needs none."""
+        if node.name not in self.plan.scratch:
+            return "NULL"
         return f"at_u8(state, {self.plan.scratch[node.name]})"
 
     def array(self, name: str, data: np.ndarray) -> str:

@@ -30,10 +30,10 @@ def _conv2d(
 @evaluates("add")
 def _add(machine: Machine, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     left, right = node.inputs
-    m, s = machine.table(node, lambda: lowering.add_requant(left, right, node.output))
+    factors, shift = machine.table(node, lambda: lowering.add_factors(left, right, node.output))
     zeros = zero_of(left), zero_of(right)
     clamp = node.attrs["clamp"]
-    return forward.add(a, b, *zeros, tuple(m), tuple(s), zero_of(node.output), clamp)
+    return forward.add(a, b, *zeros, factors, shift, zero_of(node.output), clamp)
 
 
 @evaluates("multiply")

@@ -48,33 +48,15 @@ def saturate(values: np.ndarray, bits: int) -> np.ndarray:
     return result
 
 
-def srdhm(a: npt.ArrayLike, b: npt.ArrayLike) -> np.ndarray:
-    """floor(a * b / 2**31 + 1/2) for s32 a and 0 <= b < 2**31.
-
-    For such b this is gemmlowp's SaturatingRoundingDoublingHighMul and Arm's SQRDMULH.
-    """
-    product = np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64)
-    return (product + 2**30) >> 31
-
-
-def rdp(a: npt.ArrayLike, s: npt.ArrayLike) -> np.ndarray:
-    """a / 2**s rounded half away from zero, 0 <= s <= 31."""
-    value = np.asarray(a, dtype=np.int64)
-    shift = np.asarray(s, dtype=np.int64)
-    half = (np.int64(1) << shift) >> 1
-    result: np.ndarray = np.sign(value) * ((np.abs(value) + half) >> shift)
-    return result
-
-
 def requantize(acc: npt.ArrayLike, mantissa: npt.ArrayLike, shift: npt.ArrayLike) -> np.ndarray:
-    """acc * M * 2**(S - 31), rounded twice as TFLite's reference kernels do; |acc| < 2**31.
+    """acc * M * 2**(S - 31), a tie rounded up, saturated at 32 bits; |acc| < 2**31.
 
-    `mantissa` (M) and `shift` (S, in [-31, 30]) broadcast against `acc`. The left shift saturates
-    at 32 bits.
+    `mantissa` (M) and `shift` (S, in [-31, 30]) broadcast against `acc`. This is TFLite's
+    MultiplyByQuantizedMultiplier with single rounding.
     """
-    exponent = np.asarray(shift, dtype=np.int64)
-    left = np.asarray(acc, dtype=np.int64) << np.maximum(exponent, 0)
-    return rdp(srdhm(saturate(left, 32), mantissa), np.maximum(-exponent, 0))
+    places = 31 - np.asarray(shift, dtype=np.int64)
+    product = np.asarray(acc, dtype=np.int64) * np.asarray(mantissa, dtype=np.int64)
+    return saturate((product + (np.int64(1) << (places - 1))) >> places, 32)
 
 
 def rh(values: npt.ArrayLike, shift: int) -> np.ndarray:

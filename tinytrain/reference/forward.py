@@ -109,15 +109,15 @@ def add(
     b: np.ndarray,
     a_zero: int,
     b_zero: int,
-    multipliers: tuple[int, int, int],
-    shifts: tuple[int, int, int],
+    factors: Pair,
+    shift: int,
     zero: int,
     clamp: Pair,
 ) -> np.ndarray:
-    """a + b, int8 of one shape. `multipliers` and `shifts` are those of a, of b, of the sum."""
-    left = requantize((a.astype(np.int64) - a_zero) << 20, multipliers[0], shifts[0])
-    right = requantize((b.astype(np.int64) - b_zero) << 20, multipliers[1], shifts[1])
-    return _store(requantize(left + right, multipliers[2], shifts[2]), zero, clamp)
+    """a + b, int8 of one shape. `factors` are those of a and b, below 2**21, in 2**-shift."""
+    left = (a.astype(np.int64) - a_zero) * factors[0]
+    right = (b.astype(np.int64) - b_zero) * factors[1]
+    return _store((left + right + (1 << (shift - 1))) >> shift, zero, clamp)
 
 
 def multiply(

@@ -49,10 +49,14 @@ def conv_requant(x: Value, w: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:
     return multipliers(np.minimum(real, _LARGEST_MULTIPLIER))
 
 
-def add_requant(a: Value, b: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:
-    """(M, S) for a, b and the output of an addition."""
-    twice = 2.0 * max(scale_of(a), scale_of(b))
-    return multipliers([scale_of(a) / twice, scale_of(b) / twice, twice / (2.0**20 * scale_of(y))])
+def add_factors(a: Value, b: Value, y: Value) -> tuple[tuple[int, int], int]:
+    """Factors of a and b, below 2**21, and the shift behind them, in [1, 30]."""
+    ratios = scale_of(a) / scale_of(y), scale_of(b) / scale_of(y)
+    shift = 30
+    while shift > 1 and round(max(ratios) * 2.0**shift) >= 2**21:
+        shift -= 1
+    left, right = (min(round(ratio * 2.0**shift), 2**21 - 1) for ratio in ratios)
+    return (left, right), shift
 
 
 def multiply_requant(a: Value, b: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:

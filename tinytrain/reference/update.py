@@ -110,9 +110,11 @@ def deltas(
     product = kept * mantissa
     inside = np.clip(h, 1, 62)
     u = np.where(inside >= 32, r << np.maximum(inside - 32, 0), r >> np.maximum(32 - inside, 0))
+    rest = np.maximum(inside - 32, 0)
+    short = (((product + 2**31) >> 32) + (r >> (32 - rest))) >> rest
     # Whatever is not 0 saturates after 31 places; cutting it at 2**31 first keeps it below 2**62.
     left = saturate(saturate(product, 32) << np.clip(-h, 0, 31), 32)
-    return np.where(h > 62, 0, np.where(h <= 0, left, (product + u) >> inside))
+    return np.select([h > 62, h > 40, h > 0], [0, short, (product + u) >> inside], left)
 
 
 def deltas_f32(sums: np.ndarray, factors: npt.ArrayLike, step: Step, r: np.ndarray) -> np.ndarray:

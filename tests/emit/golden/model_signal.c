@@ -22,8 +22,8 @@ static const tt_window conv_2_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h
     .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier,
     .shift = model_signal_conv_2_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
-static const tt_add add_0_add = {.multiplier = {1073741824, 1771674035, 1431655720}, .shift = {0, -1, -19},
-    .a_zero = 17, .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
+static const tt_add add_0_add = {.a_factor = 1398101, .b_factor = 1153434, .shift = 21, .a_zero = 17,
+    .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
 static const tt_window conv_3_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
     .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1,
     .pad_top = 0, .pad_left = 0, .groups = 1};
@@ -72,18 +72,18 @@ static void forward(model_signal_state *state, int training)
 {
     /* conv_0: conv2d -> s8[1,1,17,8] @0.0160561-128 */
     tt_conv2d_s8(&conv_0_window, &conv_0_requant, (const tt_segment[]){{model_signal_w0, NULL, 5}}, 1,
-        model_signal_b0, at_s8(state, 0), at_s8(state, 272));
+        model_signal_b0, at_s8(state, 0), at_s8(state, 272), NULL);
     /* conv_1: conv2d -> s8[1,1,17,8] @0.0107041-128 */
     tt_depthwise_conv2d_s8(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
-        at_s8(state, 272), at_s8(state, 0));
+        at_s8(state, 272), at_s8(state, 0), NULL);
     /* conv_2: conv2d -> s8[1,1,17,8] @0.019462+17 */
     tt_conv2d_s8(&conv_2_window, &conv_2_requant, (const tt_segment[]){{model_signal_w4, NULL, 8}}, 1,
-        model_signal_b4, at_s8(state, 0), at_s8(state, 136));
+        model_signal_b4, at_s8(state, 0), at_s8(state, 136), NULL);
     /* add_0: add -> s8[1,1,17,8] @0.0291929-9 */
     tt_add_s8(&add_0_add, 136, at_s8(state, 136), at_s8(state, 272), at_s8(state, 136));
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     tt_conv2d_s8(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1, state->b6,
-        at_s8(state, 136), at_s8(state, 0));
+        at_s8(state, 136), at_s8(state, 0), NULL);
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
     if (training) {
         tt_clamp_mask_s8(54, -128, 127, at_s8(state, 0), at_u8(state, 128));
@@ -92,7 +92,7 @@ static void forward(model_signal_state *state, int training)
     tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 0), at_s8(state, 272), at_u8(state, 304));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1, state->b8,
-        at_s8(state, 272), at_s8(state, 8));
+        at_s8(state, 272), at_s8(state, 8), NULL);
     /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
     if (training) {
         tt_clamp_mask_s8(4, -128, 127, at_s8(state, 8), at_u8(state, 0));
