@@ -133,7 +133,7 @@ def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
     loss = next(k for k, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
     # Inference alone: no mask, no cut of an activation, nothing kept.
     nodes = tuple(node for node in graph.nodes[:loss] if node.op not in TRAINING_ONLY)
-    inference = plan_memory(replace(graph, nodes=nodes, updates={})).nbytes
+    inference = plan_memory(replace(graph, nodes=nodes, updates={}), compiled.plan.isa).nbytes
     if inference + memory.ram["other state"] + memory.ram["stack"] > ram:
         return (
             "the forward pass alone is too large: take a smaller input or model, or a target with "

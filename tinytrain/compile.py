@@ -25,6 +25,7 @@ from tinytrain.pipeline import (
     Compiled,
     Options,
     build_step,
+    for_isa,
     is_quantized,
     options_record,
     to_integers,
@@ -112,7 +113,7 @@ def compile_model(
     if samples is not None and not is_quantized(source):
         report = quantization_report(source, forward, samples, labels)
     progress("build the training step")
-    compiled = build_step(forward, chosen, runner, _quantized(forward, samples))
+    compiled = build_step(forward, chosen, runner, _quantized(forward, samples), where.isa)
     return write_folder(
         compiled,
         output,
@@ -150,6 +151,7 @@ def write_folder(
     Raises:
         TinytrainError: nothing was written then.
     """
+    compiled = for_isa(compiled, target.isa)
     sample = _sample_spec(compiled, preprocess)
     budget = {"ram": ram or target.ram, "flash": flash or target.flash}
     with FolderWriter(Path(output)) as writer:

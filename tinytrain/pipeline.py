@@ -50,7 +50,6 @@ from tinytrain.passes.update import FRACTION_BITS, RULES, Update
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
-from tinytrain.plan.scratch import scratch_bytes
 from tinytrain.reference.interpret import Scale
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import load_scheme
@@ -167,7 +166,11 @@ def is_quantized(model: Graph) -> bool:
 
 
 def build_step(
-    forward: Graph, options: Options, runner: Runner, samples: np.ndarray | None = None
+    forward: Graph,
+    options: Options,
+    runner: Runner,
+    samples: np.ndarray | None = None,
+    isa: str = "portable",
 ) -> Compiled:
     """From an s8 forward graph to a scheduled, planned and proved training step.
 
@@ -175,6 +178,7 @@ def build_step(
         forward: from `to_integers`.
         samples: s8 [N,...] inputs for the initial scales of the gradients; noise where there are
             none.
+        isa: the richest instruction set of the core, one of `target.ISAS`.
     """
     graph = runner.run(forward, [DenseToConv()])
     if options.classes is not None:
@@ -195,10 +199,22 @@ def build_step(
     graph = runner.run(graph, passes)
     graph = replace(graph, name=model_name(options.name or forward.name))
     scales = warm_up(graph, samples, options.seed)
-    plan = plan_memory(graph)
-    sizes = {node.name: scratch_bytes(node) for node in graph.nodes}
-    check_plan(graph, plan.offsets, plan.scratch, sizes, plan.nbytes)
+    plan = proved_plan(graph, isa)
     return Compiled(graph, plan, scales, options, forward, dict(forward.info))
+
+
+def proved_plan(graph: Graph, isa: str) -> Plan:
+    """Kernels and places for a scheduled graph, checked."""
+    plan = plan_memory(graph, isa)
+    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes)
+    return plan
+
+
+def for_isa(compiled: Compiled, isa: str) -> Compiled:
+    """The same training step with the kernels of another instruction set."""
+    if compiled.plan.isa == isa:
+        return compiled
+    return replace(compiled, plan=proved_plan(compiled.graph, isa))
 
 
 def options_record(options: Options) -> dict[str, Any]:

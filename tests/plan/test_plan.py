@@ -19,7 +19,6 @@ from tinytrain.passes.base import Runner
 from tinytrain.pipeline import Compiled, Options, build_step
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.check import check_plan
-from tinytrain.plan.scratch import scratch_bytes
 from tinytrain.reference.interpret import Machine
 
 
@@ -29,7 +28,7 @@ def step_of(graph: Graph, **options: object) -> Compiled:
 
 def check(compiled: Compiled, offsets: Mapping[Value, int], nbytes: int | None = None) -> None:
     graph, plan = compiled.graph, compiled.plan
-    sizes = {node.name: scratch_bytes(node) for node in graph.nodes}
+    sizes = plan.scratch_sizes
     check_plan(graph, offsets, plan.scratch, sizes, plan.nbytes if nbytes is None else nbytes)
 
 
@@ -74,7 +73,7 @@ def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
     for node in graph.nodes:
         if node.name in plan.scratch:
             start = plan.scratch[node.name]
-            size = scratch_bytes(node)
+            size = plan.scratch_sizes[node.name]
             arena[start : start + size] = rng.integers(0, 256, size)
         results = machine.evaluate(node, [load(value) for value in node.inputs])
         for value, data in zip(node.outputs, results, strict=True):
@@ -197,6 +196,5 @@ def test_checker_refuses_a_read_after_the_update() -> None:
     nodes.insert(reader, nodes.pop(writer))
     graph = replace(compiled.graph, nodes=tuple(nodes))
     plan = plan_memory(graph)
-    sizes = {node.name: scratch_bytes(node) for node in nodes}
     with pytest.raises(InternalError, match="after its update"):
-        check_plan(graph, plan.offsets, plan.scratch, sizes, plan.nbytes)
+        check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import pytest
 from disassembly import library_stack
 
+from tinytrain import resources
 from tinytrain.simulate.external_stack import ARM_EXTERNALS, HOST_BOUND, external_bound
 from tinytrain.target import list_targets, load_target
 
@@ -22,12 +24,23 @@ def _archive(flags: tuple[str, ...], query: str) -> Path:
 
 
 @cache
+def _assembly(flags: tuple[str, ...]) -> Path:
+    """The runtime's assembly as an object, which is empty on a core without DSP instructions."""
+    runtime = resources.folder("runtime_c")
+    output = Path(tempfile.mkdtemp()) / "assembly.o"
+    command = ["arm-none-eabi-gcc", *flags, "-I", runtime / "include", "-c", "-o", output]
+    subprocess.run([*command, runtime / "src" / "tt_dot8_dsp.c"], check=True)
+    return output
+
+
+@cache
 def _stack(archive: Path) -> dict[str, int]:
     return library_stack(archive, ARM_EXTERNALS)
 
 
 def _of_core(flags: tuple[str, ...]) -> dict[str, int]:
     found = _stack(_archive(flags, "-print-libgcc-file-name"))
+    found |= _stack(_assembly(flags))
     return {**found, **_stack(_archive(flags, "-print-file-name=libc_nano.a"))}
 
 

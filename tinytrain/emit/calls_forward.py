@@ -11,7 +11,7 @@ from tinytrain.emit.c_text import call, float_literal
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.plan.scratch import is_depthwise
+from tinytrain.plan.work import is_depthwise
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
@@ -121,14 +121,14 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     places = *context.places(b, x, y), context.scratch(node)
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
-        return [call("tt_conv2d_s8_s32", geometry, requant, *segments(context, w), *places)]
+        return [call(context.kernel(node), geometry, requant, *segments(context, w), *places)]
     requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
-            call("tt_depthwise_conv2d_s8", geometry, requant, *part, *places)
+            call(context.kernel(node), geometry, requant, *part, *places)
             for part in weight_parts(context, w)
         ]
-    return [call("tt_conv2d_s8", geometry, requant, *segments(context, w), *places)]
+    return [call(context.kernel(node), geometry, requant, *segments(context, w), *places)]
 
 
 @calls("add")
@@ -150,7 +150,7 @@ def _add(context: EmitContext, node: Node) -> list[str]:
             "hi": hi,
         },
     )
-    return [call("tt_add_s8", add, a.type.size, *context.places(a, b, node.output))]
+    return [call(context.kernel(node), add, a.type.size, *context.places(a, b, node.output))]
 
 
 def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
@@ -270,4 +270,4 @@ def _dequantize(context: EmitContext, node: Node) -> list[str]:
 def _clamp_mask(context: EmitContext, node: Node) -> list[str]:
     y = node.inputs[0]
     places = context.places(y, node.output)
-    return [call("tt_clamp_mask_s8", y.type.size, *node.attrs["clamp"], *places)]
+    return [call(context.kernel(node), y.type.size, *node.attrs["clamp"], *places)]

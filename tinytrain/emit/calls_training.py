@@ -9,7 +9,7 @@ from tinytrain.emit.calls_forward import broadcast_steps, calls, segments, weigh
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.plan.scratch import is_depthwise
+from tinytrain.plan.work import is_depthwise
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import scale_of, zero_of
 
@@ -60,8 +60,8 @@ def _grad_clamp(context: EmitContext, node: Node) -> list[str]:
     g, y = node.inputs
     places = context.places(g, y, node.output)
     if y.type.dtype is DType.BIT:
-        return [call(f"tt_grad_clamp_mask_{_dtype(node)}", g.type.size, *places)]
-    return [call(f"tt_grad_clamp_{_dtype(node)}", g.type.size, *node.attrs["clamp"], *places)]
+        return [call(context.kernel(node), g.type.size, *places)]
+    return [call(context.kernel(node), g.type.size, *node.attrs["clamp"], *places)]
 
 
 @calls("grad_add")
@@ -69,7 +69,7 @@ def _grad_add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     scaling = _rescale(context, node, 8), context.exponent(b.type.exponent)
     places = context.places(a, b, node.output)
-    return [call(f"tt_grad_add_{_dtype(node)}", a.type.size, *scaling, *places)]
+    return [call(context.kernel(node), a.type.size, *scaling, *places)]
 
 
 @calls("conv2d_grad_input")
@@ -80,12 +80,11 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     scaling = _factors(context, node, found), _rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node)
     if is_depthwise(node):
-        kernel = f"tt_depthwise_conv2d_{_dtype(node)}_grad_input"
         return [
-            call(kernel, geometry, *part, *scaling, *places) for part in weight_parts(context, w)
+            call(context.kernel(node), geometry, *part, *scaling, *places)
+            for part in weight_parts(context, w)
         ]
-    kernel, parts = f"tt_conv2d_{_dtype(node)}_grad_input", segments(context, w)
-    return [call(kernel, geometry, *parts, *scaling, *places)]
+    return [call(context.kernel(node), geometry, *segments(context, w), *scaling, *places)]
 
 
 @calls("conv2d_grad_weight_sgd")
@@ -98,9 +97,7 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     trained = f"&(tt_trained){{{context.place(w)}, {fraction}, {node.attrs['fraction_bits']}}}"
     places = *context.places(x, g), trained, context.scratch(node)
     head = geometry, update, "&state->step", zero_of(x), *places
-    if is_depthwise(node):
-        return [call(f"tt_depthwise_conv2d_{_dtype(node, 1)}_grad_weight", *head)]
-    return [call(f"tt_conv2d_{_dtype(node, 1)}_grad_weight", *head)]
+    return [call(context.kernel(node), *head)]
 
 
 @calls("bias_grad_sgd")
@@ -110,7 +107,7 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
     positions = g.type.size // channels
     update = _update(context, node, b, positions, g.type.dtype)
     head = positions, channels, update, "&state->step"
-    return [call(f"tt_bias_{_dtype(node)}_grad", *head, *context.places(g, b))]
+    return [call(context.kernel(node), *head, *context.places(g, b))]
 
 
 @calls("avg_pool2d_grad")

@@ -80,6 +80,10 @@ class EmitContext:
         """`place` of each value."""
         return [self.place(value) for value in values]
 
+    def kernel(self, node: Node) -> str:
+        """The C function that was chosen for a node."""
+        return self.plan.choices[node.name].kernel
+
     def scratch(self, node: Node) -> str:
         """A C expression for the scratch of a node; NULL where its kernel needs none."""
         if node.name not in self.plan.scratch:

@@ -12,6 +12,7 @@ from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
 from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.context import EmitContext
+from tinytrain.emit.runtime_files import kernel_headers
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
@@ -141,6 +142,7 @@ def emit_model(
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
     text["accessors"] = _used_accessors(text)
+    text["kernel_headers"] = kernel_headers(str(text))
     files = {
         f"{name}.h": render("codegen", "model.h.j2", **text),
         f"{name}.c": render("codegen", "model.c.j2", **text),

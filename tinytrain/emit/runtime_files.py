@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from tinytrain import resources
 from tinytrain.errors import InternalError
@@ -39,6 +40,8 @@ _SOURCES = (
     ("tt_crc32", "tt_crc32.c"),
 )
 
+_SUFFIXES = ("_dsp", "_mve")
+
 # `tt_state.c` calls them.
 _ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c")
 
@@ -49,10 +52,25 @@ def source_of(kernel: str) -> str:
     Raises:
         InternalError: no file does.
     """
+    for suffix in _SUFFIXES:
+        if kernel.endswith(suffix):
+            plain = kernel.removesuffix(suffix)
+            own = re.sub(r"_(s8|s16|s32|f32)(?=_|$)", "", plain) + suffix + ".c"
+            shared = source_of(plain).removesuffix(".c") + suffix + ".c"
+            return own if _source(own).is_file() else shared
     for start, file in _SOURCES:
         if kernel.startswith(start):
             return file
     raise InternalError(f"no source file defines {kernel}")
+
+
+def kernel_headers(code: str) -> list[str]:
+    """Headers that declare the kernels for instruction sets which a model's code calls."""
+    return [f"tt_kernels{suffix}.h" for suffix in _SUFFIXES if f"{suffix}(" in code]
+
+
+def _source(name: str) -> Path:
+    return resources.folder("runtime_c") / "src" / name
 
 
 def runtime_files(code: str) -> dict[str, str]:

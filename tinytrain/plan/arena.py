@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.plan.kernels import Choice, choose_kernels
 from tinytrain.plan.liveness import Storage, storages
 
 ALIGNMENT = 8
@@ -30,6 +31,8 @@ class Plan:
         lower_bound: the largest sum of live bytes over the schedule; no placement is smaller.
         peak: index of the node where that sum is reached.
         storages: what was placed.
+        choices: the kernel of each node that has a choice, by node name.
+        isa: the instruction set that they were chosen for.
     """
 
     offsets: Mapping[Value, int]
@@ -38,6 +41,13 @@ class Plan:
     lower_bound: int
     peak: int
     storages: tuple[Storage, ...]
+    choices: Mapping[str, Choice]
+    isa: str
+
+    @property
+    def scratch_sizes(self) -> dict[str, int]:
+        """Bytes of scratch by node name, for nodes that have any."""
+        return {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
 
     def at_peak(self) -> list[Storage]:
         """Storages that are live at the peak, largest first."""
@@ -45,14 +55,19 @@ class Plan:
         return sorted(live, key=lambda s: (-s.nbytes, s.name))
 
 
-def plan_memory(graph: Graph) -> Plan:
-    """Plans the arena of a scheduled graph."""
-    items = storages(graph)
+def plan_memory(graph: Graph, isa: str = "portable") -> Plan:
+    """Chooses the kernels and plans the arena of a scheduled graph.
+
+    Args:
+        isa: the richest instruction set of the core, one of `target.ISAS`.
+    """
+    choices = choose_kernels(graph, isa)
+    items = storages(graph, choices)
     bound, peak = _lower_bound(items, len(graph.nodes))
     offsets, nbytes = _search(items, bound)
     where = {value: offsets[k] for k, item in enumerate(items) for value in item.values}
     scratch = {item.name: offsets[k] for k, item in enumerate(items) if not item.values}
-    return Plan(where, scratch, nbytes, bound, peak, tuple(items))
+    return Plan(where, scratch, nbytes, bound, peak, tuple(items), choices, isa)
 
 
 def _aligned(nbytes: int) -> int:

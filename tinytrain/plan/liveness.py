@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
-from tinytrain.plan.scratch import scratch_bytes
+from tinytrain.plan.kernels import Choice
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,12 @@ def in_arena(graph: Graph) -> list[Value]:
     return values
 
 
-def storages(graph: Graph) -> list[Storage]:
-    """All storages of a scheduled graph, in order of first use."""
+def storages(graph: Graph, choices: Mapping[str, Choice]) -> list[Storage]:
+    """All storages of a scheduled graph, in order of first use.
+
+    Args:
+        choices: the kernel of each node that has a choice; its scratch is a storage too.
+    """
     last = last_use(graph)
     arena = set(in_arena(graph))
     root: dict[Value, Value] = {value: value for value in arena}
@@ -75,9 +80,8 @@ def storages(graph: Graph) -> list[Storage]:
         for group in members.values()
     ]
     for index, node in enumerate(graph.nodes):
-        nbytes = scratch_bytes(node)
-        if nbytes:
-            found.append(Storage(node.name, (), nbytes, index, index))
+        if node.name in choices and choices[node.name].scratch:
+            found.append(Storage(node.name, (), choices[node.name].scratch, index, index))
     return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
 
 

@@ -1,4 +1,4 @@
-"""Worst-case stack of functions that come as machine code: gcc's helpers and the C library.
+"""Worst-case stack of functions that come as machine code: gcc's helpers, the C library, assembly.
 
 Bounds in bytes, callees included, over every Cortex-M that tinytrain compiles for, rounded up to
 whole doublewords. tests/targets/test_external_stack.py holds each against the pushes in the
@@ -71,6 +71,11 @@ _ARM: dict[str, int] = {
     "__aeabi_l2d": 96,
     "__aeabi_ui2d": 72,
     "__aeabi_ul2d": 96,
+    # The runtime's own assembly, runtime_c/src/tt_dot8_dsp.c.
+    "tt_dot8_pairs_dsp": 48,
+    "tt_dot8_quads_dsp": 48,
+    "tt_rows8_dsp": 40,
+    "tt_sums8_dsp": 56,
 }
 
 ARM_EXTERNALS = tuple(_ARM)

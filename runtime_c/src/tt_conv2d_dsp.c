@@ -1,0 +1,282 @@
+/* Convolution and dense layers on a core with DSP instructions.
+ *
+ * Eight output positions at a time: what their windows hold is widened to s16 once, in scratch, and meets every row
+ * of weights there (tt_dot8_dsp.h). Few positions, or windows too large for scratch, go one by one.
+ */
+#include "tt_lanes_dsp.h"
+#include "tt_requantize_dsp.h"
+
+#if defined(__ARM_FEATURE_SIMD32)
+
+/* Quads of one group under a window, over all segments; each segment starts a quad of its own. */
+static size_t quads_of(const tt_window *window, const tt_segment *segments, size_t segment_count)
+{
+    const size_t area = (size_t)window->kernel_h * window->kernel_w;
+    size_t quads = 0;
+    for (size_t s = 0; s < segment_count; s++) {
+        quads += (area * segments[s].count + 3) / 4;
+    }
+    return quads;
+}
+
+/* acc[lane] for output channel o, over all segments, on top of the bias. A row's last word may reach into the next
+ * row, where it meets lanes of 0; behind the last row of all nothing may be read. */
+static void dot8(const tt_segment *segments, size_t segment_count, size_t area, size_t o, size_t last,
+                 const tt_quad *tile, int32_t *acc)
+{
+    for (size_t s = 0; s < segment_count; s++) {
+        const size_t count = area * segments[s].count;
+        const int8_t *w = segments[s].weights + o * count;
+        size_t quads = (count + 3) / 4;
+        if (o == last && count % 4 != 0) {
+            quads--;
+            int8_t rest[4] = {0};
+            memcpy(rest, w + 4 * quads, count % 4);
+            tt_dot8_quads_dsp(acc, tile + quads * TT_LANES, rest, 1);
+        }
+        if (quads > 0) {
+            tt_dot8_quads_dsp(acc, tile, w, quads);
+        }
+        tile += (count + 3) / 4 * TT_LANES;
+    }
+}
+
+/* One position: the same sums for one lane of stride 1. */
+static int32_t dot1(const tt_segment *segments, size_t segment_count, size_t area, size_t o, const tt_quad *lane,
+                    int32_t acc)
+{
+    for (size_t s = 0; s < segment_count; s++) {
+        size_t count = area * segments[s].count;
+        const int8_t *w = segments[s].weights + o * count;
+        for (; count >= 4; count -= 4, w += 4, lane++) {
+            const tt_quad weights = tt_centred_quad(tt_word_at(w), 0);
+            acc = __smlad(lane->even, weights.even, acc);
+            acc = __smlad(lane->odd, weights.odd, acc);
+        }
+        if (count > 0) {
+            uint32_t word = 0;
+            memcpy(&word, w, count);
+            const tt_quad weights = tt_centred_quad(word, 0);
+            acc = __smlad(lane->even, weights.even, acc);
+            acc = __smlad(lane->odd, weights.odd, acc);
+            lane++;
+        }
+    }
+    return acc;
+}
+
+/* y[lane * step] of output channel o, lane < lanes. */
+static inline void store(const tt_requant *requant, size_t o, const int32_t *acc, size_t lanes, int8_t *y, size_t step)
+{
+    const int32_t m = requant->multiplier[o];
+    const int32_t count = -1 - requant->shift[o];
+    if (count < 1 || count > TT_SHORT_COUNT_DSP) {
+        for (size_t lane = 0; lane < lanes; lane++) {
+            y[lane * step] = tt_requantize_s8(requant, o, acc[lane]);
+        }
+        return;
+    }
+    const int32_t offset = tt_short_offset_dsp(requant->zero, count);
+    if (requant->lo == INT8_MIN && requant->hi == INT8_MAX && lanes == TT_LANES) {
+#pragma GCC unroll 8
+        for (size_t lane = 0; lane < TT_LANES; lane++, y += step) {
+            *y = tt_saturate_s8_dsp(tt_short_requantize_dsp(acc[lane], m, offset, count));
+        }
+        return;
+    }
+    for (size_t lane = 0; lane < lanes; lane++, y += step) {
+        const int32_t value = tt_short_requantize_dsp(acc[lane], m, offset, count);
+        *y = (int8_t)tt_clamp_s32(value, requant->lo, requant->hi);
+    }
+}
+
+/* POINT: one run of elements. RUNS: a run for each row of taps. */
+typedef enum { SCATTERED, POINT, RUNS } layout;
+
+typedef struct {
+    const tt_window *window;
+    const tt_requant *requant;
+    const tt_segment *segments;
+    size_t segment_count;
+    const int32_t *bias;
+    const int8_t *x;
+    const int8_t *x_end;
+    size_t quads;
+    size_t area;
+    layout layout;
+    int fast; /* whether tt_rows8_dsp may serve */
+} conv;
+
+/* Whether every channel requantizes as tt_rows8_dsp does. */
+static int is_short(const tt_requant *requant, size_t channels)
+{
+    int all = requant->lo == INT8_MIN && requant->hi == INT8_MAX;
+    for (size_t o = 0; o < channels; o++) {
+        const int32_t count = -1 - requant->shift[o];
+        all &= count >= 1 && count <= TT_SHORT_COUNT_DSP;
+    }
+    return all;
+}
+
+/* How the elements under a window lie in the map. */
+static layout layout_of(const tt_window *window, const tt_segment *segments, size_t segment_count)
+{
+    if (segment_count != 1 || segments[0].channels != NULL || window->groups != 1 || window->dilation_w != 1) {
+        return SCATTERED;
+    }
+    const int pointwise = window->kernel_h == 1 && window->kernel_w == 1 && (window->pad_top | window->pad_left) == 0;
+    return pointwise && (window->out_h - 1) * window->stride_h < window->in_h &&
+                   (window->out_w - 1) * window->stride_w < window->in_w
+               ? POINT
+               : RUNS;
+}
+
+/* Widens the window at column ow of an output row into a lane, a tap in the padding being the zero point. */
+static void fill_lane(const conv *c, size_t group, tt_taps rows, uint32_t ow, int8_t *gathered, tt_quad *lane,
+                      size_t stride)
+{
+    const tt_window *window = c->window;
+    const int8_t zero = c->requant->input_zero;
+    const tt_taps columns = tt_columns_at(window, ow);
+    if (c->layout == RUNS && rows.end - rows.begin == window->kernel_h &&
+        columns.end - columns.begin == window->kernel_w) {
+        const size_t size = (size_t)window->kernel_w * window->in_c;
+        const size_t step = (size_t)window->dilation_h * window->in_w * window->in_c;
+        const int8_t *from = c->x + tt_tap_offset(window, rows, columns, 0, 0);
+        if (from + (window->kernel_h - 1) * step + size + 3 <= c->x_end) {
+            tt_copy_runs(gathered, from, window->kernel_h, size, step);
+            tt_widen(c->area * window->in_c, gathered, zero, lane, stride);
+            return;
+        }
+    }
+    const size_t first = group * (window->in_c / window->groups);
+    for (size_t s = 0; s < c->segment_count; s++) {
+        const size_t count = c->area * c->segments[s].count;
+        tt_gather_window(window, rows, columns, first, &c->segments[s], c->x, zero, gathered);
+        tt_widen(count, gathered, zero, lane, stride);
+        lane += (count + 3) / 4 * stride;
+    }
+}
+
+/* The windows at `lanes` output positions from `position` on, as lanes `stride` apart. */
+static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_quad *tile, size_t stride)
+{
+    const tt_window *window = c->window;
+    int8_t *gathered = (int8_t *)(tile + c->quads * stride);
+    uint32_t oh = (uint32_t)(position / window->out_w);
+    uint32_t ow = (uint32_t)(position % window->out_w);
+    while (lanes > 0) {
+        const tt_taps rows = tt_rows_at(window, oh);
+        const size_t row = (size_t)oh * window->stride_h * window->in_w;
+        for (; lanes > 0 && ow < window->out_w; ow++, lanes--, tile++) {
+            if (c->layout == POINT) {
+                tt_widen(window->in_c, c->x + (row + (size_t)ow * window->stride_w) * window->in_c,
+                         c->requant->input_zero, tile, stride);
+            } else {
+                fill_lane(c, group, rows, ow, gathered, tile, stride);
+            }
+        }
+        oh++;
+        ow = 0;
+    }
+}
+
+/* All output channels of a whole tile but the last, whose words could reach behind the weights. */
+static size_t most_rows(const conv *c, size_t position, int8_t *y, const tt_quad *tile)
+{
+    const size_t channels = c->window->out_c;
+    const size_t count = c->area * c->segments[0].count;
+    const size_t surplus = 4 * c->quads - count;
+    const size_t rows = surplus == 0 ? channels : channels - 1;
+    tt_rows8 work = {tile, tile + c->quads * TT_LANES, c->bias, c->requant->multiplier, c->requant->shift,
+                     2 * c->requant->zero + 1, y + position * channels, channels, c->segments[0].weights, surplus,
+                     rows};
+    if (rows > 0) {
+        tt_rows8_dsp(&work);
+    }
+    return rows;
+}
+
+static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int32_t *y32, void *scratch)
+{
+    const tt_window *window = c->window;
+    const size_t per_group = window->out_c / window->groups;
+    tt_quad *tile = scratch;
+    for (size_t group = 0; group < window->groups; group++) {
+        fill(c, position, lanes, group, tile, TT_LANES);
+        size_t o = group * per_group;
+        if (c->fast && lanes == TT_LANES) {
+            o = most_rows(c, position, y8, tile);
+        }
+        for (; o < (group + 1) * per_group; o++) {
+            int32_t acc[TT_LANES];
+            for (size_t lane = 0; lane < TT_LANES; lane++) {
+                acc[lane] = c->bias[o];
+            }
+            dot8(c->segments, c->segment_count, c->area, o, window->out_c - 1U, tile, acc);
+            if (y32 != NULL) {
+                for (size_t lane = 0; lane < lanes; lane++) {
+                    y32[(position + lane) * window->out_c + o] = acc[lane];
+                }
+            } else {
+                store(c->requant, o, acc, lanes, y8 + position * window->out_c + o, window->out_c);
+            }
+        }
+    }
+}
+
+static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *scratch)
+{
+    const tt_window *window = c->window;
+    const size_t per_group = window->out_c / window->groups;
+    tt_quad *lane = scratch;
+    for (size_t group = 0; group < window->groups; group++) {
+        fill(c, position, 1, group, lane, 1);
+        for (size_t o = group * per_group; o < (group + 1) * per_group; o++) {
+            const int32_t acc = dot1(c->segments, c->segment_count, c->area, o, lane, c->bias[o]);
+            if (y32 != NULL) {
+                y32[position * window->out_c + o] = acc;
+            } else {
+                y8[position * window->out_c + o] = tt_requantize_s8(c->requant, o, acc);
+            }
+        }
+    }
+}
+
+static void conv2d(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count,
+                   const int32_t *bias, const int8_t *x, int8_t *y8, int32_t *y32, void *scratch)
+{
+    const size_t positions = (size_t)window->out_h * window->out_w;
+    const size_t area = (size_t)window->kernel_h * window->kernel_w;
+    const size_t quads = quads_of(window, segments, segment_count);
+    const conv c = {window, requant, segments, segment_count, bias, x,
+                    x + (size_t)window->in_h * window->in_w * window->in_c, quads, area,
+                    layout_of(window, segments, segment_count),
+                    y8 != NULL && segment_count == 1 && window->groups == 1 && is_short(requant, window->out_c)};
+    size_t position = 0;
+    if (quads <= TT_TILE_QUADS_DSP) {
+        /* A tile costs as much as five or six single positions; lanes without one hold whatever was there. */
+        while (positions - position >= 6) {
+            const size_t lanes = positions - position < TT_LANES ? positions - position : TT_LANES;
+            tile8(&c, position, lanes, y8, y32, scratch);
+            position += lanes;
+        }
+    }
+    for (; position < positions; position++) {
+        one(&c, position, y8, y32, scratch);
+    }
+}
+
+void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+{
+    conv2d(window, requant, segments, segment_count, bias, x, y, NULL, scratch);
+}
+
+void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
+                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch)
+{
+    conv2d(window, requant, segments, segment_count, bias, x, NULL, y, scratch);
+}
+
+#endif

@@ -1,0 +1,141 @@
+/* Gradient of the weights of a convolution, with the update, on a core with DSP instructions.
+ *
+ * Eight input channels at a time: their elements under one tap, four positions to a quad, lie widened in scratch and
+ * meet the gradients of each output channel there (tt_dot8_dsp.h).
+ */
+#include "tt_gradient.h"
+#include "tt_lanes_dsp.h"
+#include "tt_sgd_dsp.h"
+
+#if defined(__ARM_FEATURE_SIMD32)
+
+typedef struct {
+    const tt_window *window;
+    const int8_t *x;
+    const int8_t *g;
+    int8_t zero;
+    size_t count; /* input channels of a group */
+    size_t positions;
+    size_t quads;
+} gradient;
+
+/* Up to four successive elements; those behind `left` are the zero point. */
+static inline uint32_t few(const int8_t *x, size_t left, int8_t zero)
+{
+    uint32_t word = (uint8_t)zero * UINT32_C(0x01010101);
+    if (left >= 4) {
+        return tt_word_at(x);
+    }
+    for (size_t i = 0; i < left; i++) {
+        word = (word & ~(UINT32_C(0xff) << (8 * i))) | (uint32_t)(uint8_t)x[i] << (8 * i);
+    }
+    return word;
+}
+
+/* The word whose low half is that of `low` and whose high half is the low half of `high`. */
+static inline int32_t lows(int32_t low, int32_t high)
+{
+    return (int32_t)((uint32_t)(uint16_t)low | (uint32_t)high << 16);
+}
+
+static inline int32_t highs(int32_t low, int32_t high)
+{
+    return (int32_t)((uint32_t)low >> 16 | ((uint32_t)high & 0xffff0000U));
+}
+
+/* Four positions of four channels, transposed: a quad for each channel. */
+static inline void transpose(const uint32_t words[4], int16x2_t negated, tt_quad *lanes)
+{
+    const tt_quad p0 = tt_centred_quad(words[0], negated);
+    const tt_quad p1 = tt_centred_quad(words[1], negated);
+    const tt_quad p2 = tt_centred_quad(words[2], negated);
+    const tt_quad p3 = tt_centred_quad(words[3], negated);
+    lanes[0] = (tt_quad){lows(p0.even, p2.even), lows(p1.even, p3.even)};
+    lanes[1] = (tt_quad){lows(p0.odd, p2.odd), lows(p1.odd, p3.odd)};
+    lanes[2] = (tt_quad){highs(p0.even, p2.even), highs(p1.even, p3.even)};
+    lanes[3] = (tt_quad){highs(p0.odd, p2.odd), highs(p1.odd, p3.odd)};
+}
+
+/* tiles[channel / 8][quad][channel % 8]: all channels of a group under tap (kh, kw). */
+static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_quad *tiles)
+{
+    const tt_window *window = c->window;
+    const int16x2_t negated = tt_negated_pair(c->zero);
+    uint32_t oh = 0;
+    uint32_t ow = 0;
+    for (size_t quad = 0; quad < c->quads; quad++) {
+        const int8_t *elements[4];
+        for (size_t k = 0; k < 4; k++) {
+            const int32_t ih = oh < window->out_h ? tt_input_row(window, oh, kh) : -1;
+            const int32_t iw = ih < 0 ? -1 : tt_input_column(window, ow, kw);
+            elements[k] =
+                iw < 0 ? NULL : c->x + ((size_t)ih * window->in_w + (size_t)iw) * window->in_c + first;
+            ow++;
+            if (ow == window->out_w) {
+                ow = 0;
+                oh++;
+            }
+        }
+        tt_quad *lanes = tiles + quad * TT_LANES;
+        for (size_t channel = 0; channel < c->count; channel += 4) {
+            uint32_t words[4];
+            for (size_t k = 0; k < 4; k++) {
+                words[k] = few(elements[k] + channel, elements[k] == NULL ? 0 : c->count - channel, c->zero);
+            }
+            transpose(words, negated, lanes);
+            lanes += channel % TT_LANES == 0 ? 4 : c->quads * TT_LANES - 4;
+        }
+    }
+}
+
+/* The gradients of one output channel, widened; behind the last position stand zeros. */
+static void gather(const gradient *c, size_t o, tt_quad *row)
+{
+    const size_t step = c->window->out_c;
+    const int8_t *g = c->g + o;
+    size_t left = c->positions;
+    for (; left >= 4; left -= 4, g += 4 * step, row++) {
+        *row = (tt_quad){lows(g[0], g[2 * step]), lows(g[step], g[3 * step])};
+    }
+    if (left > 0) {
+        *row = (tt_quad){lows(g[0], left > 2 ? g[2 * step] : 0), left > 1 ? (uint16_t)g[step] : 0};
+    }
+}
+
+void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update, const tt_step *step, int8_t x_zero,
+                                  const int8_t *x, const int8_t *g, tt_trained *trained, void *scratch)
+{
+    const size_t positions = (size_t)window->out_h * window->out_w;
+    const size_t area = (size_t)window->kernel_h * window->kernel_w;
+    const size_t count = window->in_c / window->groups;
+    const size_t per_group = window->out_c / window->groups;
+    const gradient c = {window, x, g, x_zero, count, positions, (positions + 3) / 4};
+    tt_quad *tiles = scratch;
+    const size_t tile_count = (count + TT_LANES - 1) / TT_LANES;
+    tt_quad *row = tiles + tile_count * c.quads * TT_LANES;
+    int32_t *sums = (int32_t *)(row + c.quads);
+    tt_sgd sgd = tt_sgd_begin(update, step);
+    const tt_jump to_tap = tt_jump_of(&sgd, count);
+    const tt_jump to_output = tt_jump_of(&sgd, area * count);
+    uint32_t start = sgd.random;
+    for (size_t group = 0; group < window->groups; group++) {
+        uint32_t next_group = start;
+        for (size_t tap = 0; tap < area; tap++) {
+            fill(&c, group * count, (uint32_t)(tap / window->kernel_w), (uint32_t)(tap % window->kernel_w), tiles);
+            uint32_t random = start;
+            for (size_t o = group * per_group; o < (group + 1) * per_group; o++) {
+                gather(&c, o, row);
+                tt_sgd_channel_s8(&sgd, update, step, o);
+                sgd.random = random;
+                tt_sums8_dsp(sums, tiles, row, c.quads, tile_count);
+                tt_update_row_dsp(trained, (o * area + tap) * count, count, &sgd, sums);
+                random = random * to_output.a + to_output.c;
+            }
+            next_group = tap == 0 ? random : next_group;
+            start = start * to_tap.a + to_tap.c;
+        }
+        start = next_group;
+    }
+}
+
+#endif

@@ -1,0 +1,116 @@
+/* Fills lanes for tt_dot8_dsp.h, and what goes with it on a core with DSP instructions. */
+#ifndef TT_LANES_DSP_H
+#define TT_LANES_DSP_H
+
+#include <string.h>
+
+#include "tt_dot8_dsp.h"
+#include "tt_window.h"
+
+#if defined(__ARM_FEATURE_SIMD32)
+#include <arm_acle.h>
+
+/* The four bytes at any address, one load. */
+static inline uint32_t tt_word_at(const void *address)
+{
+    uint32_t word;
+    memcpy(&word, address, sizeof word);
+    return word;
+}
+
+/* -zero in both halves: what SXTAB16 adds to centre two elements. */
+static inline int16x2_t tt_negated_pair(int8_t zero)
+{
+    return (int16x2_t)(((uint32_t)(uint16_t)-zero << 16) | (uint16_t)-zero);
+}
+
+/* Elements 0 and 2, and 1 and 3, of a word, with `negated` added: |result| <= 255. The intrinsic knows no rotation,
+ * which costs SXTAB16 nothing. */
+static inline tt_quad tt_centred_quad(uint32_t word, int16x2_t negated)
+{
+    int16x2_t odd;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(negated), "r"(word));
+    return (tt_quad){__sxtab16(negated, (int8x4_t)word), odd};
+}
+
+/* lane[i * stride], i < (count + 3) / 4, from `count` successive elements, centred; terms behind the last are 0. */
+static inline void tt_widen(size_t count, const int8_t *x, int8_t zero, tt_quad *lane, size_t stride)
+{
+    const int16x2_t negated = tt_negated_pair(zero);
+    for (; count >= 4; count -= 4, x += 4, lane += stride) {
+        *lane = tt_centred_quad(tt_word_at(x), negated);
+    }
+    if (count > 0) {
+        uint32_t word = (uint8_t)zero * UINT32_C(0x01010101);
+        memcpy(&word, x, count);
+        *lane = tt_centred_quad(word, negated);
+    }
+}
+
+/* `size` bytes, mostly few: memcpy would spend more on being called. */
+static inline int8_t *tt_copy_few(int8_t *to, const int8_t *from, size_t size)
+{
+    for (; size >= 4; size -= 4, to += 4, from += 4) {
+        const uint32_t word = tt_word_at(from);
+        memcpy(to, &word, sizeof word);
+    }
+    for (; size > 0; size--) {
+        *to++ = *from++;
+    }
+    return to;
+}
+
+static inline int8_t *tt_fill_few(int8_t *to, int8_t value, size_t size)
+{
+    for (; size > 0; size--) {
+        *to++ = value;
+    }
+    return to;
+}
+
+/* What the channels of one group and one segment hold under a window: to[kernel_h][kernel_w][count], a tap in the
+ * padding being `zero`; x points to the map. */
+static inline void tt_gather_window(const tt_window *window, tt_taps rows, tt_taps columns, size_t first,
+                                    const tt_segment *segment, const int8_t *x, int8_t zero, int8_t *to)
+{
+    const size_t count = segment->count;
+    /* Neighbouring taps of a row are neighbours in memory too: one run. */
+    const int whole = segment->channels == NULL && count == window->in_c && window->dilation_w == 1;
+    for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
+        if (kh < rows.begin || kh >= rows.end || columns.begin == columns.end) {
+            to = tt_fill_few(to, zero, window->kernel_w * count);
+            continue;
+        }
+        to = tt_fill_few(to, zero, columns.begin * count);
+        if (whole) {
+            to = tt_copy_few(to, x + tt_tap_offset(window, rows, columns, kh, columns.begin),
+                             (columns.end - columns.begin) * count);
+        }
+        for (uint32_t kw = columns.begin; !whole && kw < columns.end; kw++) {
+            const int8_t *element = x + tt_tap_offset(window, rows, columns, kh, kw) + first;
+            if (segment->channels == NULL) {
+                to = tt_copy_few(to, element, count);
+                continue;
+            }
+            for (size_t j = 0; j < count; j++) {
+                *to++ = element[segment->channels[j]];
+            }
+        }
+        to = tt_fill_few(to, zero, (window->kernel_w - columns.end) * count);
+    }
+}
+
+/* `rows` runs of `size` bytes, `step` apart, one behind the other, in whole words: reads and writes up to three bytes
+ * behind each. */
+static inline void tt_copy_runs(int8_t *to, const int8_t *from, size_t rows, size_t size, size_t step)
+{
+    for (; rows > 0; rows--, from += step, to += size) {
+        for (size_t i = 0; i < size; i += 4) {
+            const uint32_t word = tt_word_at(from + i);
+            memcpy(to + i, &word, sizeof word);
+        }
+    }
+}
+
+#endif
+#endif

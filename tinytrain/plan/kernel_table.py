@@ -1,0 +1,169 @@
+"""Kernels of `runtime_c`: for which work each serves, its scratch, and a model of its cost.
+
+Costs are instructions, fitted to counts under emulation (docs/speed.md). They rank kernels and
+estimate a step; nothing that the device computes depends on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tinytrain.plan.work import Work, spread
+
+Rule = Callable[[Work], float]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One implementation of a contract.
+
+    Attributes:
+        isa: the instruction set that it needs.
+        suffix: of the C function's name.
+        cost: instructions.
+        scratch: bytes; exact, tests put guards behind them.
+        fits: whether it may be called at all.
+    """
+
+    isa: str
+    suffix: str
+    cost: Rule
+    scratch: Callable[[Work], int] = lambda work: 0
+    fits: Callable[[Work], bool] = lambda work: True
+
+
+def _per_element(factor: float) -> Rule:
+    return lambda work: factor * work.count
+
+
+def _per_mac(factor: float, per_output: float) -> Rule:
+    return lambda work: factor * work.macs + per_output * work.out_h * work.out_w * work.out_c
+
+
+def _input_sums(work: Work) -> int:
+    return 4 * (work.in_c // work.groups)
+
+
+def _weight_sums(work: Work) -> int:
+    return (8 if work.dtype == "s16" else 4) * (work.in_c // work.groups)
+
+
+# ---- cores with DSP instructions -----------------------------------------------------------------
+
+_LANES = 8
+_TILE_QUADS = 288  # TT_TILE_QUADS_DSP
+_TILE_PAIRS = 576  # TT_TILE_PAIRS_DSP
+
+
+def _quads(work: Work) -> int:
+    return sum(spread(work.area * count, 4) for count in work.segments)
+
+
+def _conv2d_dsp_scratch(work: Work) -> int:
+    quads = _quads(work)
+    lanes = _LANES if quads <= _TILE_QUADS else 1
+    return quads * (8 * lanes + 4) + 4
+
+
+def _conv2d_dsp_cost(work: Work) -> float:
+    positions, quads = work.out_h * work.out_w, _quads(work)
+    tiles, single = divmod(positions, _LANES)
+    if single >= 6:
+        tiles, single = tiles + 1, 0
+    if quads > _TILE_QUADS:
+        tiles, single = 0, positions
+    per_tile = work.groups * _LANES * (30 + 8 * quads) + work.out_c * (28.5 * quads + 72)
+    per_single = work.groups * (60 + 8 * quads) + work.out_c * (7 * quads + 30)
+    return tiles * per_tile + single * per_single
+
+
+def _pairs(work: Work) -> int:
+    return work.area * spread(work.out_c // work.groups, 2)
+
+
+def _grad_input_dsp_scratch(work: Work) -> int:
+    pairs = _pairs(work)
+    return 4 * pairs * (_LANES if pairs <= _TILE_PAIRS else 1)
+
+
+def _grad_input_dsp_cost(work: Work) -> float:
+    positions, pairs = work.in_h * work.in_w, _pairs(work)
+    tiles, single = divmod(positions, _LANES)
+    if single >= 5:
+        tiles, single = tiles + 1, 0
+    if pairs > _TILE_PAIRS:
+        tiles, single = 0, positions
+    per_tile = work.groups * _LANES * 12 * pairs + work.in_c * (17.5 * pairs + 40 * work.area + 160)
+    per_single = work.groups * 12 * pairs + work.in_c * (4 * pairs + 25)
+    return tiles * per_tile + single * per_single
+
+
+def _grad_weight_dsp_scratch(work: Work) -> int:
+    quads, tiles = spread(work.out_h * work.out_w, 4), spread(work.in_c // work.groups, _LANES)
+    return tiles * (64 * quads + 32) + 8 * quads
+
+
+def _grad_weight_dsp_cost(work: Work) -> float:
+    quads, channels = spread(work.out_h * work.out_w, 4), work.in_c // work.groups
+    fill = work.area * work.groups * quads * (60 + 6 * 4 * channels / 4)
+    row = 10 * quads + 60 + spread(channels, _LANES) * (28 * quads + 16)
+    update = 16 if work.fraction_bits == 4 else 45
+    return fill + work.area * work.out_c * (row + update * channels)
+
+
+def _small_scratch(limit: int, scratch: Callable[[Work], int]) -> Callable[[Work], bool]:
+    return lambda work: scratch(work) <= limit
+
+
+def _portable(cost: Rule, scratch: Callable[[Work], int] = lambda work: 0) -> Kernel:
+    return Kernel("portable", "", cost, scratch)
+
+
+KERNELS: dict[str, tuple[Kernel, ...]] = {
+    "tt_conv2d_s8": (
+        _portable(_per_mac(4.5, 60)),
+        Kernel("dsp", "_dsp", _conv2d_dsp_cost, _conv2d_dsp_scratch),
+    ),
+    "tt_conv2d_s8_s32": (
+        _portable(_per_mac(4.5, 40)),
+        Kernel("dsp", "_dsp", _conv2d_dsp_cost, _conv2d_dsp_scratch),
+    ),
+    "tt_depthwise_conv2d_s8": (_portable(_per_mac(7, 60)),),
+    "tt_conv2d_s8_grad_input": (
+        _portable(_per_mac(6, 30), _input_sums),
+        Kernel("dsp", "_dsp", _grad_input_dsp_cost, _grad_input_dsp_scratch),
+    ),
+    "tt_conv2d_s8_grad_weight": (
+        _portable(_per_mac(5, 30), _weight_sums),
+        Kernel(
+            "dsp",
+            "_dsp",
+            _grad_weight_dsp_cost,
+            _grad_weight_dsp_scratch,
+            _small_scratch(32768, _grad_weight_dsp_scratch),
+        ),
+    ),
+    "tt_depthwise_conv2d_s8_grad_input": (_portable(_per_mac(12, 30)),),
+    "tt_depthwise_conv2d_s8_grad_weight": (_portable(_per_mac(12, 30)),),
+    "tt_add_s8": (_portable(_per_element(12)),),
+    "tt_clamp_mask_s8": (_portable(_per_element(8)),),
+    "tt_grad_clamp_s8": (_portable(_per_element(8)),),
+    "tt_grad_clamp_mask_s8": (_portable(_per_element(8)),),
+    "tt_grad_add_s8": (_portable(_per_element(30)),),
+    "tt_bias_s8_grad": (_portable(lambda work: work.count * (4 * work.rows + 60)),),
+}
+
+# Gradients of other dtypes have portable kernels alone.
+for _dtype in ("s16", "f32"):
+    for _contract, _cost, _scratch in (
+        ("tt_conv2d_{}_grad_input", _per_mac(8, 30), _input_sums),
+        ("tt_conv2d_{}_grad_weight", _per_mac(8, 30), _weight_sums),
+        ("tt_depthwise_conv2d_{}_grad_input", _per_mac(14, 30), lambda work: 0),
+        ("tt_depthwise_conv2d_{}_grad_weight", _per_mac(14, 30), lambda work: 0),
+        ("tt_grad_clamp_{}", _per_element(8), lambda work: 0),
+        ("tt_grad_clamp_mask_{}", _per_element(8), lambda work: 0),
+        ("tt_grad_add_{}", _per_element(30), lambda work: 0),
+        ("tt_bias_{}_grad", _per_element(60), lambda work: 0),
+    ):
+        KERNELS[_contract.format(_dtype)] = (_portable(_cost, _scratch),)
