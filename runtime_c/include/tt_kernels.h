@@ -27,7 +27,8 @@ typedef struct {
 } tt_window;
 
 /* How an s32 accumulator becomes s8: requantize by (multiplier[i], shift[i]), add zero, clamp to [lo, hi].
- * i is the output channel; pooling says otherwise. multiplier in {0} or [2^30, 2^31), shift in [-31, 30]. */
+ * i is the output channel; pooling says otherwise. multiplier in [0, 2^31), shift in [-31, 30],
+ * nearly always -1. */
 typedef struct {
     const int32_t *multiplier;
     const int8_t *shift;

@@ -66,27 +66,16 @@ static int32_t dot1(const tt_segment *segments, size_t segment_count, size_t are
 }
 
 /* y[lane * step] of output channel o, lane < lanes. */
-static inline void store(const tt_requant *requant, size_t o, const int32_t *acc, size_t lanes, int8_t *y, size_t step)
+static void store(const tt_requant *requant, size_t o, const int32_t *acc, size_t lanes, int8_t *y, size_t step)
 {
     const int32_t m = requant->multiplier[o];
-    const int32_t count = -1 - requant->shift[o];
-    if (count < 1 || count > TT_SHORT_COUNT_DSP) {
-        for (size_t lane = 0; lane < lanes; lane++) {
-            y[lane * step] = tt_requantize_s8(requant, o, acc[lane]);
-        }
-        return;
-    }
-    const int32_t offset = tt_short_offset_dsp(requant->zero, count);
-    if (requant->lo == INT8_MIN && requant->hi == INT8_MAX && lanes == TT_LANES) {
-#pragma GCC unroll 8
-        for (size_t lane = 0; lane < TT_LANES; lane++, y += step) {
-            *y = tt_saturate_s8_dsp(tt_short_requantize_dsp(acc[lane], m, offset, count));
-        }
-        return;
-    }
     for (size_t lane = 0; lane < lanes; lane++, y += step) {
-        const int32_t value = tt_short_requantize_dsp(acc[lane], m, offset, count);
-        *y = (int8_t)tt_clamp_s32(value, requant->lo, requant->hi);
+        if (requant->shift[o] == -1) {
+            const int32_t value = tt_high_requantize_dsp(acc[lane], m, requant->zero);
+            *y = (int8_t)tt_clamp_s32(value, requant->lo, requant->hi);
+        } else {
+            *y = tt_requantize_s8(requant, o, acc[lane]);
+        }
     }
 }
 
@@ -108,12 +97,11 @@ typedef struct {
 } conv;
 
 /* Whether every channel requantizes as tt_rows8_dsp does. */
-static int is_short(const tt_requant *requant, size_t channels)
+static int is_plain(const tt_requant *requant, size_t channels)
 {
     int all = requant->lo == INT8_MIN && requant->hi == INT8_MAX;
-    for (size_t o = 0; o < channels; o++) {
-        const int32_t count = -1 - requant->shift[o];
-        all &= count >= 1 && count <= TT_SHORT_COUNT_DSP;
+    for (size_t o = 0; all && o < channels; o++) {
+        all = requant->shift[o] == -1;
     }
     return all;
 }
@@ -188,11 +176,10 @@ static size_t most_rows(const conv *c, size_t position, int8_t *y, const tt_quad
     const size_t count = c->area * c->segments[0].count;
     const size_t surplus = 4 * c->quads - count;
     const size_t rows = surplus == 0 ? channels : channels - 1;
-    tt_rows8 work = {tile, tile + c->quads * TT_LANES, c->bias, c->requant->multiplier, c->requant->shift,
-                     2 * c->requant->zero + 1, y + position * channels, channels, c->segments[0].weights, surplus,
-                     rows};
+    tt_rows8 work = {c->bias, tile, 0, c->requant->multiplier, c->requant->zero, channels, y + position * channels,
+                     rows, surplus, c->segments[0].weights};
     if (rows > 0) {
-        tt_rows8_dsp(&work);
+        tt_rows8_dsp(&work, c->quads);
     }
     return rows;
 }
@@ -252,7 +239,7 @@ static void conv2d(const tt_window *window, const tt_requant *requant, const tt_
     const conv c = {window, requant, segments, segment_count, bias, x,
                     x + (size_t)window->in_h * window->in_w * window->in_c, quads, area,
                     layout_of(window, segments, segment_count),
-                    y8 != NULL && segment_count == 1 && window->groups == 1 && is_short(requant, window->out_c)};
+                    y8 != NULL && segment_count == 1 && window->groups == 1 && is_plain(requant, window->out_c)};
     size_t position = 0;
     if (quads <= TT_TILE_QUADS_DSP) {
         /* A tile costs as much as five or six single positions; lanes without one hold whatever was there. */

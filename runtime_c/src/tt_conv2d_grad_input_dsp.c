@@ -1,12 +1,11 @@
 /* Gradient of the input of a convolution on a core with DSP instructions.
  *
- * Eight input positions at a time: the gradients of the outputs that read them, times the factors of their channels,
- * become s16 pairs in scratch once, and meet each column of weights there (tt_dot8_dsp.h). Few positions, or windows
- * too large for scratch, go one by one.
+ * Eight input positions to a tile: the gradients of the outputs that read them, times the factors of their channels,
+ * lie widened in scratch, and each column of weights is widened once for as many tiles as scratch holds
+ * (tt_dot8_dsp.h). Few positions go one by one.
  */
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
-#include "tt_requantize_dsp.h"
 
 #if defined(__ARM_FEATURE_SIMD32)
 
@@ -17,49 +16,65 @@ typedef struct {
     const tt_factors *factors;
     const int8_t *g;
     size_t area;
-    size_t outputs; /* of a group */
-    size_t pairs;   /* of them, the last one maybe half */
+    size_t outputs;   /* of a group */
+    size_t tap_quads; /* quads of them */
+    size_t quads;     /* of all taps */
 } gradient;
 
-/* Two s16 in one word, `low` in its low half. */
+/* Two products, without their 7 lowest bits, in one word; |product| < 2^22. */
 static inline int32_t packed(int32_t low, int32_t high)
 {
-    return (int32_t)((uint32_t)(uint16_t)low | (uint32_t)high << 16);
+    int32_t word;
+    __asm__("pkhbt %0, %1, %2, lsl #9" : "=r"(word) : "r"(low >> 7), "r"(high));
+    return word;
 }
 
-/* pre(G, m) of the channels of one group at one output position, as pairs `stride` words apart; behind an odd last
- * channel stands 0. */
-static void fill_lane(const gradient *c, size_t first, const int8_t *element, int32_t *lane, size_t stride)
+/* pre(G, m) of four channels. */
+static inline tt_quad factored4(uint32_t g, const int16_t *m)
+{
+    const tt_quad pairs = tt_centred_quad(g, 0);
+    const int32_t low = (int32_t)tt_word_at(m);
+    const int32_t high = (int32_t)tt_word_at(m + 2);
+    return (tt_quad){packed(__smlabb(pairs.even, low, 1 << 6), __smlatb(pairs.even, high, 1 << 6)),
+                     packed(__smlabt(pairs.odd, low, 1 << 6), __smlatt(pairs.odd, high, 1 << 6))};
+}
+
+/* The channels of one group at one output position, as quads `stride` apart; behind the last channel stands 0. */
+static void fill_lane(const gradient *c, size_t first, const int8_t *element, tt_quad *lane, size_t stride)
 {
     const int16_t *m = c->factors->integer + first;
     const int8_t *g = element + first;
-    for (size_t left = c->outputs; left >= 2; left -= 2, g += 2, m += 2, lane += stride) {
-        *lane = packed((g[0] * m[0] + (1 << 6)) >> 7, (g[1] * m[1] + (1 << 6)) >> 7);
+    size_t left = c->outputs;
+    for (; left >= 4; left -= 4, g += 4, m += 4, lane += stride) {
+        *lane = factored4(tt_word_at(g), m);
     }
-    if (c->outputs % 2 != 0) {
-        *lane = packed((g[0] * m[0] + (1 << 6)) >> 7, 0);
+    if (left > 0) {
+        int16_t rest[4] = {0};
+        memcpy(rest, m, left * sizeof *m);
+        *lane = factored4(tt_few(g, left, 0), rest);
     }
 }
 
-/* All taps of `lanes` input positions from `position` on; taps that no output has are 0. */
-static void fill(const gradient *c, size_t position, size_t lanes, size_t group, int32_t *tile, size_t stride)
+/* All taps of `lanes` input positions from `position` on, in tiles of `per_tile` lanes; taps that no output has
+ * are 0. */
+__attribute__((noinline)) static void fill(const gradient *c, size_t position, size_t lanes, size_t group, tt_quad *tile, size_t per_tile)
 {
     const tt_window *window = c->window;
     uint32_t ih = (uint32_t)(position / window->in_w);
     uint32_t iw = (uint32_t)(position % window->in_w);
-    for (; lanes > 0; lanes--, tile++) {
-        int32_t *lane = tile;
+    for (size_t index = 0; index < lanes; index++) {
+        tt_quad *lane = tile + index / per_tile * per_tile * c->quads + index % per_tile;
         for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
             const int32_t oh = tt_output_row(window, ih, kh);
-            for (uint32_t kw = 0; kw < window->kernel_w; kw++, lane += c->pairs * stride) {
+            for (uint32_t kw = 0; kw < window->kernel_w; kw++, lane += c->tap_quads * per_tile) {
                 const int32_t ow = oh < 0 ? -1 : tt_output_column(window, iw, kw);
                 if (ow >= 0) {
                     fill_lane(c, group * c->outputs, c->g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c,
-                              lane, stride);
+                              lane, per_tile);
                     continue;
                 }
-                for (size_t pair = 0; pair < c->pairs; pair++) {
-                    lane[pair * stride] = 0;
+                for (size_t quad = 0; quad < c->tap_quads; quad++) {
+                    lane[quad * per_tile] = (tt_quad){0, 0};
                 }
             }
         }
@@ -71,13 +86,35 @@ static void fill(const gradient *c, size_t position, size_t lanes, size_t group,
     }
 }
 
-/* dx[lane * step] from eight sums; only the first `lanes` exist. */
-static void round8(const int32_t *acc, size_t lanes, tt_rounding *rounding, int8_t *dx, size_t step)
+/* Up to four columns of one group's weights: columns[k][tap][quad]. w points to the first tap of the first column. */
+__attribute__((noinline)) static void widen_columns(const gradient *c, const int8_t *w, size_t columns, size_t count, tt_quad *quads)
+{
+    const size_t step = c->area * count;
+    for (size_t tap = 0; tap < c->area; tap++, w += count) {
+        const int8_t *row = w;
+        size_t left = c->outputs;
+        for (; columns >= 4 && left >= 4; left -= 4, quads++) {
+            tt_transpose4(tt_word_at(row), tt_word_at(row + step), tt_word_at(row + 2 * step),
+                          tt_word_at(row + 3 * step), 0, quads, c->quads);
+            row += 4 * step;
+        }
+        for (; left > 0; left -= left < 4 ? left : 4, row += 4 * step, quads++) {
+            uint32_t words[4] = {0};
+            for (size_t k = 0; k < 4 && k < left; k++) {
+                words[k] = tt_few(row + k * step, columns, 0);
+            }
+            tt_transpose4(words[0], words[1], words[2], words[3], 0, quads, c->quads);
+        }
+    }
+}
+
+/* dx[k * step] from `count` sums. */
+__attribute__((noinline)) static void round_all(const int32_t *sums, size_t count, tt_rounding *rounding, int8_t *dx, size_t step)
 {
     const int32_t shift = rounding->shift;
-    if (shift < 1 || shift > 30 || lanes < TT_LANES) {
-        for (size_t lane = 0; lane < lanes; lane++) {
-            dx[lane * step] = tt_rounded_s8(acc[lane], rounding);
+    if (shift < 1 || shift > 30) {
+        for (size_t k = 0; k < count; k++) {
+            dx[k * step] = tt_rounded_s8(sums[k], rounding);
         }
         return;
     }
@@ -85,94 +122,49 @@ static void round8(const int32_t *acc, size_t lanes, tt_rounding *rounding, int8
     const int32_t half = (1 << (shift - 1)) - 1;
     int32_t peak = 0;
     int8_t *out = dx;
-#pragma GCC unroll 8
-    for (size_t lane = 0; lane < TT_LANES; lane++, out += step) {
-        const int32_t r = (acc[lane] + half + ((acc[lane] >> shift) & 1)) >> shift;
+    for (size_t k = 0; k < count; k++, out += step) {
+        const int32_t r = (sums[k] + half + ((sums[k] >> shift) & 1)) >> shift;
         const int32_t magnitude = r < 0 ? -r : r;
         peak = magnitude > peak ? magnitude : peak;
         *out = (int8_t)r;
     }
-    if (peak > INT8_MAX) {
-        for (size_t lane = 0; lane < TT_LANES; lane++) {
-            dx[lane * step] = tt_rounded_s8(acc[lane], rounding);
-        }
+    for (size_t k = 0; peak > INT8_MAX && k < count; k++) {
+        dx[k * step] = tt_rounded_s8(sums[k], rounding);
     }
     rounding->peak = peak > rounding->peak ? peak : rounding->peak;
 }
 
-static void tile8(const gradient *c, size_t position, size_t lanes, tt_rounding *rounding, int8_t *dx, int32_t *tile)
+/* The gradient at `lanes` positions from `position` on. scratch: tiles, four columns, sums. */
+__attribute__((noinline)) static void some(const gradient *c, size_t position, size_t lanes, size_t tiles, tt_rounding *rounding, int8_t *dx,
+                 tt_quad *tile)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->in_c / window->groups;
-    for (size_t group = 0; group < window->groups; group++) {
-        fill(c, position, lanes, group, tile, TT_LANES);
-        for (size_t s = 0; s < c->segment_count; s++) {
-            const tt_segment *segment = &c->segments[s];
-            const size_t step = c->area * segment->count;
-            const int8_t *w = segment->weights + group * c->outputs * step;
-            for (size_t j = 0; j < segment->count; j++, w++) {
-                int32_t acc[TT_LANES] = {0};
-                for (size_t tap = 0; tap < c->area; tap++) {
-                    const int32_t *terms = tile + tap * c->pairs * TT_LANES;
-                    const int8_t *column = w + tap * segment->count;
-                    if (c->outputs >= 2) {
-                        tt_dot8_pairs_dsp(acc, terms, column, c->outputs / 2, step);
-                    }
-                    if (c->outputs % 2 != 0) {
-                        const int32_t last = column[(c->outputs - 1) * step];
-                        for (size_t lane = 0; lane < TT_LANES; lane++) {
-                            acc[lane] += (int16_t)terms[(c->pairs - 1) * TT_LANES + lane] * last;
-                        }
-                    }
-                }
-                const size_t channel = segment->channels == NULL ? j : segment->channels[j];
-                round8(acc, lanes, rounding, dx + position * window->in_c + group * per_group + channel, window->in_c);
-            }
-        }
-    }
-}
-
-/* The sums of one tap for `columns` successive columns, four at a time or one. */
-static void add_columns(const gradient *c, const int32_t *terms, const int8_t *w, size_t step, size_t columns,
-                        int32_t *acc)
-{
-    for (size_t o = 0; o < c->outputs; o += 2, w += 2 * step, terms++) {
-        if (columns == 1 || o + 1 == c->outputs) {
-            for (size_t k = 0; k < columns; k++) {
-                acc[k] += (int16_t)*terms * w[k];
-                acc[k] += o + 1 == c->outputs ? 0 : (*terms >> 16) * w[k + step];
-            }
-            continue;
-        }
-        const tt_quad upper = tt_centred_quad(tt_word_at(w), 0);
-        const tt_quad lower = tt_centred_quad(tt_word_at(w + step), 0);
-        acc[0] = __smlad(*terms, packed(upper.even, lower.even), acc[0]);
-        acc[1] = __smlad(*terms, packed(upper.odd, lower.odd), acc[1]);
-        acc[2] = __smlad(*terms, packed(upper.even >> 16, lower.even >> 16), acc[2]);
-        acc[3] = __smlad(*terms, packed(upper.odd >> 16, lower.odd >> 16), acc[3]);
-    }
-}
-
-static void one(const gradient *c, size_t position, tt_rounding *rounding, int8_t *dx, int32_t *terms)
-{
-    const tt_window *window = c->window;
-    const size_t per_group = window->in_c / window->groups;
+    const size_t per_tile = lanes == 1 ? 1 : TT_LANES;
+    tt_quad *columns = tile + tiles * per_tile * c->quads;
+    int32_t *sums = (int32_t *)(columns + 4 * c->quads);
     for (size_t group = 0; group < window->groups; group++) {
         int8_t *out = dx + position * window->in_c + group * per_group;
-        fill(c, position, 1, group, terms, 1);
+        fill(c, position, lanes, group, tile, per_tile);
         for (size_t s = 0; s < c->segment_count; s++) {
             const tt_segment *segment = &c->segments[s];
-            const size_t step = c->area * segment->count;
-            const int8_t *w = segment->weights + group * c->outputs * step;
-            for (size_t j = 0; j < segment->count;) {
-                const size_t columns = segment->count - j >= 4 ? 4 : 1;
-                int32_t acc[4] = {0};
-                for (size_t tap = 0; tap < c->area; tap++) {
-                    add_columns(c, terms + tap * c->pairs, w + tap * segment->count + j, step, columns, acc);
+            const int8_t *w = segment->weights + group * c->outputs * c->area * segment->count;
+            for (size_t j = 0; j < segment->count; j++) {
+                const tt_quad *column = columns + j % 4 * c->quads;
+                if (j % 4 == 0) {
+                    widen_columns(c, w + j, segment->count - j, segment->count, columns);
                 }
-                for (size_t k = 0; k < columns; k++, j++) {
-                    out[segment->channels == NULL ? j : segment->channels[j]] = tt_rounded_s8(acc[k], rounding);
+                if (lanes == 1) {
+                    sums[0] = 0;
+                    for (size_t quad = 0; quad < c->quads; quad++) {
+                        sums[0] = __smlad(tile[quad].even, column[quad].even, sums[0]);
+                        sums[0] = __smlad(tile[quad].odd, column[quad].odd, sums[0]);
+                    }
+                } else {
+                    tt_sums8_dsp(sums, tile, column, c->quads, tiles);
                 }
+                const size_t channel = segment->channels == NULL ? j : segment->channels[j];
+                round_all(sums, lanes, rounding, out + channel, window->in_c);
             }
         }
     }
@@ -185,17 +177,21 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t positions = (size_t)window->in_h * window->in_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t outputs = window->out_c / window->groups;
-    const gradient c = {window, segments, segment_count, factors, g, area, outputs, (outputs + 1) / 2};
+    const size_t tap_quads = (outputs + 3) / 4;
+    const size_t quads = area * tap_quads;
+    const gradient c = {window, segments, segment_count, factors, g, area, outputs, tap_quads, quads};
+    /* As many tiles at a time as there are, or as scratch shall hold, but one. */
+    const size_t wanted = (positions + TT_LANES - 1) / TT_LANES;
+    const size_t room = TT_INPUT_TILES_DSP / (quads * TT_LANES * sizeof(tt_quad));
+    const size_t tiles = room == 0 ? 1 : wanted < room ? wanted : room;
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
-    size_t position = 0;
-    /* A tile costs as much as five single positions; lanes without one hold whatever was there. */
-    while (area * c.pairs <= TT_TILE_PAIRS_DSP && positions - position >= 5) {
-        const size_t lanes = positions - position < TT_LANES ? positions - position : TT_LANES;
-        tile8(&c, position, lanes, &rounding, dx, scratch);
+    for (size_t position = 0; position < positions;) {
+        const size_t left = positions - position;
+        size_t lanes = left < tiles * TT_LANES ? left : tiles * TT_LANES;
+        /* A tile costs as much as three single positions. */
+        lanes = lanes < 3 || room == 0 ? 1 : lanes;
+        some(&c, position, lanes, (lanes + TT_LANES - 1) / TT_LANES, &rounding, dx, scratch);
         position += lanes;
-    }
-    for (; position < positions; position++) {
-        one(&c, position, &rounding, dx, scratch);
     }
     tt_rounding_end_s8(rescale, rounding);
 }

@@ -19,43 +19,6 @@ typedef struct {
     size_t quads;
 } gradient;
 
-/* Up to four successive elements; those behind `left` are the zero point. */
-static inline uint32_t few(const int8_t *x, size_t left, int8_t zero)
-{
-    uint32_t word = (uint8_t)zero * UINT32_C(0x01010101);
-    if (left >= 4) {
-        return tt_word_at(x);
-    }
-    for (size_t i = 0; i < left; i++) {
-        word = (word & ~(UINT32_C(0xff) << (8 * i))) | (uint32_t)(uint8_t)x[i] << (8 * i);
-    }
-    return word;
-}
-
-/* The word whose low half is that of `low` and whose high half is the low half of `high`. */
-static inline int32_t lows(int32_t low, int32_t high)
-{
-    return (int32_t)((uint32_t)(uint16_t)low | (uint32_t)high << 16);
-}
-
-static inline int32_t highs(int32_t low, int32_t high)
-{
-    return (int32_t)((uint32_t)low >> 16 | ((uint32_t)high & 0xffff0000U));
-}
-
-/* Four positions of four channels, transposed: a quad for each channel. */
-static inline void transpose(const uint32_t words[4], int16x2_t negated, tt_quad *lanes)
-{
-    const tt_quad p0 = tt_centred_quad(words[0], negated);
-    const tt_quad p1 = tt_centred_quad(words[1], negated);
-    const tt_quad p2 = tt_centred_quad(words[2], negated);
-    const tt_quad p3 = tt_centred_quad(words[3], negated);
-    lanes[0] = (tt_quad){lows(p0.even, p2.even), lows(p1.even, p3.even)};
-    lanes[1] = (tt_quad){lows(p0.odd, p2.odd), lows(p1.odd, p3.odd)};
-    lanes[2] = (tt_quad){highs(p0.even, p2.even), highs(p1.even, p3.even)};
-    lanes[3] = (tt_quad){highs(p0.odd, p2.odd), highs(p1.odd, p3.odd)};
-}
-
 /* tiles[channel / 8][quad][channel % 8]: all channels of a group under tap (kh, kw). */
 static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_quad *tiles)
 {
@@ -80,9 +43,9 @@ static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_q
         for (size_t channel = 0; channel < c->count; channel += 4) {
             uint32_t words[4];
             for (size_t k = 0; k < 4; k++) {
-                words[k] = few(elements[k] + channel, elements[k] == NULL ? 0 : c->count - channel, c->zero);
+                words[k] = tt_few(elements[k] + channel, elements[k] == NULL ? 0 : c->count - channel, c->zero);
             }
-            transpose(words, negated, lanes);
+            tt_transpose4(words[0], words[1], words[2], words[3], negated, lanes, 1);
             lanes += channel % TT_LANES == 0 ? 4 : c->quads * TT_LANES - 4;
         }
     }
@@ -95,10 +58,10 @@ static void gather(const gradient *c, size_t o, tt_quad *row)
     const int8_t *g = c->g + o;
     size_t left = c->positions;
     for (; left >= 4; left -= 4, g += 4 * step, row++) {
-        *row = (tt_quad){lows(g[0], g[2 * step]), lows(g[step], g[3 * step])};
+        *row = (tt_quad){tt_lows(g[0], g[2 * step]), tt_lows(g[step], g[3 * step])};
     }
     if (left > 0) {
-        *row = (tt_quad){lows(g[0], left > 2 ? g[2 * step] : 0), left > 1 ? (uint16_t)g[step] : 0};
+        *row = (tt_quad){tt_lows(g[0], left > 2 ? g[2 * step] : 0), left > 1 ? (uint16_t)g[step] : 0};
     }
 }
 

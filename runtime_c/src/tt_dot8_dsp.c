@@ -1,8 +1,8 @@
 /* The two inner loops in which most of a training step goes by.
  *
  * Assembly, because eight sums, two pointers and four temporaries are all fourteen registers that there are; from
- * intrinsics gcc spills some of them in every turn and takes a third more instructions (docs/speed.md). The end of
- * the tile waits on the stack. At file scope, so that neither -O0 nor a frame pointer can take a register away.
+ * intrinsics gcc spills some of them in every turn and takes a third more instructions (docs/speed.md). Ends of loops
+ * wait on the stack. At file scope, so that neither -O0 nor a frame pointer can take a register away.
  */
 #include "tt_dot8_dsp.h"
 
@@ -35,13 +35,22 @@
     "    smlad " sum ", r3, r12, " sum "\n"                                                                           \
     "    smlad " sum ", r0, lr, " sum "\n"
 
-#define QUAD                                                                                                          \
+#define WEIGHTS                                                                                                       \
     "    ldr r0, [r2], #4\n"                                                                                          \
     "    sxtb16 r3, r0\n"                                                                                             \
-    "    sxtb16 r0, r0, ror #8\n"                                                                                     \
+    "    sxtb16 r0, r0, ror #8\n"
+
+#define QUAD                                                                                                          \
+    WEIGHTS                                                                                                           \
     LANE_OF_QUAD("r4", "[r1], #64") LANE_OF_QUAD("r5", "[r1, #-56]") LANE_OF_QUAD("r6", "[r1, #-48]")                 \
     LANE_OF_QUAD("r7", "[r1, #-40]") LANE_OF_QUAD("r8", "[r1, #-32]") LANE_OF_QUAD("r9", "[r1, #-24]")                \
     LANE_OF_QUAD("r10", "[r1, #-16]") LANE_OF_QUAD("r11", "[r1, #-8]")
+
+/* The first quad of a row: the bias waits in r11, the last of the sums. */
+#define LANE_ON_BIAS(sum, load)                                                                                       \
+    "    ldrd r12, lr, " load "\n"                                                                                    \
+    "    smlad " sum ", r3, r12, r11\n"                                                                               \
+    "    smlad " sum ", r0, lr, " sum "\n"
 
 /* 1 + 8 * 3 instructions for 32 multiply-adds, where the weights are widened too. */
 #define FIRST_LANE(sum, load)                                                                                         \
@@ -56,24 +65,29 @@
     LANE("r4", "[r1], #64") LANE("r5", "[r1, #-56]") LANE("r6", "[r1, #-48]") LANE("r7", "[r1, #-40]")                \
     LANE("r8", "[r1, #-32]") LANE("r9", "[r1, #-24]") LANE("r10", "[r1, #-16]") LANE("r11", "[r1, #-8]")
 
-/* 4 + 4 * 3 instructions for 16 multiply-adds: r0 holds the weights, r12 and lr two lanes. */
-#define LANES_OF_PAIR(first, second, load)                                                                            \
-    "    ldrd r12, lr, " load "\n"                                                                                    \
-    "    smlad " first ", r0, r12, " first "\n"                                                                       \
-    "    smlad " second ", r0, lr, " second "\n"
+/* r12: where to go on behind the first of `quads` quads. 3 where that was all; else so far into four quads that the
+ * last turn ends with them. Bit 0 stands for Thumb. */
+#define ENTRY(quads)                                                                                                  \
+    "    adr r12, 3f\n"                                                                                               \
+    "    cmp " quads ", #1\n"                                                                                         \
+    "    beq 9f\n"                                                                                                    \
+    "    sub lr, " quads ", #1\n"                                                                                     \
+    "    and lr, lr, #3\n"                                                                                            \
+    "    adr r12, 2f\n"                                                                                               \
+    "    cmp lr, #2\n"                                                                                                \
+    "    it eq\n"                                                                                                     \
+    "    adreq r12, 6f\n"                                                                                             \
+    "    it hi\n"                                                                                                     \
+    "    adrhi r12, 5f\n"                                                                                             \
+    "    cmp lr, #1\n"                                                                                                \
+    "    it eq\n"                                                                                                     \
+    "    adreq r12, 7f\n"                                                                                             \
+    "9:\n"                                                                                                            \
+    "    orr r12, r12, #1\n"
 
-#define PAIR                                                                                                          \
-    "    ldrsb r0, [r2]\n"                                                                                            \
-    "    ldrsb r12, [r2, r3]\n"                                                                                       \
-    "    add r2, r2, r3, lsl #1\n"                                                                                    \
-    "    pkhbt r0, r0, r12, lsl #16\n"                                                                                \
-    LANES_OF_PAIR("r4", "r5", "[r1], #32") LANES_OF_PAIR("r6", "r7", "[r1, #-24]")                                    \
-    LANES_OF_PAIR("r8", "r9", "[r1, #-16]") LANES_OF_PAIR("r10", "r11", "[r1, #-8]")
-
-/* tt_short_requantize_dsp of two lanes: r0 is m, r1 the count, r3 the offset, lr where they go, r12 the step. */
+/* tt_high_requantize_dsp of two lanes: r0 is m, r1 the zero point, lr where they go, r12 the step. */
 #define LANE_OUT(sum, place)                                                                                          \
-    "    smmla " sum ", " sum ", r0, r3\n"                                                                            \
-    "    asr " sum ", " sum ", r1\n"                                                                                  \
+    "    smmlar " sum ", " sum ", r0, r1\n"                                                                           \
     "    ssat " sum ", #8, " sum "\n"                                                                                 \
     "    strb " sum ", " place "\n"
 
@@ -81,7 +95,8 @@
     LANE_OUT(first, "[lr]") LANE_OUT(second, "[lr, r12]")                                                             \
     "    add lr, lr, r12, lsl #1\n"
 
-_Static_assert(offsetof(tt_rows8, shift) == 16 && offsetof(tt_rows8, rows) == 40, "the offsets below");
+_Static_assert(offsetof(tt_rows8, row) == 8 && offsetof(tt_rows8, rows) == 28 && offsetof(tt_rows8, w) == 36,
+               "the offsets below");
 
 __asm__("    .syntax unified\n"
         "    .thumb\n"
@@ -107,111 +122,83 @@ __asm__("    .syntax unified\n"
         END(tt_dot8_quads_dsp)
 
         BEGIN(tt_rows8_dsp)
-        "    push {r0, r4-r11, lr}\n"
-        "    ldr r2, [r0, #32]\n"         /* w */
+        "    push {r4-r11, lr}\n"
+        ENTRY("r1")
+        "    ldr r2, [r0, #4]\n"
+        "    add r3, r2, r1, lsl #6\n"    /* the end of the tile */
+        "    ldr r2, [r0, #36]\n"         /* w */
+        "    push {r0, r3, r12}\n"
+        "    mov r12, r0\n"
         "1:\n"
-        "    ldr r12, [sp]\n"
-        "    ldm r12, {r1, r3, lr}\n"     /* tile, tile_end, bias */
-        "    ldr r4, [lr], #4\n"
-        "    str lr, [r12, #8]\n"
-        "    mov r5, r4\n"
-        "    mov r6, r4\n"
-        "    mov r7, r4\n"
-        "    mov r8, r4\n"
-        "    mov r9, r4\n"
-        "    mov r10, r4\n"
-        "    mov r11, r4\n"
-        "    sub r3, r3, r1\n"
-        "    lsls r3, r3, #25\n"          /* the parity of the quads, 64 bytes each */
-        "    beq 2f\n"
-        QUAD
-        "    ldr r12, [sp]\n"
-        "    ldr r12, [r12, #4]\n"
-        "    cmp r1, r12\n"
-        "    beq 3f\n"
+        "    ldm r12, {r0, r1, r3}\n"     /* bias, tile, row */
+        "    ldr r11, [r0, r3, lsl #2]\n"
+        WEIGHTS
+        LANE_ON_BIAS("r4", "[r1], #64") LANE_ON_BIAS("r5", "[r1, #-56]") LANE_ON_BIAS("r6", "[r1, #-48]")
+        LANE_ON_BIAS("r7", "[r1, #-40]") LANE_ON_BIAS("r8", "[r1, #-32]") LANE_ON_BIAS("r9", "[r1, #-24]")
+        LANE_ON_BIAS("r10", "[r1, #-16]") LANE_ON_BIAS("r11", "[r1, #-8]")
+        "    ldr pc, [sp, #8]\n"
         "2:\n"
         QUAD
+        "5:\n"
         QUAD
-        "    ldr r12, [sp]\n"
-        "    ldr r12, [r12, #4]\n"
+        "6:\n"
+        QUAD
+        "7:\n"
+        QUAD
+        "    ldr r12, [sp, #4]\n"
         "    cmp r1, r12\n"
         "    bne 2b\n"
         "3:\n"
         "    ldr r12, [sp]\n"
-        "    ldrd r0, r1, [r12, #12]\n"   /* multiplier, shift */
-        "    add r3, r0, #4\n"
-        "    add lr, r1, #1\n"
-        "    strd r3, lr, [r12, #12]\n"
-        "    ldr r0, [r0]\n"
-        "    ldrsb r1, [r1]\n"
-        "    ldrd r3, lr, [r12, #20]\n"   /* twice_zero, y */
-        "    mvn r1, r1\n"                /* -1 - shift */
-        "    lsl r3, r3, r1\n"
-        "    asr r3, r3, #1\n"
-        "    ldr r12, [r12, #28]\n"       /* step */
+        "    ldr r3, [r12, #8]\n"
+        "    add r12, r12, #12\n"
+        "    ldm r12, {r0, r1, r12, lr}\n" /* multiplier, zero, step, y */
+        "    ldr r0, [r0, r3, lsl #2]\n"
+        "    add lr, lr, r3\n"
         TWO_LANES_OUT("r4", "r5") TWO_LANES_OUT("r6", "r7") TWO_LANES_OUT("r8", "r9") TWO_LANES_OUT("r10", "r11")
-        "    sub lr, lr, r12, lsl #3\n"
-        "    add lr, lr, #1\n"
         "    ldr r12, [sp]\n"
-        "    ldrd r0, r1, [r12, #36]\n"   /* surplus, rows */
-        "    str lr, [r12, #24]\n"
-        "    sub r2, r2, r0\n"
-        "    subs r1, r1, #1\n"
-        "    str r1, [r12, #40]\n"
+        "    add r3, r3, #1\n"
+        "    ldrd r0, r1, [r12, #28]\n"   /* rows, surplus */
+        "    str r3, [r12, #8]\n"
+        "    sub r2, r2, r1\n"
+        "    cmp r3, r0\n"
         "    bne 1b\n"
-        "    str r2, [r12, #32]\n"
-        "    pop {r0, r4-r11, pc}\n"
+        "    str r2, [r12, #36]\n"
+        "    add sp, sp, #12\n"
+        "    pop {r4-r11, pc}\n"
         END(tt_rows8_dsp)
 
         BEGIN(tt_sums8_dsp)
         "    push {r4-r11, lr}\n"
-        "    ldr r12, [sp, #36]\n"        /* tiles */
-        "    push {r0, r2, r3, r12}\n"
+        ENTRY("r3")
+        "    add r3, r2, r3, lsl #3\n"    /* the end of the row */
+        "    ldr lr, [sp, #36]\n"         /* tiles */
+        "    push {r0, r2, r3, r12, lr}\n"
         "1:\n"
-        "    ldrd r2, r12, [sp, #4]\n"    /* row, quads */
-        "    add r12, r2, r12, lsl #3\n"
-        "    push {r12}\n"
         WIDE_QUAD(FIRST_LANE)
-        "    ldr r12, [sp]\n"
-        "    cmp r2, r12\n"
-        "    beq 3f\n"
+        "    ldr pc, [sp, #12]\n"
         "2:\n"
         WIDE_QUAD(NEXT_LANE)
-        "    ldr r12, [sp]\n"
+        "5:\n"
+        WIDE_QUAD(NEXT_LANE)
+        "6:\n"
+        WIDE_QUAD(NEXT_LANE)
+        "7:\n"
+        WIDE_QUAD(NEXT_LANE)
+        "    ldr r12, [sp, #8]\n"
         "    cmp r2, r12\n"
         "    bne 2b\n"
         "3:\n"
-        "    ldrd r12, r0, [sp], #4\n"    /* sums */
+        "    ldrd r0, r2, [sp]\n"         /* sums, row */
         "    stm r0!, {r4-r11}\n"
-        "    ldr r12, [sp, #12]\n"
+        "    ldr r12, [sp, #16]\n"
         "    str r0, [sp]\n"
         "    subs r12, r12, #1\n"
-        "    str r12, [sp, #12]\n"
+        "    str r12, [sp, #16]\n"
         "    bne 1b\n"
-        "    add sp, sp, #16\n"
+        "    add sp, sp, #20\n"
         "    pop {r4-r11, pc}\n"
         END(tt_sums8_dsp)
-
-        BEGIN(tt_dot8_pairs_dsp)
-        ENTER
-        "    add r12, r1, r3, lsl #5\n"
-        "    push {r3, r12}\n"
-        "    lsls r0, r3, #31\n"
-        "    ldr r3, [sp, #48]\n"
-        "    beq 2f\n"
-        PAIR
-        "    ldr r12, [sp, #4]\n"
-        "    cmp r1, r12\n"
-        "    beq 3f\n"
-        "2:\n"
-        PAIR
-        PAIR
-        "    ldr r12, [sp, #4]\n"
-        "    cmp r1, r12\n"
-        "    bne 2b\n"
-        "3:\n"
-        LEAVE
-        END(tt_dot8_pairs_dsp)
 
         "    .text\n");
 /* clang-format on */

@@ -47,6 +47,48 @@ static inline void tt_widen(size_t count, const int8_t *x, int8_t zero, tt_quad 
     }
 }
 
+/* Up to four successive elements; those behind `left` are `other`. */
+static inline uint32_t tt_few(const int8_t *x, size_t left, int8_t other)
+{
+    uint32_t word = (uint8_t)other * UINT32_C(0x01010101);
+    if (left >= 4) {
+        return tt_word_at(x);
+    }
+    for (size_t i = 0; i < left; i++) {
+        word = (word & ~(UINT32_C(0xff) << (8 * i))) | (uint32_t)(uint8_t)x[i] << (8 * i);
+    }
+    return word;
+}
+
+/* The word of two low halves, and of two high halves. In assembly, as gcc makes two or three instructions of each. */
+static inline int32_t tt_lows(int32_t low, int32_t high)
+{
+    int32_t word;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(word) : "r"(low), "r"(high));
+    return word;
+}
+
+static inline int32_t tt_highs(int32_t low, int32_t high)
+{
+    int32_t word;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(word) : "r"(high), "r"(low));
+    return word;
+}
+
+/* Four rows of four elements, centred and transposed: lanes[column * stride] holds one column. */
+static inline void tt_transpose4(uint32_t row0, uint32_t row1, uint32_t row2, uint32_t row3, int16x2_t negated,
+                                 tt_quad *lanes, size_t stride)
+{
+    const tt_quad r0 = tt_centred_quad(row0, negated);
+    const tt_quad r1 = tt_centred_quad(row1, negated);
+    const tt_quad r2 = tt_centred_quad(row2, negated);
+    const tt_quad r3 = tt_centred_quad(row3, negated);
+    lanes[0] = (tt_quad){tt_lows(r0.even, r2.even), tt_lows(r1.even, r3.even)};
+    lanes[stride] = (tt_quad){tt_lows(r0.odd, r2.odd), tt_lows(r1.odd, r3.odd)};
+    lanes[2 * stride] = (tt_quad){tt_highs(r0.even, r2.even), tt_highs(r1.even, r3.even)};
+    lanes[3 * stride] = (tt_quad){tt_highs(r0.odd, r2.odd), tt_highs(r1.odd, r3.odd)};
+}
+
 /* `size` bytes, mostly few: memcpy would spend more on being called. */
 static inline int8_t *tt_copy_few(int8_t *to, const int8_t *from, size_t size)
 {

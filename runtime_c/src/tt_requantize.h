@@ -21,16 +21,14 @@ static inline int32_t tt_saturate_s32(int64_t value)
     return value > TT_S32_MAX ? TT_S32_MAX : value < -TT_S32_MAX - 1 ? -TT_S32_MAX - 1 : (int32_t)value;
 }
 
-/* a * m * 2^(s - 31), rounded once, a tie up, saturated to 32 bits. Requires m in {0} or [2^30, 2^31) and s in
+/* a * m * 2^(s - 31), rounded once, a tie up, saturated to 32 bits. Requires 0 <= m < 2^31 and s in
  * [-31, 30]: |a * m| <= 2^62, with the half at most 2^62 + 2^61.
  * Source: TFLite's MultiplyByQuantizedMultiplier with single rounding. */
 static inline int32_t tt_requantize(int32_t a, int32_t m, int32_t s)
 {
     const int64_t product = (int64_t)a * m;
-    if (s < -1) {
-        /* The half is a multiple of 2^32: the high word alone decides, |high| <= 2^30. */
-        const int32_t count = -1 - s;
-        return ((int32_t)(product >> 32) + (1 << (count - 1))) >> count;
+    if (s == -1) {
+        return (int32_t)((product + INT64_C(0x80000000)) >> 32);
     }
     return tt_saturate_s32((product + (INT64_C(1) << (30 - s))) >> (31 - s));
 }

@@ -6,22 +6,13 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
-/* Largest count = -1 - shift for which (zero + 1/2) * 2^count stays below 2^30. */
-#define TT_SHORT_COUNT_DSP 22
-
-/* Half a unit and the zero point, as the sum before the shift by `count` in 1..TT_SHORT_COUNT_DSP. */
-static inline int32_t tt_short_offset_dsp(int32_t zero, int32_t count)
+/* tt_requantize(acc, m, -1) + zero: the high word of acc * m + 2^31, at most 2^30 in magnitude, and the zero point.
+ * SMMLAR has no intrinsic, and gcc does not find it. */
+static inline int32_t tt_high_requantize_dsp(int32_t acc, int32_t m, int32_t zero)
 {
-    return zero * (1 << count) + (1 << (count - 1));
-}
-
-/* tt_requantize(acc, m, -1 - count) + zero. The high word of the product is at most 2^30 in magnitude and the offset
- * below it: nothing overflows. SMMLA has no intrinsic, and gcc does not find it. */
-static inline int32_t tt_short_requantize_dsp(int32_t acc, int32_t m, int32_t offset, int32_t count)
-{
-    int32_t high;
-    __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(acc), "r"(m), "r"(offset));
-    return high >> count;
+    int32_t value;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(value) : "r"(acc), "r"(m), "r"(zero));
+    return value;
 }
 
 /* The s8 nearest to value. gcc's __ssat is of an unsigned type, which no conversion warning lets pass. */

@@ -53,7 +53,7 @@ def _weight_sums(work: Work) -> int:
 
 _LANES = 8
 _TILE_QUADS = 288  # TT_TILE_QUADS_DSP
-_TILE_PAIRS = 576  # TT_TILE_PAIRS_DSP
+_INPUT_TILES = 20480  # TT_INPUT_TILES_DSP, bytes
 
 
 def _quads(work: Work) -> int:
@@ -73,30 +73,32 @@ def _conv2d_dsp_cost(work: Work) -> float:
         tiles, single = tiles + 1, 0
     if quads > _TILE_QUADS:
         tiles, single = 0, positions
-    per_tile = work.groups * _LANES * (30 + 8 * quads) + work.out_c * (28.5 * quads + 72)
+    per_tile = work.groups * _LANES * (30 + 8 * quads) + work.out_c * (27.75 * quads + 50)
     per_single = work.groups * (60 + 8 * quads) + work.out_c * (7 * quads + 30)
     return tiles * per_tile + single * per_single
 
 
-def _pairs(work: Work) -> int:
-    return work.area * spread(work.out_c // work.groups, 2)
+def _input_tiles(work: Work) -> tuple[int, int]:
+    """Quads of a lane, and tiles that scratch holds at once: 0 where one is too large."""
+    quads = work.area * spread(work.out_c // work.groups, 4)
+    room = _INPUT_TILES // (64 * quads)
+    return quads, min(room, spread(work.in_h * work.in_w, _LANES))
 
 
 def _grad_input_dsp_scratch(work: Work) -> int:
-    pairs = _pairs(work)
-    return 4 * pairs * (_LANES if pairs <= _TILE_PAIRS else 1)
+    quads, tiles = _input_tiles(work)
+    return quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
 
 
 def _grad_input_dsp_cost(work: Work) -> float:
-    positions, pairs = work.in_h * work.in_w, _pairs(work)
-    tiles, single = divmod(positions, _LANES)
-    if single >= 5:
-        tiles, single = tiles + 1, 0
-    if pairs > _TILE_PAIRS:
-        tiles, single = 0, positions
-    per_tile = work.groups * _LANES * 12 * pairs + work.in_c * (17.5 * pairs + 40 * work.area + 160)
-    per_single = work.groups * 12 * pairs + work.in_c * (4 * pairs + 25)
-    return tiles * per_tile + single * per_single
+    quads, tiles = _input_tiles(work)
+    positions = work.in_h * work.in_w
+    fill = positions * work.groups * (20 * work.area + 19 * quads)
+    if tiles == 0 or positions < 3:
+        return fill + positions * work.in_c * (20 * quads + 60)
+    passes = spread(positions, 8 * tiles)
+    widen = passes * work.in_c * (11 * quads + 60)
+    return fill + widen + spread(positions, 8) * work.in_c * (25.75 * quads + 15 + 8 * 17)
 
 
 def _grad_weight_dsp_scratch(work: Work) -> int:

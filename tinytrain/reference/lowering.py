@@ -12,7 +12,7 @@ from tinytrain.errors import InternalError, ModelError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType, Quantization
 from tinytrain.reference import factors, gradients
-from tinytrain.reference.fixed_point import multipliers
+from tinytrain.reference.fixed_point import multipliers, requantizers
 from tinytrain.reference.windows import Window
 
 SLOPE_SHIFT = 14
@@ -46,7 +46,7 @@ def zero_of(value: Value) -> int:
 def conv_requant(x: Value, w: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:
     """(M, S) for each output channel of a convolution."""
     real = scale_of(x) * quantization(w).scales(w.type.shape[0]) / scale_of(y)
-    return multipliers(np.minimum(real, _LARGEST_MULTIPLIER))
+    return requantizers(np.minimum(real, _LARGEST_MULTIPLIER))
 
 
 def add_factors(a: Value, b: Value, y: Value) -> tuple[tuple[int, int], int]:
@@ -61,7 +61,7 @@ def add_factors(a: Value, b: Value, y: Value) -> tuple[tuple[int, int], int]:
 
 def multiply_requant(a: Value, b: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:
     """(M, S) of a multiplication, one entry."""
-    return multipliers([scale_of(a) * scale_of(b) / scale_of(y)])
+    return requantizers([scale_of(a) * scale_of(b) / scale_of(y)])
 
 
 def avg_pool_requant(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
@@ -70,7 +70,7 @@ def avg_pool_requant(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
     if quantization(x) == quantization(y):
         return None
     counts = np.arange(1, node.attrs["window"][0] * node.attrs["window"][1] + 1)
-    return multipliers(scale_of(x) / (scale_of(y) * counts))
+    return requantizers(scale_of(x) / (scale_of(y) * counts))
 
 
 # ---- activations ---------------------------------------------------------------------------------

@@ -72,9 +72,8 @@ _ARM: dict[str, int] = {
     "__aeabi_ui2d": 72,
     "__aeabi_ul2d": 96,
     # The runtime's own assembly, runtime_c/src/tt_dot8_dsp.c.
-    "tt_dot8_pairs_dsp": 48,
     "tt_dot8_quads_dsp": 48,
-    "tt_rows8_dsp": 40,
+    "tt_rows8_dsp": 48,
     "tt_sums8_dsp": 56,
 }
 
