@@ -9,7 +9,7 @@ import numpy as np
 from runtime_memory import Update
 
 from tinytrain.reference import update
-from tinytrain.reference.fixed_point import multipliers
+from tinytrain.reference.fixed_point import multipliers, requantizers
 from tinytrain.reference.windows import Window
 
 DTYPES = [np.int8, np.int16, np.float32]
@@ -64,7 +64,8 @@ def gradient(rng: Rng, dtype: Any, *shape: int) -> np.ndarray:
 
 def requantization(rng: Rng, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of every size that a compiler may give; some are the ends of the range."""
-    mantissas, shifts = multipliers(np.exp2(rng.uniform(-33, 4, count)))
+    made = requantizers if rng.integers(2) else multipliers
+    mantissas, shifts = made(np.exp2(rng.uniform(-33, 4, count)))
     if rng.integers(4) == 0:
         shifts = rng.choice(np.int8([-31, -1, 0, 1, 30]), count)
         mantissas = rng.choice(np.int32([0, 2**30, 2**31 - 1]), count)

@@ -45,9 +45,10 @@ def multipliers(reals: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def requantizers(reals: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(M, S) for `requantize`: int32 M in [0, 2**31) and int8 S of the shape of `reals`.
 
-    From 2**-16 to 1/2, where nearly all factors lie, S is -1: the result is the rounded high word
-    of the product, which is one instruction on most cores. M then has 16 bits at least, and moves
-    an s8 by less than 2**-9 of a unit. Any other factor is as `multiplier` says.
+    Below 1/2, where nearly all factors lie, S is -1: the result is the rounded high word of the
+    product, which is one instruction on most cores. M is off by 1/2 at most, which moves the
+    result by less than 1/4 for the largest sum that there is, and by nothing to speak of for one
+    that an s8 can hold. Any other factor is as `multiplier` says.
 
     Raises:
         ValueError: as `multiplier`.
@@ -55,7 +56,7 @@ def requantizers(reals: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     array = np.asarray(reals, dtype=np.float64)
     mantissas, shifts = multipliers(array)
     high = np.floor(array * 2.0**32 + 0.5)
-    plain = (array >= 2.0**-16) & (high < 2.0**31)
+    plain = (array > 0.0) & (high < 2.0**31)
     mantissas = np.where(plain, high, mantissas).astype(np.int32)
     return mantissas, np.where(plain, -1, shifts).astype(np.int8)
 

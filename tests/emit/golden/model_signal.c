@@ -17,12 +17,12 @@ static const tt_window conv_1_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h
     .kernel_h = 1, .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
     .pad_top = 0, .pad_left = 2, .groups = 8};
 static const tt_requant conv_1_requant = {.multiplier = model_signal_conv_1_multiplier,
-    .shift = model_signal_conv_1_shift, .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
+    .shift = model_signal_conv_0_shift, .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
 static const tt_window conv_2_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
     .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
     .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier,
-    .shift = model_signal_conv_2_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
+    .shift = model_signal_conv_0_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
 static const tt_add add_0_add = {.a_factor = 1398101, .b_factor = 1153434, .shift = 21, .a_zero = 17,
     .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
 static const tt_window conv_3_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
