@@ -38,6 +38,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_compile(commands)
     _add_simulate(commands)
     _add_inspect(commands)
+    kernels = commands.add_parser(
+        "kernels", help="show which kernels a compiled model calls, and what they are estimated at"
+    )
+    kernels.add_argument("directory", metavar="DIR", help="folder that `compile` wrote")
+    kernels.add_argument("--json", action="store_true", help="print one JSON list")
     targets = commands.add_parser("targets", help="list the targets")
     targets.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

@@ -16,6 +16,8 @@ from tinytrain.arguments import make_parser
 from tinytrain.console import (
     ProgressDisplay,
     facts_table,
+    kernels_summary,
+    kernels_table,
     memory_table,
     print_error,
     print_table,
@@ -148,6 +150,7 @@ def _compile(options: argparse.Namespace) -> None:
         )
     )
     facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest['name']}.h"}
+    facts["kernels"] = kernels_summary(manifest["kernels"])
     if product.quantization is not None:
         report = product.quantization
         facts["same prediction as float"] = f"{report.agreement:.1%} of {report.samples} samples"
@@ -230,6 +233,17 @@ def _inspect(options: argparse.Namespace) -> None:
     print_table(facts_table(report.facts()))
 
 
+def _kernels(options: argparse.Namespace) -> None:
+    from tinytrain.simulate.folder import open_folder
+
+    kernels = open_folder(options.directory).manifest.get("kernels", [])
+    if options.json:
+        print(json.dumps(kernels, indent=2))
+        return
+    print_table(kernels_table(kernels))
+    print(kernels_summary(kernels))
+
+
 def _targets(options: argparse.Namespace) -> None:
     from tinytrain.target import list_targets, load_target
 
@@ -258,6 +272,7 @@ _COMMANDS = {
     "compile": _compile,
     "simulate": _simulate,
     "inspect": _inspect,
+    "kernels": _kernels,
     "targets": _targets,
 }
 

@@ -27,6 +27,7 @@ from tinytrain.pipeline import (
     build_step,
     for_isa,
     is_quantized,
+    kernels_record,
     options_record,
     to_integers,
     trained_record,
@@ -310,6 +311,7 @@ def _manifest(
         "model_hash": files.model_hash.hex(),
         "options": options_record(compiled.options),
         "trained": trained_record(compiled),
+        "kernels": kernels_record(compiled),
         "versions": _versions(),
         "loss": compiled.options.loss,
         "input": {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytrain.errors import TinytrainError
-from tinytrain.target import Target
+from tinytrain.target import ISAS, Target
 
 PLAIN_LINES = 10
 """Lines for each stage where there is no terminal."""
@@ -129,6 +130,39 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     for name, value in facts.items():
         table.add_row(name, "-" if value is None else Text(str(value)))
     return table
+
+
+def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each node: its kernel, scratch and estimate, and the estimates of the others."""
+    table = Table()
+    for column in ("node", "kernel", "instructions", "scratch", "others"):
+        right = column in ("instructions", "scratch")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for entry in kernels:
+        others = {
+            name: cost for name, cost in entry["considered"].items() if name != entry["kernel"]
+        }
+        table.add_row(
+            entry["node"],
+            entry["kernel"],
+            f"{entry['instructions']:,}",
+            f"{entry['scratch']:,}",
+            ", ".join(f"{name} {cost:,}" for name, cost in others.items()),
+        )
+    return table
+
+
+def kernels_summary(kernels: Sequence[Mapping[str, Any]]) -> str:
+    """How many kernels of each instruction set, and what they take together."""
+    counts = Counter(_isa(entry["kernel"]) for entry in kernels)
+    total = sum(entry["instructions"] for entry in kernels)
+    parts = ", ".join(f"{count} {isa}" for isa, count in sorted(counts.items()))
+    return f"{parts}; about {total / 1e6:.3g} M instructions a step"
+
+
+def _isa(kernel: str) -> str:
+    suffix = kernel.rsplit("_", 1)[-1]
+    return suffix if suffix in ISAS else "portable"
 
 
 def targets_table(targets: Sequence[Target]) -> Table:

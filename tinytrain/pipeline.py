@@ -239,3 +239,18 @@ def trained_record(compiled: Compiled) -> dict[str, Any]:
         if channels is not None or b in parameters:
             record[node.layer] = {"bias": b in parameters, "channels": channels}
     return record
+
+
+def kernels_record(compiled: Compiled) -> list[dict[str, Any]]:
+    """The kernel of each node that has a choice, with its estimated instructions."""
+    return [
+        {
+            "node": node.name,
+            "kernel": choice.kernel,
+            "instructions": choice.cost,
+            "scratch": choice.scratch,
+            "considered": dict(choice.considered),
+        }
+        for node in compiled.graph.nodes
+        if (choice := compiled.plan.choices.get(node.name))
+    ]
