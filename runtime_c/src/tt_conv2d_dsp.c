@@ -89,7 +89,7 @@ typedef struct {
     size_t segment_count;
     const int32_t *bias;
     const int8_t *x;
-    const int8_t *x_end;
+    int32_t last_run; /* largest offset of a window of runs that may be read in words */
     size_t quads;
     size_t area;
     layout layout;
@@ -119,24 +119,20 @@ static layout layout_of(const tt_window *window, const tt_segment *segments, siz
                : RUNS;
 }
 
+static int32_t last_run_of(const tt_window *window)
+{
+    const int32_t size = window->in_h * window->in_w * window->in_c;
+    const int32_t span = (window->kernel_h - 1) * window->dilation_h * window->in_w + window->kernel_w;
+    return size - span * window->in_c - 3;
+}
+
 /* Widens the window at column ow of an output row into a lane, a tap in the padding being the zero point. */
-static void fill_lane(const conv *c, size_t group, tt_taps rows, uint32_t ow, int8_t *gathered, tt_quad *lane,
-                      size_t stride)
+__attribute__((noinline)) static void fill_lane(const conv *c, size_t group, tt_taps rows, uint32_t ow,
+                                                int8_t *gathered, tt_quad *lane, size_t stride)
 {
     const tt_window *window = c->window;
     const int8_t zero = c->requant->input_zero;
     const tt_taps columns = tt_columns_at(window, ow);
-    if (c->layout == RUNS && rows.end - rows.begin == window->kernel_h &&
-        columns.end - columns.begin == window->kernel_w) {
-        const size_t size = (size_t)window->kernel_w * window->in_c;
-        const size_t step = (size_t)window->dilation_h * window->in_w * window->in_c;
-        const int8_t *from = c->x + tt_tap_offset(window, rows, columns, 0, 0);
-        if (from + (window->kernel_h - 1) * step + size + 3 <= c->x_end) {
-            tt_copy_runs(gathered, from, window->kernel_h, size, step);
-            tt_widen(c->area * window->in_c, gathered, zero, lane, stride);
-            return;
-        }
-    }
     const size_t first = group * (window->in_c / window->groups);
     for (size_t s = 0; s < c->segment_count; s++) {
         const size_t count = c->area * c->segments[s].count;
@@ -146,26 +142,59 @@ static void fill_lane(const conv *c, size_t group, tt_taps rows, uint32_t ow, in
     }
 }
 
-/* The windows at `lanes` output positions from `position` on, as lanes `stride` apart. */
-static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_quad *tile, size_t stride)
+/* The same for a window that lies inside the map, as kernel_h runs from `from` on, of which words may be read. */
+static void fill_runs(const conv *c, const int8_t *from, int8_t *gathered, tt_quad *lane, size_t stride)
 {
     const tt_window *window = c->window;
-    int8_t *gathered = (int8_t *)(tile + c->quads * stride);
-    uint32_t oh = (uint32_t)(position / window->out_w);
-    uint32_t ow = (uint32_t)(position % window->out_w);
-    while (lanes > 0) {
-        const tt_taps rows = tt_rows_at(window, oh);
-        const size_t row = (size_t)oh * window->stride_h * window->in_w;
-        for (; lanes > 0 && ow < window->out_w; ow++, lanes--, tile++) {
-            if (c->layout == POINT) {
-                tt_widen(window->in_c, c->x + (row + (size_t)ow * window->stride_w) * window->in_c,
-                         c->requant->input_zero, tile, stride);
-            } else {
-                fill_lane(c, group, rows, ow, gathered, tile, stride);
-            }
+    const int8_t zero = c->requant->input_zero;
+    const size_t size = (size_t)window->kernel_w * window->in_c;
+    const size_t step = (size_t)window->dilation_h * window->in_w * window->in_c;
+    if (size % 4 == 0) {
+        for (size_t kh = 0; kh < window->kernel_h; kh++, from += step, lane += size / 4 * stride) {
+            tt_widen(size, from, zero, lane, stride);
         }
-        oh++;
-        ow = 0;
+        return;
+    }
+    int8_t *end = tt_copy_runs(gathered, from, window->kernel_h, size, step);
+    end[0] = zero;
+    end[1] = zero;
+    end[2] = zero;
+    tt_widen(4 * c->quads, gathered, zero, lane, stride);
+}
+
+/* The windows of one output row from column ow on, as far as lanes go. Returns how many. */
+static size_t fill_row(const conv *c, size_t group, uint32_t oh, uint32_t ow, size_t lanes, int8_t *gathered,
+                       tt_quad *tile, size_t stride)
+{
+    const tt_window *window = c->window;
+    const size_t left = window->out_w - ow;
+    const size_t count = left < lanes ? left : lanes;
+    const tt_taps rows = tt_rows_at(window, oh);
+    const int inside = c->layout == RUNS && rows.end - rows.begin == window->kernel_h;
+    const int32_t row = rows.start * window->in_w;
+    int32_t column = (int32_t)(ow * window->stride_w) - window->pad_left;
+    for (size_t lane = 0; lane < count; lane++, column += window->stride_w) {
+        const int32_t element = (row + column) * window->in_c;
+        if (c->layout == POINT) {
+            tt_widen(window->in_c, c->x + element, c->requant->input_zero, tile + lane, stride);
+        } else if (inside && column >= 0 && column <= window->in_w - window->kernel_w && element <= c->last_run) {
+            fill_runs(c, c->x + element, gathered, tile + lane, stride);
+        } else {
+            fill_lane(c, group, rows, ow + (uint32_t)lane, gathered, tile + lane, stride);
+        }
+    }
+    return count;
+}
+
+/* The windows at `lanes` output positions from `position` on, as lanes `stride` apart. Behind a tile lies what gathers
+ * a window: 4 bytes a quad and 4 more. */
+static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_quad *tile, size_t stride)
+{
+    uint32_t oh = (uint32_t)(position / c->window->out_w);
+    uint32_t ow = (uint32_t)(position % c->window->out_w);
+    int8_t *gathered = (int8_t *)(tile + c->quads * stride);
+    for (size_t done = 0; done < lanes; oh++, ow = 0) {
+        done += fill_row(c, group, oh, ow, lanes - done, gathered, tile + done, stride);
     }
 }
 
@@ -237,7 +266,7 @@ static void conv2d(const tt_window *window, const tt_requant *requant, const tt_
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t quads = quads_of(window, segments, segment_count);
     const conv c = {window, requant, segments, segment_count, bias, x,
-                    x + (size_t)window->in_h * window->in_w * window->in_c, quads, area,
+                    last_run_of(window), quads, area,
                     layout_of(window, segments, segment_count),
                     y8 != NULL && segment_count == 1 && window->groups == 1 && is_plain(requant, window->out_c)};
     size_t position = 0;

@@ -37,9 +37,10 @@ static inline tt_quad tt_centred_quad(uint32_t word, int16x2_t negated)
 static inline void tt_widen(size_t count, const int8_t *x, int8_t zero, tt_quad *lane, size_t stride)
 {
     const int16x2_t negated = tt_negated_pair(zero);
-    for (; count >= 4; count -= 4, x += 4, lane += stride) {
+    for (const int8_t *end = x + count / 4 * 4; x != end; x += 4, lane += stride) {
         *lane = tt_centred_quad(tt_word_at(x), negated);
     }
+    count %= 4;
     if (count > 0) {
         uint32_t word = (uint8_t)zero * UINT32_C(0x01010101);
         memcpy(&word, x, count);
@@ -143,8 +144,8 @@ static inline void tt_gather_window(const tt_window *window, tt_taps rows, tt_ta
 }
 
 /* `rows` runs of `size` bytes, `step` apart, one behind the other, in whole words: reads and writes up to three bytes
- * behind each. */
-static inline void tt_copy_runs(int8_t *to, const int8_t *from, size_t rows, size_t size, size_t step)
+ * behind each. Returns the end. */
+static inline int8_t *tt_copy_runs(int8_t *to, const int8_t *from, size_t rows, size_t size, size_t step)
 {
     for (; rows > 0; rows--, from += step, to += size) {
         for (size_t i = 0; i < size; i += 4) {
@@ -152,6 +153,7 @@ static inline void tt_copy_runs(int8_t *to, const int8_t *from, size_t rows, siz
             memcpy(to + i, &word, sizeof word);
         }
     }
+    return to;
 }
 
 #endif
