@@ -93,7 +93,8 @@ typedef struct {
     size_t quads;
     size_t area;
     layout layout;
-    int fast; /* whether tt_rows8_dsp may serve */
+    const int8_t *rows; /* for tt_rows8_dsp, where it may serve; else NULL */
+    size_t surplus;     /* 4 * quads less the weights of a row */
 } conv;
 
 /* Whether every channel requantizes as tt_rows8_dsp does. */
@@ -198,15 +199,26 @@ static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_
     }
 }
 
-/* All output channels of a whole tile but the last, whose words could reach behind the weights. */
+/* Rows of all segments, each segment filled up to whole quads. Returns the rest of the 8-aligned place. */
+static void *join(const tt_segment *segments, size_t segment_count, size_t area, size_t channels, int8_t *rows)
+{
+    for (size_t o = 0; o < channels; o++) {
+        for (size_t s = 0; s < segment_count; s++) {
+            const size_t count = area * segments[s].count;
+            rows = tt_copy_few(rows, segments[s].weights + o * count, count);
+            rows = tt_fill_few(rows, 0, (0U - count) % 4);
+        }
+    }
+    return rows + (-(uintptr_t)rows) % 8;
+}
+
+/* All output channels of a whole tile; less the last, where its words would reach behind the weights. */
 static size_t most_rows(const conv *c, size_t position, int8_t *y, const tt_quad *tile)
 {
     const size_t channels = c->window->out_c;
-    const size_t count = c->area * c->segments[0].count;
-    const size_t surplus = 4 * c->quads - count;
-    const size_t rows = surplus == 0 ? channels : channels - 1;
+    const size_t rows = c->surplus == 0 ? channels : channels - 1;
     tt_rows8 work = {c->bias, tile, 0, c->requant->multiplier, c->requant->zero, channels, y + position * channels,
-                     rows, surplus, c->segments[0].weights};
+                     rows, c->surplus, c->rows};
     if (rows > 0) {
         tt_rows8_dsp(&work, c->quads);
     }
@@ -221,7 +233,7 @@ static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int3
     for (size_t group = 0; group < window->groups; group++) {
         fill(c, position, lanes, group, tile, TT_LANES);
         size_t o = group * per_group;
-        if (c->fast && lanes == TT_LANES) {
+        if (c->rows != NULL && lanes == TT_LANES) {
             o = most_rows(c, position, y8, tile);
         }
         for (; o < (group + 1) * per_group; o++) {
@@ -265,10 +277,17 @@ static void conv2d(const tt_window *window, const tt_requant *requant, const tt_
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t quads = quads_of(window, segments, segment_count);
-    const conv c = {window, requant, segments, segment_count, bias, x,
-                    last_run_of(window), quads, area,
-                    layout_of(window, segments, segment_count),
-                    y8 != NULL && segment_count == 1 && window->groups == 1 && is_plain(requant, window->out_c)};
+    conv c = {window, requant, segments, segment_count, bias, x, last_run_of(window), quads, area,
+              layout_of(window, segments, segment_count), NULL, 0};
+    if (y8 != NULL && window->groups == 1 && is_plain(requant, window->out_c)) {
+        if (segment_count == 1) {
+            c.rows = segments[0].weights;
+            c.surplus = 4 * quads - area * segments[0].count;
+        } else if (4 * quads * window->out_c <= TT_JOINED_DSP) {
+            c.rows = scratch;
+            scratch = join(segments, segment_count, area, window->out_c, scratch);
+        }
+    }
     size_t position = 0;
     if (quads <= TT_TILE_QUADS_DSP) {
         /* A tile costs as much as five or six single positions; lanes without one hold whatever was there. */

@@ -14,6 +14,9 @@
 /* Quads that a lane of a tile may have; the compiler sizes scratch by it. */
 #define TT_TILE_QUADS_DSP 288U
 
+/* Bytes of weights of several segments that are joined to one. */
+#define TT_JOINED_DSP 16384U
+
 /* Bytes of tiles that the gradient of an input works on at once. */
 #define TT_INPUT_TILES_DSP 20480U
 
