@@ -180,16 +180,16 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t tap_quads = (outputs + 3) / 4;
     const size_t quads = area * tap_quads;
     const gradient c = {window, segments, segment_count, factors, g, area, outputs, tap_quads, quads};
-    /* As many tiles at a time as there are, or as scratch shall hold, but one. */
+    /* As many tiles at a time as there are, or as scratch shall hold; none where a lane is too long for one, or where
+     * a tile, which costs as much as three single positions, would be nearly empty. */
     const size_t wanted = (positions + TT_LANES - 1) / TT_LANES;
-    const size_t room = TT_INPUT_TILES_DSP / (quads * TT_LANES * sizeof(tt_quad));
-    const size_t tiles = room == 0 ? 1 : wanted < room ? wanted : room;
+    const size_t room = positions < 3 ? 0 : TT_INPUT_TILES_DSP / (quads * TT_LANES * sizeof(tt_quad));
+    const size_t tiles = wanted < room ? wanted : room;
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
     for (size_t position = 0; position < positions;) {
         const size_t left = positions - position;
         size_t lanes = left < tiles * TT_LANES ? left : tiles * TT_LANES;
-        /* A tile costs as much as three single positions. */
-        lanes = lanes < 3 || room == 0 ? 1 : lanes;
+        lanes = lanes < 3 ? 1 : lanes;
         some(&c, position, lanes, (lanes + TT_LANES - 1) / TT_LANES, &rounding, dx, scratch);
         position += lanes;
     }

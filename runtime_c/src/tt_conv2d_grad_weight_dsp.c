@@ -9,6 +9,9 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
+/* Weights that an update of single products takes at a time, their sums on the stack. */
+#define PRODUCTS 32U
+
 typedef struct {
     const tt_window *window;
     const int8_t *x;
@@ -65,6 +68,44 @@ static void gather(const gradient *c, size_t o, tt_quad *row)
     }
 }
 
+/* One position, as in a dense layer: each weight's sum is a single product. */
+static void update_products(const gradient *c, tt_sgd *sgd, tt_trained *trained, size_t index, const int8_t *x,
+                            int32_t g)
+{
+    for (size_t done = 0; done < c->count;) {
+        int32_t sums[PRODUCTS];
+        const size_t left = c->count - done;
+        const size_t size = left < PRODUCTS ? left : PRODUCTS;
+        for (size_t i = 0; i < size; i++) {
+            sums[i] = (x[done + i] - c->zero) * g;
+        }
+        tt_update_row_dsp(trained, index + done, size, sgd, sums);
+        done += size;
+    }
+}
+
+/* All taps of a window that has a single position, in memory order. */
+static void one_position(const gradient *c, const tt_update *update, const tt_step *step, tt_sgd *sgd,
+                         tt_trained *trained)
+{
+    const tt_window *window = c->window;
+    const size_t per_group = window->out_c / window->groups;
+    size_t index = 0;
+    for (size_t o = 0; o < window->out_c; o++) {
+        tt_sgd_channel_s8(sgd, update, step, o);
+        for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
+            for (uint32_t kw = 0; kw < window->kernel_w; kw++, index += c->count) {
+                const int32_t ih = tt_input_row(window, 0, kh);
+                const int32_t iw = tt_input_column(window, 0, kw);
+                const int inside = ih >= 0 && iw >= 0;
+                const size_t element = inside ? (size_t)ih * window->in_w + (size_t)iw : 0;
+                update_products(c, sgd, trained, index, c->x + element * window->in_c + o / per_group * c->count,
+                                inside ? c->g[o] : 0);
+            }
+        }
+    }
+}
+
 void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update, const tt_step *step, int8_t x_zero,
                                   const int8_t *x, const int8_t *g, tt_trained *trained, void *scratch)
 {
@@ -73,11 +114,15 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
     const size_t count = window->in_c / window->groups;
     const size_t per_group = window->out_c / window->groups;
     const gradient c = {window, x, g, x_zero, count, positions, (positions + 3) / 4};
+    tt_sgd sgd = tt_sgd_begin(update, step);
+    if (positions == 1) {
+        one_position(&c, update, step, &sgd, trained);
+        return;
+    }
     tt_quad *tiles = scratch;
     const size_t tile_count = (count + TT_LANES - 1) / TT_LANES;
     tt_quad *row = tiles + tile_count * c.quads * TT_LANES;
     int32_t *sums = (int32_t *)(row + c.quads);
-    tt_sgd sgd = tt_sgd_begin(update, step);
     const tt_jump to_tap = tt_jump_of(&sgd, count);
     const tt_jump to_output = tt_jump_of(&sgd, area * count);
     uint32_t start = sgd.random;
