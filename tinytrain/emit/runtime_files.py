@@ -91,11 +91,24 @@ def runtime_files(code: str) -> dict[str, str]:
         text = (root / place / name).read_text(encoding="utf-8")
         files[f"{place}/{name}"] = text
         pending += _includes(text)
+        pending += _fallbacks(name, text)
         # What a private header such as tt_dot.h declares, the source of the same name defines.
         source = name.removesuffix(".h") + ".c"
         if name.endswith(".h") and (root / "src" / source).is_file():
             pending.append(source)
     return files
+
+
+def _fallbacks(name: str, text: str) -> list[str]:
+    """Sources of the portable kernels that those for an instruction set call in their place."""
+    for suffix in _SUFFIXES:
+        if name.endswith(f"{suffix}.c"):
+            own = {
+                found.removesuffix(suffix) for found in re.findall(rf"\b(tt_\w+{suffix})\(", text)
+            }
+            called = own & set(re.findall(r"\b(tt_\w+)\(", text))
+            return sorted({source_of(kernel) for kernel in called})
+    return []
 
 
 def _includes(text: str) -> Iterable[str]:
