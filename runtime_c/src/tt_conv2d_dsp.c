@@ -20,15 +20,15 @@ static size_t quads_of(const tt_window *window, const tt_segment *segments, size
 }
 
 /* acc[lane] for output channel o, over all segments, on top of the bias. A row's last word may reach into the next
- * row, where it meets lanes of 0; behind the last row of all nothing may be read. */
-static void dot8(const tt_segment *segments, size_t segment_count, size_t area, size_t o, size_t last,
+ * rows, where it meets lanes of 0; behind the last row of all nothing may be read. */
+static void dot8(const tt_segment *segments, size_t segment_count, size_t area, size_t o, size_t channels,
                  const tt_quad *tile, int32_t *acc)
 {
     for (size_t s = 0; s < segment_count; s++) {
         const size_t count = area * segments[s].count;
         const int8_t *w = segments[s].weights + o * count;
         size_t quads = (count + 3) / 4;
-        if (o == last && count % 4 != 0) {
+        if ((channels - o) * count < 4 * quads) {
             quads--;
             int8_t rest[4] = {0};
             memcpy(rest, w + 4 * quads, count % 4);
@@ -212,11 +212,13 @@ static void *join(const tt_segment *segments, size_t segment_count, size_t area,
     return rows + (-(uintptr_t)rows) % 8;
 }
 
-/* All output channels of a whole tile; less the last, where its words would reach behind the weights. */
+/* All output channels of a whole tile but those whose words would reach behind the weights. Returns how many. */
 static size_t most_rows(const conv *c, size_t position, int8_t *y, const tt_quad *tile)
 {
     const size_t channels = c->window->out_c;
-    const size_t rows = c->surplus == 0 ? channels : channels - 1;
+    const size_t count = 4 * c->quads - c->surplus;
+    const size_t covered = (4 * c->quads + count - 1) / count; /* rows that the words of one touch */
+    const size_t rows = channels < covered ? 0 : channels + 1 - covered;
     tt_rows8 work = {c->bias, tile, 0, c->requant->multiplier, c->requant->zero, channels, y + position * channels,
                      rows, c->surplus, c->rows};
     if (rows > 0) {
@@ -241,7 +243,7 @@ static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int3
             for (size_t lane = 0; lane < TT_LANES; lane++) {
                 acc[lane] = c->bias[o];
             }
-            dot8(c->segments, c->segment_count, c->area, o, window->out_c - 1U, tile, acc);
+            dot8(c->segments, c->segment_count, c->area, o, window->out_c, tile, acc);
             if (y32 != NULL) {
                 for (size_t lane = 0; lane < lanes; lane++) {
                     y32[(position + lane) * window->out_c + o] = acc[lane];
