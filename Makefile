@@ -4,10 +4,10 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all bench lint clean
+.PHONY: help setup demo test test-all bench bench-speed lint clean
 
 help: ## list the targets
-	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is needed: compilers, emulator, the Python environment in .venv
 	@PYTHON="$(PYTHON)" bash scripts/setup.sh
@@ -22,7 +22,12 @@ test-all: setup ## run all tests, those that take minutes too
 	@$(BIN)/python -m pytest -n 2
 
 bench: setup ## count instructions and bytes of the example models on every emulated core
-	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python -m bench.examples
+
+bench-speed: setup ## count a training step and its kernels on every core, beside those of others
+	@$(BIN)/python -c 'import bakenn' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m bench.speed
 
 lint: setup ## check style, types and the direction of imports
 	@$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Instructions and bytes of the example models on every emulated core; `make bench` runs it.
 
-    .venv/bin/python scripts/bench.py [--json FILE] [--steps N]
+    .venv/bin/python -m bench.examples [--json FILE] [--steps N]
 
 Instructions are counted exactly by the emulator, so the figures are the same on every machine and
 in every run; a difference between two commits is a difference of the code.
@@ -19,15 +19,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from examples.demonstration import COUNTED_STEPS, Story, write_samples  # noqa: E402
-from examples.digits.demo import story as digits  # noqa: E402
-from examples.watch.demo import story as watch  # noqa: E402
-from tinytrain.compile import compile_model  # noqa: E402
-from tinytrain.simulate.session import simulate  # noqa: E402
-from tinytrain.target import list_targets, load_target  # noqa: E402
+from examples.demonstration import COUNTED_STEPS, Story, write_samples
+from examples.digits.demo import story as digits
+from examples.watch.demo import story as watch
+from tinytrain.compile import compile_model
+from tinytrain.simulate.session import simulate
+from tinytrain.target import list_targets, load_target
 
 CORES = [
     name for name in list_targets() if (target := load_target(name)).machine and target.ram >= 2**20
