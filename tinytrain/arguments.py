@@ -145,6 +145,12 @@ def _add_simulate(commands: Any) -> None:
     command.add_argument(
         "--icount", action="store_true", help="count instructions (--on qemu; slower)"
     )
+    command.add_argument(
+        "--frozen-memory",
+        type=lambda text: 0 if text.strip() == "0" else _bytes(text),
+        metavar="SIZE",
+        help="to keep what frozen layers give (--on host; default 512M, 0: compute it every time)",
+    )
     command.add_argument("--load", metavar="FILE", help="start from saved parameters")
     command.add_argument("--save", metavar="FILE", help="write the trained parameters")
     command.add_argument(

@@ -164,8 +164,10 @@ def _compile(options: argparse.Namespace) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> None:
+    from tinytrain.simulate.kept import FROZEN_MEMORY
     from tinytrain.simulate.session import simulate
 
+    memory = FROZEN_MEMORY if options.frozen_memory is None else options.frozen_memory
     for place in filter(None, (options.save, options.losses)):
         _check_place(Path(place))
     with ProgressDisplay() as display:
@@ -179,6 +181,7 @@ def _simulate(options: argparse.Namespace) -> None:
             learning_rate=options.learning_rate,
             icount=options.icount,
             parameters_in=options.load,
+            frozen_memory=memory,
             progress=display.update,
         )
     if options.save and result.saved is not None:

@@ -336,4 +336,5 @@ def _manifest(
             for value, data in graph.parameters.items()
         ],
         "saved_bytes": files.saved_bytes,
+        "frozen_bytes": files.frozen_bytes,
     }

@@ -12,7 +12,8 @@ from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
 from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.context import EmitContext
-from tinytrain.emit.runtime_files import kernel_headers
+from tinytrain.emit.frozen import frozen_part
+from tinytrain.emit.runtime_files import kernel_sets
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
@@ -38,12 +39,15 @@ class ModelFiles:
         model_hash: SHA-256 that a parameter file must carry.
         weights_bytes: of all trained parameters.
         saved_bytes: of a saved file.
+        frozen_bytes: what the layers before the first one that trains leave for the others; 0 where
+            the first layer trains.
     """
 
     files: Mapping[str, str]
     model_hash: bytes
     weights_bytes: int
     saved_bytes: int
+    frozen_bytes: int
 
 
 def model_hash(graph: Graph) -> bytes:
@@ -88,7 +92,9 @@ def emit_model(
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
     backward = rest[2:]
-    forward_steps = [step for node in forward for step in _steps(context, node)]
+    frozen = frozen_part(graph, plan, forward)
+    frozen_steps = [step for node in forward[: frozen.nodes] for step in _steps(context, node)]
+    forward_steps = [step for node in forward[frozen.nodes :] for step in _steps(context, node)]
     backward_steps = [step for node in backward for step in _steps(context, node)]
     fields = [
         {
@@ -136,20 +142,23 @@ def emit_model(
         "hash_bytes": ", ".join(str(byte) for byte in digest),
         "hash_short": digest.hex()[:12],
         "locals": [wrapped(local, 0) for local in context.locals],
+        "frozen": frozen_steps,
+        "frozen_spans": frozen.spans,
+        "frozen_bytes": frozen.nbytes,
         "forward": forward_steps,
         "backward": backward_steps,
         "saves": any(step["training_only"] for step in forward_steps),
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
     text["accessors"] = _used_accessors(text)
-    text["kernel_headers"] = kernel_headers(str(text))
+    text["kernel_sets"] = kernel_sets(choice.kernel for choice in plan.choices.values())
     files = {
         f"{name}.h": render("codegen", "model.h.j2", **text),
         f"{name}.c": render("codegen", "model.c.j2", **text),
         f"{name}_constants.h": render("codegen", "constants.h.j2", **text),
         f"{name}_constants.c": render("codegen", "constants.c.j2", **text),
     }
-    return ModelFiles(files, digest, weights, saved)
+    return ModelFiles(files, digest, weights, saved, frozen.nbytes)
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:

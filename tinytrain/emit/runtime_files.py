@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tinytrain import resources
@@ -40,7 +41,7 @@ _SOURCES = (
     ("tt_crc32", "tt_crc32.c"),
 )
 
-_SUFFIXES = ("_dsp", "_mve")
+_SUFFIXES = {"_dsp": "__ARM_FEATURE_SIMD32", "_mve": "__ARM_FEATURE_MVE"}
 
 # `tt_state.c` calls them.
 _ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c")
@@ -64,9 +65,32 @@ def source_of(kernel: str) -> str:
     raise InternalError(f"no source file defines {kernel}")
 
 
-def kernel_headers(code: str) -> list[str]:
-    """Headers that declare the kernels for instruction sets which a model's code calls."""
-    return [f"tt_kernels{suffix}.h" for suffix in _SUFFIXES if f"{suffix}(" in code]
+@dataclass(frozen=True)
+class KernelSet:
+    """What a model calls of the kernels for one instruction set.
+
+    Attributes:
+        suffix: of their names.
+        header: declares them.
+        macro: defined by compilers for cores that have the instructions.
+        kernels: names without the suffix, sorted.
+    """
+
+    suffix: str
+    header: str
+    macro: str
+    kernels: tuple[str, ...]
+
+
+def kernel_sets(kernels: Iterable[str]) -> list[KernelSet]:
+    """The kernels for instruction sets among those that a model calls."""
+    names = set(kernels)
+    sets = []
+    for suffix, macro in _SUFFIXES.items():
+        own = sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
+        if own:
+            sets.append(KernelSet(suffix, f"tt_kernels{suffix}.h", macro, tuple(own)))
+    return sets
 
 
 def _source(name: str) -> Path:
@@ -81,6 +105,8 @@ def runtime_files(code: str) -> dict[str, str]:
     """
     root = resources.folder("runtime_c")
     kernels = set(re.findall(r"\b(tt_\w+)\(", code))
+    # On another core the portable twin takes the place of a kernel for an instruction set.
+    kernels |= {twin for found in kernel_sets(kernels) for twin in found.kernels}
     pending = sorted({source_of(kernel) for kernel in kernels} | set(_ALWAYS))
     files: dict[str, str] = {}
     while pending:
@@ -91,24 +117,11 @@ def runtime_files(code: str) -> dict[str, str]:
         text = (root / place / name).read_text(encoding="utf-8")
         files[f"{place}/{name}"] = text
         pending += _includes(text)
-        pending += _fallbacks(name, text)
         # What a private header such as tt_dot.h declares, the source of the same name defines.
         source = name.removesuffix(".h") + ".c"
         if name.endswith(".h") and (root / "src" / source).is_file():
             pending.append(source)
     return files
-
-
-def _fallbacks(name: str, text: str) -> list[str]:
-    """Sources of the portable kernels that those for an instruction set call in their place."""
-    for suffix in _SUFFIXES:
-        if name.endswith(f"{suffix}.c"):
-            own = {
-                found.removesuffix(suffix) for found in re.findall(rf"\b(tt_\w+{suffix})\(", text)
-            }
-            called = own & set(re.findall(r"\b(tt_\w+)\(", text))
-            return sorted({source_of(kernel) for kernel in called})
-    return []
 
 
 def _includes(text: str) -> Iterable[str]:

@@ -18,7 +18,7 @@ class Choice:
 
     Attributes:
         kernel: name of the C function.
-        scratch: bytes that it takes.
+        scratch: bytes that it takes, or its portable twin where that takes more.
         cost: its instructions, estimated.
         considered: estimates of all kernels that could have served, by name.
     """
@@ -49,7 +49,9 @@ def choose(work: Work, isa: str) -> Choice:
     costs = {work.contract + kernel.suffix: round(kernel.cost(work)) for kernel in able}
     name = min(costs, key=lambda key: costs[key])
     kernel = able[list(costs).index(name)]
-    return Choice(name, kernel.scratch(work), costs[name], costs)
+    # The plainest one takes its place where the sources are built for another core.
+    scratch = max(kernel.scratch(work), able[0].scratch(work))
+    return Choice(name, scratch, costs[name], costs)
 
 
 def candidates(work: Work, isa: str) -> Iterable[Kernel]:

@@ -42,6 +42,7 @@ class RawOutcome:
         step_instructions: of each training step; empty where nothing counts them.
         infer_instructions: of each inference of the evaluations; likewise.
         stack_used: deepest stack in bytes; None where it is not measured.
+        kept_bytes: that results of frozen layers took; 0 where every pass computed them.
     """
 
     losses: np.ndarray
@@ -53,6 +54,7 @@ class RawOutcome:
     step_instructions: tuple[int, ...] = ()
     infer_instructions: tuple[int, ...] = ()
     stack_used: int | None = None
+    kept_bytes: int = 0
 
 
 class Engine(Protocol):

@@ -71,10 +71,11 @@ _ARM: dict[str, int] = {
     "__aeabi_l2d": 96,
     "__aeabi_ui2d": 72,
     "__aeabi_ul2d": 96,
-    # The runtime's own assembly, runtime_c/src/tt_dot8_dsp.c.
+    # The runtime's own assembly: sources that include tt_assembly_dsp.h.
     "tt_dot8_quads_dsp": 48,
     "tt_rows8_dsp": 48,
     "tt_sums8_dsp": 56,
+    "tt_update_quads_dsp": 48,
 }
 
 ARM_EXTERNALS = tuple(_ARM)

@@ -27,6 +27,7 @@ class GeneratedFolder:
         target: the name of the target that it was compiled for.
         spec: the samples that the model takes.
         ram_bytes, flash_bytes: the totals in the manifest.
+        frozen_bytes: what the layers before the first one that trains leave for the others.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class GeneratedFolder:
     spec: SampleSpec
     ram_bytes: int
     flash_bytes: int
+    frozen_bytes: int
 
 
 def open_folder(directory: str | Path) -> GeneratedFolder:
@@ -72,6 +74,7 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
             raise ValueError(f"name '{name}' is no C identifier")
         spec = SampleSpec.from_manifest(manifest)
         ram, flash = int(manifest["ram"]["total"]), int(manifest["flash"]["total"])
+        frozen = int(manifest["frozen_bytes"])
         files = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except TinytrainError as error:
         raise ModelError(error.what, where=where, way_out=_COMPILE) from error
@@ -82,7 +85,7 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
             way_out=_COMPILE,
         ) from error
     _check_files(path, files)
-    return GeneratedFolder(path, manifest, name, target, spec, ram, flash)
+    return GeneratedFolder(path, manifest, name, target, spec, ram, flash, frozen)
 
 
 _COMPILE = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"

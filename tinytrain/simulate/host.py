@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
+from tinytrain.simulate.kept import FROZEN_MEMORY, kept_results
 from tinytrain.simulate.process import run_session
 from tinytrain.simulate.stream import Stream
 from tinytrain.simulate.toolchain import build
@@ -25,6 +28,8 @@ class HostEngine:
         optimise: the optimisation flag.
         cflags_extra: further flags, such as `-fsanitize=undefined`.
         variant: a word that names the build; engines with other flags need another one.
+        frozen_memory: bytes for what frozen layers give, kept for samples that come again; 0 keeps
+            nothing. The outcome is the same.
     """
 
     folder: GeneratedFolder
@@ -32,20 +37,50 @@ class HostEngine:
     optimise: str = "-O3"
     cflags_extra: tuple[str, ...] = ()
     variant: str = "simulate-host"
+    frozen_memory: int = FROZEN_MEMORY
 
     def run(self, plan: Stream, progress: Progress) -> RawOutcome:
         """Build, then run a session; see `Engine`."""
+        frozen = self.folder.frozen_bytes
+        # Defined even where nothing is kept this time: the same program serves all sessions.
+        keeps = ("-DTT_KEEP_FROZEN",) if frozen else ()
         program = build(
             self.folder.path,
             load_target("host"),
-            cflags_extra=self.cflags_extra,
+            cflags_extra=(*processor_flags(), *keeps, *self.cflags_extra),
             compiler=self.compiler,
             optimise=self.optimise,
             variant=self.variant,
             name=self.folder.name,
         )
         progress("build", 1, 1, "")
+        kept = kept_results(plan, frozen, self.frozen_memory)
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
-            outcome = run_session([str(program.resolve())], Path(directory), plan, progress)
-        # The host's port counts nothing: its zeros are no measurement.
-        return dataclasses.replace(outcome, step_instructions=(), infer_instructions=())
+            command = [str(program.resolve())]
+            outcome = run_session(command, Path(directory), plan, progress, kept=kept)
+        return dataclasses.replace(
+            outcome,
+            # The host's port counts nothing: its zeros are no measurement.
+            step_instructions=(),
+            infer_instructions=(),
+            kept_bytes=kept.slots * frozen if kept else 0,
+        )
+
+
+def processor_flags(description: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
+    """Flags that let a compiler use the wide vectors of this processor; results stay the same.
+
+    x86-64 compilers assume a processor of 2003 otherwise. Levels are named in the x86-64 psABI
+    (gcc 11, clang 12 and later), and a build for another level is made anew.
+
+    Args:
+        description: Linux's description of the processor; without it nothing is assumed.
+    """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return ()
+    try:
+        found = re.search(r"^flags\s*:(.*)$", description.read_text(encoding="utf-8"), re.M)
+    except (OSError, UnicodeDecodeError):
+        return ()
+    needed = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"}
+    return ("-march=x86-64-v3",) if found and needed <= set(found[1].split()) else ()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tinytrain.errors import ToolchainError
 from tinytrain.simulate.engine import Progress, RawOutcome
+from tinytrain.simulate.kept import Kept
 from tinytrain.simulate.protocol import ProtocolReader
 from tinytrain.simulate.stream import Stream
 
@@ -26,6 +27,7 @@ def run_session(
     plan: Stream,
     progress: Progress,
     *,
+    kept: Kept | None = None,
     silence_limit: float = SILENCE_LIMIT,
 ) -> RawOutcome:
     """Write a session's files, run firmware on them, collect the outcome.
@@ -33,6 +35,7 @@ def run_session(
     Args:
         command: the program and its arguments, as absolute paths.
         directory: an empty working directory for the process; holds the session's files.
+        kept: what the program is to keep of frozen layers, if it was built for that.
         silence_limit: seconds without a line after which the process is ended.
 
     Raises:
@@ -42,7 +45,7 @@ def run_session(
     """
     try:
         plan.write(
-            directory / "stream.bin", lambda done, total: progress("prepare", done, total, "")
+            directory / "stream.bin", lambda done, total: progress("prepare", done, total, ""), kept
         )
         if plan.parameters_in is not None:
             (directory / "parameters_in.bin").write_bytes(plan.parameters_in)

@@ -23,6 +23,7 @@ from tinytrain.simulate.engine import (
 )
 from tinytrain.simulate.folder import GeneratedFolder, open_folder
 from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.kept import FROZEN_MEMORY
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.stream import Stream, training_order
@@ -54,6 +55,7 @@ class SimulationResult:
             counted on an emulator with icount only.
         ram_bytes, flash_bytes: what the manifest promises.
         stack_used: deepest stack seen, in bytes.
+        kept_bytes: memory that results of frozen layers took, on the host.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
         saved: the saved file of the trained parameters; None if the engine writes none.
@@ -73,6 +75,7 @@ class SimulationResult:
     ram_bytes: int
     flash_bytes: int
     stack_used: int | None
+    kept_bytes: int
     losses: tuple[float, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
     saved: bytes | None = field(repr=False)
@@ -101,6 +104,7 @@ def simulate(
     learning_rate: float | None = None,
     icount: bool = False,
     parameters_in: str | Path | None = None,
+    frozen_memory: int = FROZEN_MEMORY,
     progress: Progress = ignore_progress,
 ) -> SimulationResult:
     """Run a session on a folder that `tinytrain compile` wrote.
@@ -116,6 +120,8 @@ def simulate(
         learning_rate: instead of the model's own, 0 to 1024.
         icount: count instructions; on an emulator only, and slower.
         parameters_in: a saved file to start from, instead of the factory state.
+        frozen_memory: bytes on the host for what the layers before the first one that trains give,
+            kept for samples that come again; 0 computes them every time. The result is the same.
         progress: called as the session goes on.
 
     Raises:
@@ -136,7 +142,9 @@ def simulate(
         learning_rate=learning_rate,
         parameters_in=parameters_in,
     )
-    outcome = _engine(folder, on, icount).run(plan, progress)
+    if frozen_memory < 0:
+        raise UsageError(f"{frozen_memory} bytes cannot be set aside", way_out="give 0 or more")
+    outcome = _engine(folder, on, icount, frozen_memory).run(plan, progress)
     return summarize(folder, plan, outcome, on=on)
 
 
@@ -202,15 +210,16 @@ def summarize(
         ram_bytes=folder.ram_bytes,
         flash_bytes=folder.flash_bytes,
         stack_used=outcome.stack_used,
+        kept_bytes=outcome.kept_bytes,
         losses=losses,
         predictions=outcome.predictions,
         saved=outcome.saved,
     )
 
 
-def _engine(folder: GeneratedFolder, on: str, icount: bool) -> Engine:
+def _engine(folder: GeneratedFolder, on: str, icount: bool, frozen_memory: int) -> Engine:
     if on == "host":
-        return HostEngine(folder)
+        return HostEngine(folder, frozen_memory=frozen_memory)
     if on == "qemu":
         return QemuEngine(folder, icount=icount)
     raise UsageError(f"a session cannot run on '{on}'", way_out="choose host or qemu")

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinytrain.data import Dataset
 from tinytrain.data.dataset import CHUNK
 
+if TYPE_CHECKING:
+    from tinytrain.simulate.kept import Kept
+
 MAGIC = b"TTSS"
 FORMAT = 1
 FLAG_LEARNING_RATE = 1
 FLAG_PARAMETERS_IN = 2
+FLAG_KEPT = 4
 HEADER = struct.Struct("<4s7If")
 """Magic, format, input size, output size, classes, evaluation samples, steps, flags, rate."""
+
+LEFT_OUT = 0x8000_0000
+"""In the word of a sample: the stream brought its input before, and does not again."""
+
+_WORD = struct.Struct("<I")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +74,19 @@ class Stream:
             for chunk in self.evaluation.chunks():
                 yield from _pairs(self.evaluation, chunk)
 
-    def write(self, path: Path, progress: Callable[[int, int], None]) -> None:
-        """Write stream.bin as main.c reads it; `progress` gets samples done and all samples."""
+    def write(
+        self, path: Path, progress: Callable[[int, int], None], kept: Kept | None = None
+    ) -> None:
+        """Write stream.bin as main.c reads it.
+
+        Args:
+            progress: gets samples done and all samples.
+            kept: what the program is to keep of frozen layers; it must have been built for that.
+        """
         spec = self.train.spec
         flags = FLAG_LEARNING_RATE if self.learning_rate is not None else 0
         flags |= FLAG_PARAMETERS_IN if self.parameters_in is not None else 0
+        flags |= FLAG_KEPT if kept is not None else 0
         header = HEADER.pack(
             MAGIC,
             FORMAT,
@@ -79,16 +98,37 @@ class Stream:
             flags,
             self.learning_rate or 0.0,
         )
-        count = self.eval_count + self.step_count
         with path.open("wb") as file:
             file.write(header)
-            done = 0
-            for samples in (self.eval_samples(), self.train_samples()):
-                for x, target in samples:
+            if kept is not None:
+                file.write(_WORD.pack(kept.slots))
+            count = self.eval_count + self.step_count
+            for done, (word, x, target) in enumerate(self._records(kept), start=1):
+                file.write(word)
+                if x is not None:
                     file.write(x.tobytes())
-                    file.write(target.astype(target.dtype.newbyteorder("<")).tobytes())
-                    done += 1
-                    progress(done, count)
+                file.write(target.astype(target.dtype.newbyteorder("<")).tobytes())
+                progress(done, count)
+
+    def _records(self, kept: Kept | None) -> Iterator[tuple[bytes, np.ndarray | None, np.ndarray]]:
+        """Word, input and target of every sample, the word or the input where there is one."""
+        if kept is None:
+            for x, target in itertools.chain(self.eval_samples(), self.train_samples()):
+                yield b"", x, target
+            return
+        for word, (x, target) in zip(kept.evaluation, self.eval_samples(), strict=True):
+            yield _WORD.pack(int(word)), x, target
+        for word, (found, target) in zip(kept.steps, self._first_samples(kept.steps), strict=True):
+            yield _WORD.pack(int(word)), found, target
+
+    def _first_samples(self, words: np.ndarray) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
+        """As `train_samples`, without the inputs that the words say are left out."""
+        for start in range(0, self.step_count, CHUNK):
+            order = self.order[start : start + CHUNK]
+            is_there = words[start : start + CHUNK] < LEFT_OUT
+            inputs = iter(self.train.quantized(order[is_there]))
+            for there, target in zip(is_there, self.train.targets(order), strict=True):
+                yield next(inputs) if there else None, target
 
 
 def training_order(count: int, steps: int, seed: int) -> np.ndarray:

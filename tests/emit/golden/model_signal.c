@@ -6,6 +6,15 @@
 #include "tt_kernels_dsp.h"
 #include "tt_state.h"
 
+#if !defined(__ARM_FEATURE_SIMD32)
+/* A compiler for another core: the portable kernels give the same bits. */
+#define tt_bias_s8_grad_dsp tt_bias_s8_grad
+#define tt_clamp_mask_s8_dsp tt_clamp_mask_s8
+#define tt_conv2d_s8_dsp tt_conv2d_s8
+#define tt_conv2d_s8_grad_weight_dsp tt_conv2d_s8_grad_weight
+#define tt_grad_clamp_mask_s8_dsp tt_grad_clamp_mask_s8
+#endif
+
 _Static_assert(TINYTRAIN_RUNTIME_VERSION == 1, "these sources belong to another version of the runtime");
 
 static const tt_window conv_0_window = {.in_h = 1, .in_w = 33, .in_c = 5, .out_h = 1, .out_w = 17, .out_c = 8,
@@ -68,68 +77,86 @@ static inline float *at_f32(model_signal_state *state, size_t offset)
     return (float *)(void *)(state->arena.bytes + offset);
 }
 
-/* `training` also keeps what the backward pass needs. */
-static void forward(model_signal_state *state, int training)
+/* The layers before the first one that trains: the same input gives the same result in every step. */
+static void forward_frozen(model_signal_state *state)
 {
     /* conv_0: conv2d -> s8[1,1,17,8] @0.0160561-128 */
     tt_conv2d_s8_dsp(&conv_0_window, &conv_0_requant, (const tt_segment[]){{model_signal_w0, NULL, 5}}, 1,
         model_signal_b0, at_s8(state, 616), at_s8(state, 784), at_u8(state, 0));
     /* conv_1: conv2d -> s8[1,1,17,8] @0.0107041-128 */
     tt_depthwise_conv2d_s8(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
-        at_s8(state, 784), at_s8(state, 144), NULL);
+        at_s8(state, 784), at_s8(state, 152), at_u8(state, 0));
     /* conv_2: conv2d -> s8[1,1,17,8] @0.019462+17 */
     tt_conv2d_s8_dsp(&conv_2_window, &conv_2_requant, (const tt_segment[]){{model_signal_w4, NULL, 8}}, 1,
-        model_signal_b4, at_s8(state, 144), at_s8(state, 480), at_u8(state, 0));
+        model_signal_b4, at_s8(state, 152), at_s8(state, 288), at_u8(state, 0));
     /* add_0: add -> s8[1,1,17,8] @0.0291929-9 */
-    tt_add_s8(&add_0_add, 136, at_s8(state, 480), at_s8(state, 784), at_s8(state, 480));
+    tt_add_s8(&add_0_add, 136, at_s8(state, 288), at_s8(state, 784), at_s8(state, 288));
+}
+
+#ifdef TT_KEEP_FROZEN
+/* Whether the next forward pass finds in the arena what forward_frozen leaves there. */
+static int is_frozen_done;
+#endif
+
+/* `training` also keeps what the backward pass needs. */
+static void forward(model_signal_state *state, int training)
+{
+#ifdef TT_KEEP_FROZEN
+    if (!is_frozen_done) {
+        forward_frozen(state);
+    }
+    is_frozen_done = 0;
+#else
+    forward_frozen(state);
+#endif
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1,
-        state->b6, at_s8(state, 480), at_s8(state, 280), at_u8(state, 0));
+        state->b6, at_s8(state, 288), at_s8(state, 424), at_u8(state, 0));
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
     if (training) {
-        tt_clamp_mask_s8(54, -128, 127, at_s8(state, 280), at_u8(state, 680));
+        tt_clamp_mask_s8_dsp(54, -128, 127, at_s8(state, 424), at_u8(state, 168));
     }
     /* max_pool2d_0: max_pool2d_winner -> s8[1,1,3,9] @0.00713605-128 */
-    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 280), at_s8(state, 616), at_u8(state,
-        648));
+    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 424), at_s8(state, 120), at_u8(state,
+        232));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     tt_conv2d_s8_dsp(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
-        state->b8, at_s8(state, 616), at_s8(state, 688), at_u8(state, 0));
+        state->b8, at_s8(state, 120), at_s8(state, 112), at_u8(state, 0));
     /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
     if (training) {
-        tt_clamp_mask_s8(4, -128, 127, at_s8(state, 688), at_u8(state, 0));
+        tt_clamp_mask_s8_dsp(4, -128, 127, at_s8(state, 112), at_u8(state, 0));
     }
     /* output: dequantize -> f32[1,4] */
-    tt_dequantize_s8_f32(4, -20, 0x1.4fec560000000p-9f, at_s8(state, 688), at_f32(state, 144));
+    tt_dequantize_s8_f32(4, -20, 0x1.4fec560000000p-9f, at_s8(state, 112), at_f32(state, 152));
 }
 
 static void backward(model_signal_state *state)
 {
     /* dense_0_grad_clamp: grad_clamp -> s8[1,1,1,4] *2^loss_e */
-    tt_grad_clamp_mask_s8(4, at_s8(state, 144), at_u8(state, 0), at_s8(state, 144));
+    tt_grad_clamp_mask_s8_dsp(4, at_s8(state, 152), at_u8(state, 0), at_s8(state, 152));
     /* b8_new: bias_grad_sgd -> s32[4] @axis0 */
-    tt_bias_s8_grad(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL, 0, 0, 0,
-        1}, &state->step, at_s8(state, 144), state->b8);
+    tt_bias_s8_grad_dsp(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL, 0, 0,
+        0, 1}, &state->step, at_s8(state, 152), state->b8);
     /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
     tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
-        &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]}, at_s8(state, 144),
-        at_s8(state, 112), at_u8(state, 0));
+        &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]}, at_s8(state, 152),
+        at_s8(state, 424), at_u8(state, 0));
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
     tt_conv2d_s8_grad_weight(&w8_new_window, &(const tt_update){model_signal_w8_rate,
-        model_signal_w8_rate_shift, NULL, 1, 0, 0, 1}, &state->step, -128, at_s8(state, 616), at_s8(state,
-        144), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
+        model_signal_w8_rate_shift, NULL, 1, 0, 0, 1}, &state->step, -128, at_s8(state, 120), at_s8(state,
+        152), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
     /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window, &(const tt_rescale){state->scales[0].exponent,
-        0, &state->scales[1]}, at_s8(state, 112), at_u8(state, 648), at_s8(state, 176));
+        0, &state->scales[1]}, at_s8(state, 424), at_u8(state, 232), at_s8(state, 176));
     /* conv_3_grad_clamp: grad_clamp -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
-    tt_grad_clamp_mask_s8(54, at_s8(state, 176), at_u8(state, 680), at_s8(state, 176));
+    tt_grad_clamp_mask_s8_dsp(54, at_s8(state, 176), at_u8(state, 168), at_s8(state, 176));
     /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
-    tt_bias_s8_grad(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL, 2,
+    tt_bias_s8_grad_dsp(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL, 2,
         state->scales[1].exponent, 0, 1}, &state->step, at_s8(state, 176), state->b6);
     /* w6_new: conv2d_grad_weight_sgd -> s8[9,1,2,8] @axis0 */
     tt_conv2d_s8_grad_weight_dsp(&w6_new_window, &(const tt_update){model_signal_w6_rate,
         model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1}, &state->step, -9, at_s8(state,
-        480), at_s8(state, 176), &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 0));
+        288), at_s8(state, 176), &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 0));
 }
 
 static const tt_region regions[] = {
@@ -170,10 +197,10 @@ tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *
 {
     forward(state, 0);
     if (output != NULL) {
-        memcpy(output, at_f32(state, 144), 4 * sizeof(float));
+        memcpy(output, at_f32(state, 152), 4 * sizeof(float));
     }
     if (prediction != NULL) {
-        *prediction = tt_argmax_f32(4, at_f32(state, 144));
+        *prediction = tt_argmax_f32(4, at_f32(state, 152));
     }
     return TT_OK;
 }
@@ -184,14 +211,14 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         return TT_ERROR_LABEL;
     }
     forward(state, 1);
-    const int32_t prediction = tt_argmax_f32(4, at_f32(state, 144));
-    const float loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 144), label, at_f32(state, 144));
+    const int32_t prediction = tt_argmax_f32(4, at_f32(state, 152));
+    const float loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 152), label, at_f32(state, 152));
     if (result != NULL) {
         result->loss = loss;
         result->prediction = prediction;
     }
     tt_scales_begin(2, state->scales);
-    const int active = tt_quantize_gradient_s8(4, at_f32(state, 144), at_s8(state, 144), &state->step.normaliser);
+    const int active = tt_quantize_gradient_s8(4, at_f32(state, 152), at_s8(state, 152), &state->step.normaliser);
     backward(state);
     tt_scales_end(2, state->scales, 127, active);
     state->step.count += 1U;
@@ -226,3 +253,18 @@ const char *model_signal_version(void)
 {
     return "0.1.0 bc10c606dca6";
 }
+
+#ifdef TT_KEEP_FROZEN
+void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
+{
+    forward_frozen(state);
+    memcpy(kept, state->arena.bytes + 288, 136);
+    is_frozen_done = 1;
+}
+
+void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
+{
+    memcpy(state->arena.bytes + 288, kept, 136);
+    is_frozen_done = 1;
+}
+#endif

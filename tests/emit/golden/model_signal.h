@@ -72,6 +72,15 @@ tt_status model_signal_check(tt_read_fn read, void *context);
 /* Compiler version and the first digits of the model hash. */
 const char *model_signal_version(void);
 
+#ifdef TT_KEEP_FROZEN
+/* For simulation on a host, where data repeats: computes the layers before the first one that trains for the sample in
+ * model_signal_input and copies what they leave for the others; or puts such a copy in its place, in which case no
+ * sample is needed. The next infer or train_step goes on from there. */
+#define MODEL_SIGNAL_FROZEN_BYTES 136
+void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);
+void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

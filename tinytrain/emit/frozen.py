@@ -1,0 +1,69 @@
+"""The frozen part of a step: the layers before the first one that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops_training import TRAINING_ONLY
+from tinytrain.plan.arena import Plan
+from tinytrain.plan.liveness import last_use
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """What the same input gives in every step, and what of it the rest of the step reads.
+
+    Attributes:
+        nodes: how many of the forward nodes belong to it, the first ones.
+        spans: (offset, bytes) in the arena that later nodes read, ascending and apart.
+    """
+
+    nodes: int
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Of all spans."""
+        return sum(size for _, size in self.spans)
+
+
+def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart:
+    """The nodes before the first that reads a parameter, or that inference leaves out.
+
+    Args:
+        forward: the nodes before the loss, which are the first of the graph.
+    """
+    trained: set[Value] = set(graph.parameters)
+    count = 0
+    for node in forward:
+        reads = trained.intersection(node.inputs)
+        if node.op == "merge_channels":
+            # No code: it only says where both parts of the weights lie.
+            trained.update(node.outputs if reads else ())
+        elif reads or node.op in TRAINING_ONLY:
+            break
+        count += 1
+    if all(node.op == "merge_channels" for node in forward[:count]):
+        return FrozenPart(0, ())
+    last = last_use(graph)
+    made = [*graph.inputs, *(value for node in forward[:count] for value in node.outputs)]
+    read = [
+        (plan.offsets[value], value.type.nbytes)
+        for value in made
+        if value in plan.offsets and last[value] >= count
+    ]
+    return FrozenPart(count, _joined(read))
+
+
+def _joined(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Spans that share bytes as one: a reshape is its input under another name."""
+    joined: list[tuple[int, int]] = []
+    for start, size in sorted(spans):
+        if joined and start < sum(joined[-1]):
+            first = joined[-1][0]
+            joined[-1] = first, max(sum(joined[-1]), start + size) - first
+        else:
+            joined.append((start, size))
+    return tuple(joined)

@@ -1,0 +1,68 @@
+"""Which results of frozen layers a session keeps, so that they are computed once for each sample.
+
+The layers before the first one that trains give the same for the same sample in every epoch. A host
+has the memory to keep that; a microcontroller has not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytrain.simulate.stream import LEFT_OUT, Stream
+
+FROZEN_MEMORY = 512 * 1024 * 1024
+"""Bytes that a session on the host keeps at most, unless told otherwise."""
+
+NOTHING = 0x7FFF_FFFF
+"""Word of a sample whose results are not kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A word for each sample of a stream: the slot of its results, or `NOTHING`.
+
+    `LEFT_OUT` is added to the slot of a training sample that came before.
+
+    Attributes:
+        slots: how many there are; each belongs to one sample for the whole session.
+        evaluation: uint32 [evaluation samples]; the second evaluation finds what the first left.
+        steps: uint32 [steps].
+    """
+
+    slots: int
+    evaluation: np.ndarray
+    steps: np.ndarray
+
+
+def kept_results(plan: Stream, frozen_bytes: int, memory: int) -> Kept | None:
+    """Gives slots to samples that occur more than once, in the order in which they come.
+
+    Args:
+        frozen_bytes: results of one sample; 0 where no layer is frozen.
+        memory: bytes that all slots together may take.
+
+    Returns:
+        None where nothing would be gained.
+    """
+    if frozen_bytes == 0 or memory < frozen_bytes:
+        return None
+    # Every evaluation sample occurs in both evaluations.
+    slots = memory // frozen_bytes
+    evaluated = min(plan.eval_count, slots)
+    evaluation = np.full(plan.eval_count, NOTHING, np.uint32)
+    evaluation[:evaluated] = np.arange(evaluated)
+
+    samples, first, index, uses = np.unique(
+        plan.order, return_index=True, return_inverse=True, return_counts=True
+    )
+    repeated = np.flatnonzero(uses > 1)
+    repeated = repeated[np.argsort(first[repeated])][: slots - evaluated]
+    slot = np.full(samples.size, NOTHING, np.uint32)
+    slot[repeated] = evaluated + np.arange(repeated.size, dtype=np.uint32)
+    steps = slot[index]
+    steps[(first[index] != np.arange(plan.step_count)) & (steps != NOTHING)] |= LEFT_OUT
+
+    used = evaluated + repeated.size
+    return Kept(used, evaluation, steps) if used else None
