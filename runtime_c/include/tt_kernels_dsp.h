@@ -30,4 +30,21 @@ void tt_grad_clamp_mask_s8_dsp(size_t size, const int8_t *g, const uint8_t *mask
 void tt_bias_s8_grad_dsp(size_t positions, size_t channels, const tt_update *update, const tt_step *step,
                          const int8_t *g, int32_t *bias);
 
+/* Requires the same as the forward kernel. */
+void tt_depthwise_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update, const tt_step *step,
+                                            int8_t x_zero, const int8_t *x, const int8_t *g, tt_trained *trained,
+                                            void *scratch);
+
+void tt_add_s8_dsp(const tt_add *add, size_t size, const int8_t *a, const int8_t *b, int8_t *y);
+
+void tt_clamp_mask_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask);
+void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y, int8_t *out);
+void tt_grad_clamp_mask_s8_dsp(size_t size, const int8_t *g, const uint8_t *mask, int8_t *out);
+
+void tt_grad_add_s8_dsp(size_t size, const tt_rescale *rescale, int32_t b_exponent, const int8_t *a, const int8_t *b,
+                        int8_t *out);
+
+void tt_bias_s8_grad_dsp(size_t positions, size_t channels, const tt_update *update, const tt_step *step,
+                         const int8_t *g, int32_t *bias);
+
 #endif

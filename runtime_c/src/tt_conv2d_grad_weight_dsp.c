@@ -20,9 +20,16 @@ typedef struct {
     size_t count; /* input channels of a group */
     size_t positions;
     size_t quads;
+    int sixteen;
 } gradient;
 
-/* tiles[channel / 8][quad][channel % 8]: all channels of a group under tap (kh, kw). */
+/* Whether tt_sums16_dsp serves: tt_update_sums_dsp wants rows that begin at even indices then. */
+static int is_sixteen(size_t quads, size_t count)
+{
+    return quads == 4 && count % 2 == 0;
+}
+
+/* All channels of a group under tap (kh, kw): tiles[channel / 8][quad][channel % 8], or as tt_four16. */
 static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_quad *tiles)
 {
     const tt_window *window = c->window;
@@ -42,14 +49,16 @@ static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_q
                 oh++;
             }
         }
-        tt_quad *lanes = tiles + quad * TT_LANES;
+        tt_quad *lanes = tiles + quad * (c->sixteen ? 1 : TT_LANES);
         for (size_t channel = 0; channel < c->count; channel += 4) {
             uint32_t words[4];
             for (size_t k = 0; k < 4; k++) {
                 words[k] = tt_few(elements[k] + channel, elements[k] == NULL ? 0 : c->count - channel, c->zero);
             }
-            tt_transpose4(words[0], words[1], words[2], words[3], negated, lanes, 1);
-            lanes += channel % TT_LANES == 0 ? 4 : c->quads * TT_LANES - 4;
+            tt_transpose4(words[0], words[1], words[2], words[3], negated, lanes, c->sixteen ? 4 : 1);
+            lanes += c->sixteen                ? sizeof(tt_four16) / sizeof *lanes
+                     : channel % TT_LANES == 0 ? 4
+                                               : c->quads * TT_LANES - 4;
         }
     }
 }
@@ -79,7 +88,7 @@ static void update_products(const gradient *c, tt_sgd *sgd, tt_trained *trained,
         for (size_t i = 0; i < size; i++) {
             sums[i] = (x[done + i] - c->zero) * g;
         }
-        tt_update_row_dsp(trained, index + done, size, sgd, sums);
+        tt_update_sums_dsp(trained, index + done, size, sgd, &(const tt_sums_dsp){sums, 4, 255 * 127});
         done += size;
     }
 }
@@ -113,7 +122,8 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t count = window->in_c / window->groups;
     const size_t per_group = window->out_c / window->groups;
-    const gradient c = {window, x, g, x_zero, count, positions, (positions + 3) / 4};
+    const size_t quads = (positions + 3) / 4;
+    const gradient c = {window, x, g, x_zero, count, positions, quads, is_sixteen(quads, count)};
     tt_sgd sgd = tt_sgd_begin(update, step);
     if (positions == 1) {
         one_position(&c, update, step, &sgd, trained);
@@ -121,8 +131,12 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
     }
     tt_quad *tiles = scratch;
     const size_t tile_count = (count + TT_LANES - 1) / TT_LANES;
-    tt_quad *row = tiles + tile_count * c.quads * TT_LANES;
-    int32_t *sums = (int32_t *)(row + c.quads);
+    tt_four16 *fours = scratch;
+    tt_quad *row = c.sixteen ? (tt_quad *)(fours + 2 * tile_count) : tiles + tile_count * quads * TT_LANES;
+    int32_t *in_row = (int32_t *)(row + quads);
+    /* At most 66,311 positions, for which the sums are below 2^31. */
+    const int32_t most = (int32_t)positions * 255 * 127;
+    const tt_sums_dsp sums = {c.sixteen ? fours->sums : in_row, c.sixteen ? sizeof *fours / sizeof *in_row : 4, most};
     const tt_jump to_tap = tt_jump_of(&sgd, count);
     const tt_jump to_output = tt_jump_of(&sgd, area * count);
     uint32_t start = sgd.random;
@@ -135,8 +149,12 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
                 gather(&c, o, row);
                 tt_sgd_channel_s8(&sgd, update, step, o);
                 sgd.random = random;
-                tt_sums8_dsp(sums, tiles, row, c.quads, tile_count);
-                tt_update_row_dsp(trained, (o * area + tap) * count, count, &sgd, sums);
+                if (c.sixteen) {
+                    tt_sums16_dsp(fours, row, (count + 3) / 4);
+                } else {
+                    tt_sums8_dsp(in_row, tiles, row, quads, tile_count);
+                }
+                tt_update_sums_dsp(trained, (o * area + tap) * count, count, &sgd, &sums);
                 random = random * to_output.a + to_output.c;
             }
             next_group = tap == 0 ? random : next_group;

@@ -6,6 +6,8 @@
  */
 #include "tt_dot8_dsp.h"
 
+#include "tt_assembly_dsp.h"
+
 #if defined(__ARM_FEATURE_SIMD32)
 
 /* clang-format off */
@@ -18,16 +20,6 @@
     "    stm r0, {r4-r11}\n"                                                                                          \
     "    add sp, sp, #12\n"                                                                                           \
     "    pop {r4-r11, pc}\n"
-
-#define BEGIN(name)                                                                                                   \
-    "    .section .text." #name ", \"ax\", %progbits\n"                                                               \
-    "    .balign 4\n"                                                                                                 \
-    "    .global " #name "\n"                                                                                         \
-    "    .type " #name ", %function\n"                                                                                \
-    "    .thumb_func\n"                                                                                               \
-    #name ":\n"
-
-#define END(name) "    .size " #name ", . - " #name "\n"
 
 /* 3 + 8 * 3 instructions for 32 multiply-adds: r3 and r0 hold the weights, r12 and lr a lane. */
 #define LANE_OF_QUAD(sum, load)                                                                                       \
@@ -95,13 +87,28 @@
     LANE_OUT(first, "[lr]") LANE_OUT(second, "[lr, r12]")                                                             \
     "    add lr, lr, r12, lsl #1\n"
 
+/* One channel's sum over 16 positions: r4-r11 hold the gradients. */
+#define SIXTEEN(place)                                                                                                \
+    "    ldm r0!, {r1, r2, r3, r12}\n"                                                                                \
+    "    smuad lr, r4, r1\n"                                                                                          \
+    "    smlad lr, r5, r2, lr\n"                                                                                      \
+    "    smlad lr, r6, r3, lr\n"                                                                                      \
+    "    smlad lr, r7, r12, lr\n"                                                                                     \
+    "    ldm r0!, {r1, r2, r3, r12}\n"                                                                                \
+    "    smlad lr, r8, r1, lr\n"                                                                                      \
+    "    smlad lr, r9, r2, lr\n"                                                                                      \
+    "    smlad lr, r10, r3, lr\n"                                                                                     \
+    "    smlad lr, r11, r12, lr\n"                                                                                    \
+    "    str lr, " place "\n"
+
+_Static_assert(sizeof(tt_four16) == 144, "the offsets below");
 _Static_assert(offsetof(tt_rows8, row) == 8 && offsetof(tt_rows8, rows) == 28 && offsetof(tt_rows8, w) == 36,
                "the offsets below");
 
 __asm__("    .syntax unified\n"
         "    .thumb\n"
 
-        BEGIN(tt_dot8_quads_dsp)
+        TT_BEGIN(tt_dot8_quads_dsp)
         ENTER
         "    add r12, r1, r3, lsl #6\n"
         "    push {r3, r12}\n"
@@ -119,9 +126,9 @@ __asm__("    .syntax unified\n"
         "    bne 2b\n"
         "3:\n"
         LEAVE
-        END(tt_dot8_quads_dsp)
+        TT_END(tt_dot8_quads_dsp)
 
-        BEGIN(tt_rows8_dsp)
+        TT_BEGIN(tt_rows8_dsp)
         "    push {r4-r11, lr}\n"
         ENTRY("r1")
         "    ldr r2, [r0, #4]\n"
@@ -166,9 +173,9 @@ __asm__("    .syntax unified\n"
         "    str r2, [r12, #36]\n"
         "    add sp, sp, #12\n"
         "    pop {r4-r11, pc}\n"
-        END(tt_rows8_dsp)
+        TT_END(tt_rows8_dsp)
 
-        BEGIN(tt_sums8_dsp)
+        TT_BEGIN(tt_sums8_dsp)
         "    push {r4-r11, lr}\n"
         ENTRY("r3")
         "    add r3, r2, r3, lsl #3\n"    /* the end of the row */
@@ -198,7 +205,23 @@ __asm__("    .syntax unified\n"
         "    bne 1b\n"
         "    add sp, sp, #20\n"
         "    pop {r4-r11, pc}\n"
-        END(tt_sums8_dsp)
+        TT_END(tt_sums8_dsp)
+
+        TT_BEGIN(tt_sums16_dsp)
+        "    push {r4-r11, lr}\n"
+        "    ldm r1, {r4-r11}\n"
+        "    add r2, r2, r2, lsl #3\n"
+        "    add r2, r0, r2, lsl #4\n"   /* the end, 144 bytes for each four */
+        "    push {r2}\n"
+        "1:\n"
+        SIXTEEN("[r0, #96]") SIXTEEN("[r0, #68]") SIXTEEN("[r0, #40]") SIXTEEN("[r0, #12]")
+        "    add r0, r0, #16\n"
+        "    ldr lr, [sp]\n"
+        "    cmp r0, lr\n"
+        "    bne 1b\n"
+        "    add sp, sp, #4\n"
+        "    pop {r4-r11, pc}\n"
+        TT_END(tt_sums16_dsp)
 
         "    .text\n");
 /* clang-format on */

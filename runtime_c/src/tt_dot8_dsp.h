@@ -56,4 +56,14 @@ void tt_rows8_dsp(tt_rows8 *rows, size_t quads);
  * lanes, `tiles` times. tiles >= 1, quads >= 1. The caller bounds the sums below 2^31. */
 void tt_sums8_dsp(int32_t *sums, const tt_quad *tile, const tt_quad *row, size_t quads, size_t tiles);
 
+/* Four channels at 16 positions, and their sums. */
+typedef struct {
+    tt_quad lanes[4][4];
+    int32_t sums[4];
+} tt_four16;
+
+/* sums[channel] of each four = sum over q < 4, t < 4 of lanes[channel][q] term t * row[q] term t. fours >= 1. The same
+ * as tt_sums8_dsp for the smallest of maps, with the row in registers: 12 instructions for 16 terms. */
+void tt_sums16_dsp(tt_four16 *four, const tt_quad *row, size_t fours);
+
 #endif

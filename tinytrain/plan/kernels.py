@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.kernel_table import KERNELS, Kernel
+from tinytrain.plan.kernel import Kernel
+from tinytrain.plan.kernel_table import KERNELS
 from tinytrain.plan.work import Work, work_of
 from tinytrain.target import ISAS
 

@@ -73,9 +73,22 @@ _ARM: dict[str, int] = {
     "__aeabi_ul2d": 96,
     # The runtime's own assembly: sources that include tt_assembly_dsp.h.
     "tt_dot8_quads_dsp": 48,
+    "tt_map4_3x3_dsp": 40,
+    "tt_map4_5x5_dsp": 56,
+    "tt_planes_centre_dsp": 56,
+    "tt_planes_scale_dsp": 56,
     "tt_rows8_dsp": 48,
+    "tt_rows_3x3_stride1_dsp": 80,
+    "tt_rows_3x3_stride2_dsp": 80,
+    "tt_rows_5_stride1_dsp": 72,
+    "tt_rows_6_stride2_dsp": 72,
+    "tt_rows_7_stride1_dsp": 72,
+    "tt_rows_8_stride2_dsp": 72,
+    "tt_rows_requantize_dsp": 56,
+    "tt_rows_round_dsp": 56,
     "tt_sums8_dsp": 56,
-    "tt_update_quads_dsp": 48,
+    "tt_sums16_dsp": 40,
+    "tt_update_quads_dsp": 40,
 }
 
 ARM_EXTERNALS = tuple(_ARM)

@@ -8,10 +8,12 @@
 
 #if !defined(__ARM_FEATURE_SIMD32)
 /* A compiler for another core: the portable kernels give the same bits. */
+#define tt_add_s8_dsp tt_add_s8
 #define tt_bias_s8_grad_dsp tt_bias_s8_grad
 #define tt_clamp_mask_s8_dsp tt_clamp_mask_s8
 #define tt_conv2d_s8_dsp tt_conv2d_s8
 #define tt_conv2d_s8_grad_weight_dsp tt_conv2d_s8_grad_weight
+#define tt_depthwise_conv2d_s8_dsp tt_depthwise_conv2d_s8
 #define tt_grad_clamp_mask_s8_dsp tt_grad_clamp_mask_s8
 #endif
 
@@ -84,13 +86,13 @@ static void forward_frozen(model_signal_state *state)
     tt_conv2d_s8_dsp(&conv_0_window, &conv_0_requant, (const tt_segment[]){{model_signal_w0, NULL, 5}}, 1,
         model_signal_b0, at_s8(state, 616), at_s8(state, 784), at_u8(state, 0));
     /* conv_1: conv2d -> s8[1,1,17,8] @0.0107041-128 */
-    tt_depthwise_conv2d_s8(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
-        at_s8(state, 784), at_s8(state, 152), at_u8(state, 0));
+    tt_depthwise_conv2d_s8_dsp(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
+        at_s8(state, 784), at_s8(state, 400), at_u8(state, 0));
     /* conv_2: conv2d -> s8[1,1,17,8] @0.019462+17 */
     tt_conv2d_s8_dsp(&conv_2_window, &conv_2_requant, (const tt_segment[]){{model_signal_w4, NULL, 8}}, 1,
-        model_signal_b4, at_s8(state, 152), at_s8(state, 288), at_u8(state, 0));
+        model_signal_b4, at_s8(state, 400), at_s8(state, 536), at_u8(state, 0));
     /* add_0: add -> s8[1,1,17,8] @0.0291929-9 */
-    tt_add_s8(&add_0_add, 136, at_s8(state, 288), at_s8(state, 784), at_s8(state, 288));
+    tt_add_s8_dsp(&add_0_add, 136, at_s8(state, 536), at_s8(state, 784), at_s8(state, 536));
 }
 
 #ifdef TT_KEEP_FROZEN
@@ -111,13 +113,13 @@ static void forward(model_signal_state *state, int training)
 #endif
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1,
-        state->b6, at_s8(state, 288), at_s8(state, 424), at_u8(state, 0));
+        state->b6, at_s8(state, 536), at_s8(state, 280), at_u8(state, 0));
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
     if (training) {
-        tt_clamp_mask_s8_dsp(54, -128, 127, at_s8(state, 424), at_u8(state, 168));
+        tt_clamp_mask_s8_dsp(54, -128, 127, at_s8(state, 280), at_u8(state, 168));
     }
     /* max_pool2d_0: max_pool2d_winner -> s8[1,1,3,9] @0.00713605-128 */
-    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 424), at_s8(state, 120), at_u8(state,
+    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 280), at_s8(state, 120), at_u8(state,
         232));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     tt_conv2d_s8_dsp(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
@@ -140,14 +142,14 @@ static void backward(model_signal_state *state)
     /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
     tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
         &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]}, at_s8(state, 152),
-        at_s8(state, 424), at_u8(state, 0));
+        at_s8(state, 264), at_u8(state, 0));
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
     tt_conv2d_s8_grad_weight(&w8_new_window, &(const tt_update){model_signal_w8_rate,
         model_signal_w8_rate_shift, NULL, 1, 0, 0, 1}, &state->step, -128, at_s8(state, 120), at_s8(state,
         152), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
     /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window, &(const tt_rescale){state->scales[0].exponent,
-        0, &state->scales[1]}, at_s8(state, 424), at_u8(state, 232), at_s8(state, 176));
+        0, &state->scales[1]}, at_s8(state, 264), at_u8(state, 232), at_s8(state, 176));
     /* conv_3_grad_clamp: grad_clamp -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     tt_grad_clamp_mask_s8_dsp(54, at_s8(state, 176), at_u8(state, 168), at_s8(state, 176));
     /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
@@ -156,7 +158,7 @@ static void backward(model_signal_state *state)
     /* w6_new: conv2d_grad_weight_sgd -> s8[9,1,2,8] @axis0 */
     tt_conv2d_s8_grad_weight_dsp(&w6_new_window, &(const tt_update){model_signal_w6_rate,
         model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1}, &state->step, -9, at_s8(state,
-        288), at_s8(state, 176), &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 0));
+        536), at_s8(state, 176), &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 0));
 }
 
 static const tt_region regions[] = {
@@ -258,13 +260,13 @@ const char *model_signal_version(void)
 void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
 {
     forward_frozen(state);
-    memcpy(kept, state->arena.bytes + 288, 136);
+    memcpy(kept, state->arena.bytes + 536, 136);
     is_frozen_done = 1;
 }
 
 void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
 {
-    memcpy(state->arena.bytes + 288, kept, 136);
+    memcpy(state->arena.bytes + 536, kept, 136);
     is_frozen_done = 1;
 }
 #endif

@@ -1,0 +1,99 @@
+"""Kernels for cores with DSP instructions, depthwise ones aside."""
+
+from __future__ import annotations
+
+from tinytrain.plan.kernel import Kernel, per_channel, per_element
+from tinytrain.plan.kernels_depthwise_dsp import DEPTHWISE_DSP
+from tinytrain.plan.work import Work, spread
+
+_LANES = 8
+_TILE_QUADS = 288  # TT_TILE_QUADS_DSP
+_JOINED = 16384  # TT_JOINED_DSP, bytes
+_INPUT_TILES = 20480  # TT_INPUT_TILES_DSP, bytes
+
+
+def _quads(work: Work) -> int:
+    return sum(spread(work.area * count, 4) for count in work.segments)
+
+
+def _conv2d_scratch(work: Work) -> int:
+    quads = _quads(work)
+    lanes = _LANES if quads <= _TILE_QUADS and work.out_h * work.out_w >= 6 else 1
+    joined = 4 * quads * work.out_c
+    if len(work.segments) == 1 or work.groups > 1 or joined > _JOINED:
+        joined = 0
+    return spread(joined, 8) * 8 + quads * (8 * lanes + 4) + 4
+
+
+def _conv2d_cost(work: Work) -> float:
+    positions, quads = work.out_h * work.out_w, _quads(work)
+    tiles, single = divmod(positions, _LANES)
+    if single >= 6:
+        tiles, single = tiles + 1, 0
+    if quads > _TILE_QUADS:
+        tiles, single = 0, positions
+    per_tile = work.groups * _LANES * (30 + 8 * quads) + work.out_c * (27.75 * quads + 50)
+    per_single = work.groups * (60 + 8 * quads) + work.out_c * (7 * quads + 30)
+    return tiles * per_tile + single * per_single
+
+
+def _input_tiles(work: Work) -> tuple[int, int]:
+    """Quads of a lane, and tiles that scratch holds at once: 0 where positions go one by one."""
+    quads, positions = work.area * spread(work.out_c // work.groups, 4), work.in_h * work.in_w
+    room = _INPUT_TILES // (64 * quads) if positions >= 3 else 0
+    return quads, min(room, spread(positions, _LANES))
+
+
+def _grad_input_scratch(work: Work) -> int:
+    quads, tiles = _input_tiles(work)
+    return quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
+
+
+def _grad_input_cost(work: Work) -> float:
+    quads, tiles = _input_tiles(work)
+    positions = work.in_h * work.in_w
+    fill = positions * work.groups * (20 * work.area + 19 * quads)
+    if tiles == 0:
+        return fill + positions * work.in_c * (20 * quads + 60)
+    passes = spread(positions, 8 * tiles)
+    widen = passes * work.in_c * (11 * quads + 60)
+    return fill + widen + spread(positions, 8) * work.in_c * (25.75 * quads + 15 + 8 * 17)
+
+
+def _grad_weight_scratch(work: Work) -> int:
+    if work.out_h * work.out_w == 1:
+        return 0
+    quads, tiles = spread(work.out_h * work.out_w, 4), spread(work.in_c // work.groups, _LANES)
+    return tiles * (64 * quads + 32) + 8 * quads
+
+
+def _grad_weight_cost(work: Work) -> float:
+    quads, channels = spread(work.out_h * work.out_w, 4), work.in_c // work.groups
+    fill = work.area * work.groups * quads * (60 + 6 * 4 * channels / 4)
+    row = 10 * quads + 60 + spread(channels, _LANES) * (28 * quads + 16)
+    update = 16 if work.fraction_bits == 4 else 45
+    return fill + work.area * work.out_c * (row + update * channels)
+
+
+_LARGEST_SUMS = 32768
+"""Scratch of a weight gradient beyond which the portable kernel serves, in bytes."""
+
+DSP: dict[str, Kernel] = {
+    "tt_conv2d_s8": Kernel("dsp", _conv2d_cost, _conv2d_scratch),
+    "tt_conv2d_s8_s32": Kernel("dsp", _conv2d_cost, _conv2d_scratch),
+    "tt_conv2d_s8_grad_input": Kernel("dsp", _grad_input_cost, _grad_input_scratch),
+    "tt_conv2d_s8_grad_weight": Kernel(
+        "dsp",
+        _grad_weight_cost,
+        _grad_weight_scratch,
+        lambda work: _grad_weight_scratch(work) <= _LARGEST_SUMS,
+    ),
+    "tt_add_s8": Kernel("dsp", per_element(8.6)),
+    "tt_clamp_mask_s8": Kernel("dsp", per_element(1.8)),
+    "tt_grad_clamp_s8": Kernel("dsp", per_element(1.9)),
+    "tt_grad_clamp_mask_s8": Kernel("dsp", per_element(1.9)),
+    "tt_grad_add_s8": Kernel("dsp", per_element(14.3)),
+    "tt_bias_s8_grad": Kernel("dsp", per_channel(1)),
+    **DEPTHWISE_DSP,
+}
+"""By contract."""

@@ -1,0 +1,74 @@
+"""The portable kernels: scratch, and what they cost on a Cortex-M7."""
+
+from __future__ import annotations
+
+from tinytrain.plan.kernel import Bytes, Kernel, Rule, per_channel, per_element, per_mac
+from tinytrain.plan.work import Work
+
+_POSITIONS = 4  # TT_POSITIONS
+_ROWS = 8  # TT_STRIP_ROWS and TT_BAND_ROWS
+_PAIRS = 64  # PAIRS
+
+
+def _sum_bytes(work: Work) -> int:
+    return 8 if work.dtype == "s16" else 4
+
+
+def _reach(work: Work) -> int:
+    """Columns from the first tap of a row of windows to the last."""
+    return (work.out_w - 1) * work.stride_w + (work.kernel_w - 1) * work.dilation_w + 1
+
+
+def _tile(work: Work) -> int:
+    positions = _POSITIONS if work.out_h * work.out_w >= _POSITIONS else 1
+    return 4 * positions * work.area * (work.in_c // work.groups)
+
+
+def _strip(work: Work) -> int:
+    outputs = min(work.out_h, _ROWS)
+    reach = (outputs - 1) * work.stride_h + (work.kernel_h - 1) * work.dilation_h + 1
+    return 4 * (outputs * work.out_w + min(reach, work.in_h) * _reach(work))
+
+
+def _rows_and_sums(work: Work) -> int:
+    sums = work.in_c if work.area > 1 else 0
+    return (24 * work.out_c + 4 * _POSITIONS * sums) // work.groups
+
+
+def _weight_sums(work: Work) -> int:
+    sums = _sum_bytes(work) * (work.in_c // work.groups)
+    return sums + 8 * min(work.out_h * work.out_w, _PAIRS)
+
+
+def _band(work: Work) -> int:
+    return 4 * min(work.in_h, _ROWS) * max(_reach(work), work.pad_left + work.in_w)
+
+
+def _tap_sums(work: Work) -> int:
+    return _sum_bytes(work) * work.area
+
+
+def _kernel(cost: Rule, scratch: Bytes = lambda work: 0) -> Kernel:
+    return Kernel("portable", cost, scratch)
+
+
+PORTABLE: dict[str, Kernel] = {
+    "tt_conv2d_s8": _kernel(per_mac(4.5, 60), _tile),
+    "tt_conv2d_s8_s32": _kernel(per_mac(4.5, 40), _tile),
+    "tt_depthwise_conv2d_s8": _kernel(per_mac(7, 60), _strip),
+    "tt_add_s8": _kernel(per_element(28)),
+    "tt_clamp_mask_s8": _kernel(per_element(7)),
+}
+
+for _dtype, _slower in (("s8", 0), ("s16", 2), ("f32", 2)):
+    PORTABLE |= {
+        f"tt_conv2d_{_dtype}_grad_input": _kernel(per_mac(6 + _slower, 30), _rows_and_sums),
+        f"tt_conv2d_{_dtype}_grad_weight": _kernel(per_mac(5 + _slower, 30), _weight_sums),
+        f"tt_depthwise_conv2d_{_dtype}_grad_input": _kernel(per_mac(12 + _slower, 30), _band),
+        f"tt_depthwise_conv2d_{_dtype}_grad_weight": _kernel(per_mac(12 + _slower, 30), _tap_sums),
+        f"tt_grad_clamp_{_dtype}": _kernel(per_element(11)),
+        f"tt_grad_clamp_mask_{_dtype}": _kernel(per_element(6)),
+        f"tt_grad_add_{_dtype}": _kernel(per_element(70)),
+        f"tt_bias_{_dtype}_grad": _kernel(per_channel(4)),
+    }
+"""By contract."""
