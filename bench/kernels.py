@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.cmsis_nn import FLAGS, CmsisNN
 from bench.counting import C_SOURCES, emulate
 from tinytrain.emit.build_files import port_files
-from tinytrain.emit.runtime_files import kernel_headers, runtime_files
+from tinytrain.emit.runtime_files import kernel_sets, runtime_files
 from tinytrain.errors import ToolchainError
 from tinytrain.plan.kernels import candidates
 from tinytrain.plan.work import Work
@@ -186,7 +186,8 @@ def _build(
     for name, text in port_files(target).items():
         (port / name).write_text(text, encoding="utf-8")
     calls = "".join(f"{one.function}(\n" for one in found if one.by == "tinytrain")
-    headers = ["tt_kernels.h", *kernel_headers(calls)]
+    sets = kernel_sets(one.function for one in found if one.by == "tinytrain")
+    headers = ["tt_kernels.h", *(kernels.header for kernels in sets)]
     includes = "".join(f'#include "{name}"\n' for name in headers)
     (port / "measured_kernels.h").write_text(includes, encoding="utf-8")
     works = [candidate.work for candidate in found]

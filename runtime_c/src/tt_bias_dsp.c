@@ -70,7 +70,7 @@ ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_st
     tt_sgd local = *sgd;
     for (size_t i = 0; i < count; i++, o++) {
         const int32_t h = shift - update->shift[o];
-        if (h <= 40 || h > 62) {
+        if (h <= 35 || h > 62) {
             tt_sgd_channel_s8(&local, update, step, o);
             bias[o] = tt_apply_bias(bias[o], tt_delta_s8(&local, sums[i]));
             continue;

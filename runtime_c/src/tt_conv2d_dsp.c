@@ -66,7 +66,7 @@ static int32_t dot1(const tt_segment *segments, size_t segment_count, size_t are
 }
 
 /* y[lane * step] of output channel o, lane < lanes. */
-static void store(const tt_requant *requant, size_t o, const int32_t *acc, size_t lanes, int8_t *y, size_t step)
+__attribute__((noinline)) static void store(const tt_requant *requant, size_t o, const int32_t *acc, size_t lanes, int8_t *y, size_t step)
 {
     const int32_t m = requant->multiplier[o];
     for (size_t lane = 0; lane < lanes; lane++, y += step) {
@@ -148,19 +148,21 @@ static void fill_runs(const conv *c, const int8_t *from, int8_t *gathered, tt_qu
 {
     const tt_window *window = c->window;
     const int8_t zero = c->requant->input_zero;
-    const size_t size = (size_t)window->kernel_w * window->in_c;
     const size_t step = (size_t)window->dilation_h * window->in_w * window->in_c;
-    if (size % 4 == 0) {
-        for (size_t kh = 0; kh < window->kernel_h; kh++, from += step, lane += size / 4 * stride) {
-            tt_widen(size, from, zero, lane, stride);
-        }
-        return;
+    size_t size = (size_t)window->kernel_w * window->in_c;
+    size_t runs = window->kernel_h;
+    if (size % 4 != 0) {
+        int8_t *end = tt_copy_runs(gathered, from, runs, size, step);
+        end[0] = zero;
+        end[1] = zero;
+        end[2] = zero;
+        from = gathered;
+        size = 4 * c->quads;
+        runs = 1;
     }
-    int8_t *end = tt_copy_runs(gathered, from, window->kernel_h, size, step);
-    end[0] = zero;
-    end[1] = zero;
-    end[2] = zero;
-    tt_widen(4 * c->quads, gathered, zero, lane, stride);
+    for (; runs > 0; runs--, from += step, lane += size / 4 * stride) {
+        tt_widen(size, from, zero, lane, stride);
+    }
 }
 
 /* The windows of one output row from column ow on, as far as lanes go. Returns how many. */
@@ -267,7 +269,7 @@ static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *
             if (y32 != NULL) {
                 y32[position * window->out_c + o] = acc;
             } else {
-                y8[position * window->out_c + o] = tt_requantize_s8(c->requant, o, acc);
+                store(c->requant, o, &acc, 1, y8 + position * window->out_c + o, 0);
             }
         }
     }

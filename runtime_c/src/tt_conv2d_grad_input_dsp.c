@@ -108,14 +108,21 @@ __attribute__((noinline)) static void widen_columns(const gradient *c, const int
     }
 }
 
+/* dx[k * step] from `count` sums, whatever they are. */
+__attribute__((noinline, cold)) static void round_each(const int32_t *sums, size_t count, tt_rounding *rounding,
+                                                      int8_t *dx, size_t step)
+{
+    for (size_t k = 0; k < count; k++) {
+        dx[k * step] = tt_rounded_s8(sums[k], rounding);
+    }
+}
+
 /* dx[k * step] from `count` sums. */
 __attribute__((noinline)) static void round_all(const int32_t *sums, size_t count, tt_rounding *rounding, int8_t *dx, size_t step)
 {
     const int32_t shift = rounding->shift;
     if (shift < 1 || shift > 30) {
-        for (size_t k = 0; k < count; k++) {
-            dx[k * step] = tt_rounded_s8(sums[k], rounding);
-        }
+        round_each(sums, count, rounding, dx, step);
         return;
     }
     /* tt_rh; what saturates is rare, and written again. */
@@ -128,8 +135,8 @@ __attribute__((noinline)) static void round_all(const int32_t *sums, size_t coun
         peak = magnitude > peak ? magnitude : peak;
         *out = (int8_t)r;
     }
-    for (size_t k = 0; peak > INT8_MAX && k < count; k++) {
-        dx[k * step] = tt_rounded_s8(sums[k], rounding);
+    if (peak > INT8_MAX) {
+        round_each(sums, count, rounding, dx, step);
     }
     rounding->peak = peak > rounding->peak ? peak : rounding->peak;
 }

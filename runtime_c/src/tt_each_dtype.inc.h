@@ -6,6 +6,7 @@
  *   TT_ACC       a sum that becomes an element of the input's gradient
  *   TT_SUM       a sum that becomes an update of a weight
  *   TT_WIDE      the sums of multiply
+ *   TT_LOOPS     suffix of loops that know TT_ACC alone: s32, f32
  */
 #define TT_DTYPE s8
 #define TT_GRAD int8_t
@@ -13,6 +14,7 @@
 #define TT_ACC int32_t
 #define TT_SUM int32_t
 #define TT_WIDE int64_t
+#define TT_LOOPS s32
 #include TT_BODY
 #undef TT_DTYPE
 #undef TT_GRAD
@@ -28,6 +30,7 @@
 #undef TT_ACC
 #undef TT_SUM
 #undef TT_WIDE
+#undef TT_LOOPS
 
 #define TT_DTYPE f32
 #define TT_GRAD float
@@ -35,6 +38,7 @@
 #define TT_ACC float
 #define TT_SUM float
 #define TT_WIDE float
+#define TT_LOOPS f32
 #include TT_BODY
 #undef TT_DTYPE
 #undef TT_GRAD
@@ -42,4 +46,5 @@
 #undef TT_ACC
 #undef TT_SUM
 #undef TT_WIDE
+#undef TT_LOOPS
 #undef TT_BODY

@@ -11,6 +11,7 @@
 #define TT_PASTE(before, dtype, after) before##dtype##after
 #define TT_PASTE_EXPANDED(before, dtype, after) TT_PASTE(before, dtype, after)
 #define TT_FN(before, after) TT_PASTE_EXPANDED(before, TT_DTYPE, after)
+#define TT_LOOP(before) TT_PASTE_EXPANDED(before, TT_LOOPS, )
 
 /* pre(G, m) = (G * m + 2^(p - 1)) >> p. Requires 0 <= m <= 32767 and |G| <= 2^p - 1: the product is below
  * 2^30, |result| <= m. */

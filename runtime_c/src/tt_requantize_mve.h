@@ -8,24 +8,18 @@
 
 #include "tt_requantize.h"
 
-/* Nonzero if the vectors below serve all of entries [first, first + count).
- *
- * VQDMULH gives floor(a * M / 2^31), and rounding that by a shift of -S >= 1 is the same as rounding the product by
- * 31 - S, because a floor of a floor is the floor: tt_requantize for S <= -1. With S >= 0 the low word of the product
- * is needed; an M of 0 gives 0 whatever S is. */
-static inline int tt_is_right_shift(const tt_requant *requant, size_t first, size_t count)
+/* Nonzero if every one of entries [first, first + count) has shift -1: then VRMULH, the high word of a product and a
+ * half, is tt_requantize. */
+static inline int tt_is_high_word(const tt_requant *requant, size_t first, size_t count)
 {
-    for (size_t i = first; i < first + count; i++) {
-        if (requant->shift[i] >= 0 && requant->multiplier[i] != 0) {
+    for (size_t i = 0; i < count; i += 16) {
+        const mve_pred16_t inside = vctp8q((uint32_t)(count - i));
+        const int8x16_t shift = vldrbq_z_s8(requant->shift + first + i, inside);
+        if (vcmpneq_m_n_s8(shift, -1, inside) != 0) {
             return 0;
         }
     }
     return 1;
-}
-
-static inline int32x4_t tt_requantize_s32x4(int32x4_t acc, int32x4_t multiplier, int32x4_t shift)
-{
-    return vrshlq_s32(vqdmulhq_s32(acc, multiplier), shift);
 }
 
 /* Two vectors as 16-bit lanes 2i (a) and 2i + 1 (b), saturated, plus zero, saturated again: the clamp to s8 that

@@ -79,7 +79,7 @@ static inline int64_t tt_delta_s8(tt_sgd *sgd, int32_t sum)
     if (h > 62) {
         return 0;
     }
-    if (h > 40) {
+    if (h > 35) {
         /* Both below 2^30. */
         const int32_t rounded = (int32_t)((product + INT64_C(0x80000000)) >> 32);
         return (rounded + (int32_t)(r >> (64 - h))) >> (h - 32);
@@ -135,6 +135,82 @@ static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
     if (bits != 0) {
         const uint32_t kept = trained->fraction[bit >> 3] & ~(mask << place);
         trained->fraction[bit >> 3] = (uint8_t)(kept | (((uint32_t)moved & mask) << place));
+    }
+}
+
+/* The same for `bits` = trained->fraction_bits, a constant after inlining, and |D| <= 2^30. */
+static inline void tt_apply_short(const tt_trained *trained, size_t index, int32_t bits, int32_t d)
+{
+    const int32_t half = (1 << bits) >> 1;
+    const int32_t mask = (1 << bits) - 1;
+    const uint32_t place = (uint32_t)(index * (size_t)bits) & 7U;
+    int32_t whole = trained->weights[index] * (1 << bits);
+    uint8_t *fraction = NULL;
+    if (bits != 0) {
+        fraction = &trained->fraction[index * (size_t)bits >> 3];
+        whole += ((*fraction >> place & mask) ^ half) - half;
+    }
+    const int32_t moved =
+        tt_clamp_s32(whole - d, -128 * (1 << bits) - half, 127 * (1 << bits) + (bits != 0 ? half - 1 : 0));
+    trained->weights[index] = (int8_t)((moved + half) >> bits);
+    if (bits != 0) {
+        *fraction = (uint8_t)((*fraction & ~(mask << place)) | ((moved & mask) << place));
+    }
+}
+
+/* D where 32 < h <= 62: |sum * m| < 2^62 makes |D| <= 2^30. */
+static inline int32_t tt_delta_short(tt_sgd *sgd, int32_t sum)
+{
+    const uint32_t r = tt_sgd_random(sgd);
+    const int64_t product = (int64_t)sum * sgd->mantissa;
+    const int32_t h = sgd->shift - 32;
+    if (h > 3) {
+        const int32_t rounded = (int32_t)((product + INT64_C(0x80000000)) >> 32);
+        return (rounded + (int32_t)(r >> (32 - h))) >> h;
+    }
+    return (int32_t)((product + (int64_t)((uint64_t)r << h)) >> 32) >> h;
+}
+
+static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count, int32_t bits,
+                                const int32_t *sums)
+{
+    tt_sgd local = *sgd;
+    for (size_t i = 0; i < count; i++) {
+        tt_apply_short(trained, index + i, bits, tt_delta_short(&local, sums[i]));
+    }
+    sgd->random = local.random;
+}
+
+/* Elements [index, index + count) of a trained tensor after their sums, all of the channel that sgd is at. What
+ * depends on the channel or the tensor alone is decided here, outside of the loops. */
+static inline void tt_apply_sums_s8(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
+                                    const int32_t *sums)
+{
+    const int is_short = sgd->shift > 32 && sgd->shift <= 62;
+    if (is_short && trained->fraction_bits == 4) {
+        tt_apply_run(sgd, trained, index, count, 4, sums);
+    } else if (is_short && trained->fraction_bits == 0) {
+        tt_apply_run(sgd, trained, index, count, 0, sums);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            tt_apply(trained, index + i, tt_delta_s8(sgd, sums[i]));
+        }
+    }
+}
+
+static inline void tt_apply_sums_s16(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
+                                     const int64_t *sums)
+{
+    for (size_t i = 0; i < count; i++) {
+        tt_apply(trained, index + i, tt_delta_s16(sgd, sums[i]));
+    }
+}
+
+static inline void tt_apply_sums_f32(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
+                                     const float *sums)
+{
+    for (size_t i = 0; i < count; i++) {
+        tt_apply(trained, index + i, tt_delta_f32(sgd, sums[i]));
     }
 }
 

@@ -81,7 +81,7 @@ __asm__("    .syntax unified\n"
         "    .text\n");
 /* clang-format on */
 
-/* Whether 16 * D of every sum within +-most is an s16, h being in 41..62: with R >= |dW * m + 2^31 >> 32| it is within
+/* Whether 16 * D of every sum within +-most is an s16, h being in 36..62: with R >= |dW * m + 2^31 >> 32| it is within
  * (R >> (h - 36)) + 16 of 0. */
 static int fits_s16(const tt_sgd *sgd, int32_t most)
 {
@@ -113,7 +113,7 @@ void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt
 {
     const size_t lead = index % 2;
     const size_t end = size > lead ? lead + (size - lead) / 4 * 4 : 0;
-    if (end <= lead || sgd->shift <= 40 || sgd->shift > 62 || trained->fraction_bits != 4 ||
+    if (end <= lead || sgd->shift <= 35 || sgd->shift > 62 || trained->fraction_bits != 4 ||
         (!fits_s16(sgd, sums->most) && !fits_s16(sgd, peak_of(sums, size)))) {
         update_each(trained, index, 0, size, sgd, sums);
         return;

@@ -34,7 +34,7 @@ typedef struct {
 } tt_sums_dsp;
 
 /* Updates weights `index`, index + 1, ... by their sums; sgd stands at their channel and before the random number of
- * the first. Four fractional bits and h in 41..62 are fast unless the sums leave D no 12 bits, and fastest where
+ * the first. Four fractional bits and h in 36..62 are fast unless the sums leave D no 12 bits, and fastest where
  * `most` tells so. */
 void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt_sgd *sgd, const tt_sums_dsp *sums);
 

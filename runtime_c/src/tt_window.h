@@ -14,6 +14,12 @@ typedef struct {
     uint32_t begin, end;
 } tt_taps;
 
+/* value / dilation, rounded up. Most windows are dense, and a division is a library call on some cores. */
+static inline uint32_t tt_dilations(int32_t value, uint32_t dilation)
+{
+    return dilation == 1 ? (uint32_t)value : ((uint32_t)value + dilation - 1) / dilation;
+}
+
 /* Requires dilation >= 1. position * stride < extent + padding < 2^17 by the geometry of a window. */
 static inline tt_taps tt_taps_at(uint32_t position, uint32_t stride, uint32_t padding, uint32_t dilation,
                                  uint32_t kernel, uint32_t extent)
@@ -21,10 +27,10 @@ static inline tt_taps tt_taps_at(uint32_t position, uint32_t stride, uint32_t pa
     tt_taps taps = {(int32_t)(position * stride) - (int32_t)padding, 0, 0};
     const int32_t room = (int32_t)extent - taps.start;
     if (taps.start < 0) {
-        taps.begin = ((uint32_t)-taps.start + dilation - 1) / dilation;
+        taps.begin = tt_dilations(-taps.start, dilation);
     }
     if (room > 0) {
-        taps.end = ((uint32_t)room + dilation - 1) / dilation;
+        taps.end = tt_dilations(room, dilation);
     }
     taps.end = taps.end < kernel ? taps.end : kernel;
     taps.begin = taps.begin < taps.end ? taps.begin : taps.end;
@@ -48,6 +54,12 @@ static inline size_t tt_tap_offset(const tt_window *window, tt_taps rows, tt_tap
     const size_t ih = (size_t)(rows.start + (int32_t)(kh * window->dilation_h));
     const size_t iw = (size_t)(columns.start + (int32_t)(kw * window->dilation_w));
     return (ih * window->in_w + iw) * window->in_c;
+}
+
+/* Columns from the first tap of a row of windows to the last one. */
+static inline size_t tt_reach(const tt_window *window)
+{
+    return (size_t)(window->out_w - 1) * window->stride_w + (size_t)(window->kernel_w - 1) * window->dilation_w + 1;
 }
 
 /* Along one axis: the input element that tap `tap` of the window at `position` reads, or -1. */

@@ -15,6 +15,9 @@ VARIANTS = {
     "gcc-O3": ("gcc", "-O3"),
     "clang-O0": ("clang", "-O0"),
     "clang-O3": ("clang", "-O3"),
+    # What cores without vector registers, and those without long products, compile.
+    "gcc-O2-scalar": ("gcc", "-O2", "-DTT_VECTORS=0"),
+    "clang-O2-short": ("clang", "-O2", "-DTT_VECTORS=0", "-DTT_SHORT_PRODUCTS=1"),
 }
 LIBRARY = "TINYTRAIN_TEST_RUNTIME"
 """Environment variable: a library to test in place of the variants (test_sanitizers sets it)."""

@@ -93,19 +93,25 @@ class Conv:
 
 
 def conv(rng: Rng, *, depthwise: bool = False, dense: bool = False) -> Conv:
-    """Any geometry: windows that lie in the padding, strides beyond the kernel, 1x1 maps."""
+    """Any geometry: windows that lie in the padding, strides beyond the kernel, 1x1 maps.
+
+    One in four has a map of many positions and a window of a usual kind.
+    """
+    roomy = rng.integers(4) == 0
     groups = int(rng.choice([1, 1, 2, 3]))
     per_group, outputs = int(rng.integers(1, 20)), int(rng.integers(1, 6))
     kernel, strides, dilation, pads, size = [], [], [], [], []
     for _ in range(2):
         k, d = (1, 1) if dense else (int(rng.integers(1, 5)), int(rng.choice([1, 1, 2, 3])))
+        if roomy:
+            k, d = (1 if dense else int(rng.choice([1, 3, 5, 7]))), 1
         reach = d * (k - 1) + 1
         before, after = (0, 0) if dense else rng.integers(0, reach + 2, 2).tolist()
         least = max(1, reach - before - after)
-        size.append(1 if dense else least + int(rng.integers(0, 5)))
+        size.append(1 if dense else least + int(rng.integers(0, 16 if roomy else 5)))
         kernel.append(k)
         dilation.append(d)
-        strides.append(int(rng.integers(1, 5)))
+        strides.append(int(rng.integers(1, 3 if roomy else 5)))
         pads.append((before, after))
     if depthwise:
         groups, per_group, outputs = int(rng.integers(1, 40)), 1, int(rng.choice([1, 1, 2, 3]))

@@ -19,6 +19,7 @@ from runtime_memory import (
     conv_window,
     depthwise_parts,
     pool_window,
+    scratch_of,
     segments_of,
     size,
 )
@@ -69,8 +70,9 @@ class ForwardKernels:
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
         table, kept = segments_of(w, segments)
         y = blank(np.int8, (1, *outputs, w.shape[0]))
+        scratch = scratch_of("conv2d_s8", window)
         self.call(
-            "conv2d_s8", window, requant, table, size(len(table)), Block(b), Block(x), y, None
+            "conv2d_s8", window, requant, table, size(len(table)), Block(b), Block(x), y, scratch
         )
         del kept
         return y.read()
@@ -89,9 +91,8 @@ class ForwardKernels:
         requant = CRequant(None, None, x_zero, 0, 0, 0)
         table, kept = segments_of(w, segments)
         y = blank(np.int32, (1, *outputs, w.shape[0]))
-        self.call(
-            "conv2d_s8_s32", window, requant, table, size(len(table)), Block(b), Block(x), y, None
-        )
+        scratch, entries = scratch_of("conv2d_s8_s32", window), size(len(table))
+        self.call("conv2d_s8_s32", window, requant, table, entries, Block(b), Block(x), y, scratch)
         del kept
         return y.read()
 
@@ -114,6 +115,7 @@ class ForwardKernels:
         tables = Block(multiplier), Block(shift)
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
         y, x_block, b_block = blank(np.int8, (1, *outputs, w.shape[0])), Block(x), Block(b)
+        scratch = scratch_of("depthwise_conv2d_s8", window)
         for listed, weights in depthwise_parts(w, parts):
             count = size(weights.shape[0])
             self.call(
@@ -126,7 +128,7 @@ class ForwardKernels:
                 b_block,
                 x_block,
                 y,
-                None,
+                scratch,
             )
         return y.read()
 

@@ -19,6 +19,7 @@ from runtime_memory import (
     depthwise_parts,
     factors_of,
     pool_window,
+    scratch_of,
     segments_of,
     size,
     struct_of,
@@ -73,10 +74,11 @@ class Kernels(ForwardKernels):
         window, _ = conv_window(input_shape, w, **geometry)
         table, kept = segments_of(w, segments)
         held, dx = factors_of(factors), blank(g.dtype, input_shape)
-        scratch = blank(np.int32, (w.shape[3],))
+        name = f"conv2d_{SUFFIX[g.dtype]}_grad_input"
+        scratch = scratch_of(name, window, g.dtype)
         self.call(
-            f"conv2d_{SUFFIX[g.dtype]}_grad_input",
-            window, table, size(len(table)), held[0], struct_of(rescale), Block(g), dx, scratch,
+            name, window, table, size(len(table)), held[0], struct_of(rescale), Block(g), dx,
+            scratch,
         )  # fmt: skip
         del kept
         return dx.read()
@@ -94,11 +96,12 @@ class Kernels(ForwardKernels):
     ) -> np.ndarray:
         window, _ = conv_window(input_shape, w, **geometry)
         held, dx, g_block = factors_of(factors), blank(g.dtype, input_shape), Block(g)
+        name = f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input"
+        scratch = scratch_of(name, window, g.dtype)
         for listed, weights in depthwise_parts(w, parts):
             self.call(
-                f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input",
-                window, weights, listed, size(weights.shape[0]), held[0],
-                struct_of(rescale), g_block, dx, None,
+                name, window, weights, listed, size(weights.shape[0]), held[0],
+                struct_of(rescale), g_block, dx, scratch,
             )  # fmt: skip
         return dx.read()
 
@@ -118,13 +121,9 @@ class Kernels(ForwardKernels):
         window, _ = conv_window(x.shape, weights, **geometry)
         trained = Trained(weights, fraction, update.bits)
         structs = update.struct(), update.step()
-        scratch = (
-            [None]
-            if depthwise
-            else [blank(np.int64 if g.dtype == np.int16 else np.int32, (weights.shape[3],))]
-        )
         name = f"{'depthwise_' if depthwise else ''}conv2d_{SUFFIX[g.dtype]}_grad_weight"
-        self.call(name, window, *structs, x_zero, Block(x), Block(g), trained.struct, *scratch)
+        scratch = scratch_of(name, window, g.dtype)
+        self.call(name, window, *structs, x_zero, Block(x), Block(g), trained.struct, scratch)
         return trained.read()
 
     def bias_grad(self, g: np.ndarray, update: Update, bias: np.ndarray) -> np.ndarray:

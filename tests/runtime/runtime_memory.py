@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinytrain.plan.kernel_table import KERNELS
+from tinytrain.plan.work import Work
 from tinytrain.reference.update import Step, rate_parts
 from tinytrain.reference.windows import Window
 
@@ -216,6 +218,14 @@ def conv_window(
         groups,
     )
     return CWindow(*fields), outputs
+
+
+def scratch_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
+    """As many bytes of scratch as the compiler's table says that the portable `tt_<name>` takes."""
+    geometry = {field: getattr(window, field) for field, _ in CWindow._fields_}
+    kind = {1: "s8", 2: "s16", 4: "f32"}[np.dtype(dtype).itemsize]
+    work = Work(f"tt_{name}", dtype=kind, **geometry)
+    return blank(np.uint8, (KERNELS[work.contract][0].scratch(work),))
 
 
 def pool_window(

@@ -12,8 +12,8 @@ MISTAKES = {
     "zero point left out of the weight gradient": (
         "test_conv2d_grad_weight",
         "tt_conv2d_grad.inc.h",
-        "(TT_FACTORED)(element[j] - zero) * gradient",
-        "(TT_FACTORED)element[j] * gradient",
+        "(TT_ACC)(element[j] - zero) * pair->gradient",
+        "(TT_ACC)element[j] * pair->gradient",
     ),
     "gradient truncated where it is rounded": (
         "test_conv2d_grad_input",
@@ -68,6 +68,24 @@ MISTAKES = {
         "tt_window.h",
         "const size_t iw = (size_t)(columns.start + (int32_t)(kw * window->dilation_w));",
         "const size_t iw = (size_t)(columns.start + (int32_t)kw);",
+    ),
+    "a tile ends a position early": (
+        "test_conv2d",
+        "tt_tile.c",
+        "sums[3] = (bias == NULL ? sums[3] : *bias) + sum3;",
+        "sums[3] = (bias == NULL ? sums[3] : *bias);",
+    ),
+    "neighbours in a strip mixed up": (
+        "test_depthwise_conv2d",
+        "tt_strip.c",
+        "to.p3 + weight * x[3 * stride]",
+        "to.p3 + weight * x[2 * stride]",
+    ),
+    "short updates rounded down": (
+        "test_conv2d_grad_weight",
+        "tt_sgd.h",
+        "return (int32_t)((product + (int64_t)((uint64_t)r << h)) >> 32) >> h;",
+        "return (int32_t)(product >> 32) >> h;",
     ),
     "peak of the last call only": (
         "test_depthwise_conv2d_grad_input",

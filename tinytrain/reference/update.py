@@ -114,7 +114,7 @@ def deltas(
     short = (((product + 2**31) >> 32) + (r >> (32 - rest))) >> rest
     # Whatever is not 0 saturates after 31 places; cutting it at 2**31 first keeps it below 2**62.
     left = saturate(saturate(product, 32) << np.clip(-h, 0, 31), 32)
-    return np.select([h > 62, h > 40, h > 0], [0, short, (product + u) >> inside], left)
+    return np.select([h > 62, h > 35, h > 0], [0, short, (product + u) >> inside], left)
 
 
 def deltas_f32(sums: np.ndarray, factors: npt.ArrayLike, step: Step, r: np.ndarray) -> np.ndarray:

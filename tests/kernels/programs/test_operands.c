@@ -210,9 +210,9 @@ test_rule draw_rule(test_operands *operands, size_t channels)
     const int32_t mode = draw_between(operands, 0, 4);
     /* Of h, for the channel whose S is `base`; that of others is up to 3 less. */
     const int32_t wanted = mode == 0   ? draw_between(operands, 20, 31)
-                           : mode == 1 ? draw_between(operands, 32, 40)
-                           : mode == 2 ? draw_between(operands, 41, 62)
-                           : mode == 3 ? draw_between(operands, 40, 45)
+                           : mode == 1 ? draw_between(operands, 28, 35)
+                           : mode == 2 ? draw_between(operands, 36, 62)
+                           : mode == 3 ? draw_between(operands, 35, 40)
                                        : draw_between(operands, -40, 70);
     const int32_t base = draw_between(operands, -10, 10);
     for (size_t i = 0; i < channels; i++) {
