@@ -2,7 +2,7 @@
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
 #include "tt_requantize_dsp.h"
-#include "tt_sgd.h"
+#include "tt_sgd_dsp.h"
 
 #if defined(__ARM_FEATURE_SIMD32)
 
@@ -72,7 +72,7 @@ ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_st
         const int32_t h = shift - update->shift[o];
         if (h <= 35 || h > 62) {
             tt_sgd_channel_s8(&local, update, step, o);
-            bias[o] = tt_apply_bias(bias[o], tt_delta_s8(&local, sums[i]));
+            bias[o] = tt_apply_bias(bias[o], tt_any_delta_dsp(&local, sums[i]));
             continue;
         }
         const int32_t mantissa = (int32_t)(((int64_t)update->multiplier[o] * rate + (1 << 30)) >> 31);

@@ -36,7 +36,10 @@ void tt_clamp_mask_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *y, ui
         *mask++ = (uint8_t)__usada8(high, 0, __usad8(low, 0));
     }
     if (size > 0) {
-        tt_clamp_mask_s8(size, lo, hi, y, mask);
+        *mask = 0;
+        for (size_t i = 0; i < size; i++) {
+            *mask = (uint8_t)(*mask | (y[i] > lo && y[i] < hi) << i);
+        }
     }
 }
 
@@ -49,7 +52,9 @@ void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, co
             put_word(out + i, select(b, tt_word_at(y + i), tt_word_at(g + i)));
         }
     }
-    tt_grad_clamp_s8(size, lo, hi, g, y, out);
+    for (size_t i = 0; i < size; i++) {
+        out[i] = y[i] > lo && y[i] < hi ? g[i] : 0;
+    }
 }
 
 /* The bytes of g whose bits, 16 to 19 of `bits`, are set: those are where MSR puts the flags that SEL reads. */
@@ -69,8 +74,8 @@ void tt_grad_clamp_mask_s8_dsp(size_t size, const int8_t *g, const uint8_t *mask
         put_word(out, first);
         put_word(out + 4, second);
     }
-    if (size > 0) {
-        tt_grad_clamp_mask_s8(size, g, mask, out);
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (*mask >> i & 1) != 0 ? g[i] : 0;
     }
 }
 

@@ -148,21 +148,19 @@ static void fill_runs(const conv *c, const int8_t *from, int8_t *gathered, tt_qu
 {
     const tt_window *window = c->window;
     const int8_t zero = c->requant->input_zero;
+    const size_t size = (size_t)window->kernel_w * window->in_c;
     const size_t step = (size_t)window->dilation_h * window->in_w * window->in_c;
-    size_t size = (size_t)window->kernel_w * window->in_c;
-    size_t runs = window->kernel_h;
-    if (size % 4 != 0) {
-        int8_t *end = tt_copy_runs(gathered, from, runs, size, step);
-        end[0] = zero;
-        end[1] = zero;
-        end[2] = zero;
-        from = gathered;
-        size = 4 * c->quads;
-        runs = 1;
+    if (size % 4 == 0) {
+        for (size_t kh = 0; kh < window->kernel_h; kh++, from += step, lane += size / 4 * stride) {
+            tt_widen(size, from, zero, lane, stride);
+        }
+        return;
     }
-    for (; runs > 0; runs--, from += step, lane += size / 4 * stride) {
-        tt_widen(size, from, zero, lane, stride);
-    }
+    int8_t *end = tt_copy_runs(gathered, from, window->kernel_h, size, step);
+    end[0] = zero;
+    end[1] = zero;
+    end[2] = zero;
+    tt_widen(4 * c->quads, gathered, zero, lane, stride);
 }
 
 /* The windows of one output row from column ow on, as far as lanes go. Returns how many. */

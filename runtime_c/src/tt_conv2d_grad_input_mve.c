@@ -7,139 +7,18 @@
 
 #if defined(__ARM_FEATURE_MVE)
 
+#include "tt_columns_mve.h"
 #include "tt_gradient_mve.h"
 #include "tt_window.h"
 
-enum {
-    COLUMNS = 6,  /* even registers that hold sums */
-    OUTPUTS = 8,  /* lanes of s16 */
-    POSITIONS = 32 /* of a pointwise layer that are in the panel at a time */
-};
-
-/* Sums of six columns along a run of positions, in steps of eight outputs. */
-typedef struct {
-    uint32_t column[COLUMNS]; /* 0: where columns lie in a row of weights; the last may be repeated */
-    size_t count;             /* 24: positions */
-    size_t acc_step;          /* 28: bytes of sums from one position to the next */
-    size_t g_step;            /* 32: bytes of the panel from the end of the run to its beginning, eight outputs on */
-    size_t w_step;            /* 36: bytes of weights from eight outputs to the next */
-    uint16_t rows[8];         /* 40: where the weights of eight outputs lie */
-} tt_run;
-
-_Static_assert(offsetof(tt_run, count) == 24 && offsetof(tt_run, acc_step) == 28 && offsetof(tt_run, g_step) == 32 &&
-                   offsetof(tt_run, w_step) == 36 && offsetof(tt_run, rows) == 40,
-               "the assembly knows these offsets");
-
-/* The sums of six columns at one position, the next r1. In assembly for LDM and STM, and VMLADAVA's even registers. */
-#define TT_POSITION(store)                                                                                            \
-    "ldm r1, {r0, r2, r4, r6, r8, r10}\n"                                                                             \
-    "vldrh.16 q6, [%[g]], #16\n"                                                                                      \
-    "vmladava.s16 r0, q6, q0\n"                                                                                       \
-    "vmladava.s16 r2, q6, q1\n"                                                                                       \
-    "vmladava.s16 r4, q6, q2\n"                                                                                       \
-    "vmladava.s16 r6, q6, q3\n"                                                                                       \
-    "vmladava.s16 r8, q6, q4\n"                                                                                       \
-    "vmladava.s16 r10, q6, q5\n" store
-#define TT_COLUMNS_LOOP(positions)                                                                                    \
-    __asm volatile("vldrh.16 q7, [%[run], #40]\n"                                                                     \
-                   "2:\n"                                                                                             \
-                   "ldm %[run], {r0, r2, r4, r6, r8, r10, lr}\n"                                                      \
-                   "add r0, %[w]\n"                                                                                   \
-                   "add r2, %[w]\n"                                                                                   \
-                   "add r4, %[w]\n"                                                                                   \
-                   "add r6, %[w]\n"                                                                                   \
-                   "add r8, %[w]\n"                                                                                   \
-                   "add r10, %[w]\n"                                                                                  \
-                   "vctp.16 %[outputs]\n"                                                                             \
-                   "vpstttt\n"                                                                                        \
-                   "vldrbt.s16 q0, [r0, q7]\n"                                                                        \
-                   "vldrbt.s16 q1, [r2, q7]\n"                                                                        \
-                   "vldrbt.s16 q2, [r4, q7]\n"                                                                        \
-                   "vldrbt.s16 q3, [r6, q7]\n"                                                                        \
-                   "vpstt\n"                                                                                          \
-                   "vldrbt.s16 q4, [r8, q7]\n"                                                                        \
-                   "vldrbt.s16 q5, [r10, q7]\n"                                                                       \
-                   "mov r1, %[acc]\n" positions                                                                       \
-                   "ldrd r0, r2, [%[run], #32]\n"                                                                     \
-                   "add %[g], %[g], r0\n"                                                                             \
-                   "add %[w], %[w], r2\n"                                                                             \
-                   "subs %[outputs], %[outputs], #8\n"                                                                \
-                   "bgt 2b\n"                                                                                         \
-                   : [w] "+r"(w), [g] "+r"(g), [outputs] "+r"(outputs)                                                \
-                   : [run] "r"(run), [acc] "r"(acc)                                                                   \
-                   : "r0", "r1", "r2", "r3", "r4", "r6", "r8", "r10", "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", \
-                     "q7", "cc", "memory")
-
-/* acc[position][6] += sums over `outputs` > 0 outputs. Every partial sum is within 2^30 as the whole is: its bound is
- * that of the absolute values. */
-__attribute__((noinline)) /* it takes nearly every register */
-static void add_products(const tt_run *run, int32_t outputs, const int8_t *w, const int16_t *g, int32_t *acc)
-{
-    if (run->acc_step == sizeof(int32_t[COLUMNS])) {
-        /* Two positions a turn, after the odd one. */
-        TT_COLUMNS_LOOP("lsrs r3, lr, #1\n"
-                        "bcc 3f\n" TT_POSITION("stmia r1!, {r0, r2, r4, r6, r8, r10}\n")
-                        "3:\n"
-                        "wls lr, r3, 4f\n"
-                        "1:\n" TT_POSITION("stmia r1!, {r0, r2, r4, r6, r8, r10}\n")
-                        TT_POSITION("stmia r1!, {r0, r2, r4, r6, r8, r10}\n")
-                        "le lr, 1b\n"
-                        "4:\n");
-    } else {
-        TT_COLUMNS_LOOP("ldr r3, [%[run], #28]\n"
-                        "dls lr, lr\n"
-                        "1:\n" TT_POSITION("stm r1, {r0, r2, r4, r6, r8, r10}\nadd r1, r3\n")
-                        "le lr, 1b\n");
-    }
-}
-
-/* Where sums of four positions go: to[i] belongs to lane i of the pairs of vectors below. */
-typedef struct {
-    uint16_t to[4 * COLUMNS]; /* 0 */
-    int32_t left[4];          /* 48: 31 - shift */
-    int8_t lowest[16];        /* 64 */
-} tt_target;
-
-_Static_assert(offsetof(tt_target, left) == 48 && offsetof(tt_target, lowest) == 64,
-               "the assembly knows these offsets");
-
-/* Rounds the sums of 4 * fours positions; returns the peak. Bounds: |acc| <= 2^30. */
-__attribute__((noinline)) /* it stands once */
-static int32_t round_fours(const tt_target *target, size_t fours, const int32_t *acc, int32_t shift, int32_t peak,
-                           size_t step, int8_t *dx)
-{
-#define TT_ROUND_PAIR(to)                                                                                             \
-    "vldrw.32 q0, [%[acc]], #16\n"                                                                                    \
-    "vldrw.32 q1, [%[acc]], #16\n" TT_RH("q0", "q2", "q3", "%[down]", "%[one]")                                       \
-        TT_RH("q1", "q2", "q3", "%[down]", "%[one]")                                                                  \
-    "vmaxav.s32 %[peak], q0\n"                                                                                        \
-    "vmaxav.s32 %[peak], q1\n"                                                                                        \
-    "vqmovnb.s32 q0, q0\n"                                                                                            \
-    "vqmovnt.s32 q0, q1\n"                                                                                            \
-    "vqmovnb.s16 q0, q0\n"                                                                                            \
-    "vmax.s8 q0, q0, q4\n"                                                                                            \
-    "vstrb.16 q0, [%[dx], " to "]\n"
-    __asm volatile("vldrh.16 q5, [%[target]]\n"
-                   "vldrh.16 q6, [%[target], #16]\n"
-                   "vldrh.16 q7, [%[target], #32]\n"
-                   "vldrw.32 q3, [%[target], #48]\n"
-                   "vldrw.32 q4, [%[target], #64]\n"
-                   "dls lr, %[fours]\n"
-                   "1:\n" TT_ROUND_PAIR("q5") TT_ROUND_PAIR("q6") TT_ROUND_PAIR("q7")
-                   "add %[dx], %[dx], %[step]\n"
-                   "le lr, 1b\n"
-                   : [acc] "+r"(acc), [dx] "+r"(dx), [peak] "+r"(peak)
-                   : [target] "r"(target), [fours] "r"(fours), [down] "r"(-shift), [one] "r"(1), [step] "r"(step)
-                   : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
-    return peak;
-}
+enum { POSITIONS = 32 /* of a pointwise layer that are in the panel at a time */ };
 
 /* A layer on its way. */
 typedef struct {
     const tt_window *window;
     size_t outputs; /* of a group */
     size_t inputs;  /* of a group */
-    int32_t *acc;   /* [positions][6] */
+    int32_t (*acc)[TT_COLUMNS]; /* [positions, rounded up to fours] */
     int16_t *panel; /* [outputs / 8, rounded up][positions][8] */
     tt_rounding rounding;
     tt_target target;
@@ -152,14 +31,14 @@ static inline size_t channel_of(const tt_segment *segment, size_t j)
 }
 
 /* Where six columns go from four positions on. 16-bit lane i of a pair of vectors is lane i / 2 of vector i % 2. */
-static void set_target(const tt_window *window, const size_t channel[COLUMNS], tt_target *target)
+static void set_target(const tt_window *window, const size_t channel[TT_COLUMNS], tt_target *target)
 {
     size_t k = 0;
     size_t p = 0;
-    for (size_t i = 0; i < 4 * COLUMNS; i++) {
+    for (size_t i = 0; i < 4 * TT_COLUMNS; i++) {
         target->to[i / 8 * 8 + i % 4 * 2 + i / 4 % 2] = (uint16_t)(p + channel[k]);
         k++;
-        if (k == COLUMNS) {
+        if (k == TT_COLUMNS) {
             k = 0;
             p += window->in_c;
         }
@@ -173,17 +52,17 @@ static void round_columns(tt_input_gradient *layer, const tt_segment *segment, s
     const size_t in_c = layer->window->in_c;
     const size_t last = segment->count - 1U;
     const int is_vector = tt_is_vector_shift(layer->rounding.shift) && count >= 4;
-    if (is_vector && segment->channels == NULL && segment->count >= COLUMNS) {
+    if (is_vector && segment->channels == NULL && segment->count >= TT_COLUMNS) {
         dx += first;
     } else {
-        size_t channel[COLUMNS];
-        for (size_t k = 0; k < COLUMNS; k++) {
+        size_t channel[TT_COLUMNS];
+        for (size_t k = 0; k < TT_COLUMNS; k++) {
             channel[k] = channel_of(segment, first + k < last ? first + k : last);
         }
         if (!is_vector) {
             for (size_t p = 0; p < count; p++) {
-                for (size_t k = 0; k < COLUMNS; k++) {
-                    dx[p * in_c + channel[k]] = tt_rounded_s8(layer->acc[p * COLUMNS + k], &layer->rounding);
+                for (size_t k = 0; k < TT_COLUMNS; k++) {
+                    dx[p * in_c + channel[k]] = tt_rounded_s8(layer->acc[p][k], &layer->rounding);
                 }
             }
             return;
@@ -191,11 +70,12 @@ static void round_columns(tt_input_gradient *layer, const tt_segment *segment, s
         set_target(layer->window, channel, &layer->target);
     }
     const int32_t shift = layer->rounding.shift;
-    int32_t peak = round_fours(&layer->target, count / 4, layer->acc, shift, layer->rounding.peak, 4 * in_c, dx);
+    int32_t peak = layer->rounding.peak;
+    peak = tt_round_fours_mve(&layer->target, count / 4, *layer->acc, shift, peak, 4 * in_c, dx);
     if (count % 4 != 0) {
         /* The last four once more, some of them for the second time. */
         const size_t done = count - 4;
-        peak = round_fours(&layer->target, 1, layer->acc + done * COLUMNS, shift, peak, 0, dx + done * in_c);
+        peak = tt_round_fours_mve(&layer->target, 1, layer->acc[done], shift, peak, 0, dx + done * in_c);
     }
     layer->rounding.peak = peak;
 }
@@ -203,8 +83,8 @@ static void round_columns(tt_input_gradient *layer, const tt_segment *segment, s
 /* Before the blocks of columns of a segment. */
 static void begin_segment(tt_input_gradient *layer, const tt_segment *segment)
 {
-    static const size_t channel[COLUMNS] = {0, 1, 2, 3, 4, 5};
-    if (segment->channels == NULL && segment->count >= COLUMNS) {
+    static const size_t channel[TT_COLUMNS] = {0, 1, 2, 3, 4, 5};
+    if (segment->channels == NULL && segment->count >= TT_COLUMNS) {
         set_target(layer->window, channel, &layer->target);
     }
 }
@@ -213,7 +93,7 @@ static void begin_segment(tt_input_gradient *layer, const tt_segment *segment)
 static void make_panel(const tt_input_gradient *layer, size_t count, const int8_t *g, const int16_t *factors)
 {
     int16_t *to = layer->panel;
-    for (size_t o = 0; o < layer->outputs; o += OUTPUTS, to += count * OUTPUTS) {
+    for (size_t o = 0; o < layer->outputs; o += TT_LANES, to += count * TT_LANES) {
         tt_factored_panel(count, g + o, layer->window->out_c, factors + o, (uint32_t)(layer->outputs - o), to);
     }
 }
@@ -223,33 +103,39 @@ static void begin_run(const tt_input_gradient *layer, const tt_segment *segment,
 {
     const size_t taps = (size_t)layer->window->kernel_h * layer->window->kernel_w;
     const size_t row = taps * segment->count;
-    for (uint32_t k = 0; k < COLUMNS; k++) {
+    for (uint32_t k = 0; k < TT_COLUMNS; k++) {
         const size_t j = first + k;
         run->column[k] = (uint32_t)(j < segment->count ? j : segment->count - 1U);
     }
-    for (uint32_t i = 0; i < OUTPUTS; i++) {
+    for (uint32_t i = 0; i < TT_LANES; i++) {
         run->rows[i] = (uint16_t)(i * row);
     }
-    run->w_step = OUTPUTS * row;
+    run->w_step = TT_LANES * row;
 }
 
-/* nano.specs' memset goes byte by byte. */
+/* Up to a multiple of four positions, for which scratch has room. nano.specs' memset goes byte by byte. */
 static void clear_sums(int32_t *acc, size_t positions)
 {
-    for (size_t i = 0; i < positions * COLUMNS; i += 4) {
-        vstrwq_p_s32(acc + i, vdupq_n_s32(0), vctp32q((uint32_t)(positions * COLUMNS - i)));
+    const int32x4_t zero = vdupq_n_s32(0);
+    for (size_t p = 0; p < positions; p += 4, acc += 4 * TT_COLUMNS) {
+        vstrwq_s32(acc, zero);
+        vstrwq_s32(acc + 4, zero);
+        vstrwq_s32(acc + 8, zero);
+        vstrwq_s32(acc + 12, zero);
+        vstrwq_s32(acc + 16, zero);
+        vstrwq_s32(acc + 20, zero);
     }
 }
 
 /* The next block of columns after `first`: the last block may overlap the one before. */
 static size_t next_columns(const tt_segment *segment, size_t first)
 {
-    const size_t next = first + COLUMNS;
+    const size_t next = first + TT_COLUMNS;
     const size_t count = segment->count;
-    if (next >= count || next + COLUMNS <= count) {
+    if (next >= count || next + TT_COLUMNS <= count) {
         return next;
     }
-    return count - COLUMNS;
+    return count - TT_COLUMNS;
 }
 
 /* One group of a layer whose windows are the positions of the map one by one. */
@@ -266,10 +152,10 @@ static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments
             const int8_t *w = segment->weights + group * layer->outputs * segment->count;
             begin_segment(layer, segment);
             for (size_t j = 0; j < segment->count; j = next_columns(segment, j)) {
-                tt_run run = {.count = count, .acc_step = sizeof(int32_t[COLUMNS]), .g_step = 0};
+                tt_run run = {.count = count, .acc_step = sizeof(int32_t[TT_COLUMNS]), .g_step = 0, .acc = layer->acc};
                 begin_run(layer, segment, j, &run);
-                clear_sums(layer->acc, count);
-                add_products(&run, (int32_t)layer->outputs, w, layer->panel, layer->acc);
+                clear_sums(*layer->acc, count);
+                tt_add_columns_mve(&run, (int32_t)layer->outputs, w, layer->panel);
                 round_columns(layer, segment, j, count, dx + p * window->in_c);
             }
         }
@@ -277,8 +163,8 @@ static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments
 }
 
 /* Adds what tap (kh, kw) brings to row ih of dx: output columns [begin, end) reach it. */
-static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, const int8_t *w, uint32_t kh, uint32_t kw,
-                    size_t oh, tt_run *run)
+static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, const int8_t *w, uint32_t kh,
+                    uint32_t kw, size_t oh, tt_run *run)
 {
     const tt_window *window = layer->window;
     const int32_t stride = window->stride_w;
@@ -294,10 +180,10 @@ static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, c
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t tap = (size_t)kh * window->kernel_w + kw;
     run->count = (size_t)(end - begin);
-    run->g_step = (positions - run->count) * sizeof(int16_t[OUTPUTS]);
-    add_products(run, (int32_t)layer->outputs, w + tap * segment->count,
-                 layer->panel + (oh * window->out_w + (size_t)begin) * OUTPUTS,
-                 layer->acc + (begin * stride - back) * COLUMNS);
+    run->g_step = (positions - run->count) * sizeof(int16_t[TT_LANES]);
+    run->acc = layer->acc + (begin * stride - back);
+    tt_add_columns_mve(run, (int32_t)layer->outputs, w + tap * segment->count,
+                       layer->panel + (oh * window->out_w + (size_t)begin) * TT_LANES);
 }
 
 /* One group of any layer, row by row of dx. */
@@ -313,9 +199,9 @@ static void window_group(tt_input_gradient *layer, const tt_segment *segments, s
             const int8_t *w = segment->weights + group * layer->outputs * taps * segment->count;
             begin_segment(layer, segment);
             for (size_t j = 0; j < segment->count; j = next_columns(segment, j)) {
-                tt_run run = {.acc_step = window->stride_w * sizeof(int32_t[COLUMNS])};
+                tt_run run = {.acc_step = window->stride_w * sizeof(int32_t[TT_COLUMNS])};
                 begin_run(layer, segment, j, &run);
-                clear_sums(layer->acc, window->in_w);
+                clear_sums(*layer->acc, window->in_w);
                 for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
                     const int32_t oh = tt_output_row(window, ih, kh);
                     for (uint32_t kw = 0; oh >= 0 && kw < window->kernel_w; kw++) {
@@ -333,7 +219,7 @@ static int is_near(const tt_window *window, const tt_segment *segments, size_t s
 {
     const size_t taps = (size_t)window->kernel_h * window->kernel_w;
     for (size_t s = 0; s < segment_count; s++) {
-        if ((OUTPUTS - 1) * taps * segments[s].count > UINT16_MAX) {
+        if ((TT_LANES - 1) * taps * segments[s].count > UINT16_MAX) {
             return 0;
         }
     }
@@ -363,7 +249,7 @@ void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segm
                                .inputs = (size_t)window->in_c / window->groups,
                                .acc = scratch,
                                .rounding = tt_rounding_begin_s8(rescale)};
-    layer.panel = (int16_t *)(void *)(layer.acc + sums * COLUMNS);
+    layer.panel = (int16_t *)(void *)(layer.acc + (sums + 3) / 4 * 4);
     vstrwq_s32(layer.target.left, vdupq_n_s32(31 - layer.rounding.shift));
     vstrbq_s8(layer.target.lowest, vdupq_n_s8(-INT8_MAX));
     for (size_t group = 0; group < window->groups; group++) {

@@ -18,7 +18,7 @@ typedef struct {
     size_t padded; /* positions in a row */
     int8_t *x;     /* [count][padded] */
     int8_t *g;     /* [TT_TRANSPOSED][padded] */
-    int32_t (*sums)[2]; /* [count] */
+    int32_t (*sums)[2]; /* [count + TT_SUMS_BEHIND] */
     tt_sgd sgd;
     tt_randoms randoms;
     tt_jump row;     /* from an output channel to the next */
@@ -26,16 +26,17 @@ typedef struct {
 } tt_weight_gradient;
 
 /* Updates the weights of two outputs at a tap, or of one if `second` is 0; g holds their rows. */
-static void update_outputs(tt_weight_gradient *layer, const tt_update *update, const tt_step *step, size_t tap, size_t o,
-                           size_t second, int8_t zero, const int8_t *g, uint32_t *random, const tt_trained *trained)
+static void update_outputs(tt_weight_gradient *layer, const tt_update *update, const tt_step *step, size_t tap,
+                           size_t o, size_t second, int8_t zero, const int8_t *g, uint32_t *random,
+                           const tt_trained *trained)
 {
     const size_t taps = (size_t)layer->window->kernel_h * layer->window->kernel_w;
     const int8_t *g1 = g + second * layer->padded;
-    tt_mac_rows(layer->padded, g, g1, layer->x, layer->count, 1, *layer->sums);
+    tt_mac_rows_mve(layer->padded, g, g1, layer->x, layer->count, 1, *layer->sums);
     for (size_t k = 0; k <= second; k++) {
         tt_sgd_channel_s8(&layer->sgd, update, step, o + k);
         layer->sgd.random = *random;
-        tt_update_row(&layer->sgd, &layer->randoms, trained, ((o + k) * taps + tap) * layer->count, layer->count,
+        tt_update_row_mve(&layer->sgd, &layer->randoms, trained, ((o + k) * taps + tap) * layer->count, layer->count,
                       layer->sums, k, zero * tt_row_sum(layer->padded, g + k * layer->padded));
         *random = *random * layer->row.factor + layer->row.step;
     }
@@ -64,9 +65,9 @@ void tt_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_update *upda
                                 .sgd = tt_sgd_begin(update, step)};
     layer.g = layer.x + layer.count * layer.padded;
     layer.sums = (int32_t(*)[2])(void *)(layer.g + TT_TRANSPOSED * layer.padded);
-    layer.randoms = tt_randoms_of(&layer.sgd);
-    layer.row = tt_jump_by(taps * layer.count);
-    const tt_jump next_tap = tt_jump_by(layer.count);
+    layer.randoms = tt_randoms_of_mve(&layer.sgd);
+    layer.row = tt_jump_by_mve(taps * layer.count);
+    const tt_jump next_tap = tt_jump_by_mve(layer.count);
     uint32_t at_tap = layer.sgd.random;
     for (size_t tap = 0; tap < taps; tap++) {
         uint32_t random = at_tap;

@@ -17,8 +17,9 @@ void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, 
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t multiple = window->out_c / window->in_c;
     int32_t *sums = scratch;
-    for (uint32_t first = 0; first < window->out_h; first += TT_STRIP_ROWS) {
-        const tt_strip strip = tt_strip_at(window, first);
+    const uint32_t outputs_each = tt_strip_outputs(window);
+    for (uint32_t first = 0; first < window->out_h; first += outputs_each) {
+        const tt_strip strip = tt_strip_at(window, first, outputs_each);
         const size_t positions = (size_t)strip.outputs * window->out_w;
         int32_t *values = sums + positions;
         size_t held = window->in_c;

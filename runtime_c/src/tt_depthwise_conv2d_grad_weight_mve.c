@@ -23,9 +23,9 @@ void tt_depthwise_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_up
     }
     int8_t *x_rows = scratch; /* [TT_TRANSPOSED][taps][padded] */
     int8_t *g_rows = x_rows + TT_TRANSPOSED * taps * padded;
-    int32_t(*sums)[2] = (int32_t(*)[2])(void *)(g_rows + TT_TRANSPOSED * padded); /* [taps] */
+    int32_t(*sums)[2] = (int32_t(*)[2])(void *)(g_rows + TT_TRANSPOSED * padded); /* [taps + TT_SUMS_BEHIND] */
     tt_sgd sgd = tt_sgd_begin(update, step);
-    const tt_randoms randoms = tt_randoms_of(&sgd);
+    const tt_randoms randoms = tt_randoms_of_mve(&sgd);
     for (size_t o = 0; o < window->out_c; o++) {
         const size_t c = o / multiple;
         if (c % TT_TRANSPOSED == 0 && o % multiple == 0) {
@@ -38,9 +38,9 @@ void tt_depthwise_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_up
             tt_transpose_gradient(positions, g + o, window->out_c, (uint32_t)(window->out_c - o), g_rows);
         }
         const int8_t *row = g_rows + o % TT_TRANSPOSED * padded;
-        tt_mac_rows(padded, row, row, x_rows + c % TT_TRANSPOSED * taps * padded, taps, 1, *sums);
+        tt_mac_rows_mve(padded, row, row, x_rows + c % TT_TRANSPOSED * taps * padded, taps, 1, *sums);
         tt_sgd_channel_s8(&sgd, update, step, o);
-        tt_update_row(&sgd, &randoms, trained, o * taps, taps, sums, 0, x_zero * tt_row_sum(padded, row));
+        tt_update_row_mve(&sgd, &randoms, trained, o * taps, taps, sums, 0, x_zero * tt_row_sum(padded, row));
     }
 }
 

@@ -1,4 +1,4 @@
-/* The two inner loops in which most of a training step goes by.
+/* The inner loops in which most of a training step goes by.
  *
  * Assembly, because eight sums, two pointers and four temporaries are all fourteen registers that there are; from
  * intrinsics gcc spills some of them in every turn and takes a third more instructions (docs/speed.md). Ends of loops

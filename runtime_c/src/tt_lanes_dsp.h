@@ -90,8 +90,8 @@ static inline void tt_transpose4(uint32_t row0, uint32_t row1, uint32_t row2, ui
     lanes[3 * stride] = (tt_quad){tt_highs(r0.odd, r2.odd), tt_highs(r1.odd, r3.odd)};
 }
 
-/* `size` bytes, mostly few: memcpy would spend more on being called. */
-static inline int8_t *tt_copy_few(int8_t *to, const int8_t *from, size_t size)
+/* `size` bytes, mostly few: memcpy would take longer to begin. Not inlined, for its size. */
+__attribute__((noinline, unused)) static int8_t *tt_copy_few(int8_t *to, const int8_t *from, size_t size)
 {
     for (; size >= 4; size -= 4, to += 4, from += 4) {
         const uint32_t word = tt_word_at(from);
@@ -103,7 +103,7 @@ static inline int8_t *tt_copy_few(int8_t *to, const int8_t *from, size_t size)
     return to;
 }
 
-static inline int8_t *tt_fill_few(int8_t *to, int8_t value, size_t size)
+__attribute__((noinline, unused)) static int8_t *tt_fill_few(int8_t *to, int8_t value, size_t size)
 {
     for (; size > 0; size--) {
         *to++ = value;

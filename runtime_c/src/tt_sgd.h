@@ -80,9 +80,8 @@ static inline int64_t tt_delta_s8(tt_sgd *sgd, int32_t sum)
         return 0;
     }
     if (h > 35) {
-        /* Both below 2^30. */
-        const int32_t rounded = (int32_t)((product + INT64_C(0x80000000)) >> 32);
-        return (rounded + (int32_t)(r >> (64 - h))) >> (h - 32);
+        /* Both at most 2^30. */
+        return (tt_high_word(sum, sgd->mantissa) + (int32_t)(r >> (64 - h))) >> (h - 32);
     }
     if (h > 0) {
         const uint64_t u = h >= 32 ? (uint64_t)r << (h - 32) : r >> (32 - h);
@@ -158,17 +157,11 @@ static inline void tt_apply_short(const tt_trained *trained, size_t index, int32
     }
 }
 
-/* D where 32 < h <= 62: |sum * m| < 2^62 makes |D| <= 2^30. */
+/* D where 35 < h <= 62, as in tt_delta_s8. */
 static inline int32_t tt_delta_short(tt_sgd *sgd, int32_t sum)
 {
     const uint32_t r = tt_sgd_random(sgd);
-    const int64_t product = (int64_t)sum * sgd->mantissa;
-    const int32_t h = sgd->shift - 32;
-    if (h > 3) {
-        const int32_t rounded = (int32_t)((product + INT64_C(0x80000000)) >> 32);
-        return (rounded + (int32_t)(r >> (32 - h))) >> h;
-    }
-    return (int32_t)((product + (int64_t)((uint64_t)r << h)) >> 32) >> h;
+    return (tt_high_word(sum, sgd->mantissa) + (int32_t)(r >> (64 - sgd->shift))) >> (sgd->shift - 32);
 }
 
 static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count, int32_t bits,
@@ -186,7 +179,7 @@ static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t i
 static inline void tt_apply_sums_s8(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
                                     const int32_t *sums)
 {
-    const int is_short = sgd->shift > 32 && sgd->shift <= 62;
+    const int is_short = sgd->shift > 35 && sgd->shift <= 62;
     if (is_short && trained->fraction_bits == 4) {
         tt_apply_run(sgd, trained, index, count, 4, sums);
     } else if (is_short && trained->fraction_bits == 0) {

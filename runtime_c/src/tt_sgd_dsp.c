@@ -81,23 +81,41 @@ __asm__("    .syntax unified\n"
         "    .text\n");
 /* clang-format on */
 
-/* Whether 16 * D of every sum within +-most is an s16, h being in 36..62: with R >= |dW * m + 2^31 >> 32| it is within
- * (R >> (h - 36)) + 16 of 0. */
+tt_jump tt_jump_dsp(const tt_sgd *sgd, size_t steps)
+{
+    tt_jump all = {1, 0};
+    tt_jump power = {sgd->stochastic ? 1664525U : 1U, sgd->stochastic ? 1013904223U : 0U};
+    for (; steps > 0; steps >>= 1) {
+        if (steps & 1U) {
+            all = (tt_jump){all.a * power.a, power.a * all.c + power.c};
+        }
+        power = (tt_jump){power.a * power.a, power.a * power.c + power.c};
+    }
+    return all;
+}
+
+/* Cold, as what few weights and biases need it may be slow: it shall be small. */
+__attribute__((noinline, cold)) int64_t tt_any_delta_dsp(tt_sgd *sgd, int32_t sum)
+{
+    return tt_delta_s8(sgd, sum);
+}
+
+/* Whether 16 * D of every sum within +-(most + 1) is an s16, h being in 36..62: with R >= |dW * m + 2^31 >> 32| it is
+ * within (R >> (h - 36)) + 16 of 0. */
 static int fits_s16(const tt_sgd *sgd, int32_t most)
 {
-    const int32_t rounded = (int32_t)((int64_t)most * sgd->mantissa >> 32) + 1;
+    const int32_t rounded = (int32_t)((int64_t)most * sgd->mantissa >> 32) + 2;
     return (rounded >> (sgd->shift - 36)) < INT16_MAX - 16;
 }
 
-static int32_t peak_of(const tt_sums_dsp *sums, size_t size)
+/* A number that no magnitude of a sum exceeds by more than 1: all bits that any of them has. */
+static int32_t peak_of(const int32_t *at, size_t step, size_t fours)
 {
-    int32_t peak = 0;
-    for (size_t i = 0; i < size; i++) {
-        const int32_t sum = sums->at[i / 4 * sums->step + i % 4];
-        const int32_t magnitude = sum < 0 ? -sum : sum;
-        peak = magnitude > peak ? magnitude : peak;
+    int32_t bits = 0;
+    for (; fours > 0; fours--, at += step) {
+        bits |= (at[0] ^ at[0] >> 31) | (at[1] ^ at[1] >> 31) | (at[2] ^ at[2] >> 31) | (at[3] ^ at[3] >> 31);
     }
-    return peak;
+    return bits;
 }
 
 /* Any weights from `first` of the row on, one by one. */
@@ -105,16 +123,17 @@ __attribute__((noinline, cold)) static void update_each(const tt_trained *traine
                                                        size_t end, tt_sgd *sgd, const tt_sums_dsp *sums)
 {
     for (size_t i = first; i < end; i++) {
-        tt_apply(trained, index + i, tt_delta_s8(sgd, sums->at[i / 4 * sums->step + i % 4]));
+        tt_apply(trained, index + i, tt_any_delta_dsp(sgd, sums->at[i / 4 * sums->step + i % 4]));
     }
 }
 
 void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt_sgd *sgd, const tt_sums_dsp *sums)
 {
     const size_t lead = index % 2;
-    const size_t end = size > lead ? lead + (size - lead) / 4 * 4 : 0;
-    if (end <= lead || sgd->shift <= 35 || sgd->shift > 62 || trained->fraction_bits != 4 ||
-        (!fits_s16(sgd, sums->most) && !fits_s16(sgd, peak_of(sums, size)))) {
+    const size_t fours = size > lead ? (size - lead) / 4 : 0;
+    const size_t end = lead + 4 * fours;
+    if (fours == 0 || sgd->shift <= 35 || sgd->shift > 62 || trained->fraction_bits != 4 ||
+        (!fits_s16(sgd, sums->most) && !fits_s16(sgd, peak_of(sums->at + lead, sums->step, fours)))) {
         update_each(trained, index, 0, size, sgd, sums);
         return;
     }
@@ -123,7 +142,7 @@ void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt
     }
     quads all = {sgd->random, 1664525U, 1013904223U, sgd->mantissa,
                  (uint32_t)(64 - sgd->shift) | sums->step << 10,
-                 (uint32_t)(sgd->shift - 36) | ((uint32_t)(end - lead) / 4 - 1) << 8,
+                 (uint32_t)(sgd->shift - 36) | (uint32_t)(fours - 1) << 8,
                  sums->at + lead, trained->weights + index + lead, trained->fraction + (index + lead) / 2};
     if (!sgd->stochastic) {
         all.random = 0x80000000U;

@@ -12,18 +12,10 @@ typedef struct {
 } tt_jump;
 
 /* `steps` steps of tt_sgd_random, by repeated squaring. */
-static inline tt_jump tt_jump_of(const tt_sgd *sgd, size_t steps)
-{
-    tt_jump all = {1, 0};
-    tt_jump power = {sgd->stochastic ? 1664525U : 1U, sgd->stochastic ? 1013904223U : 0U};
-    for (; steps > 0; steps >>= 1) {
-        if (steps & 1U) {
-            all = (tt_jump){all.a * power.a, power.a * all.c + power.c};
-        }
-        power = (tt_jump){power.a * power.a, power.a * power.c + power.c};
-    }
-    return all;
-}
+tt_jump tt_jump_dsp(const tt_sgd *sgd, size_t steps);
+
+/* tt_delta_s8, once in a program. */
+int64_t tt_any_delta_dsp(tt_sgd *sgd, int32_t sum);
 
 /* Sums of a row: sum i is at[i / 4 * step + i % 4], and none is beyond +-most. step is 4 where the index of the row's
  * first weight is odd. */

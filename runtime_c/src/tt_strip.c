@@ -3,10 +3,24 @@
 
 #include "tt_window.h"
 
-tt_strip tt_strip_at(const tt_window *window, uint32_t first_output)
+uint32_t tt_strip_outputs(const tt_window *window)
+{
+    const uint32_t reach = (window->kernel_h - 1U) * window->dilation_h + 1;
+    uint32_t outputs = window->out_h < TT_STRIP_ROWS ? window->out_h : TT_STRIP_ROWS;
+    for (; outputs > 1; outputs--) {
+        const uint32_t rows = (outputs - 1) * window->stride_h + reach;
+        const size_t elements = (rows < window->in_h ? rows : window->in_h) * tt_reach(window);
+        if (4 * (elements + outputs * window->out_w) <= TT_STRIP_BYTES) {
+            break;
+        }
+    }
+    return outputs;
+}
+
+tt_strip tt_strip_at(const tt_window *window, uint32_t first_output, uint32_t outputs)
 {
     const uint32_t left = window->out_h - first_output;
-    const uint32_t outputs = left < TT_STRIP_ROWS ? left : TT_STRIP_ROWS;
+    outputs = left < outputs ? left : outputs;
     const int32_t reach = (int32_t)((window->kernel_h - 1U) * window->dilation_h) + 1;
     int32_t begin = tt_rows_at(window, first_output).start;
     int32_t end = tt_rows_at(window, first_output + outputs - 1).start + reach;
@@ -94,11 +108,12 @@ static int32_t one_output(const taps *of, const int32_t *x, int32_t sum)
     return sum;
 }
 
-/* Inlined for each kind of window, so that columns, stride and column_step are constants in most. */
-static inline void row_of_outputs(const taps *of, size_t outputs, size_t columns, size_t stride, size_t column_step,
-                                  const int32_t *x, int32_t bias, int32_t *sums)
+/* Four neighbours at a time. Inlined for each kind of window, so that columns, stride and column_step are constants in
+ * most. */
+static inline void outputs_in_fours(const taps *of, size_t fours, size_t columns, size_t stride, size_t column_step,
+                                    const int32_t *x, int32_t bias, int32_t *sums)
 {
-    for (; outputs >= 4; outputs -= 4, x += 4 * stride, sums += 4) {
+    for (; fours > 0; fours--, x += 4 * stride, sums += 4) {
         four acc = {bias, bias, bias, bias};
         const int32_t *row = x;
         const int8_t *w = of->w;
@@ -110,36 +125,36 @@ static inline void row_of_outputs(const taps *of, size_t outputs, size_t columns
         sums[2] = acc.p2;
         sums[3] = acc.p3;
     }
-    for (; outputs > 0; outputs--, x += stride) {
-        *sums++ = one_output(of, x, bias);
-    }
 }
 
-/* A row of outputs of windows without dilation. */
-static void row_of_dense_windows(const taps *of, size_t outputs, size_t stride, const int32_t *x, int32_t bias,
-                                 int32_t *sums)
+/* A row of outputs of windows `stride` apart. */
+static void row_of_outputs(const taps *of, size_t outputs, size_t stride, const int32_t *x, int32_t bias, int32_t *sums)
 {
-    switch (stride == 1 ? of->columns : stride == 2 ? of->columns + 100 : 0) {
+    const size_t fours = outputs / 4;
+    switch (of->column_step == 1 && stride <= 2 ? of->columns + (stride - 1) * 100 : 0) {
     case 3:
-        row_of_outputs(of, outputs, 3, 1, 1, x, bias, sums);
-        return;
+        outputs_in_fours(of, fours, 3, 1, 1, x, bias, sums);
+        break;
     case 5:
-        row_of_outputs(of, outputs, 5, 1, 1, x, bias, sums);
-        return;
+        outputs_in_fours(of, fours, 5, 1, 1, x, bias, sums);
+        break;
     case 7:
-        row_of_outputs(of, outputs, 7, 1, 1, x, bias, sums);
-        return;
+        outputs_in_fours(of, fours, 7, 1, 1, x, bias, sums);
+        break;
     case 103:
-        row_of_outputs(of, outputs, 3, 2, 1, x, bias, sums);
-        return;
+        outputs_in_fours(of, fours, 3, 2, 1, x, bias, sums);
+        break;
     case 105:
-        row_of_outputs(of, outputs, 5, 2, 1, x, bias, sums);
-        return;
+        outputs_in_fours(of, fours, 5, 2, 1, x, bias, sums);
+        break;
     case 107:
-        row_of_outputs(of, outputs, 7, 2, 1, x, bias, sums);
-        return;
+        outputs_in_fours(of, fours, 7, 2, 1, x, bias, sums);
+        break;
     default:
-        row_of_outputs(of, outputs, of->columns, stride, 1, x, bias, sums);
+        outputs_in_fours(of, fours, of->columns, stride, of->column_step, x, bias, sums);
+    }
+    for (size_t done = 4 * fours; done < outputs; done++) {
+        sums[done] = one_output(of, x + done * stride, bias);
     }
 }
 
@@ -153,10 +168,6 @@ void tt_strip_sums(const tt_strip *strip, const int32_t *values, const int8_t *w
         const taps of = {rows.end - rows.begin, window->dilation_h * strip->width, window->kernel_w,
                          window->dilation_w, w + (size_t)rows.begin * window->kernel_w};
         const int32_t *x = values + (of.rows > 0 ? row * strip->width : 0);
-        if (window->dilation_w == 1) {
-            row_of_dense_windows(&of, outputs, window->stride_w, x, bias, sums);
-        } else {
-            row_of_outputs(&of, outputs, window->kernel_w, window->stride_w, window->dilation_w, x, bias, sums);
-        }
+        row_of_outputs(&of, outputs, window->stride_w, x, bias, sums);
     }
 }

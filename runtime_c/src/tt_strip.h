@@ -9,8 +9,10 @@
 
 #include "tt_kernels.h"
 
-/* Output rows that a strip serves at most, which bounds its size. */
+/* A strip serves so many output rows at most, and fewer where it and their sums would take more bytes than these: large
+ * maps lie where memory is short. It serves one row in any case. */
 #define TT_STRIP_ROWS 8U
+#define TT_STRIP_BYTES 2048U
 
 /* What a strip holds, all but its content. */
 typedef struct {
@@ -20,9 +22,13 @@ typedef struct {
     size_t width;                   /* elements of a row */
 } tt_strip;
 
-/* Requires first_output < out_h. A strip has at most (min(out_h, TT_STRIP_ROWS) - 1) * stride_h
- * + (kernel_h - 1) * dilation_h + 1 rows of (out_w - 1) * stride_w + (kernel_w - 1) * dilation_w + 1 elements. */
-tt_strip tt_strip_at(const tt_window *window, uint32_t first_output);
+/* How many output rows each strip serves but the last one, at least 1. A strip that serves n rows has at most
+ * min(in_h, (n - 1) * stride_h + (kernel_h - 1) * dilation_h + 1) rows of (out_w - 1) * stride_w
+ * + (kernel_w - 1) * dilation_w + 1 elements; with its sums it takes 4 bytes for each of these and of n * out_w. */
+uint32_t tt_strip_outputs(const tt_window *window);
+
+/* Requires first_output < out_h. */
+tt_strip tt_strip_at(const tt_window *window, uint32_t first_output, uint32_t outputs);
 
 /* values[rows][width]; x points to the channel in the first element of the map. */
 void tt_strip_fill(const tt_strip *strip, const int8_t *x, int32_t zero, int32_t *values);

@@ -84,8 +84,8 @@ MISTAKES = {
     "short updates rounded down": (
         "test_conv2d_grad_weight",
         "tt_sgd.h",
-        "return (int32_t)((product + (int64_t)((uint64_t)r << h)) >> 32) >> h;",
-        "return (int32_t)(product >> 32) >> h;",
+        "(int32_t)(r >> (64 - sgd->shift))) >> (sgd->shift - 32);",
+        "(int32_t)(r >> 31)) >> (sgd->shift - 32);",
     ),
     "peak of the last call only": (
         "test_depthwise_conv2d_grad_input",

@@ -58,6 +58,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
             "preprocess": None,
             "ram": {"total": 5000},
             "flash": {"total": 9000},
+            "frozen_bytes": 0,
             "files": {name: hashlib.sha256(files[name].encode()).hexdigest() for name in files},
         }
         (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -25,11 +25,16 @@ def _archive(flags: tuple[str, ...], query: str) -> Path:
 
 @cache
 def _assembly(flags: tuple[str, ...]) -> Path:
-    """The runtime's assembly as an object, which is empty on a core without DSP instructions."""
+    """The sources with the runtime's assembly as one object."""
     runtime = resources.folder("runtime_c")
     output = Path(tempfile.mkdtemp()) / "assembly.o"
-    command = ["arm-none-eabi-gcc", *flags, "-I", runtime / "include", "-c", "-o", output]
-    subprocess.run([*command, runtime / "src" / "tt_dot8_dsp.c"], check=True)
+    command = ["arm-none-eabi-gcc", *flags, "-std=c11", "-O2", "-I", runtime / "include"]
+    sources = [
+        source
+        for source in sorted(runtime.glob("src/*.c"))
+        if '"tt_assembly_dsp.h"' in source.read_text(encoding="utf-8")
+    ]
+    subprocess.run([*command, "-nostdlib", "-r", "-o", output, *sources], check=True)
     return output
 
 

@@ -68,11 +68,20 @@ def _grad_weight_scratch(work: Work) -> int:
 
 
 def _grad_weight_cost(work: Work) -> float:
-    quads, channels = spread(work.out_h * work.out_w, 4), work.in_c // work.groups
-    fill = work.area * work.groups * quads * (60 + 6 * 4 * channels / 4)
-    row = 10 * quads + 60 + spread(channels, _LANES) * (28 * quads + 16)
-    update = 16 if work.fraction_bits == 4 else 45
-    return fill + work.area * work.out_c * (row + update * channels)
+    positions, channels = work.out_h * work.out_w, work.in_c // work.groups
+    quads = spread(positions, 4)
+    update = 11 if work.fraction_bits == 4 else 45
+    if positions == 1:
+        row = 90 + 100 * spread(channels, 32) + 6.5 * channels
+        return work.area * work.out_c * (row + update * channels)
+    fill = work.area * work.groups * quads * (140 + 70 * spread(channels, 4))
+    # Sixteen positions of an even number of channels have sums of their own kind.
+    if quads == 4 and channels % 2 == 0:
+        sums = 48 * spread(channels, 4)
+    else:
+        sums = spread(channels, _LANES) * (26 * quads + 9)
+    uneven = 50 * (channels % 4) if update == 11 else 0
+    return fill + work.area * work.out_c * (210 + 13 * quads + sums + update * channels + uneven)
 
 
 _LARGEST_SUMS = 32768

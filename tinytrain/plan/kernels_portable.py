@@ -7,6 +7,7 @@ from tinytrain.plan.work import Work
 
 _POSITIONS = 4  # TT_POSITIONS
 _ROWS = 8  # TT_STRIP_ROWS and TT_BAND_ROWS
+_STRIP_BYTES = 2048  # TT_STRIP_BYTES
 _PAIRS = 64  # PAIRS
 
 
@@ -25,7 +26,15 @@ def _tile(work: Work) -> int:
 
 
 def _strip(work: Work) -> int:
-    outputs = min(work.out_h, _ROWS)
+    for outputs in range(min(work.out_h, _ROWS), 0, -1):
+        nbytes = _strip_of(work, outputs)
+        if nbytes <= _STRIP_BYTES:
+            break
+    return nbytes
+
+
+def _strip_of(work: Work, outputs: int) -> int:
+    """Bytes of a strip that serves so many rows, and of their sums."""
     reach = (outputs - 1) * work.stride_h + (work.kernel_h - 1) * work.dilation_h + 1
     return 4 * (outputs * work.out_w + min(reach, work.in_h) * _reach(work))
 
@@ -48,6 +57,13 @@ def _tap_sums(work: Work) -> int:
     return _sum_bytes(work) * work.area
 
 
+def _weight_cost(factor: float) -> Rule:
+    """By multiplications, and an update for each weight."""
+    return lambda work: (
+        factor * work.macs + 55 * work.out_c * work.area * (work.in_c // work.groups)
+    )
+
+
 def _kernel(cost: Rule, scratch: Bytes = lambda work: 0) -> Kernel:
     return Kernel("portable", cost, scratch)
 
@@ -63,7 +79,7 @@ PORTABLE: dict[str, Kernel] = {
 for _dtype, _slower in (("s8", 0), ("s16", 2), ("f32", 2)):
     PORTABLE |= {
         f"tt_conv2d_{_dtype}_grad_input": _kernel(per_mac(6 + _slower, 30), _rows_and_sums),
-        f"tt_conv2d_{_dtype}_grad_weight": _kernel(per_mac(5 + _slower, 30), _weight_sums),
+        f"tt_conv2d_{_dtype}_grad_weight": _kernel(_weight_cost(5 + _slower), _weight_sums),
         f"tt_depthwise_conv2d_{_dtype}_grad_input": _kernel(per_mac(12 + _slower, 30), _band),
         f"tt_depthwise_conv2d_{_dtype}_grad_weight": _kernel(per_mac(12 + _slower, 30), _tap_sums),
         f"tt_grad_clamp_{_dtype}": _kernel(per_element(11)),

@@ -144,7 +144,7 @@ static void backward(model_signal_state *state)
         &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]}, at_s8(state, 152),
         at_s8(state, 264), at_u8(state, 0));
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
-    tt_conv2d_s8_grad_weight(&w8_new_window, &(const tt_update){model_signal_w8_rate,
+    tt_conv2d_s8_grad_weight_dsp(&w8_new_window, &(const tt_update){model_signal_w8_rate,
         model_signal_w8_rate_shift, NULL, 1, 0, 0, 1}, &state->step, -128, at_s8(state, 120), at_s8(state,
         152), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
     /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
