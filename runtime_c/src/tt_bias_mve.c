@@ -39,24 +39,43 @@ static void sum_channels(size_t positions, size_t step, uint32_t channels, const
     vst2q_s32(sums, both);
 }
 
-/* bias[0 .. 3] after sums[0 .. 3], of channels o to o + 3, where h of each is 36 to 62; returns 0 and does nothing
- * where it is not. random: the numbers of the four. */
+/* Four biases after D, for h of 1 to 62.
+ *
+ * With u = r * 2^(h - 32) rounded down, sum * m + u is (high, low), and its quotient by 2^h is what shifts of either
+ * word by h - 32 and h make. From h = 36 on the product's low word is rounded away first. Where the quotient leaves
+ * 32 bits, a bias ends at its bound. */
+static int32x4_t moved(int32x4_t bias, int32x4_t sum, int32x4_t m, int32x4_t h, uint32x4_t random)
+{
+    const int32x4_t limit = vdupq_n_s32(1 << 30);
+    const int32x4_t above = vsubq_n_s32(h, 32);
+    const uint32x4_t product = vreinterpretq_u32_s32(vmulq_s32(sum, m));
+    const uint32x4_t low = vaddq_u32(product, vshlq_u32(random, above));
+    const int32x4_t part = vreinterpretq_s32_u32(vshlq_u32(random, vsubq_n_s32(h, 64)));
+    int32x4_t high = vaddq_s32(vmulhq_s32(sum, m), part);
+    high = vaddq_m_n_s32(high, high, 1, vcmphiq_u32(product, low));
+    high = vaddq_m_s32(high, vrmulhq_s32(sum, m), part, vcmpgtq_n_s32(h, 35));
+    const int32x4_t upper = vqshlq_s32(high, vnegq_s32(above));
+    const uint32x4_t lower = vshlq_u32(low, vnegq_s32(h));
+    const mve_pred16_t is_cut = vcmpneq_m_s32(vshlq_s32(upper, above), high, vcmpltq_n_s32(above, 0));
+    int32x4_t result = vqsubq_s32(bias, vorrq_s32(upper, vreinterpretq_s32_u32(lower)));
+    result = vmaxq_s32(vminq_s32(result, limit), vnegq_s32(limit));
+    const int32x4_t bound = vpselq_s32(limit, vnegq_s32(limit), vcmpltq_n_s32(high, 0));
+    return vpselq_s32(bound, result, is_cut);
+}
+
+/* bias[0 .. 3] after sums[0 .. 3], of channels o to o + 3, where h of each is 1 to 62; returns 0 and does nothing where
+ * it is not. random: the numbers of the four. */
 static int update_four(const tt_update *update, const tt_step *step, size_t o, uint32x4_t random, const int32_t *sums,
                        int32_t *bias)
 {
     const int32_t base = 31 - step->rate_exponent - update->exponent - step->normaliser - update->sum_shift;
     const int32x4_t h = vsubq_s32(vdupq_n_s32(base), vldrbq_s32(update->shift + o));
-    if (vminvq_s32(63, h) <= 35 || vmaxvq_s32(0, h) > 62) {
+    if (vminvq_s32(63, h) < 1 || vmaxvq_s32(0, h) > 62) {
         return 0;
     }
     /* (M * L_r + 2^30) >> 31 is VQRDMULH. */
     const int32x4_t m = vqrdmulhq_n_s32(vldrwq_s32(update->multiplier + o), step->rate_mantissa);
-    const int32x4_t rounded = vrmulhq_s32(vldrwq_s32(sums), m);
-    const uint32x4_t part = vshlq_u32(random, vsubq_n_s32(h, 64));
-    const int32x4_t d = vshlq_s32(vaddq_s32(rounded, vreinterpretq_s32_u32(part)), vsubq_s32(vdupq_n_s32(32), h));
-    const int32x4_t limit = vdupq_n_s32(1 << 30);
-    const int32x4_t moved = vminq_s32(vsubq_s32(vldrwq_s32(bias), d), limit);
-    vstrwq_s32(bias, vmaxq_s32(moved, vnegq_s32(limit)));
+    vstrwq_s32(bias, moved(vldrwq_s32(bias), vldrwq_s32(sums), m, h, random));
     return 1;
 }
 

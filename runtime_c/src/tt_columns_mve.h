@@ -25,7 +25,7 @@ _Static_assert(offsetof(tt_run, count) == 24 && offsetof(tt_run, acc_step) == 28
                    offsetof(tt_run, w_step) == 36 && offsetof(tt_run, rows) == 40 && offsetof(tt_run, acc) == 56,
                "the assembly knows these offsets");
 
-/* run->acc[position] += sums over `outputs` > 0 outputs; w and g point to the first. Every partial sum is within 2^30 as
+/* run->acc[position] += sums over `outputs` > 0 outputs; w and g point to the first. Each partial sum is within 2^30 as
  * the whole is: its bound is that of the absolute values. */
 void tt_add_columns_mve(const tt_run *run, int32_t outputs, const int8_t *w, const int16_t *g);
 

@@ -122,9 +122,10 @@ def tflite_tensors(runner, x: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", TFLITE_MODELS)
 def test_each_layer_agrees_with_tflite_reference_kernels(name: str) -> None:
-    """Every layer, fed with the interpreter's integers. TFLite rounds the sums of a dense layer once,
-    as we do, and those of convolutions twice: they differ by one unit where its first rounding
-    makes a tie. Softmax is left out, as we drop it.
+    """Every layer, fed with the interpreter's integers.
+
+    TFLite rounds the sums of a dense layer once, as we do, and those of convolutions twice: they
+    differ by one unit where its first rounding makes a tie. Softmax is left out, as we drop it.
     """
     path = shared_model(name)
     runner = interpreter(path)

@@ -2,158 +2,245 @@
 
 from __future__ import annotations
 
-from tinytrain.plan.kernel import Kernel, Rule, per_element, per_mac
+from tinytrain.plan.kernel import Kernel, per_element
 from tinytrain.plan.work import Work, spread
 
-_COLUMNS = 6  # TT_COLUMNS
-_PANEL_POSITIONS = 32  # POSITIONS
-_SHORT_WINDOW = 32  # TT_SHORT_WINDOW
-_SHORT_ROWS = 120  # sizeof(tt_short_rows)
-_TRANSPOSED = 8  # TT_TRANSPOSED
-_SUMS_BEHIND = 6  # TT_SUMS_BEHIND
-_STRIP_CHANNELS = 16  # TT_STRIP_CHANNELS
-_JOINED = 16384  # JOINED_SIZE
-_STRIPS_SIZE = 16384  # STRIPS_SIZE
-_CHANNELS = 64  # CHANNELS
-_REACH = 0xFFFF
-"""Offsets of gathers and scatters of s16 lanes."""
-
-
-def _up(value: int, step: int) -> int:
-    return spread(value, step) * step
-
-
-# ---- convolutions --------------------------------------------------------------------------------
+_JOINED = 16384  # JOINED_SIZE of tt_conv2d_mve.c, bytes
+_STRIPS = 16384  # STRIPS_SIZE of tt_depthwise_conv2d_mve.c, bytes
+_REACH = 65535  # of gather loads and scatter stores, bytes
+_LARGE = 32768  # scratch beyond which a portable kernel is the better choice, bytes
 
 
 def _joined(work: Work) -> int:
-    """Bytes of the weights of all segments, where they are brought into one."""
-    nbytes = work.area * work.in_c * work.out_c
-    return nbytes if len(work.segments) > 1 and work.groups == 1 and nbytes <= _JOINED else 0
+    """Bytes of a copy of weights that are in segments."""
+    size = work.area * work.in_c * work.out_c
+    return size if len(work.segments) > 1 and work.groups == 1 and size <= _JOINED else 0
 
 
-def _in_place(work: Work) -> bool:
-    """Whether the window of every position is a row of the map."""
+def _conv2d_is_direct(work: Work) -> bool:
+    """Whether windows lie in the map as the kernel reads them."""
+    whole = _joined(work) > 0 or (len(work.segments) == 1 and not work.listed)
     return (
         work.area == 1
-        and (_joined(work) > 0 or (len(work.segments) == 1 and not work.listed))
-        and work.pad_top == 0
-        and work.pad_left == 0
+        and whole
+        and work.pad_top == work.pad_left == 0
         and (work.out_h - 1) * work.stride_h < work.in_h
         and (work.out_w - 1) * work.stride_w < work.in_w
     )
 
 
 def _conv2d_scratch(work: Work) -> int:
-    nbytes = 4 * _up(work.out_c, 4) + 8 * _up(work.out_c // work.groups, 4)
-    nbytes += _up(_joined(work), 8)
-    if _in_place(work):
-        return nbytes
-    windows = 2 * work.area * (work.in_c // work.groups)
-    short = _up(work.out_w, 2) * _SHORT_WINDOW + spread(work.out_c, 2) * _SHORT_ROWS
-    return nbytes + max(windows, short)
+    tables = 16 * spread(work.out_c, 4) + 32 * spread(work.out_c // work.groups, 4)
+    joined = 8 * spread(_joined(work), 8)
+    if _conv2d_is_direct(work):
+        return tables + joined
+    inputs = work.area * (work.in_c // work.groups)
+    rows = 2 * inputs
+    if (
+        (len(work.segments) == 1 or joined > 0)
+        and work.groups == 1
+        and inputs <= 32
+        and work.out_c % 2 == 0
+        and work.out_w >= 2
+    ):
+        rows = max(rows, 32 * work.out_w + 60 * work.out_c)
+    return tables + joined + rows
 
 
-def _is_pointwise(work: Work) -> bool:
-    return (
-        work.area == 1
-        and (work.pad_top, work.pad_left) == (0, 0)
-        and (work.in_h, work.in_w) == (work.out_h, work.out_w)
-        and (work.stride_h == 1 or work.in_h == 1)
-        and (work.stride_w == 1 or work.in_w == 1)
-    )
+def _conv2d_cost(work: Work) -> float:
+    positions, outputs = work.out_h * work.out_w, work.out_c // work.groups
+    pairs = spread(positions, 2)
+    inputs = work.area * (work.in_c // work.groups)
+    segments = (work.in_c,) if _joined(work) > 0 else work.segments
+    chunks = [spread(work.area * count, 16) for count in segments]
+    zeros = work.out_c * (2.5 * sum(chunks) + 8) + 0.9 * _joined(work)
+    if _conv2d_is_direct(work) and inputs in (8, 16) and work.groups == 1:
+        return zeros + positions * work.out_c * 3.15
+    if not _conv2d_is_direct(work) and inputs <= 32 and work.groups == 1:
+        return zeros + positions * (work.out_c * 6 + 12 * work.kernel_h + 8)
+    slices = sum(spread(n, 3) for n in chunks)
+    if _conv2d_is_direct(work) and slices == 1:
+        loop = outputs * (1.75 * sum(chunks) + 2) * 2 + 60
+    else:
+        loop = outputs * (1.92 * sum(chunks) + 2.4) * 2 + 45 * slices + 80
+    pack = 0 if _conv2d_is_direct(work) else 2 * (150 + 12 * work.area + inputs / 4)
+    return zeros + pairs * work.groups * (loop + pack)
 
 
-def _input_scratch(work: Work) -> int:
-    positions = min(work.in_h * work.in_w, _PANEL_POSITIONS)
-    sums, panel = positions, positions
-    if not _is_pointwise(work):
-        sums, panel = work.in_w, work.out_h * work.out_w
-    return 4 * _COLUMNS * _up(sums, 4) + 2 * _up(work.out_c // work.groups, 8) * panel
+def _strips(work: Work) -> tuple[int, int, int, int]:
+    """Bytes of a strip, strips of a map, strips at a time, vectors of a window."""
+    groups = 2 if work.kernel_h > 4 or work.kernel_w > 4 else 1
+    vectors = 1 if groups == 1 else 3 if work.kernel_w <= 5 else 4
+    rows = 1
+    if groups == 1 and work.dilation_h == 1:
+        rows = (4 - work.kernel_h) // work.stride_h + 1
+    reach = 3 * work.dilation_w
+    if vectors == 4:
+        reach = 7
+    elif vectors == 3 and work.dilation_w == 1:
+        reach = 4
+    columns = (4 * spread(work.out_w, 4) - 1) * work.stride_w + reach + 1
+    size = 64 * groups * columns
+    strips = spread(work.out_h, rows)
+    return size, strips, min(strips, max(1, _STRIPS // size)), vectors
 
 
-def _input_fits(work: Work) -> bool:
-    near = all(7 * work.area * count <= _REACH for count in work.segments)
-    return near and 4 * work.in_c <= _REACH
-
-
-def _weight_scratch(work: Work) -> int:
-    count, padded = work.in_c // work.groups, _up(work.out_h * work.out_w, 16)
-    return (count + _TRANSPOSED) * padded + 8 * (count + _SUMS_BEHIND)
-
-
-def _weight_fits(work: Work) -> bool:
-    return 7 * _up(work.out_h * work.out_w, 16) <= _REACH
-
-
-def _weight_cost(factor: float, update: float) -> Rule:
-    return lambda work: (
-        factor * work.macs + update * work.out_c * work.area * (work.in_c // work.groups)
-    )
-
-
-# ---- depthwise convolutions ----------------------------------------------------------------------
+def _depthwise_scratch(work: Work) -> int:
+    size, _, batch, _ = _strips(work)
+    return size * batch
 
 
 def _depthwise_fits(work: Work) -> bool:
     return (
-        max(work.kernel_h, work.kernel_w) <= 8
+        work.kernel_h <= 8
+        and work.kernel_w <= 8
         and work.stride_w <= 2
         and (work.dilation_w == 1 or work.kernel_w <= 4)
         and (work.out_w + 3) * work.out_c <= _REACH
     )
 
 
-def _depthwise_scratch(work: Work) -> int:
-    if not _depthwise_fits(work):
-        return 0
-    groups = 2 if max(work.kernel_h, work.kernel_w) > 4 else 1
-    vectors = 1 if groups == 1 else 3 if work.kernel_w <= 5 else 4
-    reach = 3 * work.dilation_w
-    if vectors == 4:
-        reach = 7
-    elif vectors == 3 and work.dilation_w == 1:
-        reach = 4
-    rows = 1
-    if groups == 1 and work.dilation_h == 1:
-        rows = (4 - work.kernel_h) // work.stride_h + 1
-    columns = (_up(work.out_w, 4) - 1) * work.stride_w + reach + 1
-    size = columns * groups * 4 * _STRIP_CHANNELS
-    strips = spread(work.out_h, rows)
-    return size * max(1, min(_STRIPS_SIZE // size, strips))
+def _depthwise_cost(work: Work) -> float:
+    size, strips, batch, vectors = _strips(work)
+    paired = vectors == 1 and strips < work.out_h
+    weave = spread(work.count, 16) * strips * (size * 15 / 64 + 110)
+    loop = 15 if paired else 8 * vectors + 11
+    fours = spread(work.out_w, 4) * (strips * 2 if paired else strips)
+    channel = 80 + 14 * vectors
+    return weave + work.count * (spread(strips, batch) * channel + fours * loop + strips * 10)
 
 
-def _depthwise_input_scratch(work: Work) -> int:
-    width = _up(work.count, 16) if work.count < _CHANNELS else _CHANNELS
+def _is_one_by_one(work: Work) -> bool:
+    """Whether the windows are the positions of the map one by one."""
+    return (
+        work.area == 1
+        and work.pad_top == work.pad_left == 0
+        and (work.in_h, work.in_w) == (work.out_h, work.out_w)
+        and (work.stride_h == 1 or work.in_h == 1)
+        and (work.stride_w == 1 or work.in_w == 1)
+    )
+
+
+def _grad_input_scratch(work: Work) -> int:
+    lanes = spread(work.out_c // work.groups, 8)
+    if _is_one_by_one(work):
+        positions = min(work.in_h * work.in_w, 32)
+        return 96 * spread(positions, 4) + 16 * lanes * positions
+    return 96 * spread(work.in_w, 4) + 16 * lanes * work.out_h * work.out_w
+
+
+def _grad_input_fits(work: Work) -> bool:
+    rows = 7 * work.area * max(work.segments)
+    return rows <= _REACH and 4 * work.in_c <= _REACH and _grad_input_scratch(work) <= _LARGE
+
+
+def _grad_input_cost(work: Work) -> float:
+    lanes, positions = spread(work.out_c // work.groups, 8), work.in_h * work.in_w
+    blocks = sum(spread(count, 6) for count in work.segments) * work.groups
+    panel = 8.5 * work.groups * lanes * work.out_h * work.out_w
+    if _is_one_by_one(work):
+        parts = spread(positions, 32)
+        rounding = 16 * positions + 120 * parts if positions >= 4 else 200 * positions + 300
+        return panel + blocks * (lanes * (9.5 * positions + 26 * parts) + rounding)
+    taps = work.area / (work.stride_h * work.stride_w)
+    runs = taps * work.in_h * lanes * (11 * work.in_w + 40)
+    return panel + blocks * (runs + 16 * positions + 150 * work.in_h)
+
+
+def _depthwise_width(work: Work) -> int:
+    return min(64, 16 * spread(work.count, 16))
+
+
+def _depthwise_grad_input_scratch(work: Work) -> int:
+    width = _depthwise_width(work)
     taps = 8 * (work.area + work.kernel_h + work.in_w * work.kernel_w)
     panel = 2 * work.out_h * work.out_w * width
     return taps + panel + (work.area + 2) * width + 2 * work.in_w
 
 
-def _depthwise_weight_scratch(work: Work) -> int:
-    padded = _up(work.out_h * work.out_w, 16)
-    return _TRANSPOSED * (work.area + 1) * padded + 8 * (work.area + _SUMS_BEHIND)
+def _depthwise_grad_input_fits(work: Work) -> bool:
+    small = _depthwise_grad_input_scratch(work) <= _LARGE
+    return work.in_c == work.out_c and 7 * work.area <= _REACH and small
 
 
-def _depthwise_weight_fits(work: Work) -> bool:
-    return 7 * work.area * _up(work.out_h * work.out_w, 16) <= _REACH
+def _depthwise_grad_input_cost(work: Work) -> float:
+    taps = work.out_h * work.out_w * work.area * 0.7
+    sixteens, blocks = spread(work.count, 16), spread(work.count, _depthwise_width(work))
+    positions = work.in_h * work.in_w
+    panel = 11 * spread(work.count, 8) * work.out_h * work.out_w
+    return panel + sixteens * (16 * taps + 50 * positions) + blocks * (8 * taps + 130 * positions)
+
+
+def _padded(work: Work) -> int:
+    return 16 * spread(work.out_h * work.out_w, 16)
+
+
+def _grad_weight_scratch(work: Work) -> int:
+    count = work.in_c // work.groups
+    return (count + 8) * _padded(work) + 8 * (count + 6)
+
+
+def _grad_weight_fits(work: Work) -> bool:
+    return 7 * _padded(work) <= _REACH and _grad_weight_scratch(work) <= _LARGE
+
+
+def _grad_weight_cost(work: Work) -> float:
+    count, padded = work.in_c // work.groups, _padded(work)
+    x = work.area * work.groups * spread(count, 8) * (6 * padded + 60 * work.out_h)
+    g = work.area * spread(work.out_c, 8) * 6 * padded
+    update = 8 if work.fraction_bits in (0, 4) else 60
+    row = count * (2.1 * padded / 16 + 1 + update) + 170 + padded / 4
+    return x + g + work.area * work.out_c * row
+
+
+def _depthwise_grad_weight_scratch(work: Work) -> int:
+    return (8 * work.area + 8) * _padded(work) + 8 * (work.area + 6)
+
+
+def _depthwise_grad_weight_fits(work: Work) -> bool:
+    near = 7 * work.area * _padded(work) <= _REACH
+    return near and _depthwise_grad_weight_scratch(work) <= _LARGE
+
+
+def _depthwise_grad_weight_cost(work: Work) -> float:
+    padded = _padded(work)
+    x = work.area * spread(work.in_c, 8) * (6 * padded + 60 * work.out_h)
+    g = spread(work.out_c, 8) * 6 * padded
+    update = 8 if work.fraction_bits in (0, 4) else 60
+    row = work.area * (3 * padded / 16 + 1 + update) + 250 + padded / 4
+    return x + g + work.out_c * row
+
+
+def _bias_cost(work: Work) -> float:
+    return spread(work.count, 8) * (5 * work.rows + 115) + 300
 
 
 MVE: dict[str, Kernel] = {
-    "tt_conv2d_s8": Kernel("mve", per_mac(0.2, 3), _conv2d_scratch),
-    "tt_conv2d_s8_s32": Kernel("mve", per_mac(0.2, 3), _conv2d_scratch),
-    "tt_depthwise_conv2d_s8": Kernel("mve", per_mac(0.3, 6), _depthwise_scratch, _depthwise_fits),
-    "tt_conv2d_s8_grad_input": Kernel("mve", per_mac(0.35, 8), _input_scratch, _input_fits),
-    "tt_depthwise_conv2d_s8_grad_input": Kernel("mve", per_mac(0.8, 8), _depthwise_input_scratch),
-    "tt_conv2d_s8_grad_weight": Kernel("mve", _weight_cost(0.2, 7), _weight_scratch, _weight_fits),
-    "tt_depthwise_conv2d_s8_grad_weight": Kernel(
-        "mve", _weight_cost(0.5, 15), _depthwise_weight_scratch, _depthwise_weight_fits
+    "tt_conv2d_s8": Kernel("mve", _conv2d_cost, _conv2d_scratch),
+    "tt_conv2d_s8_s32": Kernel("mve", _conv2d_cost, _conv2d_scratch),
+    "tt_depthwise_conv2d_s8": Kernel("mve", _depthwise_cost, _depthwise_scratch, _depthwise_fits),
+    "tt_conv2d_s8_grad_input": Kernel(
+        "mve", _grad_input_cost, _grad_input_scratch, _grad_input_fits
     ),
-    "tt_add_s8": Kernel("mve", per_element(2.5)),
-    "tt_clamp_mask_s8": Kernel("mve", per_element(0.4)),
+    "tt_depthwise_conv2d_s8_grad_input": Kernel(
+        "mve",
+        _depthwise_grad_input_cost,
+        _depthwise_grad_input_scratch,
+        _depthwise_grad_input_fits,
+    ),
+    "tt_conv2d_s8_grad_weight": Kernel(
+        "mve", _grad_weight_cost, _grad_weight_scratch, _grad_weight_fits
+    ),
+    "tt_depthwise_conv2d_s8_grad_weight": Kernel(
+        "mve",
+        _depthwise_grad_weight_cost,
+        _depthwise_grad_weight_scratch,
+        _depthwise_grad_weight_fits,
+    ),
+    "tt_add_s8": Kernel("mve", per_element(3.3)),
+    "tt_clamp_mask_s8": Kernel("mve", per_element(0.45)),
     "tt_grad_clamp_s8": Kernel("mve", per_element(0.5)),
-    "tt_grad_clamp_mask_s8": Kernel("mve", per_element(0.5)),
-    "tt_grad_add_s8": Kernel("mve", per_element(4)),
-    "tt_bias_s8_grad": Kernel("mve", lambda work: work.count * (0.3 * work.rows + 15) + 60),
+    "tt_grad_clamp_mask_s8": Kernel("mve", per_element(0.4)),
+    "tt_grad_add_s8": Kernel("mve", per_element(4.8)),
+    "tt_bias_s8_grad": Kernel("mve", _bias_cost),
 }
-"""By contract."""
