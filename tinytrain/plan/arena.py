@@ -17,7 +17,7 @@ from tinytrain.plan.kernels import Choice, choose_kernels
 from tinytrain.plan.liveness import Storage, storages
 
 ALIGNMENT = 8
-_TRIES = 300
+_TRIES = 4000
 
 
 @dataclass(frozen=True)
