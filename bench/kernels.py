@@ -10,7 +10,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from bench.cmsis_nn import FLAGS, CmsisNN
@@ -19,7 +19,7 @@ from tinytrain.emit.build_files import port_files
 from tinytrain.emit.runtime_files import kernel_sets, runtime_files
 from tinytrain.errors import ToolchainError
 from tinytrain.plan.kernels import candidates
-from tinytrain.plan.work import Work
+from tinytrain.plan.work import Window, Work
 from tinytrain.resources import folder as resource_folder
 from tinytrain.simulate.toolchain import require
 from tinytrain.target import Target
@@ -28,14 +28,15 @@ SCRATCH = 0x40000
 """What kernel_main.c has."""
 
 
-def _pointwise(size: int, inputs: int, outputs: int) -> Work:
-    return Work("", size, size, inputs, size, size, outputs)
+def _pointwise(size: int, inputs: int, outputs: int) -> Window:
+    return Window(size, size, inputs, size, size, outputs)
 
 
-def _window(size: int, channels: int, kernel: int, stride: int, outputs: int, groups: int) -> Work:
+def _window(
+    size: int, channels: int, kernel: int, stride: int, outputs: int, groups: int
+) -> Window:
     out = size // stride
-    return Work(
-        "",
+    return Window(
         *(size, size, channels, out, out, outputs, kernel, kernel, stride, stride),
         pad_top=kernel // 2,
         pad_left=kernel // 2,
@@ -138,8 +139,8 @@ def _candidates(isa: str, with_cmsis_nn: bool) -> list[Candidate]:
                 works["weight gradient"] = f"{stem}_grad_weight"
         for kind, contract in works.items():
             work = Work(
-                f"tt_{contract}",
-                **{name: getattr(shape, name) for name in _GEOMETRY},
+                contract=f"tt_{contract}",
+                **asdict(shape),
                 segments=() if depthwise or kind == "weight gradient" else (shape.in_c,),
                 count=shape.out_c if depthwise else 0,
                 fraction_bits=4 if kind == "weight gradient" else 0,
@@ -154,12 +155,6 @@ def _candidates(isa: str, with_cmsis_nn: bool) -> list[Candidate]:
     return found
 
 
-_GEOMETRY = (
-    *("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w"),
-    *("stride_h", "stride_w", "dilation_h", "dilation_w", "pad_top", "pad_left", "groups"),
-)
-
-
 def _case(candidate: Candidate, first: bool) -> str:
     work, contract = candidate.work, candidate.work.contract.removeprefix("tt_")
     kind = "CMSIS_NN" if candidate.by == "CMSIS-NN" else "OTHER"
@@ -171,7 +166,7 @@ def _case(candidate: Candidate, first: bool) -> str:
     result, size = sizes[candidate.kind]
     trains = candidate.kind == "weight gradient"
     prepare = "prepare_gradient_of_weights(&window)" if trains else "(void)0"
-    window = ", ".join(f".{name} = {getattr(work, name)}" for name in _GEOMETRY)
+    window = ", ".join(f".{field.name} = {getattr(work, field.name)}" for field in fields(Window))
     return (
         f"MEASURE({contract}, {kind}, {candidate.function}, {int(first)}, {result}, {size}, "
         f"{prepare}, {window})\n"

@@ -86,7 +86,7 @@ void tt_bias_s8_grad_mve(size_t positions, size_t channels, const tt_update *upd
     uint32_t factor[4];
     uint32_t offset[4];
     for (size_t i = 0; i < 4; i++) {
-        const tt_jump jump = tt_jump_by_mve(i + 1);
+        const tt_jump jump = tt_jump_by(i + 1);
         factor[i] = sgd.stochastic ? jump.factor : 0;
         offset[i] = sgd.stochastic ? jump.step : 0x80000000U;
     }

@@ -137,8 +137,8 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
     /* At most 66,311 positions, for which the sums are below 2^31. */
     const int32_t most = (int32_t)positions * 255 * 127;
     const tt_sums_dsp sums = {c.sixteen ? fours->sums : in_row, c.sixteen ? sizeof *fours / sizeof *in_row : 4, most};
-    const tt_jump to_tap = tt_jump_dsp(&sgd, count);
-    const tt_jump to_output = tt_jump_dsp(&sgd, area * count);
+    const tt_jump to_tap = tt_jump_by(count);
+    const tt_jump to_output = tt_jump_by(area * count);
     uint32_t start = sgd.random;
     for (size_t group = 0; group < window->groups; group++) {
         uint32_t next_group = start;
@@ -155,10 +155,10 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
                     tt_sums8_dsp(in_row, tiles, row, quads, tile_count);
                 }
                 tt_update_sums_dsp(trained, (o * area + tap) * count, count, &sgd, &sums);
-                random = random * to_output.a + to_output.c;
+                random = random * to_output.factor + to_output.step;
             }
             next_group = tap == 0 ? random : next_group;
-            start = start * to_tap.a + to_tap.c;
+            start = start * to_tap.factor + to_tap.step;
         }
         start = next_group;
     }

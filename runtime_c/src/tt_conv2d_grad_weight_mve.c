@@ -66,8 +66,8 @@ void tt_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_update *upda
     layer.g = layer.x + layer.count * layer.padded;
     layer.sums = (int32_t(*)[2])(void *)(layer.g + TT_TRANSPOSED * layer.padded);
     layer.randoms = tt_randoms_of_mve(&layer.sgd);
-    layer.row = tt_jump_by_mve(taps * layer.count);
-    const tt_jump next_tap = tt_jump_by_mve(layer.count);
+    layer.row = tt_jump_by(taps * layer.count);
+    const tt_jump next_tap = tt_jump_by(layer.count);
     uint32_t at_tap = layer.sgd.random;
     for (size_t tap = 0; tap < taps; tap++) {
         uint32_t random = at_tap;

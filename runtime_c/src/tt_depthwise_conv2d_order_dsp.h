@@ -17,17 +17,17 @@ static inline tt_quad tt_four_taps(const int8_t *w, int32_t right)
 /* Of four taps, the first two, the middle two, the last two. */
 static inline int32_t tt_first_taps(tt_quad quad)
 {
-    return (int32_t)tt_low_halves(quad.even, quad.odd);
+    return tt_lows(quad.even, quad.odd);
 }
 
 static inline int32_t tt_middle_taps(tt_quad quad)
 {
-    return (int32_t)tt_low_and_high(quad.odd, quad.even);
+    return tt_low_and_high(quad.odd, quad.even);
 }
 
 static inline int32_t tt_last_taps(tt_quad quad)
 {
-    return (int32_t)tt_high_halves(quad.even, quad.odd);
+    return tt_highs(quad.even, quad.odd);
 }
 
 static inline void tt_order_3x3(const int8_t *w, int32_t down, int32_t right, int32_t *taps)
@@ -36,8 +36,8 @@ static inline void tt_order_3x3(const int8_t *w, int32_t down, int32_t right, in
     for (uint32_t r = 0; r < 3; r++, w += down, taps += 2) {
         const int32_t middle = w[right];
         const int32_t last = w[2 * right];
-        taps[0] = (int32_t)tt_low_halves(w[0], middle);
-        taps[1] = (int32_t)tt_low_halves(middle, last);
+        taps[0] = tt_lows(w[0], middle);
+        taps[1] = tt_lows(middle, last);
     }
 }
 
@@ -46,8 +46,8 @@ static inline void tt_order_3x3_stride2(const int8_t *w, uint32_t lead, int32_t 
 {
 #pragma GCC unroll 3
     for (uint32_t r = 0; r < 3; r++, w += 3, taps += 2) {
-        taps[0] = lead != 0 ? w[0] * (1 << 16) : (int32_t)tt_low_halves(w[0], w[1]);
-        taps[1] = lead != 0 ? (int32_t)tt_low_halves(w[1], w[2]) : w[2] & 0xFFFF;
+        taps[0] = lead != 0 ? w[0] * (1 << 16) : tt_lows(w[0], w[1]);
+        taps[1] = lead != 0 ? tt_lows(w[1], w[2]) : w[2] & 0xFFFF;
     }
 }
 
@@ -59,7 +59,7 @@ static inline void tt_order_5(uint32_t taps_h, const int8_t *w, int32_t down, in
         taps[0] = tt_first_taps(begin);
         taps[1] = tt_last_taps(begin);
         taps[2] = tt_middle_taps(begin);
-        taps[3] = (int32_t)tt_low_halves(begin.odd >> 16, last);
+        taps[3] = tt_lows(begin.odd >> 16, last);
     }
 }
 
@@ -76,9 +76,9 @@ static inline void tt_order_up_to_5(const tt_view *view, const int8_t *w, int32_
             const int32_t fourth = last == 5 ? w[3 * right] : 0;
             const int32_t first = w[0];
             taps[0] = first * (1 << 16);
-            taps[1] = (int32_t)tt_low_halves(second, third);
-            taps[2] = (int32_t)tt_low_halves(first, second);
-            taps[3] = (int32_t)tt_low_halves(third, fourth);
+            taps[1] = tt_lows(second, third);
+            taps[2] = tt_lows(first, second);
+            taps[3] = tt_lows(third, fourth);
         }
         return;
     }

@@ -256,8 +256,8 @@ void tt_planes_fill_dsp(const tt_planes *planes, const tt_planes_rows *rows, con
     if (m == NULL) {
         tt_planes_centre_dsp(&rows->pairs, x + first * rows->step, to + first, tt_negated_pair(values->zero));
     } else {
-        tt_planes_scale_dsp(&rows->pairs, x + first * rows->step, to + first, (int16x2_t)tt_low_halves(m[0], m[2]),
-                            (int16x2_t)tt_low_halves(m[1], m[3]));
+        tt_planes_scale_dsp(&rows->pairs, x + first * rows->step, to + first, tt_lows(m[0], m[2]),
+                            tt_lows(m[1], m[3]));
     }
 }
 

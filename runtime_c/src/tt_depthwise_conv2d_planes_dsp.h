@@ -2,33 +2,17 @@
 #ifndef TT_DEPTHWISE_CONV2D_PLANES_DSP_H
 #define TT_DEPTHWISE_CONV2D_PLANES_DSP_H
 
-#include "tt_window.h"
+#include "tt_lanes_dsp.h"
 
 #if defined(__ARM_FEATURE_SIMD32)
-
-/* The low half of low and the low half of high above it. No intrinsic stands for PKHBT and PKHTB. */
-static inline uint32_t tt_low_halves(int32_t low, int32_t high)
-{
-    uint32_t pair;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(low), "r"(high));
-    return pair;
-}
-
-/* The high half of low and above it that of high. */
-static inline uint32_t tt_high_halves(int32_t low, int32_t high)
-{
-    uint32_t pair;
-    __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(pair) : "r"(low), "r"(high));
-    return pair;
-}
 
 /* Channels whose planes are in scratch at once. */
 #define TT_PLANES 4U
 
 /* The low half of low and the high half of high. */
-static inline uint32_t tt_low_and_high(int32_t low, int32_t high)
+static inline int32_t tt_low_and_high(int32_t low, int32_t high)
 {
-    uint32_t pair;
+    int32_t pair;
     __asm__("pkhbt %0, %1, %2" : "=r"(pair) : "r"(low), "r"(high));
     return pair;
 }

@@ -91,7 +91,7 @@ void tt_view_order_dsp(const tt_view *view, const int8_t *w, int32_t sum, int32_
             const int32_t any = (int32_t)(view->kind == TT_ROWS_ANY_STRIDE1 ? i - i % 2 : 2 * i);
             const int16_t *first = halves + (kinds[view->kind].words != 0 ? firsts[view->kind][i] : any);
             first -= view->kind == TT_ROWS_ANY_STRIDE1 ? i % 2 : 0;
-            *taps++ = (int32_t)tt_low_halves(first[0], first[1]);
+            *taps++ = tt_lows(first[0], first[1]);
         }
     }
 }

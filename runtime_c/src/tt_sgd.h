@@ -60,13 +60,36 @@ static inline void tt_sgd_channel_f32(tt_sgd *sgd, const tt_update *update, cons
     sgd->factor = step->rate * update->real[channel];
 }
 
-/* r of the next element: 2^31 rounds to nearest. Source of the generator's constants: Numerical Recipes. */
+/* The generator: x -> x * TT_RANDOM_FACTOR + TT_RANDOM_STEP. Source of the constants: Numerical Recipes. */
+#define TT_RANDOM_FACTOR 1664525U
+#define TT_RANDOM_STEP 1013904223U
+
+/* Some steps of it at once: x * factor + step. */
+typedef struct {
+    uint32_t factor, step;
+} tt_jump;
+
+/* `steps` steps, by repeated squaring. */
+static inline tt_jump tt_jump_by(size_t steps)
+{
+    tt_jump all = {1, 0};
+    tt_jump power = {TT_RANDOM_FACTOR, TT_RANDOM_STEP};
+    for (; steps > 0; steps >>= 1) {
+        if (steps & 1U) {
+            all = (tt_jump){all.factor * power.factor, all.step * power.factor + power.step};
+        }
+        power = (tt_jump){power.factor * power.factor, power.step * power.factor + power.step};
+    }
+    return all;
+}
+
+/* r of the next element: 2^31 rounds to nearest. */
 static inline uint32_t tt_sgd_random(tt_sgd *sgd)
 {
     if (!sgd->stochastic) {
         return 0x80000000U;
     }
-    sgd->random = sgd->random * 1664525U + 1013904223U;
+    sgd->random = sgd->random * TT_RANDOM_FACTOR + TT_RANDOM_STEP;
     return sgd->random;
 }
 

@@ -81,19 +81,6 @@ __asm__("    .syntax unified\n"
         "    .text\n");
 /* clang-format on */
 
-tt_jump tt_jump_dsp(const tt_sgd *sgd, size_t steps)
-{
-    tt_jump all = {1, 0};
-    tt_jump power = {sgd->stochastic ? 1664525U : 1U, sgd->stochastic ? 1013904223U : 0U};
-    for (; steps > 0; steps >>= 1) {
-        if (steps & 1U) {
-            all = (tt_jump){all.a * power.a, power.a * all.c + power.c};
-        }
-        power = (tt_jump){power.a * power.a, power.a * power.c + power.c};
-    }
-    return all;
-}
-
 /* Cold, as what few weights and biases need it may be slow: it shall be small. */
 __attribute__((noinline, cold)) int64_t tt_any_delta_dsp(tt_sgd *sgd, int32_t sum)
 {
@@ -140,7 +127,7 @@ void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt
     if (lead > 0) {
         update_each(trained, index, 0, lead, sgd, sums);
     }
-    quads all = {sgd->random, 1664525U, 1013904223U, sgd->mantissa,
+    quads all = {sgd->random, TT_RANDOM_FACTOR, TT_RANDOM_STEP, sgd->mantissa,
                  (uint32_t)(64 - sgd->shift) | sums->step << 10,
                  (uint32_t)(sgd->shift - 36) | (uint32_t)(fours - 1) << 8,
                  sums->at + lead, trained->weights + index + lead, trained->fraction + (index + lead) / 2};

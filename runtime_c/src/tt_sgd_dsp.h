@@ -6,14 +6,6 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
-/* x -> a * x + c, some steps of a generator at once; the identity where updates round to nearest. */
-typedef struct {
-    uint32_t a, c;
-} tt_jump;
-
-/* `steps` steps of tt_sgd_random, by repeated squaring. */
-tt_jump tt_jump_dsp(const tt_sgd *sgd, size_t steps);
-
 /* tt_delta_s8, once in a program. */
 int64_t tt_any_delta_dsp(tt_sgd *sgd, int32_t sum);
 

@@ -5,37 +5,18 @@
 
 #include <arm_mve.h>
 
-/* Of the generator of tt_sgd_random. */
-#define FACTOR 1664525U
-#define STEP 1013904223U
-
-tt_jump tt_jump_by_mve(size_t count)
-{
-    tt_jump result = {1, 0};
-    tt_jump power = {FACTOR, STEP};
-    for (; count > 0; count >>= 1) {
-        if ((count & 1U) != 0) {
-            result.factor *= power.factor;
-            result.step = result.step * power.factor + power.step;
-        }
-        power.step *= power.factor + 1;
-        power.factor *= power.factor;
-    }
-    return result;
-}
-
 tt_randoms tt_randoms_of_mve(const tt_sgd *sgd)
 {
     tt_randoms randoms = {.stochastic = sgd->stochastic};
     for (size_t i = 0; i < 4; i++) {
-        const tt_jump odd = tt_jump_by_mve(2 * i + 1);
-        const tt_jump even = tt_jump_by_mve(2 * i + 2);
+        const tt_jump odd = tt_jump_by(2 * i + 1);
+        const tt_jump even = tt_jump_by(2 * i + 2);
         randoms.odd_factor[i] = sgd->stochastic ? odd.factor : 0;
         randoms.odd_step[i] = sgd->stochastic ? odd.step : 0x80000000U;
         randoms.even_factor[i] = sgd->stochastic ? even.factor : 0;
         randoms.even_step[i] = sgd->stochastic ? even.step : 0x80000000U;
     }
-    randoms.eight = sgd->stochastic ? tt_jump_by_mve(8) : (tt_jump){1, 0};
+    randoms.eight = sgd->stochastic ? tt_jump_by(8) : (tt_jump){1, 0};
     return randoms;
 }
 

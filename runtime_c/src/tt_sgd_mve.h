@@ -6,13 +6,6 @@
 
 #include "tt_sgd.h"
 
-/* `count` steps of the generator at once: x * factor + step. */
-typedef struct {
-    uint32_t factor, step;
-} tt_jump;
-
-tt_jump tt_jump_by_mve(size_t count);
-
 /* Where random numbers of elements 1, 3, 5, 7 and 2, 4, 6, 8 of a row come from. Without randomness they are 2^31 and
  * stay so. */
 typedef struct {

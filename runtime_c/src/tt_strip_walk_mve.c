@@ -113,6 +113,21 @@
     TT_WORDS("q0, #-256]")                                                                                            \
     TT_FURTHER(acc, "q5") TT_WORDS("q0, #192]") TT_FURTHER(acc, "q6") TT_WORDS("q0, #256]!") TT_FURTHER(acc, "q7")
 
+/* The forms of a walk with so many vectors a window. */
+#define TT_ROW_FORMS(vectors)                                                                                         \
+    case vectors:                                                                                                     \
+        TT_ROW_LOOP(TT_POSITION_##vectors, TT_##vectors, "");                                                         \
+        break;                                                                                                        \
+    case vectors + TT_WALK_CLAMPED:                                                                                   \
+        TT_ROW_LOOP(TT_POSITION_##vectors, TT_##vectors, TT_CLAMP);                                                   \
+        break;                                                                                                        \
+    case vectors + TT_WALK_DOUBLE:                                                                                    \
+        TT_ROW_LOOP(TT_DOUBLE_##vectors, TT_##vectors, "");                                                           \
+        break;                                                                                                        \
+    case vectors + TT_WALK_DOUBLE + TT_WALK_CLAMPED:                                                                  \
+        TT_ROW_LOOP(TT_DOUBLE_##vectors, TT_##vectors, TT_CLAMP);                                                     \
+        break;
+
 void tt_take_walk_mve(tt_lane_job *job, const tt_walk *walk, const int8_t *strip, int8_t *y)
 {
     vstrwq_u32(&job->groups, vldrwq_u32(&walk->groups));
@@ -132,41 +147,10 @@ void tt_take_walk_mve(tt_lane_job *job, const tt_walk *walk, const int8_t *strip
     case 2 + TT_WALK_DOUBLE + TT_WALK_CLAMPED:
         TT_PAIR_LOOP("#128", TT_CLAMP);
         break;
-    case 1:
-        TT_ROW_LOOP(TT_POSITION_1, TT_1, "");
-        break;
-    case 1 + TT_WALK_CLAMPED:
-        TT_ROW_LOOP(TT_POSITION_1, TT_1, TT_CLAMP);
-        break;
-    case 1 + TT_WALK_DOUBLE:
-        TT_ROW_LOOP(TT_DOUBLE_1, TT_1, "");
-        break;
-    case 1 + TT_WALK_DOUBLE + TT_WALK_CLAMPED:
-        TT_ROW_LOOP(TT_DOUBLE_1, TT_1, TT_CLAMP);
-        break;
-    case 3:
-        TT_ROW_LOOP(TT_POSITION_3, TT_3, "");
-        break;
-    case 3 + TT_WALK_CLAMPED:
-        TT_ROW_LOOP(TT_POSITION_3, TT_3, TT_CLAMP);
-        break;
-    case 3 + TT_WALK_DOUBLE:
-        TT_ROW_LOOP(TT_DOUBLE_3, TT_3, "");
-        break;
-    case 3 + TT_WALK_DOUBLE + TT_WALK_CLAMPED:
-        TT_ROW_LOOP(TT_DOUBLE_3, TT_3, TT_CLAMP);
-        break;
-    case 4:
-        TT_ROW_LOOP(TT_POSITION_4, TT_4, "");
-        break;
-    case 4 + TT_WALK_CLAMPED:
-        TT_ROW_LOOP(TT_POSITION_4, TT_4, TT_CLAMP);
-        break;
-    case 4 + TT_WALK_DOUBLE:
-        TT_ROW_LOOP(TT_DOUBLE_4, TT_4, "");
-        break;
+        TT_ROW_FORMS(1)
+        TT_ROW_FORMS(3)
+        TT_ROW_FORMS(4)
     default:
-        TT_ROW_LOOP(TT_DOUBLE_4, TT_4, TT_CLAMP);
         break;
     }
 }

@@ -18,6 +18,7 @@ from kernel_windows import (
     LAYERS,
     Rng,
     Window,
+    arena_bytes,
     channel_count,
     conv_window,
     depthwise_window,
@@ -203,7 +204,7 @@ def random_cases(kernel: str, seed: int, count: int, most_macs: int = 60_000) ->
         draw, finish = CONTRACTS_OF_WINDOWS[contract]
         window = draw(rng)
         found = finish(rng, case, window)
-        while window.macs > most_macs or window.arena_bytes > 0x100000 or not fits(found):
+        while window.macs > most_macs or arena_bytes(window) > 0x100000 or not fits(found):
             window = draw(rng)
             found = finish(rng, case, window)
         yield found

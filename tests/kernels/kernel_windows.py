@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+
+from tinytrain.plan.work import Window
 
 Rng = np.random.Generator
 
 
-@dataclass(frozen=True)
-class Window:
-    """`tt_window`, field by field."""
-
-    in_h: int = 1
-    in_w: int = 1
-    in_c: int = 1
-    out_h: int = 1
-    out_w: int = 1
-    out_c: int = 1
-    kernel_h: int = 1
-    kernel_w: int = 1
-    stride_h: int = 1
-    stride_w: int = 1
-    dilation_h: int = 1
-    dilation_w: int = 1
-    pad_top: int = 0
-    pad_left: int = 0
-    groups: int = 1
-
-    @property
-    def area(self) -> int:
-        return self.kernel_h * self.kernel_w
-
-    @property
-    def macs(self) -> int:
-        """Multiplications, taps in the padding counted."""
-        outputs = self.out_h * self.out_w * self.out_c
-        return outputs * self.area * (self.in_c // self.groups)
-
-    @property
-    def arena_bytes(self) -> int:
-        """Of all operands, roughly and rather too much."""
-        maps = self.in_h * self.in_w * self.in_c + 4 * self.out_h * self.out_w * self.out_c
-        return maps + 3 * self.out_c * self.area * self.in_c // self.groups + 64 * self.out_c
+def arena_bytes(window: Window) -> int:
+    """Of all operands, roughly and rather too much."""
+    maps = window.in_h * window.in_w * window.in_c + 4 * window.out_h * window.out_w * window.out_c
+    weights = window.out_c * window.area * window.in_c // window.groups
+    return maps + 3 * weights + 64 * window.out_c
 
 
 def _axis(rng: Rng, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:

@@ -18,7 +18,7 @@ from tinytrain.plan.work import Work
 from tinytrain.target import ISAS
 
 POINTWISE = Work(
-    "tt_conv2d_s8", in_h=8, in_w=8, in_c=48, out_h=8, out_w=8, out_c=240, segments=(48,)
+    contract="tt_conv2d_s8", in_h=8, in_w=8, in_c=48, out_h=8, out_w=8, out_c=240, segments=(48,)
 )
 
 
@@ -60,14 +60,20 @@ def test_the_cheapest_one_is_chosen_and_the_others_are_named() -> None:
 def test_a_kernel_that_does_not_fit_is_not_considered() -> None:
     """Sums of a weight gradient over a map of 256x256 would take too much scratch."""
     large = Work(
-        "tt_conv2d_s8_grad_weight", in_h=256, in_w=256, in_c=8, out_h=256, out_w=256, out_c=8
+        contract="tt_conv2d_s8_grad_weight",
+        in_h=256,
+        in_w=256,
+        in_c=8,
+        out_h=256,
+        out_w=256,
+        out_c=8,
     )
     assert [kernel.isa for kernel in candidates(large, "dsp")] == ["portable"]
 
 
 def test_unknown_work_is_an_error() -> None:
     with pytest.raises(InternalError, match="tt_fly_s8"):
-        choose(Work("tt_fly_s8"), "portable")
+        choose(Work(contract="tt_fly_s8"), "portable")
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -224,7 +224,7 @@ def scratch_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
     """As many bytes of scratch as the compiler's table says that the portable `tt_<name>` takes."""
     geometry = {field: getattr(window, field) for field, _ in CWindow._fields_}
     kind = {1: "s8", 2: "s16", 4: "f32"}[np.dtype(dtype).itemsize]
-    work = Work(f"tt_{name}", dtype=kind, **geometry)
+    work = Work(contract=f"tt_{name}", dtype=kind, **geometry)
     return blank(np.uint8, (KERNELS[work.contract][0].scratch(work),))
 
 

@@ -10,8 +10,6 @@ from tinytrain.ir.ops_training import TRAINING_ONLY
 from tinytrain.plan.arena import Plan
 from tinytrain.plan.liveness import last_use
 
-_NO_CODE = frozenset({"merge_channels", "reshape"})
-
 
 @dataclass(frozen=True)
 class FrozenPart:
@@ -47,8 +45,6 @@ def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart
         elif reads or node.op in TRAINING_ONLY:
             break
         count += 1
-    if all(node.op in _NO_CODE for node in forward[:count]):
-        return FrozenPart(0, ())
     last = last_use(graph)
     made = [*graph.inputs, *(value for node in forward[:count] for value in node.outputs)]
     read = [

@@ -12,7 +12,7 @@ from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
 from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.context import EmitContext
-from tinytrain.emit.frozen import frozen_part
+from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.runtime_files import kernel_sets
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
@@ -94,6 +94,8 @@ def emit_model(
     backward = rest[2:]
     frozen = frozen_part(graph, plan, forward)
     frozen_steps = [step for node in forward[: frozen.nodes] for step in _steps(context, node)]
+    if not frozen_steps:
+        frozen = FrozenPart(0, ())
     forward_steps = [step for node in forward[frozen.nodes :] for step in _steps(context, node)]
     backward_steps = [step for node in backward for step in _steps(context, node)]
     fields = [

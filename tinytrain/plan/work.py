@@ -10,24 +10,9 @@ from tinytrain.ir.types import DType
 
 
 @dataclass(frozen=True)
-class Work:
-    """One node as a kernel sees it.
+class Window:
+    """`tt_window`, field by field; 1 or 0 where a kernel has none."""
 
-    Attributes:
-        contract: name of the C function without the suffix of an instruction set, `tt_add_s8`.
-        in_h, in_w, in_c, out_h, out_w, out_c, kernel_h, kernel_w, stride_h, stride_w, dilation_h,
-            dilation_w, pad_top, pad_left, groups: fields of `tt_window`; 1 or 0 where a kernel has
-            no window.
-        segments: columns of each segment of the weights, for kernels that read them.
-        listed: whether segments come with lists of channels.
-        count: output channels of the largest call of a depthwise kernel; elements of an elementwise
-            one; channels of a bias.
-        rows: positions of a bias gradient.
-        dtype: of the gradient, where there is one.
-        fraction_bits: of the trained weights.
-    """
-
-    contract: str
     in_h: int = 1
     in_w: int = 1
     in_c: int = 1
@@ -43,16 +28,10 @@ class Work:
     pad_top: int = 0
     pad_left: int = 0
     groups: int = 1
-    segments: tuple[int, ...] = ()
-    listed: bool = False
-    count: int = 0
-    rows: int = 0
-    dtype: str = "s8"
-    fraction_bits: int = 0
 
     @property
     def area(self) -> int:
-        """Taps of the window."""
+        """Taps."""
         return self.kernel_h * self.kernel_w
 
     @property
@@ -60,6 +39,30 @@ class Work:
         """Multiplications, taps in the padding counted."""
         outputs = self.out_h * self.out_w * self.out_c
         return outputs * self.area * (self.in_c // self.groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Window):
+    """One node as a kernel sees it.
+
+    Attributes:
+        contract: name of the C function without the suffix of an instruction set, `tt_add_s8`.
+        segments: columns of each segment of the weights, for kernels that read them.
+        listed: whether segments come with lists of channels.
+        count: output channels of the largest call of a depthwise kernel; elements of an elementwise
+            one; channels of a bias.
+        rows: positions of a bias gradient.
+        dtype: of the gradient, where there is one.
+        fraction_bits: of the trained weights.
+    """
+
+    contract: str
+    segments: tuple[int, ...] = ()
+    listed: bool = False
+    count: int = 0
+    rows: int = 0
+    dtype: str = "s8"
+    fraction_bits: int = 0
 
 
 def is_depthwise(node: Node) -> bool:
@@ -80,17 +83,19 @@ def work_of(graph: Graph, node: Node) -> Work | None:
     size = node.inputs[0].type.size
     if node.op == "grad_clamp":
         mask = "_mask" if node.inputs[1].type.dtype is DType.BIT else ""
-        return Work(f"tt_grad_clamp{mask}_{dtype}", count=size, dtype=dtype)
+        return Work(contract=f"tt_grad_clamp{mask}_{dtype}", count=size, dtype=dtype)
     if node.op == "bias_grad_sgd":
         channels = node.inputs[0].type.shape[-1]
-        return Work(f"tt_bias_{dtype}_grad", count=channels, rows=size // channels, dtype=dtype)
+        return Work(
+            contract=f"tt_bias_{dtype}_grad", count=channels, rows=size // channels, dtype=dtype
+        )
     simple = {
         "add": "tt_add_s8",
         "clamp_mask": "tt_clamp_mask_s8",
         "grad_add": f"tt_grad_add_{dtype}",
     }
     if node.op in simple:
-        return Work(simple[node.op], count=size, dtype=dtype)
+        return Work(contract=simple[node.op], count=size, dtype=dtype)
     return None
 
 
@@ -120,7 +125,7 @@ def _convolution(graph: Graph, node: Node) -> Work:
     stride_h, stride_w = node.attrs["strides"]
     dilation_h, dilation_w = node.attrs.get("dilation", (1, 1))
     return Work(
-        contract,
+        contract=contract,
         in_h=in_h,
         in_w=in_w,
         in_c=in_c,
