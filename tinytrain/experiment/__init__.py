@@ -1,0 +1,1 @@
+"""Experiments: models, data, schemes and rules against each other, many runs over all cores."""

@@ -1,0 +1,66 @@
+"""What every engine of an experiment offers: it learns in a given order, and is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+RateOf = Callable[[int], float]
+"""The learning rate of a step, counted from 0: a float32 value, 0 to 1024."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Inputs as the compiled model takes them, and their labels. Arrays may be memory-mapped.
+
+    Attributes:
+        train_x: to learn from, int8 [N, H, W, C]; quantized as the model's input is.
+        train_y: int32 [N], 0 to classes - 1.
+        test_x: to be evaluated, int8 [M, H, W, C].
+        test_y: int32 [M].
+    """
+
+    train_x: np.ndarray
+    train_y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation over all test samples.
+
+    Attributes:
+        accuracy: share whose largest output is their label's, 0 to 1.
+        loss: mean cross-entropy, without label smoothing.
+    """
+
+    accuracy: float
+    loss: float
+
+
+class Learner(Protocol):
+    """One run: made from a compiled model, samples, rates and a seed, in its factory state.
+
+    An engine's class is called as `(compiled, samples, rate_of, seed, **settings)` with the
+    `pipeline.Compiled` of the run, `Samples`, a `RateOf`, and the run's seed, 0 to 2**32 - 1, for
+    whatever it draws at random.
+    """
+
+    def train(self, order: np.ndarray) -> np.ndarray:
+        """Go on learning, one sample a step.
+
+        Args:
+            order: the training sample of each step, int64 [n].
+
+        Returns:
+            The loss of each step before its update, float32 [n].
+        """
+        ...
+
+    def evaluate(self) -> Score:
+        """Evaluate as the state is; nothing in it changes."""
+        ...
