@@ -96,6 +96,33 @@ def _add_compile(commands: Any) -> None:
         help="kept below each trained s8 weight",
     )
     command.add_argument(
+        "--momentum",
+        type=float,
+        default=0.0,
+        metavar="M",
+        help="share of a velocity that the next step keeps, 0 to 0.999 (default: 0)",
+    )
+    command.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        metavar="K",
+        help="apply the mean gradient of K steps together (default: 1)",
+    )
+    command.add_argument(
+        "--clip-norm",
+        type=float,
+        metavar="C",
+        help="shorten the gradient of all that is trained to a norm of C",
+    )
+    command.add_argument(
+        "--weight-decay",
+        type=float,
+        default=0.0,
+        metavar="D",
+        help="a step of rate R also takes the share R*D off each trained weight (default: 0)",
+    )
+    command.add_argument(
         "--learning-rate",
         type=float,
         default=0.003,

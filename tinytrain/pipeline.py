@@ -46,7 +46,7 @@ from tinytrain.passes.prove_ranges import ProveRanges
 from tinytrain.passes.replace_head import ReplaceHead
 from tinytrain.passes.saved_activations import SavedActivations
 from tinytrain.passes.select_trainable import SelectTrainable, weighted_layers
-from tinytrain.passes.update import FRACTION_BITS, RULES, Update
+from tinytrain.passes.update import FRACTION_BITS, RULES, Update, UpdateRule
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
@@ -69,6 +69,10 @@ class Options:
         gradient: dtype of the gradients: s8, s16 or f32.
         rule: rounding of updates: stochastic or nearest.
         fraction_bits: kept below the s8 of each trained weight: 0, 2, 4 or 8.
+        momentum: share of a velocity that the next step keeps, 0 to 0.999.
+        accumulate: steps whose mean gradient is applied together, 1 to 65535.
+        clip_norm: largest norm of the gradient that is applied; None does not clip.
+        weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
         rate: initial learning rate, 0 to 1024.
         seed: of a fresh head, of random channel choice and of stochastic rounding.
         method: how ranges of a float model are chosen from the calibration samples.
@@ -81,6 +85,10 @@ class Options:
     gradient: str = "s8"
     rule: str = "stochastic"
     fraction_bits: int = 4
+    momentum: float = 0.0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    weight_decay: float = 0.0
     rate: float = 0.003
     seed: int = 0
     method: str = "mse"
@@ -97,10 +105,30 @@ class Options:
                 raise UsageError(
                     f"{what} '{value}' is unknown", way_out=f"use {', '.join(map(str, known))}"
                 )
-        if not 0.0 <= self.rate <= 1024.0:
-            raise UsageError(f"learning rate {self.rate} is not between 0 and 1024")
+        for what, number, low, high in (
+            ("learning rate", self.rate, 0.0, 1024.0),
+            ("momentum", self.momentum, 0.0, 0.999),
+            ("accumulation", self.accumulate, 1, 65_535),
+            ("weight decay", self.weight_decay, 0.0, 1.0),
+        ):
+            if not low <= number <= high:
+                raise UsageError(f"{what} {number} is not between {low:g} and {high:g}")
+        if self.clip_norm is not None and not 2.0**-20 <= self.clip_norm <= 2.0**20:
+            raise UsageError(f"norm {self.clip_norm} to clip at is not between 2^-20 and 2^20")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
+
+    @property
+    def update_rule(self) -> UpdateRule:
+        """What becomes of a gradient."""
+        return UpdateRule(
+            self.rule,
+            self.fraction_bits,
+            self.momentum,
+            self.accumulate,
+            self.clip_norm,
+            self.weight_decay,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +217,7 @@ def build_step(
     graph = runner.check(training.graph, "differentiate")
     fractions = graph.info["fractions"]
     passes: list[Pass] = [
-        Update(training.sums, fractions, options.rule, options.fraction_bits),
+        Update(training.sums, fractions, options.update_rule),
         FuseUpdates(),
         DeadCode(),
         SavedActivations(),

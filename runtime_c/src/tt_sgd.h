@@ -1,7 +1,4 @@
-/* From a sum to an update: docs/arithmetic.md section 6.
- *
- * tt_delta_<dtype> is the seam for momentum and accumulation: the sum is complete when it comes here.
- */
+/* From a sum to an update of a trained tensor or of its velocity: docs/arithmetic.md section 6. */
 #ifndef TT_SGD_H
 #define TT_SGD_H
 
@@ -28,10 +25,16 @@ static inline uint32_t tt_mix(uint32_t x)
     return x ^ (x >> 16);
 }
 
+/* Where the random numbers of update `index` of a step start. */
+static inline uint32_t tt_random_begin(const tt_step *step, uint32_t index)
+{
+    return tt_mix(tt_mix(step->seed ^ (step->count * 0x9E3779B9U)) + index * 0x85EBCA6BU);
+}
+
 static inline tt_sgd tt_sgd_begin(const tt_update *update, const tt_step *step)
 {
     tt_sgd sgd = {0};
-    sgd.random = tt_mix(tt_mix(step->seed ^ (step->count * 0x9E3779B9U)) + update->index * 0x85EBCA6BU);
+    sgd.random = tt_random_begin(step, update->index);
     sgd.stochastic = update->stochastic;
     sgd.sum_shift = update->sum_shift;
     return sgd;
@@ -135,29 +138,41 @@ static inline int64_t tt_delta_f32(tt_sgd *sgd, float sum)
     return truncated - ((float)truncated > d);
 }
 
-/* Element `index` of a trained tensor after D: Wq = hi * 2^F + lo, kept where hi is an s8. */
-static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
+/* Wq = hi * 2^F + lo of element `index`. */
+static inline int32_t tt_whole(const tt_trained *trained, size_t index)
+{
+    const uint32_t bits = trained->fraction_bits;
+    if (bits == 0) {
+        return trained->weights[index];
+    }
+    const int32_t half = (int32_t)(1U << (bits - 1U));
+    const size_t bit = index * bits;
+    const uint32_t low = ((uint32_t)trained->fraction[bit >> 3] >> (bit & 7U)) & ((1U << bits) - 1U);
+    return trained->weights[index] * (1 << bits) + (((int32_t)low ^ half) - half);
+}
+
+/* Writes Wq, clamped to where hi is an s8. */
+static inline void tt_put_whole(const tt_trained *trained, size_t index, int64_t moved)
 {
     const uint32_t bits = trained->fraction_bits;
     const int32_t half = (int32_t)((1U << bits) >> 1);
-    const uint32_t mask = (1U << bits) - 1U;
-    const size_t bit = index * bits;
-    const uint32_t place = (uint32_t)(bit & 7U);
-    int32_t low = 0;
-    if (bits != 0) {
-        low = (int32_t)(((uint32_t)trained->fraction[bit >> 3] >> place) & mask);
-        low = (low ^ half) - half;
-    }
-    const int64_t whole = trained->weights[index] * (1 << bits) + low;
     const int64_t lowest = -128 * (1 << bits) - half;
     const int64_t highest = 127 * (1 << bits) + (bits != 0 ? half - 1 : 0);
-    int64_t moved = whole - d;
     moved = moved < lowest ? lowest : moved > highest ? highest : moved;
     trained->weights[index] = (int8_t)((moved + half) >> bits);
     if (bits != 0) {
+        const uint32_t mask = (1U << bits) - 1U;
+        const size_t bit = index * bits;
+        const uint32_t place = (uint32_t)(bit & 7U);
         const uint32_t kept = trained->fraction[bit >> 3] & ~(mask << place);
         trained->fraction[bit >> 3] = (uint8_t)(kept | (((uint32_t)moved & mask) << place));
     }
+}
+
+/* Element `index` of a trained tensor after D. */
+static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
+{
+    tt_put_whole(trained, index, tt_whole(trained, index) - d);
 }
 
 /* The same for `bits` = trained->fraction_bits, a constant after inlining, and |D| <= 2^30. */

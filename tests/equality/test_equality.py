@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,12 @@ class Case:
     loss: str = "cross_entropy"
     scheme: str = "full"
     classes: int | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.graph}-{self.gradient}-{self.rule}-{self.bits}-{self.loss[:5]}-{self.scheme}"
+        more = "".join(f"-{name}={value:g}" for name, value in self.more.items())
+        update = f"{self.gradient}-{self.rule}-{self.bits}"
+        return f"{self.graph}-{update}-{self.loss[:5]}-{self.scheme}{more}"
 
 
 CASES = (
@@ -59,6 +63,11 @@ CASES = (
     Case("signal", "s16", "stochastic", 2, "mean_squared_error", "last-2"),
     Case("signal", "f32", "nearest", 0, scheme="bias"),
     Case("signal", "s8", "nearest", 4, scheme="head"),
+    Case("convolutions", "s8", scheme="partial", more={"momentum": 0.9, "weight_decay": 0.01}),
+    Case("mixture", "s8", bits=8, more={"accumulate": 3, "momentum": 0.5, "clip_norm": 0.25}),
+    Case("signal", "s16", bits=0, more={"accumulate": 2, "weight_decay": 1.0}),
+    Case("signal", "f32", "nearest", 2, more={"clip_norm": 0.5, "momentum": 0.999}),
+    Case("signal", "s8", "nearest", 2, scheme="last-1", more={"weight_decay": 1.0}),
 )
 
 
@@ -76,6 +85,7 @@ def product_of(case: Case, folder: Path) -> Product:
         rule=case.rule,
         fraction_bits=case.bits,
         seed=11,
+        **case.more,  # type: ignore[arg-type]
     )
     compiled = build_step(GRAPHS[case.graph](), options, Runner())
     return write_folder(compiled, folder / "model", target=load_target("mps2-an500"))

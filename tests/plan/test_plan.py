@@ -98,6 +98,29 @@ def test_plans_reach_the_lower_bound(name: str, gradient: str) -> None:
     assert plan.nbytes == plan.lower_bound
 
 
+def test_velocities_are_parameters_and_their_factor_lies_in_the_arena() -> None:
+    compiled = step_of(GRAPHS["mixture"](), momentum=0.5, clip_norm=1.0)
+    check(compiled, compiled.plan.offsets)
+    factors = [value for value in compiled.plan.offsets if value.name == "clip_factor"]
+    assert [value.type.nbytes for value in factors] == [4]
+    graph = compiled.graph
+    weights = [value for value in graph.parameters if value.name.endswith("_velocity")]
+    assert weights and not any(value in compiled.plan.offsets for value in weights)
+    inputs = inputs_of(graph)
+    found, wanted = run_in_arena(compiled, inputs), plain_step(compiled, inputs)
+    assert found.weights_sha256() == wanted.weights_sha256()
+    finish = [node for node in graph.nodes if node.op.startswith("finish_")]
+    early = [*finish, *(node for node in graph.nodes if node not in finish)]
+    with pytest.raises(InternalError):
+        check_plan(
+            replace(graph, nodes=tuple(early)),
+            compiled.plan.offsets,
+            compiled.plan.scratch,
+            compiled.plan.scratch_sizes,
+            compiled.plan.nbytes,
+        )
+
+
 @pytest.mark.parametrize("gradient", ["s8", "s16", "f32"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_step_in_the_arena_equals_a_step_without(name: str, gradient: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.emit.c_text import call, float_literal
+from tinytrain.emit.calls_finish import trained
 from tinytrain.emit.calls_forward import broadcast_steps, calls, segments, weight_parts, window
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
@@ -35,14 +36,14 @@ def _factors(context: EmitContext, node: Node, found: lowering.Factors) -> str:
     return context.struct("tt_factors", f"{node.name}_factors", {"integer": integer, "real": real})
 
 
-def _update(context: EmitContext, node: Node, trained: Value, positions: int, dtype: DType) -> str:
-    rates = lowering.update_rates(node.attrs, trained, positions, dtype)
+def _update(context: EmitContext, node: Node, target: Value, positions: int, dtype: DType) -> str:
+    rates = lowering.update_rates(node.attrs, target, positions, dtype)
     multiplier = shift = real = "NULL"
     if dtype is DType.F32:
-        real = context.array(f"{trained.name}_rate", rates.real)
+        real = context.array(f"{target.name}_rate", rates.real)
     else:
-        multiplier = context.array(f"{trained.name}_rate", rates.multiplier.astype(np.int32))
-        shift = context.array(f"{trained.name}_rate_shift", rates.shift.astype(np.int8))
+        multiplier = context.array(f"{target.name}_rate", rates.multiplier.astype(np.int32))
+        shift = context.array(f"{target.name}_rate_shift", rates.shift.astype(np.int8))
     fields = [
         multiplier,
         shift,
@@ -93,9 +94,9 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["kernel"])
     positions = g.type.shape[1] * g.type.shape[2]
     update = _update(context, node, w, positions, g.type.dtype)
-    fraction = context.place(node.inputs[3]) if len(node.inputs) > 3 else "NULL"
-    trained = f"&(tt_trained){{{context.place(w)}, {fraction}, {node.attrs['fraction_bits']}}}"
-    places = *context.places(x, g), trained, context.scratch(node)
+    fraction = node.inputs[3] if len(node.inputs) > 3 else None
+    target = trained(context, w, fraction, node.attrs["fraction_bits"])
+    places = *context.places(x, g), target, context.scratch(node)
     head = geometry, update, "&state->step", zero_of(x), *places
     return [call(context.kernel(node), *head)]
 

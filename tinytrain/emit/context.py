@@ -10,6 +10,7 @@ import numpy as np
 from tinytrain.emit.c_text import C_TYPES, identifier, initializer
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops_update import stored_in
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.interpret import scale_names, update_indices
@@ -62,7 +63,8 @@ class EmitContext:
         self.updates = update_indices(self.graph)
         self.fields = field_names(self.graph)
         self._names: set[str] = set()
-        self._new = {new: old for old, new in self.graph.updates.items()}
+        self.window = int(self.graph.info.get("accumulate", 1))
+        self._stored_in = stored_in(self.graph)
 
     def place(self, value: Value) -> str:
         """A C expression for the first element of a value."""
@@ -72,8 +74,8 @@ class EmitContext:
             return f"state->{self.fields[value]}"
         if value in self.graph.constants:
             return self.array(value.name, self.graph.constants[value])
-        if value in self._new:
-            return self.place(self._new[value])
+        if value in self._stored_in:
+            return self.place(self._stored_in[value])
         raise InternalError(f"{value} has no place")
 
     def places(self, *values: Value) -> list[str]:

@@ -18,6 +18,7 @@ from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
+from tinytrain.ir.ops_update import FINISH_OPS
 from tinytrain.ir.text import format_graph, format_type
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
@@ -61,6 +62,8 @@ def model_hash(graph: Graph) -> bytes:
         digest.update(f"{value.name}:{value.type}".encode())
     for node in graph.nodes:
         digest.update(f"{node.name}:{sorted(node.attrs.items())}".encode())
+    if graph.info.get("accumulate", 1) > 1:
+        digest.update(f"accumulate:{graph.info['accumulate']}".encode())
     for held in (graph.constants, graph.parameters):
         for value, data in held.items():
             digest.update(f"{value.name}:{data.dtype}:{data.shape}".encode())
@@ -91,13 +94,15 @@ def emit_model(
     context = EmitContext(graph, plan, name)
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
-    backward = rest[2:]
+    backward = [node for node in rest[2:] if node.op not in FINISH_OPS]
+    finish = [node for node in rest[2:] if node.op in FINISH_OPS]
     frozen = frozen_part(graph, plan, forward)
     frozen_steps = [step for node in forward[: frozen.nodes] for step in _steps(context, node)]
     if not frozen_steps:
         frozen = FrozenPart(0, ())
     forward_steps = [step for node in forward[frozen.nodes :] for step in _steps(context, node)]
     backward_steps = [step for node in backward for step in _steps(context, node)]
+    finish_steps = [step for node in finish for step in _steps(context, node)]
     fields = [
         {
             "name": context.fields[value],
@@ -138,7 +143,7 @@ def emit_model(
         "state_bytes_text": f"{plan.nbytes} bytes of arena, {weights} of trained parameters",
         "weights_bytes": weights,
         "saved_bytes": saved,
-        "rate": float_literal(rate),
+        "rate": float_literal(float(np.float32(rate) / np.float32(context.window))),
         "rate_text": f"{rate:g}",
         "seed": seed,
         "hash_bytes": ", ".join(str(byte) for byte in digest),
@@ -149,6 +154,8 @@ def emit_model(
         "frozen_bytes": frozen.nbytes,
         "forward": forward_steps,
         "backward": backward_steps,
+        "finish": finish_steps,
+        "window": context.window,
         "saves": any(step["training_only"] for step in forward_steps),
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }

@@ -1,4 +1,4 @@
-"""Operations that only a training graph holds: loss, gradients, updates.
+"""Operations that only a training graph holds: loss and gradients; `ops_update` has the updates.
 
 A gradient is s8, s16 or f32 (`GRADIENT`). An integer gradient's type names its exponent; nodes that
 round a sum to integers introduce a new exponent, nodes that only move or mask integers keep it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from tinytrain.ir.graph import Node
 from tinytrain.ir.ops import Signature, expect, register, with_axis
 from tinytrain.ir.ops_forward import pool_shape
-from tinytrain.ir.types import DType, TensorType
+from tinytrain.ir.types import DType
 
 GRADIENT = (DType.S8, DType.S16, DType.F32)
 LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
@@ -19,7 +19,7 @@ LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
 TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
 """Operations between forward nodes that inference leaves out."""
 
-_GEOMETRY = "strides padding dilation groups"
+GEOMETRY = "strides padding dilation groups"
 
 
 def _gradient(node: Node, index: int = 0) -> DType:
@@ -117,19 +117,20 @@ def _merge_channels(node: Node) -> Signature:
     return ((with_axis(trained.shape, axis, total), (trained.dtype,)),)
 
 
-@register("conv2d_grad_input", "dX from g and w", f"{_GEOMETRY} input_shape")
+@register("conv2d_grad_input", "dX from g and w", f"{GEOMETRY} input_shape")
 def _conv2d_grad_input(node: Node) -> Signature:
     g, w = (value.type for value in node.inputs)
     expect(g.shape[-1] == w.shape[0], f"gradient {g.shape} for weights {w.shape}")
     return ((tuple(node.attrs["input_shape"]), (_gradient(node),)),)
 
 
-@register("conv2d_grad_weight", "dW from x and g", f"{_GEOMETRY} kernel")
+@register("conv2d_grad_weight", "dW from x and g", f"{GEOMETRY} kernel")
 def _conv2d_grad_weight(node: Node) -> Signature:
-    return ((_weights_shape(node), _sum(_gradient(node, 1))),)
+    return ((weights_shape(node), _sum(_gradient(node, 1))),)
 
 
-def _weights_shape(node: Node) -> tuple[int, ...]:
+def weights_shape(node: Node) -> tuple[int, ...]:
+    """Shape of the weights whose gradient a node forms from x and g."""
     x, g = (value.type for value in node.inputs[:2])
     expect(x.shape[-1] % node.attrs["groups"] == 0, "groups do not divide the channels")
     return (g.shape[-1], *node.attrs["kernel"], x.shape[-1] // node.attrs["groups"])
@@ -138,61 +139,6 @@ def _weights_shape(node: Node) -> tuple[int, ...]:
 @register("bias_grad", "dB: sum of g over positions")
 def _bias_grad(node: Node) -> Signature:
     return (((node.inputs[0].type.shape[-1],), _sum(_gradient(node))),)
-
-
-_UPDATE = "fraction_bits rule exponent input_scale"
-"""`rule`: nearest or stochastic. `exponent`: E of the gradient. `input_scale`: s_x."""
-
-
-@register(
-    "sgd_weight", "dW, w and its fractional bits (if it has any) to the new w and bits", _UPDATE
-)
-def _sgd_weight(node: Node) -> Signature:
-    gradient, *trained = (value.type for value in node.inputs)
-    expect(
-        trained[0].shape == gradient.shape, f"weights {trained[0].shape}, gradient {gradient.shape}"
-    )
-    return _trained(node, trained)
-
-
-def _trained(node: Node, trained: list[TensorType]) -> Signature:
-    expect(trained[0].dtype is DType.S8, "trained weights are s8")
-    bits = node.attrs["fraction_bits"]
-    expect(bits in (0, 2, 4, 8), f"{bits} fractional bits")
-    expect(len(trained) == (2 if bits else 1), "fractional bits without storage, or the reverse")
-    if bits:
-        expect(trained[1].nbytes == (trained[0].size * bits + 7) // 8, "fraction of another size")
-    return tuple((type_.shape, (type_.dtype,)) for type_ in trained)
-
-
-@register("sgd_bias", "dB and b to the new b", _UPDATE)
-def _sgd_bias(node: Node) -> Signature:
-    gradient, b = (value.type for value in node.inputs)
-    expect(
-        b.shape == gradient.shape and b.dtype is DType.S32, "a bias is s32 of its gradient's shape"
-    )
-    return ((b.shape, (DType.S32,)),)
-
-
-@register(
-    "conv2d_grad_weight_sgd",
-    "conv2d_grad_weight and sgd_weight in one",
-    f"{_GEOMETRY} kernel {_UPDATE}",
-)
-def _conv2d_grad_weight_sgd(node: Node) -> Signature:
-    trained = [value.type for value in node.inputs[2:]]
-    expect(
-        trained[0].shape == _weights_shape(node),
-        f"weights {trained[0].shape}, gradient {_weights_shape(node)}",
-    )
-    return _trained(node, trained)
-
-
-@register("bias_grad_sgd", "bias_grad and sgd_bias in one", _UPDATE)
-def _bias_grad_sgd(node: Node) -> Signature:
-    g, b = (value.type for value in node.inputs)
-    expect(b.shape == (g.shape[-1],), f"bias {b.shape}, gradient of {g.shape[-1]} channels")
-    return ((b.shape, (DType.S32,)),)
 
 
 @register(

@@ -1,21 +1,53 @@
-"""Adds the updates: plain SGD with quantization-aware scaling folded into its constants.
+"""Adds the updates: SGD with quantization-aware scaling folded into its constants.
 
 QAS multiplies the gradient with respect to an integer weight by s_w^-2; with gradients in the real
 domain that is a step of rate·dW·s_x/s_w on the integer (docs/arithmetic.md section 6), so it costs
 nothing on the device.
+
+Momentum, accumulation and clipping put a velocity between gradient and weight: the same kernels
+update it instead of the weight, and `finish_*` nodes at the end of the graph apply it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.types import DType
+from tinytrain.ir.ops_update import VELOCITY_BITS, VELOCITY_RESOLUTION
+from tinytrain.ir.types import DType, TensorType
 
 RULES = ("nearest", "stochastic")
 FRACTION_BITS = (0, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """What becomes of a gradient.
+
+    Attributes:
+        rounding: one of `RULES`.
+        fraction_bits: kept below each trained s8 weight, one of `FRACTION_BITS`.
+        momentum: share of a velocity that the next window keeps, 0 <= momentum <= 0.999.
+        accumulate: steps whose mean gradient is applied together, at least 1.
+        clip_norm: largest norm of what is applied, over the rate; None does not clip.
+        weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
+    """
+
+    rounding: str = "stochastic"
+    fraction_bits: int = 4
+    momentum: float = 0.0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    weight_decay: float = 0.0
+
+    @property
+    def has_velocity(self) -> bool:
+        """Whether gradients wait in a velocity before they are applied."""
+        return self.momentum > 0 or self.accumulate > 1 or self.clip_norm is not None
 
 
 @dataclass(frozen=True)
@@ -25,48 +57,95 @@ class Update:
     Attributes:
         sums: from `TrainingGraph`.
         fractions: for each trained weight its fractional bits, where it has any.
-        rule: one of `RULES`.
-        fraction_bits: one of `FRACTION_BITS`.
+        rule: what becomes of a gradient.
     """
 
     sums: Mapping[Value, Value]
     fractions: Mapping[Value, Value]
-    rule: str
-    fraction_bits: int
+    rule: UpdateRule
     name: str = "update"
 
     def __call__(self, graph: Graph) -> Graph:
         builder = GraphBuilder(graph)
         builder.outputs = [value for value in graph.outputs if value not in set(self.sums.values())]
         builder.nodes = []
+        builder.info["accumulate"] = self.rule.accumulate
         parameter_of = {total: parameter for parameter, total in self.sums.items()}
         input_scale = self._input_scales(graph)
+        changed: list[_Changed] = []
         for node in graph.nodes:
             builder.nodes.append(node)
             parameter = parameter_of.get(node.outputs[0])
             if parameter is not None:
-                self._update(builder, node, parameter, input_scale[node.layer])
+                scale = input_scale[node.layer]
+                changed.append(self._update(builder, node, parameter, scale))
+        self._finish(builder, changed)
         return builder.build()
 
-    def _update(self, builder: GraphBuilder, node: Node, parameter: Value, scale: float) -> None:
+    def _update(
+        self, builder: GraphBuilder, node: Node, parameter: Value, scale: float
+    ) -> _Changed:
         total = node.output
         is_bias = parameter.type.dtype is DType.S32
-        trained = [parameter]
-        if not is_bias and self.fraction_bits:
-            trained.append(self.fractions[parameter])
+        bits = 0 if is_bias else self.rule.fraction_bits
+        trained = (parameter, *([self.fractions[parameter]] if bits else []))
+        target, resolution = trained, bits
+        if self.rule.has_velocity:
+            target = _velocity(builder, parameter)
+            bits, resolution = 0 if is_bias else VELOCITY_BITS, VELOCITY_RESOLUTION
         outputs = builder.node(
             "sgd_bias" if is_bias else "sgd_weight",
-            [total, *trained],
-            [value.type for value in trained],
-            name=f"{parameter.name}_new",
+            [total, *target],
+            [value.type for value in target],
+            name=f"{target[0].name}_new",
             layer=node.layer,
             where=node.where,
-            fraction_bits=0 if is_bias else self.fraction_bits,
-            rule=self.rule,
+            fraction_bits=bits,
+            resolution=resolution,
+            rule=self.rule.rounding,
             exponent=total.type.exponent or "",
             input_scale=scale,
         )
-        builder.updates.update(zip(trained, outputs, strict=True))
+        if not self.rule.has_velocity:
+            builder.updates.update(zip(trained, outputs, strict=True))
+            return _Changed(node, trained, outputs, (), ())
+        return _Changed(node, trained, trained, target, outputs)
+
+    def _finish(self, builder: GraphBuilder, changed: Sequence[_Changed]) -> None:
+        rule = self.rule
+        factor: tuple[Value, ...] = ()
+        if rule.clip_norm is not None:
+            velocities = [value for tensor in changed for value in tensor.velocity_now]
+            (last,) = changed[-1:]
+            factor = builder.node(
+                "clip_factor",
+                velocities,
+                [TensorType((1,), DType.S32)],
+                name="clip_factor",
+                layer=last.gradient.layer,
+                limit=rule.clip_norm,
+            )
+        for tensor in changed:
+            is_bias = tensor.trained[0].type.dtype is DType.S32
+            if not tensor.velocity and (is_bias or rule.weight_decay == 0):
+                continue
+            attrs: dict[str, object] = {} if is_bias else {"fraction_bits": rule.fraction_bits}
+            old = (*tensor.trained, *tensor.velocity)
+            outputs = builder.node(
+                "finish_bias" if is_bias else "finish_weight",
+                [*factor, *tensor.trained_now, *tensor.velocity_now],
+                [value.type for value in old],
+                name=f"{tensor.trained[0].name}_finished",
+                layer=tensor.gradient.layer,
+                where=tensor.gradient.where,
+                rule=rule.rounding,
+                velocity=bool(tensor.velocity),
+                clip=bool(factor),
+                momentum=rule.momentum,
+                decay=0.0 if is_bias else rule.weight_decay,
+                **attrs,
+            )
+            builder.updates.update(zip(old, outputs, strict=True))
 
     def _input_scales(self, graph: Graph) -> dict[str, float]:
         scales = {}
@@ -74,3 +153,25 @@ class Update:
             if node.op == "conv2d" and node.inputs[0].type.quantization is not None:
                 scales[node.layer] = node.inputs[0].type.quantization.scale[0]
         return scales
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """A trained tensor and its velocity: the parameters, and their values after `sgd_*`."""
+
+    gradient: Node
+    trained: tuple[Value, ...]
+    trained_now: tuple[Value, ...]
+    velocity: tuple[Value, ...]
+    velocity_now: tuple[Value, ...]
+
+
+def _velocity(builder: GraphBuilder, trained: Value) -> tuple[Value, ...]:
+    type_, name = trained.type, f"{trained.name}_velocity"
+    start = np.zeros(type_.shape, type_.dtype.numpy)
+    velocity = builder.parameter(name, type_, start)
+    if type_.dtype is DType.S32:
+        return (velocity,)
+    size = (type_.size * VELOCITY_BITS + 7) // 8
+    below = TensorType((size,), DType.U8)
+    return velocity, builder.parameter(f"{name}_fraction", below, np.zeros(size, np.uint8))

@@ -15,6 +15,7 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.ops_update import replaced
 
 _NOBODY = -1
 
@@ -42,9 +43,8 @@ def check_plan(
     """
     owner = np.full(nbytes, _NOBODY, dtype=np.int64)
     content: dict[Value, int] = {}
-    elsewhere = {*graph.constants, *graph.parameters, *graph.updates.values()}
+    elsewhere = {*graph.constants, *graph.parameters}
     stale: set[Value] = set()
-    new_to_old = {new: old for old, new in graph.updates.items()}
 
     def span(value: Value) -> slice:
         start = offsets[value]
@@ -71,6 +71,7 @@ def check_plan(
         if node.name in scratch:
             start = scratch[node.name]
             owner[start : start + scratch_sizes[node.name]] = _NOBODY
+        new_to_old = {new: old for old, new in replaced(node)}
         for k, value in enumerate(node.outputs):
             if node.op == "reshape":
                 if offsets[value] != offsets[node.inputs[0]]:
@@ -79,6 +80,9 @@ def check_plan(
             elif node.op == "merge_channels":
                 elsewhere.add(value)
             elif value in new_to_old:
+                if new_to_old[value] not in elsewhere:
+                    raise InternalError(f"{node.name} updates {new_to_old[value]}, no parameter")
+                elsewhere.add(value)
                 stale.add(new_to_old[value])
                 stale.update(
                     other.output

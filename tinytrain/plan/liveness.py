@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.ops_update import stored_in
 from tinytrain.plan.kernels import Choice
 
 
@@ -28,7 +29,7 @@ class Storage:
 
 def in_arena(graph: Graph) -> list[Value]:
     """Values with a place in the arena: inputs, results that are no scalar, view or parameter."""
-    written_in_place = set(graph.updates.values())
+    written_in_place = stored_in(graph)
     # Label and target are arguments of the training step: the caller holds them.
     values = [value for value in graph.inputs if value != graph.info.get("target")]
     for node in graph.nodes:

@@ -10,17 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops_update import SGD_OPS, replaced
 
-_EAGER = frozenset(
-    {
-        "clamp_mask",
-        "gather_channels",
-        "conv2d_grad_weight_sgd",
-        "bias_grad_sgd",
-        "sgd_weight",
-        "sgd_bias",
-    }
-)
+_EAGER = SGD_OPS | {"clamp_mask", "gather_channels"}
 
 
 @dataclass(frozen=True)
@@ -66,14 +58,13 @@ def parameter_readers(graph: Graph) -> dict[str, set[str]]:
         if node.op == "merge_channels":
             for value in node.inputs:
                 views.setdefault(value, set()).add(node.output)
-    writers = {value: node for node in graph.nodes for value in node.outputs}
     before: dict[str, set[str]] = {}
-    for parameter, updated in graph.updates.items():
-        names = {parameter, *views.get(parameter, ())}
-        writer = writers[updated]
-        before.setdefault(writer.name, set()).update(
-            node.name
-            for node in graph.nodes
-            if node is not writer and any(value in names for value in node.inputs)
-        )
+    for writer in graph.nodes:
+        for old, _ in replaced(writer):
+            names = {old, *views.get(old, ())}
+            before.setdefault(writer.name, set()).update(
+                node.name
+                for node in graph.nodes
+                if node is not writer and any(value in names for value in node.inputs)
+            )
     return before

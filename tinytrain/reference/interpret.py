@@ -15,8 +15,10 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops_update import UPDATE_OPS
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
+    evaluate_finish,  # noqa: F401  (fills the table)
     evaluate_forward,  # noqa: F401  (fills the table)
     evaluate_training,  # noqa: F401  (fills the table)
     gradients,
@@ -51,8 +53,7 @@ class Scale:
 
 def update_indices(graph: Graph) -> dict[str, int]:
     """u of docs/arithmetic.md section 6: the place of an update among the updates."""
-    written = set(graph.updates.values())
-    names = [node.name for node in graph.nodes if written.intersection(node.outputs)]
+    names = [node.name for node in graph.nodes if node.op in UPDATE_OPS]
     return {name: index for index, name in enumerate(names)}
 
 
@@ -82,7 +83,10 @@ class Machine:
         self.graph = graph
         self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
         self.scales = {name: Scale() for name in scale_names(graph)}
-        self.step = update.Step(rate=rate, seed=seed)
+        # Of a window of accumulated gradients the mean counts: each comes in with its share.
+        self.window = int(graph.info.get("accumulate", 1))
+        share = float(np.float32(rate) / np.float32(self.window))
+        self.step = update.Step(rate=share, seed=seed)
         self.active = True
         self._indices = update_indices(graph)
         self._observer = observer
@@ -159,6 +163,11 @@ class Machine:
         result, peak = function(sums, shift, source, scale.exponent, dtype.numpy)
         scale.peak = peak
         return result
+
+    @property
+    def finishes(self) -> bool:
+        """Whether this step is the last of a window of accumulated gradients."""
+        return (self.step.count + 1) % 2**32 % self.window == 0
 
     def index(self, node: Node) -> int:
         """u of an update node."""

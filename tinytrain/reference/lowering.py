@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytrain.errors import InternalError, ModelError
 from tinytrain.ir.graph import Node, Value
+from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType, Quantization
 from tinytrain.reference import factors, gradients
 from tinytrain.reference.fixed_point import multipliers, requantizers
@@ -200,7 +201,7 @@ def update_rates(attrs: Mapping[str, Any], trained: Value, positions: int, dtype
     """Rates of one trained tensor.
 
     Args:
-        attrs: of the update node: input_scale, fraction_bits.
+        attrs: of the update node: input_scale, resolution.
         trained: weights with scale s_w, or a bias with scale s_x·s_w, for each output channel.
         positions: terms in the sum.
         dtype: of the gradient.
@@ -209,12 +210,32 @@ def update_rates(attrs: Mapping[str, Any], trained: Value, positions: int, dtype
         InternalError: an s8 sum could overflow.
     """
     scale = quantization(trained).scales(trained.type.shape[0])
+    unit = 2.0 ** int(attrs["resolution"])
     if trained.type.dtype is DType.S32:
-        real, q = 1.0 / scale, 0
+        real, q = unit / scale, 0
     else:
-        real = float(attrs["input_scale"]) * 2.0 ** int(attrs["fraction_bits"]) / scale
+        real = float(attrs["input_scale"]) * unit / scale
         q = gradients.sum_shift(positions, dtype.numpy) if dtype is not DType.F32 else 0
     if dtype is DType.S8 and q:
         raise InternalError(f"a sum over {positions} positions overflows 32 bits")
     mantissa, shift = multipliers(np.minimum(real, _LARGEST_MULTIPLIER))
     return Rates(mantissa, shift, real.astype(np.float32), q)
+
+
+def velocity_units(node: Node) -> list[tuple[Value, np.ndarray]]:
+    """Velocities of a `clip_factor` node, fractional bits left out, with their units squared.
+
+    Returns:
+        float32 [O] for each: the square of what one unit of the velocity means in the real domain.
+    """
+    found = []
+    for value in node.inputs:
+        if value.type.quantization is not None:
+            scale = quantization(value).scales(value.type.shape[0])
+            found.append((value, ((scale * 2.0**-VELOCITY_RESOLUTION) ** 2).astype(np.float32)))
+    return found
+
+
+def clip_limit(node: Node, window: int) -> np.float32:
+    """What the rate of a step is multiplied by for the largest norm of a velocity."""
+    return np.float32(np.float32(node.attrs["limit"]) * np.float32(window))

@@ -150,21 +150,29 @@ def pack_fraction(low: np.ndarray, bits: int) -> np.ndarray:
     return result
 
 
+def whole(weights: np.ndarray, fraction: np.ndarray | None, bits: int) -> np.ndarray:
+    """Wq, int64: weights int8 with their packed fraction (None for F = 0)."""
+    low = np.zeros(weights.size, dtype=np.int64)
+    if fraction is not None:
+        low = unpack_fraction(fraction.ravel(), bits, weights.size)
+    return (weights.astype(np.int64) << bits) + low.reshape(weights.shape)
+
+
+def split(moved: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of `whole`: int8 and the packed fraction, what no s8 can hold being clamped."""
+    half = 2**bits >> 1
+    inside = np.clip(moved, -(128 << bits) - half, (127 << bits) + (half - 1 if bits else 0))
+    high = (inside + half) >> bits
+    packed = pack_fraction(inside - (high << bits), bits) if bits else np.zeros(0, np.uint8)
+    return high.astype(np.int8), packed
+
+
 def apply_weights(
     weights: np.ndarray, fraction: np.ndarray | None, bits: int, d: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Weights int8 and their packed fraction (None for F = 0) after D; the same pair, new."""
-    low = np.zeros(weights.size, dtype=np.int64)
-    if fraction is not None:
-        low = unpack_fraction(fraction.ravel(), bits, weights.size)
-    half = 2**bits >> 1
-    whole = (weights.astype(np.int64) << bits) + low.reshape(weights.shape)
-    moved = np.clip(whole - d, -(128 << bits) - half, (127 << bits) + (half - 1 if bits else 0))
-    high = (moved + half) >> bits
-    if fraction is None:
-        return high.astype(np.int8), None
-    packed = pack_fraction(moved - (high << bits), bits).reshape(fraction.shape)
-    return high.astype(np.int8), packed
+    high, packed = split(whole(weights, fraction, bits) - d, bits)
+    return high, None if fraction is None else packed.reshape(fraction.shape)
 
 
 def apply_bias(bias: np.ndarray, d: np.ndarray) -> np.ndarray:

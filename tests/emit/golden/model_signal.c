@@ -178,7 +178,7 @@ static const tt_initial_scale initial_scales[] = {
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
     0x1.89374c0000000p-9f, 5U, 430U,
-    {188, 16, 198, 6, 220, 166, 72, 93, 251, 92, 182, 23, 233, 154, 87, 86, 93, 151, 71, 172, 125, 243, 136, 77, 131, 167, 53, 210, 168, 188, 100, 161}};
+    {136, 238, 11, 144, 179, 63, 67, 90, 129, 173, 140, 60, 133, 132, 5, 183, 147, 26, 191, 63, 77, 209, 57, 144, 113, 4, 153, 79, 158, 85, 173, 248}};
 
 void model_signal_init(model_signal_state *state)
 {
@@ -253,7 +253,7 @@ tt_status model_signal_check(tt_read_fn read, void *context)
 
 const char *model_signal_version(void)
 {
-    return "0.1.0 bc10c606dca6";
+    return "0.1.0 88ee0b90b33f";
 }
 
 #ifdef TT_KEEP_FROZEN

@@ -1,0 +1,135 @@
+/* What waits in a velocity, applied to what is trained: docs/arithmetic.md section 6. */
+#include "tt_sgd.h"
+
+enum { VELOCITY_RESOLUTION = 8 };
+
+/* Random numbers of one tensor, or the constant that rounds to nearest. */
+typedef struct {
+    uint32_t random;
+    int stochastic;
+} source;
+
+static source begin(const tt_finish *finish, const tt_step *step)
+{
+    return (source){tt_random_begin(step, finish->index), finish->stochastic};
+}
+
+/* r >> drop, r being the next number; drop <= 31. */
+static int64_t draw(source *from, uint32_t drop)
+{
+    if (!from->stochastic) {
+        return (int64_t)(0x80000000U >> drop);
+    }
+    from->random = from->random * TT_RANDOM_FACTOR + TT_RANDOM_STEP;
+    return (int64_t)(from->random >> drop);
+}
+
+/* velocity * factor / 2^15. Requires |velocity| <= 2^30, 0 <= factor <= 2^15. */
+static int32_t clipped(int32_t velocity, int32_t factor, source *from)
+{
+    return (int32_t)((velocity * (int64_t)factor + draw(from, 17)) >> 15);
+}
+
+/* What the next window finds. Requires |velocity| <= 2^30; momentum < 2^16. */
+static int32_t kept(int32_t velocity, uint32_t momentum, source *from)
+{
+    return momentum == 0 ? 0 : (int32_t)((velocity * (int64_t)momentum + draw(from, 16)) >> 16);
+}
+
+/* In units of the trained integer with `bits` fractional bits, at most VELOCITY_RESOLUTION. */
+static int32_t move(int32_t velocity, uint32_t bits, source *from)
+{
+    const uint32_t drop = VELOCITY_RESOLUTION - bits;
+    return drop == 0 ? velocity : (int32_t)((velocity + draw(from, 32U - drop)) >> drop);
+}
+
+/* The share of a weight that goes, in units of 2^-32: at most 2^30. */
+static int64_t decay_of(const tt_finish *finish, const tt_step *step)
+{
+    const float share = step->rate * finish->decay;
+    return (int64_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
+}
+
+void tt_finish_s8(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
+                  const tt_trained *trained, const tt_trained *velocity)
+{
+    source from = begin(finish, step);
+    const int64_t decay = decay_of(finish, step);
+    for (size_t i = 0; i < size; i++) {
+        const int32_t whole = tt_whole(trained, i);
+        int64_t moved = whole;
+        int32_t waiting = 0;
+        if (velocity != NULL) {
+            waiting = tt_whole(velocity, i);
+            if (factor != NULL) {
+                waiting = clipped(waiting, *factor, &from);
+            }
+            moved += move(waiting, trained->fraction_bits, &from);
+        }
+        if (finish->decay > 0) {
+            /* |whole| <= 2^15, so that the product is at most 2^45. */
+            moved -= (whole * decay + draw(&from, 0)) >> 32;
+        }
+        tt_put_whole(trained, i, moved);
+        if (velocity != NULL) {
+            tt_put_whole(velocity, i, kept(waiting, finish->momentum, &from));
+        }
+    }
+}
+
+void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor, int32_t *bias,
+                   int32_t *velocity)
+{
+    source from = begin(finish, step);
+    for (size_t i = 0; i < size; i++) {
+        int32_t waiting = velocity[i];
+        if (factor != NULL) {
+            waiting = clipped(waiting, *factor, &from);
+        }
+        bias[i] = tt_apply_bias(bias[i], -(int64_t)move(waiting, 0, &from));
+        velocity[i] = kept(waiting, finish->momentum, &from);
+    }
+}
+
+float tt_squares_s8(size_t channels, size_t size, const float *units, const tt_trained *velocity)
+{
+    float total = 0;
+    for (size_t o = 0; o < channels; o++) {
+        int64_t sum = 0;
+        for (size_t i = o * size; i < (o + 1) * size; i++) {
+            const int32_t whole = tt_whole(velocity, i);
+            sum += whole * whole;
+        }
+        total += (float)sum * units[o];
+    }
+    return total;
+}
+
+float tt_squares_s32(size_t channels, const float *units, const int32_t *velocity)
+{
+    float total = 0;
+    for (size_t o = 0; o < channels; o++) {
+        total += (float)((int64_t)velocity[o] * velocity[o]) * units[o];
+    }
+    return total;
+}
+
+int32_t tt_clip_factor(float squares, float limit)
+{
+    const float most = limit * limit;
+    if (!(squares > most)) {
+        return 1 << 15;
+    }
+    /* The root of a number below 2^30, a bit at a time. */
+    uint32_t rest = (uint32_t)(most / squares * 0x1p30F);
+    uint32_t root = 0;
+    for (uint32_t bit = 1U << 30; bit != 0; bit >>= 2) {
+        if (rest >= root + bit) {
+            rest -= root + bit;
+            root = (root >> 1) + bit;
+        } else {
+            root >>= 1;
+        }
+    }
+    return (int32_t)root;
+}

@@ -1,0 +1,151 @@
+"""Velocities against SGD with momentum, accumulation, clipping and decay in real numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.graphs import GRAPHS
+from tinytrain.ir.graph import Value
+from tinytrain.ir.ops_update import VELOCITY_BITS
+from tinytrain.ir.types import DType
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.reference import finish, update
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.lowering import quantization
+
+RATE = 2.0**-9
+
+
+def prepared(**options: object) -> Compiled:
+    chosen = {"scheme": "last-2", "gradient": "f32", "fraction_bits": 8, "seed": 3, **options}
+    return build_step(GRAPHS["convolutions"](), Options(**chosen), Runner())  # type: ignore[arg-type]
+
+
+def real(machine: Machine) -> dict[str, np.ndarray]:
+    """Trained tensors and velocities in the real domain."""
+    found: dict[str, np.ndarray] = {}
+    parameters = machine.parameters
+    by_name = {value.name: value for value in parameters}
+    for value, data in parameters.items():
+        if value.name.endswith("_fraction"):
+            continue
+        whole = data.astype(np.int64)
+        below = by_name.get(f"{value.name}_fraction")
+        is_velocity = value.name.endswith("_velocity")
+        bits = 8 if is_velocity else 0
+        if below is not None:
+            stored = VELOCITY_BITS if is_velocity else 8
+            whole = update.whole(data, parameters[below], stored)
+            bits = 8
+        scale = _scale(value)
+        found[value.name] = whole * scale * 2.0**-bits
+    return found
+
+
+def _scale(value: Value) -> np.ndarray:
+    scale = quantization(value).scales(value.type.shape[0])
+    return scale.reshape((-1,) + (1,) * (len(value.type.shape) - 1))
+
+
+def run(compiled: Compiled, steps: int) -> list[dict[str, np.ndarray]]:
+    """State before the first step and after each."""
+    machine = Machine(compiled.graph, rate=RATE, seed=5)
+    for name, scale in compiled.scales.items():
+        machine.scales[name] = replace(scale)
+    rng = np.random.default_rng(1)
+    x, label = compiled.graph.inputs
+    states = [real(machine)]
+    for step in range(steps):
+        sample = rng.integers(-100, 101, x.type.shape).astype(np.int8)
+        machine.run({x.name: sample, label.name: np.array([step % 3], np.int32)})
+        states.append(real(machine))
+    return states
+
+
+def trained(states: list[dict[str, np.ndarray]]) -> list[str]:
+    return [name for name in states[0] if not name.endswith("_velocity")]
+
+
+def is_bias(compiled: Compiled, name: str) -> bool:
+    (value,) = (value for value in compiled.graph.parameters if value.name == name)
+    return value.type.dtype is DType.S32
+
+
+def unit(compiled: Compiled, name: str) -> float:
+    """The coarser of what a trained tensor and its velocity can hold, at its largest scale."""
+    (value,) = (value for value in compiled.graph.parameters if value.name == name)
+    return float(_scale(value).max()) * (1.0 if is_bias(compiled, name) else 2.0**-8)
+
+
+def test_momentum_is_that_of_sgd() -> None:
+    """One step of gradient, then nothing but what is kept: rate * g * (1 + m + m^2)."""
+    compiled = prepared(momentum=0.5)
+    plain = run(prepared(), 1)
+    first = run(compiled, 1)
+    machine = Machine(compiled.graph, rate=RATE, seed=5)
+    for name in trained(first):
+        moved = first[1][name] - first[0][name]
+        wanted = plain[1][name] - plain[0][name]
+        assert np.abs(moved - wanted).max() <= 3 * unit(compiled, name), name
+        kept = first[1][f"{name}_velocity"]
+        assert np.abs(kept - wanted / 2).max() <= 3 * unit(compiled, name), name
+    assert machine.window == 1
+
+
+@pytest.mark.parametrize("rule", ["nearest", "stochastic"])
+def test_a_window_applies_the_mean_of_its_gradients(rule: str) -> None:
+    compiled = prepared(accumulate=3, rule=rule)
+    states = run(compiled, 6)
+    for name in trained(states):
+        for held in (1, 2, 4, 5):
+            assert np.array_equal(states[held][name], states[held - held % 3][name])
+        assert not np.array_equal(states[3][name], states[0][name])
+        for end in (3, 6):
+            moved = states[end][name] - states[end - 3][name]
+            gathered = states[end - 1][f"{name}_velocity"]
+            # The last gradient of the window came in and went out in one step.
+            assert np.abs(moved).max() > 0.3 * np.abs(gathered).max() > 0
+            assert not states[end][f"{name}_velocity"].any()
+
+
+def test_a_norm_is_clipped_over_all_tensors_together() -> None:
+    free = run(prepared(clip_norm=1000.0), 1)
+    names = trained(free)
+    norm = np.sqrt(sum(np.sum((free[1][n] - free[0][n]) ** 2) for n in names)) / RATE
+    for share in (0.5, 0.1):
+        clipped = run(prepared(clip_norm=float(norm * share)), 1)
+        for name in names:
+            wanted = (free[1][name] - free[0][name]) * share
+            error = np.abs(clipped[1][name] - clipped[0][name] - wanted).max()
+            assert error <= 3 * unit(prepared(), name) + 1e-3 * np.abs(wanted).max()
+
+
+def test_weights_decay_by_the_rate() -> None:
+    compiled = prepared(weight_decay=1.0)
+    states, plain = run(compiled, 1), run(prepared(), 1)
+    for name in trained(states):
+        difference = plain[1][name] - states[1][name]
+        wanted = np.zeros(()) if is_bias(compiled, name) else RATE * plain[1][name]
+        assert np.abs(difference - wanted).max() <= 2 * unit(compiled, name), name
+
+
+def test_decay_is_unbiased_where_it_is_far_below_a_unit() -> None:
+    step = update.Step(rate=1e-4, seed=9)
+    weights = np.full((400, 100), 1000, np.int64)
+    (r,) = finish.draws(step, 4, weights.shape, 1, stochastic=True)
+    lost = finish.decays(weights, 0.5, step, r)
+    assert set(np.unique(lost)) == {0, 1}
+    assert lost.mean() == pytest.approx(1000 * 1e-4 * 0.5, rel=0.1)
+
+
+def test_factor_of_clipping() -> None:
+    assert finish.clip_factor(np.float32(4.0), np.float32(2.0)) == finish.ONE
+    assert finish.clip_factor(np.float32(16.0), np.float32(2.0)) == finish.ONE // 2
+    assert finish.clip_factor(np.float32(0.0), np.float32(0.0)) == finish.ONE
+    assert finish.clip_factor(np.float32(1.0), np.float32(0.0)) == 0
+    v = np.array([-(2**30), 2**30, 5], np.int64)
+    assert np.array_equal(finish.clipped(v, finish.ONE, np.full(3, 2**32 - 1)), v)

@@ -1,0 +1,136 @@
+"""Updates: `sgd_*` apply a gradient, `finish_*` what waits in a velocity.
+
+Each writes in place: its outputs take the storage of its last inputs, one for one. A velocity is a
+tensor beside the trained one, of its shape: s8 with four fractional bits for weights, s32 for a
+bias (docs/arithmetic.md section 6).
+"""
+
+from __future__ import annotations
+
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops import Signature, expect, register
+from tinytrain.ir.ops_training import GEOMETRY, weights_shape
+from tinytrain.ir.types import DType, TensorType
+
+SGD_OPS = frozenset({"sgd_weight", "sgd_bias", "conv2d_grad_weight_sgd", "bias_grad_sgd"})
+FINISH_OPS = frozenset({"clip_factor", "finish_weight", "finish_bias"})
+"""Operations that run in the last step of a window of accumulated gradients only."""
+
+UPDATE_OPS = SGD_OPS | {"finish_weight", "finish_bias"}
+VELOCITY_BITS = 4
+"""Fractional bits of a velocity of weights."""
+
+VELOCITY_RESOLUTION = 8
+"""A velocity counts in 2^-8 of the last bit of an s8 weight, or of a bias."""
+
+
+def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:
+    """(old, new) for each tensor that an update writes over; nothing for any other node."""
+    if node.op not in UPDATE_OPS:
+        return ()
+    return tuple(zip(node.inputs[-len(node.outputs) :], node.outputs, strict=True))
+
+
+def stored_in(graph: Graph) -> dict[Value, Value]:
+    """For each value that an update writes, the parameter whose storage it takes."""
+    roots: dict[Value, Value] = {}
+    for node in graph.nodes:
+        for old, new in replaced(node):
+            roots[new] = roots.get(old, old)
+    return roots
+
+
+_UPDATE = "fraction_bits resolution rule exponent input_scale"
+"""`fraction_bits`: kept below the s8 of what is written. `resolution`: an update counts in units of
+2^-resolution of the trained integer. `rule`: nearest or stochastic. `exponent`: E of the gradient.
+`input_scale`: s_x."""
+
+
+@register(
+    "sgd_weight", "dW, w and its fractional bits (if it has any) to the new w and bits", _UPDATE
+)
+def _sgd_weight(node: Node) -> Signature:
+    gradient, *trained = (value.type for value in node.inputs)
+    expect(
+        trained[0].shape == gradient.shape, f"weights {trained[0].shape}, gradient {gradient.shape}"
+    )
+    return _trained(trained, node.attrs["fraction_bits"])
+
+
+def _trained(trained: list[TensorType], bits: int) -> Signature:
+    expect(trained[0].dtype is DType.S8, "trained weights are s8")
+    expect(bits in (0, 2, 4, 8), f"{bits} fractional bits")
+    expect(len(trained) == (2 if bits else 1), "fractional bits without storage, or the reverse")
+    if bits:
+        expect(trained[1].nbytes == (trained[0].size * bits + 7) // 8, "fraction of another size")
+    return tuple((type_.shape, (type_.dtype,)) for type_ in trained)
+
+
+@register("sgd_bias", "dB and b to the new b", _UPDATE)
+def _sgd_bias(node: Node) -> Signature:
+    gradient, b = (value.type for value in node.inputs)
+    expect(
+        b.shape == gradient.shape and b.dtype is DType.S32, "a bias is s32 of its gradient's shape"
+    )
+    return ((b.shape, (DType.S32,)),)
+
+
+@register(
+    "conv2d_grad_weight_sgd",
+    "conv2d_grad_weight and sgd_weight in one",
+    f"{GEOMETRY} kernel {_UPDATE}",
+)
+def _conv2d_grad_weight_sgd(node: Node) -> Signature:
+    trained = [value.type for value in node.inputs[2:]]
+    expect(
+        trained[0].shape == weights_shape(node),
+        f"weights {trained[0].shape}, gradient {weights_shape(node)}",
+    )
+    return _trained(trained, node.attrs["fraction_bits"])
+
+
+@register("bias_grad_sgd", "bias_grad and sgd_bias in one", _UPDATE)
+def _bias_grad_sgd(node: Node) -> Signature:
+    g, b = (value.type for value in node.inputs)
+    expect(b.shape == (g.shape[-1],), f"bias {b.shape}, gradient of {g.shape[-1]} channels")
+    return ((b.shape, (DType.S32,)),)
+
+
+@register(
+    "clip_factor",
+    "velocities (those of weights with their fractional bits) to a factor s32 [1], in units of "
+    "2^-15, that shortens them together to a norm of limit * rate",
+    "limit",
+)
+def _clip_factor(node: Node) -> Signature:
+    expect(node.attrs["limit"] > 0, "the limit of a norm is positive")
+    return (((1,), (DType.S32,)),)
+
+
+_FINISH = "rule velocity clip momentum decay"
+"""`velocity`, `clip`: whether there is a velocity, and a factor as first input. `momentum`: what is
+left of a velocity. `decay`: what a weight loses, by the rate."""
+
+
+@register(
+    "finish_weight",
+    "factor, w and its bits, velocity and its bits, each where it is there, to their new values",
+    f"fraction_bits {_FINISH}",
+)
+def _finish_weight(node: Node) -> Signature:
+    bits = node.attrs["fraction_bits"]
+    trained = [value.type for value in node.inputs[int(node.attrs["clip"]) :]]
+    count = 2 if bits else 1
+    signature = _trained(trained[:count], bits)
+    if node.attrs["velocity"]:
+        expect(trained[count].shape == trained[0].shape, "a velocity has its weights' shape")
+        return signature + _trained(trained[count:], VELOCITY_BITS)
+    expect(len(trained) == count, "a velocity where there should be none")
+    return signature
+
+
+@register("finish_bias", "factor (where there is one), b and its velocity to new ones", _FINISH)
+def _finish_bias(node: Node) -> Signature:
+    b, velocity = (value.type for value in node.inputs[-2:])
+    expect(b.dtype is DType.S32 and b.shape == velocity.shape, "bias and velocity are s32 alike")
+    return ((b.shape, (DType.S32,)), (velocity.shape, (DType.S32,)))
