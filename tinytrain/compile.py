@@ -101,20 +101,9 @@ def compile_model(
     runner = Runner(Path(dump_ir) if dump_ir is not None else None)
     progress("import")
     source = runner.check(load_model(model, example_input=example_input), "import")
-    samples, labels = _calibration(source, calibration, preprocess)
-    if samples is None and not is_quantized(source):
-        raise UsageError(
-            "the model is not quantized, and no calibration samples are given",
-            way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as "
-            "`y`, to see what quantization costs), or export the model quantized",
-        )
-    progress("quantize")
-    forward = to_integers(source, samples, chosen.method, runner)
-    report = None
-    if samples is not None and not is_quantized(source):
-        report = quantization_report(source, forward, samples, labels)
+    given = integer_model(source, calibration, preprocess, chosen.method, runner, progress)
     progress("build the training step")
-    compiled = build_step(forward, chosen, runner, _quantized(forward, samples), where.isa)
+    compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     return write_folder(
         compiled,
         output,
@@ -123,10 +112,64 @@ def compile_model(
         preprocess=preprocess,
         ram=ram,
         flash=flash,
-        report=report,
-        calibration=_calibration_record(calibration, samples),
+        report=given.report,
+        calibration=_calibration_record(calibration, given.samples),
         progress=progress,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel:
+    """A model in integers, before anything in it is chosen to train.
+
+    Attributes:
+        forward: the s8 graph.
+        samples: calibration samples f32 [N,H,W,C] in the model's units; None if none were given.
+        report: what quantization cost, if the model came as floats.
+    """
+
+    forward: Graph
+    samples: np.ndarray | None
+    report: QuantizationReport | None
+
+    def quantized_samples(self) -> np.ndarray | None:
+        """The calibration samples as the model takes them, s8 [N,H,W,C]."""
+        from tinytrain.data.spec import quantize_input
+        from tinytrain.reference.lowering import scale_of, zero_of
+
+        x = self.forward.inputs[0]
+        return (
+            None if self.samples is None else quantize_input(self.samples, scale_of(x), zero_of(x))
+        )
+
+
+def integer_model(
+    source: Graph,
+    calibration: str | Path | np.ndarray | None,
+    preprocess: Preprocess | None,
+    method: str,
+    runner: Runner,
+    progress: Progress = lambda stage: None,
+) -> IntegerModel:
+    """The first half of `compile_model`: an imported model, quantized if it is not yet.
+
+    Raises:
+        UsageError: the model needs calibration samples, and there are none.
+        DataError: the samples do not fit.
+    """
+    samples, labels = _calibration(source, calibration, preprocess)
+    if samples is None and not is_quantized(source):
+        raise UsageError(
+            "the model is not quantized, and no calibration samples are given",
+            way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as "
+            "`y`, to see what quantization costs), or export the model quantized",
+        )
+    progress("quantize")
+    forward = to_integers(source, samples, method, runner)
+    report = None
+    if samples is not None and not is_quantized(source):
+        report = quantization_report(source, forward, samples, labels)
+    return IntegerModel(forward, samples, report)
 
 
 def write_folder(
@@ -153,7 +196,7 @@ def write_folder(
         TinytrainError: nothing was written then.
     """
     compiled = for_isa(compiled, target.isa)
-    sample = _sample_spec(compiled, preprocess)
+    sample = sample_spec(compiled, preprocess)
     budget = {"ram": ram or target.ram, "flash": flash or target.flash}
     with FolderWriter(Path(output)) as writer:
         progress("emit")
@@ -170,6 +213,23 @@ def write_folder(
         }
         writer.commit(manifest)
     return Product(Path(output), manifest, compiled, memory, report)
+
+
+def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
+    """The samples that a compiled model takes."""
+    from tinytrain.reference.lowering import scale_of, zero_of
+
+    x, info = compiled.graph.inputs[0], compiled.info
+    return SampleSpec(
+        shape=_map_shape(x.type.shape),
+        source_shape=tuple(info["source_shape"]),
+        source_layout=_layout(info),
+        output_size=compiled.output_size,
+        classes=compiled.classes,
+        scale=scale_of(x),
+        zero_point=zero_of(x),
+        preprocess=preprocess,
+    )
 
 
 def _calibration(
@@ -204,41 +264,15 @@ def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return padded[0], padded[1], padded[2], padded[3]
 
 
-def _quantized(forward: Graph, samples: np.ndarray | None) -> np.ndarray | None:
-    from tinytrain.data.spec import quantize_input
-    from tinytrain.reference.lowering import scale_of, zero_of
-
-    x = forward.inputs[0]
-    return None if samples is None else quantize_input(samples, scale_of(x), zero_of(x))
-
-
-def _sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
-    from tinytrain.reference.lowering import scale_of, zero_of
-
-    x, info = compiled.graph.inputs[0], compiled.info
-    return SampleSpec(
-        shape=_map_shape(x.type.shape),
-        source_shape=tuple(info["source_shape"]),
-        source_layout=_layout(info),
-        output_size=compiled.output_size,
-        classes=compiled.classes,
-        scale=scale_of(x),
-        zero_point=zero_of(x),
-        preprocess=preprocess,
-    )
-
-
 def _summary(compiled: Compiled) -> str:
     what = f"{compiled.classes} classes" if compiled.classes else f"{compiled.output_size} outputs"
     file = compiled.info.get("file") or "a PyTorch module"
     return f"{file}, {what}, update scheme {Path(compiled.options.scheme).name}"
 
 
-def _emit(
-    writer: FolderWriter, compiled: Compiled, target: Target, sample: SampleSpec
-) -> ModelFiles:
-    name = compiled.graph.name
-    files = emit_model(
+def emit_step(compiled: Compiled) -> ModelFiles:
+    """The C of a training step, without what makes it a folder."""
+    return emit_model(
         compiled.graph,
         compiled.plan,
         scales=compiled.scales,
@@ -247,6 +281,13 @@ def _emit(
         classes=compiled.classes,
         summary=_summary(compiled),
     )
+
+
+def _emit(
+    writer: FolderWriter, compiled: Compiled, target: Target, sample: SampleSpec
+) -> ModelFiles:
+    name = compiled.graph.name
+    files = emit_step(compiled)
     writer.write({f"src/{file}": text for file, text in files.files.items()})
     runtime = runtime_files(files.files[f"{name}.c"])
     writer.write(runtime)

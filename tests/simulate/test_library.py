@@ -1,0 +1,156 @@
+"""The host library: its steps are those of a session and of the reference, to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.equality.sessions import RATE, make_stream, opened, reference_engine, run
+from tests.graphs import GRAPHS
+from tinytrain.compile import Product, write_folder
+from tinytrain.errors import DataError, ToolchainError, UsageError
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Options, build_step
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.library import (
+    HostLibrary,
+    LibrarySamples,
+    build_library,
+    library_model,
+)
+from tinytrain.simulate.stream import Stream
+from tinytrain.target import load_target
+
+STEPS = 14
+
+
+def product_of(graph: str, folder: Path, **options: object) -> Product:
+    """A compiled graph of the tests."""
+    compiled = build_step(GRAPHS[graph](), Options(**options), Runner())  # type: ignore[arg-type]
+    return write_folder(compiled, folder, target=load_target("host"))
+
+
+def library_of(product: Product, cache: Path) -> HostLibrary:
+    """Its library."""
+    model = library_model(product.manifest)
+    return HostLibrary(build_library(product.directory, model, cache), model)
+
+
+def samples_of(stream: Stream) -> LibrarySamples:
+    """The samples to learn from, which are also those to evaluate."""
+    train = stream.train
+    return LibrarySamples(train.targets(slice(None)), train.quantized(slice(None)))
+
+
+@pytest.mark.parametrize(
+    ("graph", "scheme", "gradient"),
+    [("convolutions", "last-2", "s8"), ("mixture", "full", "s16"), ("signal", "head", "f32")],
+)
+def test_weights_are_those_of_a_session_and_of_the_reference(
+    graph: str, scheme: str, gradient: str, tmp_path: Path
+) -> None:
+    product = product_of(graph, tmp_path / "model", scheme=scheme, gradient=gradient, seed=3)
+    stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    session = run(HostEngine(opened(product)), stream)
+    reference = run(reference_engine(product), stream)
+    library = library_of(product, tmp_path / "cache")
+    samples = samples_of(stream)
+
+    _, before = library.evaluate(samples)
+    assert tuple(before) == session.before.predictions
+    library.set_learning_rate(RATE)
+    losses, predictions = library.train(samples, stream.order)
+    assert losses.tobytes() == session.losses.tobytes() == reference.losses.tobytes()
+    assert tuple(predictions) == session.predictions
+    assert library.save() == session.saved
+    assert library.weights_sha256() == hashlib.sha256(reference.weights).hexdigest()
+    _, after = library.evaluate(samples)
+    assert tuple(after) == session.after.predictions
+    # Rates of single steps, from the factory state again.
+    library.init()
+    rates = np.full(STEPS, RATE, np.float32)
+    assert library.train(samples, stream.order, rates)[0].tobytes() == losses.tobytes()
+
+
+def test_kept_results_and_saved_parameters_change_nothing(tmp_path: Path) -> None:
+    product = product_of("convolutions", tmp_path / "model", scheme="last-2")
+    stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    library = library_of(product, tmp_path / "cache")
+    samples = samples_of(stream)
+    assert samples.inputs is not None
+    wanted, _ = library.train(samples, stream.order)
+    evaluated, _ = library.evaluate(samples)
+
+    other = library_of(product, tmp_path / "cache")
+    kept = np.empty((len(samples.labels), other.model.frozen_bytes), np.uint8)
+    other.keep(samples.inputs, kept)
+    from_kept = LibrarySamples(samples.labels, None, kept)
+    first, _ = other.train(from_kept, stream.order[:5])
+    saved = other.save()
+    other.init()
+    other.load(saved)
+    rest, _ = other.train(from_kept, stream.order[5:])
+    assert np.concatenate([first, rest]).tobytes() == wanted.tobytes()
+    assert other.evaluate(from_kept)[0].tobytes() == evaluated.tobytes()
+    assert other.save() == library.save()
+
+
+def test_the_loss_of_an_evaluation_is_cross_entropy(tmp_path: Path) -> None:
+    product = product_of("convolutions", tmp_path / "model", scheme="head")
+    stream = make_stream(opened(product), tmp_path / "data.npz", 4)
+    library = library_of(product, tmp_path / "cache")
+    samples = samples_of(stream)
+    losses, _ = library.evaluate(samples)
+    # A step reports the loss before its update.
+    library.set_learning_rate(0.0)
+    assert library.train(samples, np.arange(4))[0].tobytes() == losses.tobytes()
+
+
+def test_what_is_built_is_found_again(tmp_path: Path) -> None:
+    product = product_of("convolutions", tmp_path / "model", scheme="head")
+    model = library_model(product.manifest)
+    path = build_library(product.directory, model, tmp_path / "cache")
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
+    assert build_library(product.directory, model, tmp_path / "cache") == path
+    # The runtime's objects serve another model; its own files and the library are new.
+    other = product_of("convolutions", tmp_path / "other", scheme="head", seed=1)
+    again = build_library(other.directory, library_model(other.manifest), tmp_path / "cache")
+    assert again != path
+    after = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
+    assert before.items() <= after.items()
+    assert 1 <= len(after) - len(before) <= 4
+
+
+def test_bad_samples_and_files_are_refused(tmp_path: Path) -> None:
+    product = product_of("convolutions", tmp_path / "model", scheme="head")
+    stream = make_stream(opened(product), tmp_path / "data.npz", 4)
+    library = library_of(product, tmp_path / "cache")
+    samples = samples_of(stream)
+    with pytest.raises(DataError, match="beyond the 4"):
+        library.train(samples, np.array([4]))
+    wrong = LibrarySamples(np.full(4, 99, np.int32), samples.inputs)
+    with pytest.raises(DataError, match="classes"):
+        library.evaluate(wrong)
+    with pytest.raises(DataError, match="rate"):
+        library.set_learning_rate(2000.0)
+    saved = bytearray(library.save())
+    saved[60] ^= 1
+    with pytest.raises(DataError, match="checksum"):
+        library.load(bytes(saved))
+
+
+def test_bad_libraries_are_refused(tmp_path: Path) -> None:
+    product = product_of("mixture", tmp_path / "model", scheme="head", loss="mean_squared_error")
+    with pytest.raises(UsageError, match="regression"):
+        library_model(product.manifest)
+    product = product_of("convolutions", tmp_path / "other", scheme="head")
+    model = library_model(product.manifest)
+    (product.directory / "src" / f"{model.name}.c").write_text("no C")
+    with pytest.raises(ToolchainError, match="cannot build"):
+        build_library(product.directory, model, tmp_path / "cache")
+    (tmp_path / "damaged.so").write_text("no library")
+    with pytest.raises(ToolchainError, match="cannot be loaded"):
+        HostLibrary(tmp_path / "damaged.so", model)
