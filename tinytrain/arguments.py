@@ -77,6 +77,20 @@ def _add_compile(commands: Any) -> None:
         help="how ranges of a float model are chosen (default: mse)",
     )
     command.add_argument(
+        "--weight-headroom",
+        type=float,
+        default=1.0,
+        metavar="H",
+        help="scales of trained weights reach H times as far (default: 1; from random weights: 4)",
+    )
+    command.add_argument(
+        "--range-headroom",
+        type=float,
+        default=1.0,
+        metavar="H",
+        help="the same for the ranges of activations behind them",
+    )
+    command.add_argument(
         "--loss", default="cross_entropy", choices=("cross_entropy", "mean_squared_error")
     )
     command.add_argument(

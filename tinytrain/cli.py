@@ -137,6 +137,8 @@ def _compile(options: argparse.Namespace) -> None:
             rate=options.learning_rate,
             seed=options.seed,
             method=options.ranges,
+            weight_headroom=options.weight_headroom,
+            range_headroom=options.range_headroom,
             name=options.name,
         )
         display.update("compile", len(stages), len(stages), "done")

@@ -101,7 +101,7 @@ def compile_model(
     runner = Runner(Path(dump_ir) if dump_ir is not None else None)
     progress("import")
     source = runner.check(load_model(model, example_input=example_input), "import")
-    given = integer_model(source, calibration, preprocess, chosen.method, runner, progress)
+    given = integer_model(source, calibration, preprocess, chosen, runner, progress)
     progress("build the training step")
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     return write_folder(
@@ -147,7 +147,7 @@ def integer_model(
     source: Graph,
     calibration: str | Path | np.ndarray | None,
     preprocess: Preprocess | None,
-    method: str,
+    options: Options,
     runner: Runner,
     progress: Progress = lambda stage: None,
 ) -> IntegerModel:
@@ -165,7 +165,7 @@ def integer_model(
             "`y`, to see what quantization costs), or export the model quantized",
         )
     progress("quantize")
-    forward = to_integers(source, samples, method, runner)
+    forward = to_integers(source, samples, options, runner)
     report = None
     if samples is not None and not is_quantized(source):
         report = quantization_report(source, forward, samples, labels)

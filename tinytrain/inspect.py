@@ -13,7 +13,7 @@ from tinytrain.autodiff.rules import RULES
 from tinytrain.errors import TinytrainError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import is_quantized, to_integers
+from tinytrain.pipeline import Options, is_quantized, to_integers
 from tinytrain.quantize.names import name_layers
 
 
@@ -88,7 +88,7 @@ def inspect_model(path: str) -> ModelReport:
     graph, missing = name_layers(source), None
     if quantized:
         try:
-            graph = to_integers(source, None, "mse", Runner())
+            graph = to_integers(source, None, Options(), Runner())
         except TinytrainError as error:
             missing = str(error)
     return ModelReport(

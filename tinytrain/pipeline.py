@@ -4,6 +4,7 @@
     import             frontend        a model file or an nn.Module to a float graph, with the
                                        quantize nodes that the model brings
     quantize           quantize        a float model gets quantize nodes from calibration samples
+    headroom           quantize        coarser scales for what training makes larger, if asked for
     integerize         quantize        dequantize, operate, quantize becomes one s8 operation
     dense_to_conv      passes          one kernel for dense and convolution
     replace_head       passes          a fresh classifier, where `classes` is given
@@ -55,6 +56,7 @@ from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import load_scheme
 
 _MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
+LARGEST_HEADROOM = 64.0
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
 
 
@@ -76,6 +78,8 @@ class Options:
         rate: initial learning rate, 0 to 1024.
         seed: of a fresh head, of random channel choice and of stochastic rounding.
         method: how ranges of a float model are chosen from the calibration samples.
+        weight_headroom, range_headroom: factors, 1 to 64, by which the scales of trained weights
+            and of the activations behind them are widened, for what training makes larger.
         name: C prefix; None takes the model file's name.
     """
 
@@ -92,6 +96,8 @@ class Options:
     rate: float = 0.003
     seed: int = 0
     method: str = "mse"
+    weight_headroom: float = 1.0
+    range_headroom: float = 1.0
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +123,12 @@ class Options:
             raise UsageError(f"norm {self.clip_norm} to clip at is not between 2^-20 and 2^20")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
+        for what, factor in (("weight", self.weight_headroom), ("range", self.range_headroom)):
+            if not 1.0 <= factor <= LARGEST_HEADROOM:
+                raise UsageError(
+                    f"{what} headroom {factor} is not between 1 and {LARGEST_HEADROOM:g}",
+                    way_out="use 4 to train from random weights, 1 to leave scales alone",
+                )
 
     @property
     def update_rule(self) -> UpdateRule:
@@ -164,18 +176,31 @@ class Compiled:
         return self.graph.outputs[1].type.size
 
 
-def to_integers(model: Graph, samples: np.ndarray | None, method: str, runner: Runner) -> Graph:
+def to_integers(
+    model: Graph, samples: np.ndarray | None, options: Options, runner: Runner
+) -> Graph:
     """The s8 forward graph of an imported model.
 
     Args:
         model: from `frontend.load_model`.
         samples: f32 [N,H,W,C] in the model's units; needed if the model is not quantized already.
-        method: how ranges are chosen.
     """
-    from tinytrain.quantize import integerize, quantize_float
+    from tinytrain.quantize import Headroom, integerize, quantize_float, with_headroom
 
     if samples is not None and not is_quantized(model):
-        model = runner.check(quantize_float(model, samples, method), "quantize")
+        model = runner.check(quantize_float(model, samples, options.method), "quantize")
+    headroom = Headroom(options.weight_headroom, options.range_headroom)
+    if headroom.asked:
+        layers = weighted_layers(integerize(model))
+        scheme = load_scheme(options.scheme, layers)
+        wide = with_headroom(
+            model,
+            headroom,
+            layers=layers,
+            weights={*scheme.weights, layers[-1]},
+            biases={*scheme.biases, layers[-1]},
+        )
+        model = runner.check(wide, "headroom")
     return runner.check(integerize(model), "integerize")
 
 

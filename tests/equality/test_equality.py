@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.graphs import GRAPHS
-from tinytrain.compile import Product, write_folder
+from tests.quantize.test_headroom import Blocks, samples
+from tinytrain.compile import Product, compile_model, write_folder
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import Options, build_step
 from tinytrain.simulate.engine import Engine
@@ -119,6 +121,23 @@ def test_host_and_m7_equal_the_reference(case: Case, tmp_path: Path) -> None:
     product = product_of(case, tmp_path)
     folder = opened(product)
     hold(case, tmp_path, {**host_engines(folder), "Cortex-M7": QemuEngine(folder)}, product)
+
+
+def test_scales_with_headroom_equal_the_reference(tmp_path: Path) -> None:
+    """Logits leave as accumulators, with a scale for each of them."""
+    given = torch.from_numpy(samples())
+    product = compile_model(
+        Blocks().eval(),
+        given[:1],
+        output=tmp_path / "model",
+        target="mps2-an500",
+        calibration=given.numpy(),
+        weight_headroom=4.0,
+        range_headroom=4.0,
+    )
+    folder = opened(product)
+    engines = {**host_engines(folder), "Cortex-M7": QemuEngine(folder)}
+    hold(Case("blocks", "s8"), tmp_path, engines, product)
 
 
 @pytest.mark.slow

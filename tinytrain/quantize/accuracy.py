@@ -12,7 +12,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.interpret import Machine
-from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
 SAMPLES = 128
 
@@ -61,9 +61,9 @@ def quantization_report(
         floats.append(run_float(model, given, dtype=np.float64)[result].ravel())
         q = np.rint(sample.astype(np.float32) / np.float32(scale_of(x))) + zero_of(x)
         q = np.clip(q, -128, 127).astype(np.int8).reshape(x.type.shape)
-        integer.append(
-            (machine.run({x.name: q})[y].ravel().astype(float) - zero_of(y)) * scale_of(y)
-        )
+        found = machine.run({x.name: q})[y].astype(float) - zero_of(y)
+        # Logits that leave as accumulators have a scale for each of them.
+        integer.append((found * quantization(y).scales(y.type.shape[-1])).ravel())
     real, quantized = np.array(floats), np.array(integer)
     best, best_q = real.argmax(axis=1), quantized.argmax(axis=1)
     accuracy = accuracy_q = None

@@ -98,6 +98,10 @@ METHODS: dict[str, Callable[[Histogram], Range]] = {
 }
 
 
+UNSEEN = Quantization((1.0,), 0)
+"""Of a value that was zero in every sample."""
+
+
 def affine(limits: Range) -> Quantization:
     """Asymmetric s8 quantization of a range, widened to hold zero, which is exactly representable.
 
@@ -107,7 +111,7 @@ def affine(limits: Range) -> Quantization:
     low, high = min(limits[0], 0.0), max(limits[1], 0.0)
     scale = float(np.float32((high - low) / 255))
     if not scale >= float(np.finfo(np.float32).tiny):
-        return Quantization((1.0,), 0)
+        return UNSEEN
     return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
 
 
