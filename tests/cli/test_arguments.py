@@ -23,6 +23,8 @@ FIELDS = {
     "learning_rate": "rate",
     "seed": "seed",
     "ranges": "method",
+    "weight_headroom": "weight_headroom",
+    "range_headroom": "range_headroom",
     "name": "name",
 }
 
