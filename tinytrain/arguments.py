@@ -18,6 +18,7 @@ exit codes:
   5    the update scheme does not fit the model (SchemeError)
   6    the result does not fit the target's memory (BudgetError)
   7    a compiler or emulator is missing or failed (ToolchainError)
+  8    runs of an experiment failed, the others are done (RunError)
   70   a bug in tinytrain (InternalError)
   130  interrupted, 143 terminated; nothing is left half written
 """
@@ -37,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_compile(commands)
     _add_simulate(commands)
+    _add_experiment(commands)
     _add_inspect(commands)
     kernels = commands.add_parser(
         "kernels", help="show which kernels a compiled model calls, and what they are estimated at"
@@ -198,6 +200,30 @@ def _add_simulate(commands: Any) -> None:
         "--losses", metavar="FILE", help="write the loss of every step, one a line"
     )
     command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_experiment(commands: Any) -> None:
+    command = commands.add_parser(
+        "experiment", help="compare models, data, schemes and rules: many runs, tables and plots"
+    )
+    command.add_argument("file", metavar="FILE.toml", help="what is compared; docs/training.md")
+    command.add_argument(
+        "-o", "--output", metavar="DIR", help="results (default: build/experiments/NAME)"
+    )
+    command.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="prepared data and libraries, for all experiments (default: build/experiments/cache)",
+    )
+    command.add_argument(
+        "--workers", type=int, metavar="N", help="runs at a time (default: one for each core)"
+    )
+    command.add_argument(
+        "--only", metavar="REGEX", help="runs whose title it is found in; --dry-run lists titles"
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="list the runs and which are done, and do nothing"
+    )
 
 
 def _add_inspect(commands: Any) -> None:

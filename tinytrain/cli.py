@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -205,6 +206,26 @@ def _simulate(options: argparse.Namespace) -> None:
         print(f"weights sha256 {digest}")
 
 
+def _experiment(options: argparse.Namespace) -> None:
+    from tinytrain.experiment.command import list_runs, perform
+    from tinytrain.experiment.spec import load_experiment
+
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"{options.workers} workers can do nothing", way_out="give 1 or more")
+    try:
+        only = None if options.only is None else re.compile(options.only)
+    except re.error as error:
+        raise UsageError(f"'{options.only}' is no regular expression: {error}") from error
+    experiment = load_experiment(options.file)
+    folder = Path("build", "experiments")
+    output = Path(options.output) if options.output else folder / experiment.file.stem
+    if options.dry_run:
+        list_runs(experiment, output, only)
+        return
+    cache = Path(options.cache) if options.cache else folder / "cache"
+    perform(experiment, output, cache, workers=options.workers, only=only)
+
+
 def _check_place(path: Path) -> None:
     """Raises UsageError, before a long session, for a file that could not be written after it."""
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
@@ -280,6 +301,7 @@ def _targets(options: argparse.Namespace) -> None:
 _COMMANDS = {
     "compile": _compile,
     "simulate": _simulate,
+    "experiment": _experiment,
     "inspect": _inspect,
     "kernels": _kernels,
     "targets": _targets,

@@ -221,7 +221,7 @@ def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec
 
     x, info = compiled.graph.inputs[0], compiled.info
     return SampleSpec(
-        shape=_map_shape(x.type.shape),
+        shape=map_shape(x.type.shape),
         source_shape=tuple(info["source_shape"]),
         source_layout=_layout(info),
         output_size=compiled.output_size,
@@ -243,7 +243,7 @@ def _calibration(
 
 def _source_spec(model: Graph, preprocess: Preprocess | None) -> SampleSpec:
     return SampleSpec(
-        shape=_map_shape(model.inputs[0].type.shape),
+        shape=map_shape(model.inputs[0].type.shape),
         source_shape=tuple(model.info["source_shape"]),
         source_layout=_layout(model.info),
         output_size=model.outputs[0].type.size,
@@ -257,7 +257,8 @@ def _layout(info: Mapping[str, Any]) -> str:
     return str(info["source_layout"]).replace("L", "W")
 
 
-def _map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(1, H, W, C) of an input's shape; a 1-D signal has H = 1, a vector H = W = 1."""
     missing = 4 - len(shape)
     batch, *rest = shape
     padded = (batch, *(1,) * missing, *rest)

@@ -96,6 +96,12 @@ class ToolchainError(TinytrainError):
     exit_code = 7
 
 
+class RunError(TinytrainError):
+    """Runs of an experiment failed; the others went on."""
+
+    exit_code = 8
+
+
 class InternalError(TinytrainError):
     """A pass broke its own contract; always a bug in tinytrain."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.data.dataset import Dataset, _checked_samples, _read_arrays
+from tinytrain.data.dataset import Dataset, _checked_samples, read_arrays
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, Where
 
@@ -32,7 +32,7 @@ def load_calibration(
         arrays = {"x": source}
     else:
         where = Where(str(source))
-        arrays = _read_arrays(source, where, ("x", "y"))
+        arrays = read_arrays(source, where, ("x", "y"))
     if "x" not in arrays:
         raise DataError(
             "the calibration file has no array 'x'", where=where, way_out="save it with x=inputs"

@@ -99,7 +99,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
         DataError: what is wrong with the file, in one sentence.
     """
     where = Where(file=str(path))
-    arrays = _read_arrays(path, where, ("x", "y") if need_targets else ("x",))
+    arrays = read_arrays(path, where, ("x", "y") if need_targets else ("x",))
     if "x" not in arrays:
         _fail(where, "the data file has no array 'x'", _keys_way_out(path))
     x = _checked_samples(arrays["x"], spec, where)
@@ -124,6 +124,15 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     return Dataset(spec, x, _checked_targets(y, spec, where))
 
 
+def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Dataset:
+    """Samples and labels that are in memory already, checked as `load_dataset` checks a file's.
+
+    Raises:
+        DataError: what is wrong with them.
+    """
+    return Dataset(spec, _checked_samples(x, spec, where), _checked_labels(y, spec, where))
+
+
 def _fail(where: Where, what: str, way_out: str | None = None) -> NoReturn:
     raise DataError(what, where=where, way_out=way_out)
 
@@ -134,7 +143,12 @@ def _keys_way_out(path: str | Path) -> str:
     return f"the file holds {names}; save with np.savez(file, x=samples, y=targets)"
 
 
-def _read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those of the named arrays that an .npz file holds; errors are said to be at `where`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     file = Path(path)
     if not file.exists():
         _fail(where, "the data file does not exist")

@@ -1,0 +1,73 @@
+"""What frozen layers give for every sample: computed once, for all runs with the same layers."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.emit.frozen import frozen_part
+from tinytrain.experiment.once import computed_once
+from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.pipeline import Compiled
+from tinytrain.simulate.library import HostLibrary
+
+_CHUNK = 64
+"""Samples for one call of the library."""
+
+
+def frozen_identity(compiled: Compiled) -> str:
+    """A hash of what decides the bytes that frozen layers leave, for runs that share them.
+
+    These are the layers, with their constants, and how the bytes that the others read of them
+    follow each other. Where in the arena they lie does not matter, so a rule that needs another
+    plan mostly shares them too.
+    """
+    graph, plan = compiled.graph, compiled.plan
+    loss = next(k for k, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+    part = frozen_part(graph, plan, graph.nodes[:loss])
+    nodes = graph.nodes[: part.nodes]
+    digest = hashlib.sha256()
+    for node in nodes:
+        ends = [f"{value.name}:{value.type}" for value in (*node.inputs, *node.outputs)]
+        digest.update(f"{node.op}{sorted(node.attrs.items())}{ends}\n".encode())
+        for value in node.inputs:
+            if value in graph.constants:
+                digest.update(_constant(value.name, graph.constants[value]))
+    start = 0
+    for offset, size in part.spans:
+        for value in (*graph.inputs, *(value for node in nodes for value in node.outputs)):
+            place = plan.offsets.get(value)
+            if place is not None and offset <= place < offset + size:
+                digest.update(f"{value.name}@{start + place - offset}\n".encode())
+        start += size
+    return digest.hexdigest()[:32]
+
+
+def _constant(name: str, data: np.ndarray) -> bytes:
+    described = f"{name}:{data.dtype}:{data.shape}".encode()
+    return described + hashlib.sha256(np.ascontiguousarray(data).tobytes()).digest()
+
+
+def kept_results(library: HostLibrary, inputs: np.ndarray, word: str, cache: Path) -> np.ndarray:
+    """What frozen layers give for each sample, memory-mapped, uint8 [N, frozen_bytes].
+
+    Args:
+        inputs: int8 [N, ...].
+        word: names the layers and the samples; nothing else may have the same.
+        cache: folder for such files.
+    """
+    shape = (len(inputs), library.model.frozen_bytes)
+
+    def compute(path: Path) -> None:
+        with path.open("wb") as file:
+            for start in range(0, len(inputs), _CHUNK):
+                chunk = np.ascontiguousarray(inputs[start : start + _CHUNK])
+                kept = np.empty((len(chunk), shape[1]), np.uint8)
+                library.keep(chunk, kept)
+                file.write(kept.tobytes())
+
+    name = hashlib.sha256(word.encode()).hexdigest()[:32]
+    path = computed_once(cache / f"frozen-{name}.bin", compute)
+    return np.memmap(path, np.uint8, "r", shape=shape)

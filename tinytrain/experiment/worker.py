@@ -1,0 +1,204 @@
+"""One run, from a model's file to its curve; and what a rule costs on the target."""
+
+from __future__ import annotations
+
+import functools
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.compile import (
+    CALIBRATION_SAMPLES,
+    IntegerModel,
+    integer_model,
+    map_shape,
+    sample_spec,
+    write_folder,
+)
+from tinytrain.data import Preprocess
+from tinytrain.data.dataset import labelled
+from tinytrain.experiment.data import Data, calibration_samples, integer_samples, open_data
+from tinytrain.experiment.engines import CLearner, make_learner
+from tinytrain.experiment.learner import RateOf
+from tinytrain.experiment.spec import Run
+from tinytrain.ir.graph import Graph
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.simulate.session import simulate
+from tinytrain.simulate.stream import training_order
+from tinytrain.target import load_target
+
+REPORT_STEPS = 200
+"""Steps between two notes of progress."""
+
+COUNTED_STEPS = 3
+"""Steps on the emulator; the first reading of its counter is left out."""
+
+Report = Callable[[str, int, int], None]
+"""Called with a note and steps done of all steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    compiled: Compiled
+    preprocess: Preprocess | None
+    data: Data
+
+
+def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[str, Any]:
+    """Train, and evaluate on the way.
+
+    Args:
+        target: whose kernels' layout is compiled; results are the same for all.
+        cache: folder for what several runs share.
+
+    Returns:
+        What a run's file holds: `curve`, a list of step, accuracy, loss of the test samples and
+        mean loss of the training steps since the last evaluation; figures that are not finite are
+        None. `weights_sha256` of the C engine.
+
+    Raises:
+        TinytrainError: model, data or scheme do not fit.
+    """
+    report("compile", 0, 1)
+    with _prepared(run, target) as made:
+        report("data", 0, 1)
+        spec = sample_spec(made.compiled, made.preprocess)
+        samples, word = integer_samples(made.data, spec, cache)
+    steps = run.steps_for(len(samples.train_y))
+    report("frozen layers", 0, steps)
+    learner = make_learner(
+        run.rule.engine,
+        made.compiled,
+        samples,
+        rate_of(run, steps),
+        run.seed,
+        run.rule.settings,
+        word=word,
+        cache=cache,
+    )
+    order = training_order(len(samples.train_y), steps, run.seed)
+    curve: list[dict[str, Any]] = []
+    losses: list[float] = []
+    done = 0
+    for stop in [0, *evaluation_steps(steps, run.evaluations)]:
+        while done < stop:
+            part = order[done : min(done + REPORT_STEPS, stop)]
+            losses += learner.train(part).tolist()
+            done += len(part)
+            report("" if not curve else f"accuracy {curve[-1]['accuracy']:.3f}", done, steps)
+        score = learner.evaluate()
+        curve.append(
+            {
+                "step": done,
+                "accuracy": score.accuracy,
+                "loss": _finite(score.loss),
+                "train_loss": _finite(math.fsum(losses) / len(losses)) if losses else None,
+            }
+        )
+        losses = []
+    record: dict[str, Any] = {"curve": curve}
+    if isinstance(learner, CLearner):
+        record["weights_sha256"] = learner.weights_sha256()
+    return record
+
+
+def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
+    """RAM of a rule on the target, and instructions of a step if asked for.
+
+    Returns:
+        `ram` by use with its total, `flash_total`, `frozen_bytes`, `instructions` or None.
+
+    Raises:
+        TinytrainError: as for a run; or it does not fit the target.
+    """
+    with _prepared(run, target) as made, tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+        product = write_folder(
+            made.compiled,
+            Path(place) / "model",
+            target=load_target(target),
+            target_name=target,
+            preprocess=made.preprocess,
+        )
+        counted = None
+        if instructions:
+            spec = sample_spec(made.compiled, made.preprocess)
+            part = made.data.train
+            index = np.arange(min(COUNTED_STEPS, len(part.labels)))
+            x = part.samples(index, (spec.shape[1], spec.shape[2]))
+            few = labelled(x, part.labels[index], spec, part.where)
+            counted = simulate(
+                product.directory, on="qemu", data=few, steps=COUNTED_STEPS, icount=True
+            ).instructions_per_step
+        manifest = product.manifest
+        return {
+            "ram": dict(manifest["ram"]),
+            "flash_total": manifest["flash"]["total"],
+            "frozen_bytes": manifest["frozen_bytes"],
+            "instructions": counted,
+        }
+
+
+def evaluation_steps(steps: int, evaluations: int) -> list[int]:
+    """After which steps a run is evaluated: evenly spread, ascending, the last one at its end."""
+    return sorted({steps * (k + 1) // evaluations for k in range(evaluations)} - {0})
+
+
+def rate_of(run: Run, steps: int) -> RateOf:
+    """The learning rate of each step, rounded to float32."""
+    if run.schedule == "constant":
+        return lambda step: float(np.float32(run.rate))
+    return lambda step: float(np.float32(run.rate * 0.5 * (1.0 + math.cos(math.pi * step / steps))))
+
+
+@contextmanager
+def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
+    """The compiled training step of a run, and its data."""
+    runner = Runner()
+    with open_data(run.data) as whole:
+        data = whole.limited(run.train_limit, run.test_limit)
+        options = Options(
+            scheme=run.scheme,
+            classes=None if run.model.head == "keep" else data.classes,
+            rate=run.rate,
+            seed=run.seed,
+            **run.rule.options,
+        )
+        source = _imported(run.model.path)
+        height, width = _size(source)
+        first = data.train.samples(np.arange(1), (height, width))
+        preprocess = run.model.preprocess(height, width) if first.dtype == np.uint8 else None
+        given = _integers(run, options.method, data, preprocess, runner)
+        compiled = build_step(
+            given.forward, options, runner, given.quantized_samples(), load_target(target).isa
+        )
+        yield _Prepared(compiled, preprocess, data)
+
+
+@functools.lru_cache(maxsize=4)
+def _imported(path: Path) -> Graph:
+    from tinytrain.frontend import load_model
+
+    return Runner().check(load_model(path), "import")
+
+
+def _size(source: Graph) -> tuple[int, int]:
+    """Height and width of a model's input."""
+    return map_shape(source.inputs[0].type.shape)[1:3]
+
+
+def _integers(
+    run: Run, method: str, data: Data, preprocess: Preprocess | None, runner: Runner
+) -> IntegerModel:
+    samples = calibration_samples(data, _size(_imported(run.model.path)), CALIBRATION_SAMPLES)
+    return integer_model(_imported(run.model.path), samples, preprocess, method, runner)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
