@@ -15,7 +15,6 @@ import numpy as np
 
 from tinytrain.compile import (
     CALIBRATION_SAMPLES,
-    IntegerModel,
     integer_model,
     map_shape,
     sample_spec,
@@ -172,9 +171,9 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         )
         source = _imported(run.model.path)
         height, width = _size(source)
-        first = data.train.samples(np.arange(1), (height, width))
-        preprocess = run.model.preprocess(height, width) if first.dtype == np.uint8 else None
-        given = _integers(run, options.method, data, preprocess, runner)
+        samples = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
+        preprocess = run.model.preprocess(height, width) if samples.dtype == np.uint8 else None
+        given = integer_model(source, samples, preprocess, options, runner)
         compiled = build_step(
             given.forward, options, runner, given.quantized_samples(), load_target(target).isa
         )
@@ -191,13 +190,6 @@ def _imported(path: Path) -> Graph:
 def _size(source: Graph) -> tuple[int, int]:
     """Height and width of a model's input."""
     return map_shape(source.inputs[0].type.shape)[1:3]
-
-
-def _integers(
-    run: Run, method: str, data: Data, preprocess: Preprocess | None, runner: Runner
-) -> IntegerModel:
-    samples = calibration_samples(data, _size(_imported(run.model.path)), CALIBRATION_SAMPLES)
-    return integer_model(_imported(run.model.path), samples, preprocess, method, runner)
 
 
 def _finite(value: float) -> float | None:
