@@ -146,6 +146,19 @@ def _add_compile(commands: Any) -> None:
         help="initial one (default: 0.003)",
     )
     command.add_argument(
+        "--label-smoothing",
+        type=float,
+        default=0.0,
+        metavar="E",
+        help="share of the target spread over all classes, 0 to below 1 (default: 0)",
+    )
+    command.add_argument(
+        "--no-qas",
+        dest="qas",
+        action="store_false",
+        help="leave quantization-aware scaling out of the update; for comparison only",
+    )
+    command.add_argument(
         "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
     )
     command.add_argument(

@@ -76,6 +76,10 @@ class Options:
         clip_norm: largest norm of the gradient that is applied; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
         rate: initial learning rate, 0 to 1024.
+        label_smoothing: share of the target spread over all classes, 0 to below 1; for
+            cross-entropy.
+        qas: False leaves quantization-aware scaling out of the update, which is for comparison
+            only.
         seed: of a fresh head, of random channel choice and of stochastic rounding.
         method: how ranges of a float model are chosen from the calibration samples.
         weight_headroom, range_headroom: factors, 1 to 64, by which the scales of trained weights
@@ -94,6 +98,8 @@ class Options:
     clip_norm: float | None = None
     weight_decay: float = 0.0
     rate: float = 0.003
+    label_smoothing: float = 0.0
+    qas: bool = True
     seed: int = 0
     method: str = "mse"
     weight_headroom: float = 1.0
@@ -121,6 +127,21 @@ class Options:
                 raise UsageError(f"{what} {number} is not between {low:g} and {high:g}")
         if self.clip_norm is not None and not 2.0**-20 <= self.clip_norm <= 2.0**20:
             raise UsageError(f"norm {self.clip_norm} to clip at is not between 2^-20 and 2^20")
+        if self.clip_norm is not None and not self.qas:
+            raise UsageError(
+                "without quantization-aware scaling there is no norm of the gradient to clip at",
+                way_out="leave out one of both",
+            )
+        if not 0.0 <= float(np.float32(self.label_smoothing)) < 1.0:
+            raise UsageError(
+                f"label smoothing {self.label_smoothing} is not from 0 to below 1",
+                way_out="0.1 is common",
+            )
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise UsageError(
+                f"the loss '{self.loss}' has no labels to smooth",
+                way_out="leave label smoothing out, or take the loss cross_entropy",
+            )
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
         for what, factor in (("weight", self.weight_headroom), ("range", self.range_headroom)):
@@ -140,6 +161,7 @@ class Options:
             self.accumulate,
             self.clip_norm,
             self.weight_decay,
+            self.qas,
         )
 
 
@@ -238,11 +260,16 @@ def build_step(
         graph = runner.run(graph, [ReplaceHead(options.classes, options.seed)])
     scheme = load_scheme(options.scheme, weighted_layers(graph))
     graph = runner.run(graph, [SelectTrainable(scheme, options.fraction_bits, options.seed)])
-    training = build_training_graph(graph, loss=options.loss, gradient=GRADIENTS[options.gradient])
+    training = build_training_graph(
+        graph,
+        loss=options.loss,
+        gradient=GRADIENTS[options.gradient],
+        smoothing=float(np.float32(options.label_smoothing)),
+    )
     graph = runner.check(training.graph, "differentiate")
     fractions = graph.info["fractions"]
     passes: list[Pass] = [
-        Update(training.sums, fractions, options.update_rule),
+        Update(training.sums, fractions, options.update_rule, scheme.rates),
         FuseUpdates(),
         DeadCode(),
         SavedActivations(),

@@ -19,7 +19,8 @@ typedef enum {
     TT_ERROR_IO,     /* a callback failed; a load that got past the header reset the state to factory */
     TT_ERROR_FORMAT, /* not a parameter file, or of another format version; nothing changed */
     TT_ERROR_MODEL,  /* a parameter file of another model; nothing changed */
-    TT_ERROR_CRC     /* the file is damaged; the state was reset to factory */
+    TT_ERROR_CRC,    /* the file is damaged; the state was reset to factory */
+    TT_ERROR_LOSS    /* the loss is NaN or infinite; the step was skipped: no weight, scale or count changed */
 } tt_status;
 
 /* What a training step saw before it changed anything. */

@@ -117,9 +117,10 @@ float tt_log_f32(float x); /* x >= 1 */
 int32_t tt_argmax_f32(size_t size, const float *x); /* the first of equals */
 int tt_all_finite_f32(size_t size, const float *x); /* nonzero if none is NaN or infinite */
 
-/* Both return the loss and write its gradient; gradient may be the same buffer as the first input.
- * 0 <= label < size; logits are finite. */
+/* All return the loss and write its gradient; gradient may be the same buffer as the first input.
+ * 0 <= label < size; logits are finite; 0 < smoothing < 1. */
 float tt_softmax_cross_entropy_f32(size_t size, const float *logits, int32_t label, float *gradient);
+float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t label, float smoothing, float *gradient);
 float tt_mean_squared_error_f32(size_t size, const float *output, const float *target, float *gradient);
 
 /* ---- state of a step ------------------------------------------------------------------------------------- */
@@ -180,7 +181,7 @@ typedef struct {
 
 /* How a sum becomes an update of channel o: (multiplier[o], shift[o]) for integer gradients, real[o] = c[o] for f32. */
 typedef struct {
-    const int32_t *multiplier; /* in [2^30, 2^31) */
+    const int32_t *multiplier; /* in [2^30, 2^31), or 0 */
     const int8_t *shift;       /* S in [-31, 31] after clamping by the compiler */
     const float *real;
     uint32_t index;    /* u: index of this update in the step */

@@ -84,6 +84,27 @@ float tt_softmax_cross_entropy_f32(size_t size, const float *logits, int32_t lab
     return tt_log_f32(sum) - at_label;
 }
 
+float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t label, float smoothing,
+                                    float *gradient)
+{
+    const float largest = logits[tt_argmax_f32(size, logits)];
+    const float at_label = logits[label] - largest;
+    const float on = 1.0F - smoothing;
+    const float off = smoothing / (float)size;
+    float sum = 0;
+    float shifted_sum = 0;
+    for (size_t i = 0; i < size; i++) {
+        const float shifted = logits[i] - largest;
+        shifted_sum += shifted;
+        gradient[i] = tt_exp_f32(shifted);
+        sum += gradient[i];
+    }
+    for (size_t i = 0; i < size; i++) {
+        gradient[i] = gradient[i] / sum - (i == (size_t)label ? off + on : off);
+    }
+    return (tt_log_f32(sum) - on * at_label) - off * shifted_sum;
+}
+
 float tt_mean_squared_error_f32(size_t size, const float *output, const float *target, float *gradient)
 {
     const float count = (float)size;

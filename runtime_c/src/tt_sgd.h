@@ -123,13 +123,13 @@ static inline int64_t tt_delta_s16(tt_sgd *sgd, int64_t sum)
     return tt_delta_s8(sgd, tt_rh64(sum, sgd->sum_shift));
 }
 
-/* D = floor(d + r / 2^32), d = sum * rate * c clamped to +-2^30, which float and int32_t both hold. A NaN
- * changes nothing. */
+/* D = floor(d + r / 2^32), d = sum * rate * c clamped to +-2^30, which float and int32_t both hold. A NaN or an
+ * infinity, of which nothing is known but that it is wrong, changes nothing. */
 static inline int64_t tt_delta_f32(tt_sgd *sgd, float sum)
 {
     const uint32_t r = tt_sgd_random(sgd);
     float d = sum * sgd->factor;
-    if (d != d) {
+    if (!(d - d == 0.0f)) {
         return 0;
     }
     d = d < -0x1p30f ? -0x1p30f : d > 0x1p30f ? 0x1p30f : d;

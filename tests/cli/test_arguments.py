@@ -21,6 +21,8 @@ FIELDS = {
     "clip_norm": "clip_norm",
     "weight_decay": "weight_decay",
     "learning_rate": "rate",
+    "label_smoothing": "label_smoothing",
+    "qas": "qas",
     "seed": "seed",
     "ranges": "method",
     "weight_headroom": "weight_headroom",

@@ -33,6 +33,16 @@ conv_2 = 0.5
 conv_3 = { channels = [1, 5, 11] }
 conv_5 = 0.25
 """
+RATES = """
+biases = "all"
+[weights]
+conv_1 = 1.0
+conv_2 = 0.5
+[rates]
+conv_0 = 1e-3
+conv_2 = 40
+head = 0.3
+"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,9 @@ CASES = (
     Case("signal", "s16", bits=0, more={"accumulate": 2, "weight_decay": 1.0}),
     Case("signal", "f32", "nearest", 2, more={"clip_norm": 0.5, "momentum": 0.999}),
     Case("signal", "s8", "nearest", 2, scheme="last-1", more={"weight_decay": 1.0}),
+    Case("signal", "s8", scheme="rates", more={"label_smoothing": 0.1}),
+    Case("signal", "s16", more={"qas": False}),
+    Case("signal", "s8", scheme="rates", more={"momentum": 0.5, "qas": False}),
 )
 
 
@@ -79,6 +92,9 @@ def product_of(case: Case, folder: Path) -> Product:
     if scheme == "partial":
         (folder / "partial.toml").write_text(PARTIAL)
         scheme = str(folder / "partial.toml")
+    elif scheme == "rates":
+        (folder / "rates.toml").write_text(RATES)
+        scheme = str(folder / "rates.toml")
     options = Options(
         scheme=scheme,
         classes=case.classes,

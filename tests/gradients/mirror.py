@@ -179,7 +179,8 @@ class Mirror:
         real = self._input(output).reshape(output.type.shape)
         wanted = torch.tensor(self.known[target])
         if node.op == "softmax_cross_entropy":
-            return F.cross_entropy(real, wanted.long())
+            smoothing = node.attrs.get("smoothing", 0.0)
+            return F.cross_entropy(real, wanted.long(), label_smoothing=smoothing)
         return F.mse_loss(real, wanted.double())
 
 

@@ -109,6 +109,11 @@ def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
     assert compare_f32("convolutions", scheme=str(scheme)) < F32_ERROR
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_f32_gradients_of_smoothed_labels_equal_autograd(smoothing: float) -> None:
+    assert compare_f32("signal", label_smoothing=smoothing) < F32_ERROR
+
+
 def test_fresh_head() -> None:
     assert compare_f32("signal", classes=7) < F32_ERROR
 

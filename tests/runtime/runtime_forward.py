@@ -278,6 +278,22 @@ class ForwardKernels:
         )
         return np.float32(loss), block.read()
 
+    def smoothed_cross_entropy(
+        self, logits: np.ndarray, label: int, smoothing: float
+    ) -> tuple[np.float32, np.ndarray]:
+        """In place."""
+        block = Block(logits)
+        loss = self.call(
+            "smoothed_cross_entropy_f32",
+            size(logits.size),
+            block,
+            label,
+            c.c_float(smoothing),
+            block,
+            restype=c.c_float,
+        )
+        return np.float32(loss), block.read()
+
     def mean_squared_error(
         self, output: np.ndarray, target: np.ndarray
     ) -> tuple[np.float32, np.ndarray]:

@@ -184,6 +184,17 @@ def test_softmax_cross_entropy(rng: Rng) -> None:
         assert np.allclose(gradient, share - np.eye(12)[4], atol=1e-6)
 
 
+def test_smoothed_cross_entropy(rng: Rng) -> None:
+    for spread, smoothing in ((1.0, 0.1), (20.0, 0.5)):
+        logits = (rng.normal(size=12) * spread).astype(np.float32)
+        powers = np.exp(logits.astype(np.float64) - np.max(logits))
+        share = powers / powers.sum()
+        target = (1 - smoothing) * np.eye(12)[4] + smoothing / 12
+        value, gradient = loss.smoothed_cross_entropy(logits, 4, smoothing)
+        assert value == pytest.approx(-np.sum(target * np.log(share)), rel=1e-5)
+        assert np.allclose(gradient, share - target, atol=1e-6)
+
+
 def test_mean_squared_error(rng: Rng) -> None:
     output, target = rng.normal(size=(2, 1, 30)).astype(np.float32)
     value, gradient = loss.mean_squared_error(output, target)

@@ -38,6 +38,26 @@ def test_softmax_cross_entropy(kernels: Kernels, rng: Rng) -> None:
             same(actual[1], expected[1])
 
 
+def test_smoothed_cross_entropy(kernels: Kernels, rng: Rng) -> None:
+    for spread in (0.0, 1e-3, 1.0, 30.0, 1e4):
+        for size in (1, 2, 10, 1000):
+            logits = (rng.normal(size=size) * spread).astype(np.float32)
+            label, smoothing = int(rng.integers(size)), float(np.float32(rng.uniform(0.01, 0.99)))
+            expected = loss.smoothed_cross_entropy(logits, label, smoothing)
+            actual = kernels.smoothed_cross_entropy(logits, label, smoothing)
+            same(np.float32([actual[0]]), np.float32([expected[0]]))
+            same(actual[1], expected[1])
+
+
+def test_squares_that_overflow_give_an_infinite_loss(kernels: Kernels) -> None:
+    output, target = np.float32([1.0, 2.0]), np.float32([1e20, -3.0])
+    expected = loss.mean_squared_error(output, target)
+    assert expected[0] == np.inf
+    actual = kernels.mean_squared_error(output, target)
+    same(np.float32([actual[0]]), np.float32([expected[0]]))
+    same(actual[1], expected[1])
+
+
 def test_mean_squared_error(kernels: Kernels, rng: Rng) -> None:
     for size in (1, 3, 640):
         output, target = (rng.normal(size=(2, size)) * 100).astype(np.float32)

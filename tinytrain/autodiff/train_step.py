@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tinytrain.autodiff.backward import Sweep
 from tinytrain.errors import ModelError, UsageError
@@ -32,13 +33,16 @@ class TrainingGraph:
     sums: Mapping[Value, Value]
 
 
-def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> TrainingGraph:
+def build_training_graph(
+    graph: Graph, *, loss: str, gradient: DType, smoothing: float = 0.0
+) -> TrainingGraph:
     """Differentiates the loss of a forward graph with respect to its parameters.
 
     Args:
         graph: s8 forward graph whose only output is s8 or s32.
         loss: one of `LOSSES`.
         gradient: dtype of the gradients.
+        smoothing: of the labels of a cross-entropy, 0 to below 1.
 
     Raises:
         UsageError: the loss is unknown or nothing is trained.
@@ -74,9 +78,9 @@ def build_training_graph(graph: Graph, *, loss: str, gradient: DType) -> Trainin
         target = builder.input("target", flat)
         op = "mean_squared_error"
     builder.info["target"] = target
-    value, slope = builder.node(
-        op, [real, target], [TensorType((1,), DType.F32), flat], name="loss", layer="loss"
-    )
+    types = [TensorType((1,), DType.F32), flat]
+    attrs: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
+    value, slope = builder.node(op, [real, target], types, name="loss", layer="loss", **attrs)
     type_ = TensorType(flat.shape, gradient, None, None if gradient is DType.F32 else "loss_e")
     (seed,) = builder.node(
         "quantize_gradient", [slope], [type_], name="loss_gradient", layer="loss"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
-from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
+from tinytrain.emit.c_text import C_TYPES, call, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
@@ -131,6 +131,7 @@ def emit_model(
         "input": context.place(x),
         "output_size": output.type.size,
         "output": context.place(output),
+        "loss_call": _loss_call(context, loss),
         "loss_gradient": context.place(loss.outputs[1]),
         "seed_gradient": context.place(quantize.output),
         "gradient": dtype.value,
@@ -179,6 +180,18 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
                 raise InternalError("the loss is not followed by quantize_gradient")
             return list(graph.nodes[:index]), rest
     raise InternalError("the graph has no loss")
+
+
+def _loss_call(context: EmitContext, loss: Node) -> str:
+    """Computes the loss and writes its gradient."""
+    logits, gradient = context.place(loss.inputs[0]), context.place(loss.outputs[1])
+    size = loss.inputs[0].type.size
+    if loss.op == "mean_squared_error":
+        return call("tt_mean_squared_error_f32", size, logits, "target", gradient)
+    if "smoothing" in loss.attrs:
+        smoothing = float_literal(loss.attrs["smoothing"])
+        return call("tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient)
+    return call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
 
 
 def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:

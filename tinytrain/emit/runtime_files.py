@@ -34,6 +34,7 @@ _SOURCES = (
     ("tt_argmax_", "tt_loss.c"),
     ("tt_all_finite_", "tt_loss.c"),
     ("tt_softmax_cross_entropy_", "tt_loss.c"),
+    ("tt_smoothed_cross_entropy_", "tt_loss.c"),
     ("tt_mean_squared_error_", "tt_loss.c"),
     ("tt_finish_", "tt_finish.c"),
     ("tt_squares_", "tt_finish.c"),

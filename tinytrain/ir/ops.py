@@ -28,7 +28,9 @@ class Op:
     Attributes:
         name: as it stands in `Node.op`.
         summary: one line.
-        attrs: attribute names, all required, no others allowed.
+        attrs: attribute names, all required.
+        optional: names that may be there too; without one the operation is what it was before the
+            attribute came, and so are its text and its hash. No others are allowed.
         rule: from a node to the signature of its outputs; raises `TypeRuleError`.
         in_place: inputs whose storage the last output may take over: it is written element by
             element, never before the same element of that input was read.
@@ -39,20 +41,27 @@ class Op:
     attrs: frozenset[str]
     rule: Callable[[Node], Signature]
     in_place: tuple[int, ...] = ()
+    optional: frozenset[str] = frozenset()
 
 
 OPS: dict[str, Op] = {}
 
 
 def register(
-    name: str, summary: str, attrs: str = "", *, in_place: tuple[int, ...] = ()
+    name: str,
+    summary: str,
+    attrs: str = "",
+    *,
+    in_place: tuple[int, ...] = (),
+    optional: str = "",
 ) -> Callable[[Callable[[Node], Signature]], Callable[[Node], Signature]]:
-    """Decorator: enters a type rule into the table. `attrs` is a space-separated list."""
+    """Decorator: enters a type rule into the table. `attrs`, `optional`: separated by spaces."""
 
     def enter(rule: Callable[[Node], Signature]) -> Callable[[Node], Signature]:
         if name in OPS:
             raise ValueError(f"operation {name} is registered twice")
-        OPS[name] = Op(name, summary, frozenset(attrs.split()), rule, in_place)
+        required = frozenset(attrs.split())
+        OPS[name] = Op(name, summary, required, rule, in_place, frozenset(optional.split()))
         return rule
 
     return enter

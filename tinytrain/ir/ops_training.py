@@ -34,13 +34,15 @@ def _sum(dtype: DType) -> tuple[DType, ...]:
 
 @register(
     "softmax_cross_entropy",
-    "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32 [1,N]",
+    "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32; smoothing: of the label",
     in_place=(0,),
+    optional="smoothing",
 )
 def _softmax_cross_entropy(node: Node) -> Signature:
     logits, label = (value.type for value in node.inputs)
     expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,N]")
     expect(label.shape == (1,) and label.dtype is DType.S32, "a label is s32 [1]")
+    expect(0.0 < node.attrs.get("smoothing", 0.5) < 1.0, "smoothing is above 0 and below 1")
     return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
 
 

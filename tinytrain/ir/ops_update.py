@@ -45,9 +45,15 @@ _UPDATE = "fraction_bits resolution rule exponent input_scale"
 2^-resolution of the trained integer. `rule`: nearest or stochastic. `exponent`: E of the gradient.
 `input_scale`: s_x."""
 
+_UPDATE_OPTIONAL = "layer_rate unscaled"
+"""`layer_rate`: times the learning rate, for this tensor. `unscaled`: True leaves QAS out."""
+
 
 @register(
-    "sgd_weight", "dW, w and its fractional bits (if it has any) to the new w and bits", _UPDATE
+    "sgd_weight",
+    "dW, w and its fractional bits (if it has any) to the new w and bits",
+    _UPDATE,
+    optional=_UPDATE_OPTIONAL,
 )
 def _sgd_weight(node: Node) -> Signature:
     gradient, *trained = (value.type for value in node.inputs)
@@ -66,7 +72,7 @@ def _trained(trained: list[TensorType], bits: int) -> Signature:
     return tuple((type_.shape, (type_.dtype,)) for type_ in trained)
 
 
-@register("sgd_bias", "dB and b to the new b", _UPDATE)
+@register("sgd_bias", "dB and b to the new b", _UPDATE, optional=_UPDATE_OPTIONAL)
 def _sgd_bias(node: Node) -> Signature:
     gradient, b = (value.type for value in node.inputs)
     expect(
@@ -79,6 +85,7 @@ def _sgd_bias(node: Node) -> Signature:
     "conv2d_grad_weight_sgd",
     "conv2d_grad_weight and sgd_weight in one",
     f"{GEOMETRY} kernel {_UPDATE}",
+    optional=_UPDATE_OPTIONAL,
 )
 def _conv2d_grad_weight_sgd(node: Node) -> Signature:
     trained = [value.type for value in node.inputs[2:]]
@@ -89,7 +96,7 @@ def _conv2d_grad_weight_sgd(node: Node) -> Signature:
     return _trained(trained, node.attrs["fraction_bits"])
 
 
-@register("bias_grad_sgd", "bias_grad and sgd_bias in one", _UPDATE)
+@register("bias_grad_sgd", "bias_grad and sgd_bias in one", _UPDATE, optional=_UPDATE_OPTIONAL)
 def _bias_grad_sgd(node: Node) -> Signature:
     g, b = (value.type for value in node.inputs)
     expect(b.shape == (g.shape[-1],), f"bias {b.shape}, gradient of {g.shape[-1]} channels")

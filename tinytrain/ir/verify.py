@@ -72,9 +72,10 @@ def _verify_node(node: Node) -> None:
     op = OPS.get(node.op)
     if op is None:
         raise TypeRuleError(f"unknown operation {node.op!r} in node {node.name}")
-    if frozenset(node.attrs) != op.attrs:
+    if frozenset(node.attrs) - op.optional != op.attrs:
         raise TypeRuleError(
             f"{node.name}: attributes {sorted(node.attrs)}, {node.op} takes {sorted(op.attrs)}"
+            + (f" and perhaps {sorted(op.optional)}" if op.optional else "")
         )
     try:
         signature = op.rule(node)

@@ -2,7 +2,7 @@
 
 QAS multiplies the gradient with respect to an integer weight by s_w^-2; with gradients in the real
 domain that is a step of rate·dW·s_x/s_w on the integer (docs/arithmetic.md section 6), so it costs
-nothing on the device.
+nothing on the device. Neither does a rate of a single layer, nor leaving QAS out.
 
 Momentum, accumulation and clipping put a velocity between gradient and weight: the same kernels
 update it instead of the weight, and `finish_*` nodes at the end of the graph apply it.
@@ -11,7 +11,8 @@ update it instead of the weight, and `finish_*` nodes at the end of the graph ap
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class UpdateRule:
         accumulate: steps whose mean gradient is applied together, at least 1.
         clip_norm: largest norm of what is applied, over the rate; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
+        qas: False leaves quantization-aware scaling out.
     """
 
     rounding: str = "stochastic"
@@ -43,6 +45,7 @@ class UpdateRule:
     accumulate: int = 1
     clip_norm: float | None = None
     weight_decay: float = 0.0
+    qas: bool = True
 
     @property
     def has_velocity(self) -> bool:
@@ -58,11 +61,13 @@ class Update:
         sums: from `TrainingGraph`.
         fractions: for each trained weight its fractional bits, where it has any.
         rule: what becomes of a gradient.
+        rates: factors on the learning rate by layer; 1 for those that it leaves out.
     """
 
     sums: Mapping[Value, Value]
     fractions: Mapping[Value, Value]
     rule: UpdateRule
+    rates: Mapping[str, float] = field(default_factory=dict)
     name: str = "update"
 
     def __call__(self, graph: Graph) -> Graph:
@@ -93,6 +98,9 @@ class Update:
         if self.rule.has_velocity:
             target = _velocity(builder, parameter)
             bits, resolution = 0 if is_bias else VELOCITY_BITS, VELOCITY_RESOLUTION
+        optional: dict[str, Any] = {} if self.rule.qas else {"unscaled": True}
+        if self.rates.get(node.layer, 1.0) != 1.0:
+            optional["layer_rate"] = self.rates[node.layer]
         outputs = builder.node(
             "sgd_bias" if is_bias else "sgd_weight",
             [total, *target],
@@ -105,6 +113,7 @@ class Update:
             rule=self.rule.rounding,
             exponent=total.type.exponent or "",
             input_scale=scale,
+            **optional,
         )
         if not self.rule.has_velocity:
             builder.updates.update(zip(trained, outputs, strict=True))

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @evaluates("softmax_cross_entropy")
 def _cross_entropy(machine: Machine, node: Node, logits: np.ndarray, label: np.ndarray) -> Result:
-    value, slope = loss.softmax_cross_entropy(logits, int(label.ravel()[0]))
+    index, smoothing = int(label.ravel()[0]), node.attrs.get("smoothing", 0.0)
+    if smoothing:
+        value, slope = loss.smoothed_cross_entropy(logits, index, smoothing)
+    else:
+        value, slope = loss.softmax_cross_entropy(logits, index)
     return np.array([value], np.float32), slope
 
 

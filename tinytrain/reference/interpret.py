@@ -15,6 +15,7 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import UPDATE_OPS
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
@@ -100,11 +101,13 @@ class Machine:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
         """Runs all nodes once; parameters and scales change as on the device.
 
+        A loss that is NaN or infinite ends the step there: nothing changes.
+
         Args:
             inputs: by name; an s8 activation, the label, the target.
 
         Returns:
-            every value.
+            every value that was computed.
         """
         known: dict[Value, np.ndarray] = {value: inputs[value.name] for value in self.graph.inputs}
         known.update(self.graph.constants)
@@ -116,6 +119,8 @@ class Machine:
             known.update(zip(node.outputs, results, strict=True))
             if self._observer is not None:
                 self._observer(node, known)
+            if node.op in LOSS_OPS and not np.isfinite(known[node.outputs[0]][0]):
+                return known
         for parameter, value in self.graph.updates.items():
             self.parameters[parameter] = known[value]
         if self.graph.updates or self.scales:

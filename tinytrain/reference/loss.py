@@ -91,9 +91,32 @@ def softmax_cross_entropy(logits: np.ndarray, label: int) -> tuple[np.float32, n
     return F(loss), (powers / total - target).reshape(logits.shape)
 
 
+def smoothed_cross_entropy(
+    logits: np.ndarray, label: int, smoothing: float
+) -> tuple[np.float32, np.ndarray]:
+    """As `softmax_cross_entropy` toward 1 - smoothing at the label and smoothing / size everywhere.
+
+    Source: Szegedy et al., CVPR 2016.
+
+    Args:
+        smoothing: a float32 value above 0 and below 1.
+    """
+    flat = logits.astype(F).ravel()
+    shifted = flat - np.max(flat)
+    powers = exp(shifted)
+    total = sequential_sum(powers)
+    on = F(1) - F(smoothing)
+    off = F(smoothing) / F(flat.size)
+    loss = (log(total) - on * shifted[label]) - off * sequential_sum(shifted)
+    target = np.full_like(flat, off)
+    target[label] = off + on
+    return F(loss), (powers / total - target).reshape(logits.shape)
+
+
 def mean_squared_error(output: np.ndarray, target: np.ndarray) -> tuple[np.float32, np.ndarray]:
-    """Loss and its gradient for float32 arrays of one shape."""
+    """Loss and its gradient for float32 arrays of one shape; the loss may be infinite."""
     difference = (output.astype(F) - target.astype(F)).ravel()
     count = F(difference.size)
-    loss = sequential_sum(difference * difference) / count
+    with np.errstate(over="ignore"):
+        loss = sequential_sum(difference * difference) / count
     return F(loss), (difference * (F(2) / count)).reshape(output.shape)

@@ -201,7 +201,8 @@ def update_rates(attrs: Mapping[str, Any], trained: Value, positions: int, dtype
     """Rates of one trained tensor.
 
     Args:
-        attrs: of the update node: input_scale, resolution.
+        attrs: of the update node: input_scale, resolution, and layer_rate and unscaled where it has
+            them.
         trained: weights with scale s_w, or a bias with scale s_x·s_w, for each output channel.
         positions: terms in the sum.
         dtype: of the gradient.
@@ -210,11 +211,13 @@ def update_rates(attrs: Mapping[str, Any], trained: Value, positions: int, dtype
         InternalError: an s8 sum could overflow.
     """
     scale = quantization(trained).scales(trained.type.shape[0])
-    unit = 2.0 ** int(attrs["resolution"])
+    # QAS divides by the scale; the gradient with respect to the integer is the real one times it.
+    divisor = 1.0 / scale if attrs.get("unscaled") else scale
+    unit = float(attrs.get("layer_rate", 1.0)) * 2.0 ** int(attrs["resolution"])
     if trained.type.dtype is DType.S32:
-        real, q = unit / scale, 0
+        real, q = unit / divisor, 0
     else:
-        real = float(attrs["input_scale"]) * unit / scale
+        real = float(attrs["input_scale"]) * unit / divisor
         q = gradients.sum_shift(positions, dtype.numpy) if dtype is not DType.F32 else 0
     if dtype is DType.S8 and q:
         raise InternalError(f"a sum over {positions} positions overflows 32 bits")

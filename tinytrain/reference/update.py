@@ -118,12 +118,12 @@ def deltas(
 
 
 def deltas_f32(sums: np.ndarray, factors: npt.ArrayLike, step: Step, r: np.ndarray) -> np.ndarray:
-    """D of float32 sums [O,...], int64; `factors` are c[o] in float32. A NaN gives 0."""
+    """D of float32 sums [O,...], int64; `factors` are c[o] in float32. NaN and infinity give 0."""
     per_channel = np.broadcast_to(np.asarray(factors, dtype=F), (sums.shape[0],))
     factor = F(step.rate if step.rate >= 2.0**-126 else 0.0) * per_channel
     with np.errstate(over="ignore", invalid="ignore"):
         d = sums * factor.reshape((-1,) + (1,) * (sums.ndim - 1))
-    d = np.clip(np.where(np.isnan(d), F(0), d), F(-(2.0**30)), F(2.0**30))
+    d = np.clip(np.where(np.isfinite(d), d, F(0)), F(-(2.0**30)), F(2.0**30))
     fraction = (r >> 8).astype(F) * F(2.0**-24)
     result: np.ndarray = np.floor(d + fraction).astype(np.int64)
     return result

@@ -8,6 +8,9 @@ A scheme is a small TOML file:
     conv_21 = 1.0         # fraction of the input channels, in (0, 1]
     conv_36 = 0.125
     conv_39 = { channels = [0, 5, 7] }
+    [rates]
+    conv_21 = 0.5         # times the learning rate, for weights and bias of that layer
+    head = 2.0
 
 Layers with weights are counted in execution order, the head (the last one) not; the head is always
 trained. Presets stand for a file: `head` (nothing else), `bias` (all biases), `last-K` (weights and
@@ -28,6 +31,7 @@ from tinytrain.errors import SchemeError, Where
 
 CHOICES = ("largest", "smallest", "random")
 PRESETS = ("head", "bias", "last-K", "full")
+MAX_LAYER_RATE = 1024
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,14 @@ class Scheme:
         biases: layers whose bias is trained, in order, the head left out.
         weights: layers whose weights are trained, the head left out.
         choice: how channels are chosen where a share does not list them.
+        rates: factors on the learning rate by layer, the head under its own name; 1 where absent.
     """
 
     name: str
     biases: tuple[str, ...] = ()
     weights: Mapping[str, Share] = field(default_factory=dict)
     choice: str = "largest"
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
@@ -115,10 +121,10 @@ class _Reader:
     head: str
 
     def read(self, fields: Mapping[str, Any]) -> Scheme:
-        unknown = sorted(set(fields) - {"biases", "channels", "weights"})
+        unknown = sorted(set(fields) - {"biases", "channels", "weights", "rates"})
         if unknown:
             raise self._error(
-                f"unknown field '{unknown[0]}'", "fields are biases, channels and [weights]"
+                f"unknown field '{unknown[0]}'", "fields are biases, channels, [weights], [rates]"
             )
         choice = fields.get("channels", "largest")
         if choice not in CHOICES:
@@ -132,7 +138,36 @@ class _Reader:
             )
         weights = {self._layer(layer): self._share(layer, share) for layer, share in table.items()}
         ordered = {layer: weights[layer] for layer in self.body if layer in weights}
-        return Scheme(self.file, self._biases(fields.get("biases", 0)), ordered, choice)
+        biases = self._biases(fields.get("biases", 0))
+        rates = self._rates(fields.get("rates", {}), {*ordered, *biases, self.head})
+        return Scheme(self.file, biases, ordered, choice, rates)
+
+    def _rates(self, table: Any, trained: set[str]) -> dict[str, float]:
+        if not isinstance(table, dict):
+            raise self._error(
+                "[rates] is not a table", "write one line for each layer: conv_3 = 0.5"
+            )
+        rates: dict[str, float] = {}
+        for name, rate in table.items():
+            layer = self.head if name in ("head", self.head) else self._layer(name)
+            if layer not in trained:
+                raise self._error(
+                    f"[rates] names '{layer}', of which this scheme trains nothing",
+                    "train its weights or bias, or leave it out of [rates]",
+                )
+            if layer in rates:
+                raise self._error(
+                    f"[rates] names the head twice, as 'head' and as '{layer}'", "keep one of them"
+                )
+            number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
+            if not number or not 0 < rate <= MAX_LAYER_RATE:
+                raise self._error(
+                    f"[rates] {name} = {rate!r} makes no sense",
+                    f"give a factor above 0, at most {MAX_LAYER_RATE}; to freeze a layer, leave it "
+                    "out of the scheme",
+                )
+            rates[layer] = float(rate)
+        return rates
 
     def _biases(self, biases: Any) -> tuple[str, ...]:
         if biases == "all":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections import deque
@@ -22,6 +23,7 @@ STATUS = (
     "TT_ERROR_FORMAT",
     "TT_ERROR_MODEL",
     "TT_ERROR_CRC",
+    "TT_ERROR_LOSS",
 )
 """`tt_status` of tinytrain.h, by value."""
 
@@ -116,8 +118,11 @@ class ProtocolReader:
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
         """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
         if event["loss"] is not None:
-            self._losses.append(_float32(event["loss"]))
-            return f"loss {sum(self._losses) / len(self._losses):.4f}"
+            loss = _float32(event["loss"])
+            if math.isfinite(loss):
+                self._losses.append(loss)
+            # Before the first loss that is finite the mean is none.
+            return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
         if self._plan.evaluation is None or event["prediction"] is None:
             return ""
         label = self._plan.evaluation.targets(slice(index, index + 1))[0]

@@ -44,9 +44,10 @@ class SimulationResult:
 
     Attributes:
         on: the engine that ran: "host" or "qemu", or the name of another one.
-        steps: training steps done.
-        loss_first, loss_last: mean loss over the first and over the last w steps, where
-            w = min(50, steps // 2), and 1 for a single step.
+        steps: training steps done, with those that were skipped.
+        skipped: steps whose loss was NaN or infinite; they changed nothing.
+        loss_first, loss_last: mean loss over the first and over the last w steps that were not
+            skipped, where w = min(50, steps // 2), and 1 for a single step.
         accuracy_before, accuracy_after: share of evaluation samples whose predicted class is their
             label, 0 to 1; for a classification.
         mse_before, mse_after: squared error averaged over outputs and samples; for a regression.
@@ -63,6 +64,7 @@ class SimulationResult:
 
     on: str
     steps: int
+    skipped: int
     loss_first: float | None
     loss_last: float | None
     accuracy_before: float | None
@@ -194,12 +196,14 @@ def summarize(
 ) -> SimulationResult:
     """The result of a session from what its engine observed."""
     losses = tuple(float(loss) for loss in outcome.losses)
-    window = max(1, min(LOSS_WINDOW, len(losses) // 2))
+    learned = tuple(filter(math.isfinite, losses))
+    window = max(1, min(LOSS_WINDOW, len(learned) // 2))
     return SimulationResult(
         on=on,
         steps=len(losses),
-        loss_first=_mean(losses[:window]),
-        loss_last=_mean(losses[-window:]),
+        skipped=len(losses) - len(learned),
+        loss_first=_mean(learned[:window]),
+        loss_last=_mean(learned[-window:]),
         accuracy_before=_accuracy(plan, outcome.before),
         accuracy_after=_accuracy(plan, outcome.after),
         mse_before=_mean_squared_error(plan, outcome.before),
