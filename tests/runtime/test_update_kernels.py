@@ -98,10 +98,11 @@ def test_saturation_of_weights(kernels: Kernels, bits: int) -> None:
 
 
 def test_float_updates_that_are_not_finite_change_nothing(kernels: Kernels) -> None:
-    g = np.float32([0.0, 3e38, -3e38, 1.0]).reshape(1, 1, 1, 4)
-    bias = np.int32([5, 5, 5, 5])
-    rule = Update(update.Step(1024.0), real=np.float32([np.inf, np.inf, np.inf, np.nan]))
+    """The last two are finite and saturate."""
+    g = np.float32([0.0, 3e38, -3e38, 1.0, 1e30, -1e30]).reshape(1, 1, 1, 6)
+    bias = np.int32([5, 5, 5, 5, 5, 5])
+    rule = Update(update.Step(1024.0), real=np.float32([np.inf, 1.0, 1.0, np.nan, 1.0, 1.0]))
     with np.errstate(invalid="ignore"):
         expected = update.apply_bias(bias, deltas(gradients.bias_grad(g), rule))
-    assert expected.tolist() == [5, 5 - 2**30, 2**30, 5]
+    assert expected.tolist() == [5, 5, 5, 5, 5 - 2**30, 2**30]
     same(kernels.bias_grad(g, rule, bias), expected)

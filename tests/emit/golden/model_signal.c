@@ -219,6 +219,9 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         result->loss = loss;
         result->prediction = prediction;
     }
+    if (!tt_all_finite_f32(1, &loss)) {
+        return TT_ERROR_LOSS;
+    }
     tt_scales_begin(2, state->scales);
     const int active = tt_quantize_gradient_s8(4, at_f32(state, 152), at_s8(state, 152), &state->step.normaliser);
     backward(state);

@@ -55,7 +55,8 @@ void model_signal_quantize_input(model_signal_state *state, const float *x);
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction);
 
 /* One step of training on the sample in model_signal_input with its label, 0 <= label < MODEL_SIGNAL_CLASSES.
- * result (may be NULL) tells loss and prediction before the update. TT_ERROR_LABEL: nothing was done. */
+ * result (may be NULL) tells loss and prediction before the update. TT_ERROR_LABEL: nothing was done.
+ * TT_ERROR_LOSS: the loss in result is NaN or infinite, and the step was skipped. */
 tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result);
 
 /* 0 <= rate <= 1024; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
