@@ -146,6 +146,20 @@ def _add_compile(commands: Any) -> None:
         help="initial one (default: 0.003)",
     )
     command.add_argument(
+        "--schedule",
+        default="constant",
+        metavar="S",
+        help="of the learning rate, on the device: constant (default), step:EVERY:FACTOR such as "
+        "step:1000:0.5, or cosine:STEPS, down to 0",
+    )
+    command.add_argument(
+        "--warm-up",
+        type=int,
+        default=0,
+        metavar="W",
+        help="steps in which the learning rate rises, before the schedule begins (default: 0)",
+    )
+    command.add_argument(
         "--label-smoothing",
         type=float,
         default=0.0,

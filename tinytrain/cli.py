@@ -136,6 +136,8 @@ def _compile(options: argparse.Namespace) -> None:
             clip_norm=options.clip_norm,
             weight_decay=options.weight_decay,
             rate=options.learning_rate,
+            schedule=options.schedule,
+            warmup=options.warm_up,
             label_smoothing=options.label_smoothing,
             qas=options.qas,
             seed=options.seed,

@@ -278,6 +278,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         compiled.plan,
         scales=compiled.scales,
         rate=compiled.options.rate,
+        schedule=compiled.options.rate_schedule,
         seed=compiled.options.seed,
         classes=compiled.classes,
         summary=_summary(compiled),

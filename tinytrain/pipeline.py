@@ -52,6 +52,8 @@ from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
 from tinytrain.reference.interpret import Scale
+from tinytrain.reference.schedule import Schedule as RateSchedule
+from tinytrain.reference.schedule import parse_schedule
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import load_scheme
 
@@ -76,6 +78,8 @@ class Options:
         clip_norm: largest norm of the gradient that is applied; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
         rate: initial learning rate, 0 to 1024.
+        schedule: how it goes on: `constant`, `step:EVERY:FACTOR`, or `cosine:STEPS`, down to 0.
+        warmup: steps in which the rate rises linearly, before the schedule begins.
         label_smoothing: share of the target spread over all classes, 0 to below 1; for
             cross-entropy.
         qas: False leaves quantization-aware scaling out of the update, which is for comparison
@@ -98,6 +102,8 @@ class Options:
     clip_norm: float | None = None
     weight_decay: float = 0.0
     rate: float = 0.003
+    schedule: str = "constant"
+    warmup: int = 0
     label_smoothing: float = 0.0
     qas: bool = True
     seed: int = 0
@@ -127,6 +133,7 @@ class Options:
                 raise UsageError(f"{what} {number} is not between {low:g} and {high:g}")
         if self.clip_norm is not None and not 2.0**-20 <= self.clip_norm <= 2.0**20:
             raise UsageError(f"norm {self.clip_norm} to clip at is not between 2^-20 and 2^20")
+        parse_schedule(self.schedule, self.warmup)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "without quantization-aware scaling there is no norm of the gradient to clip at",
@@ -150,6 +157,11 @@ class Options:
                     f"{what} headroom {factor} is not between 1 and {LARGEST_HEADROOM:g}",
                     way_out="use 4 to train from random weights, 1 to leave scales alone",
                 )
+
+    @property
+    def rate_schedule(self) -> RateSchedule:
+        """The rate of a step from its number."""
+        return parse_schedule(self.schedule, self.warmup)
 
     @property
     def update_rule(self) -> UpdateRule:

@@ -146,6 +146,17 @@ typedef struct {
 /* rate finite, 0 <= rate <= 1024; a subnormal rate counts as 0. */
 void tt_set_rate(tt_step *step, float rate);
 
+/* How the rate of a step follows from its number. Steps stay below 2^31, factor is above 0 and below 1. */
+typedef struct {
+    enum { TT_SCHEDULE_CONSTANT, TT_SCHEDULE_STEP, TT_SCHEDULE_COSINE } kind;
+    uint32_t warm_up; /* steps in which the rate rises, before all else */
+    uint32_t period;  /* steps until the next factor, or until a cosine is at 0; at least 1 */
+    float factor;
+} tt_schedule;
+
+/* The rate of the step with `t` steps before it, 0 to base. */
+float tt_rate_at(const tt_schedule *schedule, float base, uint32_t t);
+
 /* Sets the peaks to 0. */
 void tt_scales_begin(size_t count, tt_scale *scales);
 

@@ -21,6 +21,8 @@ FIELDS = {
     "clip_norm": "clip_norm",
     "weight_decay": "weight_decay",
     "learning_rate": "rate",
+    "schedule": "schedule",
+    "warm_up": "warmup",
     "label_smoothing": "label_smoothing",
     "qas": "qas",
     "seed": "seed",

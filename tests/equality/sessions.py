@@ -37,7 +37,11 @@ def reference_engine(product: Product) -> ReferenceEngine:
     """The reference for a compiled folder."""
     compiled = product.compiled
     return ReferenceEngine(
-        compiled.graph, compiled.scales, compiled.options.rate, compiled.options.seed
+        compiled.graph,
+        compiled.scales,
+        compiled.options.rate,
+        compiled.options.seed,
+        compiled.options.rate_schedule,
     )
 
 

@@ -56,10 +56,10 @@ class Case:
     loss: str = "cross_entropy"
     scheme: str = "full"
     classes: int | None = None
-    more: Mapping[str, float] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        more = "".join(f"-{name}={value:g}" for name, value in self.more.items())
+        more = "".join(f"-{name}={value}" for name, value in self.more.items())
         update = f"{self.gradient}-{self.rule}-{self.bits}"
         return f"{self.graph}-{update}-{self.loss[:5]}-{self.scheme}{more}"
 
@@ -81,7 +81,8 @@ CASES = (
     Case("signal", "f32", "nearest", 2, more={"clip_norm": 0.5, "momentum": 0.999}),
     Case("signal", "s8", "nearest", 2, scheme="last-1", more={"weight_decay": 1.0}),
     Case("signal", "s8", scheme="rates", more={"label_smoothing": 0.1}),
-    Case("signal", "s16", more={"qas": False}),
+    Case("signal", "s16", more={"qas": False, "schedule": "cosine:5", "warmup": 2}),
+    Case("signal", "s8", more={"schedule": "step:1:0.3", "warmup": 2, "accumulate": 2}),
     Case("signal", "s8", scheme="rates", more={"momentum": 0.5, "qas": False}),
 )
 

@@ -25,6 +25,7 @@ from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.interpret import Scale
 from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.reference.schedule import Schedule, describe
 from tinytrain.version import __version__
 
 RUNTIME_VERSION = 1
@@ -77,6 +78,7 @@ def emit_model(
     *,
     scales: Mapping[str, Scale],
     rate: float,
+    schedule: Schedule,
     seed: int,
     classes: int,
     summary: str,
@@ -86,6 +88,7 @@ def emit_model(
     Args:
         scales: initial scales of the gradients.
         rate: initial learning rate.
+        schedule: of the learning rate.
         seed: of stochastic rounding.
         classes: 0 for a regression.
         summary: one line for the header.
@@ -146,6 +149,8 @@ def emit_model(
         "saved_bytes": saved,
         "rate": float_literal(float(np.float32(rate) / np.float32(context.window))),
         "rate_text": f"{rate:g}",
+        "schedule": None if schedule.is_constant else _schedule_fields(schedule),
+        "schedule_text": describe(schedule),
         "seed": seed,
         "hash_bytes": ", ".join(str(byte) for byte in digest),
         "hash_short": digest.hex()[:12],
@@ -192,6 +197,12 @@ def _loss_call(context: EmitContext, loss: Node) -> str:
         smoothing = float_literal(loss.attrs["smoothing"])
         return call("tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient)
     return call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
+
+
+def _schedule_fields(schedule: Schedule) -> str:
+    """The initialiser of a `tt_schedule`."""
+    kind, factor = f"TT_SCHEDULE_{schedule.kind.upper()}", float_literal(schedule.factor)
+    return f"{{{kind}, {schedule.warm_up}U, {schedule.period}U, {factor}}}"
 
 
 def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:

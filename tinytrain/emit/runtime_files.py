@@ -41,6 +41,7 @@ _SOURCES = (
     ("tt_clip_factor", "tt_finish.c"),
     ("tt_scales_", "tt_step.c"),
     ("tt_set_rate", "tt_step.c"),
+    ("tt_rate_at", "tt_schedule.c"),
     ("tt_state_", "tt_state.c"),
     ("tt_crc32", "tt_crc32.c"),
 )

@@ -26,6 +26,7 @@ from tinytrain.reference import (
     update,
 )
 from tinytrain.reference.evaluation import EVALUATE
+from tinytrain.reference.schedule import CONSTANT, Schedule, rate_at
 
 ROUNDING = frozenset(
     {
@@ -74,12 +75,19 @@ class Machine:
     Args:
         graph: forward or training graph.
         rate: learning rate.
+        schedule: that starts from it.
         seed: of stochastic rounding.
         observer: called after each node with everything computed so far.
     """
 
     def __init__(
-        self, graph: Graph, *, rate: float = 0.0, seed: int = 0, observer: Observer | None = None
+        self,
+        graph: Graph,
+        *,
+        rate: float = 0.0,
+        schedule: Schedule = CONSTANT,
+        seed: int = 0,
+        observer: Observer | None = None,
     ) -> None:
         self.graph = graph
         self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
@@ -89,6 +97,7 @@ class Machine:
         share = float(np.float32(rate) / np.float32(self.window))
         self.step = update.Step(rate=share, seed=seed)
         self.active = True
+        self.schedule = schedule
         self._indices = update_indices(graph)
         self._observer = observer
         self._tables: dict[str, Any] = {}
@@ -114,18 +123,29 @@ class Machine:
         known.update(self.parameters)
         for scale in self.scales.values():
             scale.peak = 0
+        base = self.step.rate
+        now = rate_at(self.schedule, base, self.step.count // self.window)
+        self.step = replace(self.step, rate=float(now))
+        is_finite = self._run_nodes(known)
+        self.step = replace(self.step, rate=base)
+        if not is_finite:
+            return known
+        for parameter, value in self.graph.updates.items():
+            self.parameters[parameter] = known[value]
+        if self.graph.updates or self.scales:
+            self._end_of_step()
+        return known
+
+    def _run_nodes(self, known: dict[Value, np.ndarray]) -> bool:
+        """Adds the outputs of all nodes; False if it ends at a loss that is not finite."""
         for node in self.graph.nodes:
             results = self.evaluate(node, [known[value] for value in node.inputs])
             known.update(zip(node.outputs, results, strict=True))
             if self._observer is not None:
                 self._observer(node, known)
             if node.op in LOSS_OPS and not np.isfinite(known[node.outputs[0]][0]):
-                return known
-        for parameter, value in self.graph.updates.items():
-            self.parameters[parameter] = known[value]
-        if self.graph.updates or self.scales:
-            self._end_of_step()
-        return known
+                return False
+        return True
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """The outputs of one node; a rounding node leaves its peak in its scale."""

@@ -12,6 +12,7 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
+from tinytrain.reference.schedule import CONSTANT, Schedule
 from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
 from tinytrain.simulate.stream import Stream
 
@@ -24,13 +25,22 @@ class ReferenceEngine:
         scales: initial scales of the gradients.
         rate: learning rate where the stream gives none.
         seed: of stochastic rounding.
+        schedule: of the learning rate.
     """
 
-    def __init__(self, graph: Graph, scales: Mapping[str, Scale], rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        scales: Mapping[str, Scale],
+        rate: float,
+        seed: int,
+        schedule: Schedule = CONSTANT,
+    ) -> None:
         self._graph = graph
         self._scales = scales
         self._rate = rate
         self._seed = seed
+        self._schedule = schedule
 
     def run(self, plan: Stream, progress: Progress) -> RawOutcome:
         """See `Engine`.
@@ -41,7 +51,12 @@ class ReferenceEngine:
         if plan.parameters_in is not None:
             raise UsageError("the reference starts from the factory state only")
         rate = self._rate if plan.learning_rate is None else plan.learning_rate
-        machine = Machine(self._graph, rate=float(np.float32(rate)), seed=self._seed)
+        machine = Machine(
+            self._graph,
+            rate=float(np.float32(rate)),
+            schedule=self._schedule,
+            seed=self._seed,
+        )
         for name, scale in self._scales.items():
             machine.scales[name] = replace(scale)
         x, target = self._graph.inputs[:2]

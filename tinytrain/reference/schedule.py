@@ -1,0 +1,136 @@
+"""Learning-rate schedules: from the number of a step to its rate, docs/arithmetic.md section 6."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytrain.errors import UsageError
+
+F = np.float32
+
+KINDS = ("constant", "step", "cosine")
+MAX_STEPS = 2**31 - 1
+"""Of a warm-up, of a period, of a cosine."""
+
+_WAY_OUT = "write constant, step:EVERY:FACTOR such as step:1000:0.5, or cosine:STEPS"
+_SIN = (F(-1.9515295891e-4), F(8.3321608736e-3), F(-1.6666654611e-1))
+_COS = (F(2.443315711809948e-5), F(-1.388731625493765e-3), F(4.166664568298827e-2))
+_HALF_PI = F(1.5707963267948966)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the rate of a step follows from its number.
+
+    Attributes:
+        kind: one of `KINDS`.
+        period: steps between two factors, or steps until a cosine is at 0; 0 for a constant.
+        factor: of each period of `step`, a float32 value above 0 and below 1.
+        warm_up: steps in which the rate rises to its full value, before all else.
+    """
+
+    kind: str = "constant"
+    period: int = 0
+    factor: float = 1.0
+    warm_up: int = 0
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether every step has the same rate."""
+        return self.kind == "constant" and self.warm_up == 0
+
+
+CONSTANT = Schedule()
+
+
+def parse_schedule(text: str, warm_up: int = 0) -> Schedule:
+    """The schedule that a user wrote: `constant`, `step:EVERY:FACTOR` or `cosine:STEPS`.
+
+    Raises:
+        UsageError: it is none of these, or a number is out of range.
+    """
+    if not 0 <= warm_up <= MAX_STEPS:
+        raise UsageError(f"a warm-up of {warm_up} steps is not between 0 and {MAX_STEPS}")
+    if text == "constant":
+        return Schedule(warm_up=warm_up)
+    found = re.fullmatch(r"(step):([0-9]{1,10}):([0-9.eE+-]+)|(cosine):([0-9]{1,10})", text)
+    if not found:
+        raise UsageError(f"schedule '{text}' is unknown", way_out=_WAY_OUT)
+    kind, period = found[1] or found[4], int(found[2] or found[5])
+    if not 1 <= period <= MAX_STEPS:
+        raise UsageError(
+            f"schedule '{text}' has {period} steps, where 1 to {MAX_STEPS} are possible",
+            way_out=_WAY_OUT,
+        )
+    if kind == "cosine":
+        return Schedule(kind, period, warm_up=warm_up)
+    try:
+        factor = float(F(float(found[3])))
+    except ValueError:
+        raise UsageError(f"schedule '{text}' is unknown", way_out=_WAY_OUT) from None
+    if not 0.0 < factor < 1.0:
+        raise UsageError(
+            f"schedule '{text}' multiplies by {found[3]}, which is not above 0 and below 1",
+            way_out=_WAY_OUT,
+        )
+    return Schedule(kind, period, factor, warm_up)
+
+
+def describe(schedule: Schedule) -> str:
+    """A schedule in words, for a comment."""
+    texts = {
+        "constant": "constant",
+        "step": f"times {schedule.factor:g} every {schedule.period} steps",
+        "cosine": f"a cosine to 0 in {schedule.period} steps",
+    }
+    before = f"a warm-up of {schedule.warm_up} steps, then " if schedule.warm_up else ""
+    return before + texts[schedule.kind]
+
+
+def rate_at(schedule: Schedule, base: float, t: int) -> np.float32:
+    """The learning rate of step t.
+
+    Args:
+        base: the rate that the schedule starts from, a float32 value in [0, 1024].
+        t: steps before this one, 32 bits.
+
+    Returns:
+        0 to `base`.
+    """
+    rate = F(base)
+    if t < schedule.warm_up:
+        return rate * (F(t + 1) / F(schedule.warm_up))
+    s = t - schedule.warm_up
+    if schedule.kind == "step":
+        return rate * power(F(schedule.factor), s // schedule.period)
+    if schedule.kind == "cosine":
+        if s >= schedule.period:
+            return F(0)
+        c = cos_quarter(s, schedule.period)
+        return rate * (c * c)
+    return rate
+
+
+def power(factor: np.float32, exponent: int) -> np.float32:
+    """factor**exponent by repeated squaring, the lowest bit of the exponent first."""
+    result = F(1)
+    while exponent > 0:
+        if exponent & 1:
+            result = result * factor
+        factor = factor * factor
+        exponent >>= 1
+    return result
+
+
+def cos_quarter(s: int, period: int) -> np.float32:
+    """cos(pi/2 * s / period) for 0 <= s < period < 2**31. Source: Moshier, Cephes, sinf.c."""
+    mirrored = s > period - s
+    x = (F(period - s if mirrored else s) / F(period)) * _HALF_PI
+    z = x * x
+    if mirrored:
+        return ((_SIN[0] * z + _SIN[1]) * z + _SIN[2]) * z * x + x
+    p = ((_COS[0] * z + _COS[1]) * z + _COS[2]) * z * z
+    return (p - F(0.5) * z) + F(1)
