@@ -239,6 +239,11 @@ tt_status model_signal_set_learning_rate(model_signal_state *state, float rate)
     return TT_OK;
 }
 
+float model_signal_learning_rate(const model_signal_state *state)
+{
+    return state->step.rate;
+}
+
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context)
 {
     return tt_state_save(&model, state, write, context);

@@ -62,6 +62,9 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
 /* 0 <= rate <= 1024; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
 tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
 
+/* The rate of the next step. */
+float model_signal_learning_rate(const model_signal_state *state);
+
 /* Trained parameters and the state of training (tt_state.h has the format): 510 bytes through `write`. */
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context);
 
