@@ -1,7 +1,7 @@
 /* What waits in a velocity, applied to what is trained: docs/arithmetic.md section 6. */
 #include "tt_sgd.h"
 
-enum { VELOCITY_RESOLUTION = 8 };
+enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
 
 /* Random numbers of one tensor, or the constant that rounds to nearest. */
 typedef struct {
@@ -24,14 +24,23 @@ static int64_t draw(source *from, uint32_t drop)
     return (int64_t)(from->random >> drop);
 }
 
-/* velocity * factor / 2^15. Requires |velocity| <= 2^30, 0 <= factor <= 2^15. */
-static int32_t clipped(int32_t velocity, int32_t factor, source *from)
+/* Velocities of weights are below 2^12, so that their products fit 32 bits; those of biases are within +-2^30. */
+static int32_t clipped_s8(int32_t velocity, int32_t factor, source *from)
+{
+    return (velocity * factor + (int32_t)draw(from, 17)) >> 15;
+}
+
+static int32_t kept_s8(int32_t velocity, int32_t momentum, source *from)
+{
+    return momentum == 0 ? 0 : (velocity * momentum + (int32_t)draw(from, 16)) >> 16;
+}
+
+static int32_t clipped_s32(int32_t velocity, int32_t factor, source *from)
 {
     return (int32_t)((velocity * (int64_t)factor + draw(from, 17)) >> 15);
 }
 
-/* What the next window finds. Requires |velocity| <= 2^30; momentum < 2^16. */
-static int32_t kept(int32_t velocity, uint32_t momentum, source *from)
+static int32_t kept_s32(int32_t velocity, int32_t momentum, source *from)
 {
     return momentum == 0 ? 0 : (int32_t)((velocity * (int64_t)momentum + draw(from, 16)) >> 16);
 }
@@ -40,40 +49,51 @@ static int32_t kept(int32_t velocity, uint32_t momentum, source *from)
 static int32_t move(int32_t velocity, uint32_t bits, source *from)
 {
     const uint32_t drop = VELOCITY_RESOLUTION - bits;
-    return drop == 0 ? velocity : (int32_t)((velocity + draw(from, 32U - drop)) >> drop);
+    return drop == 0 ? velocity : (velocity + (int32_t)draw(from, 32U - drop)) >> drop;
 }
 
 /* The share of a weight that goes, in units of 2^-32: at most 2^30. */
-static int64_t decay_of(const tt_finish *finish, const tt_step *step)
+static int32_t decay_of(const tt_finish *finish, const tt_step *step)
 {
     const float share = step->rate * finish->decay;
-    return (int64_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
+    return (int32_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
+}
+
+/* tt_finish_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves the work. */
+__attribute__((always_inline)) static inline void finish_weights(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
+                                  const tt_trained *trained, uint32_t bits, const tt_trained *velocity)
+{
+    source from = begin(finish, step);
+    const int32_t decay = decay_of(finish, step);
+    for (size_t i = 0; i < size; i++) {
+        const int32_t whole = tt_whole(trained, i, bits);
+        int32_t moved = whole;
+        int32_t waiting = 0;
+        if (velocity != NULL) {
+            waiting = tt_whole(velocity, i, VELOCITY_BITS);
+            if (factor != NULL) {
+                waiting = clipped_s8(waiting, *factor, &from);
+            }
+            moved += move(waiting, bits, &from);
+        }
+        if (finish->decay > 0) {
+            /* |whole| <= 2^15, so that the product is at most 2^45. */
+            moved -= (int32_t)((whole * (int64_t)decay + draw(&from, 0)) >> 32);
+        }
+        tt_put_whole(trained, i, bits, moved);
+        if (velocity != NULL) {
+            tt_put_whole(velocity, i, VELOCITY_BITS, kept_s8(waiting, finish->momentum, &from));
+        }
+    }
 }
 
 void tt_finish_s8(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
                   const tt_trained *trained, const tt_trained *velocity)
 {
-    source from = begin(finish, step);
-    const int64_t decay = decay_of(finish, step);
-    for (size_t i = 0; i < size; i++) {
-        const int32_t whole = tt_whole(trained, i);
-        int64_t moved = whole;
-        int32_t waiting = 0;
-        if (velocity != NULL) {
-            waiting = tt_whole(velocity, i);
-            if (factor != NULL) {
-                waiting = clipped(waiting, *factor, &from);
-            }
-            moved += move(waiting, trained->fraction_bits, &from);
-        }
-        if (finish->decay > 0) {
-            /* |whole| <= 2^15, so that the product is at most 2^45. */
-            moved -= (whole * decay + draw(&from, 0)) >> 32;
-        }
-        tt_put_whole(trained, i, moved);
-        if (velocity != NULL) {
-            tt_put_whole(velocity, i, kept(waiting, finish->momentum, &from));
-        }
+    if (trained->fraction_bits == 4) {
+        finish_weights(size, finish, step, factor, trained, 4, velocity);
+    } else {
+        finish_weights(size, finish, step, factor, trained, trained->fraction_bits, velocity);
     }
 }
 
@@ -84,10 +104,10 @@ void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, co
     for (size_t i = 0; i < size; i++) {
         int32_t waiting = velocity[i];
         if (factor != NULL) {
-            waiting = clipped(waiting, *factor, &from);
+            waiting = clipped_s32(waiting, *factor, &from);
         }
         bias[i] = tt_apply_bias(bias[i], -(int64_t)move(waiting, 0, &from));
-        velocity[i] = kept(waiting, finish->momentum, &from);
+        velocity[i] = kept_s32(waiting, finish->momentum, &from);
     }
 }
 
@@ -97,7 +117,7 @@ float tt_squares_s8(size_t channels, size_t size, const float *units, const tt_t
     for (size_t o = 0; o < channels; o++) {
         int64_t sum = 0;
         for (size_t i = o * size; i < (o + 1) * size; i++) {
-            const int32_t whole = tt_whole(velocity, i);
+            const int32_t whole = tt_whole(velocity, i, VELOCITY_BITS);
             sum += whole * whole;
         }
         total += (float)sum * units[o];

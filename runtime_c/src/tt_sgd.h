@@ -138,10 +138,9 @@ static inline int64_t tt_delta_f32(tt_sgd *sgd, float sum)
     return truncated - ((float)truncated > d);
 }
 
-/* Wq = hi * 2^F + lo of element `index`. */
-static inline int32_t tt_whole(const tt_trained *trained, size_t index)
+/* Wq = hi * 2^F + lo of element `index`; `bits` = trained->fraction_bits, best a constant. */
+static inline int32_t tt_whole(const tt_trained *trained, size_t index, uint32_t bits)
 {
-    const uint32_t bits = trained->fraction_bits;
     if (bits == 0) {
         return trained->weights[index];
     }
@@ -152,47 +151,29 @@ static inline int32_t tt_whole(const tt_trained *trained, size_t index)
 }
 
 /* Writes Wq, clamped to where hi is an s8. */
-static inline void tt_put_whole(const tt_trained *trained, size_t index, int64_t moved)
+static inline void tt_put_whole(const tt_trained *trained, size_t index, uint32_t bits, int32_t moved)
 {
-    const uint32_t bits = trained->fraction_bits;
     const int32_t half = (int32_t)((1U << bits) >> 1);
-    const int64_t lowest = -128 * (1 << bits) - half;
-    const int64_t highest = 127 * (1 << bits) + (bits != 0 ? half - 1 : 0);
-    moved = moved < lowest ? lowest : moved > highest ? highest : moved;
-    trained->weights[index] = (int8_t)((moved + half) >> bits);
+    const int32_t whole =
+        tt_clamp_s32(moved, -128 * (1 << bits) - half, 127 * (1 << bits) + (bits != 0 ? half - 1 : 0));
+    trained->weights[index] = (int8_t)((whole + half) >> bits);
     if (bits != 0) {
         const uint32_t mask = (1U << bits) - 1U;
         const size_t bit = index * bits;
         const uint32_t place = (uint32_t)(bit & 7U);
         const uint32_t kept = trained->fraction[bit >> 3] & ~(mask << place);
-        trained->fraction[bit >> 3] = (uint8_t)(kept | (((uint32_t)moved & mask) << place));
+        trained->fraction[bit >> 3] = (uint8_t)(kept | (((uint32_t)whole & mask) << place));
     }
 }
 
 /* Element `index` of a trained tensor after D. */
 static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
 {
-    tt_put_whole(trained, index, tt_whole(trained, index) - d);
-}
-
-/* The same for `bits` = trained->fraction_bits, a constant after inlining, and |D| <= 2^30. */
-static inline void tt_apply_short(const tt_trained *trained, size_t index, int32_t bits, int32_t d)
-{
-    const int32_t half = (1 << bits) >> 1;
-    const int32_t mask = (1 << bits) - 1;
-    const uint32_t place = (uint32_t)(index * (size_t)bits) & 7U;
-    int32_t whole = trained->weights[index] * (1 << bits);
-    uint8_t *fraction = NULL;
-    if (bits != 0) {
-        fraction = &trained->fraction[index * (size_t)bits >> 3];
-        whole += ((*fraction >> place & mask) ^ half) - half;
-    }
-    const int32_t moved =
-        tt_clamp_s32(whole - d, -128 * (1 << bits) - half, 127 * (1 << bits) + (bits != 0 ? half - 1 : 0));
-    trained->weights[index] = (int8_t)((moved + half) >> bits);
-    if (bits != 0) {
-        *fraction = (uint8_t)((*fraction & ~(mask << place)) | ((moved & mask) << place));
-    }
+    const uint32_t bits = trained->fraction_bits;
+    /* |Wq| <= 2^15: a D beyond 2^17 moves it to the end of its range, as 2^17 does. */
+    const int32_t bound = 1 << 17;
+    const int32_t cut = d > bound ? bound : d < -bound ? -bound : (int32_t)d;
+    tt_put_whole(trained, index, bits, tt_whole(trained, index, bits) - cut);
 }
 
 /* D where 35 < h <= 62, as in tt_delta_s8. */
@@ -202,12 +183,13 @@ static inline int32_t tt_delta_short(tt_sgd *sgd, int32_t sum)
     return (tt_high_word(sum, sgd->mantissa) + (int32_t)(r >> (64 - sgd->shift))) >> (sgd->shift - 32);
 }
 
-static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count, int32_t bits,
+static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count, uint32_t bits,
                                 const int32_t *sums)
 {
     tt_sgd local = *sgd;
     for (size_t i = 0; i < count; i++) {
-        tt_apply_short(trained, index + i, bits, tt_delta_short(&local, sums[i]));
+        const int32_t d = tt_delta_short(&local, sums[i]);
+        tt_put_whole(trained, index + i, bits, tt_whole(trained, index + i, bits) - d);
     }
     sgd->random = local.random;
 }
