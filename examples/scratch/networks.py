@@ -24,7 +24,7 @@ CLASSES = 10
 
 
 class Plain(nn.Module):
-    """Four convolutions and a linear head: 46,000 weights, 2.6 million MACs."""
+    """Four convolutions and a linear head: 47,000 weights, 2.6 million MACs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Block(nn.Module):
 
 
 class Residual(nn.Module):
-    """Three stages with a residual block each: 84,000 weights, 3.5 million MACs."""
+    """Three stages with a residual block each: 84,000 weights, 3.7 million MACs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -134,6 +134,11 @@ def test_size_that_is_none(
 OPTIONS: dict[str, tuple[list[str], str]] = {
     "rate": (["--learning-rate", "nan"], "learning rate nan is not between 0 and 1024"),
     "negative rate": (["--learning-rate", "-1"], "learning rate -1.0 is not between"),
+    "weight headroom": (
+        ["--weight-headroom", "0.5"],
+        "weight headroom 0.5 is not between 1 and 64\n  way out: use 4 to train from random",
+    ),
+    "range headroom": (["--range-headroom", "65"], "range headroom 65.0 is not between 1 and 64"),
     "seed": (["--seed", "-1"], "seed -1 is not between 0 and 2^32 - 1"),
     "schedule": (["--schedule", "exponential"], "schedule 'exponential' is unknown"),
     "schedule with half of it": (["--schedule", "step:100"], "schedule 'step:100' is unknown"),

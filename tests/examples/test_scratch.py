@@ -1,0 +1,92 @@
+"""A network learns from random weights, and headroom is what lets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from examples.digits import data
+from examples.scratch import networks
+from examples.training import make_deterministic
+from tinytrain.compile import compile_model
+from tinytrain.frontend import load_model
+from tinytrain.simulate.session import SimulationResult, simulate
+
+LEARN, JUDGE = slice(0, 1347), slice(1347, 1797)
+STEPS = 6000
+
+
+class Small(nn.Module):
+    """Two convolutions and a residual block for the digits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(data.SHAPE[0], 16, 3, padding=1)
+        self.down = nn.Conv2d(16, 24, 3, stride=2, padding=1)
+        self.block = networks.Block(24)
+        self.head = nn.Linear(24, data.CLASSES)
+        networks.start(self)
+        nn.init.zeros_(self.block.b.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.down(torch.relu(self.stem(x))))
+        return self.head(self.block(x).mean((2, 3)))
+
+
+def learned(folder: Path, headroom: float) -> SimulationResult:
+    make_deterministic(0)
+    files = {}
+    for name, part in (("learn", LEARN), ("judge", JUDGE)):
+        images = data.as_trained(part)
+        files[name] = folder / f"{name}.npz"
+        np.savez(files[name], x=images.x, y=images.y)
+    product = compile_model(
+        Small().eval(),
+        torch.zeros(1, *data.SHAPE),
+        output=folder / f"headroom-{headroom:g}",
+        calibration=files["learn"],
+        weight_headroom=headroom,
+        range_headroom=headroom,
+    )
+    return simulate(
+        product.directory,
+        data=files["learn"],
+        eval_data=files["judge"],
+        steps=STEPS,
+        learning_rate=0.01,
+    )
+
+
+@pytest.mark.slow
+def test_headroom_lets_random_weights_learn(tmp_path: Path) -> None:
+    with_room, without = learned(tmp_path, 4.0), learned(tmp_path, 1.0)
+    assert with_room.accuracy_after is not None
+    assert with_room.accuracy_after > 0.8
+    assert np.mean(with_room.losses[-1000:]) < 0.6
+    # The logits saturate: the network guesses half of the digits and is sure of none.
+    assert without.accuracy_after is not None
+    assert without.accuracy_after < 0.75
+    assert np.mean(without.losses[-1000:]) > 1.5
+
+
+def test_fresh_networks_are_the_same_for_the_same_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["networks", "--seed", "3", "--output", str(tmp_path)])
+    networks.main()
+    written = {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    assert list(written) == ["plain-3.onnx", "residual-3.onnx"]
+    networks.main()
+    assert written == {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    for name in written:
+        model = load_model(tmp_path / name)
+        weights = sum(
+            np.prod(node.inputs[1].type.shape) for node in model.nodes if len(node.inputs) == 3
+        )
+        assert 40_000 < weights < 100_000
+        assert onnx.load(tmp_path / name).graph.output[0].name == "logits"
