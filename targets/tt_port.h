@@ -15,7 +15,8 @@
 /* Opens a file of the machine that holds the debugger or emulator (or of the host itself).
  *
  * path: zero-terminated, relative to the emulator's working directory.
- * for_writing: 0 reads an existing file; anything else creates the file or empties it.
+ * for_writing: 0 reads an existing file; anything else creates the file or empties it, and it may be
+ * read as well.
  * Returns a handle >= 0, or -1. */
 int tt_port_open(const char *path, int for_writing);
 
@@ -24,6 +25,10 @@ int tt_port_read(int handle, void *data, size_t size);
 
 /* Writes exactly `size` bytes. Returns 0, or -1 when fewer went (disk full, bad handle). */
 int tt_port_write(int handle, const void *data, size_t size);
+
+/* The next read or write begins at this byte of the file; needed between a read and a write.
+ * Returns 0, or -1 (bad handle). */
+int tt_port_seek(int handle, size_t offset);
 
 /* Closes a handle; -1 is ignored. */
 void tt_port_close(int handle);

@@ -139,6 +139,19 @@ def _add_compile(commands: Any) -> None:
         help="a step of rate R also takes the share R*D off each trained weight (default: 0)",
     )
     command.add_argument(
+        "--replay",
+        type=int,
+        default=0,
+        metavar="SLOTS",
+        help="samples that are kept, to train on again (default: 0)",
+    )
+    command.add_argument(
+        "--replay-in",
+        default="ram",
+        choices=("ram", "flash"),
+        help="where they lie; flash is behind callbacks of yours (default: ram)",
+    )
+    command.add_argument(
         "--learning-rate",
         type=float,
         default=0.003,
@@ -212,6 +225,18 @@ def _add_simulate(commands: Any) -> None:
         "--learning-rate", type=float, metavar="R", help="instead of the compiled one"
     )
     command.add_argument("--seed", type=int, default=0, help="of the order of the samples")
+    command.add_argument(
+        "--order",
+        default="shuffled",
+        choices=("shuffled", "by-class", "drift"),
+        help="of the samples: by-class sorts them, drift changes them slowly (default: shuffled)",
+    )
+    command.add_argument(
+        "--replay-steps",
+        type=int,
+        metavar="R",
+        help="on remembered samples after each new one (default: 1 where there is a buffer)",
+    )
     command.add_argument(
         "--icount", action="store_true", help="count instructions (--on qemu; slower)"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinytrain.emit.model_files import ModelFiles
+from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
 from tinytrain.pipeline import Compiled
@@ -16,6 +17,7 @@ from tinytrain.simulate.toolchain import build, call_graph, footprint
 from tinytrain.target import Region, Target
 
 _CALLBACKS = ("read_file", "write_file")
+_SLOT_CALLBACKS = ("read_slot", "write_slot")
 _MEASURE_BYTES = 128 * 1024 * 1024
 
 
@@ -23,10 +25,10 @@ _MEASURE_BYTES = 128 * 1024 * 1024
 class Memory:
     """Bytes by use; `total` is their sum.
 
-    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `other state` (scales,
-    generator, rate, and the main program's own), `stack` (worst case by the compiler's call graph,
-    interrupts included). Flash: `code`, `constants` (weights, tables, initial values), `initialised
-    data`.
+    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `replay buffer` (where
+    there is one), `other state` (scales, generator, rate, and the main program's own), `stack`
+    (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants` (weights, tables,
+    initial values), `initialised data`.
     """
 
     ram: Mapping[str, int]
@@ -45,14 +47,20 @@ def measure_memory(
     """
     program = build(directory, _roomy(target), name=compiled.graph.name, variant="measure")
     graph = call_graph(program)
-    # The only pointers that the sources call through are the callbacks of save and load.
-    indirect = {title: _CALLBACKS for title, callees in graph.calls.items() if INDIRECT in callees}
+    # The only pointers that the sources call through are callbacks, of save and load or of slots.
+    indirect = {
+        title: _SLOT_CALLBACKS if "tt_replay_flash_" in title else _CALLBACKS
+        for title, callees in graph.calls.items()
+        if INDIRECT in callees
+    }
     found = footprint(program, target, indirect=indirect)
     arena, trained = compiled.plan.nbytes, files.weights_bytes
+    kept = files.replay.ram_bytes if files.replay else 0
     ram = {
         "arena": arena,
         "trained parameters": trained,
-        "other state": found.sizes.ram - arena - trained,
+        **({"replay buffer": kept} if kept else {}),
+        "other state": found.sizes.ram - arena - trained - kept,
         "stack": found.stack_bytes,
     }
     flash = {
@@ -90,7 +98,13 @@ def _roomy(target: Target) -> Target:
 
 
 def check_budget(
-    memory: Memory, compiled: Compiled, *, ram: int, flash: int, target: Target
+    memory: Memory,
+    compiled: Compiled,
+    *,
+    ram: int,
+    flash: int,
+    target: Target,
+    replay: Replay | None = None,
 ) -> None:
     """Refuses what does not fit.
 
@@ -103,7 +117,7 @@ def check_budget(
             f"{used:,} bytes of RAM are needed, {used - ram:,} more than the {ram:,} of target "
             f"'{target.name}'",
             detail=_listing(memory.ram) + "\n" + _peak(compiled),
-            way_out=_way_out(memory, compiled, ram),
+            way_out=_fewer_slots(used - ram, replay) or _way_out(memory, compiled, ram),
         )
     used = memory.flash["total"]
     if used > flash:
@@ -125,6 +139,20 @@ def _peak(compiled: Compiled) -> str:
     lines = [f"the arena peaks at '{node.name}' ({node.op}), where these are live:"]
     lines += [f"{s.nbytes:>10,}  {s.name}" for s in plan.at_peak()[:8]]
     return "\n".join(lines)
+
+
+def _fewer_slots(excess: int, replay: Replay | None) -> str | None:
+    """What helps where the replay buffer is what does not fit; None where it is not."""
+    if replay is None:
+        return None
+    # What follows the buffer is aligned, to 32 bytes at most.
+    fit = replay.slots - -(-(excess + 31) // replay.ram_bytes_per_slot)
+    if fit < 0:
+        return None
+    advice = f"{fit:,} replay slots fit (--replay {fit})" if fit else "leave out --replay"
+    if not replay.in_flash:
+        advice += f", or keep the {replay.slots:,} in flash (--replay-in flash)"
+    return advice
 
 
 def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:

@@ -141,6 +141,8 @@ def _compile(options: argparse.Namespace) -> None:
             label_smoothing=options.label_smoothing,
             qas=options.qas,
             seed=options.seed,
+            replay=options.replay,
+            replay_in=options.replay_in,
             method=options.ranges,
             weight_headroom=options.weight_headroom,
             range_headroom=options.range_headroom,
@@ -193,6 +195,8 @@ def _simulate(options: argparse.Namespace) -> None:
             icount=options.icount,
             parameters_in=options.load,
             frozen_memory=memory,
+            order=options.order,
+            replay_steps=options.replay_steps,
             progress=display.update,
         )
     if options.save and result.saved is not None:

@@ -203,7 +203,7 @@ def write_folder(
         files = _emit(writer, compiled, target, sample)
         progress("measure")
         memory = measure_memory(writer.path, target, compiled, files)
-        check_budget(memory, compiled, **budget, target=target)
+        check_budget(memory, compiled, **budget, target=target, replay=files.replay)
         manifest = {
             **_manifest(compiled, files, memory, sample),
             "target": target_name or target.name,
@@ -282,6 +282,8 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         seed=compiled.options.seed,
         classes=compiled.classes,
         summary=_summary(compiled),
+        slots=compiled.options.replay,
+        slots_in=compiled.options.replay_in,
     )
 
 
@@ -305,7 +307,12 @@ def _emit(
         }
     )
     main = render(
-        "codegen", "main_simulate.c.j2", name=name, NAME=name.upper(), classes=sample.classes
+        "codegen",
+        "main_simulate.c.j2",
+        name=name,
+        NAME=name.upper(),
+        classes=sample.classes,
+        replay=files.replay,
     )
     readme = render(
         "codegen",
@@ -380,4 +387,5 @@ def _manifest(
         ],
         "saved_bytes": files.saved_bytes,
         "frozen_bytes": files.frozen_bytes,
+        "replay": files.replay and files.replay.to_manifest(),
     }

@@ -54,12 +54,14 @@ from tinytrain.plan.schedule import Schedule
 from tinytrain.reference.interpret import Scale
 from tinytrain.reference.schedule import Schedule as RateSchedule
 from tinytrain.reference.schedule import parse_schedule
+from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import load_scheme
 
 _MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 LARGEST_HEADROOM = 64.0
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
+REPLAY_PLACES = ("ram", "flash")
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class Options:
         method: how ranges of a float model are chosen from the calibration samples.
         weight_headroom, range_headroom: factors, 1 to 64, by which the scales of trained weights
             and of the activations behind them are widened, for what training makes larger.
+        replay: slots of the replay buffer, 0 to 65,535; 0 leaves it out.
+        replay_in: where the slots lie: `ram`, or `flash` behind the application's callbacks.
         name: C prefix; None takes the model file's name.
     """
 
@@ -110,6 +114,8 @@ class Options:
     method: str = "mse"
     weight_headroom: float = 1.0
     range_headroom: float = 1.0
+    replay: int = 0
+    replay_in: str = "ram"
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +124,7 @@ class Options:
             ("gradient", self.gradient, tuple(GRADIENTS)),
             ("rule", self.rule, RULES),
             ("fraction bits", self.fraction_bits, FRACTION_BITS),
+            ("place of replay slots", self.replay_in, REPLAY_PLACES),
         ):
             if value not in known:
                 raise UsageError(
@@ -151,6 +158,8 @@ class Options:
             )
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
+        if not 0 <= self.replay <= MAX_SLOTS:
+            raise UsageError(f"{self.replay} replay slots are not between 0 and {MAX_SLOTS}")
         for what, factor in (("weight", self.weight_headroom), ("range", self.range_headroom)):
             if not 1.0 <= factor <= LARGEST_HEADROOM:
                 raise UsageError(

@@ -16,11 +16,13 @@ typedef enum {
     TT_ERROR_LABEL,  /* the label is not in [0, classes); nothing changed */
     TT_ERROR_TARGET, /* a target is NaN or infinite; nothing changed */
     TT_ERROR_RATE,   /* the learning rate is negative, NaN, infinite or above 1024; nothing changed */
-    TT_ERROR_IO,     /* a callback failed; a load that got past the header reset the state to factory */
+    TT_ERROR_IO,     /* a callback failed; a load that got past the header reset the state to factory, anything else
+                        changed nothing */
     TT_ERROR_FORMAT, /* not a parameter file, or of another format version; nothing changed */
     TT_ERROR_MODEL,  /* a parameter file of another model; nothing changed */
-    TT_ERROR_CRC,    /* the file is damaged; the state was reset to factory */
-    TT_ERROR_LOSS    /* the loss is NaN or infinite; the step was skipped: no weight, scale or count changed */
+    TT_ERROR_CRC,    /* the file is damaged; the state was reset to factory. A replay slot is; nothing was trained */
+    TT_ERROR_LOSS,   /* the loss is NaN or infinite; the step was skipped: no weight, scale or count changed */
+    TT_ERROR_EMPTY   /* no replay slot holds a sample; nothing changed */
 } tt_status;
 
 /* What a training step saw before it changed anything. */
@@ -32,6 +34,11 @@ typedef struct {
 /* Move `size` bytes; return 0 when all went through, anything else on failure. */
 typedef int (*tt_write_fn)(void *context, const void *data, size_t size);
 typedef int (*tt_read_fn)(void *context, void *data, size_t size);
+
+/* The same for `size` bytes at `offset` of a replay slot that lies outside of the state. A slot is written, and read, from
+ * its beginning to its end, in several pieces without gaps: erase it where offset is 0. */
+typedef int (*tt_write_slot_fn)(void *context, uint32_t slot, size_t offset, const void *data, size_t size);
+typedef int (*tt_read_slot_fn)(void *context, uint32_t slot, size_t offset, void *data, size_t size);
 
 #ifdef __cplusplus
 }

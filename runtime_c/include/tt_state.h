@@ -2,7 +2,8 @@
  *
  * A saved file is a header of 48 bytes, a payload and a CRC-32 of both, little endian:
  *   "TTRN", u32 format, 32 bytes model hash, u32 payload size, u32 weights size,
- *   the regions in order (the first `weights size` bytes), (s32 exponent, u32 running maximum) of each scale,
+ *   the regions in order (the first `weights size` bytes are trained, the rest is a replay buffer), (s32 exponent, u32
+ *   running maximum) of each scale,
  *   f32 rate, u32 seed, u32 count, u32 CRC.
  */
 #ifndef TT_STATE_H
@@ -13,7 +14,7 @@
 
 #define TT_FILE_FORMAT 1U
 
-/* One trained tensor: where it lies in the state, and its factory value (NULL: zeros). */
+/* One trained tensor, or a part of the replay buffer: where it lies in the state, and its factory value (NULL: zeros). */
 typedef struct {
     size_t offset;
     uint32_t size : 31;

@@ -39,9 +39,18 @@ void tt_state_init(const tt_model *model, void *state)
     step->count = 0;
 }
 
+static uint32_t regions_size(const tt_model *model)
+{
+    uint32_t size = 0;
+    for (size_t i = 0; i < model->region_count; i++) {
+        size += model->regions[i].size;
+    }
+    return size;
+}
+
 static uint32_t payload_size(const tt_model *model)
 {
-    return model->weights_size + (uint32_t)model->scale_count * 8U + 12U;
+    return regions_size(model) + (uint32_t)model->scale_count * 8U + 12U;
 }
 
 static void make_header(const tt_model *model, uint8_t header[HEADER_SIZE])
@@ -198,7 +207,7 @@ tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context)
     if (status != TT_OK) {
         return status;
     }
-    uint32_t left = model->weights_size;
+    uint32_t left = regions_size(model);
     while (left > 0) {
         uint8_t chunk[CHUNK];
         const uint32_t size = left < CHUNK ? left : CHUNK;

@@ -51,8 +51,8 @@ static int transfer(uint32_t operation, int handle, const void *data, size_t siz
 
 int tt_port_open(const char *path, int for_writing)
 {
-    /* Modes of C's fopen by number: 1 is "rb", 5 is "wb". */
-    return open_mode(path, for_writing ? 5 : 1);
+    /* Modes of C's fopen by number: 1 is "rb", 7 is "w+b". */
+    return open_mode(path, for_writing ? 7 : 1);
 }
 
 int tt_port_read(int handle, void *data, size_t size)
@@ -63,6 +63,15 @@ int tt_port_read(int handle, void *data, size_t size)
 int tt_port_write(int handle, const void *data, size_t size)
 {
     return transfer(TT_SYS_WRITE, handle, data, size);
+}
+
+int tt_port_seek(int handle, size_t offset)
+{
+    const struct {
+        int handle;
+        size_t offset;
+    } block = {handle, offset};
+    return handle >= 0 && tt_semihosting(TT_SYS_SEEK, &block) == 0 ? 0 : -1;
 }
 
 void tt_port_close(int handle)

@@ -11,6 +11,7 @@ enum {
     TT_SYS_WRITE0 = 0x04,
     TT_SYS_WRITE = 0x05,
     TT_SYS_READ = 0x06,
+    TT_SYS_SEEK = 0x0A,
     TT_SYS_EXIT_EXTENDED = 0x20
 };
 

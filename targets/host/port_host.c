@@ -1,6 +1,7 @@
 /* The port for the machine that tinytrain itself runs on: C's own files. */
 #include "tt_port.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +18,7 @@ int tt_port_open(const char *path, int for_writing)
 {
     for (int handle = 0; handle < MAX_FILES; handle++) {
         if (files[handle] == NULL) {
-            files[handle] = fopen(path, for_writing ? "wb" : "rb");
+            files[handle] = fopen(path, for_writing ? "w+b" : "rb");
             return files[handle] == NULL ? -1 : handle;
         }
     }
@@ -35,6 +36,12 @@ int tt_port_write(int handle, const void *data, size_t size)
     FILE *file = file_of(handle);
     /* Flushed, so that a full disk is seen here and not lost when the file is closed. */
     return file != NULL && fwrite(data, 1, size, file) == size && fflush(file) == 0 ? 0 : -1;
+}
+
+int tt_port_seek(int handle, size_t offset)
+{
+    FILE *file = file_of(handle);
+    return file != NULL && offset <= LONG_MAX && fseek(file, (long)offset, SEEK_SET) == 0 ? 0 : -1;
 }
 
 void tt_port_close(int handle)

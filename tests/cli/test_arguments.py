@@ -7,7 +7,7 @@ import pytest
 from tinytrain.arguments import make_parser
 from tinytrain.autodiff.train_step import LOSSES
 from tinytrain.passes.update import FRACTION_BITS, RULES
-from tinytrain.pipeline import GRADIENTS, Options
+from tinytrain.pipeline import GRADIENTS, REPLAY_PLACES, Options
 
 FIELDS = {
     "scheme": "scheme",
@@ -29,6 +29,8 @@ FIELDS = {
     "ranges": "method",
     "weight_headroom": "weight_headroom",
     "range_headroom": "range_headroom",
+    "replay": "replay",
+    "replay_in": "replay_in",
     "name": "name",
 }
 
@@ -47,6 +49,7 @@ def test_defaults_are_those_of_the_options() -> None:
         ("--gradient", tuple(GRADIENTS)),
         ("--update", RULES),
         ("--fraction-bits", FRACTION_BITS),
+        ("--replay-in", REPLAY_PLACES),
     ],
 )
 def test_every_choice_can_be_named(argument: str, values: tuple[object, ...]) -> None:

@@ -42,6 +42,7 @@ def reference_engine(product: Product) -> ReferenceEngine:
         compiled.options.rate,
         compiled.options.seed,
         compiled.options.rate_schedule,
+        slots=compiled.options.replay,
     )
 
 

@@ -77,6 +77,8 @@ def test_data(
         (["--steps", 1, "--on", "qemu"], "nothing emulates target 'host'"),
         (["--steps", 1, "--save", "/proc/nowhere/out.bin"], "'/proc/nowhere/out.bin' cannot be"),
         (["--steps", 1, "--losses", "/"], "'/' cannot be written: it is a folder"),
+        (["--steps", 1, "--replay-steps", -1], "-1 replayed steps after each sample were asked"),
+        (["--steps", 1, "--replay-steps", 2], "the model in"),
     ],
 )
 def test_options(

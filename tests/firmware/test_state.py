@@ -11,8 +11,13 @@ from tests.firmware.conftest import Compile, link
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"scheme": "last-1", "gradient": "s16", "fraction_bits": 0}, {"scheme": "bias"}],
-    ids=["full", "last-1", "bias"],
+    [
+        {},
+        {"scheme": "last-1", "gradient": "s16", "fraction_bits": 0},
+        {"scheme": "bias"},
+        {"scheme": "last-1", "replay": 2},
+    ],
+    ids=["full", "last-1", "bias", "replay"],
 )
 def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: Path) -> None:
     folder = generated("small", **options)

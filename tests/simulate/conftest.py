@@ -77,4 +77,5 @@ def render_main(classes: int) -> str:
         classes=classes,
         input_size=INPUT_SIZE,
         output_size=OUTPUT_SIZE,
+        replay=None,
     )

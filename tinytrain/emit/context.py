@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinytrain.emit.c_text import C_TYPES, identifier, initializer
+from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_update import stored_in
@@ -126,7 +127,7 @@ class EmitContext:
 def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
-    taken: set[str] = {"step", "scales", "arena"}
+    taken: set[str] = {"step", "scales", "arena", *REPLAY_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

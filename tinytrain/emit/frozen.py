@@ -17,7 +17,8 @@ class FrozenPart:
 
     Attributes:
         nodes: how many of the forward nodes belong to it, the first ones.
-        spans: (offset, bytes) in the arena that later nodes read, ascending and apart.
+        spans: (offset, bytes) in the arena that later nodes read, apart; in the order of the graph,
+            which does not depend on the plan.
     """
 
     nodes: int
@@ -52,7 +53,13 @@ def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart
         for value in made
         if value in plan.offsets and last[value] >= count
     ]
-    return FrozenPart(count, _joined(read))
+    # Values are found in their span by where they begin: the first one decides its place.
+    order = [offset for offset, _ in read]
+    spans = sorted(
+        _joined(read),
+        key=lambda span: min(k for k, offset in enumerate(order) if span[0] <= offset < sum(span)),
+    )
+    return FrozenPart(count, tuple(spans))
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tinytrain.emit.c_text import C_TYPES, call, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
+from tinytrain.emit.replay import Replay
 from tinytrain.emit.runtime_files import kernel_sets
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
@@ -43,6 +44,7 @@ class ModelFiles:
         saved_bytes: of a saved file.
         frozen_bytes: what the layers before the first one that trains leave for the others; 0 where
             the first layer trains.
+        replay: the replay buffer, if there is one.
     """
 
     files: Mapping[str, str]
@@ -50,6 +52,7 @@ class ModelFiles:
     weights_bytes: int
     saved_bytes: int
     frozen_bytes: int
+    replay: Replay | None = None
 
 
 def model_hash(graph: Graph) -> bytes:
@@ -82,6 +85,8 @@ def emit_model(
     seed: int,
     classes: int,
     summary: str,
+    slots: int = 0,
+    slots_in: str = "ram",
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -92,6 +97,8 @@ def emit_model(
         seed: of stochastic rounding.
         classes: 0 for a regression.
         summary: one line for the header.
+        slots: of the replay buffer; 0 leaves it out.
+        slots_in: ram or flash.
     """
     name = graph.name
     context = EmitContext(graph, plan, name)
@@ -99,7 +106,7 @@ def emit_model(
     loss, quantize = rest[0], rest[1]
     backward = [node for node in rest[2:] if node.op not in FINISH_OPS]
     finish = [node for node in rest[2:] if node.op in FINISH_OPS]
-    frozen = frozen_part(graph, plan, forward)
+    frozen = kept = frozen_part(graph, plan, forward)
     frozen_steps = [step for node in forward[: frozen.nodes] for step in _steps(context, node)]
     if not frozen_steps:
         frozen = FrozenPart(0, ())
@@ -116,10 +123,15 @@ def emit_model(
         }
         for value, data in graph.parameters.items()
     ]
+    x, output = graph.inputs[0], loss.inputs[0]
+    replay = Replay.of(slots, slots_in, classes, output.type.size, kept)
+    if replay is not None:
+        fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
     digest = model_hash(graph)
     weights = sum(data.nbytes for data in graph.parameters.values())
     saved = 48 + weights + 8 * len(context.scales) + 12 + 4
-    x, output = graph.inputs[0], loss.inputs[0]
+    if replay is not None:
+        saved += replay.saved_bytes
     dtype = quantize.output.type.dtype
     text = {
         "name": name,
@@ -144,7 +156,7 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": f"{plan.nbytes} bytes of arena, {weights} of trained parameters",
+        "state_bytes_text": _state_text(plan.nbytes, weights, replay),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "rate": float_literal(float(np.float32(rate) / np.float32(context.window))),
@@ -156,7 +168,8 @@ def emit_model(
         "hash_short": digest.hex()[:12],
         "locals": [wrapped(local, 0) for local in context.locals],
         "frozen": frozen_steps,
-        "frozen_spans": frozen.spans,
+        "frozen_spans": kept.spans,
+        "replay": replay,
         "frozen_bytes": frozen.nbytes,
         "forward": forward_steps,
         "backward": backward_steps,
@@ -173,7 +186,12 @@ def emit_model(
         f"{name}_constants.h": render("codegen", "constants.h.j2", **text),
         f"{name}_constants.c": render("codegen", "constants.c.j2", **text),
     }
-    return ModelFiles(files, digest, weights, saved, frozen.nbytes)
+    return ModelFiles(files, digest, weights, saved, frozen.nbytes, replay)
+
+
+def _state_text(arena: int, weights: int, replay: Replay | None) -> str:
+    text = f"{arena} bytes of arena, {weights} of trained parameters"
+    return text if replay is None else f"{text}, {replay.ram_bytes} of the replay buffer"
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:

@@ -44,6 +44,8 @@ _SOURCES = (
     ("tt_rate_at", "tt_schedule.c"),
     ("tt_state_", "tt_state.c"),
     ("tt_crc32", "tt_crc32.c"),
+    ("tt_replay_flash_", "tt_replay_flash.c"),
+    ("tt_replay_", "tt_replay.c"),
 )
 
 _SUFFIXES = {"_dsp": "__ARM_FEATURE_SIMD32", "_mve": "__ARM_FEATURE_MVE"}

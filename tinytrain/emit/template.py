@@ -1,4 +1,7 @@
-"""Fills a template in; what a template names and nobody gives is an error."""
+"""Fills a template in; what a template names and nobody gives is an error.
+
+A template may include others of its folder.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ def render(folder: str, template: str, **text: object) -> str:
         template: path in that folder.
         text: what each name stands for.
     """
+    place = resources.folder(folder)
     environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (place / name).read_text(encoding="utf-8")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    source = (resources.folder(folder) / template).read_text(encoding="utf-8")
-    return environment.from_string(source).render(**text)
+    return environment.get_template(template).render(**text)

@@ -40,6 +40,7 @@ class RawOutcome:
         weights: all trainable parameters after the last step, as in a saved file.
         saved: the whole saved file; None if the engine writes none.
         step_instructions: of each training step; empty where nothing counts them.
+        replay_instructions: of each step on a remembered sample; likewise.
         infer_instructions: of each inference of the evaluations; likewise.
         stack_used: deepest stack in bytes; None where it is not measured.
         kept_bytes: that results of frozen layers took; 0 where every pass computed them.
@@ -52,6 +53,7 @@ class RawOutcome:
     weights: bytes
     saved: bytes | None = None
     step_instructions: tuple[int, ...] = ()
+    replay_instructions: tuple[int, ...] = ()
     infer_instructions: tuple[int, ...] = ()
     stack_used: int | None = None
     kept_bytes: int = 0

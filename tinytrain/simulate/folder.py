@@ -28,6 +28,7 @@ class GeneratedFolder:
         spec: the samples that the model takes.
         ram_bytes, flash_bytes: the totals in the manifest.
         frozen_bytes: what the layers before the first one that trains leave for the others.
+        replay_slots: of the replay buffer; 0 where there is none.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class GeneratedFolder:
     ram_bytes: int
     flash_bytes: int
     frozen_bytes: int
+    replay_slots: int = 0
 
 
 def open_folder(directory: str | Path) -> GeneratedFolder:
@@ -75,6 +77,8 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
         spec = SampleSpec.from_manifest(manifest)
         ram, flash = int(manifest["ram"]["total"]), int(manifest["flash"]["total"])
         frozen = int(manifest["frozen_bytes"])
+        replay = manifest.get("replay")
+        slots = 0 if replay is None else int(replay["slots"])
         files = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except TinytrainError as error:
         raise ModelError(error.what, where=where, way_out=_COMPILE) from error
@@ -85,7 +89,7 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
             way_out=_COMPILE,
         ) from error
     _check_files(path, files)
-    return GeneratedFolder(path, manifest, name, target, spec, ram, flash, frozen)
+    return GeneratedFolder(path, manifest, name, target, spec, ram, flash, frozen, slots)
 
 
 _COMPILE = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"

@@ -62,6 +62,7 @@ class HostEngine:
             outcome,
             # The host's port counts nothing: its zeros are no measurement.
             step_instructions=(),
+            replay_instructions=(),
             infer_instructions=(),
             kept_bytes=kept.slots * frozen if kept else 0,
         )

@@ -54,6 +54,10 @@ def kept_results(plan: Stream, frozen_bytes: int, memory: int) -> Kept | None:
     evaluation = np.full(plan.eval_count, NOTHING, np.uint32)
     evaluation[:evaluated] = np.arange(evaluated)
 
+    if plan.drifts:
+        # The same sample is another one when it comes again.
+        steps = np.full(plan.step_count, NOTHING, np.uint32)
+        return Kept(evaluated, evaluation, steps) if evaluated else None
     samples, first, index, uses = np.unique(
         plan.order, return_index=True, return_inverse=True, return_counts=True
     )

@@ -24,17 +24,23 @@ STATUS = (
     "TT_ERROR_MODEL",
     "TT_ERROR_CRC",
     "TT_ERROR_LOSS",
+    "TT_ERROR_EMPTY",
 )
 """`tt_status` of tinytrain.h, by value."""
 
 _EVENT = re.compile(
-    r"(?P<kind>before|step|after) (?P<index>\d+)"
+    r"(?P<kind>before|step|replay|after) (?P<index>\d+)"
     r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
     r"(?: prediction (?P<prediction>\d+))?"
     r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
     r" instructions 0x(?P<instructions>[0-9a-f]{16})"
 )
-_STAGES = {"before": "evaluate before", "step": "train", "after": "evaluate after"}
+_STAGES = {
+    "before": "evaluate before",
+    "step": "train",
+    "replay": "train",
+    "after": "evaluate after",
+}
 _TAIL = 12
 
 _NOTE_STEPS = 50
@@ -89,9 +95,7 @@ class ProtocolReader:
             ToolchainError: lines are missing.
         """
         steps = self._events["step"]
-        counts = {"before": self._plan.eval_count, "step": self._plan.step_count}
-        counts["after"] = self._plan.eval_count
-        if not self._done or any(len(self._events[kind]) != counts[kind] for kind in counts):
+        if not self._done or any(len(self._events[kind]) != self._count(kind) for kind in _STAGES):
             raise self.failed("the firmware ended before its work was done")
         evaluations = self._events["before"] + self._events["after"]
         return RawOutcome(
@@ -102,6 +106,7 @@ class ProtocolReader:
             weights=read_saved(saved, Where("parameters_out.bin")).weights,
             saved=saved,
             step_instructions=_instructions(steps),
+            replay_instructions=_instructions(self._events["replay"]),
             infer_instructions=_instructions(evaluations),
             stack_used=self._stack_used or None,
         )
@@ -112,8 +117,15 @@ class ProtocolReader:
         if event["index"] != str(len(seen)):
             raise self.failed(f"the firmware printed event '{kind} {event['index']}' out of order")
         seen.append(event)
-        total = self._plan.step_count if kind == "step" else self._plan.eval_count
-        self._progress(_STAGES[kind], len(seen), total, self._note(kind, len(seen) - 1, event))
+        if kind != "replay":  # the stage is that of the step which it follows
+            note = self._note(kind, len(seen) - 1, event)
+            self._progress(_STAGES[kind], len(seen), self._count(kind), note)
+
+    def _count(self, kind: str) -> int:
+        """Events of a kind in a whole session."""
+        if kind == "replay":
+            return self._plan.step_count * (self._plan.replay_steps or 0)
+        return self._plan.step_count if kind == "step" else self._plan.eval_count
 
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
         """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""

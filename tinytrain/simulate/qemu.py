@@ -72,4 +72,6 @@ class QemuEngine:
         if self.icount and target.instructions_per_tick:
             return outcome
         # Without icount the emulated clock follows the real one, and its ticks mean nothing.
-        return dataclasses.replace(outcome, step_instructions=(), infer_instructions=())
+        return dataclasses.replace(
+            outcome, step_instructions=(), replay_instructions=(), infer_instructions=()
+        )

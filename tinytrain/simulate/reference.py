@@ -13,6 +13,7 @@ from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
 from tinytrain.reference.schedule import CONSTANT, Schedule
+from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
 from tinytrain.simulate.stream import Stream
 
@@ -26,6 +27,7 @@ class ReferenceEngine:
         rate: learning rate where the stream gives none.
         seed: of stochastic rounding.
         schedule: of the learning rate.
+        slots: of the replay buffer.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class ReferenceEngine:
         rate: float,
         seed: int,
         schedule: Schedule = CONSTANT,
+        slots: int = 0,
     ) -> None:
         self._graph = graph
         self._scales = scales
         self._rate = rate
         self._seed = seed
         self._schedule = schedule
+        self._slots = slots
 
     def run(self, plan: Stream, progress: Progress) -> RawOutcome:
         """See `Engine`.
@@ -63,16 +67,27 @@ class ReferenceEngine:
         loss, output = self._graph.outputs[:2]
         before = self._evaluate(machine, plan, progress, "evaluate before")
         losses, predictions = [], []
+        is_regression = target.type.dtype is not DType.S32
+        classes = 1 if is_regression else output.type.size
+        buffer = ReplayBuffer(self._slots, classes, self._seed)
+        remembered: dict[int, dict[str, np.ndarray]] = {}
         for step, (sample, wanted) in enumerate(plan.train_samples()):
-            known = machine.run(
-                {
-                    x.name: sample.reshape(x.type.shape),
-                    target.name: np.reshape(wanted, target.type.shape),
-                }
-            )
+            inputs = {
+                x.name: sample.reshape(x.type.shape),
+                target.name: np.reshape(wanted, target.type.shape),
+            }
+            if plan.replay_steps is not None:
+                slot = buffer.offer(0 if is_regression else int(wanted))
+                if slot is not None:
+                    remembered[slot] = inputs
+            known = machine.run(inputs)
             losses.append(known[loss][0])
-            if target.type.dtype is DType.S32:
+            if not is_regression:
                 predictions.append(int(np.argmax(known[output])))
+            for _ in range(plan.replay_steps or 0):
+                again = buffer.draw_slot()
+                assert again is not None, "the first sample is always kept"
+                machine.run(remembered[again])
             progress("train", step + 1, plan.step_count, f"loss {losses[-1]:.4f}")
         after = self._evaluate(machine, plan, progress, "evaluate after")
         weights = machine.weights_bytes()
@@ -82,7 +97,7 @@ class ReferenceEngine:
             before=before,
             after=after,
             weights=weights,
-            saved=weights + state_bytes(machine),
+            saved=weights + (buffer.state_bytes() if self._slots else b"") + state_bytes(machine),
         )
 
     def _evaluate(

@@ -22,8 +22,10 @@ from tinytrain.simulate.engine import (
     ignore_progress,
 )
 from tinytrain.simulate.folder import GeneratedFolder, open_folder
+from tinytrain.simulate.forgetting import class_accuracies, forgetting
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.kept import FROZEN_MEMORY
+from tinytrain.simulate.orders import ORDERS, by_class
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.stream import Stream, training_order
@@ -33,6 +35,9 @@ MAX_LEARNING_RATE = 1024
 
 MAX_STEPS = 10_000_000
 """Every step's sample is written out beforehand; more would fill a disk."""
+
+MAX_REPLAY_STEPS = 1000
+"""After each new sample; a larger number is a mistake."""
 
 LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
@@ -44,16 +49,22 @@ class SimulationResult:
 
     Attributes:
         on: the engine that ran: "host" or "qemu", or the name of another one.
-        steps: training steps done, with those that were skipped.
-        skipped: steps whose loss was NaN or infinite; they changed nothing.
+        steps: training steps done on new samples, with those that were skipped.
+        replay_steps: on remembered ones after each of them; None without a replay buffer.
+        skipped: steps on new samples whose loss was NaN or infinite; they changed nothing.
         loss_first, loss_last: mean loss over the first and over the last w steps that were not
             skipped, where w = min(50, steps // 2), and 1 for a single step.
         accuracy_before, accuracy_after: share of evaluation samples whose predicted class is their
             label, 0 to 1; for a classification.
+        accuracy_new: share of the new samples whose class was predicted right before the step.
+        class_accuracy_before, class_accuracy_after: as accuracy, of each class alone; None for a
+            class that the evaluation samples lack.
+        forgetting: the mean over classes of the best accuracy that a class had in an evaluation,
+            minus its last one.
         mse_before, mse_after: squared error averaged over outputs and samples; for a regression.
         weights_sha256: of all trainable parameters after the last step, 64 hex digits.
-        instructions_per_step, instructions_per_inference: mean number, the first reading left out;
-            counted on an emulator with icount only.
+        instructions_per_step, instructions_per_replay_step, instructions_per_inference: mean
+            number, the first reading left out; counted on an emulator with icount only.
         ram_bytes, flash_bytes: what the manifest promises.
         stack_used: deepest stack seen, in bytes.
         kept_bytes: memory that results of frozen layers took, on the host.
@@ -64,15 +75,21 @@ class SimulationResult:
 
     on: str
     steps: int
+    replay_steps: int | None
     skipped: int
     loss_first: float | None
     loss_last: float | None
     accuracy_before: float | None
     accuracy_after: float | None
+    accuracy_new: float | None
+    class_accuracy_before: tuple[float | None, ...] | None
+    class_accuracy_after: tuple[float | None, ...] | None
+    forgetting: float | None
     mse_before: float | None
     mse_after: float | None
     weights_sha256: str
     instructions_per_step: int | None
+    instructions_per_replay_step: int | None
     instructions_per_inference: int | None
     ram_bytes: int
     flash_bytes: int
@@ -107,6 +124,8 @@ def simulate(
     icount: bool = False,
     parameters_in: str | Path | None = None,
     frozen_memory: int = FROZEN_MEMORY,
+    order: str = "shuffled",
+    replay_steps: int | None = None,
     progress: Progress = ignore_progress,
 ) -> SimulationResult:
     """Run a session on a folder that `tinytrain compile` wrote.
@@ -116,14 +135,18 @@ def simulate(
         on: "host", or "qemu" for the emulator of the folder's target.
         data: samples to learn from; a path is loaded and checked against the model.
         eval_data: samples to evaluate before and after; None evaluates nothing.
-        steps: training steps, 0 to `MAX_STEPS`; every epoch takes the samples in a new random
-            order.
+        steps: training steps on new samples, 0 to `MAX_STEPS`; every epoch takes them in a new
+            random order.
         seed: of that order, 0 to 2**32 - 1.
         learning_rate: instead of the model's own, 0 to 1024.
         icount: count instructions; on an emulator only, and slower.
         parameters_in: a saved file to start from, instead of the factory state.
         frozen_memory: bytes on the host for what the layers before the first one that trains give,
             kept for samples that come again; 0 computes them every time. The result is the same.
+        order: "shuffled", "by-class" (the same samples, sorted by class in a seeded order), or
+            "drift" (shuffled, and changing slowly: `orders.drifted`).
+        replay_steps: on remembered samples after each new one; None takes one where the model has a
+            replay buffer.
         progress: called as the session goes on.
 
     Raises:
@@ -143,6 +166,8 @@ def simulate(
         seed=seed,
         learning_rate=learning_rate,
         parameters_in=parameters_in,
+        order=order,
+        replay_steps=replay_steps,
     )
     if frozen_memory < 0:
         raise UsageError(f"{frozen_memory} bytes cannot be set aside", way_out="give 0 or more")
@@ -159,6 +184,8 @@ def plan_session(
     seed: int = 0,
     learning_rate: float | None = None,
     parameters_in: str | Path | None = None,
+    order: str = "shuffled",
+    replay_steps: int | None = None,
 ) -> Stream:
     """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
     if not 0 <= steps <= MAX_STEPS:
@@ -171,6 +198,7 @@ def plan_session(
         raise UsageError(
             f"learning rate {learning_rate} is out of range: rates are 0 to {MAX_LEARNING_RATE}"
         )
+    replay_steps = _checked_replay(folder, replay_steps)
     train = _loaded(data, folder)
     saved = None
     if parameters_in is not None:
@@ -184,11 +212,43 @@ def plan_session(
         read_saved(saved, where)
     return Stream(
         train=train,
-        order=training_order(len(train), steps, seed),
+        order=_ordered(order, train, steps, seed),
         evaluation=None if eval_data is None else _loaded(eval_data, folder),
         learning_rate=learning_rate,
         parameters_in=saved,
+        replay_steps=replay_steps,
+        drifts=order == "drift",
     )
+
+
+def _checked_replay(folder: GeneratedFolder, replay_steps: int | None) -> int | None:
+    if replay_steps is None:
+        return 1 if folder.replay_slots else None
+    if not 0 <= replay_steps <= MAX_REPLAY_STEPS:
+        raise UsageError(
+            f"{replay_steps} replayed steps after each sample were asked for, where 0 to "
+            f"{MAX_REPLAY_STEPS} are possible"
+        )
+    if replay_steps and not folder.replay_slots:
+        raise UsageError(
+            f"the model in '{folder.path}' has no replay buffer",
+            way_out="compile with --replay N, or leave out --replay-steps",
+        )
+    return replay_steps if folder.replay_slots else None
+
+
+def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
+    if order not in ORDERS:
+        raise UsageError(f"order '{order}' is unknown", way_out=f"use {', '.join(ORDERS)}")
+    shuffled = training_order(len(train), steps, seed)
+    if order != "by-class":
+        return shuffled
+    if not train.spec.classes:
+        raise UsageError(
+            "the model is a regression, and its samples cannot be sorted by class",
+            way_out="use --order shuffled or drift",
+        )
+    return by_class(shuffled, train.targets(slice(None)), train.spec.classes, seed)
 
 
 def summarize(
@@ -196,20 +256,28 @@ def summarize(
 ) -> SimulationResult:
     """The result of a session from what its engine observed."""
     losses = tuple(float(loss) for loss in outcome.losses)
+    before = class_accuracies(plan, outcome.before)
+    after = class_accuracies(plan, outcome.after)
     learned = tuple(filter(math.isfinite, losses))
     window = max(1, min(LOSS_WINDOW, len(learned) // 2))
     return SimulationResult(
         on=on,
         steps=len(losses),
+        replay_steps=plan.replay_steps,
         skipped=len(losses) - len(learned),
         loss_first=_mean(learned[:window]),
         loss_last=_mean(learned[-window:]),
         accuracy_before=_accuracy(plan, outcome.before),
         accuracy_after=_accuracy(plan, outcome.after),
+        accuracy_new=_accuracy_new(plan, outcome),
+        class_accuracy_before=before,
+        class_accuracy_after=after,
+        forgetting=None if before is None or after is None else forgetting([before, after]),
         mse_before=_mean_squared_error(plan, outcome.before),
         mse_after=_mean_squared_error(plan, outcome.after),
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
         instructions_per_step=_steady_mean(outcome.step_instructions),
+        instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
         instructions_per_inference=_steady_mean(outcome.infer_instructions),
         ram_bytes=folder.ram_bytes,
         flash_bytes=folder.flash_bytes,
@@ -242,6 +310,13 @@ def _accuracy(plan: Stream, evaluation: Evaluation) -> float | None:
         return None
     labels = plan.evaluation.targets(slice(None))
     return float(np.mean(np.asarray(evaluation.predictions) == labels))
+
+
+def _accuracy_new(plan: Stream, outcome: RawOutcome) -> float | None:
+    if not outcome.predictions:
+        return None
+    labels = plan.train.targets(plan.order)
+    return float(np.mean(np.asarray(outcome.predictions) == labels))
 
 
 def _mean_squared_error(plan: Stream, evaluation: Evaluation) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinytrain.data import Dataset
 from tinytrain.data.dataset import CHUNK
+from tinytrain.simulate.orders import drifted
 
 if TYPE_CHECKING:
     from tinytrain.simulate.kept import Kept
@@ -22,6 +23,7 @@ FORMAT = 1
 FLAG_LEARNING_RATE = 1
 FLAG_PARAMETERS_IN = 2
 FLAG_KEPT = 4
+FLAG_REPLAY = 8
 HEADER = struct.Struct("<4s7If")
 """Magic, format, input size, output size, classes, evaluation samples, steps, flags, rate."""
 
@@ -41,6 +43,9 @@ class Stream:
         evaluation: samples to evaluate before and after; None evaluates nothing.
         learning_rate: set before the first step; None keeps the model's own.
         parameters_in: a saved file of trained parameters to start from; None starts from factory.
+        replay_steps: steps on remembered samples after each new one; None where the model has no
+            replay buffer, or is not to use it.
+        drifts: whether the training samples change on the way, see `orders.drifted`.
     """
 
     train: Dataset
@@ -48,6 +53,8 @@ class Stream:
     evaluation: Dataset | None = None
     learning_rate: float | None = None
     parameters_in: bytes | None = None
+    replay_steps: int | None = None
+    drifts: bool = False
 
     @property
     def step_count(self) -> int:
@@ -66,13 +73,23 @@ class Stream:
             int8 [H, W, C], and an int32 label [] or a float32 target [output_size].
         """
         for start in range(0, self.step_count, CHUNK):
-            yield from _pairs(self.train, self.order[start : start + CHUNK])
+            steps = np.arange(start, min(start + CHUNK, self.step_count))
+            targets = self.train.targets(self.order[steps])
+            yield from zip(self._train_inputs(steps), targets, strict=True)
 
     def eval_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each evaluation sample; the same for both evaluations."""
         if self.evaluation is not None:
             for chunk in self.evaluation.chunks():
                 yield from _pairs(self.evaluation, chunk)
+
+    def _train_inputs(self, steps: np.ndarray) -> np.ndarray:
+        """int8 [n, H, W, C], the input of each of these steps."""
+        inputs = self.train.quantized(self.order[steps])
+        if not self.drifts:
+            return inputs
+        progress = steps / max(self.step_count - 1, 1)
+        return drifted(inputs, progress, self.train.spec.zero_point)
 
     def write(
         self, path: Path, progress: Callable[[int, int], None], kept: Kept | None = None
@@ -87,6 +104,7 @@ class Stream:
         flags = FLAG_LEARNING_RATE if self.learning_rate is not None else 0
         flags |= FLAG_PARAMETERS_IN if self.parameters_in is not None else 0
         flags |= FLAG_KEPT if kept is not None else 0
+        flags |= FLAG_REPLAY if self.replay_steps is not None else 0
         header = HEADER.pack(
             MAGIC,
             FORMAT,
@@ -102,6 +120,8 @@ class Stream:
             file.write(header)
             if kept is not None:
                 file.write(_WORD.pack(kept.slots))
+            if self.replay_steps is not None:
+                file.write(_WORD.pack(self.replay_steps))
             count = self.eval_count + self.step_count
             for done, (word, x, target) in enumerate(self._records(kept), start=1):
                 file.write(word)
@@ -126,7 +146,7 @@ class Stream:
         for start in range(0, self.step_count, CHUNK):
             order = self.order[start : start + CHUNK]
             is_there = words[start : start + CHUNK] < LEFT_OUT
-            inputs = iter(self.train.quantized(order[is_there]))
+            inputs = iter(self._train_inputs(start + np.flatnonzero(is_there)))
             for there, target in zip(is_there, self.train.targets(order), strict=True):
                 yield next(inputs) if there else None, target
 

@@ -100,8 +100,7 @@ static void forward_frozen(model_signal_state *state)
 static int is_frozen_done;
 #endif
 
-/* `training` also keeps what the backward pass needs. */
-static void forward(model_signal_state *state, int training)
+static void run_frozen(model_signal_state *state)
 {
 #ifdef TT_KEEP_FROZEN
     if (!is_frozen_done) {
@@ -111,6 +110,25 @@ static void forward(model_signal_state *state, int training)
 #else
     forward_frozen(state);
 #endif
+}
+
+#ifdef TT_KEEP_FROZEN
+/* What the frozen layers leave for the others, out of the arena and back. */
+static void keep_spans(const model_signal_state *state, uint8_t *kept)
+{
+    memcpy(kept, state->arena.bytes + 536, 136);
+}
+
+static void use_spans(model_signal_state *state, const uint8_t *kept)
+{
+    memcpy(state->arena.bytes + 536, kept, 136);
+}
+#endif
+
+/* `training` also keeps what the backward pass needs. */
+static void forward(model_signal_state *state, int training)
+{
+    run_frozen(state);
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1,
         state->b6, at_s8(state, 536), at_s8(state, 280), at_u8(state, 0));
@@ -268,13 +286,13 @@ const char *model_signal_version(void)
 void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
 {
     forward_frozen(state);
-    memcpy(kept, state->arena.bytes + 536, 136);
+    keep_spans(state, kept);
     is_frozen_done = 1;
 }
 
 void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
 {
-    memcpy(state->arena.bytes + 536, kept, 136);
+    use_spans(state, kept);
     is_frozen_done = 1;
 }
 #endif

@@ -1,0 +1,126 @@
+"""Replay buffers: the same samples kept, drawn and trained on, to the bit, wherever the slots lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.equality.sessions import make_stream, opened, reference_engine, run
+from tests.graphs import GRAPHS
+from tinytrain.compile import Product, write_folder
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Options, build_step
+from tinytrain.reference.replay import ReplayBuffer
+from tinytrain.simulate.engine import Engine, RawOutcome
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulate.stream import Stream
+from tinytrain.target import load_target
+
+STEPS = 24
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+CASES = (
+    ("signal", "last-1", "cross_entropy", "ram", 3),
+    ("signal", "last-2", "mean_squared_error", "flash", 4),
+    ("mixture", "last-2", "cross_entropy", "flash", 5),
+    ("mixture", "last-2", "mean_squared_error", "ram", 1),
+    ("convolutions", "full", "cross_entropy", "ram", 6),  # nothing is frozen
+)
+
+
+def compiled(graph: str, scheme: str, loss: str, place: str, slots: int, folder: Path) -> Product:
+    options = Options(scheme=scheme, loss=loss, seed=11, replay=slots, replay_in=place)
+    step = build_step(GRAPHS[graph](), options, Runner())
+    return write_folder(step, folder / "model", target=load_target("mps2-an500"))
+
+
+def engines_of(product: Product) -> dict[str, Engine]:
+    folder = opened(product)
+    host = HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized")
+    return {
+        "host": host,
+        "host without kept results": replace(host, frozen_memory=0),
+        "Cortex-M7": QemuEngine(folder),
+    }
+
+
+def hold(product: Product, stream: Stream) -> RawOutcome:
+    """Every engine agrees with the reference; returns what that found."""
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    options = product.compiled.options
+    slots = opened(product).manifest["replay"]["bytes"] if options.replay_in == "ram" else 0
+    for name, engine in engines_of(product).items():
+        found = run(engine, stream)
+        assert found.losses.tobytes() == wanted.losses.tobytes(), name
+        assert found.weights == wanted.weights, name
+        assert found.after.predictions == wanted.after.predictions, name
+        assert found.saved is not None
+        payload = found.saved[48:-4]
+        # What the slots themselves hold lies between the bookkeeping and the scales.
+        assert len(payload) == len(wanted.saved) + slots, name
+        head = len(wanted.weights) + _bookkeeping(product)
+        assert payload[:head] == wanted.saved[:head], name
+        assert payload[head + slots :] == wanted.saved[head:], name
+    return wanted
+
+
+def _bookkeeping(product: Product) -> int:
+    compiled = product.compiled
+    return 8 + 8 * max(compiled.classes, 1) + 2 * compiled.options.replay
+
+
+@pytest.mark.parametrize(("graph", "scheme", "loss", "place", "slots"), CASES)
+def test_replay_equals_the_reference(
+    graph: str, scheme: str, loss: str, place: str, slots: int, tmp_path: Path
+) -> None:
+    product = compiled(graph, scheme, loss, place, slots, tmp_path)
+    stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    stream = replace(stream, replay_steps=2)
+    once = hold(product, stream)
+    never = run(reference_engine(product), replace(stream, replay_steps=0))
+    assert once.weights != never.weights
+
+
+def test_drifting_streams_are_the_same_everywhere(tmp_path: Path) -> None:
+    product = compiled("signal", "last-1", "cross_entropy", "ram", 3, tmp_path)
+    stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    drifting = replace(stream, replay_steps=1, drifts=True)
+    found = hold(product, drifting)
+    assert found.weights != run(reference_engine(product), replace(drifting, drifts=False)).weights
+
+
+def test_a_rare_class_keeps_its_slots() -> None:
+    """By counting: a stream with one sample in fifty of a class fills its share of the buffer."""
+    buffer = ReplayBuffer(30, 3, seed=4)
+    rng = np.random.default_rng(0)
+    for label in rng.choice(3, 6000, p=[0.49, 0.49, 0.02]):
+        buffer.offer(int(label))
+    assert np.bincount(buffer.labels).tolist() == [10, 10, 10]
+
+
+def test_a_reservoir_keeps_each_sample_with_the_same_probability() -> None:
+    """Vitter's: 20 of 200 samples, 2,000 times; the count of each is within 5 deviations of 200."""
+    kept = np.zeros(200)
+    for seed in range(2000):
+        buffer = ReplayBuffer(20, 1, seed)
+        slots: dict[int, int] = {}
+        for sample in range(200):
+            slot = buffer.offer(0)
+            if slot is not None:
+                slots[slot] = sample
+        kept[list(slots.values())] += 1
+    assert np.abs(kept - 200).max() < 5 * np.sqrt(200 * 0.9)
+
+
+def test_every_slot_is_drawn_as_often() -> None:
+    buffer = ReplayBuffer(8, 2, seed=1)
+    assert buffer.draw_slot() is None
+    for label in (0, 1, 1, 0, 1):
+        buffer.offer(label)
+    drawn = np.bincount([buffer.draw_slot() for _ in range(5000)], minlength=5)
+    assert drawn.size == 5
+    assert np.abs(drawn - 1000).max() < 5 * np.sqrt(1000 * 0.8)

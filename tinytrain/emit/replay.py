@@ -1,0 +1,133 @@
+"""The replay buffer of a model: its fields in the state, and what a slot holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tinytrain.emit.frozen import FrozenPart
+from tinytrain.errors import UsageError
+from tinytrain.reference.replay import MAX_SLOTS
+
+REPLAY_FIELDS = (
+    "replay",
+    "replay_classes",
+    "replay_labels",
+    "replay_targets",
+    "replay_samples",
+    "replay_target",
+)
+"""Names in the state that no parameter may have."""
+
+_LABEL_BYTES = 4
+_CRC_BYTES = 4
+_CLASS_BYTES = 8
+_HEAD_BYTES = 8
+
+
+@dataclass(frozen=True)
+class StateField:
+    """An array in the state that is saved with it.
+
+    Attributes:
+        c_type: of an element.
+        size: elements.
+        nbytes: of the whole array.
+    """
+
+    name: str
+    c_type: str
+    size: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A buffer of samples as the frozen layers leave them for the others.
+
+    Attributes:
+        slots: 1 to 65,535.
+        place: "ram" or "flash".
+        classes: 0 for a regression.
+        target_bytes: of a regression's target; 0 for a classification.
+        sample_bytes: what a slot holds of the sample.
+
+    Raises:
+        UsageError: there are more classes than the bookkeeping can count.
+    """
+
+    slots: int
+    place: str
+    classes: int
+    target_bytes: int
+    sample_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.classes > MAX_SLOTS:
+            raise UsageError(
+                f"a replay buffer counts {MAX_SLOTS} classes at most, and the model has "
+                f"{self.classes}",
+                way_out="compile without --replay",
+            )
+
+    @classmethod
+    def of(
+        cls, slots: int, place: str, classes: int, output_size: int, part: FrozenPart
+    ) -> Replay | None:
+        """None for 0 slots."""
+        if slots == 0:
+            return None
+        return cls(slots, place, classes, 0 if classes else 4 * output_size, part.nbytes)
+
+    @property
+    def in_flash(self) -> bool:
+        """Whether slots lie behind callbacks."""
+        return self.place == "flash"
+
+    @property
+    def slot_bytes(self) -> int:
+        """Of a slot where it lies; in flash with a label and a CRC."""
+        if self.in_flash:
+            return (self.target_bytes or _LABEL_BYTES) + self.sample_bytes + _CRC_BYTES
+        return self.target_bytes + self.sample_bytes
+
+    @property
+    def ram_bytes_per_slot(self) -> int:
+        """What one slot more costs in the state."""
+        return 2 + (0 if self.in_flash else self.slot_bytes)
+
+    def fields(self) -> tuple[StateField, ...]:
+        """What the state holds of it, in order; zeros are the factory state."""
+        classes, slots = max(self.classes, 1), self.slots
+        fields = [
+            StateField("replay", "tt_replay", 1, _HEAD_BYTES),
+            StateField("replay_classes", "tt_replay_class", classes, classes * _CLASS_BYTES),
+            StateField("replay_labels", "uint16_t", slots, 2 * slots),
+        ]
+        if not self.in_flash:
+            if self.target_bytes:
+                size = slots * self.target_bytes
+                fields.append(StateField("replay_targets", "float", size // 4, size))
+            size = slots * self.sample_bytes
+            fields.append(StateField("replay_samples", "uint8_t", size, size))
+        return tuple(fields)
+
+    @property
+    def saved_bytes(self) -> int:
+        """What it adds to a saved file."""
+        return sum(field.nbytes for field in self.fields())
+
+    @property
+    def ram_bytes(self) -> int:
+        """What it adds to the state: a target out of flash needs a place too."""
+        return self.saved_bytes + (self.target_bytes if self.in_flash else 0)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """For the manifest: `bytes` is of all slots, wherever they lie."""
+        return {
+            "slots": self.slots,
+            "in": self.place,
+            "slot_bytes": self.slot_bytes,
+            "bytes": self.slots * self.slot_bytes,
+            "ram": self.ram_bytes,
+        }
