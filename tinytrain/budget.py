@@ -27,8 +27,8 @@ class Memory:
 
     RAM: `arena` (activations, gradients, scratch), `trained parameters`, `replay buffer` (where
     there is one), `other state` (scales, generator, rate, and the main program's own), `stack`
-    (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants` (weights, tables,
-    initial values), `initialised data`.
+    (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants`
+    (weights, tables, initial values), `initialised data`.
     """
 
     ram: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""Replay buffers: the same samples kept, drawn and trained on, to the bit, wherever the slots lie."""
+"""Replay buffers: the same samples kept, drawn and trained on, wherever the slots lie."""
 
 from __future__ import annotations
 

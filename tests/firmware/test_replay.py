@@ -1,4 +1,4 @@
-"""The replay buffer's C interface: callbacks that fail, torn slots, forged files, with sanitizers."""
+"""The C interface of a replay buffer: callbacks that fail, torn slots, forged files."""
 
 from __future__ import annotations
 
