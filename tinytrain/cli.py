@@ -16,12 +16,14 @@ from pathlib import Path
 from tinytrain.arguments import make_parser
 from tinytrain.console import (
     ProgressDisplay,
+    classes_table,
     facts_table,
     kernels_summary,
     kernels_table,
     memory_table,
     print_error,
     print_table,
+    replay_summary,
     targets_table,
 )
 from tinytrain.data import Preprocess
@@ -164,6 +166,8 @@ def _compile(options: argparse.Namespace) -> None:
     )
     facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest['name']}.h"}
     facts["kernels"] = kernels_summary(manifest["kernels"])
+    if manifest["replay"] is not None:
+        facts["replay slots"] = replay_summary(manifest["replay"])
     if product.quantization is not None:
         report = product.quantization
         facts["same prediction as float"] = f"{report.agreement:.1%} of {report.samples} samples"
@@ -210,7 +214,10 @@ def _simulate(options: argparse.Namespace) -> None:
         figures = json.loads(result.to_json())
         # Below the table, where the narrowest terminal shows it whole.
         digest = figures.pop("weights_sha256")
+        classes = [figures.pop(f"class_accuracy_{when}") for when in ("before", "after")]
         print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
+        if None not in classes:
+            print_table(classes_table(*classes))
         print(f"weights sha256 {digest}")
 
 

@@ -132,6 +132,37 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return table
 
 
+def classes_table(
+    before: Sequence[float | None], after: Sequence[float | None], most: int = 20
+) -> Table:
+    """A line for each class with its accuracy, 0 to 1; those that lost most where there are many.
+
+    Args:
+        before, after: None for a class without samples.
+        most: lines.
+    """
+    table = Table()
+    for column in ("class", "before", "after", "change"):
+        table.add_column(column, justify="right")
+    rows = [
+        (label, old, new)
+        for label, (old, new) in enumerate(zip(before, after, strict=True))
+        if old is not None and new is not None
+    ]
+    if len(rows) > most:
+        rows = sorted(sorted(rows, key=lambda row: row[2] - row[1])[:most])
+    for label, old, new in rows:
+        table.add_row(str(label), f"{old:.1%}", f"{new:.1%}", f"{100 * (new - old):+.1f}")
+    return table
+
+
+def replay_summary(replay: Mapping[str, Any]) -> str:
+    """Slots, their bytes and where they lie, from a manifest."""
+    where = "in RAM" if replay["in"] == "ram" else "in flash, behind your callbacks"
+    slots, size, nbytes = (f"{replay[key]:,}" for key in ("slots", "slot_bytes", "bytes"))
+    return f"{slots} of {size} bytes, {nbytes} in all, {where}"
+
+
 def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each node: its kernel, scratch and estimate, and the estimates of the others."""
     table = Table()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,25 @@ def test_too_little_ram(model: Path, refuse: Refuse, tmp_path: Path) -> None:
     peak = next(k for k, line in enumerate(rest) if "the arena peaks at" in line)
     assert re.fullmatch(r" +[\d,]+  \w+", rest[peak + 1])
     assert rest[-1].startswith("  way out: ")
+
+
+def test_too_many_replay_slots(model: Path, refuse: Refuse, tmp_path: Path) -> None:
+    """The error says how many would fit, and so many do."""
+    out = tmp_path / "out"
+    arguments = ["compile", model, "-o", out, "--scheme", "head", "--ram", "40K", "--replay"]
+    told = refuse(BUDGET_ERROR, *arguments, 9000)
+    assert re.search(r"\n +[\d,]+  replay buffer\n", told)
+    found = re.search(
+        r"way out: [\d,]+ replay slots fit \(--replay (\d+)\), or keep the 9,000 in flash "
+        r"\(--replay-in flash\)$",
+        told,
+    )
+    assert found is not None, told
+    fit = int(found[1])
+    assert fit > 100
+    assert main([str(word) for word in (*arguments, fit, "--json")]) == 0
+    shutil.rmtree(out)
+    refuse(BUDGET_ERROR, *arguments, fit + 2)
 
 
 def test_too_little_flash(model: Path, refuse: Refuse, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tinytrain.console import (
     ProgressDisplay,
+    classes_table,
     facts_table,
     memory_table,
     print_error,
@@ -82,6 +83,13 @@ def test_memory_table(capsys: pytest.CaptureFixture[str]) -> None:
         ["RAM", "budget, 50% used", "4,000"],
         ["flash", "total", "10"],
     ]
+
+
+def test_classes_table_shows_what_lost_most() -> None:
+    output, text = console(terminal=False)
+    output.print(classes_table([0.5, None, 1.0, 0.25], [0.75, None, 0.5, 0.25], most=2))
+    rows = [line.replace("│", " ").split() for line in text.getvalue().splitlines()[3:-1]]
+    assert rows == [["2", "100.0%", "50.0%", "-50.0"], ["3", "25.0%", "25.0%", "+0.0"]]
 
 
 def test_facts_table() -> None:
