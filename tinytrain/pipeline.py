@@ -52,9 +52,9 @@ from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
 from tinytrain.reference.interpret import Scale
+from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import Schedule as RateSchedule
 from tinytrain.reference.schedule import parse_schedule
-from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import load_scheme
 

@@ -28,7 +28,18 @@ from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.toolchain import require
 from tinytrain.target import load_target
 
-_STATUS = ("done", "label", "target", "rate", "input or output", "format", "model", "checksum")
+_STATUS = (
+    "done",
+    "label",
+    "target",
+    "rate",
+    "input or output",
+    "format",
+    "model",
+    "checksum",
+    "loss",
+    "empty buffer",
+)
 """What each tt_status of tinytrain.h is about."""
 
 

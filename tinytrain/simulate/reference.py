@@ -12,8 +12,8 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
-from tinytrain.reference.schedule import CONSTANT, Schedule
 from tinytrain.reference.replay import ReplayBuffer
+from tinytrain.reference.schedule import CONSTANT, Schedule
 from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
 from tinytrain.simulate.stream import Stream
 
