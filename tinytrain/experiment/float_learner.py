@@ -1,0 +1,180 @@
+"""The yardsticks of the integer rule: the same network with float weights, in PyTorch.
+
+`float-masters` computes the forward pass of the device over rounded float32 masters, with f32
+gradients: what the integer rule would be if weights were float. `float` has no quantization at all:
+what fine-tuning in PyTorch would give.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import numpy as np
+import torch
+
+from tinytrain.errors import UsageError
+from tinytrain.experiment.learner import RateOf, Samples, Score
+from tinytrain.experiment.torch_float import FloatArithmetic
+from tinytrain.experiment.torch_masters import MasterArithmetic
+from tinytrain.experiment.torch_network import Arithmetic, Network
+from tinytrain.pipeline import Compiled
+
+Tensor = Any
+
+MODES = ("float-masters", "float")
+FROZEN_MEMORY = 2 * 2**30
+"""Bytes of results of frozen layers that a learner keeps of its training samples at most."""
+
+_BATCH = 64
+"""Samples that are evaluated at once, or go through the frozen layers: their maps stay in cache."""
+
+
+class FloatLearner:
+    """A `Learner` that runs in PyTorch, on one thread.
+
+    Trains what the update scheme trains, by SGD. `train` takes `batch` entries of the order for
+    each update, the last one what is left over; a rate is that of a batch's first sample. Starts
+    PyTorch's threads anew: one, as runs are spread over the cores.
+
+    Args:
+        compiled: with cross-entropy loss.
+        samples: as the model takes them.
+        rate_of: rate of a step, that is of a sample.
+        seed: nothing is drawn at random.
+        mode: one of `MODES`.
+        qas: with `float-masters`, whether gradients are those of the real weights; if not, the
+            masters move by the gradient of the integers, as without quantization-aware scaling.
+        batch: samples of an update, whose mean gradient is taken.
+        momentum: 0 to 1, as `torch.optim.SGD` has it.
+        frozen_memory: bytes that the results of frozen layers may take on disk or in memory;
+            samples beyond go through them in every step.
+
+    Raises:
+        UsageError: a setting is out of range, or the loss is no cross-entropy.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        samples: Samples,
+        rate_of: RateOf,
+        seed: int,
+        *,
+        mode: str = "float-masters",
+        qas: bool = True,
+        batch: int = 1,
+        momentum: float = 0.0,
+        frozen_memory: int = FROZEN_MEMORY,
+    ) -> None:
+        _check(compiled, mode, qas, batch, momentum)
+        torch.set_num_threads(1)
+        arithmetic: Arithmetic = FloatArithmetic() if mode == "float" else MasterArithmetic(qas=qas)
+        self._rate_of = rate_of
+        self._batch = batch
+        self._momentum = momentum
+        self._steps = 0
+        with torch.no_grad():
+            self.network = Network(compiled.graph, arithmetic)
+            self._train = _Frozen(self.network, arithmetic, samples.train_x, frozen_memory)
+            self._test = _Frozen(self.network, arithmetic, samples.test_x, frozen_memory)
+        self._train_y = torch.from_numpy(np.asarray(samples.train_y).astype(np.int64))
+        self._test_y = torch.from_numpy(np.asarray(samples.test_y).astype(np.int64))
+
+    def train(self, order: np.ndarray) -> np.ndarray:
+        """See `Learner`. The loss of a sample is that before the update of its batch."""
+        losses = np.empty(len(order), np.float32)
+        with torch.no_grad():
+            self._train.prepare(order)
+            for start in range(0, len(order), self._batch):
+                chosen = order[start : start + self._batch]
+                losses[start : start + len(chosen)] = self._step(chosen)
+        return losses
+
+    def _step(self, chosen: np.ndarray) -> np.ndarray:
+        loss = self.gradients(chosen)
+        rate = self._rate_of(self._steps)
+        for layer in self.network.layers:
+            layer.update(rate, self._momentum)
+        self._steps += len(chosen)
+        return loss
+
+    def gradients(self, chosen: np.ndarray) -> np.ndarray:
+        """Leaves in every trained layer the mean gradient of some samples; their losses."""
+        with torch.no_grad():
+            logits = self.network.forward(self._train.of(chosen))
+            labels = self._train_y[chosen][:, None]
+            logs = torch.log_softmax(logits, dim=1)
+            slopes = logs.exp()
+            slopes.scatter_add_(1, labels, torch.full(labels.shape, -1.0))
+            self.network.backward(slopes.div_(len(chosen)))
+            found: np.ndarray = -logs.gather(1, labels)[:, 0].numpy()
+            return found
+
+    def evaluate(self) -> Score:
+        """See `Learner`."""
+        count = len(self._test_y)
+        right, total = 0, 0.0
+        with torch.no_grad():
+            self._test.prepare(np.arange(count))
+            for start in range(0, count, _BATCH):
+                chosen = np.arange(start, min(start + _BATCH, count))
+                logits = self.network.forward(self._test.of(chosen))
+                labels = self._test_y[chosen]
+                right += int((logits.argmax(dim=1) == labels).sum())
+                logs = torch.log_softmax(logits.double(), dim=1)
+                total -= float(logs.gather(1, labels[:, None]).sum())
+        return Score(right / count, total / count)
+
+
+class _Frozen:
+    """What the frozen layers give for each sample, computed once and kept in a file."""
+
+    def __init__(
+        self, network: Network, arithmetic: Arithmetic, x: np.ndarray, memory: int
+    ) -> None:
+        self._network = network
+        self._x = x
+        self._known = np.zeros(len(x), bool)
+        size = sum(value.type.size for value in network.kept)
+        dtype = torch.empty(0, dtype=arithmetic.stored).numpy().dtype
+        count = min(len(x), memory // (size * dtype.itemsize)) if network.has_frozen else 0
+        # A file without a name: it goes with the process, and only what is used takes memory.
+        with tempfile.TemporaryFile() as file:
+            self._kept = np.memmap(file, dtype, "w+", shape=(max(count, 1), size))
+        self._count = count
+
+    def prepare(self, order: np.ndarray) -> None:
+        """Computes what is missing of the samples that `order` names."""
+        wanted = np.unique(order)
+        wanted = wanted[wanted < self._count]
+        missing = wanted[~self._known[wanted]]
+        for start in range(0, len(missing), _BATCH):
+            chosen = missing[start : start + _BATCH]
+            self._kept[chosen] = self._network.frozen(self._x[chosen]).numpy()
+            self._known[chosen] = True
+
+    def of(self, chosen: np.ndarray) -> Tensor:
+        """Of some samples, in their order."""
+        if self._known[chosen].all():
+            return torch.from_numpy(self._kept[chosen])
+        return self._network.frozen(self._x[chosen])
+
+
+def _check(compiled: Compiled, mode: str, qas: bool, batch: int, momentum: float) -> None:
+    if mode not in MODES:
+        raise UsageError(f"mode '{mode}' is unknown", way_out=f"use {' or '.join(MODES)}")
+    if mode == "float" and not qas:
+        raise UsageError(
+            "'float' has no integers whose gradient could be taken",
+            way_out="leave qas as it is, or use float-masters",
+        )
+    if batch < 1:
+        raise UsageError(f"a batch of {batch} samples", way_out="use 1 or more")
+    if not 0.0 <= momentum < 1.0:
+        raise UsageError(f"momentum {momentum} is not between 0 and 1")
+    if compiled.options.loss != "cross_entropy":
+        raise UsageError(
+            f"float baselines know cross_entropy only, not {compiled.options.loss}",
+            way_out="compile with --loss cross_entropy",
+        )
