@@ -26,16 +26,19 @@ MODES = ("float-masters", "float")
 FROZEN_MEMORY = 2 * 2**30
 """Bytes of results of frozen layers that a learner keeps of its training samples at most."""
 
-_BATCH = 64
-"""Samples that are evaluated at once, or go through the frozen layers: their maps stay in cache."""
+_EVALUATED = 64
+"""Samples that are evaluated at once."""
+
+_FROZEN = 8
+"""Samples that go through the frozen layers at once: few, so that large maps stay in cache."""
 
 
 class FloatLearner:
     """A `Learner` that runs in PyTorch, on one thread.
 
     Trains what the update scheme trains, by SGD. `train` takes `batch` entries of the order for
-    each update, the last one what is left over; a rate is that of a batch's first sample. Starts
-    PyTorch's threads anew: one, as runs are spread over the cores.
+    each update, the last one what is left over; a rate is that of a batch's first sample. PyTorch
+    is set to one thread in this process: an experiment spreads its runs over the cores.
 
     Args:
         compiled: with cross-entropy loss.
@@ -117,8 +120,8 @@ class FloatLearner:
         right, total = 0, 0.0
         with torch.no_grad():
             self._test.prepare(np.arange(count))
-            for start in range(0, count, _BATCH):
-                chosen = np.arange(start, min(start + _BATCH, count))
+            for start in range(0, count, _EVALUATED):
+                chosen = np.arange(start, min(start + _EVALUATED, count))
                 logits = self.network.forward(self._test.of(chosen))
                 labels = self._test_y[chosen]
                 right += int((logits.argmax(dim=1) == labels).sum())
@@ -149,8 +152,8 @@ class _Frozen:
         wanted = np.unique(order)
         wanted = wanted[wanted < self._count]
         missing = wanted[~self._known[wanted]]
-        for start in range(0, len(missing), _BATCH):
-            chosen = missing[start : start + _BATCH]
+        for start in range(0, len(missing), _FROZEN):
+            chosen = missing[start : start + _FROZEN]
             self._kept[chosen] = self._network.frozen(self._x[chosen]).numpy()
             self._known[chosen] = True
 
@@ -169,10 +172,13 @@ def _check(compiled: Compiled, mode: str, qas: bool, batch: int, momentum: float
             "'float' has no integers whose gradient could be taken",
             way_out="leave qas as it is, or use float-masters",
         )
-    if batch < 1:
-        raise UsageError(f"a batch of {batch} samples", way_out="use 1 or more")
-    if not 0.0 <= momentum < 1.0:
-        raise UsageError(f"momentum {momentum} is not between 0 and 1")
+    # From a file they may be of any type, and a bool is an int.
+    if not isinstance(qas, bool):
+        raise UsageError(f"qas is {qas!r}", way_out="use true or false")
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise UsageError(f"a batch of {batch!r} samples", way_out="use a whole number from 1 on")
+    if isinstance(momentum, bool) or not 0.0 <= momentum < 1.0:
+        raise UsageError(f"momentum {momentum!r} is not between 0 and 1", way_out="use 0.9, say")
     if compiled.options.loss != "cross_entropy":
         raise UsageError(
             f"float baselines know cross_entropy only, not {compiled.options.loss}",

@@ -51,10 +51,33 @@ def differentiate(
     return [next(found) if is_wanted else None for is_wanted in wanted]
 
 
-def reshaped(node: Node) -> Function:
+class Passed:
+    """An operation that changes no real value."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Operation`."""
+        return inputs[0]
+
+    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+        """See `Operation`."""
+        return (g,)
+
+
+class Reshaped:
     """A reshape of N samples."""
-    shape = node.output.type.shape[1:]
-    return lambda x: x.reshape(len(x), *shape)
+
+    def __init__(self, node: Node) -> None:
+        self._before, self._after = (
+            (-1, *value.type.shape[1:]) for value in (node.inputs[0], node.output)
+        )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Operation`."""
+        return inputs[0].reshape(self._after)
+
+    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+        """See `Operation`."""
+        return (g.reshape(self._before),)
 
 
 def transposed(node: Node) -> Function:
@@ -71,9 +94,11 @@ def joined(node: Node) -> Function:
 
 def window_sums(node: Node, x: Tensor) -> Tensor:
     """Sums over the windows of a pooling; [N, H, W, C] to the same."""
-    top, left, bottom, right = node.attrs["padding"]
+    window, strides, padding = (node.attrs[key] for key in ("window", "strides", "padding"))
+    if window == tuple(x.shape[1:3]) and not any(padding):
+        return x.sum((1, 2), keepdim=True)
+    top, left, bottom, right = padding
     padded = F.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
-    window, strides = node.attrs["window"], node.attrs["strides"]
     return F.avg_pool2d(padded, window, strides, divisor_override=1).permute(0, 2, 3, 1)
 
 
@@ -119,12 +144,60 @@ def bounds(y: Value, clamp: tuple[int, int]) -> tuple[float | None, float | None
     return lower, end if high < 127 or is_relu6 else None
 
 
-def clamped(function: Function, node: Node) -> Function:
-    """A function with the activation behind it that the node's clamp stands for."""
-    lower, upper = bounds(node.outputs[0], node.attrs["clamp"])
-    if lower is None and upper is None:
-        return function
-    return lambda *inputs: function(*inputs).clamp(lower, upper)
+class Bounds:
+    """The activation that is fused into a node; it may be none."""
+
+    def __init__(self, node: Node) -> None:
+        y = node.outputs[0]
+        found = bounds(y, node.attrs["clamp"]) if y.type.dtype is DType.S8 else (None, None)
+        self._is_open = found == (None, None)
+        lower, upper = found
+        self._lower = float("-inf") if lower is None else lower
+        self._upper = float("inf") if upper is None else upper
+        self._y: Tensor = None
+
+    def store(self, y: Tensor) -> Tensor:
+        """The activation of `y`, which is overwritten."""
+        self._y = y if self._is_open else y.clamp_(self._lower, self._upper)
+        return self._y
+
+    def gradient(self, g: Tensor) -> Tensor:
+        """`g` where the last stored values lie strictly inside, else 0."""
+        if self._is_open:
+            return g
+        return torch.ops.aten.hardtanh_backward(g, self._y, self._lower, self._upper)
+
+
+class Add:
+    """A sum of two activations."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        self._bounds = Bounds(node)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Operation`."""
+        return self._bounds.store(inputs[0] + inputs[1])
+
+    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+        """See `Operation`."""
+        g = self._bounds.gradient(g)
+        return [g if is_wanted else None for is_wanted in wanted]
+
+
+class Bounded(Differentiated):
+    """A function, and the activation that is fused into its node."""
+
+    def __init__(self, function: Function, node: Node) -> None:
+        super().__init__(function)
+        self._bounds = Bounds(node)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Operation`."""
+        return self._bounds.store(super().forward(*inputs))
+
+    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+        """See `Operation`."""
+        return super().backward(self._bounds.gradient(g), wanted)
 
 
 def activation(node: Node) -> Function:
@@ -161,26 +234,15 @@ class FloatConvolution(Convolution):
             weight_pace=one,
             bias_pace=one,
         )
-        is_s8 = node.output.type.dtype is DType.S8
-        self._bounds = bounds(node.output, node.attrs["clamp"]) if is_s8 else (None, None)
-        self._y: Tensor = None
+        self._bounds = Bounds(node)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Operation`."""
-        y = self.sums(*inputs)
-        if self._bounds != (None, None):
-            y = y.clamp_(*self._bounds)
-        self._y = y
-        return y
+        return self._bounds.store(self.sums(*inputs))
 
     def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
         """See `Operation`."""
-        if self._bounds != (None, None):
-            lower, upper = self._bounds
-            low = float("-inf") if lower is None else lower
-            high = float("inf") if upper is None else upper
-            g = torch.ops.aten.hardtanh_backward(g, self._y, low, high)
-        return (self.gradients(g, wanted[0]),)
+        return (self.gradients(self._bounds.gradient(g), wanted[0]),)
 
 
 class FloatArithmetic:
@@ -191,15 +253,15 @@ class FloatArithmetic:
     def __init__(self) -> None:
         self.operations: Mapping[str, Make] = {
             "conv2d": FloatConvolution,
-            "add": lambda graph, node: Differentiated(clamped(torch.add, node)),
-            "multiply": lambda graph, node: Differentiated(clamped(torch.mul, node)),
-            "avg_pool2d": lambda graph, node: Differentiated(clamped(mean(node), node)),
-            "max_pool2d": lambda graph, node: Differentiated(clamped(largest(node), node)),
-            "max_pool2d_winner": lambda graph, node: Differentiated(clamped(largest(node), node)),
+            "add": Add,
+            "multiply": lambda graph, node: Bounded(torch.mul, node),
+            "avg_pool2d": lambda graph, node: Bounded(mean(node), node),
+            "max_pool2d": lambda graph, node: Bounded(largest(node), node),
+            "max_pool2d_winner": lambda graph, node: Bounded(largest(node), node),
             "activation": lambda graph, node: Differentiated(activation(node)),
-            "dequantize": lambda graph, node: Differentiated(lambda x: x),
+            "dequantize": lambda graph, node: Passed(),
             "concatenate": lambda graph, node: Differentiated(joined(node)),
-            "reshape": lambda graph, node: Differentiated(reshaped(node)),
+            "reshape": lambda graph, node: Reshaped(node),
             "transpose": lambda graph, node: Differentiated(transposed(node)),
         }
 

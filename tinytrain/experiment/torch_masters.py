@@ -16,7 +16,13 @@ import torch
 
 from tinytrain.experiment import torch_float
 from tinytrain.experiment.torch_convolution import Convolution, held
-from tinytrain.experiment.torch_float import Differentiated, Function, differentiate
+from tinytrain.experiment.torch_float import (
+    Differentiated,
+    Function,
+    Passed,
+    Reshaped,
+    differentiate,
+)
 from tinytrain.experiment.torch_network import Make
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
@@ -227,7 +233,7 @@ class Lookup:
         return (g * self._slopes[self._index],)
 
 
-class Dequantize:
+class Dequantize(Passed):
     """Integers to real numbers; gradients are real already."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
@@ -236,10 +242,6 @@ class Dequantize:
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Operation`."""
         return inputs[0] * self._scale
-
-    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
-        """See `Operation`."""
-        return (g,)
 
 
 def _reals(pair: tuple[np.ndarray, np.ndarray]) -> Tensor:
@@ -274,7 +276,7 @@ class MasterArithmetic:
             "activation": Lookup,
             "dequantize": Dequantize,
             "concatenate": move(torch_float.joined),
-            "reshape": move(torch_float.reshaped),
+            "reshape": lambda graph, node: Reshaped(node),
             "transpose": move(torch_float.transposed),
         }
 

@@ -98,8 +98,8 @@ class Network:
             for node in graph.nodes[:end]
             if node.op not in TRAINING_ONLY and node.op != "merge_channels"
         ]
-        self.input = graph.inputs[0]
-        self._places: dict[Value, int] = {self.input: 0}
+        self._input = graph.inputs[0]
+        self._places: dict[Value, int] = {self._input: 0}
         self._fixed: dict[int, Tensor] = {}
         reached = _reached(graph, end)
         self._frozen: list[_Placed] = []
@@ -151,10 +151,7 @@ class Network:
         Returns:
             [N, elements of `kept` together] of the arithmetic's `stored`.
         """
-        integers = torch.from_numpy(np.ascontiguousarray(x))
-        shape = (len(x), *self.input.type.shape[1:])
-        start = self._arithmetic.enter(self.input, integers.reshape(shape))
-        found = self._run(self._frozen, {0: start})
+        found = self._run(self._frozen, {0: self._start(x)})
         return torch.cat(
             [
                 self._arithmetic.keep(value, found[self._places[value]]).reshape(len(x), -1)
@@ -162,6 +159,11 @@ class Network:
             ],
             dim=1,
         )
+
+    def _start(self, x: np.ndarray) -> Tensor:
+        integers = torch.from_numpy(np.ascontiguousarray(x))
+        shape = (len(x), *self._input.type.shape[1:])
+        return self._arithmetic.enter(self._input, integers.reshape(shape))
 
     def forward(self, kept: Tensor) -> Tensor:
         """Logits [N, classes] of what `frozen` gave."""
@@ -173,6 +175,16 @@ class Network:
             shaped = part.reshape(len(kept), *value.type.shape[1:])
             found[self._places[value]] = self._arithmetic.take(value, shaped)
         return self._run(self._rest, found)[self._logits].reshape(len(kept), -1)
+
+    def activations(self, x: np.ndarray) -> dict[Value, Tensor]:
+        """Every activation of some samples, in the arithmetic's own form.
+
+        Args:
+            x: see `frozen`.
+        """
+        with torch.no_grad():
+            found = self._run([*self._frozen, *self._rest], {0: self._start(x)})
+        return {value: found[place] for value, place in self._places.items()}
 
     def backward(self, g: Tensor) -> None:
         """Leaves in every trained layer its gradient, from that of the last `forward`'s logits."""
