@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tinytrain.errors import UsageError  # noqa: E402
 from tinytrain.experiment import torch_masters  # noqa: E402
 from tinytrain.experiment.float_learner import FloatLearner  # noqa: E402
 from tinytrain.experiment.learner import Samples  # noqa: E402
-from tinytrain.experiment.torch_convolution import Convolution, Master  # noqa: E402
+from tinytrain.experiment.torch_convolution import Convolution, Master, Motion  # noqa: E402
 from tinytrain.ir.graph import Value  # noqa: E402
 from tinytrain.ir.types import DType  # noqa: E402
 from tinytrain.pipeline import Compiled  # noqa: E402
@@ -166,6 +165,67 @@ def test_masters_move_by_the_real_or_the_integer_gradient(some: str, qas: bool) 
         np.testing.assert_allclose(moved, wanted, rtol=1e-5, atol=2 * ulp)
 
 
+def test_options_of_the_model_count() -> None:
+    """Accumulation is a batch; QAS, momentum, smoothing and decay are those of the model."""
+    plain, order = prepared("signal", scheme="head"), np.arange(12)
+    samples = samples_of(plain)
+    for options, settings in (
+        ({"accumulate": 4}, {"batch": 4}),
+        ({"qas": False}, {"qas": False}),
+        ({"momentum": 0.5}, {"momentum": 0.5}),
+    ):
+        theirs = learner(prepared("signal", scheme="head", **options), 0.05)
+        ours = learner(plain, 0.05, **settings)
+        np.testing.assert_array_equal(theirs.train(order), ours.train(order))
+        for one, other in zip(theirs.network.layers, ours.network.layers, strict=True):
+            assert torch.equal(one.weight_master.value, other.weight_master.value)
+    smoothed = learner(prepared("signal", scheme="head", label_smoothing=0.25), 0.05)
+    logits = torch.from_numpy(reference(plain, samples, 0)[plain.graph.outputs[1]])
+    label = torch.tensor(samples.train_y[:1]).long()
+    wanted = torch.nn.functional.cross_entropy(logits, label, label_smoothing=0.25)
+    assert smoothed.train(order[:1])[0] == pytest.approx(float(wanted), rel=1e-5)
+    decayed, kept = (
+        learner(prepared("signal", scheme="head", weight_decay=decay), 0.05) for decay in (0.5, 0.0)
+    )
+    start = kept.network.layers[-1].weight_master.value.clone()
+    for one in (decayed, kept):
+        one.train(order[:1])
+    lost = (
+        kept.network.layers[-1].weight_master.value - decayed.network.layers[-1].weight_master.value
+    )
+    torch.testing.assert_close(lost, 0.05 * 0.5 * start, rtol=1e-3, atol=1e-4)
+
+
+def test_smoothed_gradients_equal_autograd() -> None:
+    assert worst_gradient(prepared("signal", label_smoothing=0.25)) < F32_ERROR
+
+
+def test_rates_of_single_layers(tmp_path: Path) -> None:
+    schemes = []
+    for name, text in (("plain", ""), ("rated", "[rates]\nconv_0 = 0.5\n")):
+        schemes.append(tmp_path / f"{name}.toml")
+        schemes[-1].write_text('biases = "all"\n[weights]\nconv_0 = 1.0\nconv_3 = 1.0\n' + text)
+    moved = []
+    for scheme in schemes:
+        compiled = prepared("signal", scheme=str(scheme))
+        found = learner(compiled, 0.05)
+        before = [layer.bias_master.value.clone() for layer in found.network.layers]
+        found.train(np.array([2]))
+        after = [layer.bias_master.value for layer in found.network.layers]
+        moved.append([float((b - a).abs().sum()) for b, a in zip(before, after, strict=True)])
+    assert moved[1][0] == pytest.approx(0.5 * moved[0][0], rel=1e-3)
+    assert moved[1][1:] == pytest.approx(moved[0][1:], rel=1e-6)
+
+
+def test_an_infinite_loss_changes_nothing() -> None:
+    found = learner(prepared("signal", scheme="head"), 0.05, mode="float")
+    layer = found.network.layers[-1]
+    layer._bias.fill_(float("nan"))
+    before = layer.weight_master.value.clone()
+    assert not np.isfinite(found.train(np.array([0]))).any()
+    assert torch.equal(layer.weight_master.value, before)
+
+
 def test_the_forward_pass_reads_rounded_masters(some: str) -> None:
     compiled = prepared("convolutions", scheme=some)
     found = learner(compiled, 0.5)
@@ -237,7 +297,7 @@ def test_float_gradients_predict_the_loss(name: str) -> None:
         for value, g in steps:
             value.add_(g, alpha=-side * length)
         for layer in found.network.layers:
-            layer.update(0.0, 0.0)
+            layer.update(0.0, Motion())
         losses.append(float(found.gradients(chosen)[0]))
         for value, g in steps:
             value.add_(g, alpha=side * length)
@@ -330,11 +390,19 @@ def test_refuses(settings: dict[str, Any], sentence: str) -> None:
     assert caught.value.way_out
 
 
-def test_refuses_a_regression() -> None:
-    compiled = prepared("signal", scheme="head", loss="mean_squared_error")
-    samples = replace(samples_of(compiled))
-    with pytest.raises(UsageError, match="cross_entropy only, not mean_squared_error"):
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"loss": "mean_squared_error"}, "cross_entropy only, not mean_squared_error"),
+        ({"clip_norm": 1.0}, "float baselines clip no gradient"),
+    ],
+)
+def test_refuses_a_model(options: dict[str, Any], sentence: str) -> None:
+    compiled = prepared("signal", scheme="head", **options)
+    samples = samples_of(prepared("signal", scheme="head"))
+    with pytest.raises(UsageError, match=sentence) as caught:
         FloatLearner(compiled, samples, lambda step: 0.0, 0)
+    assert caught.value.way_out
 
 
 @pytest.mark.slow

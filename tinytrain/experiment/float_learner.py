@@ -15,10 +15,11 @@ import torch
 
 from tinytrain.errors import UsageError
 from tinytrain.experiment.learner import RateOf, Samples, Score
+from tinytrain.experiment.torch_convolution import Motion
 from tinytrain.experiment.torch_float import FloatArithmetic
 from tinytrain.experiment.torch_masters import MasterArithmetic
 from tinytrain.experiment.torch_network import Arithmetic, Network
-from tinytrain.pipeline import Compiled
+from tinytrain.pipeline import Compiled, Options
 
 Tensor = Any
 
@@ -36,12 +37,14 @@ _FROZEN = 8
 class FloatLearner:
     """A `Learner` that runs in PyTorch, on one thread.
 
-    Trains what the update scheme trains, by SGD. `train` takes `batch` entries of the order for
-    each update, the last one what is left over; a rate is that of a batch's first sample. PyTorch
-    is set to one thread in this process: an experiment spreads its runs over the cores.
+    Trains what the update scheme trains, by SGD, with the label smoothing, the weight decay and the
+    rates of single layers that the model was compiled with. `train` takes `batch` entries of the
+    order for each update, the last one what is left over; a rate is that of a batch's first sample.
+    An update whose loss is not finite is left out, as on the device. PyTorch is set to one thread
+    in this process: an experiment spreads its runs over the cores.
 
     Args:
-        compiled: with cross-entropy loss.
+        compiled: with cross-entropy loss and no clipping.
         samples: as the model takes them.
         rate_of: rate of a step, that is of a sample.
         seed: nothing is drawn at random.
@@ -50,11 +53,15 @@ class FloatLearner:
             masters move by the gradient of the integers, as without quantization-aware scaling.
         batch: samples of an update, whose mean gradient is taken.
         momentum: 0 to 1, as `torch.optim.SGD` has it.
-        frozen_memory: bytes that the results of frozen layers may take on disk or in memory;
-            samples beyond go through them in every step.
+        frozen_memory: bytes that the results of frozen layers may take in a file that is mapped to
+            memory; samples beyond go through them in every step.
+
+    What `qas`, `batch` and `momentum` do not say (None) is taken from the options of `compiled`:
+    `qas`, `accumulate` and `momentum`.
 
     Raises:
-        UsageError: a setting is out of range, or the loss is no cross-entropy.
+        UsageError: a setting is out of range, or the model was compiled with an option that has no
+            counterpart here.
     """
 
     def __init__(
@@ -65,17 +72,22 @@ class FloatLearner:
         seed: int,
         *,
         mode: str = "float-masters",
-        qas: bool = True,
-        batch: int = 1,
-        momentum: float = 0.0,
+        qas: bool | None = None,
+        batch: int | None = None,
+        momentum: float | None = None,
         frozen_memory: int = FROZEN_MEMORY,
     ) -> None:
-        _check(compiled, mode, qas, batch, momentum)
+        options = compiled.options
+        qas = options.qas if qas is None else qas
+        batch = options.accumulate if batch is None else batch
+        momentum = options.momentum if momentum is None else momentum
+        _check(options, mode, qas, batch, momentum)
         torch.set_num_threads(1)
         arithmetic: Arithmetic = FloatArithmetic() if mode == "float" else MasterArithmetic(qas=qas)
         self._rate_of = rate_of
         self._batch = batch
-        self._momentum = momentum
+        self._motion = Motion(momentum, options.weight_decay)
+        self._smoothing = options.label_smoothing
         self._steps = 0
         with torch.no_grad():
             self.network = Network(compiled.graph, arithmetic)
@@ -95,12 +107,13 @@ class FloatLearner:
         return losses
 
     def _step(self, chosen: np.ndarray) -> np.ndarray:
-        loss = self.gradients(chosen)
-        rate = self._rate_of(self._steps)
-        for layer in self.network.layers:
-            layer.update(rate, self._momentum)
+        losses = self.gradients(chosen)
+        if np.isfinite(losses).all():
+            rate = self._rate_of(self._steps)
+            for layer in self.network.layers:
+                layer.update(rate, self._motion)
         self._steps += len(chosen)
-        return loss
+        return losses
 
     def gradients(self, chosen: np.ndarray) -> np.ndarray:
         """Leaves in every trained layer the mean gradient of some samples; their losses."""
@@ -108,10 +121,16 @@ class FloatLearner:
             logits = self.network.forward(self._train.of(chosen))
             labels = self._train_y[chosen][:, None]
             logs = torch.log_softmax(logits, dim=1)
+            # The target is `on + off` at the label and `off` elsewhere.
+            on, off = 1.0 - self._smoothing, self._smoothing / logits.shape[1]
+            losses = logs.gather(1, labels)[:, 0].mul_(-on)
             slopes = logs.exp()
-            slopes.scatter_add_(1, labels, torch.full(labels.shape, -1.0))
+            slopes.scatter_add_(1, labels, torch.full(labels.shape, -on))
+            if self._smoothing:
+                losses.sub_(logs.sum(1), alpha=off)
+                slopes.sub_(off)
             self.network.backward(slopes.div_(len(chosen)))
-            found: np.ndarray = -logs.gather(1, labels)[:, 0].numpy()
+            found: np.ndarray = losses.numpy()
             return found
 
     def evaluate(self) -> Score:
@@ -164,7 +183,7 @@ class _Frozen:
         return self._network.frozen(self._x[chosen])
 
 
-def _check(compiled: Compiled, mode: str, qas: bool, batch: int, momentum: float) -> None:
+def _check(options: Options, mode: str, qas: bool, batch: int, momentum: float) -> None:
     if mode not in MODES:
         raise UsageError(f"mode '{mode}' is unknown", way_out=f"use {' or '.join(MODES)}")
     if mode == "float" and not qas:
@@ -179,8 +198,10 @@ def _check(compiled: Compiled, mode: str, qas: bool, batch: int, momentum: float
         raise UsageError(f"a batch of {batch!r} samples", way_out="use a whole number from 1 on")
     if isinstance(momentum, bool) or not 0.0 <= momentum < 1.0:
         raise UsageError(f"momentum {momentum!r} is not between 0 and 1", way_out="use 0.9, say")
-    if compiled.options.loss != "cross_entropy":
+    if options.loss != "cross_entropy":
         raise UsageError(
-            f"float baselines know cross_entropy only, not {compiled.options.loss}",
+            f"float baselines know cross_entropy only, not {options.loss}",
             way_out="compile with --loss cross_entropy",
         )
+    if options.clip_norm is not None:
+        raise UsageError("float baselines clip no gradient", way_out="leave clip_norm out for them")

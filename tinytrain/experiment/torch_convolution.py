@@ -24,6 +24,7 @@ class Held:
         axis: along which `channels` count: 1, or 0 for a depthwise layer.
         channels: that train; None for all of them, empty for none.
         trains_bias: whether the bias does.
+        layer_rate: times the learning rate.
     """
 
     weights: Tensor
@@ -31,6 +32,7 @@ class Held:
     axis: int
     channels: tuple[int, ...] | None
     trains_bias: bool
+    layer_rate: float
 
 
 def held(graph: Graph, node: Node) -> Held:
@@ -53,7 +55,9 @@ def held(graph: Graph, node: Node) -> Held:
             view[mine] = np.moveaxis(_data(graph, part), along, 0)
     kernels = torch.from_numpy(np.ascontiguousarray(weights.transpose(0, 3, 1, 2)))
     bias = torch.from_numpy(_data(graph, b).astype(np.float32))
-    return Held(kernels.float(), bias, axis, channels, b in graph.parameters)
+    rates = [other.attrs.get("layer_rate") for other in graph.nodes if other.layer == node.layer]
+    layer_rate = next((rate for rate in rates if rate is not None), 1.0)
+    return Held(kernels.float(), bias, axis, channels, b in graph.parameters, layer_rate)
 
 
 def _data(graph: Graph, value: Value) -> np.ndarray:
@@ -62,8 +66,21 @@ def _data(graph: Graph, value: Value) -> np.ndarray:
     return found
 
 
+@dataclass(frozen=True)
+class Motion:
+    """What else there is to an update.
+
+    Attributes:
+        momentum: 0 to 1, as `torch.optim.SGD` has it.
+        decay: share of a weight that a step of rate 1 takes off it; biases do not decay.
+    """
+
+    momentum: float = 0.0
+    decay: float = 0.0
+
+
 class Master:
-    """A trained tensor in float32, with plain SGD or momentum.
+    """A trained tensor in float32, moved by SGD.
 
     Args:
         value: where it starts, first axis output channels.
@@ -85,8 +102,8 @@ class Master:
         """Of the real value."""
         return self._unit * self.sums
 
-    def move(self, rate: float, momentum: float) -> None:
-        """One step against the gradient; momentum as `torch.optim.SGD` has it."""
+    def move(self, rate: float, momentum: float, decay: float = 0.0) -> None:
+        """One step against the gradient."""
         sums = self.sums
         if momentum:
             if self._velocity is None:
@@ -94,6 +111,8 @@ class Master:
             else:
                 self._velocity.mul_(momentum).add_(sums)
             sums = self._velocity
+        if decay:
+            self.value.mul_(1.0 - rate * decay)
         self.value.addcmul_(sums, self._pace, value=-rate)
 
 
@@ -155,9 +174,9 @@ class Convolution:
                 start = weights.index_select(of.axis, self._channels)
                 if of.axis == 0:
                     weight_pace = weight_pace[self._channels]
-            self.weight_master = Master(start, input_unit, weight_pace)
+            self.weight_master = Master(start, input_unit, of.layer_rate * weight_pace)
         if of.trains_bias:
-            self.bias_master = Master(bias, 1.0, bias_pace)
+            self.bias_master = Master(bias, 1.0, of.layer_rate * bias_pace)
 
     @property
     def trained(self) -> bool:
@@ -229,17 +248,17 @@ class Convolution:
         """`g` times the unit of the weights, so that its product with them is real."""
         return g if self._weight_unit is None else g * self._weight_unit
 
-    def update(self, rate: float, momentum: float) -> None:
+    def update(self, rate: float, motion: Motion) -> None:
         """Moves the masters, and shows the forward pass what it is to read of them."""
         if self.weight_master is not None:
-            self.weight_master.move(rate, momentum)
+            self.weight_master.move(rate, motion.momentum, motion.decay)
             shown = self.shown_weights(self.weight_master.value)
             if self._channels is None:
                 self._weights.copy_(shown)
             else:
                 self._weights.index_copy_(self._axis, self._channels, shown)
         if self.bias_master is not None:
-            self.bias_master.move(rate, momentum)
+            self.bias_master.move(rate, motion.momentum)
             self._bias.copy_(self.shown_bias(self.bias_master.value))
 
     def shown_weights(self, master: Tensor) -> Tensor:
