@@ -119,7 +119,8 @@ class Add:
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Operation`."""
         a, b = inputs
-        return self._clamp.store(a.double().mul_(self._left).add_(b, alpha=self._right))
+        # Not in place: a constant is one sample, whatever the other side is.
+        return self._clamp.store(torch.add(a.double().mul_(self._left), b, alpha=self._right))
 
     def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
         """See `Operation`."""
