@@ -222,6 +222,20 @@ def _add_simulate(commands: Any) -> None:
     command.add_argument("--eval", metavar="G.npz", help="samples to evaluate before and after")
     command.add_argument("--steps", type=int, required=True, metavar="N")
     command.add_argument(
+        "--evaluate-every",
+        type=int,
+        default=0,
+        metavar="N",
+        help="evaluate after every N steps, too, by the model's own evaluate function",
+    )
+    command.add_argument(
+        "--patience",
+        type=int,
+        default=0,
+        metavar="P",
+        help="stop where P such evaluations in a row were no better than the best before",
+    )
+    command.add_argument(
         "--learning-rate", type=float, metavar="R", help="instead of the compiled one"
     )
     command.add_argument("--seed", type=int, default=0, help="of the order of the samples")

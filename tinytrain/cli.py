@@ -17,6 +17,7 @@ from tinytrain.arguments import make_parser
 from tinytrain.console import (
     ProgressDisplay,
     classes_table,
+    curve_table,
     facts_table,
     kernels_summary,
     kernels_table,
@@ -196,6 +197,8 @@ def _simulate(options: argparse.Namespace) -> None:
             steps=options.steps,
             seed=options.seed,
             learning_rate=options.learning_rate,
+            evaluate_every=options.evaluate_every,
+            patience=options.patience,
             icount=options.icount,
             parameters_in=options.load,
             frozen_memory=memory,
@@ -215,6 +218,10 @@ def _simulate(options: argparse.Namespace) -> None:
         # Below the table, where the narrowest terminal shows it whole.
         digest = figures.pop("weights_sha256")
         classes = [figures.pop(f"class_accuracy_{when}") for when in ("before", "after")]
+        if curve := figures.pop("curve"):
+            print_table(curve_table(curve))
+        best = figures.pop("best")
+        figures["best_at"] = best and best["step"]
         print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
         if None not in classes:
             print_table(classes_table(*classes))

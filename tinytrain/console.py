@@ -163,6 +163,21 @@ def replay_summary(replay: Mapping[str, Any]) -> str:
     return f"{slots} of {size} bytes, {nbytes} in all, {where}"
 
 
+def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each evaluation between steps: step, accuracy, loss."""
+    table = Table()
+    for column in ("step", "accuracy", "loss"):
+        table.add_column(column, justify="right")
+    for point in curve:
+        accuracy, loss = point["accuracy"], point["loss"]
+        table.add_row(
+            f"{point['step']:,}",
+            "-" if accuracy is None else f"{accuracy:.1%}",
+            "-" if loss is None else f"{loss:.4f}",
+        )
+    return table
+
+
 def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> Table:
     """A line for each node: its kernel, scratch and estimate, and the estimates of the others."""
     table = Table()

@@ -31,6 +31,41 @@ typedef struct {
     int32_t prediction; /* index of the largest output; the first of equals */
 } tt_result;
 
+/* Running accuracy and loss of an evaluation, or of training: 12 bytes, the caller's. */
+typedef struct {
+    uint32_t count;   /* samples */
+    uint32_t correct; /* of them, whose prediction was their label */
+    float loss;       /* mean; NaN or infinite once a loss was */
+} tt_metrics;
+
+void tt_metrics_reset(tt_metrics *metrics);
+
+/* One more sample, with what NAME_evaluate or NAME_train_step told of it. label: -1 for a regression. */
+void tt_metrics_add(tt_metrics *metrics, const tt_result *result, int32_t label);
+
+/* correct / count, 0 to 1; 0 before the first sample. */
+float tt_metrics_accuracy(const tt_metrics *metrics);
+
+/* Early stop: 12 bytes, the caller's. Keep them with the saved state where training is to go on after a reset. */
+typedef struct {
+    float best;
+    float min_delta;
+    uint16_t patience;
+    uint16_t waited;
+} tt_early_stop;
+
+typedef enum {
+    TT_WAITING = 0, /* no better than before: train on */
+    TT_IMPROVED,    /* the best so far: a good time to save the state */
+    TT_STOP         /* `patience` evaluations in a row were no better: stop, and load what was saved */
+} tt_verdict;
+
+/* min_delta, at least 0: by how much a score has to be better to count. patience: evaluations; 0 never stops. */
+void tt_early_stop_reset(tt_early_stop *stop, float min_delta, uint16_t patience);
+
+/* After each evaluation. score: larger is better, such as an accuracy, or minus a loss. A NaN is no better than anything. */
+tt_verdict tt_early_stop_add(tt_early_stop *stop, float score);
+
 /* Move `size` bytes; return 0 when all went through, anything else on failure. */
 typedef int (*tt_write_fn)(void *context, const void *data, size_t size);
 typedef int (*tt_read_fn)(void *context, void *data, size_t size);

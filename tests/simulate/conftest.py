@@ -36,6 +36,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         files = {
             "src/fake.c": source or (FAKE_MODEL / "fake.c").read_text(),
             "src/fake.h": (FAKE_MODEL / "fake.h").read_text().replace("@CLASSES@", str(classes)),
+            "src/tt_metrics.c": (runtime / "src" / "tt_metrics.c").read_text(),
             "include/tinytrain.h": (runtime / "include" / "tinytrain.h").read_text(),
             "port/main.c": render_main(classes),
         }

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
+from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulate.saved import HEADER, read_saved
 from tinytrain.simulate.stream import Stream
 
@@ -37,9 +38,15 @@ class FakeEngine:
         if plan.learning_rate is not None:
             self.rate = int(np.float32(plan.learning_rate) * 256)
         before = self._evaluate(plan)
-        steps = [
-            self._step(x.astype(np.int64).ravel(), target) for x, target in plan.train_samples()
-        ]
+        steps: list[tuple[np.float32, int]] = []
+        checkpoints: list[Checkpoint] = []
+        early_stop = EarlyStop(plan.patience)
+        for x, target in plan.train_samples():
+            steps.append(self._step(x.astype(np.int64).ravel(), target))
+            if plan.evaluate_every and len(steps) % plan.evaluate_every == 0:
+                checkpoints.append(self._checkpoint(plan, len(steps), early_stop))
+                if checkpoints[-1].verdict == "stop":
+                    break
         after = self._evaluate(plan)
         progress("train", len(steps), plan.step_count, "")
         weights = self.weights.astype("<i4").tobytes()
@@ -53,7 +60,26 @@ class FakeEngine:
             after=after,
             weights=weights,
             saved=saved_file + struct.pack("<I", zlib.crc32(saved_file)),
+            checkpoints=tuple(checkpoints),
         )
+
+    def _checkpoint(self, plan: Stream, step: int, early_stop: EarlyStop) -> Checkpoint:
+        metrics = Metrics()
+        for x, target in plan.eval_samples():
+            output = self._forward(x.astype(np.int64).ravel())
+            best = int(np.argmax(output))
+            if self.classes:
+                loss = output[best] - output[int(target)]
+            else:
+                error = self._error(output, target)
+                loss = _divided(error * error, 256).sum()
+            is_correct = bool(self.classes) and best == int(target)
+            metrics.add(np.float32(loss) / np.float32(512), is_correct=is_correct)
+        score = metrics.accuracy if self.classes else -metrics.loss
+        return Checkpoint(step, metrics.correct, float(metrics.loss), early_stop.add(score))
+
+    def _error(self, output: np.ndarray, target: np.ndarray) -> np.ndarray:
+        return (target * np.float32(256)).astype(np.int32).astype(np.int64) - output
 
     def _forward(self, x: np.ndarray) -> np.ndarray:
         return _divided(self.weights @ x, 256)
@@ -80,7 +106,7 @@ class FakeEngine:
                 for row, rate in ((label, 16 * self.rate), (best, -16 * self.rate)):
                     self.weights[row] += _divided(rate * x, 256)
         else:
-            error = (target * np.float32(256)).astype(np.int32).astype(np.int64) - output
+            error = self._error(output, target)
             loss = _divided(error * error, 256).sum()
             rates = _divided(error * self.rate, 256)
             self.weights += _divided(rates[:, None] * x[None, :], 256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from tinytrain.data import Dataset, SampleSpec
-from tinytrain.errors import DataError, ToolchainError, UsageError
-from tinytrain.simulate.engine import ignore_progress
+from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
+from tinytrain.simulate.engine import Checkpoint, ignore_progress
 from tinytrain.simulate.protocol import ProtocolReader
 from tinytrain.simulate.saved import HEADER, read_saved
 from tinytrain.simulate.stream import Stream
@@ -59,6 +60,53 @@ def test_classification() -> None:
         ("train", 2, 2, "loss 1.0000"),  # a step that was skipped is in no mean
         ("evaluate after", 1, 1, "accuracy 100.0%"),
     ]
+
+
+def test_evaluations_between_steps() -> None:
+    calls: list[tuple[str, int, int, str]] = []
+    evaluated = dataclasses.replace(plan(steps=5), evaluate_every=1, patience=1)
+    reader = ProtocolReader(evaluated, lambda *call: calls.append(call))
+    for line in (
+        "before 0 prediction 1 instructions 0x0000000000000010",
+        "step 0 loss 0x3f800000 prediction 0 instructions 0x0000000000000020",
+        "between 0",
+        "evaluation 1 correct 1 loss 0x3f000000 improved",
+        "step 1 loss 0x3f800000 prediction 0 instructions 0x0000000000000020",
+        "between 0",
+        "evaluation 2 correct 0 loss 0x7f800000 stop",
+        "after 0 prediction 0 instructions 0x0000000000000011",
+        "stack 1234",
+        "done",
+    ):
+        reader.line(line)
+    outcome = reader.outcome(saved_file())
+    assert outcome.checkpoints == (
+        Checkpoint(1, 1, 0.5, "improved"),
+        Checkpoint(2, 0, float("inf"), "stop"),
+    )
+    assert outcome.losses.size == 2
+    assert ("train", 1, 5, "evaluating 1/1") in calls
+    assert ("evaluate", 1, 5, "step 1: loss 0.5000, accuracy 100.0%, improved") in calls
+    assert ("evaluate", 2, 5, "step 2: loss inf, accuracy 0.0%, stop") in calls
+
+
+def test_steps_that_are_missing_though_nothing_stopped() -> None:
+    reader = ProtocolReader(dataclasses.replace(plan(evals=1), evaluate_every=1), ignore_progress)
+    for line in CLASSIFICATION.splitlines():
+        reader.line(
+            line
+            if not line.startswith("step 1")
+            else "evaluation 1 correct 0 loss 0x00000000 waiting"
+        )
+    with pytest.raises(ToolchainError, match="ended before its work was done"):
+        reader.outcome(saved_file())
+
+
+def test_a_program_of_another_version() -> None:
+    reader = ProtocolReader(plan(), ignore_progress)
+    reader.line("error stream 5")
+    with pytest.raises(ModelError, match="compiled by another version"):
+        raise reader.failed("the firmware ended with exit code 1")
 
 
 def test_regression() -> None:

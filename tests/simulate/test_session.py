@@ -88,6 +88,45 @@ def test_firmware_equals_reference(
     assert got.instructions_per_step is None
 
 
+@pytest.mark.parametrize("on", PLACES)
+@pytest.mark.parametrize("classes", [OUTPUT_SIZE, 0])
+def test_evaluations_between_steps_and_early_stop(
+    make_folder: MakeFolder, samples: Callable[..., Path], on: str, classes: int
+) -> None:
+    folder = make_folder(classes=classes)
+    shown: list[tuple[str, int, int, str]] = []
+    arguments = {
+        "data": samples(classes),
+        "eval_data": samples(classes, 30),
+        "steps": 400,
+        "seed": 9,
+        "learning_rate": 0.125,
+        "evaluate_every": 20,
+        "patience": 2,
+    }
+    got = simulate(folder, on=on, progress=lambda *call: shown.append(call), **arguments)  # type: ignore[arg-type]
+    assert same(got, expected(folder, classes, **arguments))
+    # It was better for a while, then twice in a row it was not.
+    assert got.stopped_at is not None and got.best is not None
+    assert got.stopped_at < 400 and got.stopped_at == got.best.step + 40
+    assert got.steps == got.stopped_at
+    assert [point.step for point in got.curve] == list(range(20, got.stopped_at + 1, 20))
+    told = [note for stage, _, _, note in shown if stage == "evaluate"]
+    assert len(told) == len(got.curve)
+    assert told[0].startswith("step 20: loss ") and told[-1].endswith(", stop")
+    assert ("accuracy" in told[0]) == bool(classes)
+    assert ("train", 20, 400, "evaluating 30/30") in shown
+    figures = json.loads(got.to_json())
+    assert figures["stopped_at"] == got.stopped_at
+    assert figures["best"]["step"] == got.best.step
+    assert figures["curve"][0]["loss"] == got.curve[0].loss
+    # The evaluations changed nothing, and without patience nothing stops.
+    arguments |= {"steps": got.steps, "patience": 0, "evaluate_every": 30}
+    whole = simulate(folder, on=on, **arguments)  # type: ignore[arg-type]
+    assert whole.weights_sha256 == got.weights_sha256
+    assert whole.stopped_at is None and len(whole.curve) == got.steps // 30
+
+
 @pytest.mark.parametrize(
     ("compiler", "flags"),
     [

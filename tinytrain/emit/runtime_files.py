@@ -46,12 +46,14 @@ _SOURCES = (
     ("tt_crc32", "tt_crc32.c"),
     ("tt_replay_flash_", "tt_replay_flash.c"),
     ("tt_replay_", "tt_replay.c"),
+    ("tt_metrics_", "tt_metrics.c"),
+    ("tt_early_stop_", "tt_metrics.c"),
 )
 
 _SUFFIXES = {"_dsp": "__ARM_FEATURE_SIMD32", "_mve": "__ARM_FEATURE_MVE"}
 
-# `tt_state.c` calls them.
-_ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c")
+# `tt_state.c` calls them, or the application does.
+_ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c", "tt_metrics.c")
 
 
 def source_of(kernel: str) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from tinytrain.simulate.stream import Stream
 
 Progress = Callable[[str, int, int, str], None]
-"""Called with a stage ("build", "prepare", "evaluate before", "train", "evaluate after"), how many
-of its items are done, how many there are, and a note such as "loss 0.123"."""
+"""Called with a stage ("build", "prepare", "evaluate before", "train", "evaluate", "evaluate
+after"), how many of its items are done, how many there are, and a note such as "loss 0.123"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +29,30 @@ class Evaluation:
     squares: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """An evaluation between steps, as the model's own functions added it up.
+
+    Attributes:
+        step: training steps before it.
+        correct: samples whose prediction was their label; 0 for a regression.
+        loss: the mean, a float32 value.
+        verdict: "improved", "waiting" or "stop"; training ends after the last.
+    """
+
+    step: int
+    correct: int
+    loss: float
+    verdict: str
+
+
 @dataclass(frozen=True, eq=False)
 class RawOutcome:
     """What an engine observed.
 
     Attributes:
-        losses: of each training step, float32 [steps], as the model computed it.
+        losses: of each training step, float32 [steps], as the model computed it; fewer than
+            planned where a checkpoint ended training.
         predictions: the class predicted in each training step; empty for a regression.
         before, after: evaluation before the first and after the last step.
         weights: all trainable parameters after the last step, as in a saved file.
@@ -43,6 +61,7 @@ class RawOutcome:
         replay_instructions: of each step on a remembered sample; likewise.
         infer_instructions: of each inference of the evaluations; likewise.
         stack_used: deepest stack in bytes; None where it is not measured.
+        checkpoints: evaluations between steps, in order.
         kept_bytes: that results of frozen layers took; 0 where every pass computed them.
     """
 
@@ -57,6 +76,7 @@ class RawOutcome:
     infer_instructions: tuple[int, ...] = ()
     stack_used: int | None = None
     kept_bytes: int = 0
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 class Engine(Protocol):

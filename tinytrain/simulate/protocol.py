@@ -9,8 +9,15 @@ from collections import deque
 
 import numpy as np
 
-from tinytrain.errors import DataError, TinytrainError, ToolchainError, UsageError, Where
-from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
+from tinytrain.errors import (
+    DataError,
+    ModelError,
+    TinytrainError,
+    ToolchainError,
+    UsageError,
+    Where,
+)
+from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.stream import Stream
 
@@ -34,6 +41,10 @@ _EVENT = re.compile(
     r"(?: prediction (?P<prediction>\d+))?"
     r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
     r" instructions 0x(?P<instructions>[0-9a-f]{16})"
+)
+_CHECKPOINT = re.compile(
+    r"evaluation (?P<step>\d+) correct (?P<correct>\d+) loss 0x(?P<loss>[0-9a-f]{8})"
+    r" (?P<verdict>waiting|improved|stop)"
 )
 _STAGES = {
     "before": "evaluate before",
@@ -63,6 +74,8 @@ class ProtocolReader:
         self._losses: deque[float] = deque(maxlen=_NOTE_STEPS)
         self._right = dict.fromkeys(_STAGES, 0)
         self._failure: tuple[str, int] | None = None
+        self._checkpoints: list[Checkpoint] = []
+        self._step_count = plan.step_count
         self._stack_used: int | None = None
         self._done = False
 
@@ -71,6 +84,11 @@ class ProtocolReader:
         self._tail.append(text)
         if event := _EVENT.fullmatch(text):
             self._take_event(event.groupdict())
+        elif match := re.fullmatch(r"between (\d+)", text):
+            note = f"evaluating {int(match[1]) + 1}/{self._plan.eval_count}"
+            self._progress("train", len(self._events["step"]), self._plan.step_count, note)
+        elif match := _CHECKPOINT.fullmatch(text):
+            self._take_checkpoint(match)
         elif match := re.fullmatch(r"error (\S+) (\d+)", text):
             self._failure = match[1], int(match[2])
         elif match := re.fullmatch(r"stack (\d+)", text):
@@ -109,7 +127,22 @@ class ProtocolReader:
             replay_instructions=_instructions(self._events["replay"]),
             infer_instructions=_instructions(evaluations),
             stack_used=self._stack_used or None,
+            checkpoints=tuple(self._checkpoints),
         )
+
+    def _take_checkpoint(self, found: re.Match[str]) -> None:
+        step, correct = int(found["step"]), int(found["correct"])
+        point = Checkpoint(step, correct, _float32(found["loss"]), found["verdict"])
+        self._checkpoints.append(point)
+        note = f"step {step}: loss {point.loss:.4f}"
+        if self._plan.train.spec.classes:
+            note += f", accuracy {correct / self._plan.eval_count:.1%}"
+        if point.verdict == "stop":
+            self._step_count = step
+        if point.verdict != "waiting":
+            note += f", {point.verdict}"
+        total = self._plan.step_count // self._plan.evaluate_every
+        self._progress("evaluate", len(self._checkpoints), total, note)
 
     def _take_event(self, event: dict[str, str | None]) -> None:
         kind = str(event["kind"])
@@ -124,8 +157,8 @@ class ProtocolReader:
     def _count(self, kind: str) -> int:
         """Events of a kind in a whole session."""
         if kind == "replay":
-            return self._plan.step_count * (self._plan.replay_steps or 0)
-        return self._plan.step_count if kind == "step" else self._plan.eval_count
+            return self._step_count * (self._plan.replay_steps or 0)
+        return self._step_count if kind == "step" else self._plan.eval_count
 
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
         """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
@@ -150,6 +183,12 @@ class ProtocolReader:
                 "TT_ERROR_FORMAT": "the file holds no saved parameters of this format",
             }.get(name, f"the saved parameters cannot be loaded ({name})")
             return DataError(reason, where=Where("parameters_in.bin"))
+        if what == "stream" and name == "TT_ERROR_FORMAT":
+            return ModelError(
+                "the folder was compiled by another version of tinytrain, whose program cannot "
+                "read this session",
+                way_out="compile the model again",
+            )
         if what == "set_learning_rate":
             return UsageError(
                 f"the model does not take a learning rate of {self._plan.learning_rate}"

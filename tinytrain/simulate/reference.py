@@ -12,9 +12,10 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
+from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, Schedule
-from tinytrain.simulate.engine import Evaluation, Progress, RawOutcome
+from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulate.stream import Stream
 
 
@@ -71,6 +72,8 @@ class ReferenceEngine:
         classes = 1 if is_regression else output.type.size
         buffer = ReplayBuffer(self._slots, classes, self._seed)
         remembered: dict[int, dict[str, np.ndarray]] = {}
+        checkpoints: list[Checkpoint] = []
+        early_stop = EarlyStop(plan.patience)
         for step, (sample, wanted) in enumerate(plan.train_samples()):
             inputs = {
                 x.name: sample.reshape(x.type.shape),
@@ -89,6 +92,10 @@ class ReferenceEngine:
                 assert again is not None, "the first sample is always kept"
                 machine.run(remembered[again])
             progress("train", step + 1, plan.step_count, f"loss {losses[-1]:.4f}")
+            if plan.evaluate_every and (step + 1) % plan.evaluate_every == 0:
+                checkpoints.append(self._checkpoint(machine, plan, step + 1, early_stop))
+                if checkpoints[-1].verdict == "stop":
+                    break
         after = self._evaluate(machine, plan, progress, "evaluate after")
         weights = machine.weights_bytes()
         return RawOutcome(
@@ -98,15 +105,37 @@ class ReferenceEngine:
             after=after,
             weights=weights,
             saved=weights + (buffer.state_bytes() if self._slots else b"") + state_bytes(machine),
+            checkpoints=tuple(checkpoints),
         )
+
+    def _checkpoint(
+        self, machine: Machine, plan: Stream, step: int, early_stop: EarlyStop
+    ) -> Checkpoint:
+        """An evaluation with the loss, as `evaluate_between` of main.c adds it up."""
+        trial = self._trial(machine, with_loss=True)
+        x, target = self._graph.inputs[:2]
+        loss, output = self._graph.outputs[:2]
+        metrics = Metrics()
+        for sample, wanted in plan.eval_samples():
+            given = np.reshape(wanted, target.type.shape)
+            known = trial.run({x.name: sample.reshape(x.type.shape), target.name: given})
+            is_correct = target.type.dtype is DType.S32 and np.argmax(known[output]) == wanted
+            metrics.add(known[loss][0], is_correct=bool(is_correct))
+        score = metrics.accuracy if target.type.dtype is DType.S32 else -metrics.loss
+        return Checkpoint(step, metrics.correct, float(metrics.loss), early_stop.add(score))
+
+    def _trial(self, machine: Machine, *, with_loss: bool) -> Machine:
+        """A machine that infers with the parameters of another, and changes nothing."""
+        nodes = _forward(self._graph, with_loss=with_loss)
+        trial = Machine(replace(self._graph, nodes=nodes, updates={}))
+        trial.parameters = machine.parameters
+        trial.scales = {}
+        return trial
 
     def _evaluate(
         self, machine: Machine, plan: Stream, progress: Progress, stage: str
     ) -> Evaluation:
-        inference = replace(self._graph, nodes=_forward(self._graph), updates={})
-        trial = Machine(inference)
-        trial.parameters = machine.parameters
-        trial.scales = {}
+        trial = self._trial(machine, with_loss=False)
         x, target = self._graph.inputs[:2]
         output = self._graph.outputs[1]
         predictions, squares = [], []
@@ -122,9 +151,9 @@ class ReferenceEngine:
         return Evaluation(tuple(predictions), tuple(squares))
 
 
-def _forward(graph: Graph) -> tuple[Node, ...]:
+def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
     loss = next(k for k, node in enumerate(graph.nodes) if graph.outputs[0] in node.outputs)
-    return graph.nodes[:loss]
+    return graph.nodes[: loss + with_loss]
 
 
 def state_bytes(machine: Machine) -> bytes:

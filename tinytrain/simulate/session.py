@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -9,12 +10,14 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinytrain.data import Dataset, load_dataset
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.simulate.engine import (
+    Checkpoint,
     Engine,
     Evaluation,
     Progress,
@@ -43,6 +46,25 @@ LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
 
 
+MAX_PATIENCE = 65_535
+"""Of `tt_early_stop`."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """An evaluation between steps.
+
+    Attributes:
+        step: training steps before it.
+        accuracy: for a classification, 0 to 1.
+        loss: mean over the evaluation samples.
+    """
+
+    step: int
+    accuracy: float | None
+    loss: float
+
+
 @dataclass(frozen=True)
 class SimulationResult:
     """What a session showed. A figure that was not measured is None.
@@ -67,6 +89,10 @@ class SimulationResult:
             number, the first reading left out; counted on an emulator with icount only.
         ram_bytes, flash_bytes: what the manifest promises.
         stack_used: deepest stack seen, in bytes.
+        curve: evaluations between steps, in order.
+        best: the one with the largest accuracy, or the smallest loss of a regression; the first of
+            equals.
+        stopped_at: training steps after which evaluations had been no better for too long.
         kept_bytes: memory that results of frozen layers took, on the host.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
@@ -95,6 +121,9 @@ class SimulationResult:
     flash_bytes: int
     stack_used: int | None
     kept_bytes: int
+    curve: tuple[CurvePoint, ...]
+    best: CurvePoint | None
+    stopped_at: int | None
     losses: tuple[float, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
     saved: bytes | None = field(repr=False)
@@ -105,11 +134,11 @@ class SimulationResult:
         A figure that is None or not finite (the loss of a training that diverged) is null.
         """
         figures = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in vars(self).items()
+            name: value
+            for name, value in dataclasses.asdict(self).items()
             if name not in ("losses", "predictions", "saved")
         }
-        return json.dumps(figures, indent=2)
+        return json.dumps(_finite(figures), indent=2)
 
 
 def simulate(
@@ -121,6 +150,8 @@ def simulate(
     steps: int,
     seed: int = 0,
     learning_rate: float | None = None,
+    evaluate_every: int = 0,
+    patience: int = 0,
     icount: bool = False,
     parameters_in: str | Path | None = None,
     frozen_memory: int = FROZEN_MEMORY,
@@ -139,6 +170,9 @@ def simulate(
             random order.
         seed: of that order, 0 to 2**32 - 1.
         learning_rate: instead of the model's own, 0 to 1024.
+        evaluate_every: steps after which the program evaluates in between; 0 never does.
+        patience: such evaluations in a row without a better one that end training, 0 to
+            `MAX_PATIENCE`; 0 never ends it.
         icount: count instructions; on an emulator only, and slower.
         parameters_in: a saved file to start from, instead of the factory state.
         frozen_memory: bytes on the host for what the layers before the first one that trains give,
@@ -168,6 +202,8 @@ def simulate(
         parameters_in=parameters_in,
         order=order,
         replay_steps=replay_steps,
+        evaluate_every=evaluate_every,
+        patience=patience,
     )
     if frozen_memory < 0:
         raise UsageError(f"{frozen_memory} bytes cannot be set aside", way_out="give 0 or more")
@@ -186,6 +222,8 @@ def plan_session(
     parameters_in: str | Path | None = None,
     order: str = "shuffled",
     replay_steps: int | None = None,
+    evaluate_every: int = 0,
+    patience: int = 0,
 ) -> Stream:
     """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
     if not 0 <= steps <= MAX_STEPS:
@@ -199,6 +237,7 @@ def plan_session(
             f"learning rate {learning_rate} is out of range: rates are 0 to {MAX_LEARNING_RATE}"
         )
     replay_steps = _checked_replay(folder, replay_steps)
+    _check_evaluations(evaluate_every, patience, is_there=eval_data is not None)
     train = _loaded(data, folder)
     saved = None
     if parameters_in is not None:
@@ -218,7 +257,27 @@ def plan_session(
         parameters_in=saved,
         replay_steps=replay_steps,
         drifts=order == "drift",
+        evaluate_every=evaluate_every,
+        patience=patience,
     )
+
+
+def _check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) -> None:
+    if not 0 <= evaluate_every <= MAX_STEPS:
+        raise UsageError(
+            f"evaluations every {evaluate_every} steps were asked for, where 1 to {MAX_STEPS} are "
+            "possible"
+        )
+    if not 0 <= patience <= MAX_PATIENCE:
+        raise UsageError(f"a patience of {patience} is not between 0 and {MAX_PATIENCE}")
+    if evaluate_every and not is_there:
+        raise UsageError(
+            "there are no samples to evaluate between steps", way_out="add --eval FILE.npz"
+        )
+    if patience and not evaluate_every:
+        raise UsageError(
+            "patience needs evaluations between steps", way_out="add --evaluate-every N"
+        )
 
 
 def _checked_replay(folder: GeneratedFolder, replay_steps: int | None) -> int | None:
@@ -259,6 +318,9 @@ def summarize(
     before = class_accuracies(plan, outcome.before)
     after = class_accuracies(plan, outcome.after)
     learned = tuple(filter(math.isfinite, losses))
+    curve = tuple(_curve_point(plan, point) for point in outcome.checkpoints)
+    better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
+    is_stopped = bool(outcome.checkpoints) and outcome.checkpoints[-1].verdict == "stop"
     window = max(1, min(LOSS_WINDOW, len(learned) // 2))
     return SimulationResult(
         on=on,
@@ -282,11 +344,28 @@ def summarize(
         ram_bytes=folder.ram_bytes,
         flash_bytes=folder.flash_bytes,
         stack_used=outcome.stack_used,
+        curve=curve,
+        best=curve[better[-1]] if better else None,
+        stopped_at=outcome.checkpoints[-1].step if is_stopped else None,
         kept_bytes=outcome.kept_bytes,
         losses=losses,
         predictions=outcome.predictions,
         saved=outcome.saved,
     )
+
+
+def _curve_point(plan: Stream, point: Checkpoint) -> CurvePoint:
+    accuracy = point.correct / plan.eval_count if plan.train.spec.classes else None
+    return CurvePoint(point.step, accuracy, point.loss)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _engine(folder: GeneratedFolder, on: str, icount: bool, frozen_memory: int) -> Engine:

@@ -24,6 +24,9 @@ FLAG_LEARNING_RATE = 1
 FLAG_PARAMETERS_IN = 2
 FLAG_KEPT = 4
 FLAG_REPLAY = 8
+FORMAT_EVALUATIONS = 2
+"""With two more words after the header: `evaluate_every` and `patience`."""
+
 HEADER = struct.Struct("<4s7If")
 """Magic, format, input size, output size, classes, evaluation samples, steps, flags, rate."""
 
@@ -46,6 +49,8 @@ class Stream:
         replay_steps: steps on remembered samples after each new one; None where the model has no
             replay buffer, or is not to use it.
         drifts: whether the training samples change on the way, see `orders.drifted`.
+        evaluate_every: steps after which the evaluation samples are looked at in between; 0 never.
+        patience: such evaluations in a row without a better score that end training; 0 never does.
     """
 
     train: Dataset
@@ -55,6 +60,8 @@ class Stream:
     parameters_in: bytes | None = None
     replay_steps: int | None = None
     drifts: bool = False
+    evaluate_every: int = 0
+    patience: int = 0
 
     @property
     def step_count(self) -> int:
@@ -107,7 +114,7 @@ class Stream:
         flags |= FLAG_REPLAY if self.replay_steps is not None else 0
         header = HEADER.pack(
             MAGIC,
-            FORMAT,
+            FORMAT_EVALUATIONS if self.evaluate_every else FORMAT,
             spec.size,
             spec.output_size,
             spec.classes,
@@ -118,6 +125,8 @@ class Stream:
         )
         with path.open("wb") as file:
             file.write(header)
+            if self.evaluate_every:
+                file.write(_WORD.pack(self.evaluate_every) + _WORD.pack(self.patience))
             if kept is not None:
                 file.write(_WORD.pack(kept.slots))
             if self.replay_steps is not None:

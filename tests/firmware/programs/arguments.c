@@ -23,6 +23,9 @@ static void refuse_rate(float rate)
     HOLDS(memcmp(&before, &state, sizeof state) == 0);
 }
 
+/* What is left of the arena between calls is nobody's. */
+#define KEPT offsetof(small_state, arena)
+
 #if SMALL_CLASSES > 0
 
 static void refuse_label(int32_t label)
@@ -31,8 +34,27 @@ static void refuse_label(int32_t label)
     memcpy(&before, &state, sizeof state);
     HOLDS(small_train_step(&state, label, &result) == TT_ERROR_LABEL);
     HOLDS(small_train_step(&state, label, NULL) == TT_ERROR_LABEL);
+    HOLDS(small_evaluate(&state, label, &result) == TT_ERROR_LABEL);
     HOLDS(memcmp(&before, &state, sizeof state) == 0);
     HOLDS(result.loss == -7.0f && result.prediction == -7);
+}
+
+static void evaluate(void)
+{
+    tt_result result;
+    tt_metrics metrics;
+    tt_metrics_reset(&metrics);
+    HOLDS(tt_metrics_accuracy(&metrics) == 0.0f);
+    memcpy(&before, &state, sizeof state);
+    for (int32_t label = 0; label < SMALL_CLASSES; label++) {
+        memset(small_input(&state), 3, SMALL_INPUT_SIZE);
+        HOLDS(small_evaluate(&state, label, &result) == TT_OK);
+        HOLDS(result.loss >= 0.0f);
+        tt_metrics_add(&metrics, &result, label);
+    }
+    HOLDS(memcmp(&before, &state, KEPT) == 0);
+    /* The same sample under every label: right once. */
+    HOLDS(metrics.correct == 1 && metrics.count == SMALL_CLASSES && metrics.loss > 0.0f);
 }
 
 static void step(void)
@@ -61,9 +83,26 @@ static void refuse_target(size_t place, float value)
     target[place] = value;
     memcpy(&before, &state, sizeof state);
     HOLDS(small_train_step(&state, target, &result) == TT_ERROR_TARGET);
+    HOLDS(small_evaluate(&state, target, &result) == TT_ERROR_TARGET);
     HOLDS(memcmp(&before, &state, sizeof state) == 0);
     HOLDS(result.loss == -7.0f && result.prediction == -7);
     target[place] = 0.0f;
+}
+
+static void evaluate(void)
+{
+    tt_result result;
+    memcpy(&before, &state, sizeof state);
+    memset(small_input(&state), 3, SMALL_INPUT_SIZE);
+    HOLDS(small_evaluate(&state, target, &result) == TT_OK);
+    HOLDS(result.loss > 0.0f);
+    /* A square that no float holds: the step changes nothing, and tells the loss. */
+    target[0] = 1e20f;
+    HOLDS(small_evaluate(&state, target, &result) == TT_OK && isinf(result.loss));
+    HOLDS(small_train_step(&state, target, &result) == TT_ERROR_LOSS && isinf(result.loss));
+    HOLDS(small_train_step(&state, target, NULL) == TT_ERROR_LOSS);
+    HOLDS(memcmp(&before, &state, KEPT) == 0);
+    target[0] = 0.0f;
 }
 
 static void step(void)
@@ -89,8 +128,10 @@ int main(void)
     small_init(&state);
     memset(small_input(&state), 3, SMALL_INPUT_SIZE);
     refuse_targets();
+    evaluate();
     step();
     refuse_targets();
+    evaluate();
 
     refuse_rate(NAN);
     refuse_rate(-NAN);
@@ -99,6 +140,7 @@ int main(void)
     refuse_rate(INFINITY);
     refuse_rate(1024.001f);
     HOLDS(small_set_learning_rate(&state, 1024.0f) == TT_OK);
+    HOLDS(small_learning_rate(&state) == 1024.0f);
     step();
     HOLDS(small_set_learning_rate(&state, 1e-45f) == TT_OK);
     step();

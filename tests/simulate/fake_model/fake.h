@@ -20,8 +20,10 @@ void fake_init(fake_state *state);
 int8_t *fake_input(fake_state *state);
 tt_status fake_infer(fake_state *state, float *output, int32_t *prediction);
 #if FAKE_CLASSES
+tt_status fake_evaluate(fake_state *state, int32_t label, tt_result *result);
 tt_status fake_train_step(fake_state *state, int32_t label, tt_result *result);
 #else
+tt_status fake_evaluate(fake_state *state, const float *target, tt_result *result);
 tt_status fake_train_step(fake_state *state, const float *target, tt_result *result);
 #endif
 tt_status fake_set_learning_rate(fake_state *state, float rate);
