@@ -89,18 +89,18 @@ def test_firmware_equals_reference(
 
 
 @pytest.mark.parametrize("on", PLACES)
-@pytest.mark.parametrize("classes", [OUTPUT_SIZE, 0])
+@pytest.mark.parametrize(("classes", "rate"), [(OUTPUT_SIZE, 0.125), (0, 0.9)])
 def test_evaluations_between_steps_and_early_stop(
-    make_folder: MakeFolder, samples: Callable[..., Path], on: str, classes: int
+    make_folder: MakeFolder, samples: Callable[..., Path], on: str, classes: int, rate: float
 ) -> None:
     folder = make_folder(classes=classes)
     shown: list[tuple[str, int, int, str]] = []
     arguments = {
         "data": samples(classes),
         "eval_data": samples(classes, 30),
-        "steps": 400,
+        "steps": 900,
         "seed": 9,
-        "learning_rate": 0.125,
+        "learning_rate": rate,
         "evaluate_every": 20,
         "patience": 2,
     }
@@ -108,14 +108,14 @@ def test_evaluations_between_steps_and_early_stop(
     assert same(got, expected(folder, classes, **arguments))
     # It was better for a while, then twice in a row it was not.
     assert got.stopped_at is not None and got.best is not None
-    assert got.stopped_at < 400 and got.stopped_at == got.best.step + 40
+    assert got.stopped_at < 900 and got.stopped_at == got.best.step + 40
     assert got.steps == got.stopped_at
     assert [point.step for point in got.curve] == list(range(20, got.stopped_at + 1, 20))
     told = [note for stage, _, _, note in shown if stage == "evaluate"]
     assert len(told) == len(got.curve)
     assert told[0].startswith("step 20: loss ") and told[-1].endswith(", stop")
     assert ("accuracy" in told[0]) == bool(classes)
-    assert ("train", 20, 400, "evaluating 30/30") in shown
+    assert ("train", 20, 900, "evaluating 30/30") in shown
     figures = json.loads(got.to_json())
     assert figures["stopped_at"] == got.stopped_at
     assert figures["best"]["step"] == got.best.step
