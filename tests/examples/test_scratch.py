@@ -15,7 +15,8 @@ from examples.scratch import networks
 from examples.training import make_deterministic
 from tinytrain.compile import compile_model
 from tinytrain.frontend import load_model
-from tinytrain.simulate.session import SimulationResult, simulate
+from tinytrain.simulate.result import SimulationResult
+from tinytrain.simulate.session import simulate
 
 LEARN, JUDGE = slice(0, 1347), slice(1347, 1797)
 STEPS = 6000

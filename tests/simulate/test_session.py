@@ -18,7 +18,8 @@ from tinytrain.simulate.engine import Engine, Evaluation, RawOutcome, ignore_pro
 from tinytrain.simulate.folder import open_folder
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.session import SimulationResult, plan_session, simulate, summarize
+from tinytrain.simulate.result import SimulationResult, summarize
+from tinytrain.simulate.session import plan_session, simulate
 
 MakeFolder = Callable[..., Path]
 
