@@ -225,19 +225,36 @@ tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *
     return TT_OK;
 }
 
+/* Of the output that forward left; its gradient takes the output's place. */
+static tt_result loss_of(model_signal_state *state, int32_t label)
+{
+    tt_result result;
+    result.prediction = tt_argmax_f32(4, at_f32(state, 152));
+    result.loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 152), label, at_f32(state, 152));
+    return result;
+}
+
+tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_result *result)
+{
+    if (label < 0 || label >= MODEL_SIGNAL_CLASSES) {
+        return TT_ERROR_LABEL;
+    }
+    forward(state, 0);
+    *result = loss_of(state, label);
+    return TT_OK;
+}
+
 tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result)
 {
     if (label < 0 || label >= MODEL_SIGNAL_CLASSES) {
         return TT_ERROR_LABEL;
     }
     forward(state, 1);
-    const int32_t prediction = tt_argmax_f32(4, at_f32(state, 152));
-    const float loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 152), label, at_f32(state, 152));
+    const tt_result found = loss_of(state, label);
     if (result != NULL) {
-        result->loss = loss;
-        result->prediction = prediction;
+        *result = found;
     }
-    if (!tt_all_finite_f32(1, &loss)) {
+    if (!tt_all_finite_f32(1, &found.loss)) {
         return TT_ERROR_LOSS;
     }
     tt_scales_begin(2, state->scales);

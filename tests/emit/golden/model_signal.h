@@ -54,6 +54,10 @@ void model_signal_quantize_input(model_signal_state *state, const float *x);
  * be NULL. The trained state does not change. Returns TT_OK. */
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction);
 
+/* Loss and prediction for the sample in model_signal_input with its label, 0 <= label < MODEL_SIGNAL_CLASSES, into result;
+ * tt_metrics adds them up. The trained state does not change. TT_ERROR_LABEL: nothing was done. */
+tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_result *result);
+
 /* One step of training on the sample in model_signal_input with its label, 0 <= label < MODEL_SIGNAL_CLASSES.
  * result (may be NULL) tells loss and prediction before the update. TT_ERROR_LABEL: nothing was done.
  * TT_ERROR_LOSS: the loss in result is NaN or infinite, and the step was skipped. */
