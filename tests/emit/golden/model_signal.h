@@ -44,7 +44,7 @@ typedef struct {
 /* Factory state: the weights as compiled, the learning rate 0.003, seed 5. Call it first, and to reset. */
 void model_signal_init(model_signal_state *state);
 
-/* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer and train_step overwrite it. */
+/* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer, evaluate and train_step overwrite it. */
 int8_t *model_signal_input(model_signal_state *state);
 
 /* Quantizes a sample in the model's units, channels innermost, into model_signal_input. */
