@@ -113,14 +113,16 @@ def make_learner(
     Args:
         engine: one of `spec.ENGINES`.
         settings: for an engine in PyTorch.
-        word, cache: see `CLearner`.
+        word, cache: see the learners.
 
     Raises:
         UsageError: PyTorch is not installed, or refuses a setting.
     """
     if engine == "c":
         return CLearner(compiled, samples, rate_of, seed, word=word, cache=cache)
-    learner: Learner = _float_learner()(compiled, samples, rate_of, seed, mode=engine, **settings)
+    learner: Learner = _float_learner()(
+        compiled, samples, rate_of, seed, mode=engine, word=word, cache=cache, **settings
+    )
     return learner
 
 
@@ -131,7 +133,7 @@ def float_settings() -> frozenset[str]:
         UsageError: PyTorch is not installed.
     """
     parameters = inspect.signature(_float_learner()).parameters.values()
-    own = {"mode", "frozen_memory"}
+    own = {"mode", "frozen_memory", "word", "cache"}
     return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) - own
 
 

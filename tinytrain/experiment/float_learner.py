@@ -7,14 +7,18 @@ what fine-tuning in PyTorch would give.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from tinytrain.errors import UsageError
+from tinytrain.experiment.frozen import frozen_identity
 from tinytrain.experiment.learner import RateOf, Samples, Score
+from tinytrain.experiment.once import computed_once
 from tinytrain.experiment.torch_convolution import Motion
 from tinytrain.experiment.torch_float import FloatArithmetic
 from tinytrain.experiment.torch_masters import MasterArithmetic
@@ -55,6 +59,8 @@ class FloatLearner:
         momentum: 0 to 1, as `torch.optim.SGD` has it.
         frozen_memory: bytes that the results of frozen layers may take in a file that is mapped to
             memory; samples beyond go through them in every step.
+        word: stands for the inputs of `samples`.
+        cache: folder where these files are shared with other runs; None keeps them to oneself.
 
     What `qas`, `batch` and `momentum` do not say (None) is taken from the options of `compiled`:
     `qas`, `accumulate` and `momentum`.
@@ -76,6 +82,8 @@ class FloatLearner:
         batch: int | None = None,
         momentum: float | None = None,
         frozen_memory: int = FROZEN_MEMORY,
+        word: str = "",
+        cache: Path | None = None,
     ) -> None:
         options = compiled.options
         qas = options.qas if qas is None else qas
@@ -91,8 +99,14 @@ class FloatLearner:
         self._steps = 0
         with torch.no_grad():
             self.network = Network(compiled.graph, arithmetic)
-            self._train = _Frozen(self.network, arithmetic, samples.train_x, frozen_memory)
-            self._test = _Frozen(self.network, arithmetic, samples.test_x, frozen_memory)
+            self._train, self._test = (
+                _Frozen(self.network, arithmetic, x, frozen_memory)
+                for x in (samples.train_x, samples.test_x)
+            )
+            if cache is not None:
+                layers = f"{mode}-{frozen_identity(compiled)}-{word}"
+                self._train.share(cache, f"{layers}-train")
+                self._test.share(cache, f"{layers}-test")
         self._train_y = torch.from_numpy(np.asarray(samples.train_y).astype(np.int64))
         self._test_y = torch.from_numpy(np.asarray(samples.test_y).astype(np.int64))
 
@@ -165,6 +179,25 @@ class _Frozen:
         with tempfile.TemporaryFile() as file:
             self._kept = np.memmap(file, dtype, "w+", shape=(max(count, 1), size))
         self._count = count
+
+    def share(self, cache: Path, word: str) -> None:
+        """Takes what another run with the same layers has computed, or computes it for all.
+
+        Args:
+            word: names layers and samples; nothing else may have the same.
+        """
+        if self._count < len(self._x):
+            return
+
+        def compute(path: Path) -> None:
+            with path.open("wb") as file:
+                for start in range(0, self._count, _FROZEN):
+                    file.write(self._network.frozen(self._x[start : start + _FROZEN]).numpy().data)
+
+        name = hashlib.sha256(word.encode()).hexdigest()[:32]
+        path = computed_once(cache / f"frozen-{name}.bin", compute)
+        self._kept = np.memmap(path, self._kept.dtype, "c", shape=self._kept.shape)
+        self._known[:] = True
 
     def prepare(self, order: np.ndarray) -> None:
         """Computes what is missing of the samples that `order` names."""

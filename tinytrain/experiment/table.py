@@ -18,18 +18,17 @@ class Table:
     Args:
         content: as `tomllib` gives it.
         where: the file.
-        place: the table's name with dots; "" for the file itself.
+        place: where it stands, with dots between the names; "" for the file itself.
+        name: its own name, the last part of its place.
     """
 
-    def __init__(self, content: Mapping[str, Any], where: Where, place: str) -> None:
+    def __init__(
+        self, content: Mapping[str, Any], where: Where, place: str, name: str = ""
+    ) -> None:
         self._content = dict(content)
         self._where = where
         self._place = place
-
-    @property
-    def name(self) -> str:
-        """The last part of its place."""
-        return self._place.rpartition(".")[2]
+        self.name = name
 
     def __contains__(self, key: str) -> bool:
         return key in self._content
@@ -50,14 +49,14 @@ class Table:
         found = self._content.pop(key, None)
         if not isinstance(found, dict) or not found:
             self.fail(key, f"the experiment needs a table `[{key}]`")
-        return Table(found, self._where, f"{self._place}.{key}".lstrip("."))
+        return Table(found, self._where, f"{self._place}.{key}".lstrip("."), key)
 
     def inner(self, key: str) -> Table:
         """A table in this one."""
         found = self._content[key]
         if not isinstance(found, dict):
             self.fail(key, f"'{key}' is no table", f"write [{self._place}.{key}]")
-        return Table(found, self._where, f"{self._place}.{key}")
+        return Table(found, self._where, f"{self._place}.{key}", key)
 
     def text(self, key: str, default: str) -> str:
         """A string."""
