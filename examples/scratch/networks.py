@@ -1,34 +1,40 @@
-"""Networks that start from random weights, for images of 32x32: a plain one and a residual one.
+"""Networks that start from random weights, a plain one and a residual one, and digits to learn.
 
-    .venv/bin/python -m examples.scratch.networks --seed 0
+    .venv/bin/python -m examples.scratch.networks
 
-writes build/scratch/plain-0.onnx and residual-0.onnx. Neither has batch normalization, which has no
-meaning at batch 1 and is folded away when a model is compiled: weights start as He et al.,
-"Delving Deep into Rectifiers" (ICCV 2015), have it, and each residual branch ends in a convolution
-of zeros, so that the network begins as its trunk (Zhang et al., "Fixup Initialization", ICLR 2019).
+writes to build/scratch both networks for images of 32x32 in colour and for the grey 8x8 digits of
+scikit-learn, as ONNX files, and digits.npz. None has batch normalization, which has no meaning at
+batch 1 and is folded away when a model is compiled: weights start as He et al., "Delving Deep into
+Rectifiers" (ICCV 2015), have it, and each residual branch ends in a convolution of zeros, so that
+the network begins as its trunk (Zhang et al., "Fixup Initialization", ICLR 2019).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from examples.digits import data
 from examples.training import export_onnx, make_deterministic
 
 FOLDER = Path("build") / "scratch"
-SHAPE = (3, 32, 32)
+IMAGES = (3, 32, 32)
 CLASSES = 10
+LEARN, JUDGE = slice(0, 1347), slice(1347, 1797)
+"""Digits: three quarters to learn from, the others to be judged by."""
 
 
 class Plain(nn.Module):
-    """Four convolutions and a linear head: 47,000 weights, 2.6 million MACs."""
+    """Four convolutions and a linear head: 47,000 weights, at 32x32 2.6 million MACs."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.a = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+        self.a = nn.Conv2d(channels, 16, 3, stride=2, padding=1)
         self.b = nn.Conv2d(16, 32, 3, padding=1)
         self.c = nn.Conv2d(32, 48, 3, stride=2, padding=1)
         self.d = nn.Conv2d(48, 64, 3, stride=2, padding=1)
@@ -54,11 +60,11 @@ class Block(nn.Module):
 
 
 class Residual(nn.Module):
-    """Three stages with a residual block each: 84,000 weights, 3.7 million MACs."""
+    """Three stages with a residual block each: 84,000 weights, at 32x32 3.7 million MACs."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+        self.stem = nn.Conv2d(channels, 16, 3, stride=2, padding=1)
         self.first = Block(16)
         self.down = nn.Conv2d(16, 32, 3, stride=2, padding=1)
         self.second = Block(32)
@@ -76,7 +82,8 @@ class Residual(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "residual": Residual}
+NETWORKS: dict[str, Callable[[int], nn.Module]] = {"plain": Plain, "residual": Residual}
+"""By name; called with the channels of the input."""
 
 
 def start(network: nn.Module) -> None:
@@ -89,24 +96,32 @@ def start(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def fresh(name: str, seed: int) -> nn.Module:
+def fresh(name: str, channels: int, seed: int) -> nn.Module:
     """A network of `NETWORKS` with random weights; the same seed gives the same ones."""
     make_deterministic(seed)
-    return NETWORKS[name]().eval()
+    return NETWORKS[name](channels).eval()
+
+
+def write_digits(path: Path) -> None:
+    """The digits as their camera saw them, in the form of an experiment's data."""
+    learn, judge = data.as_trained(LEARN), data.as_trained(JUDGE)
+    np.savez(path, x_train=learn.x, y_train=learn.y, x_test=judge.x, y_test=judge.y)
 
 
 def main() -> None:
-    """Write both networks as ONNX files."""
+    """Write the networks and the digits."""
     parser = argparse.ArgumentParser(description="Write fresh networks as ONNX files.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=FOLDER, help="the folder to write")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     for name in NETWORKS:
-        path = options.output / f"{name}-{options.seed}.onnx"
-        network = fresh(name, options.seed)
-        export_onnx(network, SHAPE, path)
-        print(f"wrote {path}: {sum(p.numel() for p in network.parameters())} parameters")
+        for what, shape in (("images", IMAGES), ("digits", data.SHAPE)):
+            path = options.output / f"{name}-{what}-{options.seed}.onnx"
+            network = fresh(name, shape[0], options.seed)
+            export_onnx(network, shape, path)
+            print(f"wrote {path}: {sum(p.numel() for p in network.parameters())} parameters")
+    write_digits(options.output / "digits.npz")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from torch import nn
@@ -14,12 +14,15 @@ from examples.digits import data
 from examples.scratch import networks
 from examples.training import make_deterministic
 from tinytrain.compile import compile_model
+from tinytrain.experiment.spec import load_experiment
 from tinytrain.frontend import load_model
 from tinytrain.simulate.result import SimulationResult
 from tinytrain.simulate.session import simulate
 
-LEARN, JUDGE = slice(0, 1347), slice(1347, 1797)
 STEPS = 6000
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = ROOT / "examples" / "experiments"
+CIFAR = ROOT.parent / "shared" / "data" / "cifar10.npz"
 
 
 class Small(nn.Module):
@@ -42,7 +45,7 @@ class Small(nn.Module):
 def learned(folder: Path, headroom: float) -> SimulationResult:
     make_deterministic(0)
     files = {}
-    for name, part in (("learn", LEARN), ("judge", JUDGE)):
+    for name, part in (("learn", networks.LEARN), ("judge", networks.JUDGE)):
         images = data.as_trained(part)
         files[name] = folder / f"{name}.npz"
         np.savez(files[name], x=images.x, y=images.y)
@@ -80,14 +83,39 @@ def test_fresh_networks_are_the_same_for_the_same_seed(
 ) -> None:
     monkeypatch.setattr("sys.argv", ["networks", "--seed", "3", "--output", str(tmp_path)])
     networks.main()
-    written = {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
-    assert list(written) == ["plain-3.onnx", "residual-3.onnx"]
+    files = sorted(tmp_path.glob("*.onnx"))
+    assert [path.name for path in files] == [
+        f"{name}-{what}-3.onnx" for name in ("plain", "residual") for what in ("digits", "images")
+    ]
+    written = [path.read_bytes() for path in files]
     networks.main()
-    assert written == {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
-    for name in written:
-        model = load_model(tmp_path / name)
+    assert written == [path.read_bytes() for path in files]
+    for path in files:
+        model = load_model(path)
         weights = sum(
             np.prod(node.inputs[1].type.shape) for node in model.nodes if len(node.inputs) == 3
         )
         assert 40_000 < weights < 100_000
-        assert onnx.load(tmp_path / name).graph.output[0].name == "logits"
+    with np.load(tmp_path / "digits.npz") as digits:
+        assert digits["x_train"].shape == (1347, *data.SHAPE)
+        assert len(digits["y_test"]) == 450
+
+
+@pytest.mark.parametrize("name", ["scratch", "scratch-digits"])
+def test_the_experiments_name_what_is_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "scratch" and not CIFAR.is_file():
+        pytest.skip("../shared/data/cifar10.npz is missing")
+    folder = tmp_path / "repository" / "examples" / "experiments"
+    folder.mkdir(parents=True)
+    (tmp_path / "shared").symlink_to(CIFAR.parents[1])
+    shutil.copy(EXPERIMENTS / f"{name}.toml", folder)
+    monkeypatch.chdir(tmp_path / "repository")
+    monkeypatch.setattr("sys.argv", ["networks"])
+    networks.main()
+    experiment = load_experiment(folder / f"{name}.toml")
+    assert [model.name for model in experiment.models] == list(networks.NETWORKS)
+    rules = {rule.name: rule for rule in experiment.rules}
+    assert set(rules) == {"float", "headroom", "no headroom"}
+    assert rules["headroom"].options == {"weight_headroom": 4.0, "range_headroom": 4.0}
