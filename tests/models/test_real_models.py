@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ CORES = ("m0", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an5
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="../shared/models is missing")
 
 
-def compiled(model: str, scheme: str, folder: Path) -> Product:
+def compiled(model: str, scheme: str, folder: Path, **options: object) -> Product:
     """A model with ten classes, or the autoencoder as it is, for the emulated Cortex-M7."""
     regression = model == "ad01"
     return compile_model(
@@ -60,6 +61,7 @@ def compiled(model: str, scheme: str, folder: Path) -> Product:
         loss="mean_squared_error" if regression else "cross_entropy",
         scheme=str(SCHEMES / scheme) if scheme.endswith(".toml") else scheme,
         seed=3,
+        **options,
     )
 
 
@@ -80,6 +82,19 @@ def test_models_learn_the_same_on_the_host(model: str, scheme: str, tmp_path: Pa
     product = compiled(model, scheme, tmp_path)
     hold(product, {"gcc": HostEngine(opened(product))}, tmp_path)
     assert product.compiled.plan.nbytes == product.compiled.plan.lower_bound
+
+
+def test_a_model_is_evaluated_on_the_way(tmp_path: Path) -> None:
+    options = {"schedule": "cosine:4", "warmup": 2, "label_smoothing": 0.1}
+    product = compiled("kws", "last-3", tmp_path, **options)
+    stream = make_stream(opened(product), tmp_path / "data.npz", steps=6)
+    stream = replace(stream, evaluate_every=2)
+    wanted = run(reference_engine(product), stream)
+    found = run(HostEngine(opened(product)), stream)
+    assert wanted.saved is not None
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    assert found.checkpoints == wanted.checkpoints
+    assert [point.step for point in found.checkpoints] == [2, 4, 6]
 
 
 def test_mcunet_needs_less_ram_than_tte(tmp_path: Path) -> None:
