@@ -64,19 +64,21 @@ class FakeEngine:
         )
 
     def _checkpoint(self, plan: Stream, step: int, early_stop: EarlyStop) -> Checkpoint:
-        metrics = Metrics()
+        metrics, predictions = Metrics(), []
         for x, target in plan.eval_samples():
             output = self._forward(x.astype(np.int64).ravel())
             best = int(np.argmax(output))
             if self.classes:
                 loss = output[best] - output[int(target)]
+                predictions.append(best)
             else:
                 error = self._error(output, target)
                 loss = _divided(error * error, 256).sum()
             is_correct = bool(self.classes) and best == int(target)
             metrics.add(np.float32(loss) / np.float32(512), is_correct=is_correct)
-        score = metrics.accuracy if self.classes else -metrics.loss
-        return Checkpoint(step, metrics.correct, float(metrics.loss), early_stop.add(score))
+        verdict = early_stop.add(metrics.accuracy if self.classes else -metrics.loss)
+        found = float(metrics.loss)
+        return Checkpoint(step, metrics.correct, found, verdict, tuple(predictions))
 
     def _error(self, output: np.ndarray, target: np.ndarray) -> np.ndarray:
         return (target * np.float32(256)).astype(np.int32).astype(np.int64) - output

@@ -69,10 +69,10 @@ def test_evaluations_between_steps() -> None:
     for line in (
         "before 0 prediction 1 instructions 0x0000000000000010",
         "step 0 loss 0x3f800000 prediction 0 instructions 0x0000000000000020",
-        "between 0",
+        "between 0 prediction 0",
         "evaluation 1 correct 1 loss 0x3f000000 improved",
         "step 1 loss 0x3f800000 prediction 0 instructions 0x0000000000000020",
-        "between 0",
+        "between 0 prediction 1",
         "evaluation 2 correct 0 loss 0x7f800000 stop",
         "after 0 prediction 0 instructions 0x0000000000000011",
         "stack 1234",
@@ -81,8 +81,8 @@ def test_evaluations_between_steps() -> None:
         reader.line(line)
     outcome = reader.outcome(saved_file())
     assert outcome.checkpoints == (
-        Checkpoint(1, 1, 0.5, "improved"),
-        Checkpoint(2, 0, float("inf"), "stop"),
+        Checkpoint(1, 1, 0.5, "improved", (0,)),
+        Checkpoint(2, 0, float("inf"), "stop", (1,)),
     )
     assert outcome.losses.size == 2
     assert ("train", 1, 5, "evaluating 1/1") in calls

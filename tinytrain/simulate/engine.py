@@ -38,12 +38,14 @@ class Checkpoint:
         correct: samples whose prediction was their label; 0 for a regression.
         loss: the mean, a float32 value.
         verdict: "improved", "waiting" or "stop"; training ends after the last.
+        predictions: the predicted class of each sample; empty for a regression.
     """
 
     step: int
     correct: int
     loss: float
     verdict: str
+    predictions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinytrain.simulate.engine import Evaluation
-from tinytrain.simulate.stream import Stream
-
 ClassAccuracies = tuple[float | None, ...]
 """Of each class, 0 to 1; None where no evaluation sample has it."""
 
 
-def class_accuracies(plan: Stream, evaluation: Evaluation) -> ClassAccuracies | None:
-    """Accuracy of each class in an evaluation; None for a regression, and where nothing was
-    evaluated."""
-    if plan.evaluation is None or plan.train.spec.classes == 0:
-        return None
-    labels = plan.evaluation.targets(slice(None))
-    right = np.asarray(evaluation.predictions) == labels
-    chosen = (labels == label for label in range(plan.train.spec.classes))
+def class_accuracies(
+    predictions: Sequence[int] | np.ndarray, labels: np.ndarray, classes: int
+) -> ClassAccuracies:
+    """Accuracy of each class in an evaluation.
+
+    Args:
+        predictions: class of each sample.
+        labels: int [samples], 0 to classes - 1.
+    """
+    right = np.asarray(predictions) == labels
+    chosen = (labels == label for label in range(classes))
     return tuple(float(np.mean(right[of])) if of.any() else None for of in chosen)
 
 

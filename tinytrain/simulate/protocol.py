@@ -75,6 +75,7 @@ class ProtocolReader:
         self._right = dict.fromkeys(_STAGES, 0)
         self._failure: tuple[str, int] | None = None
         self._checkpoints: list[Checkpoint] = []
+        self._between: list[int] = []
         self._step_count = plan.step_count
         self._stack_used: int | None = None
         self._done = False
@@ -84,7 +85,8 @@ class ProtocolReader:
         self._tail.append(text)
         if event := _EVENT.fullmatch(text):
             self._take_event(event.groupdict())
-        elif match := re.fullmatch(r"between (\d+)", text):
+        elif match := re.fullmatch(r"between (\d+)(?: prediction (\d+))?", text):
+            self._between += [int(match[2])] if match[2] else []
             note = f"evaluating {int(match[1]) + 1}/{self._plan.eval_count}"
             self._progress("train", len(self._events["step"]), self._plan.step_count, note)
         elif match := _CHECKPOINT.fullmatch(text):
@@ -132,7 +134,8 @@ class ProtocolReader:
 
     def _take_checkpoint(self, found: re.Match[str]) -> None:
         step, correct = int(found["step"]), int(found["correct"])
-        point = Checkpoint(step, correct, _float32(found["loss"]), found["verdict"])
+        predictions, self._between = tuple(self._between), []
+        point = Checkpoint(step, correct, _float32(found["loss"]), found["verdict"], predictions)
         self._checkpoints.append(point)
         note = f"step {step}: loss {point.loss:.4f}"
         if self._plan.train.spec.classes:

@@ -115,14 +115,18 @@ class ReferenceEngine:
         trial = self._trial(machine, with_loss=True)
         x, target = self._graph.inputs[:2]
         loss, output = self._graph.outputs[:2]
-        metrics = Metrics()
+        is_classification = target.type.dtype is DType.S32
+        metrics, predictions = Metrics(), []
         for sample, wanted in plan.eval_samples():
             given = np.reshape(wanted, target.type.shape)
             known = trial.run({x.name: sample.reshape(x.type.shape), target.name: given})
-            is_correct = target.type.dtype is DType.S32 and np.argmax(known[output]) == wanted
+            if is_classification:
+                predictions.append(int(np.argmax(known[output])))
+            is_correct = is_classification and predictions[-1] == wanted
             metrics.add(known[loss][0], is_correct=bool(is_correct))
-        score = metrics.accuracy if target.type.dtype is DType.S32 else -metrics.loss
-        return Checkpoint(step, metrics.correct, float(metrics.loss), early_stop.add(score))
+        verdict = early_stop.add(metrics.accuracy if is_classification else -metrics.loss)
+        found = float(metrics.loss)
+        return Checkpoint(step, metrics.correct, found, verdict, tuple(predictions))
 
     def _trial(self, machine: Machine, *, with_loss: bool) -> Machine:
         """A machine that infers with the parameters of another, and changes nothing."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinytrain.simulate.engine import Checkpoint, Evaluation, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
-from tinytrain.simulate.forgetting import class_accuracies, forgetting
+from tinytrain.simulate.forgetting import ClassAccuracies, class_accuracies, forgetting
 from tinytrain.simulate.stream import Stream
 
 LOSS_WINDOW = 50
@@ -80,8 +80,8 @@ class SimulationResult:
     accuracy_before: float | None
     accuracy_after: float | None
     accuracy_new: float | None
-    class_accuracy_before: tuple[float | None, ...] | None
-    class_accuracy_after: tuple[float | None, ...] | None
+    class_accuracy_before: ClassAccuracies | None
+    class_accuracy_after: ClassAccuracies | None
     forgetting: float | None
     mse_before: float | None
     mse_after: float | None
@@ -118,8 +118,9 @@ def summarize(
 ) -> SimulationResult:
     """The result of a session from what its engine observed."""
     losses = tuple(float(loss) for loss in outcome.losses)
-    before = class_accuracies(plan, outcome.before)
-    after = class_accuracies(plan, outcome.after)
+    between = [_class_accuracies(plan, point.predictions) for point in outcome.checkpoints]
+    before = _class_accuracies(plan, outcome.before.predictions)
+    after = _class_accuracies(plan, outcome.after.predictions)
     learned = tuple(filter(math.isfinite, losses))
     curve = tuple(_curve_point(plan, point) for point in outcome.checkpoints)
     better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
@@ -137,7 +138,7 @@ def summarize(
         accuracy_new=_accuracy_new(plan, outcome),
         class_accuracy_before=before,
         class_accuracy_after=after,
-        forgetting=None if before is None or after is None else forgetting([before, after]),
+        forgetting=forgetting([found for found in (before, *between, after) if found]),
         mse_before=_mean_squared_error(plan, outcome.before),
         mse_after=_mean_squared_error(plan, outcome.after),
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
@@ -180,6 +181,13 @@ def _accuracy(plan: Stream, evaluation: Evaluation) -> float | None:
         return None
     labels = plan.evaluation.targets(slice(None))
     return float(np.mean(np.asarray(evaluation.predictions) == labels))
+
+
+def _class_accuracies(plan: Stream, predictions: Sequence[int]) -> ClassAccuracies | None:
+    if plan.evaluation is None or plan.train.spec.classes == 0:
+        return None
+    labels = plan.evaluation.targets(slice(None))
+    return class_accuracies(predictions, labels, plan.train.spec.classes)
 
 
 def _accuracy_new(plan: Stream, outcome: RawOutcome) -> float | None:
