@@ -57,6 +57,28 @@ def _add_compile(commands: Any) -> None:
     command.add_argument(
         "--target", default="host", help="name of a target, or a target file (default: host)"
     )
+    _add_setting(command)
+    command.add_argument(
+        "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
+    )
+    command.add_argument(
+        "--flash", type=_bytes, metavar="SIZE", help="budget such as 1M, instead of the target's"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="of a fresh head and of stochastic rounding"
+    )
+    command.add_argument("--name", help="C prefix (default: from the file's name)")
+    _add_preprocess(command)
+    command.add_argument(
+        "--dump-ir", metavar="DIR", help="write the graph as text after every pass"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object instead of tables"
+    )
+
+
+def _add_setting(command: Any) -> None:
+    """What is trained, and how."""
     command.add_argument(
         "--classes",
         type=int,
@@ -153,10 +175,10 @@ def _add_compile(commands: Any) -> None:
     )
     command.add_argument(
         "--learning-rate",
-        type=float,
-        default=0.003,
+        type=_rate,
+        default="auto",
         metavar="R",
-        help="initial one (default: 0.003)",
+        help="initial one, or auto: the one that suits what is trained (default: auto)",
     )
     command.add_argument(
         "--schedule",
@@ -185,16 +207,9 @@ def _add_compile(commands: Any) -> None:
         action="store_false",
         help="leave quantization-aware scaling out of the update; for comparison only",
     )
-    command.add_argument(
-        "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
-    )
-    command.add_argument(
-        "--flash", type=_bytes, metavar="SIZE", help="budget such as 1M, instead of the target's"
-    )
-    command.add_argument(
-        "--seed", type=int, default=0, help="of a fresh head and of stochastic rounding"
-    )
-    command.add_argument("--name", help="C prefix (default: from the file's name)")
+
+
+def _add_preprocess(command: Any) -> None:
     command.add_argument(
         "--resize", type=int, nargs=2, metavar=("H", "W"), help="uint8 images are resized to this"
     )
@@ -202,12 +217,6 @@ def _add_compile(commands: Any) -> None:
         "--mean", type=float, nargs="+", metavar="M", help="uint8 images: (v / 255 - mean) / std"
     )
     command.add_argument("--std", type=float, nargs="+", metavar="S", help="see --mean")
-    command.add_argument(
-        "--dump-ir", metavar="DIR", help="write the graph as text after every pass"
-    )
-    command.add_argument(
-        "--json", action="store_true", help="print one JSON object instead of tables"
-    )
 
 
 def _add_simulate(commands: Any) -> None:
@@ -294,9 +303,16 @@ def _add_experiment(commands: Any) -> None:
 
 def _add_inspect(commands: Any) -> None:
     command = commands.add_parser(
-        "inspect", help="show layers, MACs, what can be trained and what is missing"
+        "inspect",
+        help="show layers, MACs, what can be trained and what is missing",
+        description="Shows layers, MACs, what can be trained and what is missing. With --scheme "
+        "also what that trains, a learning rate that suits it, and settings known to fail.",
     )
     command.add_argument("model", metavar="MODEL")
+    _add_setting(command)
+    command.set_defaults(scheme=None)
+    command.add_argument("--seed", type=int, default=0, help="of a fresh head")
+    _add_preprocess(command)
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -305,3 +321,14 @@ def _bytes(text: str) -> int:
     if not found or int(found.group(1)) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; write 262144, 256K or 1M")
     return int(found.group(1)) * {"": 1, "k": 1024, "m": 1024 * 1024}[found.group(2).lower()]
+
+
+def _rate(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no learning rate; write 0.003 or auto"
+        ) from None

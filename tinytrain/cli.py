@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tinytrain.arguments import make_parser
 from tinytrain.console import (
@@ -24,6 +25,8 @@ from tinytrain.console import (
     memory_table,
     print_error,
     print_table,
+    print_warnings,
+    rate_text,
     replay_summary,
     targets_table,
 )
@@ -111,6 +114,33 @@ def _preprocess(options: argparse.Namespace) -> Preprocess | None:
     )
 
 
+def _setting(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of `pipeline.Options` that `compile` and `inspect` share."""
+    return {
+        "scheme": options.scheme,
+        "classes": options.classes,
+        "loss": options.loss,
+        "gradient": options.gradient,
+        "rule": options.update,
+        "fraction_bits": options.fraction_bits,
+        "momentum": options.momentum,
+        "accumulate": options.accumulate,
+        "clip_norm": options.clip_norm,
+        "weight_decay": options.weight_decay,
+        "rate": options.learning_rate,
+        "schedule": options.schedule,
+        "warmup": options.warm_up,
+        "label_smoothing": options.label_smoothing,
+        "qas": options.qas,
+        "seed": options.seed,
+        "replay": options.replay,
+        "replay_in": options.replay_in,
+        "method": options.ranges,
+        "weight_headroom": options.weight_headroom,
+        "range_headroom": options.range_headroom,
+    }
+
+
 def _compile(options: argparse.Namespace) -> None:
     from tinytrain.compile import compile_model
 
@@ -128,31 +158,12 @@ def _compile(options: argparse.Namespace) -> None:
             progress=lambda stage: display.update(
                 "compile", stages.index(stage), len(stages), stage
             ),
-            scheme=options.scheme,
-            classes=options.classes,
-            loss=options.loss,
-            gradient=options.gradient,
-            rule=options.update,
-            fraction_bits=options.fraction_bits,
-            momentum=options.momentum,
-            accumulate=options.accumulate,
-            clip_norm=options.clip_norm,
-            weight_decay=options.weight_decay,
-            rate=options.learning_rate,
-            schedule=options.schedule,
-            warmup=options.warm_up,
-            label_smoothing=options.label_smoothing,
-            qas=options.qas,
-            seed=options.seed,
-            replay=options.replay,
-            replay_in=options.replay_in,
-            method=options.ranges,
-            weight_headroom=options.weight_headroom,
-            range_headroom=options.range_headroom,
             name=options.name,
+            **_setting(options),
         )
         display.update("compile", len(stages), len(stages), "done")
     manifest = product.manifest
+    print_warnings(manifest["warnings"])
     if options.json:
         print(json.dumps(manifest, indent=2))
         return
@@ -166,6 +177,7 @@ def _compile(options: argparse.Namespace) -> None:
         )
     )
     facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest['name']}.h"}
+    facts["learning rate"] = rate_text(product.compiled.rate, product.compiled.guidance)
     facts["kernels"] = kernels_summary(manifest["kernels"])
     if manifest["replay"] is not None:
         facts["replay slots"] = replay_summary(manifest["replay"])
@@ -275,13 +287,27 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from tinytrain.inspect import inspect_model, layer_table
+    from tinytrain.inspect import inspect_model, layer_table, trained_table
+    from tinytrain.pipeline import Options
 
-    report = inspect_model(options.model)
+    setting = {**_setting(options), "scheme": options.scheme or "full"}
+    chosen = Options(**setting)
+    asked = options.scheme or options.calibration or chosen != Options()
+    report = inspect_model(
+        options.model,
+        options=chosen if asked else None,
+        calibration=options.calibration,
+        preprocess=_preprocess(options),
+    )
+    training = report.training
+    if training is not None:
+        print_warnings(training.warnings)
     if options.json:
         print(json.dumps(report.to_json(), indent=2))
         return
     print_table(layer_table(report))
+    if training is not None:
+        print_table(trained_table(training))
     print_table(facts_table(report.facts()))
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytrain.errors import TinytrainError
+from tinytrain.guidance import NOISE, Guidance
 from tinytrain.target import ISAS, Target
 
 PLAIN_LINES = 10
@@ -88,6 +89,13 @@ def print_error(error: TinytrainError, console: Console | None = None) -> None:
     """An expected error, on standard error."""
     text = Text("error: ", style="bold red") + Text(str(error), style="default")
     (console or Console(stderr=True)).print(text, soft_wrap=True)
+
+
+def print_warnings(warnings: Sequence[str], console: Console | None = None) -> None:
+    """Sentences on what is known to fail, on standard error."""
+    for sentence in warnings:
+        text = Text("warning: ", style="bold yellow") + Text(sentence, style="default")
+        (console or Console(stderr=True)).print(text, soft_wrap=True)
 
 
 def print_table(table: Table) -> None:
@@ -176,6 +184,18 @@ def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:
             "-" if loss is None else f"{loss:.4f}",
         )
     return table
+
+
+def rate_text(rate: float, guidance: Guidance) -> str:
+    """A learning rate beside the suggested one, and what that was measured on."""
+    if guidance.suggested is None:
+        return f"{rate:g}; none could be suggested"
+    source = f"measured on {guidance.tangent.samples} {guidance.source}"
+    if guidance.source == NOISE:
+        source = "a guess from noise, as there are no calibration samples"
+    if rate == guidance.suggested:
+        return f"{rate:g}, as suggested ({source})"
+    return f"{rate:g}; {guidance.suggested:g} is suggested ({source})"
 
 
 def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> Table:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from tinytrain.autodiff.rules import RULES
+from tinytrain.compile import integer_model
+from tinytrain.console import rate_text
+from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError
+from tinytrain.guidance import Guidance
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Options, is_quantized, to_integers
+from tinytrain.pipeline import (
+    Options,
+    guidance_for,
+    initial_rate,
+    is_quantized,
+    select_trainable,
+    setting_warnings,
+    to_integers,
+    trained_record,
+)
 from tinytrain.quantize.names import name_layers
 
 
@@ -40,6 +55,33 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a setting trains, and how that is expected to go.
+
+    Attributes:
+        trained: for each layer that trains: whether its bias does, which channels of its weights,
+            and its `share` of the kernel K that bounds the learning rate.
+        rate: the learning rate that was chosen, or else the suggested one.
+        guidance: where it comes from.
+        warnings: sentences on what is known to fail.
+    """
+
+    trained: Mapping[str, Mapping[str, Any]]
+    rate: float
+    guidance: Guidance
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Everything by name."""
+        return {
+            "trained": self.trained,
+            "learning_rate": self.rate,
+            **self.guidance.to_manifest(),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """A model as `inspect` shows it.
 
@@ -47,6 +89,7 @@ class ModelReport:
         layers: in execution order.
         quantized: whether the model brings its own quantization.
         missing: what keeps it from being compiled as it is; None if nothing does.
+        training: what a setting trains, if one was asked for.
     """
 
     file: str
@@ -54,16 +97,21 @@ class ModelReport:
     layers: tuple[Layer, ...]
     quantized: bool
     missing: str | None
+    training: Training | None = None
 
     def to_json(self) -> Mapping[str, Any]:
         """Everything by name."""
         return {
-            **asdict(self),
+            **asdict(replace(self, training=None)),
             **{key: value for key, value in self.facts().items() if isinstance(value, int)},
+            "training": None if self.training is None else self.training.to_json(),
         }
 
     def facts(self) -> dict[str, object]:
         """The totals."""
+        rate: dict[str, object] = {}
+        if self.training is not None:
+            rate = {"learning rate": rate_text(self.training.rate, self.training.guidance)}
         return {
             "file": self.file,
             "input": "x".join(map(str, self.input_shape)),
@@ -72,14 +120,28 @@ class ModelReport:
             "weights": sum(layer.weights for layer in self.layers),
             "head": next((layer.name for layer in reversed(self.layers) if layer.weights), "none"),
             "missing": self.missing or "nothing",
+            **rate,
         }
 
 
-def inspect_model(path: str) -> ModelReport:
+def inspect_model(
+    path: str,
+    *,
+    options: Options | None = None,
+    calibration: str | Path | np.ndarray | None = None,
+    preprocess: Preprocess | None = None,
+) -> ModelReport:
     """Imports a model and looks at it.
+
+    Args:
+        path: of the model file.
+        options: a setting to be looked at too; what is missing is shown without it.
+        calibration: samples as `compile_model` takes them.
+        preprocess: for uint8 images among them.
 
     Raises:
         ModelError: it cannot be imported.
+        TinytrainError: the setting or the samples do not fit the model.
     """
     from tinytrain.frontend import load_model
 
@@ -97,7 +159,27 @@ def inspect_model(path: str) -> ModelReport:
         _layers(graph),
         quantized,
         missing,
+        None if options is None or missing else _training(source, options, calibration, preprocess),
     )
+
+
+def _training(
+    source: Graph,
+    options: Options,
+    calibration: str | Path | np.ndarray | None,
+    preprocess: Preprocess | None,
+) -> Training:
+    runner = Runner()
+    given = integer_model(source, calibration, preprocess, options, runner)
+    graph, scheme = select_trainable(given.forward, options, runner)
+    guidance = guidance_for(graph, scheme, options, given.quantized_samples())
+    share = guidance.tangent.shares()
+    trained = {
+        layer: {**record, "share": round(share[layer], 4)}
+        for layer, record in trained_record(graph).items()
+    }
+    rate = initial_rate(options, guidance)
+    return Training(trained, rate, guidance, setting_warnings(options, guidance))
 
 
 def _layers(graph: Graph) -> tuple[Layer, ...]:
@@ -139,5 +221,20 @@ def layer_table(report: ModelReport) -> Table:
             f"{layer.macs:,}" if layer.macs else "",
             f"{layer.weights:,}" if layer.weights else "",
             "yes" if layer.trainable else "no" if layer.weights else "",
+        )
+    return table
+
+
+def trained_table(training: Training) -> Table:
+    """A line for each layer that trains."""
+    table = Table()
+    for column in ("trained layer", "weights", "bias", "share of K"):
+        table.add_column(column, justify="right" if column == "share of K" else "left")
+    for layer, record in training.trained.items():
+        channels = record["channels"]
+        if isinstance(channels, list):
+            channels = f"{len(channels)} input channels"
+        table.add_row(
+            layer, channels or "", "yes" if record["bias"] else "no", f"{record['share']:.1%}"
         )
     return table

@@ -9,6 +9,7 @@
     dense_to_conv      passes          one kernel for dense and convolution
     replace_head       passes          a fresh classifier, where `classes` is given
     select_trainable   passes, scheme  the constants that are trained become parameters
+    guide              guidance        a learning rate that suits what is trained
     differentiate      autodiff        loss and backward nodes, toward the parameters only
     update             passes          SGD, quantization-aware scaling folded into its constants
     fuse_updates       passes          a gradient is formed and applied in one node
@@ -37,7 +38,9 @@ import numpy as np
 from tinytrain.autodiff.train_step import LOSSES, build_training_graph
 from tinytrain.emit.c_text import model_name
 from tinytrain.errors import UsageError
+from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Pass, Runner
 from tinytrain.passes.dead_code import DeadCode
@@ -56,7 +59,7 @@ from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import Schedule as RateSchedule
 from tinytrain.reference.schedule import parse_schedule
 from tinytrain.reference.warm_up import warm_up
-from tinytrain.scheme.scheme import load_scheme
+from tinytrain.scheme.scheme import Scheme, load_scheme
 
 _MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 LARGEST_HEADROOM = 64.0
@@ -79,7 +82,7 @@ class Options:
         accumulate: steps whose mean gradient is applied together, 1 to 65535.
         clip_norm: largest norm of the gradient that is applied; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
-        rate: initial learning rate, 0 to 1024.
+        rate: initial learning rate, 0 to 1024; None takes the one that is suggested.
         schedule: how it goes on: `constant`, `step:EVERY:FACTOR`, or `cosine:STEPS`, down to 0.
         warmup: steps in which the rate rises linearly, before the schedule begins.
         label_smoothing: share of the target spread over all classes, 0 to below 1; for
@@ -105,7 +108,7 @@ class Options:
     accumulate: int = 1
     clip_norm: float | None = None
     weight_decay: float = 0.0
-    rate: float = 0.003
+    rate: float | None = None
     schedule: str = "constant"
     warmup: int = 0
     label_smoothing: float = 0.0
@@ -131,7 +134,7 @@ class Options:
                     f"{what} '{value}' is unknown", way_out=f"use {', '.join(map(str, known))}"
                 )
         for what, number, low, high in (
-            ("learning rate", self.rate, 0.0, 1024.0),
+            ("learning rate", 0.0 if self.rate is None else self.rate, 0.0, 1024.0),
             ("momentum", self.momentum, 0.0, 0.999),
             ("accumulation", self.accumulate, 1, 65_535),
             ("weight decay", self.weight_decay, 0.0, 1.0),
@@ -195,6 +198,7 @@ class Compiled:
         plan: of its arena.
         scales: initial scales of the gradients.
         options: that it was compiled with.
+        guidance: what is known of the scheme before it trains.
         forward: the s8 model before anything was trained.
         info: what the importer knew of the model: its file, the file's hash, its input's layout.
     """
@@ -203,8 +207,19 @@ class Compiled:
     plan: Plan
     scales: Mapping[str, Scale]
     options: Options
+    guidance: Guidance
     forward: Graph
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what is known to fail, none if nothing is."""
+        return setting_warnings(self.options, self.guidance)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that the device begins with."""
+        return initial_rate(self.options, self.guidance)
 
     @property
     def classes(self) -> int:
@@ -261,6 +276,53 @@ def is_quantized(model: Graph) -> bool:
     return bool(layers) and all(quantized(node.inputs[0]) for node in layers)
 
 
+def select_trainable(forward: Graph, options: Options, runner: Runner) -> tuple[Graph, Scheme]:
+    """An s8 forward graph with its head and with the parameters of the scheme, and the scheme."""
+    graph = runner.run(forward, [DenseToConv()])
+    if options.classes is not None:
+        graph = runner.run(graph, [ReplaceHead(options.classes, options.seed)])
+    scheme = load_scheme(options.scheme, weighted_layers(graph))
+    select = SelectTrainable(scheme, options.fraction_bits, options.seed)
+    return runner.run(graph, [select]), scheme
+
+
+def guidance_for(
+    graph: Graph, scheme: Scheme, options: Options, samples: np.ndarray | None
+) -> Guidance:
+    """What is known of a graph from `select_trainable`, measured on s8 samples or on noise."""
+    return guide(
+        graph,
+        options.loss,
+        samples,
+        options.seed,
+        rates=scheme.rates,
+        qas=options.qas,
+        momentum=options.momentum,
+    )
+
+
+def initial_rate(options: Options, guidance: Guidance) -> float:
+    """The learning rate that was chosen, or else the suggested one.
+
+    Raises:
+        UsageError: none was chosen, and none can be suggested.
+    """
+    rate = guidance.suggested if options.rate is None else options.rate
+    if rate is None:
+        raise UsageError(
+            "no learning rate can be suggested: the loss of every sample has no gradient",
+            way_out="give --learning-rate, or --calibration with samples of the model's own kind",
+        )
+    return rate
+
+
+def setting_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:
+    """Sentences on what is known to fail, none if nothing is."""
+    has_velocity = options.update_rule.has_velocity
+    bits = VELOCITY_RESOLUTION if has_velocity else options.fraction_bits
+    return guidance.warnings(initial_rate(options, guidance), options.rule, bits)
+
+
 def build_step(
     forward: Graph,
     options: Options,
@@ -276,11 +338,9 @@ def build_step(
             none.
         isa: the richest instruction set of the core, one of `target.ISAS`.
     """
-    graph = runner.run(forward, [DenseToConv()])
-    if options.classes is not None:
-        graph = runner.run(graph, [ReplaceHead(options.classes, options.seed)])
-    scheme = load_scheme(options.scheme, weighted_layers(graph))
-    graph = runner.run(graph, [SelectTrainable(scheme, options.fraction_bits, options.seed)])
+    graph, scheme = select_trainable(forward, options, runner)
+    guidance = guidance_for(graph, scheme, options, samples)
+    initial_rate(options, guidance)  # refused now, where it cannot be had
     training = build_training_graph(
         graph,
         loss=options.loss,
@@ -301,7 +361,7 @@ def build_step(
     graph = replace(graph, name=model_name(options.name or forward.name))
     scales = warm_up(graph, samples, options.seed)
     plan = proved_plan(graph, isa)
-    return Compiled(graph, plan, scales, options, forward, dict(forward.info))
+    return Compiled(graph, plan, scales, options, guidance, forward, dict(forward.info))
 
 
 def proved_plan(graph: Graph, isa: str) -> Plan:
@@ -325,12 +385,12 @@ def options_record(options: Options) -> dict[str, Any]:
     return {**asdict(options), "scheme": path.name, "scheme_sha256": digest}
 
 
-def trained_record(compiled: Compiled) -> dict[str, Any]:
+def trained_record(graph: Graph) -> dict[str, Any]:
     """For each layer that trains: whether its bias does, and which channels of its weights."""
     record: dict[str, Any] = {}
-    parameters = compiled.graph.parameters
-    chosen = {node.output: node for node in compiled.graph.nodes if node.op == "merge_channels"}
-    for node in compiled.graph.nodes:
+    parameters = graph.parameters
+    chosen = {node.output: node for node in graph.nodes if node.op == "merge_channels"}
+    for node in graph.nodes:
         if node.op != "conv2d":
             continue
         _, w, b = node.inputs

@@ -39,7 +39,7 @@ def reference_engine(product: Product) -> ReferenceEngine:
     return ReferenceEngine(
         compiled.graph,
         compiled.scales,
-        compiled.options.rate,
+        compiled.rate,
         compiled.options.seed,
         compiled.options.rate_schedule,
         slots=compiled.options.replay,

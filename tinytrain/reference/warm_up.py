@@ -38,7 +38,7 @@ def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Sc
     steps = moved = 0
     while steps - moved < STEPS and steps < STEPS + 2 * len(machine.scales):
         before = [scale.exponent for scale in machine.scales.values()]
-        machine.run(_sample(graph, samples, steps, generator))
+        machine.run(training_sample(graph, samples, steps, generator))
         steps += 1
         risen = [scale.exponent for scale in machine.scales.values()]
         if any(new > old for new, old in zip(risen, before, strict=True)):
@@ -48,9 +48,10 @@ def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Sc
     }
 
 
-def _sample(
+def training_sample(
     graph: Graph, samples: np.ndarray | None, step: int, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
+    """Inputs of a training graph for one step: samples in turn or noise; labels in turn."""
     x, target = graph.inputs[0], graph.inputs[1]
     noise = generator.integers(-128, 128, x.type.shape)
     given = noise if samples is None else samples[step % len(samples)].reshape(x.type.shape)

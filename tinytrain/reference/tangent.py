@@ -1,0 +1,146 @@
+"""How far a step moves the network's own output: what a learning rate is judged by.
+
+A step of rate r on a sample with the gradient e of the loss by the outputs moves the outputs along
+e by r·K·|e|, where K = |dL/dθ|² / |e|² over all trained weights and biases θ in the real domain. K
+is the sample's tangent kernel along its own error. Measured with f32 gradients on the s8 forward
+pass, at the weights as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.types import DType
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.lowering import quantization, scale_of
+from tinytrain.reference.warm_up import training_sample
+
+SAMPLES = 7
+"""Enough for a median: between samples K varies by a factor of two or three."""
+
+BINS_PER_OCTAVE = 4
+_LOWEST = -128  # octave of the first bin
+_BINS = 256 * BINS_PER_OCTAVE
+
+
+@dataclass(frozen=True, eq=False)
+class Tangent:
+    """Measured on a few samples.
+
+    Attributes:
+        kernels: for each trained layer in execution order its part of K, f64 [samples]; K is the
+            sum over layers.
+        energy: the squared gradient of trained weights, summed by how far a step of rate 1 would
+            move the weight, in units of its s8: bin i holds moves of
+            2^(i/BINS_PER_OCTAVE - 128) and more.
+        contrast: share of the root mean square of what the head reads that differs between samples.
+        samples: how many had a gradient; the others count nowhere.
+    """
+
+    kernels: Mapping[str, np.ndarray]
+    energy: np.ndarray
+    contrast: float
+    samples: int
+
+    def kernel(self, without: str | None = None) -> float:
+        """Median of K over the samples, 0 if none had a gradient.
+
+        Args:
+            without: a layer that is left out.
+        """
+        parts = [part for layer, part in self.kernels.items() if layer != without]
+        return float(np.median(np.sum(parts, axis=0))) if parts and self.samples else 0.0
+
+    def shares(self) -> dict[str, float]:
+        """The share of each layer in the sum of K over the samples, 0 where none had a gradient."""
+        parts = {layer: float(part.sum()) for layer, part in self.kernels.items()}
+        total = sum(parts.values())
+        return {layer: part / total if total else 0.0 for layer, part in parts.items()}
+
+    def lost(self, rate: float, fraction_bits: int) -> float:
+        """Share of the weights' squared gradient in updates below half a unit, 0 to 1.
+
+        Args:
+            rate: learning rate.
+            fraction_bits: of the tensor that is updated.
+        """
+        total = float(self.energy.sum())
+        if total == 0.0 or rate == 0.0:
+            return float(total > 0.0)
+        limit = np.log2(0.5 / (rate * 2.0**fraction_bits))
+        bins = int(np.clip((limit - _LOWEST) * BINS_PER_OCTAVE, 0, len(self.energy)))
+        return float(self.energy[:bins].sum()) / total
+
+
+def measure_tangent(
+    graph: Graph,
+    sums: Mapping[Value, Value],
+    factors: Mapping[Value, np.ndarray],
+    samples: np.ndarray | None,
+    seed: int,
+) -> Tangent:
+    """Runs `SAMPLES` samples through a training graph.
+
+    Args:
+        graph: with f32 gradients, its sums among the outputs, no updates.
+        sums: for each trained weight or bias its dW or dB.
+        factors: on the learning rate, for each output channel of each of them.
+        samples: s8 [N,...] inputs, of which evenly spread ones are taken; uniform noise where there
+            are none. Labels take turns: K hardly depends on them.
+        seed: of noise and targets.
+    """
+    machine = Machine(graph)
+    generator = np.random.default_rng([seed, 0x7A96E])
+    if samples is not None:
+        samples = samples[np.linspace(0, len(samples) - 1, SAMPLES).astype(int)]
+    (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
+    producers = graph.producers()
+    head = [node for node in graph.nodes if node.op == "conv2d"][-1].inputs[0]
+    trained_layers = {producers[total].layer for total in sums.values()}
+    layers = {
+        node.layer: [0.0] * SAMPLES
+        for node in graph.nodes
+        if node.op == "conv2d" and node.layer in trained_layers
+    }
+    energy = np.zeros(_BINS)
+    active, features = [], []
+    for step in range(SAMPLES):
+        known = machine.run(training_sample(graph, samples, step, generator))
+        error = _squares(known[slope])
+        features.append(known[head].astype(np.float64).ravel() - quantization(head).zero_point)
+        if error == 0.0:
+            continue
+        active.append(step)
+        for trained, total in sums.items():
+            node = producers[total]
+            gradient = known[total].astype(np.float64)
+            factor = factors[trained].reshape(-1, *(1,) * (gradient.ndim - 1))
+            if trained.type.dtype is not DType.S32:
+                gradient *= scale_of(node.inputs[0])
+                scale = quantization(trained).scales(trained.type.shape[0]).reshape(factor.shape)
+                energy += _energy(gradient, np.abs(gradient) * factor / scale)
+            layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
+    kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
+    return Tangent(kernels, energy, _contrast(np.array(features)), len(active))
+
+
+def _squares(values: np.ndarray) -> float:
+    # In order, so that the last digit is the same on every machine.
+    return float(np.cumsum(np.square(values.ravel(), dtype=np.float64))[-1])
+
+
+def _energy(gradient: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """The squares of a weight's gradient by bins of `Tangent.energy`, from moves in units of s8."""
+    found = moves > 0
+    bins = np.floor((np.log2(moves[found]) - _LOWEST) * BINS_PER_OCTAVE).astype(int)
+    return np.bincount(np.clip(bins, 0, _BINS - 1), np.square(gradient[found]), _BINS)
+
+
+def _contrast(features: np.ndarray) -> float:
+    total = np.sqrt(np.mean(np.square(features)))
+    apart = np.sqrt(np.mean(np.square(features - features.mean(axis=0))))
+    return float(apart / total) if total > 0 else 0.0
