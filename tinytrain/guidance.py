@@ -54,12 +54,14 @@ class Guidance:
         curvature: h, 1/2 for cross-entropy, 2/n for the mean squared error of n outputs.
         source: of the samples that it was measured on: `calibration samples` or `noise`.
         momentum: that steps are prolonged by.
+        largest: rate that is suggested without momentum at most.
     """
 
     tangent: Tangent
     curvature: float
     source: str
     momentum: float = 0.0
+    largest: float = LARGEST_RATE
 
     @property
     def kernel(self) -> float:
@@ -107,8 +109,7 @@ class Guidance:
         if kernel == 0.0:
             return None
         rate = mu / (kernel * self.curvature)
-        if self.tangent.contrast < LEARNED:
-            rate = min(rate, UNLEARNED_RATE * mu / SHARE)
+        rate = min(rate, self.largest * mu / SHARE)
         return _rounded(min(rate * (1.0 - self.momentum), LARGEST_RATE), 2)
 
     def _overshoots(self, rate: float) -> str | None:
@@ -196,7 +197,10 @@ def guide(
     outputs = training.graph.outputs[1].type.size
     curvature = 0.5 if loss == "cross_entropy" else 2.0 / outputs
     source = NOISE if samples is None else "calibration samples"
-    return Guidance(tangent, curvature, source, momentum)
+    # Without QAS a rate is in other units, and nothing is known of what is too large at first.
+    unlearned = qas and tangent.contrast < LEARNED
+    largest = UNLEARNED_RATE if unlearned else LARGEST_RATE
+    return Guidance(tangent, curvature, source, momentum, largest)
 
 
 def _rounded(value: float, digits: int) -> float:

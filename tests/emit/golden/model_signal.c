@@ -195,7 +195,7 @@ static const tt_initial_scale initial_scales[] = {
 
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
-    0x1.89374c0000000p-9f, 5U, 430U,
+    0x1.3f7cee0000000p-4f, 5U, 430U,
     {136, 238, 11, 144, 179, 63, 67, 90, 129, 173, 140, 60, 133, 132, 5, 183, 147, 26, 191, 63, 77, 209, 57, 144, 113, 4, 153, 79, 158, 85, 173, 248}};
 
 void model_signal_init(model_signal_state *state)

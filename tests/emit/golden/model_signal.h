@@ -41,7 +41,7 @@ typedef struct {
     } arena;
 } model_signal_state;
 
-/* Factory state: the weights as compiled, the learning rate 0.003, seed 5. Call it first, and to reset. */
+/* Factory state: the weights as compiled, the learning rate 0.078, seed 5. Call it first, and to reset. */
 void model_signal_init(model_signal_state *state);
 
 /* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer, evaluate and train_step overwrite it. */
