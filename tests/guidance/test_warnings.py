@@ -163,11 +163,10 @@ def test_one_layer_that_bounds_the_rate_of_all(capsys: pytest.CaptureFixture[str
     (warning,) = warnings
     assert re.fullmatch(
         r"layer 'conv_0' alone keeps the suggested learning rate at [0-9.e-]+; the others could "
-        r"take [0-9.e-]+: leave 'conv_0' out of the scheme, or give it a smaller rate of its own in "
-        r"\[rates\]",
+        r"take [0-9.e-]+: leave 'conv_0' out of the scheme, or give it a smaller rate of its own "
+        r"in \[rates\]",
         warning,
     )
-    assert inspected(capsys, RESNET8, "--scheme", "last-3")[1] == []
 
 
 def test_inspect_shows_what_a_scheme_trains(
