@@ -97,6 +97,22 @@ def _roomy(target: Target) -> Target:
     )
 
 
+def check_slots(compiled: Compiled, files: ModelFiles, *, ram: int, target: Target) -> None:
+    """Refuses replay slots that no linker would place, so that they cannot be measured either.
+
+    Raises:
+        BudgetError: says how many could fit.
+    """
+    needed = compiled.plan.nbytes + files.weights_bytes
+    needed += files.replay.ram_bytes if files.replay else 0
+    if needed > max(ram, _MEASURE_BYTES // 2):
+        raise BudgetError(
+            f"{needed:,} bytes of RAM are needed for arena, trained parameters and replay slots "
+            f"alone, {needed - ram:,} more than the {ram:,} of target '{target.name}'",
+            way_out=_fewer_slots(needed - ram, files.replay),
+        )
+
+
 def check_budget(
     memory: Memory,
     compiled: Compiled,

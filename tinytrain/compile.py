@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.budget import Memory, check_budget, measure_memory
+from tinytrain.budget import Memory, check_budget, check_slots, measure_memory
 from tinytrain.data import Preprocess, SampleSpec, load_calibration
 from tinytrain.emit.build_files import MAIN, cmake_lists, makefile, port_files
 from tinytrain.emit.folder import FolderWriter, refuse_foreign
@@ -202,6 +202,7 @@ def write_folder(
         progress("emit")
         files = _emit(writer, compiled, target, sample)
         progress("measure")
+        check_slots(compiled, files, ram=budget["ram"], target=target)
         memory = measure_memory(writer.path, target, compiled, files)
         check_budget(memory, compiled, **budget, target=target, replay=files.replay)
         manifest = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.errors.conftest import Refuse
-from tests.errors.models import LAYERS
+from tests.errors.models import LAYERS, quantized_model
 from tinytrain import errors, resources
 from tinytrain.cli import main
 
@@ -130,7 +130,20 @@ def test_too_many_replay_slots(model: Path, refuse: Refuse, tmp_path: Path) -> N
     assert fit > 100
     assert main([str(word) for word in (*arguments, fit, "--json")]) == 0
     shutil.rmtree(out)
-    refuse(BUDGET_ERROR, *arguments, fit + 2)
+    # Slots of seven bytes, and an alignment of up to 32 behind them.
+    refuse(BUDGET_ERROR, *arguments, fit + 6)
+
+
+def test_replay_slots_that_no_linker_places(refuse: Refuse, tmp_path: Path) -> None:
+    model = quantized_model(tmp_path / "large.onnx", shape=(1, 3, 32, 32))
+    arguments = ("compile", model, "-o", tmp_path / "out", "--target", "mps2-an385")
+    told = refuse(BUDGET_ERROR, *arguments, "--replay", 65535)
+    assert "for arena, trained parameters and replay slots alone" in told.split("\n")[0]
+    found = re.search(r"way out: [\d,]+ replay slots fit \(--replay (\d+)\), or keep", told)
+    # 4 MiB hold about so many of 3,072 bytes.
+    assert found is not None and 1330 < int(found[1]) < 4 * 2**20 / 3072
+    refuse(USAGE_ERROR, *arguments, "--replay", 65536)
+    refuse(USAGE_ERROR, *arguments, "--replay", -1)
 
 
 def test_too_little_flash(model: Path, refuse: Refuse, tmp_path: Path) -> None:
