@@ -242,7 +242,7 @@ def _simulate(options: argparse.Namespace) -> None:
 
 def _experiment(options: argparse.Namespace) -> None:
     from tinytrain.experiment.command import list_runs, perform
-    from tinytrain.experiment.spec import load_experiment
+    from tinytrain.experiment.toml_file import load_experiment
 
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"{options.workers} workers can do nothing", way_out="give 1 or more")

@@ -26,7 +26,7 @@ from tinytrain.simulate.library import (
 
 
 class CLearner:
-    """A `Learner` that runs the generated C.
+    """A `Learner` that runs the generated C, which knows its rates and its seed by itself.
 
     Args:
         word: stands for the inputs of `samples`.
@@ -43,8 +43,6 @@ class CLearner:
         word: str,
         cache: Path,
     ) -> None:
-        self._rate_of = rate_of
-        self._steps = 0
         self._library = _library(compiled, cache / "libraries")
         parts = (samples.train_x, samples.train_y), (samples.test_x, samples.test_y)
         if self._library.model.frozen_bytes:
@@ -60,10 +58,7 @@ class CLearner:
 
     def train(self, order: np.ndarray) -> np.ndarray:
         """See `Learner`."""
-        steps = range(self._steps, self._steps + len(order))
-        rates = np.array([self._rate_of(step) for step in steps], np.float32)
-        losses, _ = self._library.train(self._train, order, rates)
-        self._steps += len(order)
+        losses, _ = self._library.train(self._train, order)
         return losses
 
     def evaluate(self) -> Score:

@@ -29,6 +29,7 @@ _SHOWS_ONLY = (
     "experiment/results.py",
     "experiment/runner.py",
     "experiment/table.py",
+    "experiment/toml_file.py",
 )
 """Files of the package that decide no result."""
 
@@ -43,7 +44,6 @@ def run_key(run: Run) -> str:
             "steps": run.steps,
             "epochs": run.epochs,
             "evaluations": run.evaluations,
-            "schedule": run.schedule,
             "torch": None if run.rule.engine == "c" else _installed("torch"),
         }
     )

@@ -17,7 +17,8 @@ from tinytrain.experiment.spec import Experiment
 from tinytrain.version import __version__
 
 COLUMNS = (
-    "model data scheme rule engine rate seed chosen step accuracy loss train_loss weights_sha256"
+    "model data scheme rule engine rate seed chosen step accuracy loss train_loss not_finite "
+    "weights_sha256"
 ).split()
 
 
@@ -31,6 +32,7 @@ def csv_text(groups: Sequence[GroupResult]) -> str:
         for result in group.done():
             run = result.run
             names = run.model.name, run.data.name, run.scheme_name, run.rule.name, run.rule.engine
+            last = result.not_finite, result.weights_sha256
             for point in result.curve:
                 writer.writerow(
                     [
@@ -40,7 +42,7 @@ def csv_text(groups: Sequence[GroupResult]) -> str:
                         int(run.rate == best),
                         point["step"],
                         *(_figure(point[key]) for key in ("accuracy", "loss", "train_loss")),
-                        result.weights_sha256 if point is result.curve[-1] else "",
+                        *(last if point is result.curve[-1] else ("", "")),
                     ]
                 )
     return out.getvalue()
@@ -89,7 +91,7 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
     length = f"{experiment.epochs} epochs" if experiment.epochs else f"{experiment.steps:,} steps"
     seeds = len(experiment.seeds)
     lines = [
-        f"{length} at batch 1, learning rate {experiment.schedule}; {seeds} "
+        f"{length} at batch 1; {seeds} "
         f"seed{'s' if seeds > 1 else ''}, of the order of the samples, of a fresh head and of "
         "stochastic rounding. Accuracy is of the test samples after the last step: mean ± standard "
         "deviation over the seeds.",
@@ -105,6 +107,9 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
         f"RAM, with everything counted, and instructions are those of {_target(experiment)}.",
         "",
     ]
+    for rule in {group.first.rule.name: group.first.rule for group in groups}.values():
+        given = {"engine": rule.engine, **rule.options, **rule.settings}
+        lines.append(f"- rule {rule.name}: " + ", ".join(f"{k} {v}" for k, v in given.items()))
     for spec in {group.first.model: None for group in groups}:
         digest = hashlib.sha256(spec.path.read_bytes()).hexdigest()
         lines.append(f"- model {spec.name}: `{spec.path.name}`, SHA-256 {digest[:16]}")

@@ -22,11 +22,13 @@ class RunResult:
     Attributes:
         curve: step, accuracy, loss and train_loss of each evaluation; a figure that was not finite
             is None.
+        not_finite: steps whose loss was not finite; the device skips them.
         weights_sha256: of the trained parameters; None for an engine in PyTorch.
     """
 
     run: Run
     curve: Sequence[Mapping[str, Any]]
+    not_finite: int
     weights_sha256: str | None
 
     @property
@@ -62,8 +64,9 @@ class GroupResult:
 
     def take(self, run: Run, record: Mapping[str, Any]) -> None:
         """The result of one of the runs."""
-        found = RunResult(run, record["curve"], record.get("weights_sha256"))
-        self.results[run_key(run)] = found
+        self.results[run_key(run)] = RunResult(
+            run, record["curve"], int(record["not_finite"]), record.get("weights_sha256")
+        )
 
     def done(self) -> list[RunResult]:
         """What is there, in the order of `runs`."""

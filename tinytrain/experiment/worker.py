@@ -25,10 +25,11 @@ from tinytrain.data.dataset import labelled
 from tinytrain.experiment.data import Data, calibration_samples, integer_samples, open_data
 from tinytrain.experiment.engines import CLearner, make_learner
 from tinytrain.experiment.learner import RateOf
-from tinytrain.experiment.spec import Run
+from tinytrain.experiment.spec import Run, with_schedule
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.reference.schedule import rate_at
 from tinytrain.simulate.session import simulate
 from tinytrain.simulate.stream import training_order
 from tinytrain.target import load_target
@@ -48,6 +49,7 @@ class _Prepared:
     compiled: Compiled
     preprocess: Preprocess | None
     data: Data
+    steps: int
 
 
 def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[str, Any]:
@@ -60,7 +62,8 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
     Returns:
         What a run's file holds: `curve`, a list of step, accuracy, loss of the test samples and
         mean loss of the training steps since the last evaluation; figures that are not finite are
-        None. `weights_sha256` of the C engine.
+        None. `not_finite`, steps whose loss was not finite, which the device skips.
+        `weights_sha256` of the C engine.
 
     Raises:
         TinytrainError: model, data or scheme do not fit.
@@ -70,18 +73,19 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         report("data", 0, 1)
         spec = sample_spec(made.compiled, made.preprocess)
         samples, word = integer_samples(made.data, spec, cache)
-    steps = run.steps_for(len(samples.train_y))
+    steps = made.steps
     report("frozen layers", 0, steps)
     learner = make_learner(
         run.rule.engine,
         made.compiled,
         samples,
-        rate_of(run, steps),
+        rate_of(made.compiled),
         run.seed,
         run.rule.settings,
         word=word,
         cache=cache,
     )
+    skipped = 0
     order = training_order(len(samples.train_y), steps, run.seed)
     curve: list[dict[str, Any]] = []
     losses: list[float] = []
@@ -89,7 +93,9 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
     for stop in [0, *evaluation_steps(steps, run.evaluations)]:
         while done < stop:
             part = order[done : min(done + REPORT_STEPS, stop)]
-            losses += learner.train(part).tolist()
+            found = learner.train(part)
+            skipped += int(np.count_nonzero(~np.isfinite(found)))
+            losses += found.tolist()
             done += len(part)
             report("" if not curve else f"accuracy {curve[-1]['accuracy']:.3f}", done, steps)
         score = learner.evaluate()
@@ -102,7 +108,7 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
             }
         )
         losses = []
-    record: dict[str, Any] = {"curve": curve}
+    record: dict[str, Any] = {"curve": curve, "not_finite": skipped}
     if isinstance(learner, CLearner):
         record["weights_sha256"] = learner.weights_sha256()
     return record
@@ -149,11 +155,11 @@ def evaluation_steps(steps: int, evaluations: int) -> list[int]:
     return sorted({steps * (k + 1) // evaluations for k in range(evaluations)} - {0})
 
 
-def rate_of(run: Run, steps: int) -> RateOf:
-    """The learning rate of each step, rounded to float32."""
-    if run.schedule == "constant":
-        return lambda step: float(np.float32(run.rate))
-    return lambda step: float(np.float32(run.rate * 0.5 * (1.0 + math.cos(math.pi * step / steps))))
+def rate_of(compiled: Compiled) -> RateOf:
+    """The learning rate of each step, as the device computes it."""
+    options = compiled.options
+    schedule = options.rate_schedule
+    return lambda step: float(rate_at(schedule, options.rate, step // options.accumulate))
 
 
 @contextmanager
@@ -162,12 +168,13 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
     runner = Runner()
     with open_data(run.data) as whole:
         data = whole.limited(run.train_limit, run.test_limit)
+        steps = run.steps_for(len(data.train.labels))
         options = Options(
             scheme=run.scheme,
             classes=None if run.model.head == "keep" else data.classes,
             rate=run.rate,
             seed=run.seed,
-            **run.rule.options,
+            **with_schedule(run.rule.options, steps),
         )
         source = _imported(run.model.path)
         height, width = _size(source)
@@ -177,7 +184,7 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         compiled = build_step(
             given.forward, options, runner, given.quantized_samples(), load_target(target).isa
         )
-        yield _Prepared(compiled, preprocess, data)
+        yield _Prepared(compiled, preprocess, data, steps)
 
 
 @functools.lru_cache(maxsize=4)

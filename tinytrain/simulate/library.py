@@ -230,10 +230,11 @@ class HostLibrary:
 
         Args:
             order: index of each step's sample, int64 [n].
-            rates: learning rate of each step, float32 [n]; None keeps the state's own.
+            rates: that each step's schedule starts from, float32 [n]; None keeps the state's own.
 
         Returns:
-            Loss, float32 [n], and predicted class, int32 [n], of each step before its update.
+            Loss, float32 [n], and predicted class, int32 [n], of each step before its update. A
+            step whose loss is not finite was skipped.
 
         Raises:
             DataError: an index or a label is out of range.
