@@ -1,0 +1,128 @@
+"""What an experiment's file may say, and what it is told otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.experiment.models import FILE, write_experiment
+from tinytrain.errors import UsageError
+from tinytrain.experiment.spec import Experiment, with_schedule
+from tinytrain.experiment.toml_file import load_experiment
+
+
+def load(folder: Path, text: str) -> Experiment:
+    """The file with this text."""
+    return load_experiment(write_experiment(folder, text))
+
+
+def test_runs_are_every_rate_with_every_seed(tmp_path: Path) -> None:
+    text = FILE + 'fraction_bits = 2\n[rules."s8, nearest"]\nrule = "nearest"\nrates = [0.5]\n'
+    groups = list(load(tmp_path, text).groups())
+    assert [[run.title for run in runs] for runs in groups] == [
+        [
+            f"small/noise/last/shipped/rate {rate}/seed {seed}"
+            for seed in (4, 5)
+            for rate in (0.01, 0.02)
+        ],
+        [f"small/noise/last/s8, nearest/rate 0.5/seed {seed}" for seed in (4, 5)],
+    ]
+    first, nearest = groups[0][0], groups[1][0]
+    assert first.rule.options == {"schedule": "cosine", "fraction_bits": 2}
+    assert nearest.rule.options == {"schedule": "cosine", "rule": "nearest"}
+    assert first.steps_for(24) == 30
+
+
+def test_a_scheme_may_be_another_one_for_each_model(tmp_path: Path) -> None:
+    scheme = tmp_path / "schemes" / "own.toml"
+    scheme.parent.mkdir()
+    scheme.write_text("biases = 1\n")
+    text = FILE.replace('last = "last-1"', 'own = { small = "schemes/own.toml" }\nhead = "head"')
+    text += '[models.other]\npath = "small.onnx"\n'
+    found = {
+        (runs[0].model.name, runs[0].scheme_name): runs[0].scheme
+        for runs in load(tmp_path, text).groups()
+    }
+    assert found == {
+        ("small", "own"): str(scheme),
+        ("small", "head"): "head",
+        ("other", "head"): "head",
+    }
+
+
+def test_epochs_are_of_the_samples_that_there_are(tmp_path: Path) -> None:
+    experiment = load(tmp_path, FILE.replace("steps = 30", "epochs = 3"))
+    assert next(experiment.groups())[0].steps_for(24) == 72
+
+
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [
+        ({"schedule": "cosine"}, "cosine:100"),
+        ({"schedule": "cosine", "accumulate": 8, "warmup": 4}, "cosine:8"),
+        ({"schedule": "cosine:7"}, "cosine:7"),
+        ({"schedule": "constant"}, "constant"),
+    ],
+)
+def test_a_cosine_ends_with_the_run(options: dict[str, object], schedule: str) -> None:
+    assert with_schedule(options, 100)["schedule"] == schedule
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("steps = 30", "steps = 30\nepochs = 1", "either `steps` or `epochs`"),
+        ("steps = 30", "", "either `steps` or `epochs`"),
+        ("steps = 30", "steps = 2.5", "`steps` is not an integer (field `steps`)"),
+        ("steps = 30", "steps = -1", "`steps` is -1"),
+        ("steps = 30", "step = 30\nsteps = 3", "`step` is unknown here (field `step`)"),
+        ("seeds = [4, 5]", "seeds = []", "`seeds` is empty"),
+        ("seeds = [4, 5]", "seeds = [true]", "`seeds` is not an integer"),
+        ("rates = [0.01, 0.02]", "", "rule 'shipped' has no learning rate"),
+        ("rates = [0.01, 0.02]", "rates = [0.1, 0.1]", "a rate is listed twice"),
+        ("rates = [0.01, 0.02]", "rates = [nan]", "`rates` is not a number"),
+        ("rates = [0.01, 0.02]", "rates = [2000]", "`rates` is 2000"),
+        ('target = "host"', 'target = "moon"', "moon"),
+        ("small.onnx", "large.onnx", "'large.onnx' does not exist (field `models.small.path`)"),
+        ("[models.small]", "[models.small]\nhead = 3", "head '3' is unknown"),
+        ("[models.small]", "[models.small]\nstd = [0]", "positive std"),
+        ("[models.small]", "[models.small]\nresize = [6]", "a height and a width"),
+        ('path = "noise.npz"', 'train = "noise.npz"', "either `path` or both"),
+        ("[data.noise]", "[data]\nnoise = 3\n[data.other]", "'noise' is no table"),
+        ("last-1", "lats-1", "'lats-1' is neither a preset nor a file"),
+        ('last = "last-1"', 'last = { big = "head" }', "there is no model 'big'"),
+        ('last = "last-1"', "last = 3", "a scheme is a preset or a path"),
+        ("[schemes]", "[scheme]", "needs a table `[schemes]`"),
+        ("[rules.shipped]", "[rules.shipped]\nseed = 3", "it comes from `seeds`"),
+        ("[rules.shipped]", "[rules.shipped]\nbits = 3", "has no field `bits`"),
+        ("[rules.shipped]", "[rules.shipped]\nfraction_bits = 3", "fraction bits '3' is unknown"),
+        ("[rules.shipped]", "[rules.shipped]\nfraction_bits = 2.0", "2.0, which is no int"),
+        ("[rules.shipped]", "[rules.shipped]\nmomentum = true", "True, which is no float"),
+        ("[rules.shipped]", '[rules.shipped]\nengine = "d"', "use c, float-masters, float"),
+        ('"cosine"', '"sine"', "schedule 'sine' is unknown"),
+        ("[rules.shipped]", "[rules.shipped", "is no TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, wanted: str) -> None:
+    assert old in FILE
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, FILE.replace(old, new, 1))
+    assert wanted in str(caught.value)
+    assert "small.toml" in str(caught.value)
+
+
+def test_an_engine_in_pytorch_has_settings_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    rule = '[rules.masters]\nengine = "float-masters"\nrates = 0.5\n'
+    found = load(tmp_path, FILE + rule + "qas = false\nwarmup = 3\n").rules[1]
+    assert found.settings == {"qas": False}
+    assert found.options == {"schedule": "cosine", "warmup": 3}
+    assert found.rates == (0.5,)
+    with pytest.raises(UsageError, match="engine 'float-masters' has no field `fraction_bits`"):
+        load(tmp_path, FILE + rule + "fraction_bits = 4\n")
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_experiment(tmp_path / "no.toml")
