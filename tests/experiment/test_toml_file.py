@@ -112,17 +112,36 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, wanted: str)
     assert "small.toml" in str(caught.value)
 
 
-def test_an_engine_in_pytorch_has_settings_of_its_own(tmp_path: Path) -> None:
+def test_an_engine_in_pytorch_takes_some_of_the_options(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     rule = '[rules.masters]\nengine = "float-masters"\nrates = 0.5\n'
     found = load(tmp_path, FILE + rule + "qas = false\nwarmup = 3\n").rules[1]
-    assert found.settings == {"qas": False}
-    assert found.options == {"schedule": "cosine", "warmup": 3}
+    assert found.options == {"schedule": "cosine", "qas": False, "warmup": 3}
     assert found.rates == (0.5,)
     with pytest.raises(UsageError, match="engine 'float-masters' has no field `fraction_bits`"):
         load(tmp_path, FILE + rule + "fraction_bits = 4\n")
 
 
+def test_an_engine_in_pytorch_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="engine 'float' needs PyTorch"):
+        load(tmp_path, FILE + '[rules.float]\nengine = "float"\n')
+
+
+def test_a_replay_buffer_is_used_unless_told_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path, FILE).rules[0].replay_steps == 0
+    assert load(tmp_path, FILE + "replay = 8\n").rules[0].replay_steps == 1
+    assert load(tmp_path, FILE + "replay = 8\nreplay_steps = 3\n").rules[0].replay_steps == 3
+    with pytest.raises(UsageError, match="no replay buffer"):
+        load(tmp_path, FILE + "replay_steps = 3\n")
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_experiment(tmp_path / "no.toml")
+
+
+def test_only_known_orders(tmp_path: Path) -> None:
+    assert load(tmp_path, 'order = "by-class"\n' + FILE).order == "by-class"
+    with pytest.raises(UsageError, match="order 'sorted' is unknown"):
+        load(tmp_path, 'order = "sorted"\n' + FILE)

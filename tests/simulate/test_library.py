@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -96,6 +97,18 @@ def test_kept_results_and_saved_parameters_change_nothing(tmp_path: Path) -> Non
     assert np.concatenate([first, rest]).tobytes() == wanted.tobytes()
     assert other.evaluate(from_kept)[0].tobytes() == evaluated.tobytes()
     assert other.save() == library.save()
+
+
+@pytest.mark.parametrize("scheme", ["last-2", "full"])
+def test_replay_is_that_of_a_session(scheme: str, tmp_path: Path) -> None:
+    product = product_of("convolutions", tmp_path / "model", scheme=scheme, replay=3, seed=3)
+    plan = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    session = run(HostEngine(opened(product)), dataclasses.replace(plan, replay_steps=2))
+    library = library_of(product, tmp_path / "cache")
+    library.set_learning_rate(RATE)
+    losses, _ = library.train(samples_of(plan), plan.order, replay_steps=2)
+    assert losses.tobytes() == session.losses.tobytes()
+    assert library.save() == session.saved
 
 
 def test_the_loss_of_an_evaluation_is_cross_entropy(tmp_path: Path) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinytrain.compile import emit_step
 from tinytrain.emit.runtime_files import runtime_files
-from tinytrain.errors import UsageError
 from tinytrain.experiment.frozen import frozen_identity, kept_results
 from tinytrain.experiment.learner import Learner, RateOf, Samples, Score
+from tinytrain.experiment.spec import Run
 from tinytrain.pipeline import Compiled
 from tinytrain.simulate.library import (
     HostLibrary,
@@ -26,24 +22,30 @@ from tinytrain.simulate.library import (
 
 
 class CLearner:
-    """A `Learner` that runs the generated C, which knows its rates and its seed by itself.
+    """A `Learner` that runs the generated C, which knows its schedule and its seed by itself.
 
     Args:
+        rate: that the schedule starts from.
         word: stands for the inputs of `samples`.
         cache: folder for libraries and results of frozen layers, shared by all runs.
+        replay_steps: on remembered samples after each new one; 0 without a replay buffer.
     """
 
     def __init__(
         self,
         compiled: Compiled,
         samples: Samples,
-        rate_of: RateOf,
-        seed: int,
+        rate: float,
         *,
         word: str,
         cache: Path,
+        replay_steps: int = 0,
     ) -> None:
+        self._replay_steps = replay_steps
         self._library = _library(compiled, cache / "libraries")
+        # What the model's schedule starts from. The rate is no part of the library, which thus
+        # serves the runs of all rates.
+        self._library.set_learning_rate(rate)
         parts = (samples.train_x, samples.train_y), (samples.test_x, samples.test_y)
         if self._library.model.frozen_bytes:
             layers = frozen_identity(compiled)
@@ -58,7 +60,7 @@ class CLearner:
 
     def train(self, order: np.ndarray) -> np.ndarray:
         """See `Learner`."""
-        losses, _ = self._library.train(self._train, order)
+        losses, _ = self._library.train(self._train, order, replay_steps=self._replay_steps)
         return losses
 
     def evaluate(self) -> Score:
@@ -83,6 +85,7 @@ def _library(compiled: Compiled, cache: Path) -> HostLibrary:
         compiled.graph.inputs[0].type.size,
         files.saved_bytes,
         files.frozen_bytes,
+        bool(compiled.options.replay),
     )
     with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
         for file, text in sources.items():
@@ -93,53 +96,30 @@ def _library(compiled: Compiled, cache: Path) -> HostLibrary:
 
 
 def make_learner(
-    engine: str,
+    run: Run,
     compiled: Compiled,
     samples: Samples,
     rate_of: RateOf,
-    seed: int,
-    settings: Mapping[str, Any],
     *,
     word: str,
     cache: Path,
 ) -> Learner:
-    """The learner of a rule.
+    """The learner of a run's rule.
 
     Args:
-        engine: one of `spec.ENGINES`.
-        settings: for an engine in PyTorch.
+        rate_of: as the model's schedule has it.
         word, cache: see the learners.
 
     Raises:
-        UsageError: PyTorch is not installed, or refuses a setting.
+        UsageError: the engine refuses an option.
     """
+    engine = run.rule.engine
     if engine == "c":
-        return CLearner(compiled, samples, rate_of, seed, word=word, cache=cache)
-    learner: Learner = _float_learner()(
-        compiled, samples, rate_of, seed, mode=engine, word=word, cache=cache, **settings
-    )
-    return learner
+        replay_steps = run.rule.replay_steps
+        return CLearner(
+            compiled, samples, run.rate, word=word, cache=cache, replay_steps=replay_steps
+        )
+    # Only an experiment with such an engine loads PyTorch.
+    from tinytrain.experiment.float_learner import FloatLearner
 
-
-def float_settings() -> frozenset[str]:
-    """Names of the settings that a rule may give to an engine in PyTorch.
-
-    Raises:
-        UsageError: PyTorch is not installed.
-    """
-    parameters = inspect.signature(_float_learner()).parameters.values()
-    own = {"mode", "frozen_memory", "word", "cache"}
-    return frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY) - own
-
-
-def _float_learner() -> Any:
-    try:
-        module = importlib.import_module("tinytrain.experiment.float_learner")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise UsageError(
-            "engines 'float' and 'float-masters' need PyTorch, which is not installed",
-            way_out="pip install 'tinytrain[torch]', or leave these rules out",
-        ) from error
-    return module.FloatLearner
+    return FloatLearner(compiled, samples, rate_of, run.seed, mode=engine, word=word, cache=cache)

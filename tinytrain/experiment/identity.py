@@ -39,10 +39,11 @@ def run_key(run: Run) -> str:
     return _key(
         {
             **_shared(run),
-            "settings": dict(run.rule.settings),
+            "replay_steps": run.rule.replay_steps,
             "rate": run.rate,
             "steps": run.steps,
             "epochs": run.epochs,
+            "order": run.order,
             "evaluations": run.evaluations,
             "torch": None if run.rule.engine == "c" else _installed("torch"),
         }

@@ -45,7 +45,7 @@ class Score:
 class Learner(Protocol):
     """One run: made from a compiled model, samples, rates and a seed, in its factory state.
 
-    An engine's class is called as `(compiled, samples, rate_of, seed, **settings)` with the
+    An engine in PyTorch is called as `(compiled, samples, rate_of, seed, **settings)` with the
     `pipeline.Compiled` of the run, `Samples`, a `RateOf`, and the run's seed, 0 to 2**32 - 1, for
     whatever it draws at random.
     """

@@ -21,6 +21,8 @@ COLUMNS = (
     "weights_sha256"
 ).split()
 
+_ORDER = {"shuffled": "in a new random order each epoch", "by-class": "sorted by class"}
+
 
 def csv_text(groups: Sequence[GroupResult]) -> str:
     """A row for each run and evaluation; `chosen` is 1 at the best rate, which the tables show."""
@@ -91,7 +93,7 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
     length = f"{experiment.epochs} epochs" if experiment.epochs else f"{experiment.steps:,} steps"
     seeds = len(experiment.seeds)
     lines = [
-        f"{length} at batch 1; {seeds} "
+        f"{length} at batch 1, samples {_ORDER[experiment.order]}; {seeds} "
         f"seed{'s' if seeds > 1 else ''}, of the order of the samples, of a fresh head and of "
         "stochastic rounding. Accuracy is of the test samples after the last step: mean ± standard "
         "deviation over the seeds.",
@@ -108,7 +110,9 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
         "",
     ]
     for rule in {group.first.rule.name: group.first.rule for group in groups}.values():
-        given = {"engine": rule.engine, **rule.options, **rule.settings}
+        given = {"engine": rule.engine, **rule.options}
+        if rule.replay_steps:
+            given["replay_steps"] = rule.replay_steps
         lines.append(f"- rule {rule.name}: " + ", ".join(f"{k} {v}" for k, v in given.items()))
     for spec in {group.first.model: None for group in groups}:
         digest = hashlib.sha256(spec.path.read_bytes()).hexdigest()

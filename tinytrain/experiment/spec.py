@@ -17,6 +17,7 @@ COSINE = "cosine"
 """A schedule that needs no number of steps: it comes to 0 at the end of the run."""
 
 HEADS = ("fresh", "keep")
+ORDERS = ("shuffled", "by-class")
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,18 @@ class SchemeSpec:
 
 @dataclass(frozen=True)
 class RuleSpec:
-    """How weights are updated: an engine, options of the compiler, settings of the engine.
+    """How weights are updated: an engine and options of the compiler.
 
     Attributes:
         options: fields of `pipeline.Options`; `schedule` may be `COSINE`.
-        settings: arguments of a PyTorch engine beyond those of every learner.
+        replay_steps: on remembered samples after each new one, where there is a replay buffer.
         rates: learning rates to try; empty takes the experiment's.
     """
 
     name: str
     engine: str = "c"
     options: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    replay_steps: int = 0
     rates: tuple[float, ...] = ()
 
 
@@ -103,6 +104,7 @@ class Run:
         scheme: preset, or path of a scheme file.
         scheme_name: as the experiment calls it.
         steps: of training, or of as many epochs as `epochs`, where that is not 0.
+        order: of the samples, one of `ORDERS`.
         evaluations: spread evenly over the run, the last one at its end; one more before it.
         train_limit, test_limit: samples taken of the data, evenly spread; None takes all.
     """
@@ -116,6 +118,7 @@ class Run:
     seed: int
     steps: int
     epochs: int
+    order: str
     evaluations: int
     train_limit: int | None
     test_limit: int | None
@@ -155,6 +158,7 @@ class Experiment:
     seeds: tuple[int, ...]
     steps: int
     epochs: int
+    order: str
     evaluations: int
     train_limit: int | None
     test_limit: int | None
@@ -180,6 +184,7 @@ class Experiment:
                     seed=seed,
                     steps=self.steps,
                     epochs=self.epochs,
+                    order=self.order,
                     evaluations=self.evaluations,
                     train_limit=self.train_limit,
                     test_limit=self.test_limit,

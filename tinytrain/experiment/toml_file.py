@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from tinytrain.errors import TinytrainError, UsageError, Where
 from tinytrain.experiment.spec import (
     ENGINES,
     HEADS,
+    ORDERS,
     DataSpec,
     Experiment,
     ModelSpec,
@@ -22,7 +24,7 @@ from tinytrain.experiment.spec import (
 )
 from tinytrain.experiment.table import Table, read_tables
 from tinytrain.pipeline import Options
-from tinytrain.simulate.session import MAX_LEARNING_RATE, MAX_STEPS
+from tinytrain.simulate.session import MAX_LEARNING_RATE, MAX_REPLAY_STEPS, MAX_STEPS
 from tinytrain.target import load_target
 
 _GIVEN = {
@@ -35,8 +37,11 @@ _GIVEN = {
 }
 """Fields of `Options` that a rule leaves to other parts of the file."""
 
-_OF_EVERY_ENGINE = ("schedule", "warmup", "method", "weight_headroom", "range_headroom")
-"""Those that an engine in PyTorch follows as well; it has settings of its own beside them."""
+_FLOAT = (
+    "momentum accumulate weight_decay schedule warmup label_smoothing qas method weight_headroom "
+    "range_headroom"
+).split()
+"""Those that an engine in PyTorch follows as well."""
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -69,6 +74,7 @@ def load_experiment(path: str | Path) -> Experiment:
         seeds=top.numbers("seeds", int, 0, 2**32 - 1, (0,)),
         steps=top.number("steps", int, 1, MAX_STEPS, 0),
         epochs=top.number("epochs", int, 1, MAX_STEPS, 0),
+        order=top.choice("order", ORDERS, "shuffled"),
         evaluations=top.number("evaluations", int, 1, 100_000, 10),
         train_limit=top.number("train_limit", int, 1, 2**31 - 1, 0) or None,
         test_limit=top.number("test_limit", int, 1, 2**31 - 1, 0) or None,
@@ -155,17 +161,24 @@ def _scheme(text: str, table: Table, folder: Path) -> str:
 def _rule(table: Table, schedule: str) -> RuleSpec:
     engine = table.choice("engine", ENGINES, "c")
     rates = _rates(table)
+    if engine != "c" and importlib.util.find_spec("torch") is None:
+        table.fail(
+            "engine",
+            f"engine '{engine}' needs PyTorch, which is not installed",
+            "pip install 'tinytrain[torch]', or leave this rule out",
+        )
+    asked = table.number("replay_steps", int, 1, MAX_REPLAY_STEPS, 0)
     rest = table.rest()
-    settings = {}
-    if engine != "c":
-        settings = {key: rest.pop(key) for key in sorted(_settings(table) & rest.keys())}
+    if asked and not rest.get("replay"):
+        table.fail("replay_steps", "the rule has no replay buffer", "add replay = 100")
+    replay_steps = asked or int(bool(rest.get("replay")))
     _check_options(table, engine, rest)
     options = {"schedule": schedule, **rest}
     try:
         Options(**with_schedule(options, 1))
     except TinytrainError as error:
         table.fail("", error.what, error.way_out)
-    return RuleSpec(table.name, engine, options, settings, rates)
+    return RuleSpec(table.name, engine, options, replay_steps, rates)
 
 
 def _check_options(table: Table, engine: str, options: Mapping[str, Any]) -> None:
@@ -173,7 +186,7 @@ def _check_options(table: Table, engine: str, options: Mapping[str, Any]) -> Non
     hints = get_type_hints(Options)
     known = [name for name in hints if name not in _GIVEN]
     if engine != "c":
-        known = [*_OF_EVERY_ENGINE, *sorted(_settings(table))]
+        known = _FLOAT
     for key, value in options.items():
         if key in _GIVEN:
             table.fail(key, f"a rule does not set `{key}`", f"it comes from {_GIVEN[key]}")
@@ -188,16 +201,6 @@ def _check_options(table: Table, engine: str, options: Mapping[str, Any]) -> Non
         if isinstance(value, bool) != (bool in kinds) or not isinstance(value, allowed):
             names = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
             table.fail(key, f"`{key}` is {value!r}, which is no {names}")
-
-
-def _settings(table: Table) -> frozenset[str]:
-    """Arguments of the PyTorch engines beyond those of every learner."""
-    from tinytrain.experiment.engines import float_settings
-
-    try:
-        return float_settings()
-    except TinytrainError as error:
-        table.fail("engine", error.what, error.way_out)
 
 
 def _rates(table: Table) -> tuple[float, ...]:

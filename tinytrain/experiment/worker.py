@@ -30,6 +30,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import Compiled, Options, build_step
 from tinytrain.reference.schedule import rate_at
+from tinytrain.simulate.orders import by_class
 from tinytrain.simulate.session import simulate
 from tinytrain.simulate.stream import training_order
 from tinytrain.target import load_target
@@ -69,30 +70,28 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         TinytrainError: model, data or scheme do not fit.
     """
     report("compile", 0, 1)
-    with _prepared(run, target) as made:
+    with _prepared(run, target, in_ram=True) as made:
         report("data", 0, 1)
         spec = sample_spec(made.compiled, made.preprocess)
         samples, word = integer_samples(made.data, spec, cache)
     steps = made.steps
     report("frozen layers", 0, steps)
     learner = make_learner(
-        run.rule.engine,
-        made.compiled,
-        samples,
-        rate_of(made.compiled),
-        run.seed,
-        run.rule.settings,
-        word=word,
-        cache=cache,
+        run, made.compiled, samples, rate_of(made.compiled, run.rate), word=word, cache=cache
     )
     skipped = 0
     order = training_order(len(samples.train_y), steps, run.seed)
+    if run.order == "by-class":
+        order = by_class(order, samples.train_y, made.data.classes, run.seed)
     curve: list[dict[str, Any]] = []
     losses: list[float] = []
     done = 0
-    for stop in [0, *evaluation_steps(steps, run.evaluations)]:
+    window = made.compiled.options.accumulate
+    # A learner that takes several samples at once gets whole batches.
+    chunk = window * max(1, REPORT_STEPS // window)
+    for stop in [0, *evaluation_steps(steps, run.evaluations, window)]:
         while done < stop:
-            part = order[done : min(done + REPORT_STEPS, stop)]
+            part = order[done : min(done + chunk, stop)]
             found = learner.train(part)
             skipped += int(np.count_nonzero(~np.isfinite(found)))
             losses += found.tolist()
@@ -123,7 +122,10 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
     Raises:
         TinytrainError: as for a run; or it does not fit the target.
     """
-    with _prepared(run, target) as made, tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+    with (
+        _prepared(run, target, in_ram=False) as made,
+        tempfile.TemporaryDirectory(prefix="tinytrain-") as place,
+    ):
         product = write_folder(
             made.compiled,
             Path(place) / "model",
@@ -150,31 +152,43 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
         }
 
 
-def evaluation_steps(steps: int, evaluations: int) -> list[int]:
-    """After which steps a run is evaluated: evenly spread, ascending, the last one at its end."""
-    return sorted({steps * (k + 1) // evaluations for k in range(evaluations)} - {0})
+def evaluation_steps(steps: int, evaluations: int, window: int) -> list[int]:
+    """After which steps a run is evaluated: evenly spread, ascending, the last one at its end.
+
+    Args:
+        window: the others are multiples of it.
+    """
+    spread = {steps * (k + 1) // evaluations // window * window for k in range(evaluations)}
+    return sorted((spread | {steps}) - {0})
 
 
-def rate_of(compiled: Compiled) -> RateOf:
-    """The learning rate of each step, as the device computes it."""
+def rate_of(compiled: Compiled, rate: float) -> RateOf:
+    """The learning rate of each step, as the device computes it, from the one it starts with."""
     options = compiled.options
     schedule = options.rate_schedule
-    return lambda step: float(rate_at(schedule, options.rate, step // options.accumulate))
+    return lambda step: float(rate_at(schedule, rate, step // options.accumulate))
 
 
 @contextmanager
-def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
-    """The compiled training step of a run, and its data."""
+def _prepared(run: Run, target: str, *, in_ram: bool) -> Iterator[_Prepared]:
+    """The compiled training step of a run, and its data.
+
+    Args:
+        in_ram: replay slots that the rule puts into flash lie in RAM, with the same results: the
+            host library has no flash.
+    """
     runner = Runner()
     with open_data(run.data) as whole:
         data = whole.limited(run.train_limit, run.test_limit)
         steps = run.steps_for(len(data.train.labels))
+        given_options = with_schedule(run.rule.options, steps)
+        if in_ram:
+            given_options.pop("replay_in", None)
         options = Options(
             scheme=run.scheme,
             classes=None if run.model.head == "keep" else data.classes,
-            rate=run.rate,
             seed=run.seed,
-            **with_schedule(run.rule.options, steps),
+            **given_options,
         )
         source = _imported(run.model.path)
         height, width = _size(source)

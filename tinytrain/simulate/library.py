@@ -53,6 +53,7 @@ class LibraryModel:
         input_size: elements of an input.
         saved_bytes: of a saved file.
         frozen_bytes: what frozen layers leave for the others; 0 where there are none.
+        replay: whether it has a replay buffer, in RAM.
     """
 
     name: str
@@ -60,6 +61,7 @@ class LibraryModel:
     input_size: int
     saved_bytes: int
     frozen_bytes: int
+    replay: bool = False
 
     def __post_init__(self) -> None:
         if self.classes < 2:
@@ -125,6 +127,7 @@ def build_library(
         name=model.name,
         NAME=model.name.upper(),
         frozen=model.frozen_bytes > 0,
+        replay=model.replay,
     )
     base = hashlib.sha256("\0".join([command, *flags]).encode())
     own = {f"{model.name}.h", f"{model.name}_constants.h"}
@@ -189,6 +192,7 @@ def library_model(manifest: Mapping[str, Any]) -> LibraryModel:
         input_size=math.prod(int(size) for size in shape),
         saved_bytes=int(manifest["saved_bytes"]),
         frozen_bytes=int(manifest["frozen_bytes"]),
+        replay=manifest.get("replay") is not None,
     )
 
 
@@ -224,13 +228,20 @@ class HostLibrary:
         _check(function(self._state, ctypes.c_float(rate)))
 
     def train(
-        self, samples: LibrarySamples, order: np.ndarray, rates: np.ndarray | None = None
+        self,
+        samples: LibrarySamples,
+        order: np.ndarray,
+        rates: np.ndarray | None = None,
+        *,
+        replay_steps: int = 0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """One training step for each entry of `order`.
 
         Args:
             order: index of each step's sample, int64 [n].
             rates: that each step's schedule starts from, float32 [n]; None keeps the state's own.
+            replay_steps: on remembered samples after each of them, for a model with a replay
+                buffer, which then remembers every sample.
 
         Returns:
             Loss, float32 [n], and predicted class, int32 [n], of each step before its update. A
@@ -240,6 +251,7 @@ class HostLibrary:
             DataError: an index or a label is out of range.
         """
         self._check_labels(samples)
+        assert self.model.replay or not replay_steps, "the model has no replay buffer"
         order = np.ascontiguousarray(order, np.int64)
         if order.size and not (order.min() >= 0 and order.max() < len(samples.labels)):
             raise DataError(f"the order names samples beyond the {len(samples.labels)} there are")
@@ -252,6 +264,7 @@ class HostLibrary:
             ctypes.c_size_t(order.size),
             _pointer(order),
             _pointer(steps),
+            ctypes.c_uint32(replay_steps),
             _pointer(losses),
             _pointer(predictions),
         )
