@@ -67,6 +67,12 @@ def _add_compile(commands: Any) -> None:
     command.add_argument(
         "--seed", type=int, default=0, help="of a fresh head and of stochastic rounding"
     )
+    command.add_argument(
+        "--no-health",
+        dest="health",
+        action="store_false",
+        help="leave out the counters of what goes wrong in training, and their RAM",
+    )
     command.add_argument("--name", help="C prefix (default: from the file's name)")
     _add_preprocess(command)
     command.add_argument(

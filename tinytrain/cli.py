@@ -24,6 +24,7 @@ from tinytrain.console import (
     kernels_table,
     memory_table,
     print_error,
+    print_health,
     print_table,
     print_warnings,
     rate_text,
@@ -158,6 +159,7 @@ def _compile(options: argparse.Namespace) -> None:
             progress=lambda stage: display.update(
                 "compile", stages.index(stage), len(stages), stage
             ),
+            health=options.health,
             name=options.name,
             **_setting(options),
         )
@@ -234,10 +236,13 @@ def _simulate(options: argparse.Namespace) -> None:
             print_table(curve_table(curve))
         best = figures.pop("best")
         figures["best_at"] = best and best["step"]
+        figures.pop("health")
         print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
         if None not in classes:
             print_table(classes_table(*classes))
         print(f"weights sha256 {digest}")
+        if result.health is not None:
+            print_health(result.health)
 
 
 def _experiment(options: argparse.Namespace) -> None:

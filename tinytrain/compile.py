@@ -26,6 +26,7 @@ from tinytrain.pipeline import (
     Options,
     build_step,
     for_isa,
+    health_record,
     is_quantized,
     kernels_record,
     options_record,
@@ -285,6 +286,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         summary=_summary(compiled),
         slots=compiled.options.replay,
         slots_in=compiled.options.replay_in,
+        health=compiled.options.health,
     )
 
 
@@ -314,6 +316,7 @@ def _emit(
         NAME=name.upper(),
         classes=sample.classes,
         replay=files.replay,
+        health=health_record(compiled),
     )
     readme = render(
         "codegen",
@@ -388,6 +391,7 @@ def _manifest(
             {"name": value.name, "dtype": value.type.dtype.value, "bytes": data.nbytes}
             for value, data in graph.parameters.items()
         ],
+        "health": health_record(compiled),
         "saved_bytes": files.saved_bytes,
         "frozen_bytes": files.frozen_bytes,
         "replay": files.replay and files.replay.to_manifest(),

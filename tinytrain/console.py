@@ -22,6 +22,7 @@ from rich.text import Text
 
 from tinytrain.errors import TinytrainError
 from tinytrain.guidance import NOISE, Guidance
+from tinytrain.simulate.health import HealthReport
 from tinytrain.target import ISAS, Target
 
 PLAIN_LINES = 10
@@ -101,6 +102,27 @@ def print_warnings(warnings: Sequence[str], console: Console | None = None) -> N
 def print_table(table: Table) -> None:
     """A table, on standard output."""
     Console(file=sys.stdout).print(table)
+
+
+def print_health(report: HealthReport) -> None:
+    """On standard output: what is not well, tensor by tensor, and what to do."""
+    rows = [
+        *(
+            (g.name, f"cut in {g.saturated / report.steps:.0%} of the steps")
+            for g in report.saturating()
+        ),
+        *((u.name, f"{u.lost / u.seen:.1%} of updates lost") for u in report.losing()),
+        *((u.name, f"{u.at_end:,} of {u.elements:,} at an end") for u in report.crowded()),
+    ]
+    if rows:
+        table = Table()
+        table.add_column("health of", overflow="fold")
+        table.add_column("counted")
+        for row in rows:
+            table.add_row(*row)
+        print_table(table)
+    for sentence in report.advice or ("all counters are within their thresholds",):
+        print(f"health: {sentence}")
 
 
 def memory_table(

@@ -41,6 +41,7 @@ from tinytrain.errors import UsageError
 from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
+from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Pass, Runner
 from tinytrain.passes.dead_code import DeadCode
@@ -54,7 +55,8 @@ from tinytrain.passes.update import FRACTION_BITS, RULES, Update, UpdateRule
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
-from tinytrain.reference.interpret import Scale
+from tinytrain.reference.health import ends_of
+from tinytrain.reference.interpret import Scale, rounding_nodes
 from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import Schedule as RateSchedule
 from tinytrain.reference.schedule import parse_schedule
@@ -95,6 +97,7 @@ class Options:
             and of the activations behind them are widened, for what training makes larger.
         replay: slots of the replay buffer, 0 to 65,535; 0 leaves it out.
         replay_in: where the slots lie: `ram`, or `flash` behind the application's callbacks.
+        health: whether the model counts what goes wrong while it trains.
         name: C prefix; None takes the model file's name.
     """
 
@@ -119,6 +122,7 @@ class Options:
     range_headroom: float = 1.0
     replay: int = 0
     replay_in: str = "ram"
+    health: bool = True
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -400,6 +404,27 @@ def trained_record(graph: Graph) -> dict[str, Any]:
         if channels is not None or b in parameters:
             record[node.layer] = {"bias": b in parameters, "channels": channels}
     return record
+
+
+def health_record(compiled: Compiled) -> dict[str, Any] | None:
+    """Whose health is counted, in the order of the counters; None where nothing is counted."""
+    if not compiled.options.health:
+        return None
+    graph = compiled.graph
+    return {
+        "gradients": [
+            {"name": node.name, "layer": node.layer} for node in rounding_nodes(graph).values()
+        ],
+        "updates": [
+            {
+                "name": tensor.name,
+                "layer": tensor.update.layer,
+                "elements": tensor.parameter.type.size,
+                "at_end": ends_of(tensor, graph.parameters),
+            }
+            for tensor in trained_tensors(graph)
+        ],
+    }
 
 
 def kernels_record(compiled: Compiled) -> list[dict[str, Any]]:

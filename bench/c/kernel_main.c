@@ -123,7 +123,7 @@ static void measure_depthwise_conv2d_s8_grad_input(const tt_window *window, enum
 static void measure_conv2d_s8_grad_weight(const tt_window *window, enum candidate_kind kind,
                                           __typeof__(tt_conv2d_s8_grad_weight) *kernel)
 {
-    const tt_update update = {rate, shift, NULL, 7, 0, 0, 1};
+    const tt_update update = {rate, shift, NULL, 7, 0, 0, 1, NULL};
     tt_trained trained = {weights, fraction, 4};
     /* h = 46 for sums of some 20 bits: D is a few units. */
     const tt_step step = {0.01F, 0x51EB851F, -6, 31 - shift[0] + 6 - 46, 1, 2};

@@ -66,6 +66,29 @@ void tt_early_stop_reset(tt_early_stop *stop, float min_delta, uint16_t patience
 /* After each evaluation. score: larger is better, such as an accuracy, or minus a loss. A NaN is no better than anything. */
 tt_verdict tt_early_stop_add(tt_early_stop *stop, float score);
 
+/* Health counters since init or a reset; none wraps. docs/training.md says what to make of them.
+ *
+ * Of the gradient of one tensor, in steps: */
+typedef struct {
+    uint32_t saturated; /* some element was beyond what its scale holds, and was cut there */
+    uint16_t rises;     /* its exponent rose, */
+    uint16_t falls;     /* or fell; both stay at 65,535 */
+} tt_gradient_health;
+
+/* Of the updates of one trained tensor, in steps whose number (t) is a multiple of 64: */
+typedef struct {
+    uint32_t seen; /* elements with a gradient other than 0; from 2^31 on, a step halves both counters first */
+    uint32_t lost; /* of these, elements whose update was rounded to 0 */
+} tt_update_health;
+
+/* Of a whole model; its header says how many gradients and trained tensors there are, and their names. */
+typedef struct {
+    uint32_t steps;   /* of training, skipped ones too; stays at 2^32 - 1 */
+    uint32_t skipped; /* those that changed nothing, as the loss was NaN or infinite; likewise */
+    const tt_gradient_health *gradients; /* into the state, as the next; NULL where there are none */
+    const tt_update_health *updates;
+} tt_health;
+
 /* Move `size` bytes; return 0 when all went through, anything else on failure. */
 typedef int (*tt_write_fn)(void *context, const void *data, size_t size);
 typedef int (*tt_read_fn)(void *context, void *data, size_t size);

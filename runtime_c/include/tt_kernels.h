@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tinytrain.h"
+
 /* Geometry of a sliding window. A dense layer is a 1x1 window over a 1x1 map. Every extent is at least 1.
  * An output position (oh, ow) sees input rows oh * stride_h - pad_top + kh * dilation_h, columns alike;
  * taps that fall outside the map count as absent. */
@@ -160,8 +162,12 @@ float tt_rate_at(const tt_schedule *schedule, float base, uint32_t t);
 /* Sets the peaks to 0. */
 void tt_scales_begin(size_t count, tt_scale *scales);
 
-/* docs/arithmetic.md section 5; limit is 127 (s8) or 32767 (s16). Does nothing when `active` is 0. */
-void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active);
+/* docs/arithmetic.md section 5; limit is 127 (s8) or 32767 (s16). health has a counter for each scale, or is NULL.
+ * Does nothing when `active` is 0. */
+void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active, tt_gradient_health *health);
+
+/* Steps from one whose updates are counted to the next. */
+#define TT_HEALTH_STEPS 64U
 
 /* CRC-32 (IEEE) of `size` bytes that follow those that gave `crc`; start with 0. */
 uint32_t tt_crc32(uint32_t crc, const void *data, size_t size);
@@ -199,6 +205,7 @@ typedef struct {
     int32_t exponent;  /* E of G */
     int32_t sum_shift; /* q */
     uint8_t stochastic;
+    tt_update_health *health; /* NULL counts nothing */
 } tt_update;
 
 /* How a velocity is applied at the end of a window of accumulated gradients (docs/arithmetic.md section 6). Velocities of
@@ -225,6 +232,10 @@ float tt_squares_s32(size_t channels, const float *units, const int32_t *velocit
 
 /* By what a velocity has to be multiplied, in units of 2^-15, for a norm of at most `limit`: 2^15 where it is no longer. */
 int32_t tt_clip_factor(float squares, float limit);
+
+/* How many elements stand at an end of their range: the largest or smallest Wq, a bias of +-2^30. */
+uint32_t tt_count_ends_s8(size_t size, const int8_t *weights, const uint8_t *fraction, uint32_t fraction_bits);
+uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
 
 /* Loss gradient f32 to integers; *normaliser gets n; returns 0 when every entry is 0, else 1. The f32 version copies and
  * sets n = 0. q may be the same buffer as g. */

@@ -60,6 +60,16 @@ static void sum1(size_t positions, size_t channels, const int8_t *g, int32_t *su
     }
 }
 
+/* One bias in any step, counted where the step counts. Cold, that the loop below gets all registers. */
+__attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_update *update, const tt_step *step,
+                                                      size_t o, int32_t sum, int32_t *bias)
+{
+    tt_sgd_channel_s8(sgd, update, step, o);
+    const int64_t d = tt_any_delta_dsp(sgd, sum);
+    tt_count(sgd, sum != 0, d);
+    bias[o] = tt_apply_bias(bias[o], d);
+}
+
 /* Updates bias[o + i], i < count, by sums[i]. sgd stands at no channel. */
 ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t o, size_t count,
                          const int32_t *sums, int32_t *bias)
@@ -67,12 +77,13 @@ ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_st
     const int32_t bound = 1 << 30;
     const int32_t rate = step->rate_mantissa;
     const int32_t shift = 31 - step->rate_exponent - update->exponent - step->normaliser - update->sum_shift;
+    /* The largest h of the fast way, which counts nothing. */
+    const int32_t most = sgd->health == NULL ? 62 : 35;
     tt_sgd local = *sgd;
     for (size_t i = 0; i < count; i++, o++) {
         const int32_t h = shift - update->shift[o];
-        if (h <= 35 || h > 62) {
-            tt_sgd_channel_s8(&local, update, step, o);
-            bias[o] = tt_apply_bias(bias[o], tt_any_delta_dsp(&local, sums[i]));
+        if (h <= 35 || h > most) {
+            update_one(&local, update, step, o, sums[i], bias);
             continue;
         }
         const int32_t mantissa = (int32_t)(((int64_t)update->multiplier[o] * rate + (1 << 30)) >> 31);

@@ -36,7 +36,9 @@ void TT_FN(tt_bias_, _grad)(size_t positions, size_t channels, const tt_update *
         }
         for (size_t i = 0; i < block; i++, o++) {
             TT_FN(tt_sgd_channel_, )(&sgd, update, step, o);
-            bias[o] = tt_apply_bias(bias[o], TT_FN(tt_delta_, )(&sgd, sums[i]));
+            const int64_t d = TT_FN(tt_delta_, )(&sgd, sums[i]);
+            tt_count(&sgd, sums[i] != 0, d);
+            bias[o] = tt_apply_bias(bias[o], d);
         }
     }
 }

@@ -98,13 +98,15 @@ void tt_bias_s8_grad_mve(size_t positions, size_t channels, const tt_update *upd
             const size_t count = left - i < 4 ? left - i : 4;
             const uint32x4_t random =
                 vaddq_u32(vmulq_n_u32(vldrwq_u32(factor), sgd.random), vldrwq_u32(offset));
-            if (count == 4 && update_four(update, step, o + i, random, sums + i, bias + o + i)) {
+            if (count == 4 && sgd.health == NULL && update_four(update, step, o + i, random, sums + i, bias + o + i)) {
                 sgd.random = vgetq_lane_u32(random, 3);
                 continue;
             }
             for (size_t k = i; k < i + count; k++) {
                 tt_sgd_channel_s8(&sgd, update, step, o + k);
-                bias[o + k] = tt_apply_bias(bias[o + k], tt_delta_s8(&sgd, sums[k]));
+                const int64_t d = tt_delta_s8(&sgd, sums[k]);
+                tt_count(&sgd, sums[k] != 0, d);
+                bias[o + k] = tt_apply_bias(bias[o + k], d);
             }
         }
     }

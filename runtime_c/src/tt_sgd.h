@@ -13,6 +13,7 @@ typedef struct {
     int32_t mantissa;  /* m, in [2^29, 2^31), or 0 at rate 0 */
     int32_t shift;     /* h */
     float factor;      /* rate * c[o] */
+    tt_update_health *health; /* NULL in a step that counts nothing */
 } tt_sgd;
 
 /* The finaliser of MurmurHash3 (Appleby, public domain). */
@@ -37,6 +38,13 @@ static inline tt_sgd tt_sgd_begin(const tt_update *update, const tt_step *step)
     sgd.random = tt_random_begin(step, update->index);
     sgd.stochastic = update->stochastic;
     sgd.sum_shift = update->sum_shift;
+    if (update->health != NULL && step->count % TT_HEALTH_STEPS == 0) {
+        sgd.health = update->health;
+        if (sgd.health->seen >> 31 != 0) {
+            sgd.health->seen >>= 1;
+            sgd.health->lost >>= 1;
+        }
+    }
     return sgd;
 }
 
@@ -166,6 +174,15 @@ static inline void tt_put_whole(const tt_trained *trained, size_t index, uint32_
     }
 }
 
+/* Counts an update where the step counts. A step begins with `seen` below 2^31, and no tensor has as many elements. */
+static inline void tt_count(const tt_sgd *sgd, int has_gradient, int64_t d)
+{
+    if (sgd->health != NULL && has_gradient) {
+        sgd->health->seen++;
+        sgd->health->lost += d == 0;
+    }
+}
+
 /* Element `index` of a trained tensor after D. */
 static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
 {
@@ -199,14 +216,16 @@ static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t i
 static inline void tt_apply_sums_s8(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
                                     const int32_t *sums)
 {
-    const int is_short = sgd->shift > 35 && sgd->shift <= 62;
+    const int is_short = sgd->shift > 35 && sgd->shift <= 62 && sgd->health == NULL;
     if (is_short && trained->fraction_bits == 4) {
         tt_apply_run(sgd, trained, index, count, 4, sums);
     } else if (is_short && trained->fraction_bits == 0) {
         tt_apply_run(sgd, trained, index, count, 0, sums);
     } else {
         for (size_t i = 0; i < count; i++) {
-            tt_apply(trained, index + i, tt_delta_s8(sgd, sums[i]));
+            const int64_t d = tt_delta_s8(sgd, sums[i]);
+            tt_count(sgd, sums[i] != 0, d);
+            tt_apply(trained, index + i, d);
         }
     }
 }
@@ -215,7 +234,9 @@ static inline void tt_apply_sums_s16(tt_sgd *sgd, const tt_trained *trained, siz
                                      const int64_t *sums)
 {
     for (size_t i = 0; i < count; i++) {
-        tt_apply(trained, index + i, tt_delta_s16(sgd, sums[i]));
+        const int64_t d = tt_delta_s16(sgd, sums[i]);
+        tt_count(sgd, sums[i] != 0, d);
+        tt_apply(trained, index + i, d);
     }
 }
 
@@ -223,7 +244,9 @@ static inline void tt_apply_sums_f32(tt_sgd *sgd, const tt_trained *trained, siz
                                      const float *sums)
 {
     for (size_t i = 0; i < count; i++) {
-        tt_apply(trained, index + i, tt_delta_f32(sgd, sums[i]));
+        const int64_t d = tt_delta_f32(sgd, sums[i]);
+        tt_count(sgd, sums[i] != 0, d);
+        tt_apply(trained, index + i, d);
     }
 }
 

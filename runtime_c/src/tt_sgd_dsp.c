@@ -110,7 +110,10 @@ __attribute__((noinline, cold)) static void update_each(const tt_trained *traine
                                                        size_t end, tt_sgd *sgd, const tt_sums_dsp *sums)
 {
     for (size_t i = first; i < end; i++) {
-        tt_apply(trained, index + i, tt_any_delta_dsp(sgd, sums->at[i / 4 * sums->step + i % 4]));
+        const int32_t sum = sums->at[i / 4 * sums->step + i % 4];
+        const int64_t d = tt_any_delta_dsp(sgd, sum);
+        tt_count(sgd, sum != 0, d);
+        tt_apply(trained, index + i, d);
     }
 }
 
@@ -119,7 +122,7 @@ void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt
     const size_t lead = index % 2;
     const size_t fours = size > lead ? (size - lead) / 4 : 0;
     const size_t end = lead + 4 * fours;
-    if (fours == 0 || sgd->shift <= 35 || sgd->shift > 62 || trained->fraction_bits != 4 ||
+    if (fours == 0 || sgd->health != NULL || sgd->shift <= 35 || sgd->shift > 62 || trained->fraction_bits != 4 ||
         (!fits_s16(sgd, sums->most) && !fits_s16(sgd, peak_of(sums->at + lead, sums->step, fours)))) {
         update_each(trained, index, 0, size, sgd, sums);
         return;

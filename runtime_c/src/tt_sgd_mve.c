@@ -81,14 +81,23 @@ static inline void update_part(uint32_t count, uint32_t bits, int8_t *weights, u
     }
 }
 
+/* One element, after `sum`. */
+__attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_trained *trained, size_t index,
+                                                      int32_t sum)
+{
+    const int64_t d = tt_delta_s8(sgd, sum);
+    tt_count(sgd, sum != 0, d);
+    tt_apply(trained, index, d);
+}
+
 void tt_update_row_mve(tt_sgd *sgd, const tt_randoms *randoms, const tt_trained *trained, size_t index, size_t count,
                        const int32_t (*sums)[2], size_t which, int32_t offset)
 {
     const uint32_t bits = trained->fraction_bits;
-    const int is_vector = sgd->shift > 35 && sgd->shift <= 62 && (bits == 0 || bits == 4);
+    const int is_vector = sgd->health == NULL && sgd->shift > 35 && sgd->shift <= 62 && (bits == 0 || bits == 4);
     if (is_vector && bits == 4 && index % 2 != 0 && count > 0) {
         /* Bytes of two fractions begin at even elements. */
-        tt_apply(trained, index++, tt_delta_s8(sgd, (*sums++)[which] - offset));
+        update_one(sgd, trained, index++, (*sums++)[which] - offset);
         count--;
     }
     if (is_vector && count >= 2) {
@@ -126,7 +135,7 @@ void tt_update_row_mve(tt_sgd *sgd, const tt_randoms *randoms, const tt_trained 
         sgd->random = last[part / 2 - 1];
     }
     for (; count > 0; count--) {
-        tt_apply(trained, index++, tt_delta_s8(sgd, (*sums++)[which] - offset));
+        update_one(sgd, trained, index++, (*sums++)[which] - offset);
     }
 }
 

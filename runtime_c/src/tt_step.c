@@ -44,9 +44,20 @@ static void end_scale(tt_scale *scale, uint32_t limit)
     scale->running_max = r;
 }
 
-void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active)
+static void count_health(tt_gradient_health *health, const tt_scale *scale, int32_t limit, int32_t before)
+{
+    health->saturated += scale->peak > limit && health->saturated < UINT32_MAX;
+    health->rises = (uint16_t)(health->rises + (scale->exponent > before && health->rises < UINT16_MAX));
+    health->falls = (uint16_t)(health->falls + (scale->exponent < before && health->falls < UINT16_MAX));
+}
+
+void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active, tt_gradient_health *health)
 {
     for (size_t i = 0; active && i < count; i++) {
+        const int32_t before = scales[i].exponent;
         end_scale(&scales[i], (uint32_t)limit);
+        if (health != NULL) {
+            count_health(&health[i], &scales[i], limit, before);
+        }
     }
 }

@@ -31,6 +31,7 @@ FIELDS = {
     "range_headroom": "range_headroom",
     "replay": "replay",
     "replay_in": "replay_in",
+    "health": "health",
     "name": "name",
 }
 

@@ -57,6 +57,7 @@ def assert_equal(found: RawOutcome, wanted: RawOutcome, state: bytes) -> None:
     Args:
         state: what the reference holds beside the weights: scales, rate, seed, count.
     """
+    assert found.health == wanted.health
     assert found.losses.tobytes() == wanted.losses.tobytes()
     assert found.weights == wanted.weights
     assert found.saved is not None

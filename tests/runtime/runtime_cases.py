@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from runtime_memory import Update
 
 from tinytrain.reference import update
 from tinytrain.reference.fixed_point import multipliers, requantizers
+from tinytrain.reference.health import HEALTH_STEPS, UpdateHealth
 from tinytrain.reference.windows import Window
 
 DTYPES = [np.int8, np.int16, np.float32]
@@ -165,13 +166,15 @@ def sgd(rng: Rng, dtype: Any, sums: np.ndarray, bits: int, q: int) -> Update:
         rate=float(np.float32(rng.choice([0.0, 1e-39, 1e-3, 0.1, 1.0, 1024.0, rng.random()]))),
         normaliser=int(rng.integers(-120, 123)),
         seed=int(rng.integers(2**32)),
-        count=int(rng.integers(2**32)),
+        # One in two is a step that counts.
+        count=int(rng.integers(2**32)) & int(rng.choice([2**32 - 1, 2**32 - HEALTH_STEPS])),
     )
     common = {
         "bits": bits,
         "index": int(rng.integers(2**32)) % 1000,
         "exponent": int(rng.integers(-60, 61)),
         "stochastic": bool(rng.integers(2)),
+        "counted": (int(rng.choice([0, 2**31 - 1, 2**32 - 1])), int(rng.integers(2**31))),
     }
     if np.dtype(dtype) == np.float32:
         wanted = np.exp2(rng.uniform(-6, 4 + bits, outputs))
@@ -190,6 +193,14 @@ def sgd(rng: Rng, dtype: Any, sums: np.ndarray, bits: int, q: int) -> Update:
         step = update.Step(step.rate, n, step.seed, step.count)
         shifts = np.clip(shifts[0] + rng.integers(-2, 3, outputs), -31, 31).astype(np.int8)
     return Update(step, multiplier=mantissas, shift=shifts, q=q, **common)
+
+
+def counted(sums: np.ndarray, rule: Update, before: UpdateHealth) -> UpdateHealth:
+    """What an update counts, by the reference."""
+    after = replace(before)
+    if rule.of.count % HEALTH_STEPS == 0:
+        after.count(sums, deltas(sums, rule))
+    return after
 
 
 def deltas(sums: np.ndarray, rule: Update) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from runtime_memory import (
     Block,
     CAdd,
+    CGradientHealth,
     Channels,
     CRequant,
     CScale,
@@ -23,6 +24,9 @@ from runtime_memory import (
     segments_of,
     size,
 )
+
+from tinytrain.reference.health import GradientHealth
+from tinytrain.reference.interpret import Scale
 
 
 class ForwardKernels:
@@ -321,8 +325,22 @@ class ForwardKernels:
         self, exponent: int, running_max: int, peak: int, limit: int, *, active: bool = True
     ) -> tuple[int, int]:
         scale = CScale(exponent, running_max, peak)
-        self.call("scales_end", size(1), scale, limit, int(active))
+        self.call("scales_end", size(1), scale, limit, int(active), None)
         return scale.exponent, scale.running_max
+
+    def scales_health(self, scale: Scale, limit: int, health: GradientHealth) -> GradientHealth:
+        """The counters after the end of a step that left `scale`, which stays as it is."""
+        counted = CGradientHealth(health.saturated, health.rises, health.falls)
+        end = CScale(scale.exponent, scale.running_max, scale.peak)
+        self.call("scales_end", size(1), end, limit, 1, c.byref(counted))
+        return GradientHealth(counted.saturated, counted.rises, counted.falls)
+
+    def count_ends(self, data: np.ndarray, fraction: np.ndarray | None, bits: int) -> int:
+        """Elements at an end of their range, of weights int8 or of a bias int32."""
+        sizes, kind = size(data.size), "s8" if data.dtype == np.int8 else "s32"
+        low = None if fraction is None else Block(fraction)
+        rest = (low, c.c_uint32(bits)) if kind == "s8" else ()
+        return int(self.call(f"count_ends_{kind}", sizes, Block(data), *rest, restype=c.c_uint32))
 
     def scales_begin(self, peaks: list[int]) -> list[int]:
         scales = (CScale * len(peaks))(*(CScale(1, 2, peak) for peak in peaks))

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.plan.kernel_table import KERNELS
 from tinytrain.plan.work import Work
+from tinytrain.reference.health import UpdateHealth
 from tinytrain.reference.update import Step, rate_parts
 from tinytrain.reference.windows import Window
 
@@ -49,6 +50,10 @@ class CScale(c.Structure):
     _fields_ = [("exponent", c.c_int32), ("running_max", c.c_uint32), ("peak", c.c_int32)]
 
 
+class CGradientHealth(c.Structure):
+    _fields_ = [("saturated", c.c_uint32), ("rises", c.c_uint16), ("falls", c.c_uint16)]
+
+
 class CStep(c.Structure):
     _fields_ = [
         ("rate", c.c_float),
@@ -81,6 +86,7 @@ class CUpdate(c.Structure):
         ("exponent", c.c_int32),
         ("sum_shift", c.c_int32),
         ("stochastic", c.c_uint8),
+        ("health", c.c_void_p),
     ]
 
 
@@ -149,15 +155,23 @@ class Update:
         exponent: int = 0,
         q: int = 0,
         stochastic: bool = False,
+        counted: tuple[int, int] | None = None,
     ) -> None:
         self.of, self.bits, self.index = step, bits, index
         self.multiplier, self.shift, self.real = multiplier, shift, real
         self.exponent, self.q, self.stochastic = exponent, q, stochastic
+        self._health = None if counted is None else Block(np.array(counted, np.uint32))
         self._tables = [None if a is None else Block(a) for a in (multiplier, shift, real)]
 
     def struct(self) -> CUpdate:
         addresses = [None if block is None else block.address for block in self._tables]
-        return CUpdate(*addresses, self.index, self.exponent, self.q, int(self.stochastic))
+        health = None if self._health is None else self._health.address
+        return CUpdate(*addresses, self.index, self.exponent, self.q, int(self.stochastic), health)
+
+    def counted(self) -> UpdateHealth:
+        """`seen` and `lost` as a kernel left them."""
+        assert self._health is not None
+        return UpdateHealth(*self._health.read().tolist())
 
     def step(self) -> CStep:
         mantissa, exponent = rate_parts(self.of.rate)

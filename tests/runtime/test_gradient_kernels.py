@@ -11,6 +11,7 @@ from runtime_cases import (
     Rng,
     clamp,
     conv,
+    counted,
     deltas,
     gradient,
     pool,
@@ -118,9 +119,11 @@ def test_conv2d_grad_weight(
         if bits:
             fraction = update.pack_fraction(rng.integers(0, 2**bits, c.w.size), bits)
         expected = update.apply_weights(c.w, fraction, bits, deltas(sums, rule))
+        before = rule.counted()
         actual = kernels.conv2d_grad_weight(
             c.x, g, c.x_zero, rule, c.w, fraction, depthwise=depthwise, **c.geometry
         )
+        assert rule.counted() == counted(sums, rule, before)
         same(actual[0], expected[0])
         if bits:
             same(actual[1], expected[1])
@@ -133,7 +136,9 @@ def test_bias_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
         sums = gradients.bias_grad(g)
         rule = sgd(rng, dtype, sums, int(rng.choice([0, 8, 24])), 0)
         bias = rng.choice([rng.integers(-5, 6), 2**30, -(2**30)], g.shape[3]).astype(np.int32)
+        before = rule.counted()
         same(kernels.bias_grad(g, rule, bias), update.apply_bias(bias, deltas(sums, rule)))
+        assert rule.counted() == counted(sums, rule, before)
 
 
 @kinds

@@ -10,6 +10,8 @@ from runtime_cases import Rng, same
 from runtime_kernels import Kernels
 
 from tinytrain.reference import loss, update
+from tinytrain.reference.health import GradientHealth
+from tinytrain.reference.interpret import Scale
 
 
 def test_exp(kernels: Kernels, rng: Rng) -> None:
@@ -94,6 +96,12 @@ def test_scales(kernels: Kernels, rng: Rng, limit: int) -> None:
         args = exponent, running, peak, limit
         assert kernels.scales_end(*args) == update.scales_end(*args)
         assert kernels.scales_end(*args, active=False) == (exponent, running)
+        health = GradientHealth(
+            *(int(rng.choice([0, 7, top])) for top in (2**32 - 1, 65535, 65535))
+        )
+        counted = kernels.scales_health(Scale(exponent, running, peak), limit, health)
+        health.count(peak, limit, exponent, update.scales_end(*args)[0])
+        assert counted == health
 
 
 def test_scales_begin(kernels: Kernels) -> None:

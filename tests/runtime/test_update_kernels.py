@@ -8,7 +8,7 @@ from runtime_cases import Rng, deltas, same
 from runtime_kernels import Kernels
 from runtime_memory import Update
 
-from tinytrain.reference import gradients, update
+from tinytrain.reference import gradients, health, update
 
 RATE = 0.75  # L_r = 3 * 2^29, e_r = 0
 
@@ -106,3 +106,20 @@ def test_float_updates_that_are_not_finite_change_nothing(kernels: Kernels) -> N
         expected = update.apply_bias(bias, deltas(gradients.bias_grad(g), rule))
     assert expected.tolist() == [5, 5, 5, 5, 5 - 2**30, 2**30]
     same(kernels.bias_grad(g, rule, bias), expected)
+
+
+@pytest.mark.parametrize("bits", [0, 2, 4, 8])
+def test_weights_at_an_end(kernels: Kernels, rng: Rng, bits: int) -> None:
+    half = 2**bits >> 1
+    w = rng.choice(np.int8([-128, -127, 0, 126, 127]), 1001)
+    low = rng.choice([-half, -half + 1, 0, max(half - 1, 0)], w.size) if bits else np.zeros(w.size)
+    fraction = update.pack_fraction(low.astype(np.int64), bits) if bits else None
+    top = (w == 127) & (low == max(half - 1, 0))
+    expected = int(np.count_nonzero(top | ((w == -128) & (low == -half))))
+    assert health.count_ends(w, fraction, bits) == expected > 0
+    assert kernels.count_ends(w, fraction, bits) == expected
+
+
+def test_biases_at_an_end(kernels: Kernels) -> None:
+    bias = np.int32([2**30, -(2**30), 2**30 - 1, 1 - 2**30, 0])
+    assert health.count_ends(bias, None, 0) == kernels.count_ends(bias, None, 0) == 2

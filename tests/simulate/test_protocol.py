@@ -11,6 +11,7 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
+from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulate.engine import Checkpoint, ignore_progress
 from tinytrain.simulate.protocol import ProtocolReader
 from tinytrain.simulate.saved import HEADER, read_saved
@@ -37,6 +38,20 @@ step 1 loss 0x7f800000 prediction 1 instructions 0x0000000000000020
 after 0 prediction 0 instructions 0x0000000000000011
 stack 1234
 done"""
+
+
+def test_health() -> None:
+    reader = ProtocolReader(plan(), ignore_progress)
+    lines = """health steps 160 skipped 4
+gradient 0 saturated 16 rises 1 falls 2
+update 0 seen 1000 lost 5 at_end 14
+update 1 seen 0 lost 0 at_end 0
+stack"""
+    for line in CLASSIFICATION.replace("stack", lines).splitlines():
+        reader.line(line)
+    assert reader.outcome(saved_file()).health == Health(
+        160, 4, [GradientHealth(16, 1, 2)], [UpdateHealth(1000, 5), UpdateHealth()], [14, 0]
+    )
 
 
 def test_classification() -> None:

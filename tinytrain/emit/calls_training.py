@@ -52,6 +52,7 @@ def _update(context: EmitContext, node: Node, target: Value, positions: int, dty
         context.exponent(node.attrs["exponent"]),
         rates.sum_shift,
         int(node.attrs["rule"] == "stochastic"),
+        context.update_health(node),
     ]
     return f"&(const tt_update){{{', '.join(map(str, fields))}}}"
 

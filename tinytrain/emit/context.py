@@ -12,6 +12,7 @@ from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_update import stored_in
+from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.interpret import scale_names, update_indices
@@ -51,6 +52,7 @@ class EmitContext:
         prefix: C prefix of everything that the model defines at file scope.
         constants: in order of first use; equal arrays are stored once.
         locals: definitions of static structures, in order.
+        health: whether updates are counted.
     """
 
     graph: Graph
@@ -58,10 +60,13 @@ class EmitContext:
     prefix: str
     constants: dict[tuple[str, bytes], Constant] = field(default_factory=dict)
     locals: list[str] = field(default_factory=list)
+    health: bool = False
 
     def __post_init__(self) -> None:
         self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
         self.updates = update_indices(self.graph)
+        trained = trained_tensors(self.graph)
+        self._counted = {tensor.update.name: index for index, tensor in enumerate(trained)}
         self.fields = field_names(self.graph)
         self._names: set[str] = set()
         self.window = int(self.graph.info.get("accumulate", 1))
@@ -119,6 +124,10 @@ class EmitContext:
         self.locals.append(f"static const {c_type} {c_name} = {{{body}}};")
         return f"&{c_name}"
 
+    def update_health(self, node: Node) -> str:
+        """A C expression for the address of an update's counters; NULL where nothing is counted."""
+        return f"&state->health.updates[{self._counted[node.name]}]" if self.health else "NULL"
+
     def exponent(self, name: str | None) -> str:
         """A C expression for E of a gradient."""
         return f"state->scales[{self.scales[name]}].exponent" if name in self.scales else "0"
@@ -127,7 +136,7 @@ class EmitContext:
 def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
-    taken: set[str] = {"step", "scales", "arena", *REPLAY_FIELDS}
+    taken: set[str] = {"step", "scales", "health", "arena", *REPLAY_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

@@ -21,10 +21,11 @@ from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
 from tinytrain.ir.ops_update import FINISH_OPS
 from tinytrain.ir.text import format_graph, format_type
+from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
-from tinytrain.reference.interpret import Scale
+from tinytrain.reference.interpret import Scale, rounding_nodes
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.schedule import Schedule, describe
 from tinytrain.version import __version__
@@ -87,6 +88,7 @@ def emit_model(
     summary: str,
     slots: int = 0,
     slots_in: str = "ram",
+    health: bool = True,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -99,9 +101,10 @@ def emit_model(
         summary: one line for the header.
         slots: of the replay buffer; 0 leaves it out.
         slots_in: ram or flash.
+        health: whether the model counts what goes wrong.
     """
     name = graph.name
-    context = EmitContext(graph, plan, name)
+    context = EmitContext(graph, plan, name, health=health)
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
     backward = [node for node in rest[2:] if node.op not in FINISH_OPS]
@@ -159,6 +162,9 @@ def emit_model(
         "state_bytes_text": _state_text(plan.nbytes, weights, replay),
         "weights_bytes": weights,
         "saved_bytes": saved,
+        "health": health,
+        "gradient_names": [node.name for node in rounding_nodes(graph).values()],
+        "trained": [_trained(context, tensor) for tensor in trained_tensors(graph)],
         "rate": float_literal(float(np.float32(rate) / np.float32(context.window))),
         "rate_text": f"{rate:g}",
         "schedule": None if schedule.is_constant else _schedule_fields(schedule),
@@ -231,6 +237,16 @@ def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
         return []
     comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
     return [{"comment": comment, "lines": lines, "training_only": training_only}]
+
+
+def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:
+    """A trained tensor's name, and the call that counts its elements at an end of their range."""
+    size, place = tensor.parameter.type.size, context.place(tensor.parameter)
+    if tensor.parameter.type.dtype is DType.S32:
+        return {"name": tensor.name, "count_ends": f"tt_count_ends_s32({size}, {place})"}
+    fraction = "NULL" if tensor.fraction is None else context.place(tensor.fraction)
+    ends = f"tt_count_ends_s8({size}, {place}, {fraction}, {tensor.bits})"
+    return {"name": tensor.name, "count_ends": ends}
 
 
 def _used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:

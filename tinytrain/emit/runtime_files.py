@@ -39,6 +39,7 @@ _SOURCES = (
     ("tt_finish_", "tt_finish.c"),
     ("tt_squares_", "tt_finish.c"),
     ("tt_clip_factor", "tt_finish.c"),
+    ("tt_count_ends_", "tt_health.c"),
     ("tt_scales_", "tt_step.c"),
     ("tt_set_rate", "tt_step.c"),
     ("tt_rate_at", "tt_schedule.c"),

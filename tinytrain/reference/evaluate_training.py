@@ -175,6 +175,7 @@ def _conv2d_grad_weight_sgd(
     positions = upstream.type.shape[1] * upstream.type.shape[2]
     sums = _conv2d_grad_weight(machine, node, x, g)
     d = _delta(machine, node, sums, trained, positions, upstream.type.dtype)
+    machine.count_update(node, sums, d)
     w, fraction = update.apply_weights(w, fraction, node.attrs["fraction_bits"], d)
     return w if fraction is None else (w, fraction)
 
@@ -184,6 +185,6 @@ def _bias_grad_sgd(machine: Machine, node: Node, g: np.ndarray, b: np.ndarray) -
     upstream, trained = node.inputs
     positions = upstream.type.size // upstream.type.shape[-1]
     sums = _bias_grad(machine, node, g)
-    return update.apply_bias(
-        b, _delta(machine, node, sums, trained, positions, upstream.type.dtype)
-    )
+    d = _delta(machine, node, sums, trained, positions, upstream.type.dtype)
+    machine.count_update(node, sums, d)
+    return update.apply_bias(b, d)

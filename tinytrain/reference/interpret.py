@@ -17,6 +17,7 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import UPDATE_OPS
+from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
     evaluate_finish,  # noqa: F401  (fills the table)
@@ -26,6 +27,13 @@ from tinytrain.reference import (
     update,
 )
 from tinytrain.reference.evaluation import EVALUATE
+from tinytrain.reference.health import (
+    HEALTH_STEPS,
+    GradientHealth,
+    Health,
+    UpdateHealth,
+    ends_of,
+)
 from tinytrain.reference.schedule import CONSTANT, Schedule, rate_at
 
 ROUNDING = frozenset(
@@ -59,14 +67,21 @@ def update_indices(graph: Graph) -> dict[str, int]:
     return {name: index for index, name in enumerate(names)}
 
 
-def scale_names(graph: Graph) -> list[str]:
-    """Exponents that adapt: those that a node rounds to, in graph order. `loss_e` is always 0."""
-    names: dict[str, None] = {}
+def rounding_nodes(graph: Graph) -> dict[str, Node]:
+    """By exponent, in graph order, the nodes that round a gradient to a scale that adapts.
+
+    `loss_e` is not among them: it is always 0.
+    """
+    nodes: dict[str, Node] = {}
     for node in graph.nodes:
-        for value in node.outputs:
-            if value.type.exponent and value.type.exponent != "loss_e" and node.op in ROUNDING:
-                names[value.type.exponent] = None
-    return list(names)
+        if node.op in ROUNDING and node.output.type.exponent not in (None, "loss_e"):
+            nodes.setdefault(str(node.output.type.exponent), node)
+    return nodes
+
+
+def scale_names(graph: Graph) -> list[str]:
+    """The exponents of `rounding_nodes`."""
+    return list(rounding_nodes(graph))
 
 
 class Machine:
@@ -98,6 +113,10 @@ class Machine:
         self.step = update.Step(rate=share, seed=seed)
         self.active = True
         self.schedule = schedule
+        self._trained = trained_tensors(graph)
+        self._gradients = [GradientHealth() for _ in self.scales]
+        self._updates = {tensor.update.name: UpdateHealth() for tensor in self._trained}
+        self._done, self._skipped = 0, 0
         self._indices = update_indices(graph)
         self._observer = observer
         self._tables: dict[str, Any] = {}
@@ -129,6 +148,7 @@ class Machine:
         is_finite = self._run_nodes(known)
         self.step = replace(self.step, rate=base)
         if not is_finite:
+            self._skipped += 1
             return known
         for parameter, value in self.graph.updates.items():
             self.parameters[parameter] = known[value]
@@ -156,10 +176,13 @@ class Machine:
         dtype = next((v.type.dtype for v in self.graph.values() if v.type.exponent), DType.F32)
         if self.active and dtype is not DType.F32:
             limit = gradients.limit(dtype.numpy)
-            for scale in self.scales.values():
+            for scale, health in zip(self.scales.values(), self._gradients, strict=True):
+                before = scale.exponent
                 scale.exponent, scale.running_max = update.scales_end(
                     scale.exponent, scale.running_max, scale.peak, limit
                 )
+                health.count(scale.peak, limit, before, scale.exponent)
+        self._done += 1
         self.step = replace(self.step, count=(self.step.count + 1) % 2**32)
 
     def weights_bytes(self) -> bytes:
@@ -193,6 +216,18 @@ class Machine:
     def finishes(self) -> bool:
         """Whether this step is the last of a window of accumulated gradients."""
         return (self.step.count + 1) % 2**32 % self.window == 0
+
+    @property
+    def health(self) -> Health:
+        """Counters of all steps so far."""
+        ends = [ends_of(tensor, self.parameters) for tensor in self._trained]
+        counted = self._gradients, list(self._updates.values()), ends
+        return Health(self._done + self._skipped, self._skipped, *counted)
+
+    def count_update(self, node: Node, sums: np.ndarray, d: np.ndarray) -> None:
+        """Counts an update in the steps that are looked at."""
+        if self.step.count % HEALTH_STEPS == 0:
+            self._updates[node.name].count(sums, d)
 
     def index(self, node: Node) -> int:
         """u of an update node."""

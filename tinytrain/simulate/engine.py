@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tinytrain.reference.health import Health
 from tinytrain.simulate.stream import Stream
 
 Progress = Callable[[str, int, int, str], None]
@@ -64,6 +65,7 @@ class RawOutcome:
         infer_instructions: of each inference of the evaluations; likewise.
         stack_used: deepest stack in bytes; None where it is not measured.
         checkpoints: evaluations between steps, in order.
+        health: counters of this run; None where the model has none.
         kept_bytes: that results of frozen layers took; 0 where every pass computed them.
     """
 
@@ -77,6 +79,7 @@ class RawOutcome:
     replay_instructions: tuple[int, ...] = ()
     infer_instructions: tuple[int, ...] = ()
     stack_used: int | None = None
+    health: Health | None = None
     kept_bytes: int = 0
     checkpoints: tuple[Checkpoint, ...] = ()
 

@@ -17,6 +17,7 @@ from tinytrain.errors import (
     UsageError,
     Where,
 )
+from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.stream import Stream
@@ -45,6 +46,10 @@ _EVENT = re.compile(
 _CHECKPOINT = re.compile(
     r"evaluation (?P<step>\d+) correct (?P<correct>\d+) loss 0x(?P<loss>[0-9a-f]{8})"
     r" (?P<verdict>waiting|improved|stop)"
+)
+_COUNTERS = re.compile(
+    r"gradient \d+ saturated (?P<saturated>\d+) rises (?P<rises>\d+) falls (?P<falls>\d+)"
+    r"|update \d+ seen (?P<seen>\d+) lost (?P<lost>\d+) at_end (?P<at_end>\d+)"
 )
 _STAGES = {
     "before": "evaluate before",
@@ -78,6 +83,7 @@ class ProtocolReader:
         self._between: list[int] = []
         self._step_count = plan.step_count
         self._stack_used: int | None = None
+        self._health: Health | None = None
         self._done = False
 
     def line(self, text: str) -> None:
@@ -95,6 +101,10 @@ class ProtocolReader:
             self._failure = match[1], int(match[2])
         elif match := re.fullmatch(r"stack (\d+)", text):
             self._stack_used = int(match[1])
+        elif match := re.fullmatch(r"health steps (\d+) skipped (\d+)", text):
+            self._health = Health(int(match[1]), int(match[2]))
+        elif self._health is not None and (match := _COUNTERS.fullmatch(text)):
+            _take_counters(self._health, match)
         elif text == "done":
             self._done = True
 
@@ -130,6 +140,7 @@ class ProtocolReader:
             infer_instructions=_instructions(evaluations),
             stack_used=self._stack_used or None,
             checkpoints=tuple(self._checkpoints),
+            health=self._health,
         )
 
     def _take_checkpoint(self, found: re.Match[str]) -> None:
@@ -197,6 +208,15 @@ class ProtocolReader:
                 f"the model does not take a learning rate of {self._plan.learning_rate}"
             )
         return ToolchainError(f"the firmware stopped with {name} in '{what}'")
+
+
+def _take_counters(health: Health, match: re.Match[str]) -> None:
+    counters = {name: int(value) for name, value in match.groupdict().items() if value is not None}
+    if "seen" in counters:
+        health.at_end.append(counters.pop("at_end"))
+        health.updates.append(UpdateHealth(**counters))
+    else:
+        health.gradients.append(GradientHealth(**counters))
 
 
 def _float32(bits: str | None) -> float:

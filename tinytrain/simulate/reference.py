@@ -106,6 +106,7 @@ class ReferenceEngine:
             weights=weights,
             saved=weights + (buffer.state_bytes() if self._slots else b"") + state_bytes(machine),
             checkpoints=tuple(checkpoints),
+            health=machine.health,
         )
 
     def _checkpoint(

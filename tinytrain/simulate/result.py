@@ -16,6 +16,7 @@ import numpy as np
 from tinytrain.simulate.engine import Checkpoint, Evaluation, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
 from tinytrain.simulate.forgetting import ClassAccuracies, class_accuracies, forgetting
+from tinytrain.simulate.health import HealthReport, health_report
 from tinytrain.simulate.stream import Stream
 
 LOSS_WINDOW = 50
@@ -66,6 +67,7 @@ class SimulationResult:
             equals.
         stopped_at: training steps after which evaluations had been no better for too long.
         kept_bytes: memory that results of frozen layers took, on the host.
+        health: what the model's counters say of this session; None where it has none.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
         saved: the saved file of the trained parameters; None if the engine writes none.
@@ -96,6 +98,7 @@ class SimulationResult:
     curve: tuple[CurvePoint, ...]
     best: CurvePoint | None
     stopped_at: int | None
+    health: HealthReport | None = field(repr=False)
     losses: tuple[float, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
     saved: bytes | None = field(repr=False)
@@ -152,6 +155,7 @@ def summarize(
         best=curve[better[-1]] if better else None,
         stopped_at=outcome.checkpoints[-1].step if is_stopped else None,
         kept_bytes=outcome.kept_bytes,
+        health=health_report(folder.manifest, outcome.health),
         losses=losses,
         predictions=outcome.predictions,
         saved=outcome.saved,

@@ -156,15 +156,16 @@ static void backward(model_signal_state *state)
     tt_grad_clamp_mask_s8_dsp(4, at_s8(state, 152), at_u8(state, 0), at_s8(state, 152));
     /* b8_new: bias_grad_sgd -> s32[4] @axis0 */
     tt_bias_s8_grad_dsp(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL, 0, 0,
-        0, 1}, &state->step, at_s8(state, 152), state->b8);
+        0, 1, &state->health.updates[0]}, &state->step, at_s8(state, 152), state->b8);
     /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
     tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
         &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]}, at_s8(state, 152),
         at_s8(state, 264), at_u8(state, 0));
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
     tt_conv2d_s8_grad_weight_dsp(&w8_new_window, &(const tt_update){model_signal_w8_rate,
-        model_signal_w8_rate_shift, NULL, 1, 0, 0, 1}, &state->step, -128, at_s8(state, 120), at_s8(state,
-        152), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
+        model_signal_w8_rate_shift, NULL, 1, 0, 0, 1, &state->health.updates[1]}, &state->step, -128,
+        at_s8(state, 120), at_s8(state, 152), &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state,
+        0));
     /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window, &(const tt_rescale){state->scales[0].exponent,
         0, &state->scales[1]}, at_s8(state, 264), at_u8(state, 232), at_s8(state, 176));
@@ -172,11 +173,13 @@ static void backward(model_signal_state *state)
     tt_grad_clamp_mask_s8_dsp(54, at_s8(state, 176), at_u8(state, 168), at_s8(state, 176));
     /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
     tt_bias_s8_grad_dsp(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL, 2,
-        state->scales[1].exponent, 0, 1}, &state->step, at_s8(state, 176), state->b6);
+        state->scales[1].exponent, 0, 1, &state->health.updates[2]}, &state->step, at_s8(state, 176),
+        state->b6);
     /* w6_new: conv2d_grad_weight_sgd -> s8[9,1,2,8] @axis0 */
     tt_conv2d_s8_grad_weight_dsp(&w6_new_window, &(const tt_update){model_signal_w6_rate,
-        model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1}, &state->step, -9, at_s8(state,
-        536), at_s8(state, 176), &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 0));
+        model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1, &state->health.updates[3]},
+        &state->step, -9, at_s8(state, 536), at_s8(state, 176), &(tt_trained){state->w6, state->w6_fraction,
+        4}, at_u8(state, 0));
 }
 
 static const tt_region regions[] = {
@@ -201,6 +204,7 @@ static const tt_model model = {
 void model_signal_init(model_signal_state *state)
 {
     tt_state_init(&model, state);
+    model_signal_health_reset(state);
 }
 
 int8_t *model_signal_input(model_signal_state *state)
@@ -254,13 +258,15 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
     if (result != NULL) {
         *result = found;
     }
-    if (!tt_all_finite_f32(1, &found.loss)) {
+    state->health.steps += state->health.steps < UINT32_MAX;
+    if (!tt_all_finite_f32(1, &loss)) {
+        state->health.skipped += state->health.skipped < UINT32_MAX;
         return TT_ERROR_LOSS;
     }
     tt_scales_begin(2, state->scales);
     const int active = tt_quantize_gradient_s8(4, at_f32(state, 152), at_s8(state, 152), &state->step.normaliser);
     backward(state);
-    tt_scales_end(2, state->scales, 127, active);
+    tt_scales_end(2, state->scales, 127, active, state->health.gradients);
     state->step.count += 1U;
     return TT_OK;
 }
@@ -293,6 +299,47 @@ tt_status model_signal_check(tt_read_fn read, void *context)
 {
     return tt_state_check(&model, read, context);
 }
+
+void model_signal_health(const model_signal_state *state, tt_health *health)
+{
+    health->steps = state->health.steps;
+    health->skipped = state->health.skipped;
+    health->gradients = state->health.gradients;
+    health->updates = state->health.updates;
+}
+
+void model_signal_health_reset(model_signal_state *state)
+{
+    memset(&state->health, 0, sizeof state->health);
+}
+
+uint32_t model_signal_at_end(const model_signal_state *state, size_t update)
+{
+    switch (update) {
+    case 0:
+        return tt_count_ends_s32(4, state->b8);
+    case 1:
+        return tt_count_ends_s8(108, state->w8, state->w8_fraction, 4);
+    case 2:
+        return tt_count_ends_s32(9, state->b6);
+    case 3:
+        return tt_count_ends_s8(144, state->w6, state->w6_fraction, 4);
+    default:
+        return 0;
+    }
+}
+
+const char *const model_signal_gradient_names[MODEL_SIGNAL_GRADIENTS] = {
+    "dense_0_conv2d_grad_input",
+    "max_pool2d_0_max_pool2d_grad",
+};
+
+const char *const model_signal_update_names[MODEL_SIGNAL_UPDATES] = {
+    "bias of dense_0",
+    "weights of dense_0",
+    "bias of conv_3",
+    "weights of conv_3",
+};
 
 const char *model_signal_version(void)
 {

@@ -35,6 +35,11 @@ typedef struct {
     int8_t w8[108];
     uint8_t w8_fraction[54];
     int32_t b8[4];
+    struct {
+        uint32_t steps, skipped;
+        tt_gradient_health gradients[2];
+        tt_update_health updates[4];
+    } health;
     union {
         uint64_t align;
         uint8_t bytes[920];
@@ -76,6 +81,17 @@ tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, 
  * way, the state is reset to factory: model_signal_check tells beforehand, without changing anything. */
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
+
+/* Counters of health since init or a reset; a saved file does not hold them. at_end counts the elements of a trained
+ * tensor that stand at an end of their range now. The names say whose the counters are: the node that computes a
+ * gradient, or a trained tensor. What is not called or read is no part of a program whose linker drops sections. */
+#define MODEL_SIGNAL_GRADIENTS 2
+#define MODEL_SIGNAL_UPDATES 4
+void model_signal_health(const model_signal_state *state, tt_health *health);
+void model_signal_health_reset(model_signal_state *state);
+uint32_t model_signal_at_end(const model_signal_state *state, size_t update);
+extern const char *const model_signal_gradient_names[MODEL_SIGNAL_GRADIENTS];
+extern const char *const model_signal_update_names[MODEL_SIGNAL_UPDATES];
 
 /* Compiler version and the first digits of the model hash. */
 const char *model_signal_version(void);

@@ -223,10 +223,14 @@ test_rule draw_rule(test_operands *operands, size_t channels)
     const int32_t rate_exponent = draw_between(operands, -12, 10);
     int32_t normaliser = 31 - base - rate_exponent - exponent - wanted;
     normaliser = normaliser < -120 ? -120 : normaliser > 122 ? 122 : normaliser;
+    tt_update_health *health = arena_take(operands->arena, "health", sizeof *health, 4);
     test_rule rule = {
-        {multiplier, shift, NULL, draw_word(operands) % 1000U, exponent, 0, (uint8_t)draw_once_in(operands, 2)},
+        {multiplier, shift, NULL, draw_word(operands) % 1000U, exponent, 0, (uint8_t)draw_once_in(operands, 2), health},
         {0.5F, draw_mantissa(operands), rate_exponent, normaliser, draw_word(operands), draw_word(operands)},
     };
+    if (draw_once_in(operands, 4)) {
+        rule.step.count -= rule.step.count % TT_HEALTH_STEPS;
+    }
     if (draw_once_in(operands, 16)) {
         rule.step.rate_mantissa = 0;
         rule.step.rate_exponent = 0;

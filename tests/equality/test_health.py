@@ -1,0 +1,118 @@
+"""Health counters: the same everywhere, and each kind of trouble, planted, is counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.graphs import GRAPHS
+from tinytrain.compile import Product, write_folder
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.reference.health import HEALTH_STEPS
+from tinytrain.reference.interpret import Scale
+from tinytrain.simulate.health import HealthReport, health_report
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.target import load_target
+
+STEPS = HEALTH_STEPS + 2
+"""The first step and one more are looked at."""
+
+CORES = ("mps2-an500", "mps3-an547")
+"""With DSP instructions, and with MVE."""
+
+
+def compiled_step(**options: object) -> Compiled:
+    given = Options(scheme="full", seed=11, **options)  # type: ignore[arg-type]
+    return build_step(GRAPHS["signal"](), given, Runner())
+
+
+def written(compiled: Compiled, folder: Path, target: str) -> Product:
+    return write_folder(compiled, folder / "model", target=load_target(target))
+
+
+def counted(
+    compiled: Compiled, folder: Path, rate: float, *, cores: tuple[str, ...] = ()
+) -> HealthReport:
+    """What reference, host and emulated cores agree on; the folder is built for the first core."""
+    product = written(compiled, folder, cores[0] if cores else "host")
+    generated = opened(product)
+    stream = replace(make_stream(generated, folder / "data.npz", STEPS), learning_rate=rate)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None and wanted.health is not None
+    state = wanted.saved[len(wanted.weights) :]
+    cores_of = [QemuEngine(generated, target=load_target(core)) for core in cores]
+    for engine in (HostEngine(generated, optimise="-O1"), *cores_of):
+        assert_equal(run(engine, stream), wanted, state)
+    report = health_report(product.manifest, wanted.health)
+    assert report is not None and report.steps == STEPS and report.skipped == 0
+    return report
+
+
+def test_updates_lost_to_nearest_rounding(tmp_path: Path) -> None:
+    report = counted(compiled_step(rule="nearest"), tmp_path, 2.0**-60, cores=CORES)
+    assert all(update.lost == update.seen > 0 for update in report.updates)
+    # Random inputs reach nearly every weight, and there were two looks.
+    assert sum(update.seen for update in report.updates) > sum(u.elements for u in report.updates)
+    (sentence,) = report.advice
+    assert "are lost to rounding: use stochastic rounding or more fraction bits" in sentence
+
+
+def test_a_velocity_is_finer_than_what_it_moves(tmp_path: Path) -> None:
+    rate = 2.0**-10
+    for name in ("plain", "velocity"):
+        (tmp_path / name).mkdir()
+    plain = counted(compiled_step(rule="nearest", fraction_bits=0), tmp_path / "plain", rate)
+    velocity = compiled_step(rule="nearest", fraction_bits=0, momentum=0.5, accumulate=4)
+    finer = counted(velocity, tmp_path / "velocity", rate)
+    assert [u.elements for u in finer.updates] == [u.elements for u in plain.updates]
+    assert sum(u.lost for u in finer.updates) < sum(u.lost for u in plain.updates)
+
+
+def test_weights_at_the_end_of_their_range(tmp_path: Path) -> None:
+    report = counted(compiled_step(), tmp_path, 64.0, cores=CORES)
+    crowded = report.crowded()
+    assert crowded and all(update.at_end > update.elements / 8 for update in crowded)
+    assert any("the end of their range: use a smaller learning rate" in s for s in report.advice)
+
+
+def test_scales_that_are_too_fine_and_too_coarse(tmp_path: Path) -> None:
+    compiled = compiled_step()
+
+    def shifted(places: int) -> HealthReport:
+        scales = {
+            name: Scale(scale.exponent + places, scale.running_max)
+            for name, scale in compiled.scales.items()
+        }
+        folder = tmp_path / str(places)
+        folder.mkdir()
+        return counted(replace(compiled, scales=scales), folder, 2.0**-10)
+
+    # One that is too fine is put right by the step that it cuts, one that is too coarse by decay.
+    assert all(found.saturated > 0 and found.rises > 0 for found in shifted(-4).gradients)
+    assert all(found.saturated == 0 and found.falls > 0 for found in shifted(4).gradients)
+
+
+def test_without_health_the_same_is_learned_in_less_memory(tmp_path: Path) -> None:
+    products = [
+        written(compiled_step(health=health), tmp_path / str(health), "mps2-an500")
+        for health in (True, False)
+    ]
+    with_health, without = products
+    assert with_health.compiled.graph.parameters.keys() == without.compiled.graph.parameters.keys()
+    names = with_health.manifest["health"]
+    assert without.manifest["health"] is None
+    counters = 8 + 8 * len(names["gradients"]) + 8 * len(names["updates"])
+    extra = with_health.memory.ram["other state"] - without.memory.ram["other state"]
+    assert counters <= extra < counters + 8  # the arena begins at a multiple of 8
+    stream = make_stream(opened(without), tmp_path / "data.npz", 3)
+    found = [run(HostEngine(opened(product), optimise="-O1"), stream) for product in products]
+    assert found[1].health is None and found[0].health is not None
+    assert found[0].saved == found[1].saved
+    header = (without.directory / "src" / "model_signal.h").read_text()
+    assert "health" not in header.replace("tt_health", "")
+    assert np.array_equal(found[0].losses, found[1].losses)

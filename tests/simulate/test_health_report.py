@@ -1,0 +1,105 @@
+"""Counters as a report, its thresholds and its sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tinytrain.console import print_health
+from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
+from tinytrain.simulate.health import health_report
+
+
+def manifest(rule: str = "nearest", bits: int = 4, tensors: int = 2) -> dict[str, Any]:
+    kinds = ("weights", "bias")
+    return {
+        "options": {"rule": rule, "fraction_bits": bits},
+        "health": {
+            "gradients": [{"name": "conv_1_conv2d_grad_input", "layer": "conv_1"}],
+            "updates": [
+                {"name": f"{kinds[k % 2]} of conv_{k}", "layer": "a", "elements": 640, "at_end": 3}
+                for k in range(tensors)
+            ],
+        },
+    }
+
+
+def health(
+    saturated: int = 0, lost: int = 0, at_end: int = 3, skipped: int = 0, tensors: int = 2
+) -> Health:
+    return Health(
+        steps=160,
+        skipped=skipped,
+        gradients=[GradientHealth(saturated, 1, 2)],
+        updates=[UpdateHealth(1000, lost) for _ in range(tensors)],
+        at_end=[at_end] * tensors,
+    )
+
+
+def advice(found: Health, **options: Any) -> tuple[str, ...]:
+    report = health_report(manifest(**options), found)
+    assert report is not None
+    return report.advice
+
+
+def test_thresholds_are_not_advice() -> None:
+    assert advice(health(saturated=10, lost=900, at_end=13)) == ()
+    assert advice(health(lost=990), rule="stochastic") == ()
+
+
+def test_lost_updates() -> None:
+    both = "updates of weights of conv_0, bias of conv_1 are lost to rounding: use"
+    assert advice(health(lost=901)) == (
+        f"{both} stochastic rounding or more fraction bits or a larger learning rate",
+    )
+    assert advice(health(lost=991), rule="stochastic") == (
+        f"{both} more fraction bits or a larger learning rate",
+    )
+    assert advice(health(lost=991), rule="stochastic", bits=8) == (
+        f"{both} a larger learning rate",
+    )
+
+
+def test_many_names_are_cut() -> None:
+    (sentence,) = advice(health(lost=1000, tensors=6), tensors=6)
+    assert "weights of conv_2, bias of conv_3 and 2 more are lost" in sentence
+
+
+def test_weights_at_an_end_cut_gradients_and_skipped_steps() -> None:
+    assert advice(health(at_end=14)) == (
+        "weights of conv_0, bias of conv_1 have come to the end of their range: use a smaller "
+        "learning rate or weight decay",
+    )
+    assert advice(health(saturated=11)) == (
+        "the gradients of conv_1_conv2d_grad_input are cut in more than one step of 16: use "
+        "gradients in s16 or a smaller learning rate",
+    )
+    (sentence,) = advice(health(skipped=4))
+    assert sentence.startswith("4 of 160 steps were skipped")
+
+
+def test_a_short_session_says_nothing() -> None:
+    found = health(saturated=5)
+    found.steps = 5
+    found.updates = [UpdateHealth(63, 63), UpdateHealth(0, 0)]
+    assert advice(found) == ()
+
+
+def test_a_model_without_counters_has_no_report() -> None:
+    assert health_report({"options": {}, "health": None}, None) is None
+    assert health_report({**manifest(), "health": None}, None) is None
+
+
+def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
+    report = health_report(manifest(), health(saturated=16, lost=1000, at_end=640))
+    assert report is not None
+    print_health(report)
+    shown = capsys.readouterr().out
+    for part in ("cut in 10% of the steps", "100.0% of updates lost", "640 of 640 at an end"):
+        assert part in shown
+    assert shown.count("health: ") == 3
+    report = health_report(manifest(), health())
+    assert report is not None
+    print_health(report)
+    assert capsys.readouterr().out == "health: all counters are within their thresholds\n"

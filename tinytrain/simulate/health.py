@@ -1,0 +1,160 @@
+"""What the health counters of a session say, in numbers and in words.
+
+The thresholds stand in docs/training.md, with what was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tinytrain.reference.health import Health
+
+SATURATED = 1 / 16
+"""Share of the steps in which a gradient may saturate."""
+
+LOST = {"nearest": 0.9, "stochastic": 0.99}
+"""Share of the updates that may be rounded to nothing, by rule of rounding. Stochastic rounding
+keeps the mean of what it loses: only where nearly nothing is left do weights move by chance."""
+
+AT_END = 1 / 64
+"""Share of a tensor's elements that may have come to an end of their range."""
+
+ENOUGH = 64
+"""Steps, updates or elements below which a share says nothing."""
+
+NAMED = 4
+"""Names that a sentence holds at most."""
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """Counters of the gradient of one tensor, in steps; `name` is that of the node behind it."""
+
+    name: str
+    layer: str
+    saturated: int
+    rises: int
+    falls: int
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """Counters of one trained tensor: updates seen and lost, elements at an end of their range
+    before the first and after the last step."""
+
+    name: str
+    layer: str
+    elements: int
+    seen: int
+    lost: int
+    at_end_before: int
+    at_end: int
+
+    @property
+    def has_fraction(self) -> bool:
+        """Whether fractional bits make its updates finer: a bias is fine enough."""
+        return self.name.startswith("weights")
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """A session's health.
+
+    Attributes:
+        steps: of training in this session, skipped ones too.
+        skipped: steps that changed nothing, as the loss was NaN or infinite.
+        gradients, updates: all counters, in the order of the device.
+        rule, fraction_bits: the model's options.
+        advice: what to do, a sentence for each kind of trouble; empty where all is well.
+    """
+
+    steps: int
+    skipped: int
+    gradients: tuple[GradientReport, ...]
+    updates: tuple[UpdateReport, ...]
+    rule: str
+    fraction_bits: int
+    advice: tuple[str, ...] = ()
+
+    def saturating(self) -> tuple[GradientReport, ...]:
+        """Gradients that saturate too often."""
+        if self.steps < ENOUGH:
+            return ()
+        return tuple(g for g in self.gradients if g.saturated > SATURATED * self.steps)
+
+    def crowded(self) -> tuple[UpdateReport, ...]:
+        """Trained tensors of which too much has come to an end of its range."""
+        return tuple(
+            u
+            for u in self.updates
+            if u.elements >= ENOUGH and u.at_end - u.at_end_before > AT_END * u.elements
+        )
+
+    def losing(self) -> tuple[UpdateReport, ...]:
+        """Trained tensors whose updates are lost to rounding."""
+        most = LOST[self.rule]
+        return tuple(u for u in self.updates if u.seen >= ENOUGH and u.lost > most * u.seen)
+
+
+def health_report(manifest: Mapping[str, Any], health: Health | None) -> HealthReport | None:
+    """What an engine counted, under the names that a folder's manifest has for it; None where the
+    model counts nothing."""
+    names = manifest.get("health")
+    if health is None or not names:
+        return None
+    report = HealthReport(
+        steps=health.steps,
+        skipped=health.skipped,
+        gradients=tuple(
+            GradientReport(name["name"], name["layer"], **vars(found))
+            for name, found in zip(names["gradients"], health.gradients, strict=True)
+        ),
+        updates=tuple(
+            UpdateReport(
+                name["name"],
+                name["layer"],
+                int(name["elements"]),
+                **vars(found),
+                at_end_before=int(name["at_end"]),
+                at_end=at_end,
+            )
+            for name, found, at_end in zip(
+                names["updates"], health.updates, health.at_end, strict=True
+            )
+        ),
+        rule=str(manifest["options"]["rule"]),
+        fraction_bits=int(manifest["options"]["fraction_bits"]),
+    )
+    return replace(report, advice=tuple(_advice(report)))
+
+
+def _advice(report: HealthReport) -> Iterator[str]:
+    if report.skipped:
+        yield (
+            f"{report.skipped} of {report.steps} steps were skipped, as their loss was NaN or "
+            "infinite: use a smaller learning rate, and look for samples that are not finite"
+        )
+    if losing := report.losing():
+        ways = ["a larger learning rate"]
+        if report.fraction_bits < 8 and any(update.has_fraction for update in losing):
+            ways.insert(0, "more fraction bits")
+        if report.rule == "nearest":
+            ways.insert(0, "stochastic rounding")
+        yield f"updates of {_names(losing)} are lost to rounding: use {' or '.join(ways)}"
+    if crowded := report.crowded():
+        yield (
+            f"{_names(crowded)} have come to the end of their range: use a smaller "
+            "learning rate or weight decay"
+        )
+    if saturating := report.saturating():
+        yield (
+            f"the gradients of {_names(saturating)} are cut in more than one step of "
+            f"{round(1 / SATURATED)}: use gradients in s16 or a smaller learning rate"
+        )
+
+
+def _names(found: Sequence[GradientReport | UpdateReport]) -> str:
+    first = ", ".join(entry.name for entry in found[:NAMED])
+    return first if len(found) <= NAMED else f"{first} and {len(found) - NAMED} more"
