@@ -259,7 +259,7 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         *result = found;
     }
     state->health.steps += state->health.steps < UINT32_MAX;
-    if (!tt_all_finite_f32(1, &loss)) {
+    if (!tt_all_finite_f32(1, &found.loss)) {
         state->health.skipped += state->health.skipped < UINT32_MAX;
         return TT_ERROR_LOSS;
     }
