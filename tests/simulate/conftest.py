@@ -79,4 +79,5 @@ def render_main(classes: int) -> str:
         input_size=INPUT_SIZE,
         output_size=OUTPUT_SIZE,
         replay=None,
+        health=None,
     )
