@@ -116,7 +116,7 @@ def _preprocess(options: argparse.Namespace) -> Preprocess | None:
 
 
 def _setting(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `pipeline.Options` that `compile` and `inspect` share."""
+    """The fields of `options.Options` that `compile` and `inspect` share."""
     return {
         "scheme": options.scheme,
         "classes": options.classes,
@@ -293,7 +293,7 @@ def _write(path: Path, data: bytes) -> None:
 
 def _inspect(options: argparse.Namespace) -> None:
     from tinytrain.inspect import inspect_model, layer_table, trained_table
-    from tinytrain.pipeline import Options
+    from tinytrain.options import Options
 
     setting = {**_setting(options), "scheme": options.scheme or "full"}
     chosen = Options(**setting)

@@ -20,10 +20,10 @@ from tinytrain.emit.runtime_files import runtime_files
 from tinytrain.emit.template import render
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import (
     Compiled,
-    Options,
     build_step,
     for_isa,
     health_record,
@@ -88,7 +88,7 @@ def compile_model(
         ram, flash: budget in bytes instead of the target's.
         dump_ir: folder that gets the graph as text after every pass.
         progress: called with the name of each stage.
-        options: fields of `pipeline.Options`.
+        options: fields of `options.Options`.
 
     Raises:
         TinytrainError: nothing was written then.

@@ -18,9 +18,9 @@ from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError
 from tinytrain.guidance import Guidance
 from tinytrain.ir.graph import Graph, Node
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import (
-    Options,
     guidance_for,
     initial_rate,
     is_quantized,

@@ -6,8 +6,8 @@ import pytest
 
 from tinytrain.arguments import make_parser
 from tinytrain.autodiff.train_step import LOSSES
+from tinytrain.options import GRADIENTS, REPLAY_PLACES, Options
 from tinytrain.passes.update import FRACTION_BITS, RULES
-from tinytrain.pipeline import GRADIENTS, REPLAY_PLACES, Options
 
 FIELDS = {
     "scheme": "scheme",

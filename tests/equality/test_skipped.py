@@ -14,8 +14,9 @@ from tests.equality.test_equality import SANITIZE
 from tests.graphs import GRAPHS
 from tinytrain.compile import write_folder
 from tinytrain.data import load_dataset
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Options, build_step
+from tinytrain.pipeline import build_step
 from tinytrain.simulate.engine import Engine
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine

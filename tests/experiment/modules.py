@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from tinytrain.frontend import load_model
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, Options, build_step, to_integers
+from tinytrain.pipeline import Compiled, build_step, to_integers
 
 
 class Residual(torch.nn.Module):

@@ -21,8 +21,9 @@ from tinytrain.experiment.learner import Samples  # noqa: E402
 from tinytrain.experiment.torch_convolution import Convolution, Master, Motion  # noqa: E402
 from tinytrain.ir.graph import Value  # noqa: E402
 from tinytrain.ir.types import DType, Quantization, TensorType  # noqa: E402
+from tinytrain.options import Options  # noqa: E402
 from tinytrain.passes.base import Runner  # noqa: E402
-from tinytrain.pipeline import Compiled, Options, build_step  # noqa: E402
+from tinytrain.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.reference.interpret import Machine  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,9 @@ from tests.graphs import GRAPHS
 from tinytrain.errors import UsageError
 from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Options, build_step, initial_rate, select_trainable
+from tinytrain.pipeline import build_step, initial_rate, select_trainable
 from tinytrain.reference.interpret import Machine, run_forward
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.tangent import Tangent

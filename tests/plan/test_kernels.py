@@ -10,8 +10,9 @@ from tests.graphs import GRAPHS
 from tinytrain import resources
 from tinytrain.emit.runtime_files import source_of
 from tinytrain.errors import InternalError
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Options, build_step, for_isa
+from tinytrain.pipeline import build_step, for_isa
 from tinytrain.plan.kernel_table import KERNELS
 from tinytrain.plan.kernels import candidates, choose
 from tinytrain.plan.work import Work

@@ -15,8 +15,9 @@ from tests.graphs import FULL, GRAPHS, Net
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.pipeline import Compiled, build_step
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.check import check_plan
 from tinytrain.reference.interpret import Machine

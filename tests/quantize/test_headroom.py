@@ -15,9 +15,10 @@ from tinytrain.errors import ModelError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType, Quantization
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
-from tinytrain.pipeline import Options, to_integers
+from tinytrain.pipeline import to_integers
 from tinytrain.quantize import Headroom, integerize, quantize_float, with_headroom
 
 

@@ -13,8 +13,9 @@ from tests.equality.sessions import RATE, make_stream, opened, reference_engine,
 from tests.graphs import GRAPHS
 from tinytrain.compile import Product, write_folder
 from tinytrain.errors import DataError, ToolchainError, UsageError
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Options, build_step
+from tinytrain.pipeline import build_step
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.library import (
     HostLibrary,

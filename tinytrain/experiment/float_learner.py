@@ -23,7 +23,8 @@ from tinytrain.experiment.torch_convolution import Motion
 from tinytrain.experiment.torch_float import FloatArithmetic
 from tinytrain.experiment.torch_masters import MasterArithmetic
 from tinytrain.experiment.torch_network import Arithmetic, Network
-from tinytrain.pipeline import Compiled, Options
+from tinytrain.options import Options
+from tinytrain.pipeline import Compiled
 
 Tensor = Any
 

@@ -84,7 +84,7 @@ class RuleSpec:
     """How weights are updated: an engine and options of the compiler.
 
     Attributes:
-        options: fields of `pipeline.Options`; `schedule` may be `COSINE`.
+        options: fields of `options.Options`; `schedule` may be `COSINE`.
         replay_steps: on remembered samples after each new one, where there is a replay buffer.
         rates: learning rates to try; empty takes the experiment's.
     """

@@ -23,7 +23,7 @@ from tinytrain.experiment.spec import (
     with_schedule,
 )
 from tinytrain.experiment.table import Table, read_tables
-from tinytrain.pipeline import Options
+from tinytrain.options import Options
 from tinytrain.simulate.session import MAX_LEARNING_RATE, MAX_REPLAY_STEPS, MAX_STEPS
 from tinytrain.target import load_target
 

@@ -27,8 +27,9 @@ from tinytrain.experiment.engines import CLearner, make_learner
 from tinytrain.experiment.learner import RateOf
 from tinytrain.experiment.spec import Run, with_schedule
 from tinytrain.ir.graph import Graph
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, Options, build_step
+from tinytrain.pipeline import Compiled, build_step
 from tinytrain.reference.schedule import rate_at
 from tinytrain.simulate.orders import by_class
 from tinytrain.simulate.session import simulate
