@@ -120,7 +120,7 @@ class Options:
             if not 1.0 <= factor <= LARGEST_HEADROOM:
                 raise UsageError(
                     f"{what} headroom {factor} is not between 1 and {LARGEST_HEADROOM:g}",
-                    way_out="use 4 to train from random weights, 1 to leave scales alone",
+                    way_out="use 4 to 8 to train from random weights, 1 to leave scales",
                 )
 
     @property

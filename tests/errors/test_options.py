@@ -169,7 +169,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "negative rate": (["--learning-rate", "-1"], "learning rate -1.0 is not between"),
     "weight headroom": (
         ["--weight-headroom", "0.5"],
-        "weight headroom 0.5 is not between 1 and 64\n  way out: use 4 to train from random",
+        "weight headroom 0.5 is not between 1 and 64\n  way out: use 4 to 8 to train from random",
     ),
     "range headroom": (["--range-headroom", "65"], "range headroom 65.0 is not between 1 and 64"),
     "seed": (["--seed", "-1"], "seed -1 is not between 0 and 2^32 - 1"),

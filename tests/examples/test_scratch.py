@@ -117,5 +117,7 @@ def test_the_experiments_name_what_is_written(
     experiment = load_experiment(folder / f"{name}.toml")
     assert [model.name for model in experiment.models] == list(networks.NETWORKS)
     rules = {rule.name: rule for rule in experiment.rules}
-    assert set(rules) == {"float", "headroom", "no headroom"}
-    assert rules["headroom"].options == {"weight_headroom": 4.0, "range_headroom": 4.0}
+    assert set(rules) == {"float", "headroom 4", "headroom 8", "no headroom"}
+    for factor in (4.0, 8.0):
+        options = rules[f"headroom {factor:g}"].options
+        assert options == {"weight_headroom": factor, "range_headroom": factor}
