@@ -111,7 +111,7 @@ def _add_setting(command: Any) -> None:
         type=float,
         default=1.0,
         metavar="H",
-        help="scales of trained weights reach H times as far (default: 1; from random weights: 4 to 8)",
+        help="trained weights can grow H times as large (default: 1; from random weights: 4 to 8)",
     )
     command.add_argument(
         "--range-headroom",

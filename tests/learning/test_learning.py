@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tinytrain.experiment.spec import Run, load_experiment
+from tinytrain.experiment.spec import Run
+from tinytrain.experiment.toml_file import load_experiment
 from tinytrain.experiment.worker import run_to_record
 
 ROOT = Path(__file__).resolve().parents[2]
