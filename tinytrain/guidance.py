@@ -85,6 +85,7 @@ class Guidance:
             "rate_limit": self.limit,
             "kernel": _rounded(self.kernel, 3),
             "curvature": self.curvature,
+            "contrast": _rounded(self.tangent.contrast, 3),
             "samples": self.tangent.samples,
             "measured_on": self.source,
         }
@@ -119,13 +120,13 @@ class Guidance:
         if self.momentum and rate * (1.0 - self.momentum) <= self.limit:
             longer = 1.0 / (1.0 - self.momentum)
             return (
-                f"learning rate {rate:g} is above {self.limit:g}, from where on training is known "
-                f"to diverge, because momentum {self.momentum:g} makes steps {longer:.3g} times as "
+                f"learning rate {rate:g} is above {self.limit:g}, from where on training may "
+                f"diverge, because momentum {self.momentum:g} makes steps {longer:.3g} times as "
                 f"long{rest}"
             )
         return (
             f"learning rate {rate:g} is above {self.limit:g}, from where on a step overshoots the "
-            f"error of its own sample and training is known to diverge{rest}"
+            f"error of its own sample and training may diverge{rest}"
         )
 
     def _dominated(self) -> str | None:

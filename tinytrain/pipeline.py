@@ -37,7 +37,6 @@ import numpy as np
 
 from tinytrain.autodiff.train_step import build_training_graph
 from tinytrain.emit.c_text import model_name
-from tinytrain.errors import UsageError
 from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
@@ -59,6 +58,9 @@ from tinytrain.reference.health import ends_of
 from tinytrain.reference.interpret import Scale, rounding_nodes
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import Scheme, load_scheme
+
+UNGUIDED_RATE = 0.003
+"""Learning rate where none was chosen and none can be suggested: near the best of MCUNet-5FPS."""
 
 _MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 
@@ -178,23 +180,27 @@ def guidance_for(
 def initial_rate(options: Options, guidance: Guidance) -> float:
     """The learning rate that was chosen, or else the suggested one.
 
-    Raises:
-        UsageError: none was chosen, and none can be suggested.
+    Where the loss of every sample has no gradient, nothing can be suggested: on noise a network may
+    be certain of all. The rate is `UNGUIDED_RATE` then, and a warning says so.
     """
-    rate = guidance.suggested if options.rate is None else options.rate
-    if rate is None:
-        raise UsageError(
-            "no learning rate can be suggested: the loss of every sample has no gradient",
-            way_out="give --learning-rate, or --calibration with samples of the model's own kind",
-        )
-    return rate
+    if options.rate is not None:
+        return options.rate
+    return UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
 
 
 def setting_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:
     """Sentences on what is known to fail, none if nothing is."""
     has_velocity = options.update_rule.has_velocity
     bits = VELOCITY_RESOLUTION if has_velocity else options.fraction_bits
-    return guidance.warnings(initial_rate(options, guidance), options.rule, bits)
+    found = guidance.warnings(initial_rate(options, guidance), options.rule, bits)
+    if options.rate is None and guidance.suggested is None:
+        found = (
+            "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
+            f"{UNGUIDED_RATE}; give --learning-rate, or --calibration with samples of the model's "
+            "own kind",
+            *found,
+        )
+    return found
 
 
 def build_step(

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from tests.graphs import GRAPHS
-from tinytrain.errors import UsageError
 from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph
 from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step, initial_rate, select_trainable
+from tinytrain.pipeline import build_step, initial_rate, select_trainable, setting_warnings
 from tinytrain.reference.interpret import Machine, run_forward
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.tangent import Tangent
@@ -113,9 +112,9 @@ def test_nothing_to_measure_is_no_suggestion() -> None:
     assert nothing.suggested is None and nothing.limit is None
     assert nothing.warnings(0.5, "nearest", 0) == ()
     assert initial_rate(Options(rate=0.5), nothing) == 0.5
-    with pytest.raises(UsageError) as refused:
-        initial_rate(Options(), nothing)
-    assert str(refused.value) == (
-        "no learning rate can be suggested: the loss of every sample has no gradient\n"
-        "  way out: give --learning-rate, or --calibration with samples of the model's own kind"
+    assert setting_warnings(Options(rate=0.5), nothing) == ()
+    assert initial_rate(Options(), nothing) == 0.003
+    assert setting_warnings(Options(), nothing) == (
+        "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
+        "0.003; give --learning-rate, or --calibration with samples of the model's own kind",
     )

@@ -42,8 +42,8 @@ MISTAKES = {
     "weights wrap": (
         "test_saturation_of_weights",
         "tt_sgd.h",
-        "moved = moved < lowest ? lowest : moved > highest ? highest : moved;",
-        "moved = moved > highest ? highest : moved;",
+        "tt_clamp_s32(moved, -128 * (1 << bits)",
+        "tt_clamp_s32(moved, -256 * (1 << bits)",
     ),
     "random numbers start anew for each channel": (
         "test_conv2d_grad_weight",

@@ -101,6 +101,9 @@ static void evaluate(void)
     HOLDS(small_evaluate(&state, target, &result) == TT_OK && isinf(result.loss));
     HOLDS(small_train_step(&state, target, &result) == TT_ERROR_LOSS && isinf(result.loss));
     HOLDS(small_train_step(&state, target, NULL) == TT_ERROR_LOSS);
+    /* All but the counters of health, which tell of both. */
+    HOLDS(state.health.skipped == before.health.skipped + 2U);
+    memcpy(&before.health, &state.health, sizeof before.health);
     HOLDS(memcmp(&before, &state, KEPT) == 0);
     target[0] = 0.0f;
 }
