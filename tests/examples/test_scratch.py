@@ -120,4 +120,5 @@ def test_the_experiments_name_what_is_written(
     assert set(rules) == {"float", "headroom 4", "headroom 8", "no headroom"}
     for factor in (4.0, 8.0):
         options = rules[f"headroom {factor:g}"].options
-        assert options == {"weight_headroom": factor, "range_headroom": factor}
+        headroom = {"weight_headroom": factor, "range_headroom": factor}
+        assert options == {"schedule": "cosine", **headroom}
