@@ -1,0 +1,208 @@
+"""What a stream sorted by class leaves, and what a replay buffer saves: MCUNet-5FPS on CIFAR-10.
+
+One pass over 10,000 training images at 128x128, batch 1, the 100 KB scheme, a constant rate; the
+test images are looked at before, and after each tenth. The host learns, in a library with the slots
+in its memory: the same bits as the device's, wherever its slots lie. RAM and instructions are those
+of the emulated Cortex-M7. Prints a Markdown table.
+
+    .venv/bin/python -m bench.streams
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.compile import Product, compile_model, write_folder
+from tinytrain.data import Dataset, Preprocess, load_dataset
+from tinytrain.simulate.folder import open_folder
+from tinytrain.simulate.forgetting import class_accuracies, forgetting
+from tinytrain.simulate.library import HostLibrary, LibrarySamples, build_library, library_model
+from tinytrain.simulate.orders import by_class, drifted
+from tinytrain.simulate.session import simulate
+from tinytrain.simulate.stream import training_order
+from tinytrain.target import load_target
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+SCHEME = ROOT / "examples" / "schemes" / "mcunet-5fps-100kb.toml"
+TARGET = "mps2-an500"
+CLASSES = 10
+PARTS = 10
+COUNTED_STEPS = 4
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stream, and what helps against forgetting.
+
+    Attributes:
+        order: see `simulate.orders`.
+        slots, place: of the replay buffer.
+        again: replayed steps after each new sample.
+    """
+
+    order: str
+    slots: int = 0
+    place: str = "ram"
+    again: int = 0
+
+
+CASES = (
+    Case("shuffled"),
+    Case("by-class"),
+    Case("by-class", 32, "ram", 1),
+    Case("by-class", 128, "ram", 1),
+    Case("by-class", 1000, "flash", 1),
+    Case("by-class", 1000, "flash", 2),
+    Case("drift"),
+    Case("drift", 128, "ram", 1),
+)
+
+
+class Bench:
+    """The model, compiled without a buffer, and what its frozen layers leave of all images.
+
+    Args:
+        folder: for everything that is written.
+        rate: learning rate.
+        seed: of the model and of the streams.
+        steps: new samples.
+        images: test images.
+    """
+
+    def __init__(self, folder: Path, rate: float, seed: int, steps: int, images: int) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._product = compile_model(
+            SHARED / "models" / "mcunet-5fps-int8.onnx",
+            output=folder / "plain",
+            target=TARGET,
+            preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
+            scheme=str(SCHEME),
+            classes=CLASSES,
+            rate=rate,
+            seed=seed,
+        )
+        self._train, self._test = (self._dataset(kind) for kind in ("train", "test"))
+        self._order = training_order(len(self._train), steps, seed)
+        self._labels = self._test.targets(slice(images))
+        self._library = self._make_library(Case("shuffled"))
+        self._tested = self._left(self._test, np.arange(images))
+        self._streams: dict[bool, np.ndarray] = {}
+
+    def row(self, case: Case) -> str:
+        """Trains, and gives a line of the table."""
+        order, labels = self._order, self._train.targets(slice(None))
+        if case.order == "by-class":
+            order = by_class(order, labels, CLASSES, self._seed)
+        if case.order == "drift":
+            # Each step has an input of its own.
+            order, labels = np.arange(len(order)), labels[order]
+        samples = LibrarySamples(np.ascontiguousarray(labels), None, self._stream(case.order))
+        tested = LibrarySamples(self._labels, None, self._tested)
+        library = self._make_library(case)
+        evaluations = [library.evaluate(tested)[1]]
+        predictions = []
+        for part in np.array_split(order, PARTS):
+            predictions.append(library.train(samples, part, replay_steps=case.again)[1])
+            evaluations.append(library.evaluate(tested)[1])
+        classes = [class_accuracies(found, self._labels, CLASSES) for found in evaluations]
+        right = float(np.mean(evaluations[-1] == self._labels))
+        new = float(np.mean(np.concatenate(predictions) == labels[order]))
+        worst = min(accuracy for accuracy in classes[-1] if accuracy is not None)
+        figures = f"{right:.3f} | {worst:.3f} | {forgetting(classes):.3f} | {new:.3f}"
+        slots = f"{case.slots:,} in {case.place}" if case.slots else "none"
+        return f"| {case.order} | {slots} | {case.again} | {figures} | {self._costs(case)} |"
+
+    def _dataset(self, kind: str) -> Dataset:
+        data = np.load(SHARED / "data" / "cifar10.npz")
+        path = self._folder / f"{kind}.npz"
+        np.savez(path, x=data[f"x_{kind}"], y=data[f"y_{kind}"].astype(np.int32))
+        return load_dataset(path, open_folder(self._product.directory).spec)
+
+    def _with_buffer(self, case: Case, place: str, target: str) -> Product:
+        plain = self._product.compiled
+        options = replace(plain.options, replay=case.slots, replay_in=place)
+        output = self._folder / f"{target}-{case.slots}-{place}"
+        return write_folder(
+            replace(plain, options=options),
+            output,
+            target=load_target(target),
+            preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
+        )
+
+    def _make_library(self, case: Case) -> HostLibrary:
+        product = self._with_buffer(case, "ram", "host")
+        model = library_model(product.manifest)
+        return HostLibrary(build_library(product.directory, model, self._folder / "cache"), model)
+
+    def _stream(self, order: str) -> np.ndarray:
+        """What the frozen layers leave: of each sample, or of each step's where they drift."""
+        drifts = order == "drift"
+        if drifts not in self._streams:
+            index = self._order if drifts else np.arange(len(self._train))
+            self._streams[drifts] = self._left(self._train, index, drifts=drifts)
+        return self._streams[drifts]
+
+    def _left(self, data: Dataset, index: np.ndarray, *, drifts: bool = False) -> np.ndarray:
+        left = np.empty((len(index), self._library.model.frozen_bytes), np.uint8)
+        for start in range(0, len(index), CHUNK):
+            inputs = data.quantized(index[start : start + CHUNK])
+            if drifts:
+                progress = (start + np.arange(len(inputs))) / max(len(index) - 1, 1)
+                inputs = drifted(inputs, progress, data.spec.zero_point)
+            self._library.keep(inputs, left[start : start + CHUNK])
+        return left
+
+    def _costs(self, case: Case) -> str:
+        """RAM, flash of the slots, and instructions of a new sample with what follows it."""
+        product = self._with_buffer(case, case.place, TARGET)
+        few = self._folder / "few.npz"
+        np.savez(few, x=self._train.x[:COUNTED_STEPS], y=self._train.targets(slice(COUNTED_STEPS)))
+        counted = simulate(
+            product.directory,
+            on="qemu",
+            data=few,
+            steps=COUNTED_STEPS,
+            replay_steps=case.again if case.slots else None,
+            icount=True,
+        )
+        instructions = counted.instructions_per_step or 0
+        instructions += case.again * (counted.instructions_per_replay_step or 0)
+        replay = product.manifest["replay"]
+        in_flash = replay["bytes"] if case.slots and case.place == "flash" else 0
+        return f"{product.memory.ram['total']:,} | {in_flash:,} | {instructions:,}"
+
+
+def main() -> int:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=1_000, help="test images")
+    parser.add_argument("--rate", type=float, default=0.4 / 256)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of runs, from 0")
+    options = parser.parse_args()
+    if not SHARED.is_dir():
+        print("needs ../shared with models/ and data/", file=sys.stderr)
+        return 2
+    print(
+        "| order | slots | replayed steps | accuracy | worst class | forgetting | accuracy new "
+        "| RAM | flash for slots | instructions a new sample |\n" + "|---" * 10 + "|"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(Path(place), options.rate, options.seed, options.steps, options.images)
+        for number in options.only or range(len(CASES)):
+            print(bench.row(CASES[number]), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
