@@ -14,9 +14,9 @@ from tinytrain.experiment.worker import run_to_record
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 
-# 2,000 steps, 500 test images. Four seeds gave 53.4 to 62.0 %, 57.0 in the mean, and rounded to the
-# nearest s8 less than 50. The integers are the same on every machine, so what moves this is a
-# change of the arithmetic; more than the spread is a loss.
+# 2,000 steps, 500 test images. Four seeds gave 53.4 to 62.0 %, 57.0 in the mean. The integers are the
+# same on every machine, so what moves this is a change of the arithmetic; more than the spread is a
+# loss.
 MEAN, SPREAD = 0.57, 0.04
 
 FILE = """
@@ -42,9 +42,8 @@ path = "{data}/cifar10.npz"
 
 [rules.shipped]
 
-[rules.nearest]
-fraction_bits = 0
-rule = "nearest"
+[rules.unscaled]
+qas = false
 """
 
 
@@ -77,4 +76,4 @@ def test_what_ships_learns_as_well_as_it_did(groups: dict[str, list[float]]) -> 
 
 @pytest.mark.slow
 def test_the_bound_tells_a_worse_rule_apart(groups: dict[str, list[float]]) -> None:
-    assert statistics.mean(groups["nearest"]) < MEAN - SPREAD, groups
+    assert statistics.mean(groups["unscaled"]) < MEAN - SPREAD, groups
