@@ -9,7 +9,7 @@ from pathlib import Path
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError
-from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
+from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.pipeline import Compiled
 from tinytrain.plan.arena import plan_memory
 from tinytrain.simulate.stack import INDIRECT
@@ -174,7 +174,7 @@ def _fewer_slots(excess: int, replay: Replay | None) -> str | None:
 def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
     options = compiled.options
     graph = compiled.graph
-    loss = next(k for k, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+    loss = loss_index(graph)
     # Inference alone: no mask, no cut of an activation, nothing kept.
     nodes = tuple(node for node in graph.nodes[:loss] if node.op not in TRAINING_ONLY)
     inference = plan_memory(replace(graph, nodes=nodes, updates={}), compiled.plan.isa).nbytes

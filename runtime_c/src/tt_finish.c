@@ -3,50 +3,41 @@
 
 enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
 
-/* Random numbers of one tensor, or the constant that rounds to nearest. */
-typedef struct {
-    uint32_t random;
-    int stochastic;
-} source;
-
-static source begin(const tt_finish *finish, const tt_step *step)
+/* The random numbers of one tensor are all that is used of a tt_sgd here. */
+static tt_sgd begin(const tt_finish *finish, const tt_step *step)
 {
-    return (source){tt_random_begin(step, finish->index), finish->stochastic};
+    return (tt_sgd){.random = tt_random_begin(step, finish->index), .stochastic = finish->stochastic};
 }
 
 /* r >> drop, r being the next number; drop <= 31. */
-static int64_t draw(source *from, uint32_t drop)
+static int64_t draw(tt_sgd *from, uint32_t drop)
 {
-    if (!from->stochastic) {
-        return (int64_t)(0x80000000U >> drop);
-    }
-    from->random = from->random * TT_RANDOM_FACTOR + TT_RANDOM_STEP;
-    return (int64_t)(from->random >> drop);
+    return (int64_t)(tt_sgd_random(from) >> drop);
 }
 
 /* Velocities of weights are below 2^12, so that their products fit 32 bits; those of biases are within +-2^30. */
-static int32_t clipped_s8(int32_t velocity, int32_t factor, source *from)
+static int32_t clipped_s8(int32_t velocity, int32_t factor, tt_sgd *from)
 {
     return (velocity * factor + (int32_t)draw(from, 17)) >> 15;
 }
 
-static int32_t kept_s8(int32_t velocity, int32_t momentum, source *from)
+static int32_t kept_s8(int32_t velocity, int32_t momentum, tt_sgd *from)
 {
     return momentum == 0 ? 0 : (velocity * momentum + (int32_t)draw(from, 16)) >> 16;
 }
 
-static int32_t clipped_s32(int32_t velocity, int32_t factor, source *from)
+static int32_t clipped_s32(int32_t velocity, int32_t factor, tt_sgd *from)
 {
     return (int32_t)((velocity * (int64_t)factor + draw(from, 17)) >> 15);
 }
 
-static int32_t kept_s32(int32_t velocity, int32_t momentum, source *from)
+static int32_t kept_s32(int32_t velocity, int32_t momentum, tt_sgd *from)
 {
     return momentum == 0 ? 0 : (int32_t)((velocity * (int64_t)momentum + draw(from, 16)) >> 16);
 }
 
 /* In units of the trained integer with `bits` fractional bits, at most VELOCITY_RESOLUTION. */
-static int32_t move(int32_t velocity, uint32_t bits, source *from)
+static int32_t move(int32_t velocity, uint32_t bits, tt_sgd *from)
 {
     const uint32_t drop = VELOCITY_RESOLUTION - bits;
     return drop == 0 ? velocity : (velocity + (int32_t)draw(from, 32U - drop)) >> drop;
@@ -60,10 +51,12 @@ static int32_t decay_of(const tt_finish *finish, const tt_step *step)
 }
 
 /* tt_finish_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves the work. */
-__attribute__((always_inline)) static inline void finish_weights(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
-                                  const tt_trained *trained, uint32_t bits, const tt_trained *velocity)
+__attribute__((always_inline)) static inline void finish_weights(size_t size, const tt_finish *finish,
+                                                                 const tt_step *step, const int32_t *factor,
+                                                                 const tt_trained *trained, uint32_t bits,
+                                                                 const tt_trained *velocity)
 {
-    source from = begin(finish, step);
+    tt_sgd from = begin(finish, step);
     const int32_t decay = decay_of(finish, step);
     for (size_t i = 0; i < size; i++) {
         const int32_t whole = tt_whole(trained, i, bits);
@@ -100,7 +93,7 @@ void tt_finish_s8(size_t size, const tt_finish *finish, const tt_step *step, con
 void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor, int32_t *bias,
                    int32_t *velocity)
 {
-    source from = begin(finish, step);
+    tt_sgd from = begin(finish, step);
     for (size_t i = 0; i < size; i++) {
         int32_t waiting = velocity[i];
         if (factor != NULL) {

@@ -148,11 +148,11 @@ def test_bad_samples_and_files_are_refused(tmp_path: Path) -> None:
     wrong = LibrarySamples(np.full(4, 99, np.int32), samples.inputs)
     with pytest.raises(DataError, match="classes"):
         library.evaluate(wrong)
-    with pytest.raises(DataError, match="rate"):
+    with pytest.raises(DataError, match="TT_ERROR_RATE"):
         library.set_learning_rate(2000.0)
     saved = bytearray(library.save())
     saved[60] ^= 1
-    with pytest.raises(DataError, match="checksum"):
+    with pytest.raises(DataError, match="TT_ERROR_CHECKSUM"):
         library.load(bytes(saved))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinytrain.emit.c_text import call, float_literal
 from tinytrain.emit.calls_forward import calls
 from tinytrain.emit.context import EmitContext
@@ -40,7 +38,7 @@ def _finish_weight(context: EmitContext, node: Node) -> list[str]:
     velocity = "NULL"
     if node.attrs["velocity"]:
         velocity = trained(context, next(given), next(given), VELOCITY_BITS)
-    decay = float(np.float32(node.attrs["decay"]) * np.float32(context.window))
+    decay = float(lowering.window_decay(node, context.window))
     return [call("tt_finish_s8", w.type.size, *_finish(context, node, decay), weights, velocity)]
 
 

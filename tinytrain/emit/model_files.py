@@ -18,8 +18,8 @@ from tinytrain.emit.runtime_files import kernel_sets
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
-from tinytrain.ir.ops_update import FINISH_OPS
+from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
+from tinytrain.ir.ops_update import FINISH_OPS, gradient_window
 from tinytrain.ir.text import format_graph, format_type
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
@@ -67,8 +67,8 @@ def model_hash(graph: Graph) -> bytes:
         digest.update(f"{value.name}:{value.type}".encode())
     for node in graph.nodes:
         digest.update(f"{node.name}:{sorted(node.attrs.items())}".encode())
-    if graph.info.get("accumulate", 1) > 1:
-        digest.update(f"accumulate:{graph.info['accumulate']}".encode())
+    if gradient_window(graph) > 1:
+        digest.update(f"accumulate:{gradient_window(graph)}".encode())
     for held in (graph.constants, graph.parameters):
         for value, data in held.items():
             digest.update(f"{value.name}:{data.dtype}:{data.shape}".encode())
@@ -202,13 +202,11 @@ def _state_text(arena: int, weights: int, replay: Replay | None) -> str:
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     """Nodes before the loss, and from the loss on, which quantize_gradient follows."""
-    for index, node in enumerate(graph.nodes):
-        if node.op in LOSS_OPS:
-            rest = list(graph.nodes[index:])
-            if len(rest) < 2 or rest[1].op != "quantize_gradient":
-                raise InternalError("the loss is not followed by quantize_gradient")
-            return list(graph.nodes[:index]), rest
-    raise InternalError("the graph has no loss")
+    index = loss_index(graph)
+    rest = list(graph.nodes[index:])
+    if len(rest) < 2 or rest[1].op != "quantize_gradient":
+        raise InternalError("the loss is not followed by quantize_gradient")
+    return list(graph.nodes[:index]), rest
 
 
 def _loss_call(context: EmitContext, loss: Node) -> str:

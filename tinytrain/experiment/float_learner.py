@@ -7,8 +7,8 @@ what fine-tuning in PyTorch would give.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from tinytrain.errors import UsageError
-from tinytrain.experiment.frozen import frozen_identity
+from tinytrain.experiment.frozen import frozen_identity, shared_rows
 from tinytrain.experiment.learner import RateOf, Samples, Score
-from tinytrain.experiment.once import computed_once
 from tinytrain.experiment.torch_convolution import Motion
 from tinytrain.experiment.torch_float import FloatArithmetic
 from tinytrain.experiment.torch_masters import MasterArithmetic
@@ -178,7 +177,7 @@ class _Frozen:
         count = min(len(x), memory // (size * dtype.itemsize)) if network.has_frozen else 0
         # A file without a name: it goes with the process, and only what is used takes memory.
         with tempfile.TemporaryFile() as file:
-            self._kept = np.memmap(file, dtype, "w+", shape=(max(count, 1), size))
+            self._kept: np.ndarray = np.memmap(file, dtype, "w+", shape=(max(count, 1), size))
         self._count = count
 
     def share(self, cache: Path, word: str) -> None:
@@ -190,14 +189,11 @@ class _Frozen:
         if self._count < len(self._x):
             return
 
-        def compute(path: Path) -> None:
-            with path.open("wb") as file:
-                for start in range(0, self._count, _FROZEN):
-                    file.write(self._network.frozen(self._x[start : start + _FROZEN]).numpy().data)
+        def chunks() -> Iterator[np.ndarray]:
+            for start in range(0, self._count, _FROZEN):
+                yield self._network.frozen(self._x[start : start + _FROZEN]).numpy()
 
-        name = hashlib.sha256(word.encode()).hexdigest()[:32]
-        path = computed_once(cache / f"frozen-{name}.bin", compute)
-        self._kept = np.memmap(path, self._kept.dtype, "c", shape=self._kept.shape)
+        self._kept = shared_rows(chunks, self._kept.dtype, self._kept.shape, word, cache)
         self._known[:] = True
 
     def prepare(self, order: np.ndarray) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.experiment.once import computed_once
-from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.ops_training import loss_index
 from tinytrain.pipeline import Compiled
 from tinytrain.simulate.library import HostLibrary
 
@@ -25,7 +26,7 @@ def frozen_identity(compiled: Compiled) -> str:
     plan mostly shares them too.
     """
     graph, plan = compiled.graph, compiled.plan
-    loss = next(k for k, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+    loss = loss_index(graph)
     part = frozen_part(graph, plan, graph.nodes[:loss])
     nodes = graph.nodes[: part.nodes]
     digest = hashlib.sha256()
@@ -58,16 +59,39 @@ def kept_results(library: HostLibrary, inputs: np.ndarray, word: str, cache: Pat
         word: names the layers and the samples; nothing else may have the same.
         cache: folder for such files.
     """
-    shape = (len(inputs), library.model.frozen_bytes)
+    size = library.model.frozen_bytes
+
+    def chunks() -> Iterator[np.ndarray]:
+        for start in range(0, len(inputs), _CHUNK):
+            chunk = np.ascontiguousarray(inputs[start : start + _CHUNK])
+            kept = np.empty((len(chunk), size), np.uint8)
+            library.keep(chunk, kept)
+            yield kept
+
+    return shared_rows(chunks, np.dtype(np.uint8), (len(inputs), size), word, cache)
+
+
+def shared_rows(
+    chunks: Callable[[], Iterator[np.ndarray]],
+    dtype: np.dtype,
+    shape: tuple[int, int],
+    word: str,
+    cache: Path,
+) -> np.ndarray:
+    """Rows that whoever needs them first computes, memory-mapped, of `dtype` and `shape`.
+
+    Args:
+        chunks: gives the rows in order, some at a time.
+        word: names them; nothing else may have the same.
+        cache: folder for such files.
+    """
 
     def compute(path: Path) -> None:
         with path.open("wb") as file:
-            for start in range(0, len(inputs), _CHUNK):
-                chunk = np.ascontiguousarray(inputs[start : start + _CHUNK])
-                kept = np.empty((len(chunk), shape[1]), np.uint8)
-                library.keep(chunk, kept)
-                file.write(kept.tobytes())
+            for chunk in chunks():
+                file.write(chunk.tobytes())
 
     name = hashlib.sha256(word.encode()).hexdigest()[:32]
     path = computed_once(cache / f"frozen-{name}.bin", compute)
-    return np.memmap(path, np.uint8, "r", shape=shape)
+    # What is written to the array stays with the process.
+    return np.memmap(path, dtype, "c", shape=shape)

@@ -19,7 +19,7 @@ import torch
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.experiment.torch_convolution import Convolution
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
+from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 
 Tensor = Any
 """A `torch.Tensor`; PyTorch is an extra, and not there for the type checker."""
@@ -92,7 +92,7 @@ class Network:
 
     def __init__(self, graph: Graph, arithmetic: Arithmetic) -> None:
         self._arithmetic = arithmetic
-        end = next(k for k, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+        end = loss_index(graph)
         forward = [
             node
             for node in graph.nodes[:end]

@@ -7,7 +7,8 @@ A sum (dW, dB) is s32, or f32 where gradients are f32.
 
 from __future__ import annotations
 
-from tinytrain.ir.graph import Node
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops import Signature, expect, register, with_axis
 from tinytrain.ir.ops_forward import pool_shape
 from tinytrain.ir.types import DType
@@ -15,6 +16,19 @@ from tinytrain.ir.types import DType
 GRADIENT = (DType.S8, DType.S16, DType.F32)
 LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
 """Operations whose outputs are the loss and its gradient."""
+
+
+def loss_index(graph: Graph) -> int:
+    """Place of the loss among the nodes: those before it are the forward pass.
+
+    Raises:
+        InternalError: the graph has none.
+    """
+    for index, node in enumerate(graph.nodes):
+        if node.op in LOSS_OPS:
+            return index
+    raise InternalError("the graph has no loss")
+
 
 TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
 """Operations between forward nodes that inference leaves out."""

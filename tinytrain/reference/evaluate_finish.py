@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 @evaluates("clip_factor")
 def _clip_factor(machine: Machine, node: Node, *velocities: np.ndarray) -> np.ndarray:
+    if not machine.finishes:
+        return np.array([finish.ONE], np.int32)
     total = np.float32(0)
     known = dict(zip(node.inputs, velocities, strict=True))
     for value, units in lowering.velocity_units(node):
@@ -52,7 +54,7 @@ def _finish_weight(machine: Machine, node: Node, *inputs: np.ndarray) -> Result:
         cut = bits < 8
         moved = finish.moves(velocity, bits, next(draws) if cut else None)
     if attrs["decay"]:
-        decay = float(np.float32(attrs["decay"]) * np.float32(machine.window))
+        decay = float(lowering.window_decay(node, machine.window))
         moved = moved - finish.decays(whole, decay, machine.step, next(draws))
     new = update.split(whole + moved, bits)
     results = [new[0], *([new[1].reshape(fraction.shape)] if fraction is not None else [])]

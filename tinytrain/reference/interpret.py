@@ -16,7 +16,7 @@ import numpy as np
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS
-from tinytrain.ir.ops_update import UPDATE_OPS
+from tinytrain.ir.ops_update import UPDATE_OPS, gradient_window
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
@@ -108,7 +108,7 @@ class Machine:
         self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
         self.scales = {name: Scale() for name in scale_names(graph)}
         # Of a window of accumulated gradients the mean counts: each comes in with its share.
-        self.window = int(graph.info.get("accumulate", 1))
+        self.window = gradient_window(graph)
         share = float(np.float32(rate) / np.float32(self.window))
         self.step = update.Step(rate=share, seed=seed)
         self.active = True

@@ -239,6 +239,11 @@ def velocity_units(node: Node) -> list[tuple[Value, np.ndarray]]:
     return found
 
 
+def window_decay(node: Node, window: int) -> np.float32:
+    """What a `finish_weight` node takes off a weight for a rate of 1, the rate being a step's."""
+    return np.float32(np.float32(node.attrs["decay"]) * np.float32(window))
+
+
 def clip_limit(node: Node, window: int) -> np.float32:
     """What the rate of a step is multiplied by for the largest norm of a velocity."""
     return np.float32(np.float32(node.attrs["limit"]) * np.float32(window))

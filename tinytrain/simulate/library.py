@@ -24,23 +24,10 @@ import numpy as np
 from tinytrain.emit.template import render
 from tinytrain.errors import DataError, ToolchainError, UsageError, Where
 from tinytrain.simulate.host import processor_flags
+from tinytrain.simulate.protocol import STATUS
 from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.toolchain import require
 from tinytrain.target import load_target
-
-_STATUS = (
-    "done",
-    "label",
-    "target",
-    "rate",
-    "input or output",
-    "format",
-    "model",
-    "checksum",
-    "loss",
-    "empty buffer",
-)
-"""What each tt_status of tinytrain.h is about."""
 
 
 @dataclass(frozen=True)
@@ -358,5 +345,5 @@ def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:
 
 def _check(status: int) -> None:
     if status != 0:
-        what = _STATUS[status] if status < len(_STATUS) else f"status {status}"
+        what = STATUS[status] if status < len(STATUS) else f"status {status}"
         raise DataError(f"the model refuses: {what}", where=Where("the host library"))

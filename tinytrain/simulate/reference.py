@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine, Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
@@ -157,8 +158,7 @@ class ReferenceEngine:
 
 
 def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
-    loss = next(k for k, node in enumerate(graph.nodes) if graph.outputs[0] in node.outputs)
-    return graph.nodes[: loss + with_loss]
+    return graph.nodes[: loss_index(graph) + with_loss]
 
 
 def state_bytes(machine: Machine) -> bytes:
