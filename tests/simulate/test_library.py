@@ -152,7 +152,7 @@ def test_bad_samples_and_files_are_refused(tmp_path: Path) -> None:
         library.set_learning_rate(2000.0)
     saved = bytearray(library.save())
     saved[60] ^= 1
-    with pytest.raises(DataError, match="TT_ERROR_CHECKSUM"):
+    with pytest.raises(DataError, match="checksum"):
         library.load(bytes(saved))
 
 
