@@ -180,6 +180,12 @@ def _add_setting(command: Any) -> None:
         help="where they lie; flash is behind callbacks of yours (default: ram)",
     )
     command.add_argument(
+        "--feed",
+        default="whole",
+        choices=("whole", "rows"),
+        help="how a sample arrives: written as a whole, or row by row (default: whole)",
+    )
+    command.add_argument(
         "--learning-rate",
         type=_rate,
         default="auto",

@@ -136,6 +136,7 @@ def _setting(options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "replay": options.replay,
         "replay_in": options.replay_in,
+        "feed": options.feed,
         "method": options.ranges,
         "weight_headroom": options.weight_headroom,
         "range_headroom": options.range_headroom,

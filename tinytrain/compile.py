@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ from tinytrain.pipeline import (
     options_record,
     to_integers,
     trained_record,
+    within,
 )
+from tinytrain.plan.stream import Stream
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
 from tinytrain.target import Target, load_target
 from tinytrain.version import __version__
@@ -199,22 +201,27 @@ def write_folder(
     compiled = for_isa(compiled, target.isa)
     sample = sample_spec(compiled, preprocess)
     budget = {"ram": ram or target.ram, "flash": flash or target.flash}
-    with FolderWriter(Path(output)) as writer:
-        progress("emit")
-        files = _emit(writer, compiled, target, sample)
-        progress("measure")
-        check_slots(compiled, files, ram=budget["ram"], target=target)
-        memory = measure_memory(writer.path, target, compiled, files)
-        check_budget(memory, compiled, **budget, target=target, replay=files.replay)
-        manifest = {
-            **_manifest(compiled, files, memory, sample),
-            "target": target_name or target.name,
-            "budget": budget,
-            "quantization": None if report is None else report.to_manifest(),
-            "calibration": calibration,
-        }
-        writer.commit(manifest)
-    return Product(Path(output), manifest, compiled, memory, report)
+    while True:
+        with FolderWriter(Path(output)) as writer:
+            progress("emit")
+            files = _emit(writer, compiled, target, sample)
+            progress("measure")
+            check_slots(compiled, files, ram=budget["ram"], target=target)
+            memory = measure_memory(writer.path, target, compiled, files)
+            excess = memory.ram["total"] - budget["ram"]
+            smaller = within(compiled, compiled.plan.nbytes - excess) if excess > 0 else compiled
+            if smaller.plan.nbytes >= compiled.plan.nbytes:
+                check_budget(memory, compiled, **budget, target=target, replay=files.replay)
+                manifest = {
+                    **_manifest(compiled, files, memory, sample),
+                    "target": target_name or target.name,
+                    "budget": budget,
+                    "quantization": None if report is None else report.to_manifest(),
+                    "calibration": calibration,
+                }
+                writer.commit(manifest)
+                return Product(Path(output), manifest, compiled, memory, report)
+        compiled = smaller
 
 
 def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
@@ -317,6 +324,7 @@ def _emit(
         classes=sample.classes,
         replay=files.replay,
         health=health_record(compiled),
+        feed_rows=files.feed_rows,
     )
     readme = render(
         "codegen",
@@ -348,6 +356,17 @@ def _calibration_record(
         name, data = Path(calibration).name, Path(calibration).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     return {"file": name, "sha256": digest, "samples_used": len(samples)}
+
+
+def _chain(graph: Graph, chain: Stream) -> dict[str, Any]:
+    """A chain that runs row by row, for the manifest."""
+    return {
+        "nodes": [node.name for node in graph.nodes[chain.first : chain.last + 1]],
+        "source": chain.source.name,
+        "rows": chain.step,
+        "turns": chain.turns,
+        "buffers": {buffer.value.name: buffer.nbytes for buffer in chain.buffers},
+    }
 
 
 def _manifest(
@@ -386,6 +405,8 @@ def _manifest(
             "bytes": compiled.plan.nbytes,
             "lower_bound": compiled.plan.lower_bound,
             "peak": graph.nodes[compiled.plan.peak].name,
+            "ways": [asdict(way) for way in compiled.ways],
+            "chains": [_chain(graph, chain) for chain in compiled.plan.streams],
         },
         "parameters": [
             {"name": value.name, "dtype": value.type.dtype.value, "bytes": data.nbytes}
@@ -394,5 +415,6 @@ def _manifest(
         "health": health_record(compiled),
         "saved_bytes": files.saved_bytes,
         "frozen_bytes": files.frozen_bytes,
+        "feed_rows": files.feed_rows,
         "replay": files.replay and files.replay.to_manifest(),
     }

@@ -16,6 +16,7 @@ from tinytrain.reference.schedule import Schedule, parse_schedule
 LARGEST_HEADROOM = 64.0
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
 REPLAY_PLACES = ("ram", "flash")
+FEEDS = ("whole", "rows")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Options:
             and of the activations behind them are widened, for what training makes larger.
         replay: slots of the replay buffer, 0 to 65,535; 0 leaves it out.
         replay_in: where the slots lie: `ram`, or `flash` behind the application's callbacks.
+        feed: how a sample arrives: `whole`, written into the arena, or in `rows`, one by one.
         health: whether the model counts what goes wrong while it trains.
         name: C prefix; None takes the model file's name.
     """
@@ -71,6 +73,7 @@ class Options:
     range_headroom: float = 1.0
     replay: int = 0
     replay_in: str = "ram"
+    feed: str = "whole"
     health: bool = True
     name: str | None = None
 
@@ -81,6 +84,7 @@ class Options:
             ("rule", self.rule, RULES),
             ("fraction bits", self.fraction_bits, FRACTION_BITS),
             ("place of replay slots", self.replay_in, REPLAY_PLACES),
+            ("way to feed a sample", self.feed, FEEDS),
         ):
             if value not in known:
                 raise UsageError(

@@ -18,7 +18,8 @@
     schedule           plan            the order on the device, updates as early as they may
     prove_ranges       passes          nothing overflows a kernel's sums and fields
     warm_up            reference       initial scales of the gradients
-    plan               plan            offsets in the arena, proved by a checker of its own
+    plan               plan            chains that run row by row, offsets in the arena, proved by a
+                                       checker of its own
     emit               emit            C, and everything that makes it a folder
     measure            simulate        what the target's compiler makes of it, against the budget
 
@@ -51,9 +52,10 @@ from tinytrain.passes.replace_head import ReplaceHead
 from tinytrain.passes.saved_activations import SavedActivations
 from tinytrain.passes.select_trainable import SelectTrainable, weighted_layers
 from tinytrain.passes.update import Update
-from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.arena import Plan
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
+from tinytrain.plan.within import Way, plan_within
 from tinytrain.reference.health import ends_of
 from tinytrain.reference.interpret import Scale, rounding_nodes
 from tinytrain.reference.warm_up import warm_up
@@ -72,6 +74,7 @@ class Compiled:
     Attributes:
         graph: scheduled; what the device runs, node by node.
         plan: of its arena.
+        ways: what was done to make the plan small.
         scales: initial scales of the gradients.
         options: that it was compiled with.
         guidance: what is known of the scheme before it trains.
@@ -81,6 +84,7 @@ class Compiled:
 
     graph: Graph
     plan: Plan
+    ways: tuple[Way, ...]
     scales: Mapping[str, Scale]
     options: Options
     guidance: Guidance
@@ -240,22 +244,30 @@ def build_step(
     graph = runner.run(graph, passes)
     graph = replace(graph, name=model_name(options.name or forward.name))
     scales = warm_up(graph, samples, options.seed)
-    plan = proved_plan(graph, isa)
-    return Compiled(graph, plan, scales, options, guidance, forward, dict(forward.info))
+    plan, ways = _proved_plan(graph, isa, None, options)
+    return Compiled(graph, plan, ways, scales, options, guidance, forward, dict(forward.info))
 
 
-def proved_plan(graph: Graph, isa: str) -> Plan:
-    """Kernels and places for a scheduled graph, checked."""
-    plan = plan_memory(graph, isa)
-    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes)
-    return plan
+def _proved_plan(
+    graph: Graph, isa: str, nbytes: int | None, options: Options
+) -> tuple[Plan, tuple[Way, ...]]:
+    plan, ways = plan_within(graph, isa, nbytes, fed=options.feed == "rows")
+    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.streams)
+    return plan, ways
 
 
 def for_isa(compiled: Compiled, isa: str) -> Compiled:
     """The same training step with the kernels of another instruction set."""
     if compiled.plan.isa == isa:
         return compiled
-    return replace(compiled, plan=proved_plan(compiled.graph, isa))
+    plan, ways = _proved_plan(compiled.graph, isa, None, compiled.options)
+    return replace(compiled, plan=plan, ways=ways)
+
+
+def within(compiled: Compiled, nbytes: int) -> Compiled:
+    """The same training step in an arena of at most so many bytes, or the smallest there is."""
+    plan, ways = _proved_plan(compiled.graph, compiled.plan.isa, nbytes, compiled.options)
+    return replace(compiled, plan=plan, ways=ways)
 
 
 def options_record(options: Options) -> dict[str, Any]:

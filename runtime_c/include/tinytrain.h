@@ -22,7 +22,8 @@ typedef enum {
     TT_ERROR_MODEL,  /* a parameter file of another model; nothing changed */
     TT_ERROR_CRC,    /* the file is damaged; the state was reset to factory. A replay slot is; nothing was trained */
     TT_ERROR_LOSS,   /* the loss is NaN or infinite; the step was skipped: no weight, scale or count changed */
-    TT_ERROR_EMPTY   /* no replay slot holds a sample; nothing changed */
+    TT_ERROR_EMPTY,  /* no replay slot holds a sample; nothing changed */
+    TT_ERROR_ROWS    /* the sample lacks rows, and nothing changed; or more rows than it has were fed */
 } tt_status;
 
 /* What a training step saw before it changed anything. */

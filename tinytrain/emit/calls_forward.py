@@ -38,7 +38,7 @@ def window(
 ) -> str:
     """A `tt_window` for a node with the attributes of a convolution or a pooling."""
     dilation = node.attrs.get("dilation", (1, 1))
-    return context.struct(
+    whole = context.struct(
         "tt_window",
         f"{node.name}_window",
         {
@@ -59,6 +59,7 @@ def window(
             "groups": node.attrs.get("groups", 1),
         },
     )
+    return context.window_of_band(whole)
 
 
 def _requant(
@@ -150,7 +151,7 @@ def _add(context: EmitContext, node: Node) -> list[str]:
             "hi": hi,
         },
     )
-    return [call(context.kernel(node), add, a.type.size, *context.places(a, b, node.output))]
+    return [call(context.kernel(node), add, context.size(a), *context.places(a, b, node.output))]
 
 
 def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
@@ -195,7 +196,7 @@ CALLS["max_pool2d_winner"] = _max_pool2d
 def _activation(context: EmitContext, node: Node) -> list[str]:
     x = node.inputs[0]
     table = context.array(f"{node.name}_table", lowering.activation_table(node))
-    return [call("tt_lookup_s8", table, x.type.size, *context.places(x, node.output))]
+    return [call("tt_lookup_s8", table, context.size(x), *context.places(x, node.output))]
 
 
 @calls("concatenate")

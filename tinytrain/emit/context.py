@@ -45,6 +45,19 @@ class Constant:
 
 
 @dataclass
+class BandPlaces:
+    """How a node of a chain that runs row by row is called for one band.
+
+    Attributes:
+        starts: for each of its maps, a C expression for the row of its buffer where the band is.
+        window: the address of the window of the whole map, once the node has named it.
+    """
+
+    starts: Mapping[Value, str]
+    window: str | None = None
+
+
+@dataclass
 class EmitContext:
     """Shared by the functions that turn nodes into calls.
 
@@ -53,6 +66,7 @@ class EmitContext:
         constants: in order of first use; equal arrays are stored once.
         locals: definitions of static structures, in order.
         health: whether updates are counted.
+        band: set while a node is called for a band of rows.
     """
 
     graph: Graph
@@ -61,6 +75,7 @@ class EmitContext:
     constants: dict[tuple[str, bytes], Constant] = field(default_factory=dict)
     locals: list[str] = field(default_factory=list)
     health: bool = False
+    band: BandPlaces | None = None
 
     def __post_init__(self) -> None:
         self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
@@ -73,9 +88,12 @@ class EmitContext:
         self._stored_in = stored_in(self.graph)
 
     def place(self, value: Value) -> str:
-        """A C expression for the first element of a value."""
+        """A C expression for the first element of a value, or of the rows of a band."""
         if value in self.plan.offsets:
-            return f"{_ACCESS[value.type.dtype]}(state, {self.plan.offsets[value]})"
+            place = f"{_ACCESS[value.type.dtype]}(state, {self.plan.offsets[value]})"
+            if self.band is not None and value in self.band.starts:
+                return f"{place} + {self.band.starts[value]} * {_row_size(value)}U"
+            return place
         if value in self.fields:
             return f"state->{self.fields[value]}"
         if value in self.graph.constants:
@@ -87,6 +105,19 @@ class EmitContext:
     def places(self, *values: Value) -> list[str]:
         """`place` of each value."""
         return [self.place(value) for value in values]
+
+    def size(self, value: Value) -> str:
+        """A C expression for the elements of a value, or of the rows of a band."""
+        if self.band is not None:
+            return f"band->rows * {_row_size(value)}U"
+        return str(value.type.size)
+
+    def window_of_band(self, address: str) -> str:
+        """A C expression for the window that a kernel is called with."""
+        if self.band is None:
+            return address
+        self.band.window = address
+        return "&window"
 
     def kernel(self, node: Node) -> str:
         """The C function that was chosen for a node."""
@@ -133,10 +164,14 @@ class EmitContext:
         return f"state->scales[{self.scales[name]}].exponent" if name in self.scales else "0"
 
 
+def _row_size(value: Value) -> int:
+    return value.type.size // value.type.shape[1]
+
+
 def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
-    taken: set[str] = {"step", "scales", "health", "arena", *REPLAY_FIELDS}
+    taken: set[str] = {"step", "scales", "health", "arena", "fed_turns", "fed_rows", *REPLAY_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

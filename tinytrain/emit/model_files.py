@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.runtime_files import kernel_sets
+from tinytrain.emit.stream import StreamText, stream_text
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
@@ -46,6 +47,7 @@ class ModelFiles:
         frozen_bytes: what the layers before the first one that trains leave for the others; 0 where
             the first layer trains.
         replay: the replay buffer, if there is one.
+        feed_rows: rows that a sample is fed in, one after another; 0: it is written as a whole.
     """
 
     files: Mapping[str, str]
@@ -54,6 +56,7 @@ class ModelFiles:
     saved_bytes: int
     frozen_bytes: int
     replay: Replay | None = None
+    feed_rows: int = 0
 
 
 def model_hash(graph: Graph) -> bytes:
@@ -110,8 +113,11 @@ def emit_model(
     backward = [node for node in rest[2:] if node.op not in FINISH_OPS]
     finish = [node for node in rest[2:] if node.op in FINISH_OPS]
     frozen = kept = frozen_part(graph, plan, forward)
-    frozen_steps = [step for node in forward[: frozen.nodes] for step in _steps(context, node)]
-    if not frozen_steps:
+    streams = [stream_text(context, chain) for chain in plan.streams]
+    if any(chain.last >= frozen.nodes for chain in streams):
+        raise InternalError("a chain that runs row by row is not frozen")
+    frozen_steps = _frozen_steps(context, forward[: frozen.nodes], streams)
+    if not frozen_steps and not streams:
         frozen = FrozenPart(0, ())
     forward_steps = [step for node in forward[frozen.nodes :] for step in _steps(context, node)]
     backward_steps = [step for node in backward for step in _steps(context, node)]
@@ -173,6 +179,9 @@ def emit_model(
         "hash_bytes": ", ".join(str(byte) for byte in digest),
         "hash_short": digest.hex()[:12],
         "locals": [wrapped(local, 0) for local in context.locals],
+        "streams": streams,
+        "feed": next((chain.feed for chain in streams if chain.feed is not None), None),
+        "has_frozen": frozen.nodes > 0,
         "frozen": frozen_steps,
         "frozen_spans": kept.spans,
         "replay": replay,
@@ -192,7 +201,8 @@ def emit_model(
         f"{name}_constants.h": render("codegen", "constants.h.j2", **text),
         f"{name}_constants.c": render("codegen", "constants.c.j2", **text),
     }
-    return ModelFiles(files, digest, weights, saved, frozen.nbytes, replay)
+    rows = graph.inputs[0].type.shape[1] if text["feed"] else 0
+    return ModelFiles(files, digest, weights, saved, frozen.nbytes, replay, rows)
 
 
 def _state_text(arena: int, weights: int, replay: Replay | None) -> str:
@@ -235,6 +245,21 @@ def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
         return []
     comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
     return [{"comment": comment, "lines": lines, "training_only": training_only}]
+
+
+def _frozen_steps(
+    context: EmitContext, nodes: Sequence[Node], streams: Sequence[StreamText]
+) -> list[dict[str, object]]:
+    """What the template writes for the frozen nodes; a chain stands where its first node does."""
+    begins = {chain.first: chain for chain in streams}
+    streamed = {k for chain in streams for k in range(chain.first, chain.last + 1)}
+    steps: list[dict[str, object]] = []
+    for index, node in enumerate(nodes):
+        if index in begins:
+            steps += begins[index].steps()
+        if index not in streamed:
+            steps += _steps(context, node)
+    return steps
 
 
 def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:

@@ -29,6 +29,10 @@ class Value:
     name: str
     type: TensorType
 
+    def __hash__(self) -> int:
+        # Of equal values the names are equal; hashing types too would take most of a search.
+        return hash(self.name)
+
     def __str__(self) -> str:
         return f"%{self.name}"
 

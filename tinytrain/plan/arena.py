@@ -13,8 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, choose_kernels
 from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.stream import Stream
+from tinytrain.plan.work import work_of
 
 ALIGNMENT = 8
 _TRIES = 4000
@@ -33,6 +36,7 @@ class Plan:
         storages: what was placed.
         choices: the kernel of each node that has a choice, by node name.
         isa: the instruction set that they were chosen for.
+        streams: chains that run row by row.
     """
 
     offsets: Mapping[Value, int]
@@ -43,11 +47,17 @@ class Plan:
     storages: tuple[Storage, ...]
     choices: Mapping[str, Choice]
     isa: str
+    streams: tuple[Stream, ...] = ()
 
     @property
     def scratch_sizes(self) -> dict[str, int]:
         """Bytes of scratch by node name, for nodes that have any."""
         return {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
+
+    @property
+    def cost(self) -> int:
+        """Estimated instructions of the nodes that have a choice of kernels."""
+        return sum(choice.cost for choice in self.choices.values())
 
     def at_peak(self) -> list[Storage]:
         """Storages that are live at the peak, largest first."""
@@ -55,30 +65,40 @@ class Plan:
         return sorted(live, key=lambda s: (-s.nbytes, s.name))
 
 
-def plan_memory(graph: Graph, isa: str = "portable") -> Plan:
+def plan_memory(graph: Graph, isa: str = "portable", streams: Sequence[Stream] = ()) -> Plan:
     """Chooses the kernels and plans the arena of a scheduled graph.
 
     Args:
         isa: the richest instruction set of the core, one of `target.ISAS`.
+        streams: chains that run row by row.
     """
     choices = choose_kernels(graph, isa)
-    items = storages(graph, choices)
+    for chain in streams:
+        nodes = graph.nodes[chain.first : chain.last + 1]
+        choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)
+    items = storages(graph, choices, streams)
     bound, peak = _lower_bound(items, len(graph.nodes))
     offsets, nbytes = _search(items, bound)
     where = {value: offsets[k] for k, item in enumerate(items) for value in item.values}
     scratch = {item.name: offsets[k] for k, item in enumerate(items) if not item.values}
-    return Plan(where, scratch, nbytes, bound, peak, tuple(items), choices, isa)
+    return Plan(where, scratch, nbytes, bound, peak, tuple(items), choices, isa, tuple(streams))
 
 
 def _aligned(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def _lower_bound(items: Sequence[Storage], steps: int) -> tuple[int, int]:
+def live_bytes(items: Sequence[Storage], steps: int) -> list[int]:
+    """Sum of the aligned bytes that are live at each of `steps` nodes."""
     live = [0] * max(steps, 1)
     for item in items:
         for step in range(item.first, item.last + 1):
             live[step] += _aligned(item.nbytes)
+    return live
+
+
+def _lower_bound(items: Sequence[Storage], steps: int) -> tuple[int, int]:
+    live = live_bytes(items, steps)
     bound = max(live)
     return bound, live.index(bound)
 

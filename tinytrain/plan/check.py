@@ -7,7 +7,7 @@ cover.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
+from tinytrain.plan.check_stream import StreamRun
+from tinytrain.plan.stream import Stream
 
 _NOBODY = -1
 
@@ -26,6 +28,7 @@ def check_plan(
     scratch: Mapping[str, int],
     scratch_sizes: Mapping[str, int],
     nbytes: int,
+    streams: Sequence[Stream] = (),
 ) -> None:
     """Runs a scheduled graph over the byte owners of an arena.
 
@@ -35,6 +38,7 @@ def check_plan(
         scratch: offset of the scratch of each node that has any.
         scratch_sizes: bytes of it.
         nbytes: size of the arena.
+        streams: chains that run row by row.
 
     Raises:
         InternalError: a read of bytes that something else has overwritten, a place outside the
@@ -56,10 +60,22 @@ def check_plan(
         owner[span(value)] = identity
         content[value] = identity
 
+    fed = {chain.source for chain in streams if chain.feed is not None}
+    begins = {chain.first: chain for chain in streams}
     for k, value in enumerate(graph.inputs):
-        if value in offsets:
+        if value in offsets and value not in fed:
             write(value, k)
+    streamed = -1
     for step, node in enumerate(graph.nodes):
+        if step in begins:
+            chain = begins[step]
+            areas = {name: (start, scratch_sizes[name]) for name, start in scratch.items()}
+            source = content.get(chain.source)
+            StreamRun(graph, chain, offsets, areas, owner, source).run()
+            write(graph.nodes[chain.last].output, (step + 1) * 1000)
+            streamed = chain.last
+        if step <= streamed:
+            continue
         for value in node.inputs:
             if value in stale:
                 raise InternalError(f"{node.name} reads parameter {value} after its update")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
@@ -10,6 +10,7 @@ from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import stored_in
 from tinytrain.plan.kernels import Choice
+from tinytrain.plan.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Storage:
 
     `values` hold one another's place in turn: a reshape is the same bytes under another shape, an
     in-place operation overwrites its input. Scratch has no values; its name is that of its node.
+    A rolling buffer has one value, of which it holds a few rows.
     """
 
     name: str
@@ -40,23 +42,29 @@ def in_arena(graph: Graph) -> list[Value]:
     return values
 
 
-def storages(graph: Graph, choices: Mapping[str, Choice]) -> list[Storage]:
+def storages(
+    graph: Graph, choices: Mapping[str, Choice], streams: Sequence[Stream] = ()
+) -> list[Storage]:
     """All storages of a scheduled graph, in order of first use.
 
     Args:
         choices: the kernel of each node that has a choice; its scratch is a storage too.
+        streams: chains that run row by row.
     """
     last = last_use(graph)
     arena = set(in_arena(graph))
     root: dict[Value, Value] = {value: value for value in arena}
     members: dict[Value, list[Value]] = {value: [value] for value in arena}
     first = dict.fromkeys(graph.inputs, 0)
+    nbytes = {value: value.type.nbytes for value in arena}
+    streamed = {index for chain in streams for index in range(chain.first, chain.last + 1)}
 
     for index, node in enumerate(graph.nodes):
         for value in node.outputs:
             first[value] = index
         target = node.outputs[-1]
-        if target not in arena:
+        # In a chain an input is still read when the first rows of the output are written.
+        if target not in arena or index in streamed:
             continue
         for source in _takeover(node):
             if source not in arena:
@@ -70,11 +78,13 @@ def storages(graph: Graph, choices: Mapping[str, Choice]) -> list[Storage]:
                 root[target] = root[source]
                 break
 
+    for chain in streams:
+        _stretch(chain, graph, first, last, nbytes)
     found = [
         Storage(
             group[0].name,
             tuple(group),
-            max(value.type.nbytes for value in group),
+            max(nbytes[value] for value in group),
             min(first[value] for value in group),
             max(last[value] for value in group),
         )
@@ -84,6 +94,25 @@ def storages(graph: Graph, choices: Mapping[str, Choice]) -> list[Storage]:
         if node.name in choices and choices[node.name].scratch:
             found.append(Storage(node.name, (), choices[node.name].scratch, index, index))
     return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
+
+
+def _stretch(
+    chain: Stream,
+    graph: Graph,
+    first: dict[Value, int],
+    last: dict[Value, int],
+    nbytes: dict[Value, int],
+) -> None:
+    """What a turn leaves for the next lives as long as the chain."""
+    whole = [graph.nodes[chain.last].output]
+    if chain.feed is None:
+        whole.append(chain.source)
+    carried = [buffer.value for buffer in chain.buffers if buffer.carries]
+    for value in (*whole, *carried):
+        first[value] = min(first[value], chain.first)
+        last[value] = max(last[value], chain.last)
+    for buffer in chain.buffers:
+        nbytes[buffer.value] = buffer.nbytes
 
 
 def _takeover(node: Node) -> list[Value]:

@@ -41,6 +41,7 @@ class LibraryModel:
         saved_bytes: of a saved file.
         frozen_bytes: what frozen layers leave for the others; 0 where there are none.
         replay: whether it has a replay buffer, in RAM.
+        feed_rows: rows that a sample is fed in; 0 where it is written as a whole.
     """
 
     name: str
@@ -49,6 +50,7 @@ class LibraryModel:
     saved_bytes: int
     frozen_bytes: int
     replay: bool = False
+    feed_rows: int = 0
 
     def __post_init__(self) -> None:
         if self.classes < 2:
@@ -113,8 +115,9 @@ def build_library(
         "library.c.j2",
         name=model.name,
         NAME=model.name.upper(),
-        frozen=model.frozen_bytes > 0,
+        has_frozen=model.frozen_bytes > 0,
         replay=model.replay,
+        feed=model.feed_rows > 0,
     )
     base = hashlib.sha256("\0".join([command, *flags]).encode())
     own = {f"{model.name}.h", f"{model.name}_constants.h"}

@@ -33,6 +33,7 @@ STATUS = (
     "TT_ERROR_CRC",
     "TT_ERROR_LOSS",
     "TT_ERROR_EMPTY",
+    "TT_ERROR_ROWS",
 )
 """`tt_status` of tinytrain.h, by value."""
 

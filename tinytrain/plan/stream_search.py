@@ -1,0 +1,150 @@
+"""Which chains of the frozen stem run row by row, and how many rows a turn takes.
+
+The stem is cut into segments: single nodes that run as a whole, and chains. Between segments one
+map exists as a whole, so that what a segment needs depends on nothing but itself, and the cheapest
+cut within a limit is a shortest path over the places between nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.ops_training import TRAINING_ONLY
+from tinytrain.plan.arena import live_bytes
+from tinytrain.plan.band_kernels import choose_for_bands
+from tinytrain.plan.kernels import Choice
+from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.stream import Stream, chains, is_streamable, maps_of, stream
+from tinytrain.plan.work import Work, work_of
+
+_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+"""Rows of the source that a turn may take."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the stem: one node, or a chain.
+
+    Attributes:
+        first, last: places of its nodes in the schedule, both included.
+        stream: None for a node that runs as a whole.
+        peak: the largest sum of live bytes at its nodes.
+        cost: estimated instructions.
+    """
+
+    first: int
+    last: int
+    stream: Stream | None
+    peak: int
+    cost: int
+
+
+class Stem:
+    """The forward nodes that may run row by row, cut into segments in all ways.
+
+    Args:
+        graph: scheduled.
+        choices: the kernels of all nodes as they run as a whole.
+        fed: the graph's input arrives row by row, so that a chain begins with it.
+    """
+
+    def __init__(
+        self, graph: Graph, choices: Mapping[str, Choice], isa: str, *, fed: bool = False
+    ) -> None:
+        self.end = stem_end(graph)
+        items = storages(graph, choices)
+        whole = live_bytes(items, len(graph.nodes))
+        near = [item for item in items if item.first < self.end]
+        works = [work_of(graph, node) for node in graph.nodes[: self.end]]
+        self._segments: list[list[Segment]] = [[] for _ in range(self.end)]
+        for first in range(self.end):
+            feeds = fed and first == 0
+            if not feeds:
+                name = graph.nodes[first].name
+                cost = choices[name].cost if name in choices else 0
+                self._segments[first].append(Segment(first, first, None, whole[first], cost))
+            for last in chains(graph, first, self.end):
+                height = graph.nodes[first].inputs[0].type.shape[1]
+                for step in (step for step in _STEPS if step <= max(1, height // 2)):
+                    chain = stream(graph, first, last, step, fed=feeds)
+                    self._segments[first].append(_segment(graph, near, works, chain, isa))
+
+    def limits(self) -> list[int]:
+        """Every peak of a segment, ascending: the limits that make a difference."""
+        return sorted({segment.peak for segments in self._segments for segment in segments})
+
+    def within(self, nbytes: int) -> tuple[Stream, ...] | None:
+        """The chains of the cheapest cut whose segments all need at most so many bytes.
+
+        Returns:
+            None if there is no such cut.
+        """
+        best: list[tuple[int, tuple[Segment, ...]] | None] = [None] * (self.end + 1)
+        best[0] = 0, ()
+        for place in range(self.end):
+            so_far = best[place]
+            if so_far is None:
+                continue
+            for segment in self._segments[place]:
+                known = best[segment.last + 1]
+                cost = so_far[0] + segment.cost
+                if segment.peak <= nbytes and (known is None or cost < known[0]):
+                    best[segment.last + 1] = cost, (*so_far[1], segment)
+        found = best[self.end]
+        if found is None:
+            return None
+        return tuple(part.stream for part in found[1] if part.stream is not None)
+
+    def smallest(self) -> int | None:
+        """The least limit that some cut keeps; None where there is no cut, as no chain is fed."""
+        return next((limit for limit in self.limits() if self.within(limit) is not None), None)
+
+
+def stem_end(graph: Graph) -> int:
+    """Behind the last node of the beginning that reads constants alone and that inference needs."""
+    for index, node in enumerate(graph.nodes):
+        trained = any(value in graph.parameters for value in node.inputs)
+        if trained or node.op in TRAINING_ONLY or node.op == "merge_channels":
+            return index
+        if not is_streamable(graph, node):
+            return index
+    return len(graph.nodes)
+
+
+def _segment(
+    graph: Graph, near: Sequence[Storage], works: Sequence[Work | None], chain: Stream, isa: str
+) -> Segment:
+    """A chain; `near` is what lives around it while it runs as a whole."""
+    nodes = graph.nodes[chain.first : chain.last + 1]
+    banded = choose_for_bands(nodes, works[chain.first : chain.last + 1], chain, isa)
+    index = {node.output: chain.first + k for k, node in enumerate(nodes)}
+    until = dict(index)
+    for k, node in enumerate(nodes):
+        until |= dict.fromkeys(maps_of(node), chain.first + k)
+    own = {*index, chain.source, *(node.name for node in nodes)}
+    items = [item for item in near if own.isdisjoint((*item.values, item.name))]
+
+    def add(name: str, nbytes: int, first: int, last: int) -> None:
+        items.append(Storage(name, (), nbytes, first, last))
+
+    if chain.feed is None:
+        add("source", chain.source.type.nbytes, chain.first, chain.last)
+    add("output", nodes[-1].output.type.nbytes, chain.first, chain.last)
+    for buffer in chain.buffers:
+        if buffer.carries:
+            add("buffer", buffer.nbytes, chain.first, chain.last)
+        else:
+            add("buffer", buffer.nbytes, index[buffer.value], until[buffer.value])
+    for k, node in enumerate(nodes):
+        if node.name in banded and banded[node.name].scratch:
+            add("scratch", banded[node.name].scratch, chain.first + k, chain.first + k)
+    within = [
+        replace(item, first=max(item.first, chain.first), last=min(item.last, chain.last))
+        for item in items
+        if item.first <= chain.last and item.last >= chain.first
+    ]
+    peak = max(live_bytes(within, chain.last + 1))
+    cost = sum(choice.cost for choice in banded.values())
+    return Segment(chain.first, chain.last, chain, peak, cost)
