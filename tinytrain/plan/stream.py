@@ -165,6 +165,11 @@ class _Rows:
         self.start = self.end = self.most = 0
         self.carries = False
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all rows have been written."""
+        return self.end == self.height
+
     def take(self, rows: int, needed: int) -> Band:
         """Makes room for new rows; those before row `needed` may go."""
         drop = 0 if self.whole else min(max(needed - self.start, 0), self.end - self.start)
@@ -191,7 +196,8 @@ def stream(graph: Graph, first: int, last: int, step: int, *, fed: bool = False)
     readers = {value: [node for node in nodes if value in maps_of(node)] for value in rows}
     bands: list[list[Band]] = [[] for _ in nodes]
     feed: list[Band] = []
-    while rows[nodes[-1].output].end < rows[nodes[-1].output].height:
+    # A fed source is taken whole, even where a stride leaves its last rows out.
+    while not rows[nodes[-1].output].is_complete or (fed and not rows[source].is_complete):
         arriving = min(step, rows[source].height - rows[source].end)
         feed.append(rows[source].take(arriving, _needed(rows, readers[source], source)))
         for node, of_node in zip(nodes, bands, strict=True):
@@ -216,7 +222,8 @@ def _turn(node: Node, rows: dict[Value, _Rows], readers: dict[Value, list[Node]]
         return all(min(last, read.height) <= read.end for read in maps)
 
     end = begin
-    while end < out.height and can(end):
+    wanted = out.whole or _needed(rows, readers[node.output], node.output) < out.height
+    while wanted and end < out.height and can(end):
         end += 1
     if end == begin:
         return Band(0, out.end - out.start, 0)
@@ -233,6 +240,6 @@ def _needed(rows: dict[Value, _Rows], readers: Sequence[Node], value: Value) -> 
     for reader in readers:
         _, stride, padding = row_window(reader)
         out = rows[reader.output]
-        if out.end < out.height:
+        if not out.is_complete:
             needed = min(needed, max(out.end * stride - padding, 0))
     return needed

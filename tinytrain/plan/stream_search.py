@@ -119,11 +119,13 @@ def _segment(
     """A chain; `near` is what lives around it while it runs as a whole."""
     nodes = graph.nodes[chain.first : chain.last + 1]
     banded = choose_for_bands(nodes, works[chain.first : chain.last + 1], chain, isa)
-    index = {node.output: chain.first + k for k, node in enumerate(nodes)}
+    # The rows of a fed source arrive before the first node of a turn.
+    index = {chain.source: chain.first}
+    index |= {node.output: chain.first + k for k, node in enumerate(nodes)}
     until = dict(index)
     for k, node in enumerate(nodes):
         until |= dict.fromkeys(maps_of(node), chain.first + k)
-    own = {*index, chain.source, *(node.name for node in nodes)}
+    own = {*index, *(node.name for node in nodes)}
     items = [item for item in near if own.isdisjoint((*item.values, item.name))]
 
     def add(name: str, nbytes: int, first: int, last: int) -> None:

@@ -1,0 +1,72 @@
+"""Chains that run row by row, and samples fed in rows, give the bits of the reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.equality.test_replay import hold
+from tests.stems import random_stem
+from tinytrain.compile import Product, write_folder
+from tinytrain.options import Options
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import build_step, for_isa, within
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.target import load_target
+
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def product_of(seed: int, directory: Path, target: str, **options: object) -> Product:
+    """The stem in the smallest arena there is, its kernels those of the target."""
+    chosen = Options(**{"scheme": "head", "seed": seed, "rate": 0.01, **options})  # type: ignore[arg-type]
+    compiled = build_step(random_stem(seed), chosen, Runner())
+    found = load_target(target)
+    product = write_folder(
+        within(for_isa(compiled, found.isa), 0), directory, target=found, target_name=target
+    )
+    assert product.compiled.plan.streams
+    return product
+
+
+def compare(product: Product, engine: object, path: Path, steps: int = 6) -> None:
+    stream = make_stream(opened(product), path, steps)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    found = run(engine, stream)  # type: ignore[arg-type]
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+
+
+@pytest.mark.parametrize("feed", ["whole", "rows"])
+@pytest.mark.parametrize("seed", [2, 5, 6, 9, 11])
+def test_on_the_host(seed: int, feed: str, tmp_path: Path) -> None:
+    product = product_of(seed, tmp_path / "model", "host", feed=feed)
+    # Without memory for frozen results every sample runs through the chain.
+    for memory in (0, 1 << 20):
+        engine = HostEngine(
+            opened(product),
+            optimise="-O1",
+            cflags_extra=SANITIZE,
+            variant="sanitized",
+            frozen_memory=memory,
+        )
+        compare(product, engine, tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("target", ["mps2-an500", "mps3-an547", "m0"])
+@pytest.mark.parametrize("feed", ["whole", "rows"])
+def test_on_a_core(target: str, feed: str, tmp_path: Path) -> None:
+    product = product_of(5, tmp_path / "model", target, feed=feed)
+    compare(product, QemuEngine(opened(product)), tmp_path / "data.npz", 3)
+
+
+@pytest.mark.parametrize("place", ["ram", "flash"])
+def test_with_a_replay_buffer(place: str, tmp_path: Path) -> None:
+    more = {"feed": "rows", "replay": 3, "replay_in": place}
+    product = product_of(5, tmp_path / "model", "mps2-an500", **more)
+    stream = make_stream(opened(product), tmp_path / "data.npz", 6)
+    hold(product, replace(stream, replay_steps=2))
