@@ -32,3 +32,12 @@ def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: P
 def test_arguments(loss: str, gradient: str, generated: Compile, tmp_path: Path) -> None:
     folder = generated("small", loss=loss, gradient=gradient)
     assert link("arguments.c", [folder], tmp_path).run() == "ok\n"
+
+
+@pytest.mark.parametrize("scheme", ["head", "last-1"])
+def test_rows(scheme: str, generated: Compile, tmp_path: Path) -> None:
+    folders = [
+        generated(name, scheme=scheme, feed=feed, shape=(1, 3, 9, 6))
+        for name, feed in (("rows", "rows"), ("whole", "whole"))
+    ]
+    assert link("feed.c", folders, tmp_path).run() == "ok\n"

@@ -138,7 +138,7 @@ def chains(graph: Graph, first: int, end: int) -> Iterator[int]:
             for value in inside
             if value in graph.outputs or any(user not in within for user in users.get(value, ()))
         }
-        if leaving == {node.output} and index > first:
+        if leaving == {node.output}:
             yield index
 
 

@@ -66,6 +66,8 @@ class Stem:
                 cost = choices[name].cost if name in choices else 0
                 self._segments[first].append(Segment(first, first, None, whole[first], cost))
             for last in chains(graph, first, self.end):
+                if last == first and not feeds:
+                    continue  # nothing lies between its layers
                 height = graph.nodes[first].inputs[0].type.shape[1]
                 for step in (step for step in _STEPS if step <= max(1, height // 2)):
                     chain = stream(graph, first, last, step, fed=feeds)
