@@ -252,7 +252,10 @@ def _proved_plan(
     graph: Graph, isa: str, nbytes: int | None, options: Options
 ) -> tuple[Plan, tuple[Way, ...]]:
     plan, ways = plan_within(graph, isa, nbytes, fed=options.feed == "rows")
-    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.streams)
+    sizes = plan.scratch_sizes
+    check_plan(
+        graph, plan.offsets, plan.scratch, sizes, plan.nbytes, plan.kernels, streams=plan.streams
+    )
     return plan, ways
 
 

@@ -59,7 +59,11 @@ void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant, const 
 
 /* Depthwise: groups == in_c, out_c a multiple of in_c; output channel o reads input channel o / (out_c / in_c).
  * Computes only the `count` output channels listed in `outputs` (ascending; NULL: all of 0..count-1), whose
- * weights are weights[count][kernel_h][kernel_w]; bias and requant are indexed by output channel. */
+ * weights are weights[count][kernel_h][kernel_w]; bias and requant are indexed by output channel.
+ * y may be x where both have one shape, strides are 1 and the window begins in the padding but does not lie in it
+ * (pad_top <= (kernel_h - 1) * dilation_h): the kernel then reads a row of a channel before it writes that row, reads
+ * it once, and nothing of channels that are not listed. A kernel of an instruction set may allow less (`in_place` in
+ * the compiler's table). */
 void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, const int8_t *weights,
                             const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
                             void *scratch);
@@ -253,7 +257,8 @@ uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
                                         const tt_factors *factors, const tt_rescale *rescale, const type *g, type *dx, \
                                         void *scratch);                                                               \
     /* Depthwise: the listed output channels (with all the others of the same input channels) as in                   \
-     * tt_depthwise_conv2d_s8; writes only the input channels that they read. */                                      \
+     * tt_depthwise_conv2d_s8; writes only the input channels that they read. dx may be g where both have one shape,  \
+     * strides are 1 and the table of kernels says so: small maps. */                                                 \
     void tt_depthwise_conv2d_##dtype##_grad_input(const tt_window *window, const int8_t *weights,                     \
                                                   const uint16_t *outputs, size_t count, const tt_factors *factors,   \
                                                   const tt_rescale *rescale, const type *g, type *dx, void *scratch); \

@@ -3,6 +3,9 @@
  * Four channels at a time, a strip of rows of the map goes from NHWC to planes of s16 in scratch, centred and padded
  * with 0. A channel's sums then take one instruction for two multiplications, most loads being shared by four outputs,
  * and no tap asks whether it is in the map. Sums become outputs in a loop of their own.
+ *
+ * Strips go down a map of four channels; rows that two of them need stay in the planes. So a row is read once, and y may
+ * be x where strides are 1 and no window lies above the map: a strip of outputs ends no lower than the rows in the planes.
  */
 #include "tt_depthwise_conv2d_order_dsp.h"
 #include "tt_requantize_dsp.h"

@@ -81,11 +81,13 @@ void TT_FN(tt_depthwise_conv2d_, _grad_input)(const tt_window *window, const int
     const size_t multiple = window->out_c / window->in_c;
     const size_t reach = tt_reach(window);
     const size_t padded = (size_t)window->pad_left + window->in_w;
+    const size_t width = reach > padded ? reach : padded;
+    const uint32_t most = band_rows(window, width);
     TT_ACC *acc = scratch;
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
-    for (uint32_t first = 0; first < window->in_h; first += TT_BAND_ROWS) {
+    for (uint32_t first = 0; first < window->in_h; first += most) {
         const uint32_t left = window->in_h - first;
-        const TT_FN(band_, ) band = {first, left < TT_BAND_ROWS ? left : TT_BAND_ROWS, reach > padded ? reach : padded};
+        const TT_FN(band_, ) band = {first, left < most ? left : most, width};
         for (size_t k = 0; k < count; k += multiple) {
             TT_GRAD *to = dx + (size_t)first * window->in_w * window->in_c + listed(outputs, k) / multiple;
             const TT_ACC *sums = acc + window->pad_left;

@@ -3,6 +3,9 @@
  * It is a convolution of pre(G, m) with the taps in reverse, run by the loops of the forward one. A stride s parts rows
  * and columns into classes of every s-th: each sees every s-th tap, and each is a convolution of its own with a stride
  * of 1, so that nothing is multiplied by the zeros that a stride would put between gradients.
+ *
+ * With strides of 1 dx may be g: as in the forward kernel a row is read once, and the planes of a strip reach pad_top rows
+ * below the last row that it writes.
  */
 #include "tt_depthwise_conv2d_order_dsp.h"
 #include "tt_requantize_dsp.h"

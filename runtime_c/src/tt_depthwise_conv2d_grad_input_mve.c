@@ -2,7 +2,8 @@
  *
  * Lanes are channels. For up to 64 listed channels at a time, gradients with their factors become a panel of s16 and
  * weights a table by taps; each position of dx then has a list of the taps that reach it, none of them in the padding.
- * VMULLB and VMULLT give the products of even and odd channels, which VQMOVN brings back in order. */
+ * VMULLB and VMULLT give the products of even and odd channels, which VQMOVN brings back in order. dx may be g where both
+ * have one shape: the panel takes all that is read of its channels before dx is written. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)

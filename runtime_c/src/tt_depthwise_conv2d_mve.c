@@ -2,7 +2,8 @@
  *
  * Rows of the map are woven into strips (tt_strips_mve.h), along which each channel's windows go (tt_strip_walk_mve.h).
  * Raw inputs are multiplied, the zero point is taken out by bias - zero * sum of w, and padding is an input at the zero
- * point. Scratch: the strips. */
+ * point. Scratch: the strips. Where they hold a whole map at once, y may be x: 16 channels are woven before any output of
+ * theirs is written. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
@@ -247,6 +248,19 @@ static void convolve_scalar(const tt_window *window, const tt_requant *requant, 
     }
 }
 
+/* The same where y may be x: from a copy of the channel in scratch. The strips of a whole map have room for it: each has
+ * 64 bytes for a column of at most 4 rows. */
+static void convolve_copy(const tt_window *window, const tt_requant *requant, size_t o, const int8_t *weights,
+                          int32_t bias, const int8_t *x, int8_t *y, int8_t *copy)
+{
+    tt_window alone = *window;
+    alone.in_c = 1;
+    for (size_t i = 0; i < (size_t)window->in_h * window->in_w; i++) {
+        copy[i] = x[i * window->in_c];
+    }
+    convolve_scalar(&alone, requant, o, weights, bias, copy, y);
+}
+
 /* Some of the channels of a layer: entries [begin, end) of the list, whose inputs are in the strips. */
 typedef struct {
     const int8_t *weights;
@@ -359,7 +373,12 @@ void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requa
     }
     for (size_t k = 0; !layer.is_high_word && k < count; k++) {
         const size_t o = channel_of(outputs, k);
-        if (requant->shift[o] != -1) {
+        if (requant->shift[o] == -1) {
+            continue;
+        }
+        if (x == y) {
+            convolve_copy(window, requant, o, weights + k * area, bias[o], x + o, y + o, scratch);
+        } else {
             convolve_scalar(window, requant, o, weights + k * area, bias[o], x + o / multiple, y + o);
         }
     }

@@ -30,15 +30,30 @@ tt_strip tt_strip_at(const tt_window *window, uint32_t first_output, uint32_t ou
                       tt_reach(window)};
 }
 
-void tt_strip_fill(const tt_strip *strip, const int8_t *x, int32_t zero, int32_t *values)
+uint32_t tt_strip_advance(const tt_strip *held, const tt_strip *next, int32_t *values)
+{
+    const uint32_t end = held->first_row + held->rows;
+    if (end <= next->first_row) {
+        return 0;
+    }
+    const uint32_t kept = end - next->first_row;
+    const int32_t *from = values + (next->first_row - held->first_row) * held->width;
+    for (size_t i = 0; i < kept * held->width; i++) {
+        values[i] = from[i];
+    }
+    return kept;
+}
+
+void tt_strip_fill(const tt_strip *strip, uint32_t from, const int8_t *x, int32_t zero, int32_t *values)
 {
     const tt_window *window = strip->window;
     const size_t step = window->in_c;
     const size_t before = window->pad_left < strip->width ? window->pad_left : strip->width;
     const size_t room = strip->width - before;
     const size_t inside = room < window->in_w ? room : window->in_w;
-    x += (size_t)strip->first_row * window->in_w * step;
-    for (uint32_t row = 0; row < strip->rows; row++, x += window->in_w * step) {
+    x += (size_t)(strip->first_row + from) * window->in_w * step;
+    values += from * strip->width;
+    for (uint32_t row = from; row < strip->rows; row++, x += window->in_w * step) {
         const int8_t *element = x;
         for (const int32_t *end = values + before; values < end;) {
             *values++ = 0;

@@ -30,8 +30,11 @@ uint32_t tt_strip_outputs(const tt_window *window);
 /* Requires first_output < out_h. */
 tt_strip tt_strip_at(const tt_window *window, uint32_t first_output, uint32_t outputs);
 
-/* values[rows][width]; x points to the channel in the first element of the map. */
-void tt_strip_fill(const tt_strip *strip, const int8_t *x, int32_t zero, int32_t *values);
+/* Moves those rows of `held` that `next`, a strip further down, holds too to the front of values; returns how many. */
+uint32_t tt_strip_advance(const tt_strip *held, const tt_strip *next, int32_t *values);
+
+/* values[rows][width], from row `from` on; x points to the channel in the first element of the map. */
+void tt_strip_fill(const tt_strip *strip, uint32_t from, const int8_t *x, int32_t zero, int32_t *values);
 
 /* sums[outputs][out_w] = bias + the taps of w[kernel_h][kernel_w]. At most 32,768 products of 255 * 128, below 2^30,
  * and a bias within 2^30. */

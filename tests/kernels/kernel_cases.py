@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from kernel_scratch import fits
+from kernel_scratch import fits, works_in_place
 from kernel_windows import (
     DEPTHWISE_LAYERS,
     LAYERS,
@@ -36,6 +36,7 @@ class Case:
         kernel: name of the C function.
         seed: of the operands.
         fences: 0 none, 1 behind buffers, 2 before them.
+        in_place: whether the kernel under test writes over its input; its twin never does.
         segments: channels of each segment of a group; for `conv2d` kernels.
         listed: whether even a complete segment, or all outputs, come with a list.
         count: listed outputs of a depthwise kernel; elements or channels of the simple ones.
@@ -52,6 +53,7 @@ class Case:
     rows: int = 0
     fraction_bits: int = 0
     fences: int = 0
+    in_place: bool = False
 
     def __str__(self) -> str:
         """As `parse_case` reads it."""
@@ -62,7 +64,7 @@ class Case:
         )
         rest = f"segments={','.join(map(str, self.segments)) or 0} listed={int(self.listed)}"
         counts = f"count={self.count} rows={self.rows} fraction_bits={self.fraction_bits}"
-        fences = f"fences={self.fences}"
+        fences = f"fences={self.fences} in_place={int(self.in_place)}"
         return " ".join([self.kernel, f"seed={self.seed}", *shape.split(), rest, counts, fences])
 
 
@@ -73,8 +75,8 @@ def parse_case(text: str) -> Case:
     shape = {field.name: int(pairs.pop(field.name, field.default)) for field in fields(Window)}
     segments = tuple(int(n) for n in pairs.pop("segments").split(",") if n != "0")
     numbers: dict[str, Any] = {name: int(value) for name, value in pairs.items()}
-    listed = bool(numbers.pop("listed"))
-    return Case(kernel, window=Window(**shape), segments=segments, listed=listed, **numbers)
+    flags = {name: bool(numbers.pop(name, 0)) for name in ("listed", "in_place")}
+    return Case(kernel, window=Window(**shape), segments=segments, **flags, **numbers)
 
 
 def packed(case: Case, kernel: int, scratch: int, portable_scratch: int) -> bytes:
@@ -82,8 +84,8 @@ def packed(case: Case, kernel: int, scratch: int, portable_scratch: int) -> byte
     window = [getattr(case.window, field.name) for field in fields(Window)]
     segments = (*case.segments, 0, 0, 0)[:3]
     words = [kernel, case.seed, case.fences, scratch, portable_scratch, *window, *segments]
-    words += [int(case.listed), case.count, case.rows, case.fraction_bits]
-    return struct.pack("<27I", *words)
+    words += [int(case.listed), case.count, case.rows, case.fraction_bits, int(case.in_place)]
+    return struct.pack("<28I", *words)
 
 
 def _split(rng: Rng, channels: int) -> tuple[tuple[int, ...], bool]:
@@ -109,7 +111,8 @@ def _trained(rng: Rng, case: Case, window: Window) -> Case:
 def _depthwise(rng: Rng, case: Case, window: Window, multiple: int = 1) -> Case:
     runs = window.out_c // multiple
     count = multiple * (int(rng.integers(1, runs + 1)) if rng.integers(3) == 0 else runs)
-    return replace(case, window=window, count=count, listed=bool(rng.integers(4) == 0))
+    case = replace(case, window=window, count=count, listed=bool(rng.integers(4) == 0))
+    return replace(case, in_place=works_in_place(case) and bool(rng.integers(4)))
 
 
 def _depthwise_whole_inputs(rng: Rng, case: Case, window: Window) -> Case:

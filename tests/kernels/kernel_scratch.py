@@ -46,6 +46,12 @@ def fits(case: Case) -> bool:
     return kernel.fits(_work(case, contract))
 
 
+def works_in_place(case: Case) -> bool:
+    """Whether this kernel may write the case's output over its input."""
+    contract, kernel = _known(case.kernel)
+    return kernel.in_place(_work(case, contract))
+
+
 def scratch_bytes(case: Case) -> int:
     """Scratch of the kernel under test, exactly."""
     contract, kernel = _known(case.kernel)

@@ -143,4 +143,8 @@ DEPTHWISE_LAYERS = (
     Window(32, 32, 48, 16, 16, 48, 7, 7, 2, 2, pad_top=3, pad_left=3, groups=48),
     Window(8, 8, 240, 4, 4, 240, 7, 7, 2, 2, pad_top=3, pad_left=3, groups=240),
     Window(4, 4, 384, 4, 4, 384, 5, 5, pad_top=2, pad_left=2, groups=384),
+    Window(8, 8, 240, 8, 8, 240, 7, 7, pad_top=3, pad_left=3, groups=240),
+    Window(16, 16, 144, 16, 16, 144, 5, 5, pad_top=2, pad_left=2, groups=144),
+    Window(32, 32, 40, 32, 32, 40, 7, 7, pad_top=3, pad_left=3, groups=40),
+    Window(33, 64, 9, 33, 64, 9, 3, 3, pad_top=1, pad_left=1, groups=9),
 )

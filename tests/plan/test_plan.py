@@ -30,7 +30,8 @@ def step_of(graph: Graph, **options: object) -> Compiled:
 def check(compiled: Compiled, offsets: Mapping[Value, int], nbytes: int | None = None) -> None:
     graph, plan = compiled.graph, compiled.plan
     sizes = plan.scratch_sizes
-    check_plan(graph, offsets, plan.scratch, sizes, plan.nbytes if nbytes is None else nbytes)
+    size = plan.nbytes if nbytes is None else nbytes
+    check_plan(graph, offsets, plan.scratch, sizes, size, plan.kernels)
 
 
 def inputs_of(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
@@ -119,6 +120,7 @@ def test_velocities_are_parameters_and_their_factor_lies_in_the_arena() -> None:
             compiled.plan.scratch,
             compiled.plan.scratch_sizes,
             compiled.plan.nbytes,
+            compiled.plan.kernels,
         )
 
 
@@ -221,4 +223,4 @@ def test_checker_refuses_a_read_after_the_update() -> None:
     graph = replace(compiled.graph, nodes=tuple(nodes))
     plan = plan_memory(graph)
     with pytest.raises(InternalError, match="after its update"):
-        check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes)
+        check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.kernels)

@@ -24,7 +24,10 @@ SEEDS = range(24)
 
 
 def prove(graph: Graph, plan: Plan) -> None:
-    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.streams)
+    sizes = plan.scratch_sizes
+    check_plan(
+        graph, plan.offsets, plan.scratch, sizes, plan.nbytes, plan.kernels, streams=plan.streams
+    )
 
 
 def scheduled(seed: int) -> Graph:

@@ -127,6 +127,28 @@ def conv(rng: Rng, *, depthwise: bool = False, dense: bool = False) -> Conv:
     return Conv(s8(rng, 1, *size, groups * per_group), w, b, zero_point(rng), geometry)
 
 
+def alike(rng: Rng) -> Conv:
+    """A depthwise convolution to a map of its input's shape, up to 33x33, strides 1."""
+    kernel, dilation, pads, size = [], [], [], []
+    for _ in range(2):
+        k, d = int(rng.choice([1, 2, 3, 3, 5, 7])), int(rng.choice([1, 1, 1, 2]))
+        before = int(rng.integers(0, d * (k - 1) + 1))
+        pads.append((before, d * (k - 1) - before))
+        size.append(int(rng.choice([1, 4, 8, 16, 32, rng.integers(1, 34)])))
+        kernel.append(k)
+        dilation.append(d)
+    groups = int(rng.integers(1, 12))
+    b = rng.integers(-(2**30), 2**30 + 1, groups).astype(np.int32)
+    geometry = {
+        "strides": (1, 1),
+        "padding": (pads[0][0], pads[1][0], pads[0][1], pads[1][1]),
+        "dilation": tuple(dilation),
+        "groups": groups,
+    }
+    w = s8(rng, groups, *kernel, 1)
+    return Conv(s8(rng, 1, *size, groups), w, b, zero_point(rng), geometry)
+
+
 def segments(rng: Rng, channels: int) -> list[np.ndarray] | None:
     """How the input channels of a group may be stored: whole, listed, or in two or three parts."""
     count = int(rng.integers(0, 4))

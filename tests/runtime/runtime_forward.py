@@ -112,13 +112,15 @@ class ForwardKernels:
         clamp: tuple[int, int],
         *,
         parts: Channels | None = None,
+        in_place: bool = False,
         **geometry: Any,
     ) -> np.ndarray:
         """`parts`: output channels of each call; None is one call without a list."""
         window, outputs = conv_window(x.shape, w, **geometry)
         tables = Block(multiplier), Block(shift)
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
-        y, x_block, b_block = blank(np.int8, (1, *outputs, w.shape[0])), Block(x), Block(b)
+        x_block, b_block = Block(x), Block(b)
+        y = x_block if in_place else blank(np.int8, (1, *outputs, w.shape[0]))
         scratch = scratch_of("depthwise_conv2d_s8", window)
         for listed, weights in depthwise_parts(w, parts):
             count = size(weights.shape[0])

@@ -92,10 +92,12 @@ class Kernels(ForwardKernels):
         rescale: Rescale | None,
         *,
         parts: Channels | None = None,
+        in_place: bool = False,
         **geometry: Any,
     ) -> np.ndarray:
         window, _ = conv_window(input_shape, w, **geometry)
-        held, dx, g_block = factors_of(factors), blank(g.dtype, input_shape), Block(g)
+        held, g_block = factors_of(factors), Block(g)
+        dx = g_block if in_place else blank(g.dtype, input_shape)
         name = f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input"
         scratch = scratch_of(name, window, g.dtype)
         for listed, weights in depthwise_parts(w, parts):

@@ -236,10 +236,20 @@ def conv_window(
 
 def scratch_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
     """As many bytes of scratch as the compiler's table says that the portable `tt_<name>` takes."""
+    work = _work(name, window, dtype)
+    return blank(np.uint8, (KERNELS[work.contract][0].scratch(work),))
+
+
+def works_in_place(name: str, window: CWindow, dtype: Any = np.int8) -> bool:
+    """Whether the table says that the portable `tt_<name>` may write over its input."""
+    work = _work(name, window, dtype)
+    return KERNELS[work.contract][0].in_place(work)
+
+
+def _work(name: str, window: CWindow, dtype: Any) -> Work:
     geometry = {field: getattr(window, field) for field, _ in CWindow._fields_}
     kind = {1: "s8", 2: "s16", 4: "f32"}[np.dtype(dtype).itemsize]
-    work = Work(contract=f"tt_{name}", dtype=kind, **geometry)
-    return blank(np.uint8, (KERNELS[work.contract][0].scratch(work),))
+    return Work(contract=f"tt_{name}", dtype=kind, **geometry)
 
 
 def pool_window(

@@ -6,8 +6,20 @@ import itertools
 
 import numpy as np
 import pytest
-from runtime_cases import Rng, clamp, conv, pool, requantization, s8, same, segments, zero_point
+from runtime_cases import (
+    Rng,
+    alike,
+    clamp,
+    conv,
+    pool,
+    requantization,
+    s8,
+    same,
+    segments,
+    zero_point,
+)
 from runtime_kernels import Kernels
+from runtime_memory import conv_window, works_in_place
 
 from tinytrain.reference import forward
 from tinytrain.reference.fixed_point import multipliers
@@ -45,6 +57,18 @@ def test_depthwise_conv2d(kernels: Kernels, rng: Rng) -> None:
         parts = segments(rng, c.w.shape[0])
         args = (c.x, c.w, c.b, c.x_zero, *output)
         same(kernels.depthwise_conv2d(*args, parts=parts, **c.geometry), expected)
+
+
+def test_depthwise_conv2d_in_place(kernels: Kernels, rng: Rng) -> None:
+    """Over its input, of one strip or many, in one call or several."""
+    for _ in range(CASES):
+        c = alike(rng)
+        assert works_in_place("depthwise_conv2d_s8", conv_window(c.x.shape, c.w, **c.geometry)[0])
+        output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
+        expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
+        parts = segments(rng, c.w.shape[0])
+        args = (c.x, c.w, c.b, c.x_zero, *output)
+        same(kernels.depthwise_conv2d(*args, parts=parts, in_place=True, **c.geometry), expected)
 
 
 def test_add(kernels: Kernels, rng: Rng) -> None:

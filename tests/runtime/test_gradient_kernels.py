@@ -9,6 +9,7 @@ import pytest
 from runtime_cases import (
     DTYPES,
     Rng,
+    alike,
     clamp,
     conv,
     counted,
@@ -22,8 +23,8 @@ from runtime_cases import (
     shift_for,
     zero_point,
 )
-from runtime_kernels import Kernels
-from runtime_memory import Rescale
+from runtime_kernels import SUFFIX, Kernels
+from runtime_memory import Rescale, conv_window, works_in_place
 
 from tinytrain.reference import factors as tables
 from tinytrain.reference import forward, gradients, update
@@ -100,6 +101,33 @@ def test_depthwise_conv2d_grad_input(kernels: Kernels, rng: Rng, dtype: type) ->
             )
 
         rounded(rng, sums, dtype, kernel)
+
+
+@kinds
+def test_depthwise_conv2d_grad_input_in_place(kernels: Kernels, rng: Rng, dtype: type) -> None:
+    """Over the gradient that it reads, where the map is one band."""
+    tried = 0
+    for _ in range(CASES):
+        c = alike(rng)
+        g = c.gradient(rng, dtype)
+        window, _ = conv_window(c.x.shape, c.w, **c.geometry)
+        name = f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input"
+        if not works_in_place(name, window, dtype):
+            assert window.in_h > 8
+            continue
+        tried += window.in_h > 8
+        scale = np.exp2(rng.uniform(-12, 0, c.w.shape[0]))
+        m = factors_of(dtype, scale, c.w[0].size, c.geometry["groups"])
+        parts = segments(rng, c.w.shape[0])
+        sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+
+        def kernel(rescale: Rescale | None, c=c, g=g, m=m, parts=parts) -> np.ndarray:
+            return kernels.depthwise_conv2d_grad_input(
+                g, c.w, m, c.x.shape, rescale, parts=parts, in_place=True, **c.geometry
+            )
+
+        rounded(rng, sums, dtype, kernel)
+    assert tried > 0
 
 
 @kinds

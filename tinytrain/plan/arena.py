@@ -59,6 +59,11 @@ class Plan:
         """Estimated instructions of the nodes that have a choice of kernels."""
         return sum(choice.cost for choice in self.choices.values())
 
+    @property
+    def kernels(self) -> dict[str, str]:
+        """C functions by node name, of nodes that have a choice."""
+        return {name: choice.kernel for name, choice in self.choices.items()}
+
     def at_peak(self) -> list[Storage]:
         """Storages that are live at the peak, largest first."""
         live = [s for s in self.storages if s.first <= self.peak <= s.last]

@@ -17,7 +17,9 @@ from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
 from tinytrain.plan.check_stream import StreamRun
+from tinytrain.plan.kernel_table import works_in_place
 from tinytrain.plan.stream import Stream
+from tinytrain.plan.work import work_of
 
 _NOBODY = -1
 
@@ -28,6 +30,7 @@ def check_plan(
     scratch: Mapping[str, int],
     scratch_sizes: Mapping[str, int],
     nbytes: int,
+    kernels: Mapping[str, str] | None = None,
     streams: Sequence[Stream] = (),
 ) -> None:
     """Runs a scheduled graph over the byte owners of an arena.
@@ -38,6 +41,8 @@ def check_plan(
         scratch: offset of the scratch of each node that has any.
         scratch_sizes: bytes of it.
         nbytes: size of the arena.
+        kernels: C functions that are called, by node name. What the table of kernels promises of
+            one decides whether a depthwise layer may write over its input; none may without it.
         streams: chains that run row by row.
 
     Raises:
@@ -83,7 +88,8 @@ def check_plan(
                 raise InternalError(f"{node.name} reads {value}, part of which is overwritten")
             if value not in offsets and value not in elsewhere and value not in graph.inputs:
                 raise InternalError(f"{node.name} reads {value}, which has no place")
-        _check_overlap(node, offsets, scratch, scratch_sizes, nbytes)
+        allowed = _overwritten(graph, node, (kernels or {}).get(node.name))
+        _check_overlap(node, allowed, offsets, scratch, scratch_sizes, nbytes)
         if node.name in scratch:
             start = scratch[node.name]
             owner[start : start + scratch_sizes[node.name]] = _NOBODY
@@ -111,8 +117,20 @@ def check_plan(
                 raise InternalError(f"{value} has no place")
 
 
+def _overwritten(graph: Graph, node: Node, kernel: str | None) -> set[Value]:
+    """Inputs that the last output may lie over."""
+    allowed = {node.inputs[k] for k in OPS[node.op].in_place}
+    if kernel is not None and node.op in ("conv2d", "conv2d_grad_input"):
+        work, a, b = work_of(graph, node), node.inputs[0].type, node.output.type
+        alike = (a.shape, a.dtype) == (b.shape, b.dtype) and node.attrs["groups"] == a.shape[3]
+        if alike and work is not None and works_in_place(kernel, work):
+            allowed.add(node.inputs[0])
+    return allowed
+
+
 def _check_overlap(
     node: Node,
+    allowed: set[Value],
     offsets: Mapping[Value, int],
     scratch: Mapping[str, int],
     scratch_sizes: Mapping[str, int],
@@ -121,7 +139,6 @@ def _check_overlap(
     def cover(value: Value) -> range:
         return range(offsets[value], offsets[value] + value.type.nbytes)
 
-    allowed = {node.inputs[k] for k in OPS[node.op].in_place}
     outputs = [value for value in node.outputs if value in offsets]
     inputs = [value for value in node.inputs if value in offsets]
     for k, output in enumerate(outputs):

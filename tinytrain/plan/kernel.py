@@ -21,17 +21,35 @@ class Kernel:
             step; nothing that the device computes depends on them.
         scratch: bytes; exact, tests put guards behind them.
         fits: whether it may be called at all.
+        in_place: whether its output may lie where its input does: it has then read all that it
+            needs of a byte before it writes it.
     """
 
     isa: str
     cost: Rule
     scratch: Bytes = lambda work: 0
     fits: Callable[[Work], bool] = lambda work: True
+    in_place: Callable[[Work], bool] = lambda work: False
 
     @property
     def suffix(self) -> str:
         """Of the C function's name."""
         return "" if self.isa == "portable" else f"_{self.isa}"
+
+
+def is_alike(work: Work) -> bool:
+    """Whether input and output of a depthwise layer have one shape, and strides are 1."""
+    alike = (work.in_h, work.in_w, work.in_c) == (work.out_h, work.out_w, work.out_c)
+    return alike and work.stride_h == work.stride_w == 1
+
+
+def reads_ahead(work: Work) -> bool:
+    """Whether, beyond that, no output row lies below all rows that it is made from.
+
+    Then a forward kernel that reads each row once, from the top down, is done with it before it
+    writes it.
+    """
+    return is_alike(work) and work.pad_top <= (work.kernel_h - 1) * work.dilation_h
 
 
 def per_element(factor: float) -> Rule:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.kernel import Kernel
-from tinytrain.plan.kernel_table import KERNELS
+from tinytrain.plan.kernel_table import KERNELS, works_in_place
 from tinytrain.plan.work import Work, work_of
 from tinytrain.target import ISAS
 
@@ -22,12 +22,14 @@ class Choice:
         scratch: bytes that it takes, or its portable twin where that takes more.
         cost: its instructions, estimated.
         considered: estimates of all kernels that could have served, by name.
+        in_place: whether its output may take over the storage of its first input.
     """
 
     kernel: str
     scratch: int
     cost: int
     considered: Mapping[str, int]
+    in_place: bool = False
 
 
 def choose_kernels(graph: Graph, isa: str = "portable") -> dict[str, Choice]:
@@ -52,7 +54,7 @@ def choose(work: Work, isa: str) -> Choice:
     kernel = able[list(costs).index(name)]
     # The plainest one takes its place where the sources are built for another core.
     scratch = max(kernel.scratch(work), able[0].scratch(work))
-    return Choice(name, scratch, costs[name], costs)
+    return Choice(name, scratch, costs[name], costs, works_in_place(name, work))
 
 
 def candidates(work: Work, isa: str) -> Iterable[Kernel]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinytrain.plan.kernel import Kernel
+from tinytrain.plan.kernel import Kernel, is_alike, reads_ahead
 from tinytrain.plan.work import Work, spread
 
 _STRIP_BYTES = 6144  # TT_STRIP_BYTES, STRIP_BYTES
@@ -196,8 +196,10 @@ def _weight_cost(work: Work) -> float:
 
 
 DEPTHWISE_DSP: dict[str, Kernel] = {
-    "tt_depthwise_conv2d_s8": Kernel("dsp", _forward_cost, _forward_scratch, _fits),
-    "tt_depthwise_conv2d_s8_grad_input": Kernel("dsp", _input_cost, _input_scratch, _input_fits),
+    "tt_depthwise_conv2d_s8": Kernel("dsp", _forward_cost, _forward_scratch, _fits, reads_ahead),
+    "tt_depthwise_conv2d_s8_grad_input": Kernel(
+        "dsp", _input_cost, _input_scratch, _input_fits, is_alike
+    ),
     "tt_depthwise_conv2d_s8_grad_weight": Kernel("dsp", _weight_cost, _weight_scratch, _fits),
 }
 """By contract."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinytrain.plan.kernel import Kernel, per_element
+from tinytrain.plan.kernel import Kernel, is_alike, per_element
 from tinytrain.plan.work import Work, spread
 
 _JOINED = 16384  # JOINED_SIZE of tt_conv2d_mve.c, bytes
@@ -88,6 +88,12 @@ def _strips(work: Work) -> tuple[int, int, int, int]:
 def _depthwise_scratch(work: Work) -> int:
     size, _, batch, _ = _strips(work)
     return size * batch
+
+
+def _depthwise_in_place(work: Work) -> bool:
+    """Whether all strips of sixteen channels are made before an output is written."""
+    _, strips, batch, _ = _strips(work)
+    return is_alike(work) and batch == strips
 
 
 def _depthwise_fits(work: Work) -> bool:
@@ -218,7 +224,9 @@ def _bias_cost(work: Work) -> float:
 MVE: dict[str, Kernel] = {
     "tt_conv2d_s8": Kernel("mve", _conv2d_cost, _conv2d_scratch),
     "tt_conv2d_s8_s32": Kernel("mve", _conv2d_cost, _conv2d_scratch),
-    "tt_depthwise_conv2d_s8": Kernel("mve", _depthwise_cost, _depthwise_scratch, _depthwise_fits),
+    "tt_depthwise_conv2d_s8": Kernel(
+        "mve", _depthwise_cost, _depthwise_scratch, _depthwise_fits, _depthwise_in_place
+    ),
     "tt_conv2d_s8_grad_input": Kernel(
         "mve", _grad_input_cost, _grad_input_scratch, _grad_input_fits
     ),
@@ -227,6 +235,7 @@ MVE: dict[str, Kernel] = {
         _depthwise_grad_input_cost,
         _depthwise_grad_input_scratch,
         _depthwise_grad_input_fits,
+        is_alike,
     ),
     "tt_conv2d_s8_grad_weight": Kernel(
         "mve", _grad_weight_cost, _grad_weight_scratch, _grad_weight_fits

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from tinytrain.plan.kernel import Bytes, Kernel, Rule, per_channel, per_element, per_mac
+from dataclasses import replace
+
+from tinytrain.plan.kernel import (
+    Bytes,
+    Kernel,
+    Rule,
+    is_alike,
+    per_channel,
+    per_element,
+    per_mac,
+    reads_ahead,
+)
 from tinytrain.plan.work import Work
 
 _POSITIONS = 4  # TT_POSITIONS
 _ROWS = 8  # TT_STRIP_ROWS and TT_BAND_ROWS
 _STRIP_BYTES = 2048  # TT_STRIP_BYTES
+_BAND_BYTES = 5120  # TT_BAND_BYTES
 _PAIRS = 64  # PAIRS
 
 
@@ -50,7 +62,15 @@ def _weight_sums(work: Work) -> int:
 
 
 def _band(work: Work) -> int:
-    return 4 * min(work.in_h, _ROWS) * max(_reach(work), work.pad_left + work.in_w)
+    row = 4 * max(_reach(work), work.pad_left + work.in_w)
+    whole = is_alike(work) and row * work.in_h <= _BAND_BYTES
+    return row * (work.in_h if whole else min(work.in_h, _ROWS))
+
+
+def _is_one_band(work: Work) -> bool:
+    """Whether the sums of a channel are complete before any of them is written."""
+    row = 4 * max(_reach(work), work.pad_left + work.in_w)
+    return is_alike(work) and _band(work) == row * work.in_h
 
 
 def _tap_sums(work: Work) -> int:
@@ -71,7 +91,7 @@ def _kernel(cost: Rule, scratch: Bytes = lambda work: 0) -> Kernel:
 PORTABLE: dict[str, Kernel] = {
     "tt_conv2d_s8": _kernel(per_mac(4.5, 60), _tile),
     "tt_conv2d_s8_s32": _kernel(per_mac(4.5, 40), _tile),
-    "tt_depthwise_conv2d_s8": _kernel(per_mac(7, 60), _strip),
+    "tt_depthwise_conv2d_s8": replace(_kernel(per_mac(7, 60), _strip), in_place=reads_ahead),
     "tt_add_s8": _kernel(per_element(28)),
     "tt_clamp_mask_s8": _kernel(per_element(7)),
 }
@@ -80,7 +100,9 @@ for _dtype, _slower in (("s8", 0), ("s16", 2), ("f32", 2)):
     PORTABLE |= {
         f"tt_conv2d_{_dtype}_grad_input": _kernel(per_mac(6 + _slower, 30), _rows_and_sums),
         f"tt_conv2d_{_dtype}_grad_weight": _kernel(_weight_cost(5 + _slower), _weight_sums),
-        f"tt_depthwise_conv2d_{_dtype}_grad_input": _kernel(per_mac(12 + _slower, 30), _band),
+        f"tt_depthwise_conv2d_{_dtype}_grad_input": replace(
+            _kernel(per_mac(12 + _slower, 30), _band), in_place=_is_one_band
+        ),
         f"tt_depthwise_conv2d_{_dtype}_grad_weight": _kernel(per_mac(12 + _slower, 30), _tap_sums),
         f"tt_grad_clamp_{_dtype}": _kernel(per_element(11)),
         f"tt_grad_clamp_mask_{_dtype}": _kernel(per_element(6)),

@@ -15,9 +15,10 @@ typedef struct {
     uint32_t count;             /* depthwise: listed outputs; element-wise kernels: elements or channels */
     uint32_t rows;              /* bias: positions */
     uint32_t fraction_bits;     /* of trained weights */
+    uint32_t in_place;          /* nonzero: the kernel under test writes over its input */
 } test_case;
 
-#define TEST_CASE_WORDS 27
+#define TEST_CASE_WORDS 28
 
 _Static_assert(sizeof(test_case) == 4 * TEST_CASE_WORDS, "Python writes this many words");
 

@@ -28,6 +28,23 @@ static size_t area(const tt_window *window)
     return (size_t)window->kernel_h * window->kernel_w;
 }
 
+/* Where a kernel reads its input: x, or y where it writes, which then holds the channels of x that the kernel is to
+ * compute. So buffers look the same as if x and y were apart. */
+static const int8_t *input_of(const test_case *test, const tt_window *window, const uint16_t *outputs, const int8_t *x,
+                              int8_t *y)
+{
+    if (!test->in_place) {
+        return x;
+    }
+    for (size_t i = 0; i < input_size(window); i += window->in_c) {
+        for (size_t k = 0; k < test->count; k++) {
+            const size_t channel = outputs == NULL ? k : outputs[k];
+            y[i + channel] = x[i + channel];
+        }
+    }
+    return y;
+}
+
 /* The largest accumulator that factors allow. */
 #define FACTORED_BOUND (1 << 30)
 
@@ -69,6 +86,7 @@ TEST_DRIVER(depthwise_conv2d_s8)
     const tt_requant requant = draw_requant(operands, window.out_c);
     const int32_t *bias = draw_bias(operands, window.out_c);
     void *scratch = arena_take_scratch(operands->arena);
+    x = input_of(test, &window, outputs, x, y);
     arena_raise_fences(operands->arena);
     CALL(depthwise_conv2d_s8, function)(&window, &requant, weights, outputs, test->count, bias, x, y, scratch);
 }
@@ -99,6 +117,7 @@ TEST_DRIVER(depthwise_conv2d_s8_grad_input)
     const tt_factors factors = draw_factors(operands, window.in_c, multiple, area(&window));
     const tt_rescale rescale = draw_rescale(operands, FACTORED_BOUND);
     void *scratch = arena_take_scratch(operands->arena);
+    g = input_of(test, &window, outputs, g, dx);
     arena_raise_fences(operands->arena);
     CALL(depthwise_conv2d_s8_grad_input, function)
     (&window, weights, outputs, test->count, &factors, &rescale, g, dx, scratch);

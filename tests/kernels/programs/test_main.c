@@ -65,7 +65,9 @@ int main(void)
             return 2;
         }
         const test_kernel *kernel = &test_kernels[test.kernel];
-        run(&test, &expected, expected_bytes, 1, 0, test.portable_scratch_bytes, kernel->driver, kernel->portable);
+        test_case apart = test;
+        apart.in_place = 0;
+        run(&apart, &expected, expected_bytes, 1, 0, test.portable_scratch_bytes, kernel->driver, kernel->portable);
         run(&test, &actual, actual_bytes, 2, test.fences, test.scratch_bytes, kernel->driver, kernel->tested);
         const size_t wrong = arena_broken(&expected, "portable") + arena_broken(&actual, kernel->name) +
                              arena_differences(&expected, &actual);
