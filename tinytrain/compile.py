@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from tinytrain.pipeline import (
     trained_record,
     within,
 )
+from tinytrain.plan.record import arena_record, layers_record
+from tinytrain.plan.speed import speed_record
 from tinytrain.plan.stream import Stream
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
 from tinytrain.target import Target, load_target
@@ -214,6 +216,7 @@ def write_folder(
                 check_budget(memory, compiled, **budget, target=target, replay=files.replay)
                 manifest = {
                     **_manifest(compiled, files, memory, sample),
+                    "speed": speed_record(compiled.plan, target),
                     "target": target_name or target.name,
                     "budget": budget,
                     "quantization": None if report is None else report.to_manifest(),
@@ -376,6 +379,7 @@ def _manifest(
     sample: SampleSpec,
 ) -> dict[str, Any]:
     graph = compiled.graph
+    arena = arena_record(graph, compiled.plan)
     return {
         "format": 1,
         "tinytrain": __version__,
@@ -401,13 +405,10 @@ def _manifest(
         "warnings": list(compiled.warnings),
         "ram": memory.ram,
         "flash": memory.flash,
-        "arena": {
-            "bytes": compiled.plan.nbytes,
-            "lower_bound": compiled.plan.lower_bound,
-            "peak": graph.nodes[compiled.plan.peak].name,
-            "ways": [asdict(way) for way in compiled.ways],
-            "chains": [_chain(graph, chain) for chain in compiled.plan.streams],
-        },
+        "arena": arena,
+        "layers": layers_record(graph, arena, files.constants),
+from tinytrain.plan.speed import speed_record
+from tinytrain.plan.stream import Stream
         "parameters": [
             {"name": value.name, "dtype": value.type.dtype.value, "bytes": data.nbytes}
             for value, data in graph.parameters.items()

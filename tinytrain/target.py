@@ -72,6 +72,8 @@ class Target:
         machine: QEMU's name of the machine, or None where nothing emulates the target.
         instructions_per_tick: of SysTick under `-icount shift=0`; a multiple of 1/4, and 0 where
             no tick is a number of instructions.
+        clock_hz: what the core usually runs at; None where that is not known. Estimates of seconds
+            depend on it, nothing else does.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Target:
     memory: Memory | None = None
     machine: str | None = None
     instructions_per_tick: float = 0.0
+    clock_hz: int | None = None
 
     @property
     def is_host(self) -> bool:
@@ -163,6 +166,9 @@ def _read(file: Path, name: str) -> Target:
     return _Reader(table, where).target(name)
 
 
+_KEYS = tuple("description core compiler cflags isa clock_hz budget memory emulator".split())
+
+
 @dataclass(frozen=True)
 class _Reader:
     """Turns a table into a `Target`, refusing every entry that it does not know."""
@@ -171,11 +177,7 @@ class _Reader:
     where: Where
 
     def target(self, name: str) -> Target:
-        self._only(
-            self.table,
-            "the file",
-            ("description", "core", "compiler", "cflags", "isa", "budget", "memory", "emulator"),
-        )
+        self._only(self.table, "the file", _KEYS)
         budget = self._table("budget", ("ram", "flash"))
         emulator = self._table("emulator", ("machine", "instructions_per_tick"), optional=True)
         target = Target(
@@ -190,6 +192,7 @@ class _Reader:
             memory=self._memory(),
             machine=self._text(emulator, "machine") if emulator else None,
             instructions_per_tick=self._per_tick(emulator),
+            clock_hz=self._clock(),
         )
         if target.isa not in ISAS:
             raise self._error(f"'isa' is '{target.isa}', not one of {', '.join(ISAS)}")
@@ -220,6 +223,12 @@ class _Reader:
         if found.origin % 8 or found.length % 8 or found.origin + found.length > 1 << 32:
             raise self._error(f"region '{key}' is not made of whole 8 bytes below 4 GiB")
         return found
+
+    def _clock(self) -> int | None:
+        value = self.table.get("clock_hz")
+        if value is not None and (type(value) is not int or not 0 < value < 1 << 40):
+            raise self._error("'clock_hz' is no number of hertz above 0")
+        return value
 
     def _per_tick(self, emulator: Mapping[str, Any]) -> float:
         value = emulator.get("instructions_per_tick", 0)

@@ -68,6 +68,16 @@ def test_budgets_of_boards() -> None:
     assert budget("arduino-nano-33-ble-sense") == (256, 960)
 
 
+def test_clocks() -> None:
+    clocks = {name: load_target(name).clock_hz for name in list_targets()}
+    assert clocks["stm32f746-disco"] == 216_000_000
+    # A description that names a clock names the same.
+    for name, clock in clocks.items():
+        if "MHz" in (text := load_target(name).description):
+            assert f"at {(clock or 0) // 10**6} MHz" in text
+    assert clocks["host"] is clocks["mps2-an500"] is None
+
+
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         load_target("mps2-an50")
@@ -108,6 +118,8 @@ def test_own_file(tmp_path: Path) -> None:
         ('core = "cortex-m4"', 'core = "host"', "and only it"),
         ('["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard"]', '"-mthumb"', "no list of texts"),
         ("[budget]", "[bugdet]", "'bugdet'"),
+        ("[budget]", "clock_hz = 0\n[budget]", "'clock_hz' is no number of hertz"),
+        ("[budget]", "clock_hz = 64e6\n[budget]", "'clock_hz' is no number of hertz"),
         ("isa =", "isa ", "is not TOML"),
         ("[memory]", '[emulator]\nmachine = "x"\ninstructions_per_tick = 0.3\n[memory]', "0.25"),
         ("[memory]", "[emulator]\ninstructions_per_tick = 40\n[memory]", "'machine' is missing"),

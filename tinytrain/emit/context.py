@@ -36,12 +36,16 @@ class Constant:
         c_type: of an element.
         size: elements.
         text: initialiser.
+        nbytes: in flash.
+        layer: the first that reads it; empty where it serves none alone.
     """
 
     name: str
     c_type: str
     size: int
     text: str
+    nbytes: int
+    layer: str
 
 
 @dataclass
@@ -67,6 +71,7 @@ class EmitContext:
         locals: definitions of static structures, in order.
         health: whether updates are counted.
         band: set while a node is called for a band of rows.
+        layer: of the node that is being emitted; constants remember it.
     """
 
     graph: Graph
@@ -76,6 +81,7 @@ class EmitContext:
     locals: list[str] = field(default_factory=list)
     health: bool = False
     band: BandPlaces | None = None
+    layer: str = ""
 
     def __post_init__(self) -> None:
         self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
@@ -135,7 +141,7 @@ class EmitContext:
         if key not in self.constants:
             c_name = f"{self.prefix}_{self.unique(identifier(name))}"
             self.constants[key] = Constant(
-                c_name, C_TYPES[data.dtype], data.size, initializer(data)
+                c_name, C_TYPES[data.dtype], data.size, initializer(data), data.nbytes, self.layer
             )
         return self.constants[key].name
 

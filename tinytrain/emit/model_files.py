@@ -18,7 +18,7 @@ from tinytrain.emit.runtime_files import kernel_sets
 from tinytrain.emit.stream import StreamText, stream_text
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
-from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import FINISH_OPS, gradient_window
 from tinytrain.ir.text import format_graph, format_type
@@ -46,6 +46,7 @@ class ModelFiles:
         saved_bytes: of a saved file.
         frozen_bytes: what the layers before the first one that trains leave for the others; 0 where
             the first layer trains.
+        constants: bytes of the arrays in flash by layer, those that serve none under "".
         replay: the replay buffer, if there is one.
         feed_rows: rows that a sample is fed in, one after another; 0: it is written as a whole.
     """
@@ -55,6 +56,7 @@ class ModelFiles:
     weights_bytes: int
     saved_bytes: int
     frozen_bytes: int
+    constants: Mapping[str, int]
     replay: Replay | None = None
     feed_rows: int = 0
 
@@ -128,7 +130,7 @@ def emit_model(
             "c_type": C_TYPES[data.dtype],
             "size": data.size,
             "is_bias": int(value.type.dtype is DType.S32),
-            "initial": "NULL" if not data.any() else context.array(f"{value.name}_initial", data),
+            "initial": _initial(context, value, data),
         }
         for value, data in graph.parameters.items()
     ]
@@ -201,8 +203,22 @@ def emit_model(
         f"{name}_constants.h": render("codegen", "constants.h.j2", **text),
         f"{name}_constants.c": render("codegen", "constants.c.j2", **text),
     }
+    constants = _by_layer(context)
     rows = graph.inputs[0].type.shape[1] if text["feed"] else 0
-    return ModelFiles(files, digest, weights, saved, frozen.nbytes, replay, rows)
+    return ModelFiles(files, digest, weights, saved, frozen.nbytes, constants, replay, rows)
+
+
+def _by_layer(context: EmitContext) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for constant in context.constants.values():
+        found[constant.layer] = found.get(constant.layer, 0) + constant.nbytes
+    return found
+
+
+def _initial(context: EmitContext, value: Value, data: np.ndarray) -> str:
+    """The address of a parameter's initial data; none is stored where all is 0."""
+    context.layer = next((node.layer for node in context.graph.nodes if value in node.inputs), "")
+    return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)
 
 
 def _state_text(arena: int, weights: int, replay: Replay | None) -> str:
@@ -240,6 +256,7 @@ def _schedule_fields(schedule: Schedule) -> str:
 def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
     """What the template writes for a node: nothing for one that only renames or views."""
     training_only = node.op in TRAINING_ONLY
+    context.layer = node.layer
     lines = [wrapped(line, 8 if training_only else 4) for line in CALLS[node.op](context, node)]
     if not lines:
         return []

@@ -90,6 +90,7 @@ def stream_text(context: EmitContext, stream: Stream) -> StreamText:
 def _stage(context: EmitContext, node: Node, table: str, stream: Stream) -> dict[str, Any]:
     y = node.output
     starts = {value: f"band->skip[{k}]" for k, value in enumerate(maps_of(node))}
+    context.layer = node.layer
     context.band = BandPlaces({**starts, y: "band->kept"})
     calls = CALLS[node.op](context, node)
     window = context.band.window

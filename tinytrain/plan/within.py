@@ -26,6 +26,15 @@ class Way:
     saved_bytes: int
     instructions: int
 
+    def to_manifest(self) -> dict[str, str | int]:
+        """As it stands under `arena.ways`."""
+        return {
+            "way": self.name,
+            "detail": self.detail,
+            "saved_bytes": self.saved_bytes,
+            "instructions": self.instructions,
+        }
+
 
 def plan_within(
     graph: Graph, isa: str, nbytes: int | None = None, *, fed: bool = False

@@ -1,0 +1,47 @@
+"""How long a step takes on a board: an estimate, and the assumption that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tinytrain.plan.arena import Plan
+from tinytrain.target import Target
+
+CYCLES_PER_INSTRUCTION: Mapping[str, tuple[float, float]] = {
+    "cortex-m0": (1.4, 1.4),
+    "cortex-m0plus": (1.4, 1.4),
+    "cortex-m3": (1.5, 1.9),
+    "cortex-m4": (1.5, 1.7),
+    "cortex-m33": (1.5, 1.7),
+    "cortex-m7": (0.8, 1.7),
+    "cortex-m55": (1.3, 2.3),
+}
+"""Least and most, by core: the estimate of cycles in docs/speed.md over the instructions counted
+there, for one training step of MCUNet-5FPS. An M0+ is taken as an M0, an M33 as an M4. Memory
+answers at once: wait states of flash and cache misses are not in it."""
+
+
+def instructions_of(plan: Plan) -> int:
+    """Of one step: the estimates of all nodes that have one."""
+    return sum(choice.cost for choice in plan.choices.values())
+
+
+def speed_record(plan: Plan, target: Target) -> dict[str, Any]:
+    """For the manifest: instructions, cycles and seconds of one step.
+
+    `cycles_per_instruction` and `seconds` are [least, most], and None where the core or its clock
+    is not known: nothing is guessed.
+    """
+    instructions = instructions_of(plan)
+    cycles = CYCLES_PER_INSTRUCTION.get(target.core)
+    seconds = None
+    if cycles is not None and target.clock_hz is not None:
+        seconds = [instructions * each / target.clock_hz for each in cycles]
+    return {
+        "core": target.core,
+        "clock_hz": target.clock_hz,
+        "instructions": instructions,
+        "cycles_per_instruction": None if cycles is None else list(cycles),
+        "seconds": seconds,
+    }
