@@ -45,6 +45,15 @@ def make_parser() -> argparse.ArgumentParser:
     )
     kernels.add_argument("directory", metavar="DIR", help="folder that `compile` wrote")
     kernels.add_argument("--json", action="store_true", help="print one JSON list")
+    report = commands.add_parser(
+        "report",
+        help="write a page on what a compiled model takes: the arena over time, layers, time",
+    )
+    report.add_argument("directory", metavar="DIR", help="folder that `compile` wrote")
+    report.add_argument(
+        "-o", "--output", metavar="FILE.html", help="the page (default: DIR/build/report.html)"
+    )
+    report.add_argument("--json", action="store_true", help="print one JSON object")
     targets = commands.add_parser("targets", help="list the targets")
     targets.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

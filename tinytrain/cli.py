@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +328,39 @@ def _kernels(options: argparse.Namespace) -> None:
     print(kernels_summary(kernels))
 
 
+def _report(options: argparse.Namespace) -> None:
+    from tinytrain.report.facts import read_report
+    from tinytrain.report.page import report_page
+    from tinytrain.report.tables import (
+        layers_table,
+        peak_table,
+        report_facts,
+        report_json,
+        ways_table,
+    )
+
+    report = read_report(options.directory)
+    page = Path(options.output or Path(options.directory, "build", "report.html"))
+    if not options.output:
+        # In `build`, which belongs to nobody: `compile` replaces no folder that holds other files.
+        with suppress(OSError):
+            page.parent.mkdir(exist_ok=True)
+    _check_place(page)
+    _write(page, report_page(report))
+    if options.json:
+        print(json.dumps(report_json(report, page), indent=2))
+        return
+    ram, flash = report.ram_budget, report.flash_budget
+    print_table(memory_table(report.ram, report.flash, ram_budget=ram, flash_budget=flash))
+    print_table(peak_table(report))
+    print_table(layers_table(report))
+    if report.ways:
+        print_table(ways_table(report))
+    print_table(facts_table(report_facts(report)))
+    # Below the table, where the narrowest terminal shows it whole.
+    print(f"page: {page}")
+
+
 def _targets(options: argparse.Namespace) -> None:
     from tinytrain.target import list_targets, load_target
 
@@ -358,6 +391,7 @@ _COMMANDS = {
     "experiment": _experiment,
     "inspect": _inspect,
     "kernels": _kernels,
+    "report": _report,
     "targets": _targets,
 }
 

@@ -37,8 +37,9 @@ def test_storages_and_steps_are_those_of_the_plan(name: str, scheme: str) -> Non
     for a in record["storages"]:
         for b in record["storages"]:
             if a is not b and a["first"] <= b["last"] and b["first"] <= a["last"]:
-                assert a["offset"] + a["bytes"] <= b["offset"] or b["offset"] + b["bytes"] <= (
-                    a["offset"]
+                assert (
+                    a["offset"] + a["bytes"] <= b["offset"]
+                    or b["offset"] + b["bytes"] <= (a["offset"])
                 )
     steps = record["steps"]
     assert [step["name"] for step in steps] == [node.name for node in graph.nodes]

@@ -42,6 +42,36 @@ class GeneratedFolder:
     replay_slots: int = 0
 
 
+def read_manifest(directory: str | Path) -> dict[str, Any]:
+    """The manifest of a folder that `tinytrain compile` wrote; its files are not looked at.
+
+    Raises:
+        UsageError: there is no such folder, or it holds no manifest.
+        ModelError: the manifest cannot be read or has another format.
+    """
+    path = Path(directory)
+    file = path / "manifest.json"
+    if not path.is_dir():
+        raise UsageError(f"there is no folder '{directory}'", way_out=COMPILE_ANEW)
+    if not file.is_file():
+        raise UsageError(f"folder '{directory}' holds no manifest.json", way_out=COMPILE_ANEW)
+    where = Where(str(file))
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"the manifest cannot be read: {error}", where=where, way_out=COMPILE_ANEW
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise ModelError(
+            f"the manifest has format {found}, but this version reads format {FORMAT}",
+            where=where,
+            way_out=COMPILE_ANEW,
+        )
+    return manifest
+
+
 def open_folder(directory: str | Path) -> GeneratedFolder:
     """Read and check a folder that `tinytrain compile` wrote.
 
@@ -50,26 +80,8 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
         ModelError: the manifest is not one of this version, or a file is missing or was changed
             after it was written.
     """
-    path = Path(directory)
-    file = path / "manifest.json"
-    if not path.is_dir():
-        raise UsageError(f"there is no folder '{directory}'", way_out=_COMPILE)
-    if not file.is_file():
-        raise UsageError(f"folder '{directory}' holds no manifest.json", way_out=_COMPILE)
-    where = Where(str(file))
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"the manifest cannot be read: {error}", where=where, way_out=_COMPILE
-        ) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise ModelError(
-            f"the manifest has format {found}, but this version reads format {FORMAT}",
-            where=where,
-            way_out=_COMPILE,
-        )
+    path, manifest = Path(directory), read_manifest(directory)
+    where = Where(str(path / "manifest.json"))
     try:
         name, target = str(manifest["name"]), str(manifest["target"])
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
@@ -81,18 +93,19 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
         slots = 0 if replay is None else int(replay["slots"])
         files = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except TinytrainError as error:
-        raise ModelError(error.what, where=where, way_out=_COMPILE) from error
+        raise ModelError(error.what, where=where, way_out=COMPILE_ANEW) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"the manifest lacks an entry or has a wrong one: {error}",
             where=where,
-            way_out=_COMPILE,
+            way_out=COMPILE_ANEW,
         ) from error
     _check_files(path, files)
     return GeneratedFolder(path, manifest, name, target, spec, ram, flash, frozen, slots)
 
 
-_COMPILE = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"
+COMPILE_ANEW = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"
+"""The way out where a folder is not what it should be."""
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:
@@ -106,13 +119,13 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
             found = hashlib.sha256((path / relative).read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(
-                "a file that the manifest lists is missing", where=where, way_out=_COMPILE
+                "a file that the manifest lists is missing", where=where, way_out=COMPILE_ANEW
             ) from error
         if found != digest:
             raise ModelError(
                 "the file was changed after it was compiled: its hash is not the manifest's",
                 where=where,
-                way_out=_COMPILE,
+                way_out=COMPILE_ANEW,
             )
     for folder in ("src", "include", "port"):
         for file in sorted((path / folder).glob("*.[ch]")):
@@ -120,5 +133,5 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
                 raise ModelError(
                     "the folder holds a source file that the manifest does not list",
                     where=Where(str(file)),
-                    way_out=_COMPILE,
+                    way_out=COMPILE_ANEW,
                 )
