@@ -3,6 +3,8 @@
 #
 #   system packages   compilers for this machine and for Cortex-M, emulator: installed through
 #                     apt-get as root or with a sudo that asks nothing; otherwise named, and exit 1
+#   browser           Chromium, for the tests of the report's page; they are skipped where it cannot be
+#                     installed
 #   .venv             Python environment with tinytrain itself and what its tests use
 #
 # What is there already stays; when all is there it is done in well under a second.
@@ -100,6 +102,11 @@ if ! [ -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ] || ! [ -x "$venv/bin/
         fi
         say "making $venv with $("$python" --version)"
         "$python" -m venv --clear "$venv"
+    fi
+    # Nothing but tests of the report's page needs a browser, and Ubuntu has none as a package: they
+    # are skipped where it cannot be had.
+    if ! has chromium && ! has google-chrome; then
+        (install_packages chromium) || say "going on without a browser; some tests are skipped"
     fi
     say "installing Python packages into $venv; the first time takes some minutes"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
