@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tinytrain.report.facts import Layer, Report
+from tinytrain.report.facts import Layer, Report, Storage
 from tinytrain.report.wording import count_text, seconds_basis, seconds_text
 
 
@@ -81,12 +81,18 @@ def report_json(report: Report, page: object) -> dict[str, Any]:
             "gap": report.gap,
             "peak_step": report.peak,
             "peak": report.steps[report.peak].name,
-            "at_peak": [asdict(storage) for storage in report.at_peak()],
+            "at_peak": [_storage_json(storage) for storage in report.at_peak()],
         },
         "layers": [asdict(layer) for layer in report.layers],
         "ways": [asdict(way) for way in report.ways],
         "speed": asdict(report.speed),
     }
+
+
+def _storage_json(storage: Storage) -> dict[str, Any]:
+    """With the manifest's own keys."""
+    fields = asdict(storage)
+    return {"bytes" if key == "nbytes" else key: value for key, value in fields.items()}
 
 
 def _table(*columns: str) -> Table:
