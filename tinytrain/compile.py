@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tinytrain.emit.runtime_files import runtime_files
 from tinytrain.emit.template import render
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
+from tinytrain.manifest import manifest_of
 from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import (
@@ -28,15 +28,10 @@ from tinytrain.pipeline import (
     for_isa,
     health_record,
     is_quantized,
-    kernels_record,
-    options_record,
     to_integers,
-    trained_record,
     within,
 )
-from tinytrain.plan.record import arena_record, layers_record
 from tinytrain.plan.speed import speed_record
-from tinytrain.plan.stream import Stream
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
 from tinytrain.target import Target, load_target
 from tinytrain.version import __version__
@@ -215,7 +210,7 @@ def write_folder(
             if smaller.plan.nbytes >= compiled.plan.nbytes:
                 check_budget(memory, compiled, **budget, target=target, replay=files.replay)
                 manifest = {
-                    **_manifest(compiled, files, memory, sample),
+                    **manifest_of(compiled, files, memory, sample),
                     "speed": speed_record(compiled.plan, target),
                     "target": target_name or target.name,
                     "budget": budget,
@@ -341,12 +336,6 @@ def _emit(
     return files
 
 
-def _versions() -> dict[str, str]:
-    """What else decides the bytes of the folder."""
-    packages = ("numpy", "onnx", "apache-tvm", "jinja2")
-    return {"tinytrain": __version__, **{name: metadata.version(name) for name in packages}}
-
-
 def _calibration_record(
     calibration: str | Path | np.ndarray | None, samples: np.ndarray | None
 ) -> dict[str, Any] | None:
@@ -359,63 +348,3 @@ def _calibration_record(
         name, data = Path(calibration).name, Path(calibration).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     return {"file": name, "sha256": digest, "samples_used": len(samples)}
-
-
-def _chain(graph: Graph, chain: Stream) -> dict[str, Any]:
-    """A chain that runs row by row, for the manifest."""
-    return {
-        "nodes": [node.name for node in graph.nodes[chain.first : chain.last + 1]],
-        "source": chain.source.name,
-        "rows": chain.step,
-        "turns": chain.turns,
-        "buffers": {buffer.value.name: buffer.nbytes for buffer in chain.buffers},
-    }
-
-
-def _manifest(
-    compiled: Compiled,
-    files: ModelFiles,
-    memory: Memory,
-    sample: SampleSpec,
-) -> dict[str, Any]:
-    graph = compiled.graph
-    arena = arena_record(graph, compiled.plan)
-    return {
-        "format": 1,
-        "tinytrain": __version__,
-        "name": graph.name,
-        "model": {"file": compiled.info.get("file"), "sha256": compiled.info.get("sha256")},
-        "model_hash": files.model_hash.hex(),
-        "options": options_record(compiled.options),
-        "trained": trained_record(compiled.graph),
-        "kernels": kernels_record(compiled),
-        "versions": _versions(),
-        "loss": compiled.options.loss,
-        "input": {
-            "shape": list(sample.shape),
-            "scale": sample.scale,
-            "zero_point": sample.zero_point,
-            "source_shape": list(sample.source_shape),
-            "source_layout": sample.source_layout,
-        },
-        "output": {"size": sample.output_size, "classes": sample.classes},
-        "preprocess": sample.preprocess.to_manifest() if sample.preprocess else None,
-        "learning_rate": compiled.rate,
-        "guidance": dict(compiled.guidance.to_manifest()),
-        "warnings": list(compiled.warnings),
-        "ram": memory.ram,
-        "flash": memory.flash,
-        "arena": arena,
-        "layers": layers_record(graph, arena, files.constants),
-from tinytrain.plan.speed import speed_record
-from tinytrain.plan.stream import Stream
-        "parameters": [
-            {"name": value.name, "dtype": value.type.dtype.value, "bytes": data.nbytes}
-            for value, data in graph.parameters.items()
-        ],
-        "health": health_record(compiled),
-        "saved_bytes": files.saved_bytes,
-        "frozen_bytes": files.frozen_bytes,
-        "feed_rows": files.feed_rows,
-        "replay": files.replay and files.replay.to_manifest(),
-    }

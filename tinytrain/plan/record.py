@@ -39,7 +39,6 @@ def arena_record(graph: Graph, plan: Plan) -> dict[str, Any]:
         "alignment": ALIGNMENT,
         "storages": storages_record(graph, plan),
         "steps": steps_record(graph, plan),
-        "ways": [],
     }
 
 
