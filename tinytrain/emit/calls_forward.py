@@ -106,11 +106,13 @@ def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
 
 
 def segments(context: EmitContext, w: Value) -> tuple[str, int]:
-    """A compound literal of `tt_segment` and the number of them."""
+    """An array of `tt_segment` and the number of them: in flash where all weights are frozen."""
     parts = weight_parts(context, w)
     if len(parts) == 1:
         parts = [(parts[0][0], "NULL", w.type.shape[3])]
     body = ", ".join(f"{{{weights}, {channels}, {count}}}" for weights, channels, count in parts)
+    if w in context.graph.constants:
+        return context.segments(w, body), len(parts)
     return f"(const tt_segment[]){{{body}}}", len(parts)
 
 

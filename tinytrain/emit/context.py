@@ -90,6 +90,7 @@ class EmitContext:
         self._counted = {tensor.update.name: index for index, tensor in enumerate(trained)}
         self.fields = field_names(self.graph)
         self._names: set[str] = set()
+        self._segments: dict[Value, str] = {}
         self.window = gradient_window(self.graph)
         self._stored_in = stored_in(self.graph)
 
@@ -160,6 +161,13 @@ class EmitContext:
         body = ", ".join(f".{key} = {value}" for key, value in fields.items())
         self.locals.append(f"static const {c_type} {c_name} = {{{body}}};")
         return f"&{c_name}"
+
+    def segments(self, w: Value, body: str) -> str:
+        """Defines the segments of frozen weights, once for all that read them; returns the name."""
+        if w not in self._segments:
+            self._segments[w] = self.unique(f"{identifier(w.name)}_segments")
+            self.locals.append(f"static const tt_segment {self._segments[w]}[] = {{{body}}};")
+        return self._segments[w]
 
     def update_health(self, node: Node) -> str:
         """A C expression for the address of an update's counters; NULL where nothing is counted."""

@@ -257,9 +257,14 @@ def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
     """What the template writes for a node: nothing for one that only renames or views."""
     training_only = node.op in TRAINING_ONLY
     context.layer = node.layer
-    lines = [wrapped(line, 8 if training_only else 4) for line in CALLS[node.op](context, node)]
-    if not lines:
+    calls = CALLS[node.op](context, node)
+    if not calls:
         return []
+    # Literals live until their block ends: without one of its own, each call's stay on the stack.
+    block = any("(const tt_" in line for line in calls)
+    lines = [wrapped(line, 8 if training_only or block else 4) for line in calls]
+    if block:
+        lines = ["{", *(f"    {line}" for line in lines), "}"]
     comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
     return [{"comment": comment, "lines": lines, "training_only": training_only}]
 
