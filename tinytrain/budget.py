@@ -9,9 +9,8 @@ from pathlib import Path
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError
-from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
+from tinytrain.fitting import what_fits
 from tinytrain.pipeline import Compiled
-from tinytrain.plan.arena import plan_memory
 from tinytrain.simulate.stack import INDIRECT
 from tinytrain.simulate.toolchain import build, call_graph, footprint
 from tinytrain.target import Region, Target
@@ -129,11 +128,12 @@ def check_budget(
     """
     used = memory.ram["total"]
     if used > ram:
+        besides = used - memory.ram["arena"] - memory.ram["trained parameters"]
         raise BudgetError(
-            f"{used:,} bytes of RAM are needed, {used - ram:,} more than the {ram:,} of target "
-            f"'{target.name}'",
+            f"{used:,} bytes of RAM are needed in the smallest plan, {used - ram:,} more than the "
+            f"{ram:,} of target '{target.name}'",
             detail=_listing(memory.ram) + "\n" + _peak(compiled),
-            way_out=_fewer_slots(used - ram, replay) or _way_out(memory, compiled, ram),
+            way_out=_fewer_slots(used - ram, replay) or what_fits(compiled, ram, besides),
         )
     used = memory.flash["total"]
     if used > flash:
@@ -168,22 +168,4 @@ def _fewer_slots(excess: int, replay: Replay | None) -> str | None:
     advice = f"{fit:,} replay slots fit (--replay {fit})" if fit else "leave out --replay"
     if not replay.in_flash:
         advice += f", or keep the {replay.slots:,} in flash (--replay-in flash)"
-    return advice
-
-
-def _way_out(memory: Memory, compiled: Compiled, ram: int) -> str:
-    options = compiled.options
-    graph = compiled.graph
-    loss = loss_index(graph)
-    # Inference alone: no mask, no cut of an activation, nothing kept.
-    nodes = tuple(node for node in graph.nodes[:loss] if node.op not in TRAINING_ONLY)
-    inference = plan_memory(replace(graph, nodes=nodes, updates={}), compiled.plan.isa).nbytes
-    if inference + memory.ram["other state"] + memory.ram["stack"] > ram:
-        return (
-            "the forward pass alone is too large: take a smaller input or model, or a target with "
-            "more RAM"
-        )
-    advice = "train fewer layers or channels (--scheme head, last-K, or a scheme file)"
-    if options.fraction_bits:
-        advice += f", or keep fewer than {options.fraction_bits} fractional bits (--fraction-bits)"
     return advice

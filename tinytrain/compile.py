@@ -19,14 +19,13 @@ from tinytrain.emit.runtime_files import runtime_files
 from tinytrain.emit.template import render
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
-from tinytrain.manifest import manifest_of
+from tinytrain.manifest import health_record, manifest_of
 from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import (
     Compiled,
     build_step,
     for_isa,
-    health_record,
     is_quantized,
     to_integers,
     within,

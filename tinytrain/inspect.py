@@ -18,6 +18,7 @@ from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError
 from tinytrain.guidance import Guidance
 from tinytrain.ir.graph import Graph, Node
+from tinytrain.manifest import trained_record
 from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import (
@@ -27,7 +28,6 @@ from tinytrain.pipeline import (
     select_trainable,
     setting_warnings,
     to_integers,
-    trained_record,
 )
 from tinytrain.quantize.names import name_layers
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from tinytrain.budget import Memory
 from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
-from tinytrain.pipeline import (
-    Compiled,
-    health_record,
-    kernels_record,
-    options_record,
-    trained_record,
-)
+from tinytrain.ir.trained import trained_tensors
+from tinytrain.options import Options
+from tinytrain.pipeline import Compiled
 from tinytrain.plan.record import arena_record, layers_record
 from tinytrain.plan.stream import Stream
+from tinytrain.reference.health import ends_of
+from tinytrain.reference.interpret import rounding_nodes
 from tinytrain.version import __version__
 
 
@@ -88,3 +89,63 @@ def _versions() -> dict[str, str]:
     """What else decides the bytes of the folder."""
     packages = ("numpy", "onnx", "apache-tvm", "jinja2")
     return {"tinytrain": __version__, **{name: metadata.version(name) for name in packages}}
+
+
+def options_record(options: Options) -> dict[str, Any]:
+    """The options for the manifest; a scheme file by its name and hash."""
+    path = Path(options.scheme)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return {**asdict(options), "scheme": path.name, "scheme_sha256": digest}
+
+
+def trained_record(graph: Graph) -> dict[str, Any]:
+    """For each layer that trains: whether its bias does, and which channels of its weights."""
+    record: dict[str, Any] = {}
+    parameters = graph.parameters
+    chosen = {node.output: node for node in graph.nodes if node.op == "merge_channels"}
+    for node in graph.nodes:
+        if node.op != "conv2d":
+            continue
+        _, w, b = node.inputs
+        channels: Any = "all" if w in parameters else None
+        if w in chosen:
+            channels = list(chosen[w].attrs["channels"])
+        if channels is not None or b in parameters:
+            record[node.layer] = {"bias": b in parameters, "channels": channels}
+    return record
+
+
+def health_record(compiled: Compiled) -> dict[str, Any] | None:
+    """Whose health is counted, in the order of the counters; None where nothing is counted."""
+    if not compiled.options.health:
+        return None
+    graph = compiled.graph
+    return {
+        "gradients": [
+            {"name": node.name, "layer": node.layer} for node in rounding_nodes(graph).values()
+        ],
+        "updates": [
+            {
+                "name": tensor.name,
+                "layer": tensor.update.layer,
+                "elements": tensor.parameter.type.size,
+                "at_end": ends_of(tensor, graph.parameters),
+            }
+            for tensor in trained_tensors(graph)
+        ],
+    }
+
+
+def kernels_record(compiled: Compiled) -> list[dict[str, Any]]:
+    """The kernel of each node that has a choice, with its estimated instructions."""
+    return [
+        {
+            "node": node.name,
+            "kernel": choice.kernel,
+            "instructions": choice.cost,
+            "scratch": choice.scratch,
+            "considered": dict(choice.considered),
+        }
+        for node in compiled.graph.nodes
+        if (choice := compiled.plan.choices.get(node.name))
+    ]

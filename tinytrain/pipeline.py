@@ -28,10 +28,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +39,6 @@ from tinytrain.emit.c_text import model_name
 from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
-from tinytrain.ir.trained import trained_tensors
 from tinytrain.options import GRADIENTS, Options
 from tinytrain.passes.base import Pass, Runner
 from tinytrain.passes.dead_code import DeadCode
@@ -56,8 +53,7 @@ from tinytrain.plan.arena import Plan
 from tinytrain.plan.check import check_plan
 from tinytrain.plan.schedule import Schedule
 from tinytrain.plan.within import Way, plan_within
-from tinytrain.reference.health import ends_of
-from tinytrain.reference.interpret import Scale, rounding_nodes
+from tinytrain.reference.interpret import Scale
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import Scheme, load_scheme
 
@@ -225,6 +221,15 @@ def build_step(
     graph, scheme = select_trainable(forward, options, runner)
     guidance = guidance_for(graph, scheme, options, samples)
     initial_rate(options, guidance)  # refused now, where it cannot be had
+    graph = scheduled(graph, scheme, options, runner)
+    graph = replace(graph, name=model_name(options.name or forward.name))
+    scales = warm_up(graph, samples, options.seed)
+    plan, ways = _proved_plan(graph, isa, None, options)
+    return Compiled(graph, plan, ways, scales, options, guidance, forward, dict(forward.info))
+
+
+def scheduled(graph: Graph, scheme: Scheme, options: Options, runner: Runner) -> Graph:
+    """The training step of a graph from `select_trainable`, in the order on the device."""
     training = build_training_graph(
         graph,
         loss=options.loss,
@@ -241,11 +246,7 @@ def build_step(
         Schedule(),
         ProveRanges(),
     ]
-    graph = runner.run(graph, passes)
-    graph = replace(graph, name=model_name(options.name or forward.name))
-    scales = warm_up(graph, samples, options.seed)
-    plan, ways = _proved_plan(graph, isa, None, options)
-    return Compiled(graph, plan, ways, scales, options, guidance, forward, dict(forward.info))
+    return runner.run(graph, passes)
 
 
 def _proved_plan(
@@ -271,63 +272,3 @@ def within(compiled: Compiled, nbytes: int) -> Compiled:
     """The same training step in an arena of at most so many bytes, or the smallest there is."""
     plan, ways = _proved_plan(compiled.graph, compiled.plan.isa, nbytes, compiled.options)
     return replace(compiled, plan=plan, ways=ways)
-
-
-def options_record(options: Options) -> dict[str, Any]:
-    """The options for the manifest; a scheme file by its name and hash."""
-    path = Path(options.scheme)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-    return {**asdict(options), "scheme": path.name, "scheme_sha256": digest}
-
-
-def trained_record(graph: Graph) -> dict[str, Any]:
-    """For each layer that trains: whether its bias does, and which channels of its weights."""
-    record: dict[str, Any] = {}
-    parameters = graph.parameters
-    chosen = {node.output: node for node in graph.nodes if node.op == "merge_channels"}
-    for node in graph.nodes:
-        if node.op != "conv2d":
-            continue
-        _, w, b = node.inputs
-        channels: Any = "all" if w in parameters else None
-        if w in chosen:
-            channels = list(chosen[w].attrs["channels"])
-        if channels is not None or b in parameters:
-            record[node.layer] = {"bias": b in parameters, "channels": channels}
-    return record
-
-
-def health_record(compiled: Compiled) -> dict[str, Any] | None:
-    """Whose health is counted, in the order of the counters; None where nothing is counted."""
-    if not compiled.options.health:
-        return None
-    graph = compiled.graph
-    return {
-        "gradients": [
-            {"name": node.name, "layer": node.layer} for node in rounding_nodes(graph).values()
-        ],
-        "updates": [
-            {
-                "name": tensor.name,
-                "layer": tensor.update.layer,
-                "elements": tensor.parameter.type.size,
-                "at_end": ends_of(tensor, graph.parameters),
-            }
-            for tensor in trained_tensors(graph)
-        ],
-    }
-
-
-def kernels_record(compiled: Compiled) -> list[dict[str, Any]]:
-    """The kernel of each node that has a choice, with its estimated instructions."""
-    return [
-        {
-            "node": node.name,
-            "kernel": choice.kernel,
-            "instructions": choice.cost,
-            "scratch": choice.scratch,
-            "considered": dict(choice.considered),
-        }
-        for node in compiled.graph.nodes
-        if (choice := compiled.plan.choices.get(node.name))
-    ]

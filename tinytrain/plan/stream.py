@@ -164,15 +164,25 @@ class _Rows:
         self.height = value.type.shape[1]
         self.start = self.end = self.most = 0
         self.carries = False
+        self.readers: list[tuple[_Rows, int, int]] = []
+        """Of each node that reads the map: its output, its stride, its padding above."""
 
     @property
     def is_complete(self) -> bool:
         """Whether all rows have been written."""
         return self.end == self.height
 
-    def take(self, rows: int, needed: int) -> Band:
-        """Makes room for new rows; those before row `needed` may go."""
-        drop = 0 if self.whole else min(max(needed - self.start, 0), self.end - self.start)
+    def needed(self) -> int:
+        """The first row that a reader will still read; the height where none will."""
+        needed = self.height
+        for out, stride, padding in self.readers:
+            if out.end < out.height:
+                needed = min(needed, max(out.end * stride - padding, 0))
+        return needed
+
+    def take(self, rows: int) -> Band:
+        """Makes room for new rows; those that no reader needs go."""
+        drop = 0 if self.whole else min(max(self.needed() - self.start, 0), self.end - self.start)
         self.start += drop
         kept = self.end - self.start
         self.end += rows
@@ -191,55 +201,45 @@ def stream(graph: Graph, first: int, last: int, step: int, *, fed: bool = False)
     nodes = graph.nodes[first : last + 1]
     made = {node.output for node in nodes}
     source = next(value for node in nodes for value in maps_of(node) if value not in made)
-    rows = {node.output: _Rows(node.output, whole=node is nodes[-1]) for node in nodes}
-    rows[source] = _Rows(source, whole=not fed)
-    readers = {value: [node for node in nodes if value in maps_of(node)] for value in rows}
+    rows = {source: _Rows(source, whole=not fed)}
+    stages = []
+    for node in nodes:
+        out = _Rows(node.output, whole=node is nodes[-1])
+        window = row_window(node)
+        for value in dict.fromkeys(maps_of(node)):
+            rows[value].readers.append((out, *window[1:]))
+        stages.append((out, [rows[value] for value in maps_of(node)], window))
+        rows[node.output] = out
     bands: list[list[Band]] = [[] for _ in nodes]
     feed: list[Band] = []
+    result = rows[nodes[-1].output]
     # A fed source is taken whole, even where a stride leaves its last rows out.
-    while not rows[nodes[-1].output].is_complete or (fed and not rows[source].is_complete):
-        arriving = min(step, rows[source].height - rows[source].end)
-        feed.append(rows[source].take(arriving, _needed(rows, readers[source], source)))
-        for node, of_node in zip(nodes, bands, strict=True):
-            of_node.append(_turn(node, rows, readers))
-        for value, kept in rows.items():
-            needed = _needed(rows, readers[value], value)
-            kept.carries |= not kept.whole and kept.end > max(needed, kept.start)
+    while not result.is_complete or (fed and not rows[source].is_complete):
+        feed.append(rows[source].take(min(step, rows[source].height - rows[source].end)))
+        for stage, of_node in zip(stages, bands, strict=True):
+            of_node.append(_turn(*stage))
+        for held in rows.values():
+            held.carries |= not held.whole and held.end > max(held.needed(), held.start)
     buffers = tuple(
-        Buffer(value, kept.most, kept.carries) for value, kept in rows.items() if not kept.whole
+        Buffer(value, held.most, held.carries) for value, held in rows.items() if not held.whole
     )
     turns = tuple(map(tuple, bands))
     return Stream(first, last, source, step, tuple(feed) if fed else None, turns, buffers)
 
 
-def _turn(node: Node, rows: dict[Value, _Rows], readers: dict[Value, list[Node]]) -> Band:
-    reach, stride, padding = row_window(node)
-    maps, out = [rows[value] for value in maps_of(node)], rows[node.output]
-    begin = out.end
-
-    def can(row: int) -> bool:
-        last = row * stride - padding + reach
-        return all(min(last, read.height) <= read.end for read in maps)
-
-    end = begin
-    wanted = out.whole or _needed(rows, readers[node.output], node.output) < out.height
-    while wanted and end < out.height and can(end):
-        end += 1
-    if end == begin:
+def _turn(out: _Rows, maps: Sequence[_Rows], window: tuple[int, int, int]) -> Band:
+    """Computes all rows of a node's output that can be computed by now."""
+    reach, stride, padding = window
+    begin = end = out.end
+    if out.whole or out.needed() < out.height:
+        end = out.height
+        for read in maps:
+            if not read.is_complete:
+                end = min(end, (read.end + padding - reach) // stride + 1)
+    if end <= begin:
         return Band(0, out.end - out.start, 0)
-    band = out.take(end - begin, _needed(rows, readers[node.output], node.output))
+    band = out.take(end - begin)
     top = begin * stride - padding
     bottom = min((end - 1) * stride - padding + reach, maps[0].height)
     skip = tuple(max(top, 0) - read.start for read in maps)
     return Band(band.drop, band.kept, band.rows, skip, bottom - max(top, 0), max(-top, 0))
-
-
-def _needed(rows: dict[Value, _Rows], readers: Sequence[Node], value: Value) -> int:
-    """The first row of a map that a reader will still read; the map's height where none will."""
-    needed = rows[value].height
-    for reader in readers:
-        _, stride, padding = row_window(reader)
-        out = rows[reader.output]
-        if not out.is_complete:
-            needed = min(needed, max(out.end * stride - padding, 0))
-    return needed

@@ -1,0 +1,62 @@
+"""What would fit where a training step does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph
+from tinytrain.passes.base import Runner
+from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.passes.select_trainable import weighted_layers
+from tinytrain.pipeline import Compiled, scheduled, select_trainable
+from tinytrain.plan.within import plan_within
+from tinytrain.scheme.scheme import Scheme
+
+
+def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
+    """A way out for a step that needs too much RAM even in its smallest arena.
+
+    Tries to feed rows, then the last layers, as many as there is room for their parameters, then
+    biases alone and the head alone.
+
+    Args:
+        ram: the budget, in bytes.
+        besides: bytes that are neither arena nor trained parameters.
+    """
+    options, forward = compiled.options, compiled.forward
+
+    def selected(scheme: str) -> tuple[Graph, Scheme, int]:
+        graph, chosen = select_trainable(forward, replace(options, scheme=scheme), Runner())
+        return graph, chosen, sum(data.nbytes for data in graph.parameters.values())
+
+    def needed(scheme: str, feed: str) -> int | None:
+        graph, chosen, trained = selected(scheme)
+        graph = scheduled(graph, chosen, replace(options, scheme=scheme), Runner())
+        try:
+            plan, _ = plan_within(graph, compiled.plan.isa, 0, fed=feed == "rows")
+        except UsageError:
+            return None  # the whole input is needed
+        return plan.nbytes + trained + besides
+
+    if options.feed != "rows":
+        found = needed(options.scheme, "rows")
+        if found is not None and found <= ram:
+            return f"feed the input row by row (--feed rows): about {found:,} bytes"
+    layers = len(weighted_layers(DenseToConv()(forward)))
+    # From much to little, but for what its parameters alone rule out.
+    schemes = ["bias", "head"]
+    for count in range(1, layers):
+        if selected(f"last-{count}")[2] + besides > ram:
+            break
+        schemes.insert(0, f"last-{count}")
+    least = None
+    for feed in dict.fromkeys((options.feed, "rows")):
+        for scheme in schemes[:1] + schemes[-2:]:
+            found = needed(scheme, feed)
+            if found is not None and found <= ram:
+                flag = "" if feed == options.feed else f" --feed {feed}"
+                return f"train less (--scheme {scheme}{flag}): about {found:,} bytes"
+            least = found or least
+    least_text = "" if least is None else f"; the head alone needs about {least:,} bytes"
+    return f"take a smaller input or model, or a target with more RAM{least_text}"
