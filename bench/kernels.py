@@ -70,6 +70,7 @@ class Candidate:
         by: "tinytrain", "naive" or "CMSIS-NN".
         function: its C name.
         work: what it does.
+        room: scratch that it has, in bytes, where it is told.
     """
 
     layer: str
@@ -77,6 +78,7 @@ class Candidate:
     by: str
     function: str
     work: Work
+    room: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ def _candidates(isa: str, with_cmsis_nn: bool) -> list[Candidate]:
             for kernel in candidates(work, isa):
                 assert kernel.scratch(work) <= SCRATCH, kernel
                 name = work.contract + kernel.suffix
-                found.append(Candidate(layer, kind, "tinytrain", name, work))
+                room = kernel.scratch(work)
+                found.append(Candidate(layer, kind, "tinytrain", name, work, room))
             found.append(Candidate(layer, kind, "naive", f"naive_{contract}", work))
             if with_cmsis_nn and kind == "forward":
                 found.append(Candidate(layer, kind, "CMSIS-NN", f"cmsis_{contract}", work))
@@ -168,7 +171,7 @@ def _case(candidate: Candidate, first: bool) -> str:
     prepare = "prepare_gradient_of_weights(&window)" if trains else "(void)0"
     window = ", ".join(f".{field.name} = {getattr(work, field.name)}" for field in fields(Window))
     return (
-        f"MEASURE({contract}, {kind}, {candidate.function}, {int(first)}, {result}, {size}, "
+        f"MEASURE({contract}, {kind}, {candidate.function}, {candidate.room}, {int(first)}, {result}, {size}, "
         f"{prepare}, {window})\n"
     )
 

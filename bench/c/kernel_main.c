@@ -22,6 +22,7 @@ static int8_t shift[CHANNELS];
 static int32_t rate[CHANNELS];
 static int16_t factor[CHANNELS];
 static _Alignas(8) uint8_t scratch[SCRATCH_BYTES];
+static size_t room; /* of it, for the kernel that is measured */
 static tt_scale scale;
 static uint32_t seed;
 
@@ -107,7 +108,7 @@ static void measure_conv2d_s8_grad_input(const tt_window *window, enum candidate
     const tt_factors factors = {factor, NULL};
     const tt_rescale rescale = rescaling(window);
     (void)kind;
-    kernel(window, &segment, 1, &factors, &rescale, x, y, scratch);
+    kernel(window, &segment, 1, &factors, &rescale, x, y, scratch, room);
 }
 
 static void measure_depthwise_conv2d_s8_grad_input(const tt_window *window, enum candidate_kind kind,
@@ -173,12 +174,13 @@ int main(void)
     const uint64_t earlier = tt_port_instructions();
     const uint32_t reading = (uint32_t)(tt_port_instructions() - earlier);
 
-/* FIRST: nonzero for the first candidate of a work; RESULT and SIZE: what it computes. */
-#define MEASURE(CONTRACT, KIND, KERNEL, FIRST, RESULT, SIZE, PREPARE, ...)                                            \
+/* ROOM: scratch; FIRST: nonzero for the first candidate of a work; RESULT and SIZE: what it computes. */
+#define MEASURE(CONTRACT, KIND, KERNEL, ROOM, FIRST, RESULT, SIZE, PREPARE, ...)                                      \
     {                                                                                                                 \
         static const tt_window window = {__VA_ARGS__};                                                                \
         prepare(&window);                                                                                             \
         PREPARE;                                                                                                      \
+        room = ROOM;                                                                                                  \
         const uint64_t start = tt_port_instructions();                                                                \
         measure_##CONTRACT(&window, KIND, KERNEL);                                                                    \
         const uint32_t spent = (uint32_t)(tt_port_instructions() - start);                                            \

@@ -111,10 +111,11 @@ static void input_gradient(const tt_window *window, const int8_t *weights, const
 
 void naive_conv2d_s8_grad_input(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                 const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                void *scratch)
+                                void *scratch, size_t room)
 {
     (void)segment_count;
     (void)scratch;
+    (void)room;
     input_gradient(window, segments->weights, factors, rescale, g, dx);
 }
 

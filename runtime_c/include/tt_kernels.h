@@ -5,7 +5,9 @@
  *
  * Maps are NHWC with N = 1. Unless a comment says otherwise buffers do not overlap, sizes are in elements,
  * pointers may have any alignment that their type needs. scratch is 8-aligned and may hold anything before and after;
- * how many bytes of it a kernel takes stands in the compiler's table of kernels, and 0 may come as NULL.
+ * how many bytes of it a kernel takes stands in the compiler's table of kernels, and 0 may come as NULL. A kernel with
+ * the argument `room` takes no more bytes than that: the more there are, up to a number, the faster it is, and the table
+ * has the least. Results do not depend on it.
  */
 #ifndef TT_KERNELS_H
 #define TT_KERNELS_H
@@ -255,7 +257,7 @@ uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
      * |acc| <= 2^30 by the choice of the factors. */                                                                 \
     void tt_conv2d_##dtype##_grad_input(const tt_window *window, const tt_segment *segments, size_t segment_count,    \
                                         const tt_factors *factors, const tt_rescale *rescale, const type *g, type *dx, \
-                                        void *scratch);                                                               \
+                                        void *scratch, size_t room);                                                               \
     /* Depthwise: the listed output channels (with all the others of the same input channels) as in                   \
      * tt_depthwise_conv2d_s8; writes only the input channels that they read. dx may be g where both have one shape,  \
      * strides are 1 and the table of kernels says so: small maps. */                                                 \

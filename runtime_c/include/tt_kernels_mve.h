@@ -21,7 +21,7 @@ void tt_grad_add_s8_mve(size_t size, const tt_rescale *rescale, int32_t b_expone
                         int8_t *out);
 void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                  const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                 void *scratch);
+                                 void *scratch, size_t room);
 void tt_depthwise_conv2d_s8_grad_input_mve(const tt_window *window, const int8_t *weights, const uint16_t *outputs,
                                            size_t count, const tt_factors *factors, const tt_rescale *rescale,
                                            const int8_t *g, int8_t *dx, void *scratch);

@@ -213,5 +213,8 @@ static tt_window flattened(const tt_window *window)
 /* Products of a weight's gradient that are collected before they are added up. */
 #define PAIRS 64U
 
+/* Rows of weights that an input gradient lists at a time at least; fewer would take longer to list than to multiply. */
+#define TT_FEW_ROWS 16U
+
 #define TT_BODY "tt_conv2d_grad.inc.h"
 #include "tt_each_dtype.inc.h"

@@ -9,13 +9,15 @@ typedef struct {
     const tt_factors *factors;
     const TT_GRAD *g;
     TT_LOOP(tt_row_) *rows;
-    TT_ACC *sums; /* of all columns, where a window has several taps */
+    size_t most;  /* rows that may be listed at a time */
+    TT_ACC *sums; /* of all columns, where a window has several taps or rows are not listed at once */
     size_t group, positions;
     uint32_t ih, iw;
 } TT_FN(backward_call_, );
 
-/* Lists the rows of weights that tap (kh, kw) brings to the tile: those with a product that is not 0. */
-static size_t TT_FN(list_rows_, )(const TT_FN(backward_call_, ) *call, uint32_t kh, uint32_t kw)
+/* Lists the rows of weights that tap (kh, kw) brings to the tile, of up to call->most outputs from `first` of the group
+ * on: those with a product that is not 0. */
+static size_t TT_FN(list_rows_, )(const TT_FN(backward_call_, ) *call, uint32_t kh, uint32_t kw, size_t first)
 {
     const tt_window *window = call->window;
     const size_t outputs = window->out_c / window->groups;
@@ -31,8 +33,9 @@ static size_t TT_FN(list_rows_, )(const TT_FN(backward_call_, ) *call, uint32_t 
     const int32_t begin = ow < 0 ? -ow : 0;
     const int32_t left = (int32_t)window->out_w - ow;
     const int32_t end = left < (int32_t)call->positions ? left : (int32_t)call->positions;
+    const size_t last = outputs - first < call->most ? outputs : first + call->most;
     size_t count = 0;
-    for (size_t o = call->group * outputs; begin < end && o < (call->group + 1) * outputs; o++) {
+    for (size_t o = call->group * outputs + first; begin < end && o < call->group * outputs + last; o++) {
         const TT_GRAD *g = call->g + ((size_t)oh * window->out_w + (size_t)(ow + begin)) * window->out_c + o;
         TT_LOOP(tt_row_) *row = &call->rows[count];
         size_t found = 0;
@@ -76,10 +79,10 @@ static void TT_FN(round_sums_, )(const TT_FN(backward_call_, ) *call, const tt_s
     *rounding = local;
 }
 
-/* Windows of one tap: the sums of some columns at a time. */
+/* Windows of one tap, all rows at once: the sums of some columns at a time. */
 static void TT_FN(serve_tap_, )(const TT_FN(backward_call_, ) *call, tt_rounding *rounding, TT_GRAD *dx)
 {
-    const size_t count = TT_FN(list_rows_, )(call, 0, 0);
+    const size_t count = TT_FN(list_rows_, )(call, 0, 0, 0);
     for (size_t s = 0; s < call->segment_count; s++) {
         const tt_segment *segment = &call->segments[s];
         TT_FN(locate_rows_, )(count, call->rows, segment->count);
@@ -92,24 +95,27 @@ static void TT_FN(serve_tap_, )(const TT_FN(backward_call_, ) *call, tt_rounding
     }
 }
 
-/* Other windows: all columns, tap by tap. f32 sums run over kh, kw, o. */
+/* Others: all columns, tap by tap, some rows at a time. f32 sums run over kh, kw, o. */
 static void TT_FN(serve_taps_, )(const TT_FN(backward_call_, ) *call, tt_rounding *rounding, TT_GRAD *dx)
 {
     const tt_window *window = call->window;
     const size_t all = call->positions * (window->in_c / window->groups);
+    const size_t outputs = window->out_c / window->groups;
     TT_ACC *sums = call->sums;
     for (size_t i = 0; i < all; i++) {
         sums[i] = 0;
     }
     for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
         for (uint32_t kw = 0; kw < window->kernel_w; kw++) {
-            const size_t count = TT_FN(list_rows_, )(call, kh, kw);
-            sums = call->sums;
-            for (size_t s = 0; s < call->segment_count; s++) {
-                const size_t columns = call->segments[s].count;
-                TT_FN(locate_rows_, )(count, call->rows, columns);
-                TT_LOOP(tt_add_rows_)(count, call->rows, call->positions, columns, call->segments[s].weights, sums);
-                sums += columns * call->positions;
+            for (size_t first = 0; first < outputs; first += call->most) {
+                const size_t count = TT_FN(list_rows_, )(call, kh, kw, first);
+                sums = call->sums;
+                for (size_t s = 0; s < call->segment_count; s++) {
+                    const size_t columns = call->segments[s].count;
+                    TT_FN(locate_rows_, )(count, call->rows, columns);
+                    TT_LOOP(tt_add_rows_)(count, call->rows, call->positions, columns, call->segments[s].weights, sums);
+                    sums += columns * call->positions;
+                }
             }
         }
     }
@@ -123,13 +129,23 @@ static void TT_FN(serve_taps_, )(const TT_FN(backward_call_, ) *call, tt_roundin
 /* |sums| <= 2^30 by the choice of the factors. */
 void TT_FN(tt_conv2d_, _grad_input)(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                     const tt_factors *factors, const tt_rescale *rescale, const TT_GRAD *g,
-                                    TT_GRAD *dx, void *scratch)
+                                    TT_GRAD *dx, void *scratch, size_t room)
 {
     const tt_window flat = flattened(window);
     const size_t channels = window->in_c / window->groups;
+    const size_t outputs = window->out_c / window->groups;
+    const size_t sums = TT_POSITIONS * channels * sizeof(TT_ACC);
     TT_LOOP(tt_row_) *rows = scratch;
-    TT_FN(backward_call_, ) call = {&flat, segments, segment_count, factors, g, rows,
-                                    (TT_ACC *)(rows + window->out_c / window->groups), 0, 0, 0, 0};
+    const int is_roomy = room >= outputs * sizeof *rows + (taps_of(window) > 1 ? sums : 0);
+    size_t most = outputs;
+    size_t inputs = TT_POSITIONS;
+    if (!is_roomy) {
+        const size_t least = (outputs < TT_FEW_ROWS ? outputs : TT_FEW_ROWS) * sizeof *rows;
+        inputs = room >= sums + least ? TT_POSITIONS : 1;
+        most = (room - inputs * channels * sizeof(TT_ACC)) / sizeof *rows;
+    }
+    TT_FN(backward_call_, ) call = {&flat, segments, segment_count, factors, g, rows, most, (TT_ACC *)(rows + most),
+                                    0, 0, 0, 0};
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
     for (call.group = 0; call.group < window->groups; call.group++) {
         for (call.ih = 0; call.ih < flat.in_h; call.ih++) {
@@ -137,8 +153,8 @@ void TT_FN(tt_conv2d_, _grad_input)(const tt_window *window, const tt_segment *s
             for (uint32_t phase = 0; phase < flat.stride_w; phase++) {
                 for (call.iw = phase; call.iw < flat.in_w; call.iw += (uint32_t)call.positions * flat.stride_w) {
                     const int whole = call.iw + (TT_POSITIONS - 1) * flat.stride_w < flat.in_w;
-                    call.positions = whole ? TT_POSITIONS : 1;
-                    if (taps_of(window) == 1) {
+                    call.positions = whole ? inputs : 1;
+                    if (is_roomy && taps_of(window) == 1) {
                         TT_FN(serve_tap_, )(&call, &rounding, row + (size_t)call.iw * flat.in_c);
                     } else {
                         TT_FN(serve_taps_, )(&call, &rounding, row + (size_t)call.iw * flat.in_c);

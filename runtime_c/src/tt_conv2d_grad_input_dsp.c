@@ -179,7 +179,7 @@ __attribute__((noinline)) static void some(const gradient *c, size_t position, s
 
 void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                  const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                 void *scratch)
+                                 void *scratch, size_t room)
 {
     const size_t positions = (size_t)window->in_h * window->in_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -187,11 +187,14 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t tap_quads = (outputs + 3) / 4;
     const size_t quads = area * tap_quads;
     const gradient c = {window, segments, segment_count, factors, g, area, outputs, tap_quads, quads};
-    /* As many tiles at a time as there are, or as scratch shall hold; none where a lane is too long for one, or where
-     * a tile, which costs as much as three single positions, would be nearly empty. */
+    /* As many tiles at a time as there are, or as scratch has room for, with a column of sums each, beside four columns
+     * of weights; none where that is less than one, or where a tile, which costs as much as three single positions, would
+     * be nearly empty. */
     const size_t wanted = (positions + TT_LANES - 1) / TT_LANES;
-    const size_t room = positions < 3 ? 0 : TT_INPUT_TILES_DSP / (quads * TT_LANES * sizeof(tt_quad));
-    const size_t tiles = wanted < room ? wanted : room;
+    const size_t columns = 4 * quads * sizeof(tt_quad);
+    const size_t tile = TT_LANES * (quads * sizeof(tt_quad) + sizeof(int32_t));
+    const size_t most = positions < 3 || room < columns ? 0 : (room - columns) / tile;
+    const size_t tiles = wanted < most ? wanted : most;
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
     for (size_t position = 0; position < positions;) {
         const size_t left = positions - position;

@@ -11,11 +11,12 @@
 #include "tt_gradient_mve.h"
 #include "tt_window.h"
 
-enum { POSITIONS = 32 /* of a pointwise layer that are in the panel at a time */ };
+enum { POSITIONS = 32 /* of a pointwise layer that are in the panel at a time, at most */ };
 
 /* A layer on its way. */
 typedef struct {
     const tt_window *window;
+    size_t most;    /* positions of a pointwise layer that are in the panel at a time */
     size_t outputs; /* of a group */
     size_t inputs;  /* of a group */
     int32_t (*acc)[TT_COLUMNS]; /* [positions, rounded up to fours] */
@@ -144,8 +145,8 @@ static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments
 {
     const tt_window *window = layer->window;
     const size_t positions = (size_t)window->in_h * window->in_w;
-    for (size_t p = 0; p < positions; p += POSITIONS) {
-        const size_t count = positions - p < POSITIONS ? positions - p : POSITIONS;
+    for (size_t p = 0; p < positions; p += layer->most) {
+        const size_t count = positions - p < layer->most ? positions - p : layer->most;
         make_panel(layer, count, g + p * window->out_c, factors);
         for (size_t s = 0; s < segment_count; s++) {
             const tt_segment *segment = &segments[s];
@@ -233,19 +234,32 @@ static int is_pointwise(const tt_window *window)
            (window->stride_h == 1 || window->in_h == 1) && (window->stride_w == 1 || window->in_w == 1);
 }
 
+/* Of a map whose windows are its positions: as many as a panel and sums in `room` bytes serve, in fours unless all. */
+static size_t positions_at_once(size_t positions, size_t outputs, size_t room)
+{
+    const size_t panel = (outputs + TT_LANES - 1) / TT_LANES * sizeof(int16_t[TT_LANES]);
+    const size_t fours = room / (4 * (panel + sizeof(int32_t[TT_COLUMNS])));
+    const size_t most = positions < POSITIONS ? positions : POSITIONS;
+    const size_t whole = (most + 3) / 4 * 4 * sizeof(int32_t[TT_COLUMNS]) + most * panel;
+    return room >= whole ? most : 4 * fours;
+}
+
 void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                  const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                 void *scratch)
+                                 void *scratch, size_t room)
 {
     if (!is_near(window, segments, segment_count)) {
-        tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch);
+        tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch, room);
         return;
     }
     const int is_simple = is_pointwise(window);
     const size_t positions = (size_t)window->in_h * window->in_w;
-    const size_t sums = !is_simple ? window->in_w : positions < POSITIONS ? positions : POSITIONS;
+    const size_t outputs = (size_t)window->out_c / window->groups;
+    const size_t most = positions_at_once(positions, outputs, room);
+    const size_t sums = is_simple ? most : window->in_w;
     tt_input_gradient layer = {.window = window,
-                               .outputs = (size_t)window->out_c / window->groups,
+                               .most = most,
+                               .outputs = outputs,
                                .inputs = (size_t)window->in_c / window->groups,
                                .acc = scratch,
                                .rounding = tt_rounding_begin_s8(rescale)};

@@ -17,9 +17,6 @@
 /* Bytes of weights of several segments that are joined to one. */
 #define TT_JOINED_DSP 16384U
 
-/* Bytes of tiles that the gradient of an input works on at once. */
-#define TT_INPUT_TILES_DSP 20480U
-
 /* s16 lanes of four successive terms, term 0 and 2 in one word, 1 and 3 in the next: the order in which SXTB16
  * takes the bytes of a word apart. */
 typedef struct {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from kernel_scratch import fits, works_in_place
+from kernel_scratch import fits, variant_count, works_in_place
 from kernel_windows import (
     DEPTHWISE_LAYERS,
     LAYERS,
@@ -37,6 +37,7 @@ class Case:
         seed: of the operands.
         fences: 0 none, 1 behind buffers, 2 before them.
         in_place: whether the kernel under test writes over its input; its twin never does.
+        narrow: which of the kernel's variants runs, 0 with all the scratch that it can use.
         segments: channels of each segment of a group; for `conv2d` kernels.
         listed: whether even a complete segment, or all outputs, come with a list.
         count: listed outputs of a depthwise kernel; elements or channels of the simple ones.
@@ -54,6 +55,7 @@ class Case:
     fraction_bits: int = 0
     fences: int = 0
     in_place: bool = False
+    narrow: int = 0
 
     def __str__(self) -> str:
         """As `parse_case` reads it."""
@@ -64,7 +66,7 @@ class Case:
         )
         rest = f"segments={','.join(map(str, self.segments)) or 0} listed={int(self.listed)}"
         counts = f"count={self.count} rows={self.rows} fraction_bits={self.fraction_bits}"
-        fences = f"fences={self.fences} in_place={int(self.in_place)}"
+        fences = f"fences={self.fences} in_place={int(self.in_place)} narrow={self.narrow}"
         return " ".join([self.kernel, f"seed={self.seed}", *shape.split(), rest, counts, fences])
 
 
@@ -101,7 +103,8 @@ def _split(rng: Rng, channels: int) -> tuple[tuple[int, ...], bool]:
 
 def _conv(rng: Rng, case: Case, window: Window) -> Case:
     counts, listed = _split(rng, window.in_c // window.groups)
-    return replace(case, window=window, segments=counts, listed=listed)
+    case = replace(case, window=window, segments=counts, listed=listed)
+    return replace(case, narrow=int(rng.integers(variant_count(case))))
 
 
 def _trained(rng: Rng, case: Case, window: Window) -> Case:

@@ -52,10 +52,16 @@ def works_in_place(case: Case) -> bool:
     return kernel.in_place(_work(case, contract))
 
 
+def variant_count(case: Case) -> int:
+    """How many variants this kernel has for a case."""
+    contract, kernel = _known(case.kernel)
+    return len(kernel.variants(_work(case, contract)))
+
+
 def scratch_bytes(case: Case) -> int:
     """Scratch of the kernel under test, exactly."""
     contract, kernel = _known(case.kernel)
-    return kernel.scratch(_work(case, contract))
+    return kernel.variants(_work(case, contract))[case.narrow].scratch
 
 
 def portable_bytes(case: Case, contract: str) -> int:

@@ -69,16 +69,19 @@ class Kernels(ForwardKernels):
         rescale: Rescale | None,
         *,
         segments: Channels | None = None,
+        room: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
+        """`room`: bytes of scratch; None is as much as the kernel can use."""
         window, _ = conv_window(input_shape, w, **geometry)
         table, kept = segments_of(w, segments)
         held, dx = factors_of(factors), blank(g.dtype, input_shape)
         name = f"conv2d_{SUFFIX[g.dtype]}_grad_input"
-        scratch = scratch_of(name, window, g.dtype)
+        most = scratch_of(name, window, g.dtype)
+        scratch = most if room is None else blank(np.uint8, (room,))
         self.call(
             name, window, table, size(len(table)), held[0], struct_of(rescale), Block(g), dx,
-            scratch,
+            scratch, size(scratch.size),
         )  # fmt: skip
         del kept
         return dx.read()

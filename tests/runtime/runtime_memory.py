@@ -240,6 +240,12 @@ def scratch_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
     return blank(np.uint8, (KERNELS[work.contract][0].scratch(work),))
 
 
+def rooms_of(name: str, window: CWindow, dtype: Any = np.int8) -> list[int]:
+    """Bytes of scratch with which the portable `tt_<name>` works, in one way each."""
+    work = _work(name, window, dtype)
+    return [variant.scratch for variant in KERNELS[work.contract][0].variants(work)]
+
+
 def works_in_place(name: str, window: CWindow, dtype: Any = np.int8) -> bool:
     """Whether the table says that the portable `tt_<name>` may write over its input."""
     work = _work(name, window, dtype)

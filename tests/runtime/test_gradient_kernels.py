@@ -24,7 +24,7 @@ from runtime_cases import (
     zero_point,
 )
 from runtime_kernels import SUFFIX, Kernels
-from runtime_memory import Rescale, conv_window, works_in_place
+from runtime_memory import Rescale, conv_window, rooms_of, works_in_place
 
 from tinytrain.reference import factors as tables
 from tinytrain.reference import forward, gradients, update
@@ -73,10 +73,13 @@ def test_conv2d_grad_input(kernels: Kernels, rng: Rng, dtype: type) -> None:
         m = factors_of(dtype, scale, c.w[0, :, :, 0].size, c.geometry["groups"])
         parts = segments(rng, c.w.shape[3])
         sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+        window, _ = conv_window(c.x.shape, c.w, **c.geometry)
+        rooms = rooms_of(f"conv2d_{SUFFIX[g.dtype]}_grad_input", window, dtype)
+        room = int(rng.choice(rooms))
 
-        def kernel(rescale: Rescale | None, c=c, g=g, m=m, parts=parts) -> np.ndarray:
+        def kernel(rescale: Rescale | None, c=c, g=g, m=m, parts=parts, room=room) -> np.ndarray:
             return kernels.conv2d_grad_input(
-                g, c.w, m, c.x.shape, rescale, segments=parts, **c.geometry
+                g, c.w, m, c.x.shape, rescale, segments=parts, room=room, **c.geometry
             )
 
         rounded(rng, sums, dtype, kernel)

@@ -86,7 +86,8 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
             call(context.kernel(node), geometry, *part, *scaling, *places)
             for part in weight_parts(context, w)
         ]
-    return [call(context.kernel(node), geometry, *segments(context, w), *scaling, *places)]
+    operands = *segments(context, w), *scaling, *places, context.room(node)
+    return [call(context.kernel(node), geometry, *operands)]
 
 
 @calls("conv2d_grad_weight_sgd")

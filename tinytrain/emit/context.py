@@ -136,6 +136,10 @@ class EmitContext:
             return "NULL"
         return f"at_u8(state, {self.plan.scratch[node.name]})"
 
+    def room(self, node: Node) -> int:
+        """Bytes of that scratch."""
+        return self.plan.choices[node.name].scratch
+
     def array(self, name: str, data: np.ndarray) -> str:
         """Puts an array into flash, where no equal one is there yet, and returns its C name."""
         key = (str(data.dtype), data.tobytes())

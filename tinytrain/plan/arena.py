@@ -70,14 +70,21 @@ class Plan:
         return sorted(live, key=lambda s: (-s.nbytes, s.name))
 
 
-def plan_memory(graph: Graph, isa: str = "portable", streams: Sequence[Stream] = ()) -> Plan:
+def plan_memory(
+    graph: Graph,
+    isa: str = "portable",
+    limits: Mapping[str, int] | None = None,
+    *,
+    streams: Sequence[Stream] = (),
+) -> Plan:
     """Chooses the kernels and plans the arena of a scheduled graph.
 
     Args:
         isa: the richest instruction set of the core, one of `target.ISAS`.
+        limits: see `choose_kernels`; `narrow.narrowed` finds them.
         streams: chains that run row by row.
     """
-    choices = choose_kernels(graph, isa)
+    choices = choose_kernels(graph, isa, limits)
     for chain in streams:
         nodes = graph.nodes[chain.first : chain.last + 1]
         choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tinytrain.plan.work import Work
 
 Rule = Callable[[Work], float]
 Bytes = Callable[[Work], int]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kernel with so much scratch, in bytes, and its instructions."""
+
+    scratch: int
+    cost: float
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,8 @@ class Kernel:
         cost: instructions, fitted to counts under emulation. Costs rank kernels and estimate a
             step; nothing that the device computes depends on them.
         scratch: bytes; exact, tests put guards behind them.
+        narrow: what it costs with less scratch, for kernels that are told how much they have;
+            the more scratch, the earlier.
         fits: whether it may be called at all.
         in_place: whether its output may lie where its input does: it has then read all that it
             needs of a byte before it writes it.
@@ -30,11 +40,16 @@ class Kernel:
     scratch: Bytes = lambda work: 0
     fits: Callable[[Work], bool] = lambda work: True
     in_place: Callable[[Work], bool] = lambda work: False
+    narrow: Callable[[Work], Sequence[Variant]] = lambda work: ()
 
     @property
     def suffix(self) -> str:
         """Of the C function's name."""
         return "" if self.isa == "portable" else f"_{self.isa}"
+
+    def variants(self, work: Work) -> list[Variant]:
+        """With all the scratch that it can use, and with less."""
+        return [Variant(self.scratch(work), self.cost(work)), *self.narrow(work)]
 
 
 def is_alike(work: Work) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tinytrain.plan.kernel import Kernel, per_channel, per_element
+from tinytrain.plan.kernel import Kernel, Variant, per_channel, per_element
 from tinytrain.plan.kernels_depthwise_dsp import DEPTHWISE_DSP
 from tinytrain.plan.work import Work, spread
 
 _LANES = 8
 _TILE_QUADS = 288  # TT_TILE_QUADS_DSP
 _JOINED = 16384  # TT_JOINED_DSP, bytes
-_INPUT_TILES = 20480  # TT_INPUT_TILES_DSP, bytes
+_INPUT_TILES = 20480  # bytes of tiles of an input gradient beyond which more make it little faster
 
 
 def _quads(work: Work) -> int:
@@ -37,27 +37,43 @@ def _conv2d_cost(work: Work) -> float:
     return tiles * per_tile + single * per_single
 
 
-def _input_tiles(work: Work) -> tuple[int, int]:
-    """Quads of a lane, and tiles that scratch holds at once: 0 where positions go one by one."""
-    quads, positions = work.area * spread(work.out_c // work.groups, 4), work.in_h * work.in_w
-    room = _INPUT_TILES // (64 * quads) if positions >= 3 else 0
-    return quads, min(room, spread(positions, _LANES))
+def _input_quads(work: Work) -> int:
+    """Quads of a lane."""
+    return work.area * spread(work.out_c // work.groups, 4)
+
+
+def _input_tiles(work: Work) -> int:
+    """Tiles that scratch holds at once where it is not narrow; 0: positions go one by one."""
+    positions = work.in_h * work.in_w
+    room = _INPUT_TILES // (64 * _input_quads(work)) if positions >= 3 else 0
+    return min(room, spread(positions, _LANES))
+
+
+def _grad_input_variant(work: Work, tiles: int) -> Variant:
+    quads, positions = _input_quads(work), work.in_h * work.in_w
+    scratch = quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
+    cost = positions * work.groups * (20 * work.area + 19 * quads)
+    if tiles == 0:
+        return Variant(scratch, cost + positions * work.in_c * (20 * quads + 60))
+    cost += spread(positions, 8 * tiles) * work.in_c * (11 * quads + 60)
+    cost += spread(positions, 8) * work.in_c * (25.75 * quads + 15 + 8 * 17)
+    return Variant(scratch, cost)
 
 
 def _grad_input_scratch(work: Work) -> int:
-    quads, tiles = _input_tiles(work)
-    return quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
+    return _grad_input_variant(work, _input_tiles(work)).scratch
 
 
 def _grad_input_cost(work: Work) -> float:
-    quads, tiles = _input_tiles(work)
-    positions = work.in_h * work.in_w
-    fill = positions * work.groups * (20 * work.area + 19 * quads)
-    if tiles == 0:
-        return fill + positions * work.in_c * (20 * quads + 60)
-    passes = spread(positions, 8 * tiles)
-    widen = passes * work.in_c * (11 * quads + 60)
-    return fill + widen + spread(positions, 8) * work.in_c * (25.75 * quads + 15 + 8 * 17)
+    return _grad_input_variant(work, _input_tiles(work)).cost
+
+
+def _grad_input_narrow(work: Work) -> list[Variant]:
+    """For each number of passes over the weights the least tiles; then position by position."""
+    most, wanted = _input_tiles(work), spread(work.in_h * work.in_w, _LANES)
+    counts = {spread(wanted, spread(wanted, tiles)) for tiles in range(1, most + 1)}
+    fewer = sorted(({0} | counts if most > 0 else counts) - {most}, reverse=True)
+    return [_grad_input_variant(work, tiles) for tiles in fewer]
 
 
 def _grad_weight_scratch(work: Work) -> int:
@@ -90,7 +106,9 @@ _LARGEST_SUMS = 32768
 DSP: dict[str, Kernel] = {
     "tt_conv2d_s8": Kernel("dsp", _conv2d_cost, _conv2d_scratch),
     "tt_conv2d_s8_s32": Kernel("dsp", _conv2d_cost, _conv2d_scratch),
-    "tt_conv2d_s8_grad_input": Kernel("dsp", _grad_input_cost, _grad_input_scratch),
+    "tt_conv2d_s8_grad_input": Kernel(
+        "dsp", _grad_input_cost, _grad_input_scratch, narrow=_grad_input_narrow
+    ),
     "tt_conv2d_s8_grad_weight": Kernel(
         "dsp",
         _grad_weight_cost,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinytrain.plan.kernel import Kernel, is_alike, per_element
+from tinytrain.plan.kernel import Kernel, Variant, is_alike, per_element
 from tinytrain.plan.work import Work, spread
 
 _JOINED = 16384  # JOINED_SIZE of tt_conv2d_mve.c, bytes
@@ -127,12 +127,32 @@ def _is_one_by_one(work: Work) -> bool:
     )
 
 
+def _at_once(work: Work) -> int:
+    """Positions in the panel, of a layer whose windows are the positions of the map."""
+    return min(work.in_h * work.in_w, 32)
+
+
+def _pointwise_scratch(work: Work, positions: int) -> int:
+    lanes = spread(work.out_c // work.groups, 8)
+    return 96 * spread(positions, 4) + 16 * lanes * positions
+
+
 def _grad_input_scratch(work: Work) -> int:
     lanes = spread(work.out_c // work.groups, 8)
     if _is_one_by_one(work):
-        positions = min(work.in_h * work.in_w, 32)
-        return 96 * spread(positions, 4) + 16 * lanes * positions
+        return _pointwise_scratch(work, _at_once(work))
     return 96 * spread(work.in_w, 4) + 16 * lanes * work.out_h * work.out_w
+
+
+def _grad_input_narrow(work: Work) -> list[Variant]:
+    """Fewer positions at a time, in fours."""
+    if not _is_one_by_one(work):
+        return []
+    return [
+        Variant(_pointwise_scratch(work, at_once), _pointwise_cost(work, at_once))
+        for at_once in (16, 8, 4)
+        if at_once < _at_once(work)
+    ]
 
 
 def _grad_input_fits(work: Work) -> bool:
@@ -140,14 +160,21 @@ def _grad_input_fits(work: Work) -> bool:
     return rows <= _REACH and 4 * work.in_c <= _REACH and _grad_input_scratch(work) <= _LARGE
 
 
-def _grad_input_cost(work: Work) -> float:
+def _pointwise_cost(work: Work, at_once: int) -> float:
     lanes, positions = spread(work.out_c // work.groups, 8), work.in_h * work.in_w
     blocks = sum(spread(count, 6) for count in work.segments) * work.groups
     panel = 8.5 * work.groups * lanes * work.out_h * work.out_w
+    parts = spread(positions, at_once)
+    rounding = 16 * positions + 120 * parts if positions >= 4 else 200 * positions + 300
+    return panel + blocks * (lanes * (9.5 * positions + 26 * parts) + rounding)
+
+
+def _grad_input_cost(work: Work) -> float:
     if _is_one_by_one(work):
-        parts = spread(positions, 32)
-        rounding = 16 * positions + 120 * parts if positions >= 4 else 200 * positions + 300
-        return panel + blocks * (lanes * (9.5 * positions + 26 * parts) + rounding)
+        return _pointwise_cost(work, _at_once(work))
+    lanes, positions = spread(work.out_c // work.groups, 8), work.in_h * work.in_w
+    blocks = sum(spread(count, 6) for count in work.segments) * work.groups
+    panel = 8.5 * work.groups * lanes * work.out_h * work.out_w
     taps = work.area / (work.stride_h * work.stride_w)
     runs = taps * work.in_h * lanes * (11 * work.in_w + 40)
     return panel + blocks * (runs + 16 * positions + 150 * work.in_h)
@@ -228,7 +255,11 @@ MVE: dict[str, Kernel] = {
         "mve", _depthwise_cost, _depthwise_scratch, _depthwise_fits, _depthwise_in_place
     ),
     "tt_conv2d_s8_grad_input": Kernel(
-        "mve", _grad_input_cost, _grad_input_scratch, _grad_input_fits
+        "mve",
+        _grad_input_cost,
+        _grad_input_scratch,
+        _grad_input_fits,
+        narrow=_grad_input_narrow,
     ),
     "tt_depthwise_conv2d_s8_grad_input": Kernel(
         "mve",

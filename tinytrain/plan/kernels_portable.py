@@ -8,6 +8,7 @@ from tinytrain.plan.kernel import (
     Bytes,
     Kernel,
     Rule,
+    Variant,
     is_alike,
     per_channel,
     per_element,
@@ -21,6 +22,7 @@ _ROWS = 8  # TT_STRIP_ROWS and TT_BAND_ROWS
 _STRIP_BYTES = 2048  # TT_STRIP_BYTES
 _BAND_BYTES = 5120  # TT_BAND_BYTES
 _PAIRS = 64  # PAIRS
+_FEW_ROWS = 16  # TT_FEW_ROWS
 
 
 def _sum_bytes(work: Work) -> int:
@@ -54,6 +56,19 @@ def _strip_of(work: Work, outputs: int) -> int:
 def _rows_and_sums(work: Work) -> int:
     sums = work.in_c if work.area > 1 else 0
     return (24 * work.out_c + 4 * _POSITIONS * sums) // work.groups
+
+
+def _narrow_rows(work: Work) -> list[Variant]:
+    """Rows of some outputs at a time, for four inputs or for one."""
+    outputs, sums = work.out_c // work.groups, 4 * work.in_c // work.groups
+    per_product = 6 + 2 * (work.dtype != "s8")
+    few = min(outputs, _FEW_ROWS)
+    divided = ((min(outputs, 4 * few), _POSITIONS, 1.1), (few, _POSITIONS, 1.2), (few, 1, 2.0))
+    found = [
+        Variant(24 * rows + positions * sums, per_mac(factor * per_product, 30)(work))
+        for rows, positions, factor in divided
+    ]
+    return [variant for variant in found if variant.scratch < _rows_and_sums(work)]
 
 
 def _weight_sums(work: Work) -> int:
@@ -98,7 +113,9 @@ PORTABLE: dict[str, Kernel] = {
 
 for _dtype, _slower in (("s8", 0), ("s16", 2), ("f32", 2)):
     PORTABLE |= {
-        f"tt_conv2d_{_dtype}_grad_input": _kernel(per_mac(6 + _slower, 30), _rows_and_sums),
+        f"tt_conv2d_{_dtype}_grad_input": replace(
+            _kernel(per_mac(6 + _slower, 30), _rows_and_sums), narrow=_narrow_rows
+        ),
         f"tt_conv2d_{_dtype}_grad_weight": _kernel(_weight_cost(5 + _slower), _weight_sums),
         f"tt_depthwise_conv2d_{_dtype}_grad_input": replace(
             _kernel(per_mac(12 + _slower, 30), _band), in_place=_is_one_band

@@ -58,9 +58,9 @@ CONV2D(tt_conv2d_s8_read)
 
 void tt_conv2d_s8_grad_input_peak(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                   const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                  void *scratch)
+                                  void *scratch, size_t room)
 {
-    tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch);
+    tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch, room);
     rescale->output->peak++;
 }
 

@@ -103,7 +103,8 @@ TEST_DRIVER(conv2d_s8_grad_input)
     const tt_rescale rescale = draw_rescale(operands, FACTORED_BOUND);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8_grad_input, function)(&window, segments, count, &factors, &rescale, g, dx, scratch);
+    CALL(conv2d_s8_grad_input, function)
+    (&window, segments, count, &factors, &rescale, g, dx, scratch, operands->arena->scratch_bytes);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8_grad_input)
