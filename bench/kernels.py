@@ -171,8 +171,8 @@ def _case(candidate: Candidate, first: bool) -> str:
     prepare = "prepare_gradient_of_weights(&window)" if trains else "(void)0"
     window = ", ".join(f".{field.name} = {getattr(work, field.name)}" for field in fields(Window))
     return (
-        f"MEASURE({contract}, {kind}, {candidate.function}, {candidate.room}, {int(first)}, {result}, {size}, "
-        f"{prepare}, {window})\n"
+        f"MEASURE({contract}, {kind}, {candidate.function}, {candidate.room}, {int(first)}, "
+        f"{result}, {size}, {prepare}, {window})\n"
     )
 
 

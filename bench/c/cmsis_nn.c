@@ -22,8 +22,10 @@ static cmsis_nn_per_channel_quant_params quantization(const tt_window *window, c
 }
 
 void cmsis_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
+                     size_t room)
 {
+    (void)room;
     const cmsis_nn_conv_params params = {
         .input_offset = -requant->input_zero,
         .output_offset = requant->zero,

@@ -83,7 +83,7 @@ static void measure_conv2d_s8(const tt_window *window, enum candidate_kind kind,
     const tt_requant requant = requantization();
     const tt_segment segment = {weights, NULL, window->in_c};
     (void)kind;
-    kernel(window, &requant, &segment, 1, bias, x, y, scratch);
+    kernel(window, &requant, &segment, 1, bias, x, y, scratch, room);
 }
 
 static void measure_depthwise_conv2d_s8(const tt_window *window, enum candidate_kind kind,

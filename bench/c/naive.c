@@ -48,10 +48,12 @@ static void convolve(const tt_window *window, const tt_requant *requant, const i
 }
 
 void naive_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
+                     size_t room)
 {
     (void)segment_count;
     (void)scratch;
+    (void)room;
     convolve(window, requant, segments->weights, bias, x, y);
 }
 

@@ -53,11 +53,12 @@ typedef struct {
 /* y[out_h][out_w][out_c] = conv2d(x[in_h][in_w][in_c]); any groups.
  * Accumulator: at most 32,768 products of |x - zero| <= 255 and |w| <= 128, plus |bias| <= 2^30: below 2^31. */
 void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                  size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch);
+                  size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch, size_t room);
 
 /* The accumulators themselves, y[out_h][out_w][out_c] s32; only requant->input_zero is read. */
 void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch);
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
+                      size_t room);
 
 /* Depthwise: groups == in_c, out_c a multiple of in_c; output channel o reads input channel o / (out_c / in_c).
  * Computes only the `count` output channels listed in `outputs` (ascending; NULL: all of 0..count-1), whose

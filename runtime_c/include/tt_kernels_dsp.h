@@ -5,9 +5,11 @@
 #include "tt_kernels.h"
 
 void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch);
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
+                      size_t room);
 void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch);
+                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
+                          size_t room);
 void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                  const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
                                  void *scratch, size_t room);

@@ -6,9 +6,11 @@
 #include "tt_kernels.h"
 
 void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch);
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
+                      size_t room);
 void tt_conv2d_s8_s32_mve(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch);
+                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
+                          size_t room);
 void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const int8_t *weights,
                                 const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
                                 void *scratch);

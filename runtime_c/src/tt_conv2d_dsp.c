@@ -1,7 +1,8 @@
 /* Convolution and dense layers on a core with DSP instructions.
  *
  * Eight output positions at a time: what their windows hold is widened to s16 once, in scratch, and meets every row
- * of weights there (tt_dot8_dsp.h). Few positions, or windows too large for scratch, go one by one.
+ * of weights there (tt_dot8_dsp.h). Few positions, or windows too large for scratch, go one by one. With little room
+ * segments are not joined, and with less there is no tile either.
  */
 #include "tt_lanes_dsp.h"
 #include "tt_requantize_dsp.h"
@@ -274,30 +275,35 @@ static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *
 }
 
 static void conv2d(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count,
-                   const int32_t *bias, const int8_t *x, int8_t *y8, int32_t *y32, void *scratch)
+                   const int32_t *bias, const int8_t *x, int8_t *y8, int32_t *y32, void *scratch,
+                   size_t room)
 {
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t quads = quads_of(window, segments, segment_count);
     conv c = {window, requant, segments, segment_count, bias, x, last_run_of(window), quads, area,
               layout_of(window, segments, segment_count), NULL, 0};
+    /* Weights that are joined, lanes of a tile or a single one, and what gathers a window. A tile costs as much as five or
+     * six single positions. */
+    const size_t tile = quads * (TT_LANES * sizeof(tt_quad) + 4) + 4;
+    const int is_tiled = positions >= 6 && quads <= TT_TILE_QUADS_DSP && room >= tile;
+    const size_t lanes = is_tiled ? tile : quads * (sizeof(tt_quad) + 4) + 4;
+    const size_t joined = 4 * quads * window->out_c;
     if (y8 != NULL && window->groups == 1 && is_plain(requant, window->out_c)) {
         if (segment_count == 1) {
             c.rows = segments[0].weights;
             c.surplus = 4 * quads - area * segments[0].count;
-        } else if (4 * quads * window->out_c <= TT_JOINED_DSP) {
+        } else if (joined <= TT_JOINED_DSP && room >= (joined + 7) / 8 * 8 + lanes) {
             c.rows = scratch;
             scratch = join(segments, segment_count, area, window->out_c, scratch);
         }
     }
     size_t position = 0;
-    if (quads <= TT_TILE_QUADS_DSP) {
-        /* A tile costs as much as five or six single positions; lanes without one hold whatever was there. */
-        while (positions - position >= 6) {
-            const size_t lanes = positions - position < TT_LANES ? positions - position : TT_LANES;
-            tile8(&c, position, lanes, y8, y32, scratch);
-            position += lanes;
-        }
+    while (is_tiled && positions - position >= 6) {
+        /* Lanes without a position hold whatever was there. */
+        const size_t count = positions - position < TT_LANES ? positions - position : TT_LANES;
+        tile8(&c, position, count, y8, y32, scratch);
+        position += count;
     }
     for (; position < positions; position++) {
         one(&c, position, y8, y32, scratch);
@@ -305,15 +311,16 @@ static void conv2d(const tt_window *window, const tt_requant *requant, const tt_
 }
 
 void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch, size_t room)
 {
-    conv2d(window, requant, segments, segment_count, bias, x, y, NULL, scratch);
+    conv2d(window, requant, segments, segment_count, bias, x, y, NULL, scratch, room);
 }
 
 void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch)
+                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
+                          size_t room)
 {
-    conv2d(window, requant, segments, segment_count, bias, x, NULL, y, scratch);
+    conv2d(window, requant, segments, segment_count, bias, x, NULL, y, scratch, room);
 }
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Eight input positions to a tile: the gradients of the outputs that read them, times the factors of their channels,
  * lie widened in scratch, and each column of weights is widened once for as many tiles as scratch holds
- * (tt_dot8_dsp.h). Few positions go one by one.
+ * (tt_dot8_dsp.h). Few positions go one by one. Where scratch has no room for a tile, it holds some outputs of one at a
+ * time, and sums of all columns to which each part adds.
  */
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
@@ -16,10 +17,16 @@ typedef struct {
     const tt_factors *factors;
     const int8_t *g;
     size_t area;
-    size_t outputs;   /* of a group */
-    size_t tap_quads; /* quads of them */
-    size_t quads;     /* of all taps */
+    size_t outputs; /* of a group */
+    /* Of the outputs that are in scratch at a time: all, or a part where there is little room. */
+    size_t first, part; /* the first of them, and how many they are */
+    size_t tap_quads;   /* quads of them */
+    size_t quads;       /* of all taps */
 } gradient;
+
+typedef struct {
+    size_t first, count;
+} position_range;
 
 /* Two products, without their 7 lowest bits, in one word; |product| < 2^22. */
 static inline int32_t packed(int32_t low, int32_t high)
@@ -44,7 +51,7 @@ static void fill_lane(const gradient *c, size_t first, const int8_t *element, tt
 {
     const int16_t *m = c->factors->integer + first;
     const int8_t *g = element + first;
-    size_t left = c->outputs;
+    size_t left = c->part;
     for (; left >= 4; left -= 4, g += 4, m += 4, lane += stride) {
         *lane = factored4(tt_word_at(g), m);
     }
@@ -69,7 +76,7 @@ __attribute__((noinline)) static void fill(const gradient *c, size_t position, s
             for (uint32_t kw = 0; kw < window->kernel_w; kw++, lane += c->tap_quads * per_tile) {
                 const int32_t ow = oh < 0 ? -1 : tt_output_column(window, iw, kw);
                 if (ow >= 0) {
-                    fill_lane(c, group * c->outputs, c->g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c,
+                    fill_lane(c, group * c->outputs + c->first, c->g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c,
                               lane, per_tile);
                     continue;
                 }
@@ -92,7 +99,7 @@ __attribute__((noinline)) static void widen_columns(const gradient *c, const int
     const size_t step = c->area * count;
     for (size_t tap = 0; tap < c->area; tap++, w += count) {
         const int8_t *row = w;
-        size_t left = c->outputs;
+        size_t left = c->part;
         for (; columns >= 4 && left >= 4; left -= 4, quads++) {
             tt_transpose4(tt_word_at(row), tt_word_at(row + step), tt_word_at(row + 2 * step),
                           tt_word_at(row + 3 * step), 0, quads, c->quads);
@@ -177,6 +184,67 @@ __attribute__((noinline)) static void some(const gradient *c, size_t position, s
     }
 }
 
+/* The tile and four columns of weights take this many bytes a quad. */
+#define QUAD_BYTES ((TT_LANES + 4) * sizeof(tt_quad))
+
+/* The sums of eight lanes for all columns of a group. */
+static size_t sums_bytes(const tt_window *window)
+{
+    return window->in_c / window->groups * TT_LANES * sizeof(int32_t);
+}
+
+/* Outputs of a part for which there is room; 0 where they were so few that single positions are the better choice. */
+static size_t outputs_of_part(const tt_window *window, size_t area, size_t room)
+{
+    const size_t rest = sums_bytes(window) + TT_LANES * sizeof(int32_t);
+    const size_t quads = room < rest ? 0 : (room - rest) / QUAD_BYTES;
+    return quads < TT_PART_QUADS_DSP ? 0 : 4 * (quads / area);
+}
+
+static void add8(int32_t *to, const int32_t *sums)
+{
+    for (size_t lane = 0; lane < TT_LANES; lane++) {
+        to[lane] += sums[lane];
+    }
+}
+
+/* The gradient at up to eight positions, `part` outputs at a time. scratch: sums of all columns, a tile, four columns,
+ * sums of one. */
+static void in_parts(gradient c, position_range at, size_t part, tt_rounding *rounding, int8_t *dx, int32_t *all)
+{
+    const tt_window *window = c.window;
+    const size_t per_group = window->in_c / window->groups;
+    tt_quad *tile = (tt_quad *)(all + TT_LANES * per_group);
+    for (size_t group = 0; group < window->groups; group++) {
+        int8_t *out = dx + at.first * window->in_c + group * per_group;
+        memset(all, 0, sums_bytes(window));
+        for (c.first = 0; c.first < c.outputs; c.first += part) {
+            c.part = c.outputs - c.first < part ? c.outputs - c.first : part;
+            c.tap_quads = (c.part + 3) / 4;
+            c.quads = c.area * c.tap_quads;
+            tt_quad *columns = tile + TT_LANES * c.quads;
+            int32_t *sums = (int32_t *)(columns + 4 * c.quads);
+            int32_t *to = all;
+            fill(&c, at.first, at.count, group, tile, TT_LANES);
+            for (size_t s = 0; s < c.segment_count; s++) {
+                const tt_segment *segment = &c.segments[s];
+                const int8_t *w = segment->weights + (group * c.outputs + c.first) * c.area * segment->count;
+                for (size_t j = 0; j < segment->count; j++, to += TT_LANES) {
+                    if (j % 4 == 0) {
+                        widen_columns(&c, w + j, segment->count - j, segment->count, columns);
+                    }
+                    tt_sums8_dsp(sums, tile, columns + j % 4 * c.quads, c.quads, 1);
+                    add8(to, sums);
+                    if (c.first + c.part == c.outputs) {
+                        const size_t channel = segment->channels == NULL ? j : segment->channels[j];
+                        round_all(to, at.count, rounding, out + channel, window->in_c);
+                    }
+                }
+            }
+        }
+    }
+}
+
 void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments, size_t segment_count,
                                  const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
                                  void *scratch, size_t room)
@@ -186,7 +254,8 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t outputs = window->out_c / window->groups;
     const size_t tap_quads = (outputs + 3) / 4;
     const size_t quads = area * tap_quads;
-    const gradient c = {window, segments, segment_count, factors, g, area, outputs, tap_quads, quads};
+    const gradient c = {window, segments, segment_count, factors, g, area, outputs,
+                        0, outputs, tap_quads, quads};
     /* As many tiles at a time as there are, or as scratch has room for, with a column of sums each, beside four columns
      * of weights; none where that is less than one, or where a tile, which costs as much as three single positions, would
      * be nearly empty. */
@@ -195,8 +264,13 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t tile = TT_LANES * (quads * sizeof(tt_quad) + sizeof(int32_t));
     const size_t most = positions < 3 || room < columns ? 0 : (room - columns) / tile;
     const size_t tiles = wanted < most ? wanted : most;
+    const size_t part = positions < 3 || tiles > 0 ? 0 : outputs_of_part(window, area, room);
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
-    for (size_t position = 0; position < positions;) {
+    for (size_t position = 0; part > 0 && position < positions; position += TT_LANES) {
+        const size_t left = positions - position;
+        in_parts(c, (position_range){position, left < TT_LANES ? left : TT_LANES}, part, &rounding, dx, scratch);
+    }
+    for (size_t position = 0; part == 0 && position < positions;) {
         const size_t left = positions - position;
         size_t lanes = left < tiles * TT_LANES ? left : tiles * TT_LANES;
         lanes = lanes < 3 ? 1 : lanes;

@@ -276,8 +276,10 @@ static int short_layer(const tt_conv *conv, const tt_requant *requant, const int
 }
 
 void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
+                      size_t room)
 {
+    (void)room;
     tt_conv conv;
     begin(window, requant->input_zero, segments, segment_count, bias, scratch, &conv);
     const int is_vector = tt_is_high_word(requant, 0, window->out_c);
@@ -315,8 +317,10 @@ void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const 
 }
 
 void tt_conv2d_s8_s32_mve(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch)
+                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
+                          size_t room)
 {
+    (void)room;
     tt_conv conv;
     begin(window, requant->input_zero, segments, segment_count, bias, scratch, &conv);
     const size_t positions = (size_t)window->out_h * window->out_w;

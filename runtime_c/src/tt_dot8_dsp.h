@@ -14,6 +14,9 @@
 /* Quads that a lane of a tile may have; the compiler sizes scratch by it. */
 #define TT_TILE_QUADS_DSP 288U
 
+/* Quads of a part of the outputs, at least: with less, its sums cost more than its products. */
+#define TT_PART_QUADS_DSP 8U
+
 /* Bytes of weights of several segments that are joined to one. */
 #define TT_JOINED_DSP 16384U
 

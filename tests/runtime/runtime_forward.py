@@ -67,6 +67,7 @@ class ForwardKernels:
         clamp: tuple[int, int],
         *,
         segments: Channels | None = None,
+        room: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
         window, outputs = conv_window(x.shape, w, **geometry)
@@ -74,10 +75,10 @@ class ForwardKernels:
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
         table, kept = segments_of(w, segments)
         y = blank(np.int8, (1, *outputs, w.shape[0]))
-        scratch = scratch_of("conv2d_s8", window)
-        self.call(
-            "conv2d_s8", window, requant, table, size(len(table)), Block(b), Block(x), y, scratch
-        )
+        most = scratch_of("conv2d_s8", window)
+        scratch = most if room is None else blank(np.uint8, (room,))
+        operands = size(len(table)), Block(b), Block(x), y, scratch, size(scratch.size)
+        self.call("conv2d_s8", window, requant, table, *operands)
         del kept
         return y.read()
 
@@ -89,14 +90,17 @@ class ForwardKernels:
         x_zero: int,
         *,
         segments: Channels | None = None,
+        room: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
         window, outputs = conv_window(x.shape, w, **geometry)
         requant = CRequant(None, None, x_zero, 0, 0, 0)
         table, kept = segments_of(w, segments)
         y = blank(np.int32, (1, *outputs, w.shape[0]))
-        scratch, entries = scratch_of("conv2d_s8_s32", window), size(len(table))
-        self.call("conv2d_s8_s32", window, requant, table, entries, Block(b), Block(x), y, scratch)
+        most = scratch_of("conv2d_s8_s32", window)
+        scratch = most if room is None else blank(np.uint8, (room,))
+        operands = size(len(table)), Block(b), Block(x), y, scratch, size(scratch.size)
+        self.call("conv2d_s8_s32", window, requant, table, *operands)
         del kept
         return y.read()
 

@@ -19,7 +19,7 @@ from runtime_cases import (
     zero_point,
 )
 from runtime_kernels import Kernels
-from runtime_memory import conv_window, works_in_place
+from runtime_memory import conv_window, rooms_of, works_in_place
 
 from tinytrain.reference import forward
 from tinytrain.reference.fixed_point import multipliers
@@ -33,10 +33,11 @@ def test_conv2d(kernels: Kernels, rng: Rng) -> None:
         output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
         parts = segments(rng, c.w.shape[3])
         expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
-        actual = kernels.conv2d(c.x, c.w, c.b, c.x_zero, *output, segments=parts, **c.geometry)
-        same(actual, expected)
+        rooms = rooms_of("conv2d_s8", conv_window(c.x.shape, c.w, **c.geometry)[0])
+        how = {"segments": parts, "room": int(rng.choice(rooms)), **c.geometry}
+        same(kernels.conv2d(c.x, c.w, c.b, c.x_zero, *output, **how), expected)
         sums = forward.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
-        same(kernels.conv2d_s32(c.x, c.w, c.b, c.x_zero, segments=parts, **c.geometry), sums)
+        same(kernels.conv2d_s32(c.x, c.w, c.b, c.x_zero, **how), sums)
 
 
 def test_conv2d_at_the_bound_of_its_accumulator(kernels: Kernels) -> None:

@@ -124,14 +124,16 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     places = *context.places(b, x, y), context.scratch(node)
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
-        return [call(context.kernel(node), geometry, requant, *segments(context, w), *places)]
+        operands = requant, *segments(context, w), *places, context.room(node)
+        return [call(context.kernel(node), geometry, *operands)]
     requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
             call(context.kernel(node), geometry, requant, *part, *places)
             for part in weight_parts(context, w)
         ]
-    return [call(context.kernel(node), geometry, requant, *segments(context, w), *places)]
+    operands = requant, *segments(context, w), *places, context.room(node)
+    return [call(context.kernel(node), geometry, *operands)]
 
 
 @calls("add")

@@ -9,6 +9,7 @@ from tinytrain.plan.work import Work, spread
 _LANES = 8
 _TILE_QUADS = 288  # TT_TILE_QUADS_DSP
 _JOINED = 16384  # TT_JOINED_DSP, bytes
+_PART_QUADS = 8  # TT_PART_QUADS_DSP
 _INPUT_TILES = 20480  # bytes of tiles of an input gradient beyond which more make it little faster
 
 
@@ -16,25 +17,46 @@ def _quads(work: Work) -> int:
     return sum(spread(work.area * count, 4) for count in work.segments)
 
 
-def _conv2d_scratch(work: Work) -> int:
-    quads = _quads(work)
-    lanes = _LANES if quads <= _TILE_QUADS and work.out_h * work.out_w >= 6 else 1
-    joined = 4 * quads * work.out_c
+def _is_tiled(work: Work) -> bool:
+    return _quads(work) <= _TILE_QUADS and work.out_h * work.out_w >= 6
+
+
+def _joined(work: Work) -> int:
+    """Bytes of a copy of weights that are in segments."""
+    joined = 4 * _quads(work) * work.out_c
     if len(work.segments) == 1 or work.groups > 1 or joined > _JOINED:
-        joined = 0
-    return spread(joined, 8) * 8 + quads * (8 * lanes + 4) + 4
+        return 0
+    return spread(joined, 8) * 8
 
 
-def _conv2d_cost(work: Work) -> float:
+def _conv2d_variant(work: Work, joined: int, tiled: bool) -> Variant:
     positions, quads = work.out_h * work.out_w, _quads(work)
     tiles, single = divmod(positions, _LANES)
     if single >= 6:
         tiles, single = tiles + 1, 0
-    if quads > _TILE_QUADS:
+    if not tiled:
         tiles, single = 0, positions
-    per_tile = work.groups * _LANES * (30 + 8 * quads) + work.out_c * (27.75 * quads + 50)
-    per_single = work.groups * (60 + 8 * quads) + work.out_c * (7 * quads + 30)
-    return tiles * per_tile + single * per_single
+    # Rows in parts need sums in memory, and a loop for each part.
+    apart = 0 if joined == _joined(work) else 20 * len(work.segments) + 120
+    per_tile: float = work.groups * _LANES * (30 + 8 * quads)
+    per_tile += work.out_c * (27.75 * quads + 50 + apart)
+    per_single = work.groups * (60 + 8 * quads) + work.out_c * (9 * quads + 90)
+    scratch = joined + quads * (8 * (_LANES if tiled else 1) + 4) + 4
+    return Variant(scratch, tiles * per_tile + single * per_single)
+
+
+def _conv2d_scratch(work: Work) -> int:
+    return _conv2d_variant(work, _joined(work), _is_tiled(work)).scratch
+
+
+def _conv2d_cost(work: Work) -> float:
+    return _conv2d_variant(work, _joined(work), _is_tiled(work)).cost
+
+
+def _conv2d_narrow(work: Work) -> list[Variant]:
+    """Segments apart; then position by position."""
+    found = [_conv2d_variant(work, 0, _is_tiled(work))] if _joined(work) > 0 else []
+    return found + ([_conv2d_variant(work, 0, False)] if _is_tiled(work) else [])
 
 
 def _input_quads(work: Work) -> int:
@@ -52,9 +74,9 @@ def _input_tiles(work: Work) -> int:
 def _grad_input_variant(work: Work, tiles: int) -> Variant:
     quads, positions = _input_quads(work), work.in_h * work.in_w
     scratch = quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
-    cost = positions * work.groups * (20 * work.area + 19 * quads)
+    cost: float = positions * work.groups * (20 * work.area + 19 * quads)
     if tiles == 0:
-        return Variant(scratch, cost + positions * work.in_c * (20 * quads + 60))
+        return Variant(scratch, cost + positions * work.in_c * (23 * quads + 145))
     cost += spread(positions, 8 * tiles) * work.in_c * (11 * quads + 60)
     cost += spread(positions, 8) * work.in_c * (25.75 * quads + 15 + 8 * 17)
     return Variant(scratch, cost)
@@ -69,11 +91,31 @@ def _grad_input_cost(work: Work) -> float:
 
 
 def _grad_input_narrow(work: Work) -> list[Variant]:
-    """For each number of passes over the weights the least tiles; then position by position."""
+    """For each number of passes over the weights the least tiles; then parts of one; then none."""
     most, wanted = _input_tiles(work), spread(work.in_h * work.in_w, _LANES)
     counts = {spread(wanted, spread(wanted, tiles)) for tiles in range(1, most + 1)}
-    fewer = sorted(({0} | counts if most > 0 else counts) - {most}, reverse=True)
-    return [_grad_input_variant(work, tiles) for tiles in fewer]
+    found = [_grad_input_variant(work, tiles) for tiles in sorted(counts, reverse=True)]
+    if work.in_h * work.in_w >= 3:
+        found += [_parts_variant(work, parts) for parts in (2, 3, 4, 6, 8, 12)]
+        found.append(_grad_input_variant(work, 0))
+    # Whatever takes more scratch than one that is faster is of no use.
+    useful: list[Variant] = []
+    for variant in sorted(found, key=lambda variant: variant.cost):
+        least = useful[-1].scratch if useful else _grad_input_scratch(work)
+        if variant.scratch < least:
+            useful.append(variant)
+    return useful
+
+
+def _parts_variant(work: Work, parts: int) -> Variant:
+    """A tile of which scratch holds so many parts one after another."""
+    outputs = spread(work.out_c // work.groups, 4)
+    taken = max(spread(outputs, parts), spread(_PART_QUADS, work.area))
+    parts = spread(outputs, taken)
+    tiles, columns = spread(work.in_h * work.in_w, _LANES), work.in_c // work.groups
+    scratch = 96 * taken * work.area + 32 + 32 * columns
+    whole = _grad_input_variant(work, 1).cost
+    return Variant(scratch, whole + tiles * work.in_c * parts * 150)
 
 
 def _grad_weight_scratch(work: Work) -> int:
@@ -104,8 +146,8 @@ _LARGEST_SUMS = 32768
 """Scratch of a weight gradient beyond which the portable kernel serves, in bytes."""
 
 DSP: dict[str, Kernel] = {
-    "tt_conv2d_s8": Kernel("dsp", _conv2d_cost, _conv2d_scratch),
-    "tt_conv2d_s8_s32": Kernel("dsp", _conv2d_cost, _conv2d_scratch),
+    "tt_conv2d_s8": Kernel("dsp", _conv2d_cost, _conv2d_scratch, narrow=_conv2d_narrow),
+    "tt_conv2d_s8_s32": Kernel("dsp", _conv2d_cost, _conv2d_scratch, narrow=_conv2d_narrow),
     "tt_conv2d_s8_grad_input": Kernel(
         "dsp", _grad_input_cost, _grad_input_scratch, narrow=_grad_input_narrow
     ),

@@ -36,7 +36,17 @@ def _reach(work: Work) -> int:
 
 def _tile(work: Work) -> int:
     positions = _POSITIONS if work.out_h * work.out_w >= _POSITIONS else 1
-    return 4 * positions * work.area * (work.in_c // work.groups)
+    return positions * _position(work)
+
+
+def _position(work: Work) -> int:
+    return 4 * work.area * (work.in_c // work.groups)
+
+
+def _narrow_tile(work: Work) -> list[Variant]:
+    """Position by position."""
+    cost = per_mac(6, 60)(work)
+    return [Variant(_position(work), cost)] if _position(work) < _tile(work) else []
 
 
 def _strip(work: Work) -> int:
@@ -63,7 +73,7 @@ def _narrow_rows(work: Work) -> list[Variant]:
     outputs, sums = work.out_c // work.groups, 4 * work.in_c // work.groups
     per_product = 6 + 2 * (work.dtype != "s8")
     few = min(outputs, _FEW_ROWS)
-    divided = ((min(outputs, 4 * few), _POSITIONS, 1.1), (few, _POSITIONS, 1.2), (few, 1, 2.0))
+    divided = ((min(outputs, 4 * few), _POSITIONS, 1.02), (few, _POSITIONS, 1.08), (few, 1, 1.6))
     found = [
         Variant(24 * rows + positions * sums, per_mac(factor * per_product, 30)(work))
         for rows, positions, factor in divided
@@ -104,8 +114,8 @@ def _kernel(cost: Rule, scratch: Bytes = lambda work: 0) -> Kernel:
 
 
 PORTABLE: dict[str, Kernel] = {
-    "tt_conv2d_s8": _kernel(per_mac(4.5, 60), _tile),
-    "tt_conv2d_s8_s32": _kernel(per_mac(4.5, 40), _tile),
+    "tt_conv2d_s8": replace(_kernel(per_mac(4.5, 60), _tile), narrow=_narrow_tile),
+    "tt_conv2d_s8_s32": replace(_kernel(per_mac(4.5, 40), _tile), narrow=_narrow_tile),
     "tt_depthwise_conv2d_s8": replace(_kernel(per_mac(7, 60), _strip), in_place=reads_ahead),
     "tt_add_s8": _kernel(per_element(28)),
     "tt_clamp_mask_s8": _kernel(per_element(7)),

@@ -86,13 +86,13 @@ static void forward_frozen(model_signal_state *state)
 {
     /* conv_0: conv2d -> s8[1,1,17,8] @0.0160561-128 */
     tt_conv2d_s8_dsp(&conv_0_window, &conv_0_requant, w0_segments, 1, model_signal_b0, at_s8(state, 616),
-        at_s8(state, 784), at_u8(state, 0));
+        at_s8(state, 784), at_u8(state, 0), 616);
     /* conv_1: conv2d -> s8[1,1,17,8] @0.0107041-128 */
     tt_depthwise_conv2d_s8_dsp(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
         at_s8(state, 784), at_s8(state, 400), at_u8(state, 0));
     /* conv_2: conv2d -> s8[1,1,17,8] @0.019462+17 */
     tt_conv2d_s8_dsp(&conv_2_window, &conv_2_requant, w4_segments, 1, model_signal_b4, at_s8(state, 400),
-        at_s8(state, 536), at_u8(state, 0));
+        at_s8(state, 536), at_u8(state, 0), 140);
     /* add_0: add -> s8[1,1,17,8] @0.0291929-9 */
     tt_add_s8_dsp(&add_0_add, 136, at_s8(state, 536), at_s8(state, 784), at_s8(state, 536));
 }
@@ -134,7 +134,7 @@ static void forward(model_signal_state *state, int training)
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     {
         tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1,
-            state->b6, at_s8(state, 536), at_s8(state, 280), at_u8(state, 0));
+            state->b6, at_s8(state, 536), at_s8(state, 280), at_u8(state, 0), 276);
     }
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
     if (training) {
@@ -145,8 +145,8 @@ static void forward(model_signal_state *state, int training)
         232));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     {
-        tt_conv2d_s8_dsp(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
-            state->b8, at_s8(state, 120), at_s8(state, 112), at_u8(state, 0));
+        tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
+            state->b8, at_s8(state, 120), at_s8(state, 112), at_u8(state, 0), 108);
     }
     /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
     if (training) {
@@ -169,7 +169,7 @@ static void backward(model_signal_state *state)
     {
         tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL,
             27}}, 1, &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]},
-            at_s8(state, 152), at_s8(state, 264), at_u8(state, 0));
+            at_s8(state, 152), at_s8(state, 264), at_u8(state, 0), 96);
     }
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
     {

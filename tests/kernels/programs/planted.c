@@ -4,8 +4,8 @@
 
 #define CONV2D(name) \
     void name(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count, \
-              const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
-#define PORTABLE() tt_conv2d_s8(window, requant, segments, segment_count, bias, x, y, scratch)
+              const int32_t *bias, const int8_t *x, int8_t *y, void *scratch, size_t room)
+#define PORTABLE() tt_conv2d_s8(window, requant, segments, segment_count, bias, x, y, scratch, room)
 #define SIZE_Y ((size_t)window->out_h * window->out_w * window->out_c)
 #define SIZE_X ((size_t)window->in_h * window->in_w * window->in_c)
 

@@ -59,7 +59,8 @@ TEST_DRIVER(conv2d_s8)
     const int32_t *bias = draw_bias(operands, window.out_c);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8, function)(&window, &requant, segments, count, bias, x, y, scratch);
+    CALL(conv2d_s8, function)
+    (&window, &requant, segments, count, bias, x, y, scratch, operands->arena->scratch_bytes);
 }
 
 TEST_DRIVER(conv2d_s8_s32)
@@ -73,7 +74,8 @@ TEST_DRIVER(conv2d_s8_s32)
     const int32_t *bias = draw_bias(operands, window.out_c);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8_s32, function)(&window, &requant, segments, count, bias, x, y, scratch);
+    CALL(conv2d_s8_s32, function)
+    (&window, &requant, segments, count, bias, x, y, scratch, operands->arena->scratch_bytes);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8)

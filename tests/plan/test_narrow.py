@@ -1,0 +1,82 @@
+"""Narrow scratch: variants of kernels, limits, and the least that they bring."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.graphs import GRAPHS
+from tinytrain.ir.graph import Graph
+from tinytrain.options import Options
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import build_step
+from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.check import check_plan
+from tinytrain.plan.kernel_table import KERNELS
+from tinytrain.plan.kernels import choose, narrower
+from tinytrain.plan.narrow import narrowed
+from tinytrain.plan.work import Work
+from tinytrain.target import ISAS
+
+GRADIENT = Work(
+    contract="tt_conv2d_s8_grad_input",
+    in_h=4,
+    in_w=4,
+    in_c=96,
+    out_h=4,
+    out_w=4,
+    out_c=576,
+    segments=(96,),
+)
+
+
+def step(name: str) -> Graph:
+    return build_step(GRAPHS[name](), Options(rate=0.01), Runner()).graph
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_less_scratch_takes_more_instructions(isa: str) -> None:
+    found = [choose(GRADIENT, isa), *narrower(GRADIENT, isa)]
+    assert len(found) > 2
+    for more, less in itertools.pairwise(found):
+        assert less.scratch < more.scratch and less.cost >= more.cost
+
+
+def test_variants_of_every_kernel_are_in_order() -> None:
+    for kernels in KERNELS.values():
+        for kernel in kernels:
+            if kernel.narrow(GRADIENT):
+                sizes = [variant.scratch for variant in kernel.variants(GRADIENT)]
+                assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == len(sizes)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_limit_holds_where_a_kernel_can_hold_it(isa: str) -> None:
+    least = narrower(GRADIENT, isa)[-1]
+    assert choose(GRADIENT, isa, 0).scratch == least.scratch
+    for limit in range(least.scratch, 24_000, 1000):
+        choice = choose(GRADIENT, isa, limit)
+        assert choice.scratch <= limit
+        assert choice.cost <= least.cost
+    unlimited = choose(GRADIENT, isa)
+    assert choose(GRADIENT, isa, unlimited.scratch).cost == unlimited.cost
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_limits_bring_what_they_promise(name: str, isa: str) -> None:
+    graph = step(name)
+    plain = plan_memory(graph, isa)
+    least = narrowed(graph, isa)
+    plan = plan_memory(graph, isa, least.limits)
+    assert plan.lower_bound == least.bound <= plain.lower_bound
+    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.kernels)
+    cost = sum(choice.cost for choice in plan.choices.values())
+    assert cost - sum(choice.cost for choice in plain.choices.values()) == least.extra
+    # What fits already stays as it is; what lies between costs no more than the least.
+    assert not narrowed(graph, isa, plain.lower_bound).limits
+    between = (least.bound + plain.lower_bound) // 2
+    middle = narrowed(graph, isa, between)
+    assert middle.bound <= max(between, least.bound)
+    assert middle.extra <= least.extra
