@@ -96,7 +96,8 @@ def plan_memory(
     return Plan(where, scratch, nbytes, bound, peak, tuple(items), choices, isa, tuple(streams))
 
 
-def _aligned(nbytes: int) -> int:
+def aligned(nbytes: int) -> int:
+    """Bytes rounded up to a place where any tensor may begin."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
@@ -105,7 +106,7 @@ def live_bytes(items: Sequence[Storage], steps: int) -> list[int]:
     live = [0] * max(steps, 1)
     for item in items:
         for step in range(item.first, item.last + 1):
-            live[step] += _aligned(item.nbytes)
+            live[step] += aligned(item.nbytes)
     return live
 
 
@@ -159,11 +160,11 @@ def _place(
     top = 0
     for k in order:
         taken = sorted(
-            (offsets[j], offsets[j] + _aligned(items[j].nbytes))
+            (offsets[j], offsets[j] + aligned(items[j].nbytes))
             for j in conflicts[k]
             if offsets[j] >= 0
         )
-        offset, size = 0, _aligned(items[k].nbytes)
+        offset, size = 0, aligned(items[k].nbytes)
         for start, end in taken:
             if start - offset >= size:
                 break

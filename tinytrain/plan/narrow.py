@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import ALIGNMENT
+from tinytrain.plan.arena import aligned
 from tinytrain.plan.kernels import Choice, choose, choose_kernels, narrower
 from tinytrain.plan.liveness import storages
-from tinytrain.plan.work import spread, work_of
+from tinytrain.plan.work import work_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Narrowed:
     extra: int
 
 
-def narrowed(graph: Graph, isa: str, most: int = 0) -> Narrowed:
+def narrowed(graph: Graph, isa: str, most: int = 0, start: int = 0) -> Narrowed:
     """The cheapest limits with which a scheduled graph needs `most` bytes at a time, or the least.
 
     The scratch of a node is there in its own step only. So each step that needs too much takes the
@@ -36,24 +36,26 @@ def narrowed(graph: Graph, isa: str, most: int = 0) -> Narrowed:
     Args:
         isa: the richest instruction set of the core, one of `target.ISAS`.
         most: bytes of arena that will do.
+        start: nodes before this place are somebody else's: nothing is told of them.
     """
     choices = choose_kernels(graph, isa)
     live = _live_beside_scratch(graph, choices)
     sizes = [choices[node.name].scratch if node.name in choices else 0 for node in graph.nodes]
-    needed = [beside + _aligned(size) for beside, size in zip(live, sizes, strict=True)]
+    live[:start] = sizes[:start] = [0] * start
+    needed = [beside + aligned(size) for beside, size in zip(live, sizes, strict=True)]
     goal = max(most, *live)
     options = {k: _options(graph, k, isa) for k, bytes_ in enumerate(needed) if bytes_ > goal}
     for k, offered in options.items():
         least = min((choice.scratch for choice in offered), default=sizes[k])
-        goal = max(goal, live[k] + _aligned(min(least, sizes[k])))
+        goal = max(goal, live[k] + aligned(min(least, sizes[k])))
     limits, extra = {}, 0
     for k, offered in options.items():
         if needed[k] > goal:
-            fitting = [choice for choice in offered if live[k] + _aligned(choice.scratch) <= goal]
+            fitting = [choice for choice in offered if live[k] + aligned(choice.scratch) <= goal]
             taken = min(fitting, key=lambda choice: (choice.cost, choice.scratch))
             name = graph.nodes[k].name
             limits[name] = taken.scratch
-            needed[k] = live[k] + _aligned(taken.scratch)
+            needed[k] = live[k] + aligned(taken.scratch)
             extra += taken.cost - choices[name].cost
     return Narrowed(limits, max(needed), extra)
 
@@ -71,9 +73,5 @@ def _live_beside_scratch(graph: Graph, choices: Mapping[str, Choice]) -> list[in
     for item in storages(graph, choices):
         if item.values:
             for step in range(item.first, item.last + 1):
-                live[step] += _aligned(item.nbytes)
+                live[step] += aligned(item.nbytes)
     return live
-
-
-def _aligned(nbytes: int) -> int:
-    return ALIGNMENT * spread(nbytes, ALIGNMENT)

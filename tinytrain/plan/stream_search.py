@@ -8,19 +8,32 @@ cut within a limit is a shortest path over the places between nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import TRAINING_ONLY
-from tinytrain.plan.arena import live_bytes
+from tinytrain.plan.arena import aligned, live_bytes
 from tinytrain.plan.band_kernels import choose_for_bands
-from tinytrain.plan.kernels import Choice
+from tinytrain.plan.kernels import Choice, narrower
 from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.stream import Stream, chains, is_streamable, maps_of, stream
 from tinytrain.plan.work import Work, work_of
 
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 """Rows of the source that a turn may take."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the stem runs.
+
+    Attributes:
+        streams: the chains.
+        limits: of the scratch of nodes that run as a whole, in bytes by name.
+    """
+
+    streams: tuple[Stream, ...]
+    limits: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class Segment:
         stream: None for a node that runs as a whole.
         peak: the largest sum of live bytes at its nodes.
         cost: estimated instructions.
+        limits: of the scratch of a node that runs as a whole, by name; none for the fastest.
     """
 
     first: int
@@ -39,6 +53,7 @@ class Segment:
     stream: Stream | None
     peak: int
     cost: int
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 class Stem:
@@ -62,9 +77,9 @@ class Stem:
         for first in range(self.end):
             feeds = fed and first == 0
             if not feeds:
-                name = graph.nodes[first].name
-                cost = choices[name].cost if name in choices else 0
-                self._segments[first].append(Segment(first, first, None, whole[first], cost))
+                self._segments[first] += _as_a_whole(
+                    first, graph.nodes[first].name, choices, works[first], whole[first], isa
+                )
             for last in chains(graph, first, self.end):
                 if last == first and not feeds:
                     continue  # nothing lies between its layers
@@ -77,8 +92,8 @@ class Stem:
         """Every peak of a segment, ascending: the limits that make a difference."""
         return sorted({segment.peak for segments in self._segments for segment in segments})
 
-    def within(self, nbytes: int) -> tuple[Stream, ...] | None:
-        """The chains of the cheapest cut whose segments all need at most so many bytes.
+    def within(self, nbytes: int) -> Cut | None:
+        """The cheapest cut whose segments all need at most so many bytes.
 
         Returns:
             None if there is no such cut.
@@ -97,7 +112,10 @@ class Stem:
         found = best[self.end]
         if found is None:
             return None
-        return tuple(part.stream for part in found[1] if part.stream is not None)
+        return Cut(
+            tuple(part.stream for part in found[1] if part.stream is not None),
+            {name: limit for part in found[1] for name, limit in part.limits.items()},
+        )
 
     def smallest(self) -> int | None:
         """The least limit that some cut keeps; None where there is no cut, as no chain is fed."""
@@ -113,6 +131,22 @@ def stem_end(graph: Graph) -> int:
         if not is_streamable(graph, node):
             return index
     return len(graph.nodes)
+
+
+def _as_a_whole(
+    index: int, name: str, choices: Mapping[str, Choice], work: Work | None, peak: int, isa: str
+) -> list[Segment]:
+    """A node with the scratch that makes it fastest, and with less."""
+    if work is None:
+        return [Segment(index, index, None, peak, 0)]
+    fastest = choices[name]
+    beside = peak - aligned(fastest.scratch)
+    segments = [Segment(index, index, None, peak, fastest.cost)]
+    for choice in narrower(work, isa):
+        needed = beside + aligned(choice.scratch)
+        limits = {name: choice.scratch}
+        segments.append(Segment(index, index, None, needed, choice.cost, limits))
+    return segments
 
 
 def _segment(

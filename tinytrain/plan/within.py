@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.arena import Plan, live_bytes, plan_memory
+from tinytrain.plan.liveness import storages
+from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.stream_search import Stem
 
 
@@ -41,6 +43,9 @@ def plan_within(
 ) -> tuple[Plan, tuple[Way, ...]]:
     """The plan that costs least of those whose arena takes at most so many bytes.
 
+    What the stem needs and what the rest of a step needs are there at different times, so that the
+    cheapest chains within the limit and the cheapest scratch within it are the cheapest of all.
+
     Args:
         graph: scheduled.
         isa: the richest instruction set of the core, one of `target.ISAS`.
@@ -56,7 +61,7 @@ def plan_within(
     """
     plain = plan_memory(graph, isa)
     if not fed and (nbytes is None or plain.nbytes <= nbytes):
-        return plain, ()
+        return plain, _takeover(graph, plain)
     stem = Stem(graph, plain.choices, isa, fed=fed)
     smallest = stem.smallest()
     if smallest is None:
@@ -64,13 +69,54 @@ def plan_within(
             "the input cannot be fed row by row: the first layer trains, or needs the whole input",
             way_out="leave out --feed rows, or train fewer layers",
         )
-    limit = max(stem.limits()) if nbytes is None else max(nbytes, smallest)
-    streams = stem.within(limit) or ()
-    if not streams:
-        return plain, ()
-    plan = plan_memory(graph, isa, streams)
-    count = sum(chain.last - chain.first + 1 for chain in streams)
-    detail = f"{count} layers in {len(streams)} chains, the largest of "
-    detail += f"{max(chain.last - chain.first + 1 for chain in streams)} layers"
-    saved = plain.lower_bound - plan.lower_bound
-    return plan, (Way("streaming", detail, saved, plan.cost - plain.cost),)
+    wanted = max(stem.limits()) if nbytes is None else nbytes
+    limit = max(wanted, smallest, narrowed(graph, isa, wanted, stem.end).bound)
+    cut = stem.within(limit)
+    assert cut is not None, "the smallest limit keeps every larger one"
+    rest = narrowed(graph, isa, limit, stem.end)
+    limits = {**cut.limits, **rest.limits}
+    streamed = plan_memory(graph, isa, streams=cut.streams)
+    plan = plan_memory(graph, isa, limits, streams=cut.streams)
+    ways = list(_takeover(graph, plan))
+    if cut.streams:
+        ways.append(
+            Way(
+                "streaming",
+                _sizes([chain.last - chain.first + 1 for chain in cut.streams]),
+                plain.lower_bound - streamed.lower_bound,
+                streamed.cost - plain.cost,
+            )
+        )
+    if limits:
+        ways.append(
+            Way(
+                "narrow scratch",
+                f"{len(limits)} kernels",
+                streamed.lower_bound - plan.lower_bound,
+                plan.cost - streamed.cost,
+            )
+        )
+    return plan, tuple(ways)
+
+
+def _sizes(layers: list[int]) -> str:
+    if len(layers) == 1:
+        return f"a chain of {layers[0]} layers"
+    return f"{len(layers)} chains of {', '.join(map(str, layers[:-1]))} and {layers[-1]} layers"
+
+
+def _takeover(graph: Graph, plan: Plan) -> tuple[Way, ...]:
+    """What depthwise layers save that write over their input."""
+    chained = {k for chain in plan.streams for k in range(chain.first, chain.last + 1)}
+    layers = [
+        node.name
+        for k, node in enumerate(graph.nodes)
+        if k not in chained
+        and node.name in plan.choices
+        and plan.choices[node.name].in_place
+        and plan.offsets.get(node.output) == plan.offsets.get(node.inputs[0])
+    ]
+    apart = {name: replace(choice, in_place=False) for name, choice in plan.choices.items()}
+    items = storages(graph, apart, plan.streams)
+    saved = max(live_bytes(items, len(graph.nodes))) - plan.lower_bound
+    return (Way("takeover", f"{len(layers)} depthwise layers", saved, 0),) if layers else ()
