@@ -87,7 +87,7 @@ def manifest_of(
 
 def _versions() -> dict[str, str]:
     """What else decides the bytes of the folder."""
-    packages = ("numpy", "onnx", "apache-tvm", "jinja2")
+    packages = ("numpy", "onnx", "apache-tvm", "jinja2", "ortools")
     return {"tinytrain": __version__, **{name: metadata.version(name) for name in packages}}
 
 

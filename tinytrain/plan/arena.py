@@ -1,14 +1,7 @@
-"""Places storages at offsets in one arena.
-
-Offline dynamic storage allocation is NP-hard; this is first fit by decreasing size, then by other
-orders and by local changes of the best order, until the lower bound is met or the tries are used
-up. Deterministic. Source: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
-Inference", 2020, for greedy placement by size.
-"""
+"""Plans the arena of a scheduled graph: kernels, storages, their offsets."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +9,9 @@ from tinytrain.ir.graph import Graph, Value
 from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, choose_kernels
 from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.place import live_bytes, place
 from tinytrain.plan.stream import Stream
 from tinytrain.plan.work import work_of
-
-ALIGNMENT = 8
-_TRIES = 4000
 
 
 @dataclass(frozen=True)
@@ -36,6 +27,7 @@ class Plan:
         storages: what was placed.
         choices: the kernel of each node that has a choice, by node name.
         isa: the instruction set that they were chosen for.
+        placement: what is proved of `nbytes` and what found it, such as "bound met (first fit)".
         streams: chains that run row by row.
     """
 
@@ -47,7 +39,13 @@ class Plan:
     storages: tuple[Storage, ...]
     choices: Mapping[str, Choice]
     isa: str
+    placement: str
     streams: tuple[Stream, ...] = ()
+
+    @property
+    def gap(self) -> int:
+        """Bytes of the arena beyond the lower bound."""
+        return self.nbytes - self.lower_bound
 
     @property
     def scratch_sizes(self) -> dict[str, int]:
@@ -89,86 +87,18 @@ def plan_memory(
         nodes = graph.nodes[chain.first : chain.last + 1]
         choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)
     items = storages(graph, choices, streams)
-    bound, peak = _lower_bound(items, len(graph.nodes))
-    offsets, nbytes = _search(items, bound)
-    where = {value: offsets[k] for k, item in enumerate(items) for value in item.values}
-    scratch = {item.name: offsets[k] for k, item in enumerate(items) if not item.values}
-    return Plan(where, scratch, nbytes, bound, peak, tuple(items), choices, isa, tuple(streams))
-
-
-def aligned(nbytes: int) -> int:
-    """Bytes rounded up to a place where any tensor may begin."""
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
-
-
-def live_bytes(items: Sequence[Storage], steps: int) -> list[int]:
-    """Sum of the aligned bytes that are live at each of `steps` nodes."""
-    live = [0] * max(steps, 1)
-    for item in items:
-        for step in range(item.first, item.last + 1):
-            live[step] += aligned(item.nbytes)
-    return live
-
-
-def _lower_bound(items: Sequence[Storage], steps: int) -> tuple[int, int]:
-    live = live_bytes(items, steps)
+    live = live_bytes(items, len(graph.nodes))
     bound = max(live)
-    return bound, live.index(bound)
-
-
-def _search(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
-    conflicts = [
-        [
-            j
-            for j, other in enumerate(items)
-            if j != i and other.first <= item.last and item.first <= other.last
-        ]
-        for i, item in enumerate(items)
-    ]
-    keys = (
-        lambda k: (-items[k].nbytes, items[k].first, k),
-        lambda k: (-items[k].nbytes * (items[k].last - items[k].first + 1), k),
-        lambda k: (-(items[k].last - items[k].first), -items[k].nbytes, k),
-        lambda k: (items[k].first, -items[k].nbytes, k),
+    placed = place(items, bound)
+    return Plan(
+        offsets={v: placed.offsets[k] for k, item in enumerate(items) for v in item.values},
+        scratch={item.name: placed.offsets[k] for k, item in enumerate(items) if not item.values},
+        nbytes=placed.nbytes,
+        lower_bound=bound,
+        peak=live.index(bound),
+        storages=tuple(items),
+        choices=choices,
+        isa=isa,
+        placement=str(placed),
+        streams=tuple(streams),
     )
-    best_order: list[int] = []
-    best: tuple[list[int], int] = ([], -1)
-    for key in keys:
-        order = sorted(range(len(items)), key=key)
-        placed = _place(items, conflicts, order)
-        if best[1] < 0 or placed[1] < best[1]:
-            best, best_order = placed, order
-    generator = random.Random(0)
-    for _ in range(_TRIES):
-        if best[1] <= bound or len(items) < 2:
-            break
-        order = list(best_order)
-        for _ in range(generator.randint(1, 3)):
-            order.insert(
-                generator.randrange(len(order)), order.pop(generator.randrange(len(order)))
-            )
-        placed = _place(items, conflicts, order)
-        if placed[1] <= best[1]:
-            best, best_order = placed, order
-    return best
-
-
-def _place(
-    items: Sequence[Storage], conflicts: Sequence[Sequence[int]], order: Sequence[int]
-) -> tuple[list[int], int]:
-    offsets = [-1] * len(items)
-    top = 0
-    for k in order:
-        taken = sorted(
-            (offsets[j], offsets[j] + aligned(items[j].nbytes))
-            for j in conflicts[k]
-            if offsets[j] >= 0
-        )
-        offset, size = 0, aligned(items[k].nbytes)
-        for start, end in taken:
-            if start - offset >= size:
-                break
-            offset = max(offset, end)
-        offsets[k] = offset
-        top = max(top, offset + size)
-    return offsets, top

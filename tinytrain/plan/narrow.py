@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import aligned
 from tinytrain.plan.kernels import Choice, choose, choose_kernels, narrower
 from tinytrain.plan.liveness import storages
+from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.work import work_of
 
 
@@ -69,9 +69,5 @@ def _options(graph: Graph, k: int, isa: str) -> list[Choice]:
 
 def _live_beside_scratch(graph: Graph, choices: Mapping[str, Choice]) -> list[int]:
     """Bytes that each node needs for values."""
-    live = [0] * len(graph.nodes)
-    for item in storages(graph, choices):
-        if item.values:
-            for step in range(item.first, item.last + 1):
-                live[step] += aligned(item.nbytes)
-    return live
+    values = [item for item in storages(graph, choices) if item.values]
+    return live_bytes(values, len(graph.nodes))

@@ -11,8 +11,9 @@ from typing import Any
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.plan.arena import ALIGNMENT, Plan
+from tinytrain.plan.arena import Plan
 from tinytrain.plan.liveness import Storage, last_use
+from tinytrain.plan.place import ALIGNMENT, live_bytes
 
 KINDS = ("input", "activation", "saved", "gradient", "scratch")
 """What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,
@@ -34,6 +35,7 @@ def arena_record(graph: Graph, plan: Plan) -> dict[str, Any]:
     return {
         "bytes": plan.nbytes,
         "lower_bound": plan.lower_bound,
+        "placement": plan.placement,
         "peak": graph.nodes[plan.peak].name,
         "peak_step": plan.peak,
         "alignment": ALIGNMENT,
@@ -63,10 +65,7 @@ def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
 
 def steps_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
     """Each node in the order of execution; `instructions` is None where nothing estimates it."""
-    live = [0] * len(graph.nodes)
-    for storage in plan.storages:
-        for step in range(storage.first, storage.last + 1):
-            live[step] += -(-storage.nbytes // ALIGNMENT) * ALIGNMENT
+    live = live_bytes(plan.storages, len(graph.nodes))
     loss = loss_index(graph)
     return [
         {

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import TRAINING_ONLY
-from tinytrain.plan.arena import aligned, live_bytes
 from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, narrower
 from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.stream import Stream, chains, is_streamable, maps_of, stream
 from tinytrain.plan.work import Work, work_of
 

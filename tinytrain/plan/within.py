@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import Plan, live_bytes, plan_memory
+from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.narrow import narrowed
+from tinytrain.plan.place import live_bytes
 from tinytrain.plan.stream_search import Stem
 
 

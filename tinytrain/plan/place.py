@@ -1,0 +1,200 @@
+"""Places storages at offsets in one arena.
+
+Offline dynamic storage allocation is NP-hard. First fit by decreasing size, then by other orders
+and by local changes of the best order, meets the lower bound nearly always: it is tried first.
+Where it leaves a gap, a solver looks for less, or proves that there is none.
+
+The same storages get the same offsets on every machine: random numbers come from a fixed seed, the
+solver has one worker and counts its own work, not seconds. Another version of it may find others,
+so the manifest records it.
+
+Sources: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, for
+greedy placement by size; Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-
+Accelerated Machine Learning", ASPLOS 2023, for the division into sections of time; Perron and
+Didier, CP-SAT, in Google's OR-Tools, for the solver.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tinytrain.plan.liveness import Storage
+
+ALIGNMENT = 8
+
+_TRIES = 400
+_WORK = 0.1
+"""What the solver may do in one run, in its deterministic seconds: some 10 real ones on dense
+instances of a hundred storages, of which it counts little."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where storages lie.
+
+    Attributes:
+        offsets: one for each storage.
+        nbytes: size of the arena.
+        proof: "bound met", where the arena is as large as the lower bound; "optimal", where the
+            solver has proved that it cannot be smaller; "best found" otherwise.
+        method: "first fit" or "CP-SAT", whichever found the offsets.
+    """
+
+    offsets: tuple[int, ...]
+    nbytes: int
+    proof: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.proof} ({self.method})"
+
+
+def aligned(nbytes: int) -> int:
+    """What a storage of some bytes takes up."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def live_bytes(items: Sequence[Storage], steps: int) -> list[int]:
+    """Sum of what is live at each of `steps` nodes.
+
+    No placement is smaller than the largest: what is live at one node lies apart.
+    """
+    live = [0] * max(steps, 1)
+    for item in items:
+        for step in range(item.first, item.last + 1):
+            live[step] += aligned(item.nbytes)
+    return live
+
+
+def place(items: Sequence[Storage], bound: int) -> Placement:
+    """Offsets at which no two storages that are live together share a byte.
+
+    Args:
+        bound: a size that no placement goes below; the search ends where it is met.
+    """
+    offsets, nbytes = _first_fit(items, bound)
+    if nbytes <= bound:
+        return Placement(tuple(offsets), nbytes, "bound met", "first fit")
+    return _solve(items, bound, Placement(tuple(offsets), nbytes, "best found", "first fit"))
+
+
+def _first_fit(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
+    conflicts = [
+        [
+            j
+            for j, other in enumerate(items)
+            if j != i and other.first <= item.last and item.first <= other.last
+        ]
+        for i, item in enumerate(items)
+    ]
+    keys = (
+        lambda k: (-items[k].nbytes, items[k].first, k),
+        lambda k: (-items[k].nbytes * (items[k].last - items[k].first + 1), k),
+        lambda k: (-(items[k].last - items[k].first), -items[k].nbytes, k),
+        lambda k: (items[k].first, -items[k].nbytes, k),
+    )
+    best_order: list[int] = []
+    best: tuple[list[int], int] = ([], -1)
+    for key in keys:
+        order = sorted(range(len(items)), key=key)
+        placed = _in_order(items, conflicts, order)
+        if best[1] < 0 or placed[1] < best[1]:
+            best, best_order = placed, order
+    generator = random.Random(0)
+    for _ in range(_TRIES):
+        if best[1] <= bound or len(items) < 2:
+            break
+        order = list(best_order)
+        for _ in range(generator.randint(1, 3)):
+            order.insert(
+                generator.randrange(len(order)), order.pop(generator.randrange(len(order)))
+            )
+        placed = _in_order(items, conflicts, order)
+        if placed[1] <= best[1]:
+            best, best_order = placed, order
+    return best
+
+
+def _in_order(
+    items: Sequence[Storage], conflicts: Sequence[Sequence[int]], order: Sequence[int]
+) -> tuple[list[int], int]:
+    offsets = [-1] * len(items)
+    top = 0
+    for k in order:
+        taken = sorted(
+            (offsets[j], offsets[j] + aligned(items[j].nbytes))
+            for j in conflicts[k]
+            if offsets[j] >= 0
+        )
+        offset, size = 0, aligned(items[k].nbytes)
+        for start, end in taken:
+            if start - offset >= size:
+                break
+            offset = max(offset, end)
+        offsets[k] = offset
+        top = max(top, offset + size)
+    return offsets, top
+
+
+def _solve(items: Sequence[Storage], bound: int, known: Placement) -> Placement:
+    """A smaller placement than a known one, or the known one with what was proved of it."""
+    # Without a hint: to look near a placement that does not fit takes longer than to begin anew.
+    met, _ = _run_solver(items, bound, bound)
+    if met is not None:
+        return met
+    found, is_smallest = _run_solver(items, bound, known.nbytes, hint=known.offsets)
+    if found is None or found.nbytes >= known.nbytes:
+        return replace(known, proof="optimal") if is_smallest else known
+    return found
+
+
+def _sections(items: Sequence[Storage]) -> list[list[int]]:
+    """Largest sets of storages that are live together; whatever meets meets in one of them."""
+    # A set can only be the largest of its kind where something begins.
+    live = {
+        step: frozenset(k for k, item in enumerate(items) if item.first <= step <= item.last)
+        for step in sorted({item.first for item in items})
+    }
+    return [
+        sorted(found)
+        for step, found in live.items()
+        if not any(found < other or (found == other and at < step) for at, other in live.items())
+    ]
+
+
+def _run_solver(
+    items: Sequence[Storage], least: int, most: int, hint: Sequence[int] = ()
+) -> tuple[Placement | None, bool]:
+    """A placement of `least` to `most` bytes, if one is found, and whether none is smaller."""
+    # Here, as it takes a third of a second, and few plans need it.
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    height = model.new_int_var(least // ALIGNMENT, most // ALIGNMENT, "height")
+    starts, spans = [], []
+    for k, item in enumerate(items):
+        size = aligned(item.nbytes) // ALIGNMENT
+        start = model.new_int_var(0, most // ALIGNMENT - size, f"start_{k}")
+        model.add(start + size <= height)
+        starts.append(start)
+        spans.append(model.new_fixed_size_interval_var(start, size, f"span_{k}"))
+    # One line for each section: half the time that rectangles (`no_overlap_2d`) take, or less.
+    for section in _sections(items):
+        model.add_no_overlap([spans[k] for k in section])
+    for start, offset in zip(starts, hint, strict=False):
+        model.add_hint(start, offset // ALIGNMENT)
+    model.minimize(height)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 0
+    solver.parameters.max_deterministic_time = _WORK
+    status = solver.solve(model)
+    is_smallest = status == cp_model.OPTIMAL
+    if not is_smallest and status != cp_model.FEASIBLE:
+        return None, False
+    nbytes = round(solver.objective_value) * ALIGNMENT
+    proof = "bound met" if nbytes <= least else "optimal" if is_smallest else "best found"
+    offsets = tuple(solver.value(start) * ALIGNMENT for start in starts)
+    return Placement(offsets, nbytes, proof, "CP-SAT"), is_smallest
