@@ -202,7 +202,7 @@ def mixture() -> Graph:
         net.pool("avg_pool2d", x, (2, 2), (2, 2), scaled=True, count_include_pad=True), "tanh"
     )
     q = a.type.quantization
-    parts = [a, b, _at(net, c, q)]
+    parts = [a, b, at_scale(net, c, q)]
     joined = net.emit("concatenate", "concatenate", parts, (1, 4, 4, 24), scaled=False, axis=3)
     x = net.activation(net.conv(joined, 6, kernel=(1, 1), padding=(0, 0, 0, 0)), "relu6")
     x = net.multiply(x, net.activation(x, "sigmoid"))
@@ -216,7 +216,8 @@ def mixture() -> Graph:
     return net.finish(net.dense(net.dense(net.flat(x), 9, clamp="relu"), 6))
 
 
-def _at(net: Net, x: Value, q: Quantization | None) -> Value:
+def at_scale(net: Net, x: Value, q: Quantization | None) -> Value:
+    """The same values with another quantization, for a concatenation."""
     type_ = TensorType(x.type.shape, DType.S8, q)
     name = net.layer("activation")
     return net.builder.node(

@@ -1,0 +1,112 @@
+"""Random networks with branches: valid plans, broken ones refused, C equal to the reference."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.plan.random_networks import OPTIONS, network
+from tinytrain.compile import write_folder
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph
+from tinytrain.options import Options
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, build_step, for_isa
+from tinytrain.plan.check import check_plan
+from tinytrain.simulate.host import HostEngine
+from tinytrain.target import ISAS, load_target
+
+SEEDS = range(18)
+
+
+@cache
+def step(seed: int) -> Compiled:
+    options = Options(rate=0.01, seed=seed, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
+    return build_step(network(seed), options, Runner())
+
+
+def check(
+    compiled: Compiled,
+    *,
+    graph: Graph | None = None,
+    offsets: dict | None = None,
+    scratch: dict | None = None,
+) -> None:
+    plan = compiled.plan
+    check_plan(
+        compiled.graph if graph is None else graph,
+        plan.offsets if offsets is None else offsets,
+        plan.scratch if scratch is None else scratch,
+        plan.scratch_sizes,
+        plan.nbytes,
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_plans_are_valid_and_meet_their_bound(seed: int) -> None:
+    for isa in ISAS:
+        compiled = for_isa(step(seed), isa)
+        check(compiled)
+        # A gap that is proved would be in order too; none of these networks has one.
+        assert compiled.plan.gap == 0, compiled.plan.placement
+        assert compiled.plan.placement.startswith("bound met")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_one_byte_shared_with_what_is_live_is_refused(seed: int) -> None:
+    compiled = step(seed)
+    plan, rng = compiled.plan, random.Random(seed)
+    pairs = [
+        (a, b)
+        for a in plan.storages
+        for b in plan.storages
+        # Begun and ended while the other is live and not yet read for the last time.
+        if a is not b and a.values and a.first < b.first and b.last < a.last
+    ]
+    assert pairs
+    for a, b in rng.sample(pairs, min(len(pairs), 12)):
+        (at,) = {plan.offsets[value] for value in a.values}
+        size = min(value.type.nbytes for value in b.values) if b.values else b.nbytes
+        choices = (at + min(v.type.nbytes for v in a.values) - 1, at - size + 1)
+        inside = [place for place in choices if 0 <= place <= plan.nbytes - b.nbytes]
+        if not inside:
+            continue
+        where = rng.choice(inside)
+        with pytest.raises(InternalError):
+            if b.values:
+                check(compiled, offsets={**plan.offsets, **dict.fromkeys(b.values, where)})
+            else:
+                check(compiled, scratch={**plan.scratch, b.name: where})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_node_before_what_it_reads_is_refused(seed: int) -> None:
+    compiled = step(seed)
+    nodes, rng = list(compiled.graph.nodes), random.Random(seed)
+    writers = {value: k for k, node in enumerate(nodes) for value in node.outputs}
+    pairs = [
+        (writers[value], k)
+        for k, node in enumerate(nodes)
+        for value in node.inputs
+        if value in compiled.plan.offsets and value in writers
+    ]
+    for writer, reader in rng.sample(pairs, min(len(pairs), 12)):
+        order = list(nodes)
+        order.insert(writer, order.pop(reader))
+        with pytest.raises(InternalError):
+            check(compiled, graph=replace(compiled.graph, nodes=tuple(order)))
+
+
+@pytest.mark.parametrize("seed", [2, 4])
+def test_generated_c_equals_the_reference(seed: int, tmp_path: Path) -> None:
+    product = write_folder(step(seed), tmp_path / "model", target=load_target("host"))
+    stream = make_stream(opened(product), tmp_path / "data.npz", 4)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    engine = HostEngine(opened(product), optimise="-O0", variant="plain")
+    assert_equal(run(engine, stream), wanted, wanted.saved[len(wanted.weights) :])

@@ -1,0 +1,43 @@
+"""The models in ../shared, planned for every instruction set: the arena is the lower bound."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.models.test_real_models import FILES, MODELS, OWN_SCHEMES, QUICK, SCHEMES
+from tinytrain.frontend import load_model
+from tinytrain.options import Options
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import Compiled, build_step, for_isa, to_integers
+from tinytrain.target import ISAS
+
+PLANNED = sorted(
+    {*QUICK, *((model, OWN_SCHEMES.get(model, ("head",))[0]) for model in FILES), ("vww", "full")}
+)
+
+pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="../shared/models is missing")
+
+
+def step(model: str, scheme: str) -> Compiled:
+    regression = model == "ad01"
+    options = Options(
+        scheme=str(SCHEMES / scheme) if scheme.endswith(".toml") else scheme,
+        classes=None if regression else 10,
+        loss="mean_squared_error" if regression else "cross_entropy",
+        rate=0.01,
+    )
+    runner = Runner()
+    source = runner.check(load_model(MODELS / FILES[model]), "import")
+    return build_step(to_integers(source, None, options, runner), options, runner)
+
+
+@pytest.mark.parametrize(("model", "scheme"), PLANNED)
+def test_the_arena_is_as_large_as_its_lower_bound(
+    model: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Initial exponents take the time of several steps, and no plan depends on them.
+    monkeypatch.setattr("tinytrain.pipeline.warm_up", lambda *arguments: {})
+    compiled = step(model, scheme)
+    for isa in ISAS:
+        plan = for_isa(compiled, isa).plan
+        assert plan.gap == 0, f"{isa}: {plan.placement}, {plan.gap} bytes beyond the bound"
