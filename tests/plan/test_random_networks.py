@@ -44,6 +44,7 @@ def check(
         plan.scratch if scratch is None else scratch,
         plan.scratch_sizes,
         plan.nbytes,
+        plan.kernels,
     )
 
 
