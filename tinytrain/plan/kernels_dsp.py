@@ -65,10 +65,14 @@ def _input_quads(work: Work) -> int:
 
 
 def _input_tiles(work: Work) -> int:
-    """Tiles that scratch holds at once where it is not narrow; 0: positions go one by one."""
+    """Tiles that scratch holds at once where it is not narrow; 0: positions go one by one.
+
+    No more than the passes over the weights need, which are as few as the room allows.
+    """
     positions = work.in_h * work.in_w
     room = _INPUT_TILES // (64 * _input_quads(work)) if positions >= 3 else 0
-    return min(room, spread(positions, _LANES))
+    wanted = spread(positions, _LANES)
+    return spread(wanted, spread(wanted, min(room, wanted))) if room > 0 else 0
 
 
 def _grad_input_variant(work: Work, tiles: int) -> Variant:
