@@ -15,7 +15,7 @@
     fuse_updates       passes          a gradient is formed and applied in one node
     dead_code          passes          what nothing needs goes
     saved_activations  passes          masks of one bit where the activation is not kept anyway
-    schedule           plan            the order on the device, updates as early as they may
+    schedule           plan            the order on the device: what needs least memory
     prove_ranges       passes          nothing overflows a kernel's sums and fields
     warm_up            reference       initial scales of the gradients
     plan               plan            chains that run row by row, offsets in the arena, proved by a

@@ -59,7 +59,7 @@ def test_storages_that_live_together_lie_apart(seed: int) -> None:
         first = rng.randrange(steps)
         last = min(steps - 1, first + rng.randint(0, 6))
         items.append(Storage(f"s{k}", (), rng.randint(1, 3000), first, last))
-    sums = live_bytes(items, steps)
+    sums = live_bytes(items, range(steps))
     bound, peak = max(sums), sums.index(max(sums))
     live = [s for s in items if s.first <= peak <= s.last]
     assert bound == sum(-(-s.nbytes // ALIGNMENT) * ALIGNMENT for s in live)
@@ -70,7 +70,7 @@ def test_the_solver_meets_the_bound_where_first_fit_does_not() -> None:
     methods = set()
     for seed, steps, height in (*((seed, 12, 8) for seed in range(8)), (1, 20, 16), (2, 20, 16)):
         items = dense(seed, steps, height)
-        bound = max(live_bytes(items, steps))
+        bound = max(live_bytes(items, range(steps)))
         found = place(items, bound)
         assert_valid(items, found, bound)
         assert found.proof == "bound met"
@@ -84,7 +84,7 @@ def test_what_is_larger_than_the_bound_is_proved_to_be_the_least(
     seed: int, steps: int, height: int
 ) -> None:
     items = dense(seed, steps, height)
-    bound = max(live_bytes(items, steps))
+    bound = max(live_bytes(items, range(steps)))
     found = place(items, bound)
     assert_valid(items, found, bound)
     assert found.nbytes > bound
@@ -95,7 +95,7 @@ def test_where_the_solver_runs_out_of_work_first_fit_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     items = dense(112, 10, 10)
-    bound = max(live_bytes(items, 10))
+    bound = max(live_bytes(items, range(10)))
     monkeypatch.setattr("tinytrain.plan.place._WORK", 0.0)
     found = place(items, bound)
     assert_valid(items, found, bound)

@@ -21,7 +21,7 @@ from tinytrain.plan.check import check_plan
 from tinytrain.simulate.host import HostEngine
 from tinytrain.target import ISAS, load_target
 
-SEEDS = range(18)
+SEEDS = range(12)
 
 
 @cache

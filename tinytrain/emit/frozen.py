@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import TRAINING_ONLY
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.plan.arena import Plan
 from tinytrain.plan.liveness import last_use
+from tinytrain.plan.schedule import frozen_count
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,7 @@ def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart
     Args:
         forward: the nodes before the loss, which are the first of the graph.
     """
-    trained: set[Value] = set(graph.parameters)
-    count = 0
-    for node in forward:
-        reads = trained.intersection(node.inputs)
-        if node.op == "merge_channels":
-            # No code: it only says where both parts of the weights lie.
-            trained.update(node.outputs if reads else ())
-        elif reads or node.op in TRAINING_ONLY:
-            break
-        count += 1
+    count = frozen_count(graph, forward)
     last = last_use(graph)
     made = [*graph.inputs, *(value for node in forward[:count] for value in node.outputs)]
     read = [

@@ -87,7 +87,7 @@ def plan_memory(
         nodes = graph.nodes[chain.first : chain.last + 1]
         choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)
     items = storages(graph, choices, streams)
-    live = live_bytes(items, len(graph.nodes))
+    live = live_bytes(items, range(max(len(graph.nodes), 1)))
     bound = max(live)
     placed = place(items, bound)
     return Plan(

@@ -66,7 +66,7 @@ def storages(
         # In a chain an input is still read when the first rows of the output are written.
         if target not in arena or index in streamed:
             continue
-        for source in _takeover(node, choices.get(node.name)):
+        for source in takeover(node, choices.get(node.name)):
             if source not in arena:
                 continue
             group = members[root[source]]
@@ -115,7 +115,7 @@ def _stretch(
         nbytes[buffer.value] = buffer.nbytes
 
 
-def _takeover(node: Node, choice: Choice | None) -> list[Value]:
+def takeover(node: Node, choice: Choice | None) -> list[Value]:
     """Inputs whose storage the last output may take over, if they die here."""
     if choice is not None and choice.in_place:
         return [node.inputs[0]]

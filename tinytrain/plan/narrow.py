@@ -70,4 +70,4 @@ def _options(graph: Graph, k: int, isa: str) -> list[Choice]:
 def _live_beside_scratch(graph: Graph, choices: Mapping[str, Choice]) -> list[int]:
     """Bytes that each node needs for values."""
     values = [item for item in storages(graph, choices) if item.values]
-    return live_bytes(values, len(graph.nodes))
+    return live_bytes(values, range(len(graph.nodes)))

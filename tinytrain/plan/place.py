@@ -56,15 +56,15 @@ def aligned(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def live_bytes(items: Sequence[Storage], steps: int) -> list[int]:
-    """Sum of what is live at each of `steps` nodes.
+def live_bytes(items: Sequence[Storage], span: range) -> list[int]:
+    """The sum of live bytes at each node of a run of them.
 
     No placement is smaller than the largest: what is live at one node lies apart.
     """
-    live = [0] * max(steps, 1)
+    live = [0] * len(span)
     for item in items:
-        for step in range(item.first, item.last + 1):
-            live[step] += aligned(item.nbytes)
+        for step in range(max(item.first, span.start), min(item.last + 1, span.stop)):
+            live[step - span.start] += aligned(item.nbytes)
     return live
 
 

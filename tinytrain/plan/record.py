@@ -65,7 +65,7 @@ def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
 
 def steps_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
     """Each node in the order of execution; `instructions` is None where nothing estimates it."""
-    live = live_bytes(plan.storages, len(graph.nodes))
+    live = live_bytes(plan.storages, range(len(graph.nodes)))
     loss = loss_index(graph)
     return [
         {

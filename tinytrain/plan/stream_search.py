@@ -8,7 +8,7 @@ cut within a limit is a shortest path over the places between nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import TRAINING_ONLY
@@ -70,7 +70,7 @@ class Stem:
     ) -> None:
         self.end = stem_end(graph)
         items = storages(graph, choices)
-        whole = live_bytes(items, len(graph.nodes))
+        whole = live_bytes(items, range(len(graph.nodes)))
         near = [item for item in items if item.first < self.end]
         works = [work_of(graph, node) for node in graph.nodes[: self.end]]
         self._segments: list[list[Segment]] = [[] for _ in range(self.end)]
@@ -178,11 +178,6 @@ def _segment(
     for k, node in enumerate(nodes):
         if node.name in banded and banded[node.name].scratch:
             add("scratch", banded[node.name].scratch, chain.first + k, chain.first + k)
-    within = [
-        replace(item, first=max(item.first, chain.first), last=min(item.last, chain.last))
-        for item in items
-        if item.first <= chain.last and item.last >= chain.first
-    ]
-    peak = max(live_bytes(within, chain.last + 1))
+    peak = max(live_bytes(items, range(chain.first, chain.last + 1)))
     cost = sum(choice.cost for choice in banded.values())
     return Segment(chain.first, chain.last, chain, peak, cost)

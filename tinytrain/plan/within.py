@@ -119,5 +119,5 @@ def _takeover(graph: Graph, plan: Plan) -> tuple[Way, ...]:
     ]
     apart = {name: replace(choice, in_place=False) for name, choice in plan.choices.items()}
     items = storages(graph, apart, plan.streams)
-    saved = max(live_bytes(items, len(graph.nodes))) - plan.lower_bound
+    saved = max(live_bytes(items, range(len(graph.nodes)))) - plan.lower_bound
     return (Way("takeover", f"{len(layers)} depthwise layers", saved, 0),) if layers else ()

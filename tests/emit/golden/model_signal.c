@@ -56,12 +56,12 @@ static const tt_window dense_0_conv2d_grad_input_window = {.in_h = 1, .in_w = 1,
     .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_factors dense_0_conv2d_grad_input_factors = {.integer = model_signal_dense_0_factors,
     .real = NULL};
-static const tt_window w8_new_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_window max_pool2d_0_max_pool2d_grad_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1,
     .out_w = 3, .out_c = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1,
     .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_window w8_new_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
+    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
+    .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_window w6_new_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
     .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1,
     .pad_top = 0, .pad_left = 0, .groups = 1};
@@ -138,54 +138,54 @@ static void forward(model_signal_state *state, int training)
     }
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
     if (training) {
-        tt_clamp_mask_s8_dsp(54, -128, 127, at_s8(state, 280), at_u8(state, 168));
+        tt_clamp_mask_s8_dsp(54, -128, 127, at_s8(state, 280), at_u8(state, 336));
     }
     /* max_pool2d_0: max_pool2d_winner -> s8[1,1,3,9] @0.00713605-128 */
-    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 280), at_s8(state, 120), at_u8(state,
-        232));
+    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 280), at_s8(state, 144), at_u8(state,
+        112));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     {
         tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
-            state->b8, at_s8(state, 120), at_s8(state, 112), at_u8(state, 0), 108);
+            state->b8, at_s8(state, 144), at_s8(state, 176), at_u8(state, 0), 108);
     }
     /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
     if (training) {
-        tt_clamp_mask_s8_dsp(4, -128, 127, at_s8(state, 112), at_u8(state, 0));
+        tt_clamp_mask_s8_dsp(4, -128, 127, at_s8(state, 176), at_u8(state, 0));
     }
     /* output: dequantize -> f32[1,4] */
-    tt_dequantize_s8_f32(4, -20, 0x1.4fec560000000p-9f, at_s8(state, 112), at_f32(state, 152));
+    tt_dequantize_s8_f32(4, -20, 0x1.4fec560000000p-9f, at_s8(state, 176), at_f32(state, 264));
 }
 
 static void backward(model_signal_state *state)
 {
     /* dense_0_grad_clamp: grad_clamp -> s8[1,1,1,4] *2^loss_e */
-    tt_grad_clamp_mask_s8_dsp(4, at_s8(state, 152), at_u8(state, 0), at_s8(state, 152));
+    tt_grad_clamp_mask_s8_dsp(4, at_s8(state, 264), at_u8(state, 0), at_s8(state, 264));
     /* b8_new: bias_grad_sgd -> s32[4] @axis0 */
     {
         tt_bias_s8_grad_dsp(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL,
-            0, 0, 0, 1, &state->health.updates[0]}, &state->step, at_s8(state, 152), state->b8);
+            0, 0, 0, 1, &state->health.updates[0]}, &state->step, at_s8(state, 264), state->b8);
     }
     /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
     {
         tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL,
             27}}, 1, &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]},
-            at_s8(state, 152), at_s8(state, 264), at_u8(state, 0), 96);
-    }
-    /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
-    {
-        tt_conv2d_s8_grad_weight_dsp(&w8_new_window, &(const tt_update){model_signal_w8_rate,
-            model_signal_w8_rate_shift, NULL, 1, 0, 0, 1, &state->health.updates[1]}, &state->step, -128,
-            at_s8(state, 120), at_s8(state, 152), &(tt_trained){state->w8, state->w8_fraction, 4},
-            at_u8(state, 0));
+            at_s8(state, 264), at_s8(state, 232), at_u8(state, 0), 96);
     }
     /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     {
         tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window,
-            &(const tt_rescale){state->scales[0].exponent, 0, &state->scales[1]}, at_s8(state, 264),
-            at_u8(state, 232), at_s8(state, 176));
+            &(const tt_rescale){state->scales[0].exponent, 0, &state->scales[1]}, at_s8(state, 232),
+            at_u8(state, 112), at_s8(state, 176));
     }
     /* conv_3_grad_clamp: grad_clamp -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
-    tt_grad_clamp_mask_s8_dsp(54, at_s8(state, 176), at_u8(state, 168), at_s8(state, 176));
+    tt_grad_clamp_mask_s8_dsp(54, at_s8(state, 176), at_u8(state, 336), at_s8(state, 176));
+    /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
+    {
+        tt_conv2d_s8_grad_weight_dsp(&w8_new_window, &(const tt_update){model_signal_w8_rate,
+            model_signal_w8_rate_shift, NULL, 1, 0, 0, 1, &state->health.updates[1]}, &state->step, -128,
+            at_s8(state, 144), at_s8(state, 264), &(tt_trained){state->w8, state->w8_fraction, 4},
+            at_u8(state, 0));
+    }
     /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
     {
         tt_bias_s8_grad_dsp(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL,
@@ -218,7 +218,7 @@ static const tt_initial_scale initial_scales[] = {
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
     0x1.3f7cee0000000p-4f, 5U, 430U,
-    {136, 238, 11, 144, 179, 63, 67, 90, 129, 173, 140, 60, 133, 132, 5, 183, 147, 26, 191, 63, 77, 209, 57, 144, 113, 4, 153, 79, 158, 85, 173, 248}};
+    {144, 232, 204, 123, 55, 219, 212, 173, 16, 193, 42, 41, 249, 179, 197, 137, 214, 26, 66, 43, 199, 251, 81, 50, 99, 108, 244, 67, 201, 217, 31, 69}};
 
 void model_signal_init(model_signal_state *state)
 {
@@ -240,10 +240,10 @@ tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *
 {
     forward(state, 0);
     if (output != NULL) {
-        memcpy(output, at_f32(state, 152), 4 * sizeof(float));
+        memcpy(output, at_f32(state, 264), 4 * sizeof(float));
     }
     if (prediction != NULL) {
-        *prediction = tt_argmax_f32(4, at_f32(state, 152));
+        *prediction = tt_argmax_f32(4, at_f32(state, 264));
     }
     return TT_OK;
 }
@@ -252,8 +252,8 @@ tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *
 static tt_result loss_of(model_signal_state *state, int32_t label)
 {
     tt_result result;
-    result.prediction = tt_argmax_f32(4, at_f32(state, 152));
-    result.loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 152), label, at_f32(state, 152));
+    result.prediction = tt_argmax_f32(4, at_f32(state, 264));
+    result.loss = tt_softmax_cross_entropy_f32(4, at_f32(state, 264), label, at_f32(state, 264));
     return result;
 }
 
@@ -283,7 +283,7 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         return TT_ERROR_LOSS;
     }
     tt_scales_begin(2, state->scales);
-    const int active = tt_quantize_gradient_s8(4, at_f32(state, 152), at_s8(state, 152), &state->step.normaliser);
+    const int active = tt_quantize_gradient_s8(4, at_f32(state, 264), at_s8(state, 264), &state->step.normaliser);
     backward(state);
     tt_scales_end(2, state->scales, 127, active, state->health.gradients);
     state->step.count += 1U;
@@ -362,7 +362,7 @@ const char *const model_signal_update_names[MODEL_SIGNAL_UPDATES] = {
 
 const char *model_signal_version(void)
 {
-    return "0.1.0 88ee0b90b33f";
+    return "0.1.0 90e8cc7b37db";
 }
 
 #ifdef TT_KEEP_FROZEN

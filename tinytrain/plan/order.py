@@ -1,0 +1,226 @@
+"""Searches an order of nodes whose largest sum of live bytes is the least.
+
+Only which nodes have run decides what is live, not their order, so partial orders that have run the
+same nodes are one state. States are walked by the number of nodes that have run, and each remembers
+the smallest peak on a way to it. Where more than `_WIDTH` states have run equally many nodes, those
+of the smallest peaks go on: up to there the search is exact, from there on a beam search.
+
+Sources: Ahn et al., "Ordering Chaos: Memory-Aware Scheduling of Irregularly Wired Neural Networks
+for Edge Devices", MLSys 2020, for the dynamic programme and for the peak of a known order as a
+budget; Liu, "An Application of Generalized Tree Pebbling to Sparse Matrix Factorization", 1987, for
+running at once what leaves no more behind than it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.plan.kernels import Choice
+from tinytrain.plan.liveness import in_arena, storages, takeover
+from tinytrain.plan.place import aligned
+
+_WIDTH = 200
+
+
+@dataclass(frozen=True)
+class _Item:
+    """What running a node does. Nodes are bits of a mask; a place holds a value and its reshapes.
+
+    `before`: nodes that run earlier. `opened`: places that it writes first. `target`: that of its
+    last output if it is one of them, else -1. `takes`: places whose storage `target` may take over.
+    """
+
+    before: int
+    touched: tuple[int, ...]
+    opened: tuple[int, ...]
+    target: int
+    takes: tuple[int, ...]
+    scratch: int
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What has run: `node`, after all of `parent`.
+
+    `larger` holds the size of each place whose storage is larger than it needs, as it took it over;
+    of all that is live this alone depends on the order.
+    """
+
+    done: int
+    live: int
+    larger: tuple[tuple[int, int], ...]
+    peak: int
+    node: int
+    parent: _State | None
+
+
+class Region:
+    """A run of nodes that may be put in another order, everything around it staying as it is.
+
+    Args:
+        graph: in a valid order.
+        span: indices of the nodes.
+        after: pairs of indices, the first of which runs before the second whatever they write.
+        choices: the kernel of each node that has a choice, for its scratch.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        span: range,
+        after: Sequence[tuple[int, int]],
+        choices: Mapping[str, Choice],
+    ) -> None:
+        self._place = _places(graph)
+        count = max(self._place.values(), default=-1) + 1
+        self._needs = [0] * count
+        for value, place in self._place.items():
+            self._needs[place] = max(self._needs[place], value.type.nbytes)
+        self._touch, self._kept, begun = [0] * count, [False] * count, [False] * count
+        for place in self._places_of(graph.inputs):
+            begun[place] = True
+        for index, node in enumerate(graph.nodes):
+            for place in self._places_of(node.inputs + node.outputs):
+                if index < span.start:
+                    begun[place] = True
+                elif index < span.stop:
+                    self._touch[place] |= 1 << (index - span.start)
+                else:
+                    self._kept[place] = True
+        self._found = [
+            place
+            for place in range(count)
+            if begun[place] and (self._kept[place] or self._touch[place])
+        ]
+        held = {v: s.nbytes for s in storages(graph, choices) for v in s.values}
+        sizes = {place: held[value] for value, place in self._place.items()}
+        self._larger = tuple(
+            (place, sizes[place]) for place in self._found if sizes[place] > self._needs[place]
+        )
+        self._live = sum(aligned(sizes[place]) for place in self._found)
+        nodes = graph.nodes[span.start : span.stop]
+        writer = {value: k for k, node in enumerate(nodes) for value in node.outputs}
+        self._items = []
+        for k, node in enumerate(nodes):
+            before = {writer[value] for value in node.inputs if value in writer}
+            before |= {a - span.start for a, b in after if b == span.start + k and a in span}
+            self._items.append(self._item(node, before, begun, choices.get(node.name)))
+
+    def _places_of(self, values: Sequence[Value]) -> list[int]:
+        return sorted({self._place[value] for value in values if value in self._place})
+
+    def _item(
+        self, node: Node, before: set[int], begun: list[bool], choice: Choice | None
+    ) -> _Item:
+        opened = [place for place in self._places_of(node.outputs) if not begun[place]]
+        for place in opened:
+            begun[place] = True
+        target = self._place.get(node.outputs[-1], -1)
+        return _Item(
+            sum(1 << k for k in before),
+            tuple(self._places_of(node.inputs + node.outputs)),
+            tuple(opened),
+            target if target in opened else -1,
+            tuple(self._place[value] for value in takeover(node, choice) if value in self._place),
+            aligned(0 if choice is None else choice.scratch),
+        )
+
+    def floor(self) -> int:
+        """What no order goes below: each node's own places, its scratch, and what stays anyway."""
+        always = {place for place in self._found if self._kept[place]}
+        least = self._live if not self._items else 0
+        for item in self._items:
+            places = always.union(item.touched)
+            if item.takes:
+                places.discard(item.target)
+            total = sum(aligned(self._needs[place]) for place in places)
+            least = max(least, total + item.scratch)
+        return least
+
+    def better_order(self, budget: int) -> list[int] | None:
+        """An order, as offsets into the region, of a peak below a budget; None if none is found."""
+        floor = self.floor()
+        if floor >= budget or not self._items:
+            return None
+        start = _State(0, self._live, self._larger, floor, -1, None)
+        layers: list[dict[object, _State]] = [{} for _ in range(len(self._items) + 1)]
+        layers[0][None] = start
+        for layer in layers[:-1]:
+            kept = sorted(layer.values(), key=lambda state: (state.peak, state.live))[:_WIDTH]
+            layer.clear()
+            for state in kept:
+                for node in self._ready(state):
+                    grown = self._settled(self._run(state, node))
+                    if grown.peak >= budget:
+                        continue
+                    there = layers[grown.done.bit_count()]
+                    known = there.setdefault((grown.done, grown.larger), grown)
+                    if grown.peak < known.peak:
+                        there[grown.done, grown.larger] = grown
+        ends = list(layers[-1].values())
+        if not ends:
+            return None
+        end = min(ends, key=lambda end: end.peak)
+        order = []
+        while end.parent is not None:
+            order.append(end.node)
+            end = end.parent
+        return order[::-1]
+
+    def _ready(self, state: _State) -> Iterator[int]:
+        for k, item in enumerate(self._items):
+            if not state.done >> k & 1 and not item.before & ~state.done:
+                yield k
+
+    def _settled(self, state: _State) -> _State:
+        """Also runs what neither raises the peak nor leaves more behind than it found.
+
+        In any order to come such a node can move to here: whatever runs before it there finds no
+        more live than it did.
+        """
+        while True:
+            for node in self._ready(state):
+                grown = self._run(state, node)
+                if grown.peak <= state.peak and grown.live <= state.live:
+                    state = grown
+                    break
+            else:
+                return state
+
+    def _run(self, state: _State, node: int) -> _State:
+        item = self._items[node]
+        done = state.done | 1 << node
+        larger = dict(state.larger)
+        dying = [p for p in item.touched if not self._kept[p] and not self._touch[p] & ~done]
+        taken = -1
+        if item.target >= 0:
+            for place in item.takes:
+                held = larger.get(place, self._needs[place])
+                if place in dying and self._needs[item.target] <= held:
+                    taken = place
+                    break
+        most = state.live
+        for place in item.opened:
+            if place != item.target or taken < 0:
+                most += aligned(self._needs[place])
+        live = most
+        if taken >= 0:
+            dying.remove(taken)
+            size = larger.pop(taken, self._needs[taken])
+            if size > self._needs[item.target]:
+                larger[item.target] = size
+        for place in dying:
+            live -= aligned(larger.pop(place, self._needs[place]))
+        peak = max(state.peak, most + item.scratch)
+        return _State(done, live, tuple(sorted(larger.items())), peak, node, state)
+
+
+def _places(graph: Graph) -> dict[Value, int]:
+    """For each value in the arena its place, which reshapes share."""
+    places = {value: k for k, value in enumerate(in_arena(graph))}
+    for node in graph.nodes:
+        if node.op == "reshape" and node.inputs[0] in places:
+            places[node.output] = places[node.inputs[0]]
+    return places
