@@ -4,10 +4,10 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all bench bench-speed bench-host lint clean
+.PHONY: help setup demo test test-all bench bench-speed bench-memory bench-host lint clean
 
 help: ## list the targets
-	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is needed: compilers, emulator, the Python environment in .venv
 	@PYTHON="$(PYTHON)" bash scripts/setup.sh
@@ -28,6 +28,9 @@ bench-speed: setup ## count a training step and its kernels on every core, besid
 	@$(BIN)/python -c 'import bakenn' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m bench.speed
+
+bench-memory: setup ## count the RAM of a training step, in the cheapest plan for a budget and the smallest
+	@$(BIN)/python -m bench.memory
 
 bench-host: setup ## time the host simulation beside PyTorch
 	@$(BIN)/python -m bench.host_speed

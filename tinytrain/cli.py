@@ -30,6 +30,7 @@ from tinytrain.console import (
     rate_text,
     replay_summary,
     targets_table,
+    ways_summary,
 )
 from tinytrain.data import Preprocess
 from tinytrain.errors import InternalError, TinytrainError, UsageError, Where
@@ -182,6 +183,8 @@ def _compile(options: argparse.Namespace) -> None:
     facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest['name']}.h"}
     facts["learning rate"] = rate_text(product.compiled.rate, product.compiled.guidance)
     facts["kernels"] = kernels_summary(manifest["kernels"])
+    if ways := ways_summary(manifest["arena"]["ways"]):
+        facts["arena"] = ways
     if manifest["replay"] is not None:
         facts["replay slots"] = replay_summary(manifest["replay"])
     if product.quantization is not None:

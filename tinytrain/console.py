@@ -240,6 +240,15 @@ def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def ways_summary(ways: Sequence[Mapping[str, Any]]) -> str:
+    """What was done to make the arena small, and what it saves and costs."""
+    lines = []
+    for way in ways:
+        cost = f", {way['instructions'] / 1e6:+.2f} M instructions" if way["instructions"] else ""
+        lines.append(f"{way['way']}: {way['detail']}; {way['saved_bytes']:,} bytes less{cost}")
+    return "\n".join(lines)
+
+
 def kernels_summary(kernels: Sequence[Mapping[str, Any]]) -> str:
     """How many kernels of each instruction set, and what they take together."""
     counts = Counter(_isa(entry["kernel"]) for entry in kernels)

@@ -1,0 +1,55 @@
+"""Plans for little RAM of a real network: the same weights, nothing outside its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.memory import CASES, measured
+from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.imported import shared_model
+from tinytrain.compile import Product, compile_model
+from tinytrain.simulate.host import HostEngine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compiled(folder: Path, ram: int, feed: str) -> Product:
+    case = CASES[0]
+    return compile_model(
+        shared_model(case.model),
+        output=folder,
+        target="mps2-an500",
+        scheme=str(ROOT / "examples" / "schemes" / f"{case.scheme}.toml"),
+        classes=10,
+        rate=2.0**-7,
+        ram=ram,
+        feed=feed,
+    )
+
+
+def test_a_real_network_in_little_ram(tmp_path: Path) -> None:
+    product = compiled(tmp_path / "model", 86_000, "rows")
+    ways = {way["way"] for way in product.manifest["arena"]["ways"]}
+    assert ways == {"takeover", "streaming", "narrow scratch"}
+    stream = make_stream(opened(product), tmp_path / "data.npz", steps=2)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    state = wanted.saved[len(wanted.weights) :]
+    assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)
+    # Under emulation, its arena between guards and its stack painted.
+    found = measured(product)
+    assert found.ram <= 86_000
+    assert found.outcome.stack_used is not None
+
+
+@pytest.mark.slow
+def test_the_input_as_a_whole(tmp_path: Path) -> None:
+    product = compiled(tmp_path / "model", 123_000, "whole")
+    stream = make_stream(opened(product), tmp_path / "data.npz", steps=2)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    state = wanted.saved[len(wanted.weights) :]
+    assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)
+    assert measured(product).ram <= 123_000
