@@ -155,6 +155,13 @@ def test_the_plain_plan_is_taken_where_it_fits() -> None:
     assert lost == plain.lower_bound - plan.lower_bound
 
 
+def test_a_network_without_a_frozen_stem_is_planned_as_a_whole() -> None:
+    graph = step_of(random_stem(5), scheme="full").graph
+    plan, _ = plan_within(graph, "dsp", 0)
+    prove(graph, plan)
+    assert not plan.streams and plan.nbytes <= plan_memory(graph, "dsp").nbytes
+
+
 def test_rows_cannot_be_fed_to_layers_that_need_the_whole_input() -> None:
     graph = step_of(random_stem(5), scheme="full").graph
     with pytest.raises(UsageError, match="the first layer trains"):

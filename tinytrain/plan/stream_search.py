@@ -68,7 +68,7 @@ class Stem:
     def __init__(
         self, graph: Graph, choices: Mapping[str, Choice], isa: str, *, fed: bool = False
     ) -> None:
-        self.end = stem_end(graph)
+        self.end, self._fed = stem_end(graph), fed
         items = storages(graph, choices)
         whole = live_bytes(items, range(len(graph.nodes)))
         near = [item for item in items if item.first < self.end]
@@ -119,6 +119,8 @@ class Stem:
 
     def smallest(self) -> int | None:
         """The least limit that some cut keeps; None where there is no cut, as no chain is fed."""
+        if self.end == 0:
+            return None if self._fed else 0
         return next((limit for limit in self.limits() if self.within(limit) is not None), None)
 
 
