@@ -6,7 +6,7 @@ import pytest
 
 from tinytrain.arguments import make_parser
 from tinytrain.autodiff.train_step import LOSSES
-from tinytrain.options import GRADIENTS, REPLAY_PLACES, Options
+from tinytrain.options import FEEDS, GRADIENTS, REPLAY_PLACES, Options
 from tinytrain.passes.update import FRACTION_BITS, RULES
 
 FIELDS = {
@@ -31,6 +31,7 @@ FIELDS = {
     "range_headroom": "range_headroom",
     "replay": "replay",
     "replay_in": "replay_in",
+    "feed": "feed",
     "health": "health",
     "name": "name",
 }
@@ -51,6 +52,7 @@ def test_defaults_are_those_of_the_options() -> None:
         ("--update", RULES),
         ("--fraction-bits", FRACTION_BITS),
         ("--replay-in", REPLAY_PLACES),
+        ("--feed", FEEDS),
     ],
 )
 def test_every_choice_can_be_named(argument: str, values: tuple[object, ...]) -> None:

@@ -80,4 +80,5 @@ def render_main(classes: int) -> str:
         output_size=OUTPUT_SIZE,
         replay=None,
         health=None,
+        feed_rows=0,
     )

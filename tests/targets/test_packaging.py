@@ -65,6 +65,6 @@ def test_make_help_has_a_sentence_for_every_target() -> None:
         check=True,
     ).stdout
     shown = {line.split()[1]: line.split(maxsplit=2)[2] for line in listing.splitlines()}
-    wanted = "help setup demo test test-all bench bench-speed bench-host lint clean"
+    wanted = "help setup demo test test-all bench bench-speed bench-memory bench-host lint clean"
     assert list(shown) == wanted.split()
     assert all(len(sentence.split()) >= 3 for sentence in shown.values())
