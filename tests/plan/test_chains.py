@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.graphs import Net
 from tests.imported import shared_model
 from tests.plan.test_plan import step_of
 from tests.stems import random_stem
@@ -55,7 +56,7 @@ def test_some_stem_has_a_long_chain_and_every_operation() -> None:
         end = Stem(graph, plan_memory(graph).choices, "portable").end
         ops |= {node.op for node in graph.nodes[:end]}
         longest = max(longest, *chains(graph, 0, end), 0)
-    assert ops == {"conv2d", "add", "avg_pool2d", "max_pool2d", "activation"}
+    assert ops >= {"conv2d", "add", "avg_pool2d", "max_pool2d", "activation"}
     assert longest >= 8
 
 
@@ -69,7 +70,7 @@ def test_a_segments_peak_is_that_of_the_plan(seed: int) -> None:
         if smallest is None:
             assert fed
             continue
-        for limit in (smallest, *stem.limits()[-2:]):
+        for limit in {smallest, *(each for each in stem.limits()[-2:] if each > smallest)}:
             cut = stem.within(limit)
             assert cut is not None
             plan = plan_memory(graph, "dsp", cut.limits, streams=cut.streams)
@@ -160,6 +161,29 @@ def test_a_network_without_a_frozen_stem_is_planned_as_a_whole() -> None:
     plan, _ = plan_within(graph, "dsp", 0)
     prove(graph, plan)
     assert not plan.streams and plan.nbytes <= plan_memory(graph, "dsp").nbytes
+
+
+def test_rows_cannot_be_fed_where_the_input_is_read_again() -> None:
+    net = Net((1, 12, 12, 4), 0)
+    squeezed = net.pool("avg_pool2d", net.x, (12, 12), (1, 1), count_include_pad=False)
+    x = net.conv(net.multiply(net.conv(net.x, 4), squeezed), 4)
+    graph = step_of(net.finish(net.dense(net.flat(x), 3)), scheme="head").graph
+    with pytest.raises(UsageError, match="needs the whole input"):
+        plan_within(graph, "dsp", fed=True)
+    plan, _ = plan_within(graph, "dsp", 0)
+    prove(graph, plan)
+
+
+def test_chains_go_on_behind_what_cannot_run_row_by_row() -> None:
+    net = Net((1, 24, 24, 3), 0)
+    x = net.conv(net.x, 4, strides=(2, 2))
+    gate = net.pool("avg_pool2d", x, (12, 12), (1, 1), count_include_pad=False)
+    x = net.multiply(x, gate)
+    x = net.conv(net.conv(net.conv(x, 16), 16), 4, strides=(2, 2))
+    graph = step_of(net.finish(net.dense(net.flat(x), 3)), scheme="head").graph
+    plan, _ = plan_within(graph, "dsp", 0)
+    prove(graph, plan)
+    assert any(graph.nodes[chain.first].layer == "conv_1" for chain in plan.streams)
 
 
 def test_rows_cannot_be_fed_to_layers_that_need_the_whole_input() -> None:

@@ -16,7 +16,7 @@ from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, narrower
 from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.place import aligned, live_bytes
-from tinytrain.plan.stream import Stream, chains, is_streamable, maps_of, stream
+from tinytrain.plan.stream import Stream, chains, maps_of, stream
 from tinytrain.plan.work import Work, work_of
 
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
@@ -73,6 +73,8 @@ class Stem:
         whole = live_bytes(items, range(len(graph.nodes)))
         near = [item for item in items if item.first < self.end]
         works = [work_of(graph, node) for node in graph.nodes[: self.end]]
+        x = graph.inputs[0]
+        readers = [k for k, node in enumerate(graph.nodes) if x in node.inputs]
         self._segments: list[list[Segment]] = [[] for _ in range(self.end)]
         for first in range(self.end):
             feeds = fed and first == 0
@@ -83,6 +85,8 @@ class Stem:
             for last in chains(graph, first, self.end):
                 if last == first and not feeds:
                     continue  # nothing lies between its layers
+                if feeds and any(k > last for k in readers):
+                    continue  # somebody else needs the whole input
                 height = graph.nodes[first].inputs[0].type.shape[1]
                 for step in (step for step in _STEPS if step <= max(1, height // 2)):
                     chain = stream(graph, first, last, step, fed=feeds)
@@ -129,8 +133,6 @@ def stem_end(graph: Graph) -> int:
     for index, node in enumerate(graph.nodes):
         trained = any(value in graph.parameters for value in node.inputs)
         if trained or node.op in TRAINING_ONLY or node.op == "merge_channels":
-            return index
-        if not is_streamable(graph, node):
             return index
     return len(graph.nodes)
 
