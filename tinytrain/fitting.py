@@ -50,13 +50,18 @@ def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
         if selected(f"last-{count}")[2] + besides > ram:
             break
         schemes.insert(0, f"last-{count}")
-    least = None
+    least: tuple[int, str] | None = None
     for feed in dict.fromkeys((options.feed, "rows")):
+        flag = "" if feed == options.feed else f" --feed {feed}"
         for scheme in schemes[:1] + schemes[-2:]:
             found = needed(scheme, feed)
-            if found is not None and found <= ram:
-                flag = "" if feed == options.feed else f" --feed {feed}"
+            if found is None or (scheme, feed) == (options.scheme, options.feed):
+                continue
+            if found <= ram:
                 return f"train less (--scheme {scheme}{flag}): about {found:,} bytes"
-            least = found or least
-    least_text = "" if least is None else f"; the head alone needs about {least:,} bytes"
-    return f"take a smaller input or model, or a target with more RAM{least_text}"
+            this = found, f"--scheme {scheme}{flag}"
+            least = this if least is None else min(least, this)
+    way_out = "take a smaller input or model, or a target with more RAM"
+    if least is None:
+        return way_out
+    return f"{way_out}; about {least[0]:,} bytes are the least ({least[1]})"

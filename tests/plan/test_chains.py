@@ -168,7 +168,7 @@ def test_rows_cannot_be_fed_where_the_input_is_read_again() -> None:
     squeezed = net.pool("avg_pool2d", net.x, (12, 12), (1, 1), count_include_pad=False)
     x = net.conv(net.multiply(net.conv(net.x, 4), squeezed), 4)
     graph = step_of(net.finish(net.dense(net.flat(x), 3)), scheme="head").graph
-    with pytest.raises(UsageError, match="needs the whole input"):
+    with pytest.raises(UsageError, match="needs it whole"):
         plan_within(graph, "dsp", fed=True)
     plan, _ = plan_within(graph, "dsp", 0)
     prove(graph, plan)
@@ -186,9 +186,33 @@ def test_chains_go_on_behind_what_cannot_run_row_by_row() -> None:
     assert any(graph.nodes[chain.first].layer == "conv_1" for chain in plan.streams)
 
 
+@pytest.mark.parametrize("padding", [(0, 0, 1, 0), (1, 0, 0, 0), (3, 0, 0, 0), (0, 0, 4, 0)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_windows_that_lie_in_the_padding_stay_out_of_chains(
+    padding: tuple[int, int, int, int], stride: int
+) -> None:
+    net = Net((1, 15, 15, 3), 0)
+    x = net.conv(net.conv(net.x, 4), 4, kernel=(1, 1), padding=(0, 0, 0, 0))
+    x = net.conv(x, 4, kernel=(1, 1), strides=(stride, 1), padding=padding)
+    graph = step_of(net.finish(net.dense(net.flat(net.conv(x, 4)), 3)), scheme="head").graph
+    plan, _ = plan_within(graph, "dsp", 0)
+    prove(graph, plan)
+    assert all(band.in_rows > 0 for c in plan.streams for b in c.bands for band in b if band.rows)
+
+
+def test_a_high_map_takes_no_more_turns_than_another() -> None:
+    net = Net((1, 1500, 2, 1), 0)
+    x = net.conv(net.conv(net.x, 2, strides=(2, 1)), 2, strides=(3, 1))
+    graph = step_of(net.finish(net.dense(net.flat(x), 2)), scheme="head").graph
+    plan, _ = plan_within(graph, "dsp", 0, fed=True)
+    prove(graph, plan)
+    assert 1 <= len(plan.streams) <= 2
+    assert all(chain.turns <= 128 for chain in plan.streams)
+
+
 def test_rows_cannot_be_fed_to_layers_that_need_the_whole_input() -> None:
     graph = step_of(random_stem(5), scheme="full").graph
-    with pytest.raises(UsageError, match="the first layer trains"):
+    with pytest.raises(UsageError, match="cannot be fed row by row"):
         plan_within(graph, "dsp", fed=True)
 
 

@@ -18,6 +18,7 @@ from tinytrain.version import __version__
 _SHOWS_ONLY = (
     "arguments.py",
     "cli.py",
+    "commands.py",
     "console.py",
     "inspect.py",
     "experiment/command.py",

@@ -77,7 +77,7 @@ class StreamRun:
         maps = node.inputs if node.op == "add" else node.inputs[:1]
         for value, skip in zip(maps, band.skip, strict=True):
             top, bottom, above = _rows_read(node, begin, end, value.type.shape[1])
-            if (band.in_rows, band.pad_top) != (bottom - top, above):
+            if top >= bottom or (band.in_rows, band.pad_top) != (bottom - top, above):
                 raise InternalError(f"{node.name} reads other rows than its window asks for")
             reads.append(self._expect(node.name, value, skip, top, bottom))
         start, size = self._scratch.get(node.name, (0, 0))

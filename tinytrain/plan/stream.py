@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 
@@ -143,13 +144,22 @@ def chains(graph: Graph, first: int, end: int) -> Iterator[int]:
 
 
 def is_streamable(graph: Graph, node: Node) -> bool:
-    """Whether a node's rows can be computed apart, from constants and a map of more than a row."""
+    """Whether a node's rows can be computed apart, from constants and a map of more than a row.
+
+    Each of its windows holds a row of the map: a band has rows to read.
+    """
     if node.op not in STREAMABLE or node.output.type.dtype is not DType.S8:
         return False
     maps = maps_of(node)
     rest = node.inputs[len(maps) :]
+    if len(node.output.type.shape) != 4:
+        return False
+    reach, stride, padding = row_window(node)
+    last = (node.output.type.shape[1] - 1) * stride - padding
+    if padding >= reach or last >= maps[0].type.shape[1]:
+        return False
     return (
-        all(len(value.type.shape) == 4 for value in (*maps, node.output))
+        all(len(value.type.shape) == 4 for value in maps)
         and all(value.type.dtype is DType.S8 and value.type.shape[1] > 1 for value in maps)
         and all(value not in graph.constants for value in maps)
         and all(value in graph.constants for value in rest)
@@ -218,6 +228,8 @@ def stream(graph: Graph, first: int, last: int, step: int, *, fed: bool = False)
         feed.append(rows[source].take(min(step, rows[source].height - rows[source].end)))
         for stage, of_node in zip(stages, bands, strict=True):
             of_node.append(_turn(*stage))
+        if len(feed) > rows[source].height:
+            raise InternalError(f"the chain from {nodes[0].name} on does not end")
         for held in rows.values():
             held.carries |= not held.whole and held.end > max(held.needed(), held.start)
     buffers = tuple(

@@ -17,10 +17,14 @@ from tinytrain.plan.kernels import Choice, narrower
 from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.stream import Stream, chains, maps_of, stream
-from tinytrain.plan.work import Work, work_of
+from tinytrain.plan.work import Work, spread, work_of
 
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
-"""Rows of the source that a turn may take."""
+"""Rows of the source that a turn may take, of a map of at most `_TURNS` rows; in proportion of one
+that is higher."""
+
+_TURNS = 128
+"""Most turns of a chain: each takes 14 bytes of flash for each of its layers."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class Stem:
                 if feeds and any(k > last for k in readers):
                     continue  # somebody else needs the whole input
                 height = graph.nodes[first].inputs[0].type.shape[1]
-                for step in (step for step in _STEPS if step <= max(1, height // 2)):
+                unit = spread(height, _TURNS)
+                for step in (step * unit for step in _STEPS if step * unit <= max(1, height // 2)):
                     chain = stream(graph, first, last, step, fed=feeds)
                     self._segments[first].append(_segment(graph, near, works, chain, isa))
 

@@ -67,8 +67,9 @@ def plan_within(
     smallest = stem.smallest()
     if smallest is None:
         raise UsageError(
-            "the input cannot be fed row by row: the first layer trains, or needs the whole input",
-            way_out="leave out --feed rows, or train fewer layers",
+            "the input cannot be fed row by row: it has one row, the first layer trains, or "
+            "something else needs it whole",
+            way_out="leave out --feed rows",
         )
     wanted = max(stem.limits()) if nbytes is None else nbytes
     limit = max(wanted, smallest, narrowed(graph, isa, wanted, stem.end).bound)
@@ -102,7 +103,7 @@ def plan_within(
 
 def _sizes(layers: list[int]) -> str:
     if len(layers) == 1:
-        return f"a chain of {layers[0]} layers"
+        return f"a chain of {layers[0]} layer{'s' if layers[0] > 1 else ''}"
     return f"{len(layers)} chains of {', '.join(map(str, layers[:-1]))} and {layers[-1]} layers"
 
 
