@@ -18,7 +18,7 @@ from tinytrain.ir.graph import Node
 from tinytrain.target import load_target
 
 
-@pytest.mark.parametrize("target", ["mps2-an500", "m0"])
+@pytest.mark.parametrize("target", [pytest.param("mps2-an500", marks=pytest.mark.slow), "m0"])
 def test_parts_add_up_to_what_the_counter_saw(target: str, tmp_path: Path) -> None:
     digits = story()
     np.savez(tmp_path / "calibration.npz", x=digits.calibration[0])

@@ -134,7 +134,14 @@ def host_engines(folder: GeneratedFolder) -> dict[str, Engine]:
     }
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+# Each option of these is in another case, too.
+LATER = (CASES[2], CASES[5], CASES[7], CASES[8], CASES[12], CASES[13], CASES[14], CASES[16])
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=[pytest.mark.slow] if c in LATER else [], id=str(c)) for c in CASES],
+)
 def test_host_and_m7_equal_the_reference(case: Case, tmp_path: Path) -> None:
     product = product_of(case, tmp_path)
     folder = opened(product)

@@ -75,7 +75,10 @@ def _bookkeeping(product: Product) -> int:
     return 8 + 8 * max(compiled.classes, 1) + 2 * compiled.options.replay
 
 
-@pytest.mark.parametrize(("graph", "scheme", "loss", "place", "slots"), CASES)
+@pytest.mark.parametrize(
+    ("graph", "scheme", "loss", "place", "slots"),
+    [pytest.param(*c, marks=[pytest.mark.slow] if c in CASES[2:4] else []) for c in CASES],
+)
 def test_replay_equals_the_reference(
     graph: str, scheme: str, loss: str, place: str, slots: int, tmp_path: Path
 ) -> None:

@@ -57,8 +57,17 @@ def test_on_the_host(seed: int, feed: str, tmp_path: Path) -> None:
         compare(product, engine, tmp_path / "data.npz")
 
 
-@pytest.mark.parametrize("target", ["mps2-an500", "mps3-an547", "m0"])
-@pytest.mark.parametrize("feed", ["whole", "rows"])
+@pytest.mark.parametrize(
+    ("target", "feed"),
+    [
+        ("mps2-an500", "whole"),
+        ("mps2-an500", "rows"),
+        ("mps3-an547", "rows"),
+        ("m0", "rows"),
+        pytest.param("mps3-an547", "whole", marks=pytest.mark.slow),
+        pytest.param("m0", "whole", marks=pytest.mark.slow),
+    ],
+)
 def test_on_a_core(target: str, feed: str, tmp_path: Path) -> None:
     product = product_of(5, tmp_path / "model", target, feed=feed)
     compare(product, QemuEngine(opened(product)), tmp_path / "data.npz", 3)

@@ -24,7 +24,7 @@ from tinytrain.simulate.session import simulate
 from tinytrain.target import load_target
 
 
-@pytest.mark.parametrize("gradient", ["s8", "f32"])
+@pytest.mark.parametrize("gradient", ["s8", pytest.param("f32", marks=pytest.mark.slow)])
 def test_targets_whose_squares_overflow(gradient: str, tmp_path: Path) -> None:
     """1e20 is a finite target, and its square no float."""
     options = Options(loss="mean_squared_error", gradient=gradient, scheme="last-1", seed=11)

@@ -182,6 +182,7 @@ def test_options_that_make_no_sense(
     assert wanted in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_example(tmp_path: Path) -> None:
     from examples.experiments.digits import write
 

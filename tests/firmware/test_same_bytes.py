@@ -23,7 +23,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("kind", ["quantized", "float"])
+@pytest.mark.parametrize("kind", [pytest.param("quantized", marks=pytest.mark.slow), "float"])
 def test_same_bytes(kind: str, tmp_path: Path) -> None:
     """Other working directory, output path, user, time zone, locale, hash seed and time of day."""
     calibration = tmp_path / "samples.npz"

@@ -14,7 +14,7 @@ from tests.firmware.conftest import Compile, link
     [
         {},
         {"scheme": "last-1", "gradient": "s16", "fraction_bits": 0},
-        {"scheme": "bias"},
+        pytest.param({"scheme": "bias"}, marks=pytest.mark.slow),
         {"scheme": "last-1", "replay": 2},
     ],
     ids=["full", "last-1", "bias", "replay"],
@@ -28,13 +28,13 @@ def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: P
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
-@pytest.mark.parametrize("gradient", ["s8", "f32"])
+@pytest.mark.parametrize("gradient", ["s8", pytest.param("f32", marks=pytest.mark.slow)])
 def test_arguments(loss: str, gradient: str, generated: Compile, tmp_path: Path) -> None:
     folder = generated("small", loss=loss, gradient=gradient)
     assert link("arguments.c", [folder], tmp_path).run() == "ok\n"
 
 
-@pytest.mark.parametrize("scheme", ["head", "last-1"])
+@pytest.mark.parametrize("scheme", ["head", pytest.param("last-1", marks=pytest.mark.slow)])
 def test_rows(scheme: str, generated: Compile, tmp_path: Path) -> None:
     folders = [
         generated(name, scheme=scheme, feed=feed, shape=(1, 3, 9, 6))

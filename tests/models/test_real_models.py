@@ -77,7 +77,10 @@ def hold(product: Product, engines: dict[str, Engine], folder: Path, steps: int 
             raise AssertionError(f"{name} disagrees with the reference") from error
 
 
-@pytest.mark.parametrize(("model", "scheme"), QUICK)
+@pytest.mark.parametrize(
+    ("model", "scheme"),
+    [pytest.param(*c, marks=[pytest.mark.slow] if c[0] in ("mbv2", "vww") else []) for c in QUICK],
+)
 def test_models_learn_the_same_on_the_host(model: str, scheme: str, tmp_path: Path) -> None:
     product = compiled(model, scheme, tmp_path)
     hold(product, {"gcc": HostEngine(opened(product))}, tmp_path)

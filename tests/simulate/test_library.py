@@ -49,7 +49,11 @@ def samples_of(stream: Stream) -> LibrarySamples:
 
 @pytest.mark.parametrize(
     ("graph", "scheme", "gradient"),
-    [("convolutions", "last-2", "s8"), ("mixture", "full", "s16"), ("signal", "head", "f32")],
+    [
+        ("convolutions", "last-2", "s8"),
+        pytest.param("mixture", "full", "s16", marks=pytest.mark.slow),
+        pytest.param("signal", "head", "f32", marks=pytest.mark.slow),
+    ],
 )
 def test_weights_are_those_of_a_session_and_of_the_reference(
     graph: str, scheme: str, gradient: str, tmp_path: Path
@@ -100,7 +104,7 @@ def test_kept_results_and_saved_parameters_change_nothing(tmp_path: Path) -> Non
     assert other.save() == library.save()
 
 
-@pytest.mark.parametrize("scheme", ["last-2", "full"])
+@pytest.mark.parametrize("scheme", ["last-2", pytest.param("full", marks=pytest.mark.slow)])
 def test_replay_is_that_of_a_session(scheme: str, tmp_path: Path) -> None:
     product = product_of("convolutions", tmp_path / "model", scheme=scheme, replay=3, seed=3)
     plan = make_stream(opened(product), tmp_path / "data.npz", STEPS)
