@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
@@ -45,15 +46,13 @@ def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
             return f"feed the input row by row (--feed rows): about {found:,} bytes"
     layers = len(weighted_layers(DenseToConv()(forward)))
     # From much to little, but for what its parameters alone rule out.
-    schemes = ["bias", "head"]
-    for count in range(1, layers):
-        if selected(f"last-{count}")[2] + besides > ram:
-            break
-        schemes.insert(0, f"last-{count}")
+    last = [f"last-{count}" for count in range(1, layers)]
+    room = list(takewhile(lambda scheme: selected(scheme)[2] + besides <= ram, last))
+    schemes = [*room[-1:], "bias", "head"]
     least: tuple[int, str] | None = None
     for feed in dict.fromkeys((options.feed, "rows")):
         flag = "" if feed == options.feed else f" --feed {feed}"
-        for scheme in schemes[:1] + schemes[-2:]:
+        for scheme in schemes:
             found = needed(scheme, feed)
             if found is None or (scheme, feed) == (options.scheme, options.feed):
                 continue

@@ -16,7 +16,7 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
-from tinytrain.plan.check_stream import StreamRun
+from tinytrain.plan.check_stream import StreamRun, meet
 from tinytrain.plan.kernel_table import works_in_place
 from tinytrain.plan.stream import Stream
 from tinytrain.plan.work import work_of
@@ -144,10 +144,10 @@ def _check_overlap(
     for k, output in enumerate(outputs):
         for value in inputs:
             same_start = offsets[value] == offsets[output] and output is node.outputs[-1]
-            if _meet(cover(output), cover(value)) and not (value in allowed and same_start):
+            if meet(cover(output), cover(value)) and not (value in allowed and same_start):
                 raise InternalError(f"{node.name} writes {output} over its input {value}")
         for other in outputs[k + 1 :]:
-            if _meet(cover(output), cover(other)):
+            if meet(cover(output), cover(other)):
                 raise InternalError(f"{node.name} writes {output} and {other} to one place")
     if scratch_sizes.get(node.name, 0):
         start = scratch[node.name]
@@ -155,9 +155,5 @@ def _check_overlap(
         if start < 0 or area.stop > nbytes:
             raise InternalError(f"the scratch of {node.name} lies outside the arena")
         for value in inputs + outputs:
-            if _meet(area, cover(value)):
+            if meet(area, cover(value)):
                 raise InternalError(f"the scratch of {node.name} overlaps {value}")
-
-
-def _meet(a: range, b: range) -> bool:
-    return a.start < b.stop and b.start < a.stop

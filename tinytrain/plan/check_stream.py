@@ -85,9 +85,9 @@ class StreamRun:
         self._owner[start : start + size] = _NOBODY
         if start < 0 or area.stop > len(self._owner):
             raise InternalError(f"the scratch of {node.name} lies outside the arena")
-        if any(_meet(written, other) for other in (area, *reads)):
+        if any(meet(written, other) for other in (area, *reads)):
             raise InternalError(f"{node.name} writes over what it reads")
-        if any(_meet(area, read) for read in reads):
+        if any(meet(area, read) for read in reads):
             raise InternalError(f"the scratch of {node.name} overlaps what it reads")
         self._write(y, band, written)
 
@@ -139,5 +139,6 @@ def _rows_read(node: Node, begin: int, end: int, height: int) -> tuple[int, int,
     return max(first, 0), min(last + 1, height), max(-first, 0)
 
 
-def _meet(a: range, b: range) -> bool:
+def meet(a: range, b: range) -> bool:
+    """Whether two runs of bytes share any."""
     return a.start < b.stop and b.start < a.stop

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.kernels import Choice, choose, choose_kernels, narrower
+from tinytrain.plan.kernels import Choice, choose_kernels, narrower
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.work import work_of
@@ -62,9 +62,7 @@ def narrowed(graph: Graph, isa: str, most: int = 0, start: int = 0) -> Narrowed:
 
 def _options(graph: Graph, k: int, isa: str) -> list[Choice]:
     work = work_of(graph, graph.nodes[k])
-    if work is None:
-        return []
-    return [choose(work, isa, choice.scratch) for choice in narrower(work, isa)]
+    return [] if work is None else narrower(work, isa)
 
 
 def _live_beside_scratch(graph: Graph, choices: Mapping[str, Choice]) -> list[int]:

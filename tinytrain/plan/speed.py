@@ -22,18 +22,13 @@ there, for one training step of MCUNet-5FPS. An M0+ is taken as an M0, an M33 as
 answers at once: wait states of flash and cache misses are not in it."""
 
 
-def instructions_of(plan: Plan) -> int:
-    """Of one step: the estimates of all nodes that have one."""
-    return sum(choice.cost for choice in plan.choices.values())
-
-
 def speed_record(plan: Plan, target: Target) -> dict[str, Any]:
     """For the manifest: instructions, cycles and seconds of one step.
 
     `cycles_per_instruction` and `seconds` are [least, most], and None where the core or its clock
     is not known: nothing is guessed.
     """
-    instructions = instructions_of(plan)
+    instructions = plan.cost
     cycles = CYCLES_PER_INSTRUCTION.get(target.core)
     seconds = None
     if cycles is not None and target.clock_hz is not None:

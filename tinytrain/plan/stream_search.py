@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.ops_training import TRAINING_ONLY
+from tinytrain.ir.ops_training import loss_index
 from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, narrower
 from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.place import aligned, live_bytes
+from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.stream import Stream, chains, maps_of, stream
 from tinytrain.plan.work import Work, spread, work_of
 
@@ -72,7 +73,7 @@ class Stem:
     def __init__(
         self, graph: Graph, choices: Mapping[str, Choice], isa: str, *, fed: bool = False
     ) -> None:
-        self.end, self._fed = stem_end(graph), fed
+        self.end, self._fed = frozen_count(graph, graph.nodes[: loss_index(graph)]), fed
         items = storages(graph, choices)
         whole = live_bytes(items, range(len(graph.nodes)))
         near = [item for item in items if item.first < self.end]
@@ -131,15 +132,6 @@ class Stem:
         if self.end == 0:
             return None if self._fed else 0
         return next((limit for limit in self.limits() if self.within(limit) is not None), None)
-
-
-def stem_end(graph: Graph) -> int:
-    """Behind the last node of the beginning that reads constants alone and that inference needs."""
-    for index, node in enumerate(graph.nodes):
-        trained = any(value in graph.parameters for value in node.inputs)
-        if trained or node.op in TRAINING_ONLY or node.op == "merge_channels":
-            return index
-    return len(graph.nodes)
 
 
 def _as_a_whole(

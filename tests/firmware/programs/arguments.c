@@ -4,17 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "holds.h"
 #include "small.h"
 
 static small_state state, before;
-
-#define HOLDS(condition)                                         \
-    do {                                                         \
-        if (!(condition)) {                                      \
-            printf("line %d: %s\n", __LINE__, #condition);       \
-            exit(1);                                             \
-        }                                                        \
-    } while (0)
 
 static void refuse_rate(float rate)
 {

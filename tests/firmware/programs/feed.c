@@ -1,23 +1,15 @@
 /* A sample that is fed in rows, in pieces of any size, gives what the same sample gives as a whole. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "holds.h"
 #include "rows.h"
 #include "whole.h"
 
 static rows_state fed, before;
 static whole_state state;
 static int8_t sample[ROWS_INPUT_ROWS * ROWS_ROW_SIZE];
-
-#define HOLDS(condition)                                         \
-    do {                                                         \
-        if (!(condition)) {                                      \
-            printf("line %d: %s\n", __LINE__, #condition);       \
-            exit(1);                                             \
-        }                                                        \
-    } while (0)
 
 static uint32_t random = 1;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "holds.h"
 #include "small.h"
 #include "tt_kernels.h"
 
@@ -17,14 +18,6 @@ typedef struct {
 
 static small_state state, other;
 static file saved, probe;
-
-#define HOLDS(condition)                                                       \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            printf("line %d: %s\n", __LINE__, #condition);                     \
-            exit(1);                                                           \
-        }                                                                      \
-    } while (0)
 
 static int write_file(void *context, const void *data, size_t size)
 {
