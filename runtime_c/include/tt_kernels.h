@@ -41,11 +41,14 @@ typedef struct {
 
 /* Weights of some of the input channels of each group: weights[out_c][kernel_h][kernel_w][count].
  * channels[j] is the channel within its group that column j belongs to, ascending; NULL means j itself.
- * The segments of a layer together cover every channel of a group exactly once. */
+ * The segments of a layer together cover every channel of a group exactly once. step: weights from one row of
+ * columns to the next, 0 for count. Only input gradients may be given another one, of a layer with one group and one
+ * segment: they then work on a slice of its input channels. */
 typedef struct {
     const int8_t *weights;
     const uint16_t *channels;
     uint16_t count;
+    uint16_t step;
 } tt_segment;
 
 /* ---- forward -------------------------------------------------------------------------------------------- */
@@ -187,6 +190,10 @@ typedef struct {
     int32_t input_exponent;
     int32_t shift; /* c */
     tt_scale *output;
+    /* NULL, or, for tt_conv2d_*_grad_input alone, sums of the shape of dx: the kernel adds what it has summed up to
+     * them and rounds nothing, dx stays as it is. It is then called with a slice of the output channels, and
+     * tt_round_sums_* ends what all slices have begun. |sums| <= 2^30 as for all channels at once. */
+    int32_t *sums;
 } tt_rescale;
 
 /* Per-channel factors on the way into a sum: `integer` for pre(G, m) in [0, 32767], `real` for f32 gradients. The one
@@ -213,6 +220,9 @@ typedef struct {
     int32_t sum_shift; /* q */
     uint8_t stochastic;
     tt_update_health *health; /* NULL counts nothing */
+    /* Elements of the tensor before the slice of output channels that this call updates: their random numbers are
+     * left out. All else, the arrays above included, begins with the slice. */
+    uint32_t first;
 } tt_update;
 
 /* How a velocity is applied at the end of a window of accumulated gradients (docs/arithmetic.md section 6). Velocities of
@@ -295,6 +305,10 @@ uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
     void tt_multiply_##dtype##_grad_broadcast(size_t rows, size_t channels, size_t b_channel_step, int8_t a_zero,     \
                                               int16_t mu, float scale, const tt_rescale *rescale, const type *g,      \
                                               const int8_t *a, type *db);
+
+/* dx[size] from the sums of slices, rounded as the input gradient itself would have done; rescale->sums is not read. */
+void tt_round_sums_s8(size_t size, const tt_rescale *rescale, const int32_t *sums, int8_t *dx);
+void tt_round_sums_s16(size_t size, const tt_rescale *rescale, const int32_t *sums, int16_t *dx);
 
 TT_DECLARE_GRADIENT_KERNELS(s8, int8_t)
 TT_DECLARE_GRADIENT_KERNELS(s16, int16_t)

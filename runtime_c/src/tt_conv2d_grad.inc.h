@@ -8,6 +8,8 @@ typedef struct {
     size_t segment_count;
     const tt_factors *factors;
     const TT_GRAD *g;
+    TT_GRAD *dx;
+    int32_t *slices; /* sums to which slices of the outputs add; NULL where dx is written */
     TT_LOOP(tt_row_) *rows;
     size_t most;  /* rows that may be listed at a time */
     TT_ACC *sums; /* of all columns, where a window has several taps or rows are not listed at once */
@@ -61,17 +63,24 @@ static void TT_FN(locate_rows_, )(size_t count, TT_LOOP(tt_row_) *rows, size_t r
     }
 }
 
-/* dx of `columns` channels of a segment, from column j on, at the tile; dx points to the group's first channel in the
- * first input. */
+/* dx of `columns` channels of a segment, from column j on, at the tile; `at` is the place of the group's first channel
+ * in the first input. */
 static void TT_FN(round_sums_, )(const TT_FN(backward_call_, ) *call, const tt_segment *segment, size_t j,
-                                 size_t columns, const TT_ACC *sums, tt_rounding *rounding, TT_GRAD *dx)
+                                 size_t columns, const TT_ACC *sums, tt_rounding *rounding, size_t at)
 {
     const size_t step = (size_t)call->window->stride_w * call->window->in_c;
     const size_t column_step = tt_column_step(call->positions);
     const size_t sums_step = tt_sums_step(columns);
     tt_rounding local = *rounding;
     for (size_t c = 0; c < columns; c++, sums += column_step) {
-        TT_GRAD *to = dx + (segment->channels == NULL ? j + c : segment->channels[j + c]);
+        const size_t place = at + (segment->channels == NULL ? j + c : segment->channels[j + c]);
+        if (call->slices != NULL) {
+            for (size_t p = 0; p < call->positions; p++) {
+                call->slices[place + p * step] += (int32_t)sums[p * sums_step];
+            }
+            continue;
+        }
+        TT_GRAD *to = call->dx + place;
         for (size_t p = 0; p < call->positions; p++, to += step) {
             *to = TT_FN(tt_rounded_, )(sums[p * sums_step], &local);
         }
@@ -80,23 +89,23 @@ static void TT_FN(round_sums_, )(const TT_FN(backward_call_, ) *call, const tt_s
 }
 
 /* Windows of one tap, all rows at once: the sums of some columns at a time. */
-static void TT_FN(serve_tap_, )(const TT_FN(backward_call_, ) *call, tt_rounding *rounding, TT_GRAD *dx)
+static void TT_FN(serve_tap_, )(const TT_FN(backward_call_, ) *call, tt_rounding *rounding, size_t at)
 {
     const size_t count = TT_FN(list_rows_, )(call, 0, 0, 0);
     for (size_t s = 0; s < call->segment_count; s++) {
         const tt_segment *segment = &call->segments[s];
-        TT_FN(locate_rows_, )(count, call->rows, segment->count);
+        TT_FN(locate_rows_, )(count, call->rows, tt_row_step(segment));
         for (size_t j = 0; j < segment->count; j += TT_COLUMNS) {
             const size_t columns = segment->count - j < TT_COLUMNS ? segment->count - j : TT_COLUMNS;
             TT_ACC sums[TT_COLUMNS * TT_POSITIONS] = {0};
             TT_LOOP(tt_add_rows_)(count, call->rows, call->positions, columns, segment->weights + j, sums);
-            TT_FN(round_sums_, )(call, segment, j, columns, sums, rounding, dx);
+            TT_FN(round_sums_, )(call, segment, j, columns, sums, rounding, at);
         }
     }
 }
 
 /* Others: all columns, tap by tap, some rows at a time. f32 sums run over kh, kw, o. */
-static void TT_FN(serve_taps_, )(const TT_FN(backward_call_, ) *call, tt_rounding *rounding, TT_GRAD *dx)
+static void TT_FN(serve_taps_, )(const TT_FN(backward_call_, ) *call, tt_rounding *rounding, size_t at)
 {
     const tt_window *window = call->window;
     const size_t all = call->positions * (window->in_c / window->groups);
@@ -112,7 +121,7 @@ static void TT_FN(serve_taps_, )(const TT_FN(backward_call_, ) *call, tt_roundin
                 sums = call->sums;
                 for (size_t s = 0; s < call->segment_count; s++) {
                     const size_t columns = call->segments[s].count;
-                    TT_FN(locate_rows_, )(count, call->rows, columns);
+                    TT_FN(locate_rows_, )(count, call->rows, tt_row_step(&call->segments[s]));
                     TT_LOOP(tt_add_rows_)(count, call->rows, call->positions, columns, call->segments[s].weights, sums);
                     sums += columns * call->positions;
                 }
@@ -121,7 +130,7 @@ static void TT_FN(serve_taps_, )(const TT_FN(backward_call_, ) *call, tt_roundin
     }
     sums = call->sums;
     for (size_t s = 0; s < call->segment_count; s++) {
-        TT_FN(round_sums_, )(call, &call->segments[s], 0, call->segments[s].count, sums, rounding, dx);
+        TT_FN(round_sums_, )(call, &call->segments[s], 0, call->segments[s].count, sums, rounding, at);
         sums += call->segments[s].count * call->positions;
     }
 }
@@ -144,12 +153,12 @@ void TT_FN(tt_conv2d_, _grad_input)(const tt_window *window, const tt_segment *s
         inputs = room >= sums + least ? TT_POSITIONS : 1;
         most = (room - inputs * channels * sizeof(TT_ACC)) / sizeof *rows;
     }
-    TT_FN(backward_call_, ) call = {&flat, segments, segment_count, factors, g, rows, most, (TT_ACC *)(rows + most),
-                                    0, 0, 0, 0};
+    TT_FN(backward_call_, ) call = {&flat, segments, segment_count, factors, g, dx, TT_FN(tt_sums_of_, )(rescale),
+                                    rows, most, (TT_ACC *)(rows + most), 0, 0, 0, 0};
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
     for (call.group = 0; call.group < window->groups; call.group++) {
         for (call.ih = 0; call.ih < flat.in_h; call.ih++) {
-            TT_GRAD *row = dx + (size_t)call.ih * flat.in_w * flat.in_c + call.group * channels;
+            const size_t row = (size_t)call.ih * flat.in_w * flat.in_c + call.group * channels;
             for (uint32_t phase = 0; phase < flat.stride_w; phase++) {
                 for (call.iw = phase; call.iw < flat.in_w; call.iw += (uint32_t)call.positions * flat.stride_w) {
                     const int whole = call.iw + (TT_POSITIONS - 1) * flat.stride_w < flat.in_w;

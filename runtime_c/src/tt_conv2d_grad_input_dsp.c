@@ -16,6 +16,8 @@ typedef struct {
     size_t segment_count;
     const tt_factors *factors;
     const int8_t *g;
+    int8_t *dx;
+    int32_t *slices; /* sums to which slices of the outputs add; NULL where dx is written */
     size_t area;
     size_t outputs; /* of a group */
     /* Of the outputs that are in scratch at a time: all, or a part where there is little room. */
@@ -93,11 +95,12 @@ __attribute__((noinline)) static void fill(const gradient *c, size_t position, s
     }
 }
 
-/* Up to four columns of one group's weights: columns[k][tap][quad]. w points to the first tap of the first column. */
-__attribute__((noinline)) static void widen_columns(const gradient *c, const int8_t *w, size_t columns, size_t count, tt_quad *quads)
+/* Up to four columns of one group's weights: columns[k][tap][quad]. w points to the first tap of the first column, the
+ * next tap of which is row_step on. */
+__attribute__((noinline)) static void widen_columns(const gradient *c, const int8_t *w, size_t columns, size_t row_step, tt_quad *quads)
 {
-    const size_t step = c->area * count;
-    for (size_t tap = 0; tap < c->area; tap++, w += count) {
+    const size_t step = c->area * row_step;
+    for (size_t tap = 0; tap < c->area; tap++, w += row_step) {
         const int8_t *row = w;
         size_t left = c->part;
         for (; columns >= 4 && left >= 4; left -= 4, quads++) {
@@ -148,9 +151,23 @@ __attribute__((noinline)) static void round_all(const int32_t *sums, size_t coun
     rounding->peak = peak > rounding->peak ? peak : rounding->peak;
 }
 
+/* `count` sums of one channel, whose first place is `at`. */
+static void put(const gradient *c, const int32_t *sums, size_t count, tt_rounding *rounding, size_t at)
+{
+    const size_t step = c->window->in_c;
+    if (c->slices == NULL) {
+        round_all(sums, count, rounding, c->dx + at, step);
+        return;
+    }
+    int32_t *to = c->slices + at;
+    for (size_t k = 0; k < count; k++, to += step) {
+        *to += sums[k];
+    }
+}
+
 /* The gradient at `lanes` positions from `position` on. scratch: tiles, four columns, sums. */
-__attribute__((noinline)) static void some(const gradient *c, size_t position, size_t lanes, size_t tiles, tt_rounding *rounding, int8_t *dx,
-                 tt_quad *tile)
+__attribute__((noinline)) static void some(const gradient *c, size_t position, size_t lanes, size_t tiles, tt_rounding *rounding,
+                                           tt_quad *tile)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->in_c / window->groups;
@@ -158,7 +175,7 @@ __attribute__((noinline)) static void some(const gradient *c, size_t position, s
     tt_quad *columns = tile + tiles * per_tile * c->quads;
     int32_t *sums = (int32_t *)(columns + 4 * c->quads);
     for (size_t group = 0; group < window->groups; group++) {
-        int8_t *out = dx + position * window->in_c + group * per_group;
+        const size_t at = position * window->in_c + group * per_group;
         fill(c, position, lanes, group, tile, per_tile);
         for (size_t s = 0; s < c->segment_count; s++) {
             const tt_segment *segment = &c->segments[s];
@@ -166,7 +183,7 @@ __attribute__((noinline)) static void some(const gradient *c, size_t position, s
             for (size_t j = 0; j < segment->count; j++) {
                 const tt_quad *column = columns + j % 4 * c->quads;
                 if (j % 4 == 0) {
-                    widen_columns(c, w + j, segment->count - j, segment->count, columns);
+                    widen_columns(c, w + j, segment->count - j, tt_row_step(segment), columns);
                 }
                 if (lanes == 1) {
                     sums[0] = 0;
@@ -178,7 +195,7 @@ __attribute__((noinline)) static void some(const gradient *c, size_t position, s
                     tt_sums8_dsp(sums, tile, column, c->quads, tiles);
                 }
                 const size_t channel = segment->channels == NULL ? j : segment->channels[j];
-                round_all(sums, lanes, rounding, out + channel, window->in_c);
+                put(c, sums, lanes, rounding, at + channel);
             }
         }
     }
@@ -210,13 +227,13 @@ static void add8(int32_t *to, const int32_t *sums)
 
 /* The gradient at up to eight positions, `part` outputs at a time. scratch: sums of all columns, a tile, four columns,
  * sums of one. */
-static void in_parts(gradient c, position_range at, size_t part, tt_rounding *rounding, int8_t *dx, int32_t *all)
+static void in_parts(gradient c, position_range at, size_t part, tt_rounding *rounding, int32_t *all)
 {
     const tt_window *window = c.window;
     const size_t per_group = window->in_c / window->groups;
     tt_quad *tile = (tt_quad *)(all + TT_LANES * per_group);
     for (size_t group = 0; group < window->groups; group++) {
-        int8_t *out = dx + at.first * window->in_c + group * per_group;
+        const size_t place = at.first * window->in_c + group * per_group;
         memset(all, 0, sums_bytes(window));
         for (c.first = 0; c.first < c.outputs; c.first += part) {
             c.part = c.outputs - c.first < part ? c.outputs - c.first : part;
@@ -228,16 +245,16 @@ static void in_parts(gradient c, position_range at, size_t part, tt_rounding *ro
             fill(&c, at.first, at.count, group, tile, TT_LANES);
             for (size_t s = 0; s < c.segment_count; s++) {
                 const tt_segment *segment = &c.segments[s];
-                const int8_t *w = segment->weights + (group * c.outputs + c.first) * c.area * segment->count;
+                const int8_t *w = segment->weights + (group * c.outputs + c.first) * c.area * tt_row_step(segment);
                 for (size_t j = 0; j < segment->count; j++, to += TT_LANES) {
                     if (j % 4 == 0) {
-                        widen_columns(&c, w + j, segment->count - j, segment->count, columns);
+                        widen_columns(&c, w + j, segment->count - j, tt_row_step(segment), columns);
                     }
                     tt_sums8_dsp(sums, tile, columns + j % 4 * c.quads, c.quads, 1);
                     add8(to, sums);
                     if (c.first + c.part == c.outputs) {
                         const size_t channel = segment->channels == NULL ? j : segment->channels[j];
-                        round_all(to, at.count, rounding, out + channel, window->in_c);
+                        put(&c, to, at.count, rounding, place + channel);
                     }
                 }
             }
@@ -254,7 +271,7 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t outputs = window->out_c / window->groups;
     const size_t tap_quads = (outputs + 3) / 4;
     const size_t quads = area * tap_quads;
-    const gradient c = {window, segments, segment_count, factors, g, area, outputs,
+    const gradient c = {window, segments, segment_count, factors, g, dx, rescale->sums, area, outputs,
                         0, outputs, tap_quads, quads};
     /* As many tiles at a time as there are, or as scratch has room for, with a column of sums each, beside four columns
      * of weights; none where that is less than one, or where a tile, which costs as much as three single positions, would
@@ -268,13 +285,13 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
     for (size_t position = 0; part > 0 && position < positions; position += TT_LANES) {
         const size_t left = positions - position;
-        in_parts(c, (position_range){position, left < TT_LANES ? left : TT_LANES}, part, &rounding, dx, scratch);
+        in_parts(c, (position_range){position, left < TT_LANES ? left : TT_LANES}, part, &rounding, scratch);
     }
     for (size_t position = 0; part == 0 && position < positions;) {
         const size_t left = positions - position;
         size_t lanes = left < tiles * TT_LANES ? left : tiles * TT_LANES;
         lanes = lanes < 3 ? 1 : lanes;
-        some(&c, position, lanes, (lanes + TT_LANES - 1) / TT_LANES, &rounding, dx, scratch);
+        some(&c, position, lanes, (lanes + TT_LANES - 1) / TT_LANES, &rounding, scratch);
         position += lanes;
     }
     tt_rounding_end_s8(rescale, rounding);

@@ -23,6 +23,8 @@ typedef struct {
     int16_t *panel; /* [outputs / 8, rounded up][positions][8] */
     tt_rounding rounding;
     tt_target target;
+    const int8_t *dx;
+    int32_t *slices; /* sums to which slices of the outputs add; NULL where dx is written */
 } tt_input_gradient;
 
 /* Channel of column j of a segment. */
@@ -46,10 +48,29 @@ static void set_target(const tt_window *window, const size_t channel[TT_COLUMNS]
     }
 }
 
+/* Adds acc[count][6] to the sums of slices, each column once: the first ones of the last block may be those of the block
+ * before, and where a segment has less than six columns the last is repeated. */
+static void add_columns(const tt_input_gradient *layer, const tt_segment *segment, size_t first, size_t count,
+                        size_t at)
+{
+    const size_t begin = (first + TT_COLUMNS - 1) / TT_COLUMNS * TT_COLUMNS - first;
+    const size_t left = segment->count - first;
+    for (size_t k = begin; k < TT_COLUMNS && k < left; k++) {
+        int32_t *to = layer->slices + at + channel_of(segment, first + k);
+        for (size_t p = 0; p < count; p++, to += layer->window->in_c) {
+            *to += layer->acc[p][k];
+        }
+    }
+}
+
 /* Rounds acc[count][6], columns first to first + 5 of a segment, the last repeated where there are less. dx points to
  * the first position and the group. layer->target is that of the columns 0 to 5 of a segment without channels. */
 static void round_columns(tt_input_gradient *layer, const tt_segment *segment, size_t first, size_t count, int8_t *dx)
 {
+    if (layer->slices != NULL) {
+        add_columns(layer, segment, first, count, (size_t)(dx - layer->dx));
+        return;
+    }
     const size_t in_c = layer->window->in_c;
     const size_t last = segment->count - 1U;
     const int is_vector = tt_is_vector_shift(layer->rounding.shift) && count >= 4;
@@ -103,7 +124,7 @@ static void make_panel(const tt_input_gradient *layer, size_t count, const int8_
 static void begin_run(const tt_input_gradient *layer, const tt_segment *segment, size_t first, tt_run *run)
 {
     const size_t taps = (size_t)layer->window->kernel_h * layer->window->kernel_w;
-    const size_t row = taps * segment->count;
+    const size_t row = taps * tt_row_step(segment);
     for (uint32_t k = 0; k < TT_COLUMNS; k++) {
         const size_t j = first + k;
         run->column[k] = (uint32_t)(j < segment->count ? j : segment->count - 1U);
@@ -183,7 +204,7 @@ static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, c
     run->count = (size_t)(end - begin);
     run->g_step = (positions - run->count) * sizeof(int16_t[TT_LANES]);
     run->acc = layer->acc + (begin * stride - back);
-    tt_add_columns_mve(run, (int32_t)layer->outputs, w + tap * segment->count,
+    tt_add_columns_mve(run, (int32_t)layer->outputs, w + tap * tt_row_step(segment),
                        layer->panel + (oh * window->out_w + (size_t)begin) * TT_LANES);
 }
 
@@ -220,7 +241,7 @@ static int is_near(const tt_window *window, const tt_segment *segments, size_t s
 {
     const size_t taps = (size_t)window->kernel_h * window->kernel_w;
     for (size_t s = 0; s < segment_count; s++) {
-        if ((TT_LANES - 1) * taps * segments[s].count > UINT16_MAX) {
+        if ((TT_LANES - 1) * taps * tt_row_step(&segments[s]) > UINT16_MAX) {
             return 0;
         }
     }
@@ -262,7 +283,9 @@ void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segm
                                .outputs = outputs,
                                .inputs = (size_t)window->in_c / window->groups,
                                .acc = scratch,
-                               .rounding = tt_rounding_begin_s8(rescale)};
+                               .rounding = tt_rounding_begin_s8(rescale),
+                               .dx = dx,
+                               .slices = rescale->sums};
     layer.panel = (int16_t *)(void *)(layer.acc + (sums + 3) / 4 * 4);
     vstrwq_s32(layer.target.left, vdupq_n_s32(31 - layer.rounding.shift));
     vstrbq_s8(layer.target.lowest, vdupq_n_s8(-INT8_MAX));

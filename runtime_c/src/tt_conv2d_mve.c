@@ -115,7 +115,7 @@ static void begin(const tt_window *window, int8_t zero, const tt_segment *segmen
         for (size_t s = 0; s < segment_count; s++) {
             join(&segments[s], rows, window->in_c, room);
         }
-        conv->joined = (tt_segment){room, NULL, window->in_c};
+        conv->joined = (tt_segment){room, NULL, window->in_c, 0};
         segments = &conv->joined;
         segment_count = 1;
         room += (rows * window->in_c + 7) / 8 * 8;

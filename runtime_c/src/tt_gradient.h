@@ -30,6 +30,29 @@ static inline float tt_factored_f32(float g, const tt_factors *factors, size_t i
     return g * factors->real[index];
 }
 
+/* Weights from one row of a segment's columns to the next. */
+static inline size_t tt_row_step(const tt_segment *segment)
+{
+    return segment->step != 0 ? segment->step : segment->count;
+}
+
+/* Where sums of slices grow; NULL where all is rounded at once, as f32 always is. */
+static inline int32_t *tt_sums_of_s8(const tt_rescale *rescale)
+{
+    return rescale->sums;
+}
+
+static inline int32_t *tt_sums_of_s16(const tt_rescale *rescale)
+{
+    return rescale->sums;
+}
+
+static inline int32_t *tt_sums_of_f32(const tt_rescale *rescale)
+{
+    (void)rescale;
+    return NULL;
+}
+
 /* Rounding of sums to a gradient tensor, and the largest |r| that it has seen. */
 typedef struct {
     int32_t shift;

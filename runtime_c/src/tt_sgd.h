@@ -32,15 +32,43 @@ static inline uint32_t tt_random_begin(const tt_step *step, uint32_t index)
     return tt_mix(tt_mix(step->seed ^ (step->count * 0x9E3779B9U)) + index * 0x85EBCA6BU);
 }
 
+/* The generator: x -> x * TT_RANDOM_FACTOR + TT_RANDOM_STEP. Source of the constants: Numerical Recipes. */
+#define TT_RANDOM_FACTOR 1664525U
+#define TT_RANDOM_STEP 1013904223U
+
+/* Some steps of it at once: x * factor + step. */
+typedef struct {
+    uint32_t factor, step;
+} tt_jump;
+
+/* `steps` steps, by repeated squaring. */
+static inline tt_jump tt_jump_by(size_t steps)
+{
+    tt_jump all = {1, 0};
+    tt_jump power = {TT_RANDOM_FACTOR, TT_RANDOM_STEP};
+    for (; steps > 0; steps >>= 1) {
+        if (steps & 1U) {
+            all = (tt_jump){all.factor * power.factor, all.step * power.factor + power.step};
+        }
+        power = (tt_jump){power.factor * power.factor, power.step * power.factor + power.step};
+    }
+    return all;
+}
+
 static inline tt_sgd tt_sgd_begin(const tt_update *update, const tt_step *step)
 {
     tt_sgd sgd = {0};
     sgd.random = tt_random_begin(step, update->index);
+    if (update->first != 0) {
+        const tt_jump jump = tt_jump_by(update->first);
+        sgd.random = sgd.random * jump.factor + jump.step;
+    }
     sgd.stochastic = update->stochastic;
     sgd.sum_shift = update->sum_shift;
     if (update->health != NULL && step->count % TT_HEALTH_STEPS == 0) {
         sgd.health = update->health;
-        if (sgd.health->seen >> 31 != 0) {
+        /* The first slice of a step halves for all of them. */
+        if (update->first == 0 && sgd.health->seen >> 31 != 0) {
             sgd.health->seen >>= 1;
             sgd.health->lost >>= 1;
         }
@@ -69,29 +97,6 @@ static inline void tt_sgd_channel_s16(tt_sgd *sgd, const tt_update *update, cons
 static inline void tt_sgd_channel_f32(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
 {
     sgd->factor = step->rate * update->real[channel];
-}
-
-/* The generator: x -> x * TT_RANDOM_FACTOR + TT_RANDOM_STEP. Source of the constants: Numerical Recipes. */
-#define TT_RANDOM_FACTOR 1664525U
-#define TT_RANDOM_STEP 1013904223U
-
-/* Some steps of it at once: x * factor + step. */
-typedef struct {
-    uint32_t factor, step;
-} tt_jump;
-
-/* `steps` steps, by repeated squaring. */
-static inline tt_jump tt_jump_by(size_t steps)
-{
-    tt_jump all = {1, 0};
-    tt_jump power = {TT_RANDOM_FACTOR, TT_RANDOM_STEP};
-    for (; steps > 0; steps >>= 1) {
-        if (steps & 1U) {
-            all = (tt_jump){all.factor * power.factor, all.step * power.factor + power.step};
-        }
-        power = (tt_jump){power.factor * power.factor, power.step * power.factor + power.step};
-    }
-    return all;
 }
 
 /* r of the next element: 2^31 rounds to nearest. */

@@ -69,12 +69,14 @@ class Kernels(ForwardKernels):
         rescale: Rescale | None,
         *,
         segments: Channels | None = None,
+        columns: range | None = None,
         room: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
-        """`room`: bytes of scratch; None is as much as the kernel can use."""
+        """`room`: bytes of scratch; None is as much as the kernel can use. `columns`: of the
+        weights, if `input_shape` has a slice of the channels."""
         window, _ = conv_window(input_shape, w, **geometry)
-        table, kept = segments_of(w, segments)
+        table, kept = segments_of(w, segments, columns)
         held, dx = factors_of(factors), blank(g.dtype, input_shape)
         name = f"conv2d_{SUFFIX[g.dtype]}_grad_input"
         most = scratch_of(name, window, g.dtype)
@@ -84,6 +86,13 @@ class Kernels(ForwardKernels):
             scratch, size(scratch.size),
         )  # fmt: skip
         del kept
+        return dx.read()
+
+    def round_sums(self, sums: np.ndarray, rescale: Rescale, dtype: Any) -> np.ndarray:
+        """The gradient from the sums of slices."""
+        dx = blank(dtype, sums.shape)
+        name = f"round_sums_{SUFFIX[np.dtype(dtype)]}"
+        self.call(name, size(sums.size), struct_of(rescale), Block(sums), dx)
         return dx.read()
 
     def depthwise_conv2d_grad_input(

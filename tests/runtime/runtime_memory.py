@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,12 @@ class CRequant(c.Structure):
 
 
 class CSegment(c.Structure):
-    _fields_ = [("weights", c.c_void_p), ("channels", c.c_void_p), ("count", c.c_uint16)]
+    _fields_ = [
+        ("weights", c.c_void_p),
+        ("channels", c.c_void_p),
+        ("count", c.c_uint16),
+        ("step", c.c_uint16),
+    ]
 
 
 class CAdd(c.Structure):
@@ -66,7 +72,12 @@ class CStep(c.Structure):
 
 
 class CRescale(c.Structure):
-    _fields_ = [("input_exponent", c.c_int32), ("shift", c.c_int32), ("output", c.c_void_p)]
+    _fields_ = [
+        ("input_exponent", c.c_int32),
+        ("shift", c.c_int32),
+        ("output", c.c_void_p),
+        ("sums", c.c_void_p),
+    ]
 
 
 class CFactors(c.Structure):
@@ -87,6 +98,7 @@ class CUpdate(c.Structure):
         ("sum_shift", c.c_int32),
         ("stochastic", c.c_uint8),
         ("health", c.c_void_p),
+        ("first", c.c_uint32),
     ]
 
 
@@ -121,7 +133,12 @@ class Rescale:
     ) -> None:
         self.scale = CScale(output_exponent, 0, peak)
         self.input_exponent = input_exponent
+        self.sums: Block | None = None
         self.struct = CRescale(input_exponent, shift, c.addressof(self.scale))
+
+    def add_to(self, sums: Block) -> None:
+        """Lets kernels add to sums instead of rounding."""
+        self.sums, self.struct.sums = sums, sums.address
 
     @property
     def peak(self) -> int:
@@ -162,11 +179,24 @@ class Update:
         self.exponent, self.q, self.stochastic = exponent, q, stochastic
         self._health = None if counted is None else Block(np.array(counted, np.uint32))
         self._tables = [None if a is None else Block(a) for a in (multiplier, shift, real)]
+        self._part = 0, 0
+
+    def part(self, channel: int, element: int) -> Update:
+        """The same update for a slice of the tensor from an output channel on, which is its
+        element of that number; the counters are shared."""
+        part = copy(self)
+        part._part = channel, element
+        return part
 
     def struct(self) -> CUpdate:
-        addresses = [None if block is None else block.address for block in self._tables]
+        channel, first = self._part
+        addresses = [
+            None if block is None else block.address + channel * block.dtype.itemsize
+            for block in self._tables
+        ]
         health = None if self._health is None else self._health.address
-        return CUpdate(*addresses, self.index, self.exponent, self.q, int(self.stochastic), health)
+        rule = self.index, self.exponent, self.q, int(self.stochastic)
+        return CUpdate(*addresses, *rule, health, first)
 
     def counted(self) -> UpdateHealth:
         """`seen` and `lost` as a kernel left them."""
@@ -271,8 +301,18 @@ def pool_window(
     ), outputs
 
 
-def segments_of(w: np.ndarray, channels: Channels | None) -> tuple[c.Array, list[Block]]:
-    """The C table of segments, and the blocks that it points to."""
+def segments_of(
+    w: np.ndarray, channels: Channels | None, columns: range | None = None
+) -> tuple[c.Array, list[Block]]:
+    """The C table of segments, and the blocks that it points to.
+
+    Args:
+        columns: of the rows of weights, those that a slice of the input channels has.
+    """
+    if columns is not None:
+        block = Block(w)
+        place = block.address + columns.start
+        return (CSegment * 1)(CSegment(place, None, len(columns), w.shape[3])), [block]
     if channels is None:
         block = Block(w)
         return (CSegment * 1)(CSegment(block.address, None, w.shape[3])), [block]

@@ -93,6 +93,30 @@ MISTAKES = {
         "output->exponent - input_exponent, output->peak}",
         "output->exponent - input_exponent, 0}",
     ),
+    "random numbers of a slice from the start": (
+        "test_slices_of_weights",
+        "tt_sgd.h",
+        "sgd.random = sgd.random * jump.factor + jump.step;",
+        "(void)jump;",
+    ),
+    "every slice halves the counters": (
+        "test_slices_of_biases",
+        "tt_sgd.h",
+        "update->first == 0 && sgd.health->seen",
+        "sgd.health->seen",
+    ),
+    "a slice overwrites the sums": (
+        "test_slices_of_the_outputs",
+        "tt_conv2d_grad.inc.h",
+        "call->slices[place + p * step] +=",
+        "call->slices[place + p * step] =",
+    ),
+    "rows of a slice follow each other": (
+        "test_slices_of_the_inputs",
+        "tt_conv2d_grad.inc.h",
+        "tt_row_step(&call->segments[s])",
+        "columns",
+    ),
 }
 
 

@@ -15,6 +15,7 @@ _SOURCES = (
     ("tt_depthwise_conv2d_", "tt_depthwise_conv2d.c"),
     ("tt_conv2d_", "tt_conv2d.c"),
     ("tt_add_", "tt_add.c"),
+    ("tt_round_sums_", "tt_round_sums.c"),
     ("tt_multiply_", "tt_multiply.c"),
     ("tt_avg_pool2d_", "tt_avg_pool2d.c"),
     ("tt_max_pool2d_", "tt_max_pool2d.c"),

@@ -126,6 +126,7 @@ size_t draw_segments(test_operands *operands, const test_case *test, const tt_wi
         lists[s] = plain ? NULL : arena_take(operands->arena, "channels", left[s] * 2U, 2);
         segments[s].channels = lists[s];
         segments[s].count = (uint16_t)left[s];
+        segments[s].step = 0;
     }
     const uint32_t channels = all;
     for (uint32_t c = 0; c < channels; c++, all--) {
@@ -140,6 +141,23 @@ size_t draw_segments(test_operands *operands, const test_case *test, const tt_wi
         left[s]--;
     }
     return count;
+}
+
+void draw_slice(test_operands *operands, const tt_window *window, tt_segment *segment)
+{
+    const int32_t more = draw_between(operands, 1, 9);
+    segment->step = (uint16_t)(segment->count + more);
+    const size_t size = (size_t)window->out_c * window->kernel_h * window->kernel_w * segment->step;
+    segment->weights = draw_s8(operands, "all weights", size) + draw_between(operands, 0, more);
+}
+
+int32_t *draw_sums(test_operands *operands, size_t size)
+{
+    int32_t *sums = arena_take(operands->arena, "sums", size * sizeof *sums, 4);
+    for (size_t i = 0; i < size; i++) {
+        sums[i] = draw_between(operands, -(1 << 28), 1 << 28);
+    }
+    return sums;
 }
 
 uint16_t *draw_outputs(test_operands *operands, const test_case *test, size_t all, size_t multiple)
@@ -200,7 +218,7 @@ tt_rescale draw_rescale(test_operands *operands, int32_t bound)
     scale->running_max = draw_word(operands) >> 4;
     scale->peak = draw_once_in(operands, 4) ? draw_between(operands, 0, 200) : 0;
     const int32_t input_exponent = draw_between(operands, -60, 60);
-    return (tt_rescale){input_exponent, wanted - scale->exponent + input_exponent, scale};
+    return (tt_rescale){input_exponent, wanted - scale->exponent + input_exponent, scale, NULL};
 }
 
 test_rule draw_rule(test_operands *operands, size_t channels)
@@ -225,7 +243,8 @@ test_rule draw_rule(test_operands *operands, size_t channels)
     normaliser = normaliser < -120 ? -120 : normaliser > 122 ? 122 : normaliser;
     tt_update_health *health = arena_take(operands->arena, "health", sizeof *health, 4);
     test_rule rule = {
-        {multiplier, shift, NULL, draw_word(operands) % 1000U, exponent, 0, (uint8_t)draw_once_in(operands, 2), health},
+        {multiplier, shift, NULL, draw_word(operands) % 1000U, exponent, 0, (uint8_t)draw_once_in(operands, 2), health,
+         draw_once_in(operands, 3) ? (uint32_t)draw_between(operands, 1, 100000) : 0U},
         {0.5F, draw_mantissa(operands), rate_exponent, normaliser, draw_word(operands), draw_word(operands)},
     };
     if (draw_once_in(operands, 4)) {

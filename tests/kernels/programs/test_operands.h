@@ -27,6 +27,12 @@ tt_requant draw_requant(test_operands *operands, size_t channels);
 /* Segments that cover `channels` channels of a group, with weights[out_c][kernel_h][kernel_w][count]. */
 size_t draw_segments(test_operands *operands, const test_case *test, const tt_window *window, tt_segment segments[3]);
 
+/* A segment that is some columns of rows with more of them: its weights anew. */
+void draw_slice(test_operands *operands, const tt_window *window, tt_segment *segment);
+
+/* Sums of slices that came before, within +-2^28. */
+int32_t *draw_sums(test_operands *operands, size_t size);
+
 /* A list of `count` of `all` outputs, in whole runs of `multiple`; NULL where it may be. */
 uint16_t *draw_outputs(test_operands *operands, const test_case *test, size_t all, size_t multiple);
 
