@@ -195,6 +195,14 @@ def _add_setting(command: Any) -> None:
         help="how a sample arrives: written as a whole, or row by row (default: whole)",
     )
     command.add_argument(
+        "--recompute",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="instructions, such as 20%% of a step, that may be spent to compute activations again "
+        "where the RAM would not do otherwise (default: 0%%)",
+    )
+    command.add_argument(
         "--learning-rate",
         type=_rate,
         default="auto",
@@ -342,6 +350,13 @@ def _bytes(text: str) -> int:
     if not found or int(found.group(1)) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; write 262144, 256K or 1M")
     return int(found.group(1)) * {"": 1, "k": 1024, "m": 1024 * 1024}[found.group(2).lower()]
+
+
+def _share(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
+    if not found or float(found.group(1)) > 100:
+        raise argparse.ArgumentTypeError(f"'{text}' is no share from 0% to 100%; write 20%")
+    return float(found.group(1)) / 100
 
 
 def _rate(text: str) -> float | None:

@@ -151,7 +151,7 @@ def _listing(parts: Mapping[str, int]) -> str:
 
 def _peak(compiled: Compiled) -> str:
     plan = compiled.plan
-    node = compiled.graph.nodes[plan.peak]
+    node = plan.graph.nodes[plan.peak]
     lines = [f"the arena peaks at '{node.name}' ({node.op}), where these are live:"]
     lines += [f"{s.nbytes:>10,}  {s.name}" for s in plan.at_peak()[:8]]
     return "\n".join(lines)

@@ -63,6 +63,7 @@ def _setting(options: argparse.Namespace) -> dict[str, Any]:
         "replay": options.replay,
         "replay_in": options.replay_in,
         "feed": options.feed,
+        "recompute": options.recompute,
         "method": options.ranges,
         "weight_headroom": options.weight_headroom,
         "range_headroom": options.range_headroom,

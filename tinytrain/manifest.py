@@ -15,7 +15,9 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.options import Options
 from tinytrain.pipeline import Compiled
+from tinytrain.plan.recompute import AGAIN
 from tinytrain.plan.record import arena_record, layers_record
+from tinytrain.plan.slices import Slices
 from tinytrain.plan.stream import Stream
 from tinytrain.reference.health import ends_of
 from tinytrain.reference.interpret import rounding_nodes
@@ -33,6 +35,16 @@ def _chain(graph: Graph, chain: Stream) -> dict[str, Any]:
     }
 
 
+def _slices(graph: Graph, run: Slices) -> dict[str, Any]:
+    """A run that works slice by slice, for the manifest."""
+    return {
+        "nodes": [node.name for node in run.nodes(graph)],
+        "channels": run.channels,
+        "slices": run.count,
+        "sums": run.sums,
+    }
+
+
 def manifest_of(
     compiled: Compiled,
     files: ModelFiles,
@@ -40,7 +52,7 @@ def manifest_of(
     sample: SampleSpec,
 ) -> dict[str, Any]:
     """All but what depends on the target and on how the model came."""
-    graph = compiled.graph
+    graph = compiled.plan.graph
     arena = arena_record(graph, compiled.plan)
     return {
         "format": 1,
@@ -71,6 +83,8 @@ def manifest_of(
             **arena,
             "ways": [way.to_manifest() for way in compiled.ways],
             "chains": [_chain(graph, chain) for chain in compiled.plan.streams],
+            "slices": [_slices(graph, run) for run in compiled.plan.slices],
+            "again": [node.name for node in graph.nodes if node.name.endswith(AGAIN)],
         },
         "layers": layers_record(graph, arena, files.constants),
         "parameters": [
@@ -146,6 +160,6 @@ def kernels_record(compiled: Compiled) -> list[dict[str, Any]]:
             "scratch": choice.scratch,
             "considered": dict(choice.considered),
         }
-        for node in compiled.graph.nodes
+        for node in compiled.plan.graph.nodes
         if (choice := compiled.plan.choices.get(node.name))
     ]

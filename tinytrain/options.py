@@ -48,6 +48,8 @@ class Options:
         replay: slots of the replay buffer, 0 to 65,535; 0 leaves it out.
         replay_in: where the slots lie: `ram`, or `flash` behind the application's callbacks.
         feed: how a sample arrives: `whole`, written into the arena, or in `rows`, one by one.
+        recompute: share of a step's instructions, 0 to 1, that may be spent to run parts of the
+            forward pass again where the RAM would not do otherwise.
         health: whether the model counts what goes wrong while it trains.
         name: C prefix; None takes the model file's name.
     """
@@ -74,6 +76,7 @@ class Options:
     replay: int = 0
     replay_in: str = "ram"
     feed: str = "whole"
+    recompute: float = 0.0
     health: bool = True
     name: str | None = None
 
@@ -95,6 +98,7 @@ class Options:
             ("momentum", self.momentum, 0.0, 0.999),
             ("accumulation", self.accumulate, 1, 65_535),
             ("weight decay", self.weight_decay, 0.0, 1.0),
+            ("share of instructions to compute again", self.recompute, 0.0, 1.0),
         ):
             if not low <= number <= high:
                 raise UsageError(f"{what} {number} is not between {low:g} and {high:g}")

@@ -252,10 +252,18 @@ def scheduled(graph: Graph, scheme: Scheme, options: Options, runner: Runner) ->
 def _proved_plan(
     graph: Graph, isa: str, nbytes: int | None, options: Options
 ) -> tuple[Plan, tuple[Way, ...]]:
-    plan, ways = plan_within(graph, isa, nbytes, fed=options.feed == "rows")
-    sizes = plan.scratch_sizes
+    plan, ways = plan_within(
+        graph, isa, nbytes, fed=options.feed == "rows", recompute=options.recompute
+    )
     check_plan(
-        graph, plan.offsets, plan.scratch, sizes, plan.nbytes, plan.kernels, streams=plan.streams
+        plan.graph,
+        plan.offsets,
+        plan.scratch,
+        plan.scratch_sizes,
+        plan.nbytes,
+        plan.kernels,
+        plan.streams,
+        plan.slices,
     )
     return plan, ways
 

@@ -27,7 +27,14 @@ SEEDS = range(24)
 def prove(graph: Graph, plan: Plan) -> None:
     sizes = plan.scratch_sizes
     check_plan(
-        graph, plan.offsets, plan.scratch, sizes, plan.nbytes, plan.kernels, streams=plan.streams
+        graph,
+        plan.offsets,
+        plan.scratch,
+        sizes,
+        plan.nbytes,
+        plan.kernels,
+        plan.streams,
+        plan.slices,
     )
 
 

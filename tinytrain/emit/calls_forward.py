@@ -105,12 +105,16 @@ def weight_parts(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
     return parts
 
 
+def segments_of(context: EmitContext, w: Value) -> list[tuple[str, str, int]]:
+    """(weights, channels or NULL, count) of each segment."""
+    parts = weight_parts(context, w)
+    return [(parts[0][0], "NULL", w.type.shape[3])] if len(parts) == 1 else parts
+
+
 def segments(context: EmitContext, w: Value) -> tuple[str, int]:
     """An array of `tt_segment` and the number of them: in flash where all weights are frozen."""
-    parts = weight_parts(context, w)
-    if len(parts) == 1:
-        parts = [(parts[0][0], "NULL", w.type.shape[3])]
-    body = ", ".join(f"{{{weights}, {channels}, {count}}}" for weights, channels, count in parts)
+    parts = segments_of(context, w)
+    body = ", ".join(f"{{{weights}, {channels}, {count}, 0}}" for weights, channels, count in parts)
     if w in context.graph.constants:
         return context.segments(w, body), len(parts)
     return f"(const tt_segment[]){{{body}}}", len(parts)

@@ -15,35 +15,56 @@ from tinytrain.reference import lowering
 from tinytrain.reference.lowering import scale_of, zero_of
 
 
-def _dtype(node: Node, index: int = 0) -> str:
+def dtype_of(node: Node, index: int = 0) -> str:
+    """Of an input, as names of kernels have it."""
     return node.inputs[index].type.dtype.value
 
 
-def _rescale(context: EmitContext, node: Node, shift: int) -> str:
+def rescale(context: EmitContext, node: Node, shift: int, sums: str = "NULL") -> str:
+    """The address of a `tt_rescale`; `sums`: where a kernel adds sums instead of rounding them."""
     source, target = node.inputs[0].type.exponent, node.output.type.exponent
     if target is None:
         return "NULL"
     slot = f"&state->scales[{context.scales[target]}]"
-    return f"&(const tt_rescale){{{context.exponent(source)}, {shift}, {slot}}}"
+    return f"&(const tt_rescale){{{context.exponent(source)}, {shift}, {slot}, {sums}}}"
+
+
+def factors_array(context: EmitContext, node: Node, found: lowering.Factors) -> str:
+    """The array of a node's factors, integer or real."""
+    is_real = node.inputs[0].type.dtype is DType.F32
+    return context.array(f"{node.layer}_factors", found.real if is_real else found.integer)
 
 
 def _factors(context: EmitContext, node: Node, found: lowering.Factors) -> str:
-    integer = real = "NULL"
-    if node.inputs[0].type.dtype is DType.F32:
-        real = context.array(f"{node.layer}_factors", found.real)
-    else:
-        integer = context.array(f"{node.layer}_factors", found.integer)
-    return context.struct("tt_factors", f"{node.name}_factors", {"integer": integer, "real": real})
+    array = factors_array(context, node, found)
+    is_real = node.inputs[0].type.dtype is DType.F32
+    fields = {"integer": "NULL", "real": array} if is_real else {"integer": array, "real": "NULL"}
+    return context.struct("tt_factors", f"{node.name}_factors", fields)
 
 
-def _update(context: EmitContext, node: Node, target: Value, positions: int, dtype: DType) -> str:
+def update(
+    context: EmitContext,
+    node: Node,
+    target: Value,
+    positions: int,
+    dtype: DType,
+    part: tuple[str, str] = ("", "0"),
+) -> str:
+    """The address of a `tt_update`.
+
+    Args:
+        part: C expressions for the first output channel and the first element of the part of the
+            tensor that is updated; without them all of it is.
+    """
     rates = lowering.update_rates(node.attrs, target, positions, dtype)
     multiplier = shift = real = "NULL"
+    channel = f" + {part[0]}" if part[0] else ""
     if dtype is DType.F32:
-        real = context.array(f"{target.name}_rate", rates.real)
+        real = context.array(f"{target.name}_rate", rates.real) + channel
     else:
         multiplier = context.array(f"{target.name}_rate", rates.multiplier.astype(np.int32))
-        shift = context.array(f"{target.name}_rate_shift", rates.shift.astype(np.int8))
+        shift = context.array(f"{target.name}_rate_shift", rates.shift.astype(np.int8)) + channel
+        multiplier += channel
     fields = [
         multiplier,
         shift,
@@ -53,6 +74,7 @@ def _update(context: EmitContext, node: Node, target: Value, positions: int, dty
         rates.sum_shift,
         int(node.attrs["rule"] == "stochastic"),
         context.update_health(node),
+        part[1],
     ]
     return f"&(const tt_update){{{', '.join(map(str, fields))}}}"
 
@@ -69,7 +91,7 @@ def _grad_clamp(context: EmitContext, node: Node) -> list[str]:
 @calls("grad_add")
 def _grad_add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
-    scaling = _rescale(context, node, 8), context.exponent(b.type.exponent)
+    scaling = rescale(context, node, 8), context.exponent(b.type.exponent)
     places = context.places(a, b, node.output)
     return [call(context.kernel(node), a.type.size, *scaling, *places)]
 
@@ -79,7 +101,7 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     g, w = node.inputs
     found = lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
     geometry = window(context, node, node.output.type.shape, g.type.shape, w.type.shape[1:3])
-    scaling = _factors(context, node, found), _rescale(context, node, found.shift)
+    scaling = _factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node)
     if is_depthwise(node):
         return [
@@ -95,11 +117,11 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     x, g, w = node.inputs[:3]
     geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["kernel"])
     positions = g.type.shape[1] * g.type.shape[2]
-    update = _update(context, node, w, positions, g.type.dtype)
+    rates = update(context, node, w, positions, g.type.dtype)
     fraction = node.inputs[3] if len(node.inputs) > 3 else None
     target = trained(context, w, fraction, node.attrs["fraction_bits"])
     places = *context.places(x, g), target, context.scratch(node)
-    head = geometry, update, "&state->step", zero_of(x), *places
+    head = geometry, rates, "&state->step", zero_of(x), *places
     return [call(context.kernel(node), *head)]
 
 
@@ -108,8 +130,8 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
     g, b = node.inputs
     channels = g.type.shape[-1]
     positions = g.type.size // channels
-    update = _update(context, node, b, positions, g.type.dtype)
-    head = positions, channels, update, "&state->step"
+    rates = update(context, node, b, positions, g.type.dtype)
+    head = positions, channels, rates, "&state->step"
     return [call(context.kernel(node), *head, *context.places(g, b))]
 
 
@@ -119,9 +141,9 @@ def _avg_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     found = lowering.avg_pool_factors(node)
     geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["window"])
     include = int(node.attrs["count_include_pad"])
-    factors, scaling = _factors(context, node, found), _rescale(context, node, found.shift)
+    factors, scaling = _factors(context, node, found), rescale(context, node, found.shift)
     head = geometry, factors, include, scaling
-    return [call(f"tt_avg_pool2d_{_dtype(node)}_grad", *head, *context.places(g, x))]
+    return [call(f"tt_avg_pool2d_{dtype_of(node)}_grad", *head, *context.places(g, x))]
 
 
 @calls("max_pool2d_grad")
@@ -130,7 +152,7 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, node.output.type.shape, g.type.shape, node.attrs["window"])
     places = context.places(g, winner, node.output)
     return [
-        call(f"tt_max_pool2d_{_dtype(node)}_grad", geometry, _rescale(context, node, 0), *places)
+        call(f"tt_max_pool2d_{dtype_of(node)}_grad", geometry, rescale(context, node, 0), *places)
     ]
 
 
@@ -138,21 +160,23 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
 def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
     table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
-    head = table, g.type.size, _rescale(context, node, lowering.SLOPE_SHIFT)
-    return [call(f"tt_lookup_{_dtype(node)}_grad", *head, *context.places(g, x, node.output))]
+    head = table, g.type.size, rescale(context, node, lowering.SLOPE_SHIFT)
+    return [call(f"tt_lookup_{dtype_of(node)}_grad", *head, *context.places(g, x, node.output))]
 
 
 def _other_factor(context: EmitContext, node: Node) -> tuple[object, ...]:
     other = node.inputs[1]
     mu, k = lowering.multiply_mu(other)
-    return zero_of(other), mu, float_literal(scale_of(other)), _rescale(context, node, k)
+    return zero_of(other), mu, float_literal(scale_of(other)), rescale(context, node, k)
 
 
 @calls("multiply_grad")
 def _multiply_grad(context: EmitContext, node: Node) -> list[str]:
     g, other = node.inputs
     head = *broadcast_steps(g, other), *_other_factor(context, node)
-    return [call(f"tt_multiply_{_dtype(node)}_grad", *head, *context.places(g, other, node.output))]
+    return [
+        call(f"tt_multiply_{dtype_of(node)}_grad", *head, *context.places(g, other, node.output))
+    ]
 
 
 @calls("multiply_grad_broadcast")
@@ -162,4 +186,4 @@ def _multiply_grad_broadcast(context: EmitContext, node: Node) -> list[str]:
     step = 1 if node.output.type.size == channels else 0
     head = g.type.size // channels, channels, step, *_other_factor(context, node)
     places = context.places(g, other, node.output)
-    return [call(f"tt_multiply_{_dtype(node)}_grad_broadcast", *head, *places)]
+    return [call(f"tt_multiply_{dtype_of(node)}_grad_broadcast", *head, *places)]

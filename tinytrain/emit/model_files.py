@@ -15,6 +15,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.runtime_files import kernel_sets
+from tinytrain.emit.slices import round_lines, slice_lines
 from tinytrain.emit.stream import StreamText, stream_text
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
@@ -98,6 +99,7 @@ def emit_model(
     """Writes the C of a scheduled and planned training graph.
 
     Args:
+        graph: that the plan was made for. What runs is `plan.graph`, which computes the same.
         scales: initial scales of the gradients.
         rate: initial learning rate.
         schedule: of the learning rate.
@@ -108,7 +110,7 @@ def emit_model(
         slots_in: ram or flash.
         health: whether the model counts what goes wrong.
     """
-    name = graph.name
+    name, digest, graph = graph.name, model_hash(graph), plan.graph
     context = EmitContext(graph, plan, name, health=health)
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
@@ -122,7 +124,7 @@ def emit_model(
     if not frozen_steps and not streams:
         frozen = FrozenPart(0, ())
     forward_steps = [step for node in forward[frozen.nodes :] for step in _steps(context, node)]
-    backward_steps = [step for node in backward for step in _steps(context, node)]
+    backward_steps = _backward_steps(context, backward)
     finish_steps = [step for node in finish for step in _steps(context, node)]
     fields = [
         {
@@ -138,7 +140,6 @@ def emit_model(
     replay = Replay.of(slots, slots_in, classes, output.type.size, kept)
     if replay is not None:
         fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
-    digest = model_hash(graph)
     weights = sum(data.nbytes for data in graph.parameters.values())
     saved = 48 + weights + 8 * len(context.scales) + 12 + 4
     if replay is not None:
@@ -282,6 +283,33 @@ def _frozen_steps(
         if index not in streamed:
             steps += _steps(context, node)
     return steps
+
+
+def _backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[dict[str, object]]:
+    """What the template writes for the backward nodes; a loop stands where its first node does."""
+    graph = context.graph
+    begins = {graph.nodes[run.first].name: run for run in context.plan.slices}
+    sliced = {
+        node.name for run in begins.values() for node in graph.nodes[run.first : run.last + 1]
+    }
+    steps: list[dict[str, object]] = []
+    for node in nodes:
+        if node.name in begins:
+            run = begins[node.name]
+            first, last = graph.nodes[run.first], graph.nodes[run.last]
+            title = f"{first.name} to {last.name}: {run.count} slices of {run.size} channels"
+            steps.append(_step(title, slice_lines(context, run)))
+            for other in graph.nodes[run.first : run.last + 1]:
+                steps += _steps(context, other) if other.name in run.behind else []
+            if run.total is not None:
+                steps.append(_step(f"{run.total.name}: from its sums", round_lines(context, run)))
+        elif node.name not in sliced:
+            steps += _steps(context, node)
+    return steps
+
+
+def _step(comment: str, lines: list[str]) -> dict[str, object]:
+    return {"comment": comment, "lines": lines, "training_only": False}
 
 
 def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:

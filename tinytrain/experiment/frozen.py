@@ -25,7 +25,7 @@ def frozen_identity(compiled: Compiled) -> str:
     follow each other. Where in the arena they lie does not matter, so a rule that needs another
     plan mostly shares them too.
     """
-    graph, plan = compiled.graph, compiled.plan
+    graph, plan = compiled.plan.graph, compiled.plan
     loss = loss_index(graph)
     part = frozen_part(graph, plan, graph.nodes[:loss])
     nodes = graph.nodes[: part.nodes]

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, choose_kernels
-from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.liveness import Storage, storages, sums_name
 from tinytrain.plan.place import live_bytes, place
+from tinytrain.plan.slice_kernels import choose_for_slices
+from tinytrain.plan.slices import Slices
 from tinytrain.plan.stream import Stream
 from tinytrain.plan.work import work_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where every tensor of a scheduled graph lies.
+    """What a step runs, and where every tensor of it lies.
 
     Attributes:
+        graph: the nodes in the order in which they run, those that run again included.
         offsets: of values in the arena, in bytes.
-        scratch: offset of the scratch of a node, by node name.
+        scratch: offset of the scratch of a node, by node name, and of the sums of a run that works
+            slice by slice, by the name of their storage.
         nbytes: size of the arena.
         lower_bound: the largest sum of live bytes over the schedule; no placement is smaller.
         peak: index of the node where that sum is reached.
@@ -29,8 +33,10 @@ class Plan:
         isa: the instruction set that they were chosen for.
         placement: what is proved of `nbytes` and what found it, such as "bound met (first fit)".
         streams: chains that run row by row.
+        slices: runs that work on a slice of channels at a time.
     """
 
+    graph: Graph
     offsets: Mapping[Value, int]
     scratch: Mapping[str, int]
     nbytes: int
@@ -41,6 +47,7 @@ class Plan:
     isa: str
     placement: str
     streams: tuple[Stream, ...] = ()
+    slices: tuple[Slices, ...] = ()
 
     @property
     def gap(self) -> int:
@@ -49,8 +56,9 @@ class Plan:
 
     @property
     def scratch_sizes(self) -> dict[str, int]:
-        """Bytes of scratch by node name, for nodes that have any."""
-        return {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
+        """Bytes of what `scratch` has offsets of, by the same names."""
+        scratch = {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
+        return scratch | {sums_name(run): run.sums for run in self.slices if run.total is not None}
 
     @property
     def cost(self) -> int:
@@ -74,6 +82,7 @@ def plan_memory(
     limits: Mapping[str, int] | None = None,
     *,
     streams: Sequence[Stream] = (),
+    slices: Sequence[Slices] = (),
 ) -> Plan:
     """Chooses the kernels and plans the arena of a scheduled graph.
 
@@ -81,16 +90,15 @@ def plan_memory(
         isa: the richest instruction set of the core, one of `target.ISAS`.
         limits: see `choose_kernels`; `narrow.narrowed` finds them.
         streams: chains that run row by row.
+        slices: runs that work on a slice of channels at a time.
     """
-    choices = choose_kernels(graph, isa, limits)
-    for chain in streams:
-        nodes = graph.nodes[chain.first : chain.last + 1]
-        choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)
-    items = storages(graph, choices, streams)
+    choices = choices_for(graph, isa, limits, streams, slices)
+    items = storages(graph, choices, streams, slices)
     live = live_bytes(items, range(max(len(graph.nodes), 1)))
     bound = max(live)
     placed = place(items, bound)
     return Plan(
+        graph=graph,
         offsets={v: placed.offsets[k] for k, item in enumerate(items) for v in item.values},
         scratch={item.name: placed.offsets[k] for k, item in enumerate(items) if not item.values},
         nbytes=placed.nbytes,
@@ -101,4 +109,36 @@ def plan_memory(
         isa=isa,
         placement=str(placed),
         streams=tuple(streams),
+        slices=tuple(slices),
     )
+
+
+def choices_for(
+    graph: Graph,
+    isa: str,
+    limits: Mapping[str, int] | None = None,
+    streams: Sequence[Stream] = (),
+    slices: Sequence[Slices] = (),
+) -> dict[str, Choice]:
+    """The kernel of each node that has a choice, in whichever way it runs; as `plan_memory`."""
+    choices = choose_kernels(graph, isa, limits)
+    for chain in streams:
+        nodes = graph.nodes[chain.first : chain.last + 1]
+        choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)
+    for run in slices:
+        choices |= choose_for_slices(graph, run, isa, limits)
+    return choices
+
+
+def outline(
+    graph: Graph,
+    isa: str,
+    limits: Mapping[str, int] | None = None,
+    *,
+    streams: Sequence[Stream] = (),
+    slices: Sequence[Slices] = (),
+) -> tuple[int, int]:
+    """The lower bound of the arena, and the instructions of a step, without placing anything."""
+    choices = choices_for(graph, isa, limits, streams, slices)
+    live = live_bytes(storages(graph, choices, streams, slices), range(max(len(graph.nodes), 1)))
+    return max(live), sum(choice.cost for choice in choices.values())

@@ -8,6 +8,7 @@ cover.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
+from tinytrain.plan.check_slices import SliceRun
 from tinytrain.plan.check_stream import StreamRun, meet
 from tinytrain.plan.kernel_table import works_in_place
+from tinytrain.plan.slices import Slices
 from tinytrain.plan.stream import Stream
 from tinytrain.plan.work import work_of
 
@@ -32,6 +35,7 @@ def check_plan(
     nbytes: int,
     kernels: Mapping[str, str] | None = None,
     streams: Sequence[Stream] = (),
+    slices: Sequence[Slices] = (),
 ) -> None:
     """Runs a scheduled graph over the byte owners of an arena.
 
@@ -44,6 +48,7 @@ def check_plan(
         kernels: C functions that are called, by node name. What the table of kernels promises of
             one decides whether a depthwise layer may write over its input; none may without it.
         streams: chains that run row by row.
+        slices: runs that work on a slice of channels at a time.
 
     Raises:
         InternalError: a read of bytes that something else has overwritten, a place outside the
@@ -70,26 +75,43 @@ def check_plan(
     for k, value in enumerate(graph.inputs):
         if value in offsets and value not in fed:
             write(value, k)
-    streamed = -1
+    areas = {name: (start, scratch_sizes.get(name, 0)) for name, start in scratch.items()}
+    loops = {run.first: run for run in slices}
+    done = sliced = -1
+
+    def is_whole(value: Value) -> bool:
+        return value not in stale and bool((owner[span(value)] == content.get(value)).all())
+
+    def overwritten(node: Node, channels: int | None = None) -> set[Value]:
+        return _overwritten(graph, node, (kernels or {}).get(node.name), channels)
+
     for step, node in enumerate(graph.nodes):
         if step in begins:
             chain = begins[step]
-            areas = {name: (start, scratch_sizes[name]) for name, start in scratch.items()}
             source = content.get(chain.source)
             StreamRun(graph, chain, offsets, areas, owner, source).run()
             write(graph.nodes[chain.last].output, (step + 1) * 1000)
-            streamed = chain.last
-        if step <= streamed:
+            done = chain.last
+        if step in loops:
+            SliceRun(graph, loops[step], offsets, areas, owner, is_whole, overwritten).execute()
+            sliced = loops[step].last
+            if (total := loops[step].total) is not None:
+                write(total, (sliced + 1) * 1000)
+        if step <= done:
             continue
         for value in node.inputs:
             if value in stale:
                 raise InternalError(f"{node.name} reads parameter {value} after its update")
+        if step <= sliced:
+            stale.update(_replaced_by(graph, node))
+            elsewhere.update(new for _, new in replaced(node))
+            continue
+        for value in node.inputs:
             if value in offsets and not (owner[span(value)] == content.get(value)).all():
                 raise InternalError(f"{node.name} reads {value}, part of which is overwritten")
             if value not in offsets and value not in elsewhere and value not in graph.inputs:
                 raise InternalError(f"{node.name} reads {value}, which has no place")
-        allowed = _overwritten(graph, node, (kernels or {}).get(node.name))
-        _check_overlap(node, allowed, offsets, scratch, scratch_sizes, nbytes)
+        _check_overlap(node, overwritten(node), offsets, scratch, scratch_sizes, nbytes)
         if node.name in scratch:
             start = scratch[node.name]
             owner[start : start + scratch_sizes[node.name]] = _NOBODY
@@ -105,23 +127,30 @@ def check_plan(
                 if new_to_old[value] not in elsewhere:
                     raise InternalError(f"{node.name} updates {new_to_old[value]}, no parameter")
                 elsewhere.add(value)
-                stale.add(new_to_old[value])
-                stale.update(
-                    other.output
-                    for other in graph.nodes
-                    if other.op == "merge_channels" and new_to_old[value] in other.inputs
-                )
+                stale.update(_replaced_by(graph, node))
             elif value in offsets:
                 write(value, (step + 1) * 1000 + k)
             elif not (node.op in LOSS_OPS and k == 0):
                 raise InternalError(f"{value} has no place")
 
 
-def _overwritten(graph: Graph, node: Node, kernel: str | None) -> set[Value]:
-    """Inputs that the last output may lie over."""
+def _replaced_by(graph: Graph, node: Node) -> set[Value]:
+    """Parameters that an update writes over, and weights of which they are a part."""
+    old = {value for value, _ in replaced(node)}
+    return old | {
+        other.output
+        for other in graph.nodes
+        if other.op == "merge_channels" and not old.isdisjoint(other.inputs)
+    }
+
+
+def _overwritten(graph: Graph, node: Node, kernel: str | None, channels: int | None) -> set[Value]:
+    """Inputs that the last output may lie over; `channels`: of a slice that a kernel works on."""
     allowed = {node.inputs[k] for k in OPS[node.op].in_place}
     if kernel is not None and node.op in ("conv2d", "conv2d_grad_input"):
         work, a, b = work_of(graph, node), node.inputs[0].type, node.output.type
+        if channels is not None and work is not None:
+            work = replace(work, in_c=channels, out_c=channels, groups=channels, count=channels)
         alike = (a.shape, a.dtype) == (b.shape, b.dtype) and node.attrs["groups"] == a.shape[3]
         if alike and work is not None and works_in_place(kernel, work):
             allowed.add(node.inputs[0])

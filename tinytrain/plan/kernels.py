@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
@@ -51,6 +52,7 @@ def choose_kernels(
     return choices
 
 
+@cache
 def choose(work: Work, isa: str, limit: int | None = None) -> Choice:
     """The cheapest kernel for one piece of work; of equals the plainer one.
 
@@ -83,7 +85,8 @@ def _within(variants: Sequence[Variant], limit: int) -> Variant:
     return min(variants, key=lambda variant: variant.scratch)
 
 
-def narrower(work: Work, isa: str) -> list[Choice]:
+@cache
+def narrower(work: Work, isa: str) -> Sequence[Choice]:
     """What else may be chosen with less scratch, and more instructions, the largest first."""
     sizes = {v.scratch for kernel in candidates(work, isa) for v in kernel.variants(work)}
     found = [choose(work, isa)]

@@ -10,6 +10,7 @@ from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import stored_in
 from tinytrain.plan.kernels import Choice
+from tinytrain.plan.slices import Slices
 from tinytrain.plan.stream import Stream
 
 
@@ -19,7 +20,8 @@ class Storage:
 
     `values` hold one another's place in turn: a reshape is the same bytes under another shape, an
     in-place operation overwrites its input. Scratch has no values; its name is that of its node.
-    A rolling buffer has one value, of which it holds a few rows.
+    A rolling buffer has one value, of which it holds a few rows. Sums to which slices add have none
+    either; they are named after the node that adds to them.
     """
 
     name: str
@@ -43,13 +45,17 @@ def in_arena(graph: Graph) -> list[Value]:
 
 
 def storages(
-    graph: Graph, choices: Mapping[str, Choice], streams: Sequence[Stream] = ()
+    graph: Graph,
+    choices: Mapping[str, Choice],
+    streams: Sequence[Stream] = (),
+    slices: Sequence[Slices] = (),
 ) -> list[Storage]:
     """All storages of a scheduled graph, in order of first use.
 
     Args:
         choices: the kernel of each node that has a choice; its scratch is a storage too.
         streams: chains that run row by row.
+        slices: runs that work on a slice of channels at a time.
     """
     last = last_use(graph)
     arena = set(in_arena(graph))
@@ -58,6 +64,13 @@ def storages(
     first = dict.fromkeys(graph.inputs, 0)
     nbytes = {value: value.type.nbytes for value in arena}
     streamed = {index for chain in streams for index in range(chain.first, chain.last + 1)}
+    for run in slices:
+        for node in graph.nodes[run.first : run.last + 1]:
+            # Every slice reads what comes from outside.
+            for value in node.inputs:
+                if value not in run.wide:
+                    last[value] = max(last[value], run.last)
+        nbytes.update((value, run.nbytes(value)) for value in run.wide)
 
     for index, node in enumerate(graph.nodes):
         for value in node.outputs:
@@ -78,6 +91,13 @@ def storages(
                 root[target] = root[source]
                 break
 
+    for run in slices:
+        if run.total is not None:
+            # Sums are rounded behind the loop, where a slice was.
+            first[run.total] = run.last
+            held = next(value for value in run.wide if last[value] == run.last)
+            members[root[held]] += members.pop(run.total)
+
     for chain in streams:
         _stretch(chain, graph, first, last, nbytes)
     found = [
@@ -93,7 +113,17 @@ def storages(
     for index, node in enumerate(graph.nodes):
         if node.name in choices and choices[node.name].scratch:
             found.append(Storage(node.name, (), choices[node.name].scratch, index, index))
+    found += [
+        Storage(sums_name(run), (), run.sums, run.first, run.last)
+        for run in slices
+        if run.total is not None
+    ]
     return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
+
+
+def sums_name(run: Slices) -> str:
+    """What the storage of the sums of a run is called."""
+    return "" if run.total is None else f"{run.total.name}_sums"
 
 
 def _stretch(

@@ -19,6 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from tinytrain.plan.liveness import Storage
 
@@ -61,11 +62,13 @@ def live_bytes(items: Sequence[Storage], span: range) -> list[int]:
 
     No placement is smaller than the largest: what is live at one node lies apart.
     """
-    live = [0] * len(span)
+    changes = [0] * (len(span) + 1)
     for item in items:
-        for step in range(max(item.first, span.start), min(item.last + 1, span.stop)):
-            live[step - span.start] += aligned(item.nbytes)
-    return live
+        first, end = max(item.first, span.start), min(item.last + 1, span.stop)
+        if first < end:
+            changes[first - span.start] += aligned(item.nbytes)
+            changes[end - span.start] -= aligned(item.nbytes)
+    return list(accumulate(changes[:-1]))
 
 
 def place(items: Sequence[Storage], bound: int) -> Placement:

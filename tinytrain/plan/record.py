@@ -12,12 +12,14 @@ from typing import Any
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.plan.arena import Plan
-from tinytrain.plan.liveness import Storage, last_use
+from tinytrain.plan.liveness import Storage, last_use, sums_name
 from tinytrain.plan.place import ALIGNMENT, live_bytes
+from tinytrain.plan.recompute import AGAIN
 
 KINDS = ("input", "activation", "saved", "gradient", "scratch")
 """What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,
-masks of one bit an element, winners of a pooling."""
+masks of one bit an element, winners of a pooling. What is computed again in the backward pass is an
+`activation`."""
 
 PASSES = ("forward", "loss", "backward")
 """Parts of a step, in their order; updates belong to the backward pass."""
@@ -48,7 +50,8 @@ def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
     """Each storage with its place, its time, its kind and the layer that fills it first."""
     writers = {value: node.layer for node in graph.nodes for value in node.outputs}
     nodes = {node.name: node.layer for node in graph.nodes}
-    kinds = _Kinds(graph)
+    nodes |= {sums_name(run): writers[run.total] for run in plan.slices if run.total is not None}
+    kinds = _Kinds(graph, plan)
     return [
         {
             "name": storage.name,
@@ -132,21 +135,30 @@ def _offset(plan: Plan, storage: Storage) -> int:
 class _Kinds:
     """Tells the kind of a storage by the values that it holds."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, plan: Plan) -> None:
+        self._sums = {sums_name(run) for run in plan.slices}
         self._inputs = set(graph.inputs)
         self._loss = loss_index(graph)
         self._last = last_use(graph)
         self._forward = {
             value for node in graph.nodes[: self._loss] for value in node.outputs
         } | self._inputs
+        self._again = {
+            value
+            for node in graph.nodes[self._loss :]
+            if node.name.endswith(AGAIN)
+            for value in node.outputs
+        }
 
     def of(self, storage: Storage) -> str:
         """One of `KINDS`."""
         if not storage.values:
-            return "scratch"
+            return "gradient" if storage.name in self._sums else "scratch"
         if storage.values[0] in self._inputs:
             return "input"
         forward = [value for value in storage.values if value in self._forward]
         if any(self._last[value] > self._loss for value in forward):
             return "saved"
-        return "activation" if forward else "gradient"
+        if forward or storage.values[0] in self._again:
+            return "activation"
+        return "gradient"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.arena import Plan, outline, plan_memory
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.place import live_bytes
+from tinytrain.plan.recompute import AGAIN
+from tinytrain.plan.recompute_search import RepeatSearch
+from tinytrain.plan.slice_search import fitted
 from tinytrain.plan.stream_search import Stem
 
 
@@ -40,22 +45,28 @@ class Way:
 
 
 def plan_within(
-    graph: Graph, isa: str, nbytes: int | None = None, *, fed: bool = False
+    graph: Graph,
+    isa: str,
+    nbytes: int | None = None,
+    *,
+    fed: bool = False,
+    recompute: float = 0.0,
 ) -> tuple[Plan, tuple[Way, ...]]:
     """The plan that costs least of those whose arena takes at most so many bytes.
 
     What the stem needs and what the rest of a step needs are there at different times, so that the
-    cheapest chains within the limit and the cheapest scratch within it are the cheapest of all.
+    cheapest chains within the limit and the cheapest rest within it are the cheapest of all.
 
     Args:
         graph: scheduled.
         isa: the richest instruction set of the core, one of `target.ISAS`.
         nbytes: the limit; None sets none.
         fed: the rows of the input arrive one after another.
+        recompute: share of a step's instructions that may be spent to run forward nodes again.
 
     Returns:
         The plan, and what was done to get there; where no plan keeps within the limit, the
-        smallest.
+        smallest that was found.
 
     Raises:
         UsageError: rows are to be fed to layers that need the whole input.
@@ -71,34 +82,67 @@ def plan_within(
             "something else needs it whole",
             way_out="leave out --feed rows",
         )
-    wanted = max(stem.limits()) if nbytes is None else nbytes
-    limit = max(wanted, smallest, narrowed(graph, isa, wanted, stem.end).bound)
+    wanted = max(max(stem.limits()) if nbytes is None else nbytes, smallest)
+    most = int(recompute * plain.cost)
+    rest = min(
+        (fitted(other, isa, wanted, stem.end) for other in _repeats(plain, stem.end, wanted, most)),
+        key=lambda found: (max(found.scratch.bound, wanted), found.scratch.cost),
+    )
+    limit = max(wanted, rest.scratch.bound)
     cut = stem.within(limit)
     assert cut is not None, "the smallest limit keeps every larger one"
-    rest = narrowed(graph, isa, limit, stem.end)
-    limits = {**cut.limits, **rest.limits}
-    streamed = plan_memory(graph, isa, streams=cut.streams)
-    plan = plan_memory(graph, isa, limits, streams=cut.streams)
-    ways = list(_takeover(graph, plan))
-    if cut.streams:
-        ways.append(
-            Way(
-                "streaming",
-                _sizes([chain.last - chain.first + 1 for chain in cut.streams]),
-                plain.lower_bound - streamed.lower_bound,
-                streamed.cost - plain.cost,
-            )
-        )
+    limits = {**cut.limits, **rest.scratch.limits}
+    plan = plan_memory(rest.graph, isa, limits, streams=cut.streams, slices=rest.slices)
+    return plan, (*_takeover(rest.graph, plan), *_ways(plain, plan, limits))
+
+
+def _repeats(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
+    """The graph as it is, and with parts that run again: so that all else that helps can, and so
+    that nothing else need."""
+    graph = plain.graph
+    if most == 0:
+        return [graph]
+    span = range(start, len(graph.nodes))
+    least = fitted(graph, plain.isa, 0, start).scratch.least
+    beside = narrowed(graph, plain.isa, limit, span).beside
+    found = [graph]
+    for levels in (least, live_bytes(plain.storages, range(len(graph.nodes)))):
+        extra = {
+            node.name: level - live
+            for node, level, live in zip(graph.nodes, levels, beside, strict=True)
+        }
+        search = RepeatSearch(graph, plain.choices, extra, start, most)
+        repeats = search.within(limit)
+        if repeats is None and levels is least:
+            repeats = search.smallest()
+        if repeats is not None and repeats.parts:
+            found.append(repeats.graph)
+    return found
+
+
+def _ways(plain: Plan, plan: Plan, limits: Mapping[str, int]) -> Iterator[Way]:
+    """What was done beside takeover, one added to the other."""
+    before = plain.lower_bound, plain.cost
+    again = sum(node.name.endswith(AGAIN) for node in plan.graph.nodes)
+    steps: list[tuple[str, str, Graph, dict[str, Any]]] = []
+    done: dict[str, Any] = {}
+    if plan.streams:
+        done = {**done, "streams": plan.streams}
+        layers = [chain.last - chain.first + 1 for chain in plan.streams]
+        steps.append(("streaming", _sizes(layers), plain.graph, done))
+    if again:
+        steps.append(("recomputation", f"{again} nodes run again", plan.graph, done))
+    if plan.slices:
+        done = {**done, "slices": plan.slices}
+        counts = ", ".join(str(run.count) for run in plan.slices)
+        steps.append(("slices", f"{len(plan.slices)} runs in {counts}", plan.graph, done))
     if limits:
-        ways.append(
-            Way(
-                "narrow scratch",
-                f"{len(limits)} kernels",
-                streamed.lower_bound - plan.lower_bound,
-                plan.cost - streamed.cost,
-            )
-        )
-    return plan, tuple(ways)
+        done = {**done, "limits": limits}
+        steps.append(("narrow scratch", f"{len(limits)} kernels", plan.graph, done))
+    for name, detail, graph, ways in steps:
+        after = outline(graph, plan.isa, **ways)
+        yield Way(name, detail, before[0] - after[0], after[1] - before[1])
+        before = after
 
 
 def _sizes(layers: list[int]) -> str:
@@ -119,6 +163,6 @@ def _takeover(graph: Graph, plan: Plan) -> tuple[Way, ...]:
         and plan.offsets.get(node.output) == plan.offsets.get(node.inputs[0])
     ]
     apart = {name: replace(choice, in_place=False) for name, choice in plan.choices.items()}
-    items = storages(graph, apart, plan.streams)
+    items = storages(graph, apart, plan.streams, plan.slices)
     saved = max(live_bytes(items, range(len(graph.nodes)))) - plan.lower_bound
     return (Way("takeover", f"{len(layers)} depthwise layers", saved, 0),) if layers else ()

@@ -24,7 +24,7 @@ static const tt_window conv_0_window = {.in_h = 1, .in_w = 33, .in_c = 5, .out_h
     .pad_top = 0, .pad_left = 3, .groups = 1};
 static const tt_requant conv_0_requant = {.multiplier = model_signal_conv_0_multiplier,
     .shift = model_signal_conv_0_shift, .input_zero = 3, .zero = -128, .lo = -128, .hi = 127};
-static const tt_segment w0_segments[] = {{model_signal_w0, NULL, 5}};
+static const tt_segment w0_segments[] = {{model_signal_w0, NULL, 5, 0}};
 static const tt_window conv_1_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
     .kernel_h = 1, .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
     .pad_top = 0, .pad_left = 2, .groups = 8};
@@ -35,7 +35,7 @@ static const tt_window conv_2_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h
     .pad_top = 0, .pad_left = 0, .groups = 1};
 static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier,
     .shift = model_signal_conv_0_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
-static const tt_segment w4_segments[] = {{model_signal_w4, NULL, 8}};
+static const tt_segment w4_segments[] = {{model_signal_w4, NULL, 8, 0}};
 static const tt_add add_0_add = {.a_factor = 1398101, .b_factor = 1153434, .shift = 21, .a_zero = 17,
     .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
 static const tt_window conv_3_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
@@ -133,7 +133,7 @@ static void forward(model_signal_state *state, int training)
     run_frozen(state);
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     {
-        tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8}}, 1,
+        tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8, 0}}, 1,
             state->b6, at_s8(state, 536), at_s8(state, 280), at_u8(state, 0), 276);
     }
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
@@ -145,7 +145,7 @@ static void forward(model_signal_state *state, int training)
         112));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     {
-        tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27}}, 1,
+        tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27, 0}}, 1,
             state->b8, at_s8(state, 144), at_s8(state, 176), at_u8(state, 0), 108);
     }
     /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
@@ -163,18 +163,18 @@ static void backward(model_signal_state *state)
     /* b8_new: bias_grad_sgd -> s32[4] @axis0 */
     {
         tt_bias_s8_grad_dsp(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL,
-            0, 0, 0, 1, &state->health.updates[0]}, &state->step, at_s8(state, 264), state->b8);
+            0, 0, 0, 1, &state->health.updates[0], 0}, &state->step, at_s8(state, 264), state->b8);
     }
     /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
     {
-        tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL,
-            27}}, 1, &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0]},
+        tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27,
+            0}}, 1, &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0], NULL},
             at_s8(state, 264), at_s8(state, 232), at_u8(state, 0), 96);
     }
     /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     {
         tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window,
-            &(const tt_rescale){state->scales[0].exponent, 0, &state->scales[1]}, at_s8(state, 232),
+            &(const tt_rescale){state->scales[0].exponent, 0, &state->scales[1], NULL}, at_s8(state, 232),
             at_u8(state, 112), at_s8(state, 176));
     }
     /* conv_3_grad_clamp: grad_clamp -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
@@ -182,21 +182,21 @@ static void backward(model_signal_state *state)
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
     {
         tt_conv2d_s8_grad_weight_dsp(&w8_new_window, &(const tt_update){model_signal_w8_rate,
-            model_signal_w8_rate_shift, NULL, 1, 0, 0, 1, &state->health.updates[1]}, &state->step, -128,
+            model_signal_w8_rate_shift, NULL, 1, 0, 0, 1, &state->health.updates[1], 0}, &state->step, -128,
             at_s8(state, 144), at_s8(state, 264), &(tt_trained){state->w8, state->w8_fraction, 4},
             at_u8(state, 0));
     }
     /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
     {
         tt_bias_s8_grad_dsp(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL,
-            2, state->scales[1].exponent, 0, 1, &state->health.updates[2]}, &state->step, at_s8(state, 176),
-            state->b6);
+            2, state->scales[1].exponent, 0, 1, &state->health.updates[2], 0}, &state->step, at_s8(state,
+            176), state->b6);
     }
     /* w6_new: conv2d_grad_weight_sgd -> s8[9,1,2,8] @axis0 */
     {
         tt_conv2d_s8_grad_weight_dsp(&w6_new_window, &(const tt_update){model_signal_w6_rate,
-            model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1, &state->health.updates[3]},
-            &state->step, -9, at_s8(state, 536), at_s8(state, 176), &(tt_trained){state->w6,
+            model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1, &state->health.updates[3],
+            0}, &state->step, -9, at_s8(state, 536), at_s8(state, 176), &(tt_trained){state->w6,
             state->w6_fraction, 4}, at_u8(state, 0));
     }
 }

@@ -1,0 +1,78 @@
+"""Backward in slices of channels, and parts that run again, give the bits of the reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bottlenecks import OPTIONS, bottlenecks
+from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tinytrain.compile import Product, write_folder
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.ops_training import loss_index
+from tinytrain.options import Options
+from tinytrain.passes.base import Runner
+from tinytrain.pipeline import build_step
+from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.narrow import narrowed
+from tinytrain.plan.recompute import Part, parts, repeated
+from tinytrain.plan.schedule import frozen_count
+from tinytrain.plan.slices import cut, runs
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.target import load_target
+
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+def plan_of(graph: Graph, isa: str, seed: int) -> Plan:
+    """As many parts again as share no node, and every run cut, one more finely than the other; the
+    scratch narrow at times."""
+    start = frozen_count(graph, graph.nodes[: loss_index(graph)])
+    chosen: list[Part] = []
+    for part in parts(graph, start)[seed % 2 :]:
+        if not any(part.meets(other) for other in chosen):
+            chosen.append(part)
+    other = repeated(graph, chosen)
+    found = [cut(other, one) for one in runs(other)]
+    slices = [cuts[(seed + k) % len(cuts)] for k, cuts in enumerate(found) if cuts]
+    assert slices or chosen
+    limits = narrowed(other, isa, 0, slices=slices).limits if seed % 3 == 0 else {}
+    return plan_memory(other, isa, limits, slices=slices)
+
+
+def product_of(seed: int, directory: Path, target: str) -> Product:
+    options = Options(seed=seed, rate=0.01, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
+    found = load_target(target)
+    compiled = build_step(bottlenecks(seed), options, Runner(), isa=found.isa)
+    plan = plan_of(compiled.graph, found.isa, seed)
+    compiled = replace(compiled, plan=plan)
+    return write_folder(compiled, directory, target=found, target_name=target)
+
+
+def compare(product: Product, engine: object, path: Path, steps: int) -> None:
+    stream = make_stream(opened(product), path, steps)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    found = run(engine, stream)  # type: ignore[arg-type]
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_on_the_host(seed: int, tmp_path: Path) -> None:
+    product = product_of(seed, tmp_path / "model", "host")
+    engine = HostEngine(opened(product), optimise="-O1", cflags_extra=SANITIZE, variant="sanitized")
+    # Beyond the step in which updates are counted, and the one after it.
+    compare(product, engine, tmp_path / "data.npz", 66)
+
+
+@pytest.mark.parametrize("target", ["mps2-an500", "mps3-an547", "m0"])
+@pytest.mark.parametrize(
+    "seed",
+    [0, 1, 4, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 5, 6, 7, 8, 9))],
+)
+def test_on_a_core(target: str, seed: int, tmp_path: Path) -> None:
+    product = product_of(seed, tmp_path / "model", target)
+    compare(product, QemuEngine(opened(product)), tmp_path / "data.npz", 3)

@@ -1,0 +1,125 @@
+"""Parts that run again: the same weights, proved plans, limits that hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from tests.bottlenecks import OPTIONS, bottlenecks
+from tests.plan.random_networks import OPTIONS as RANDOM_OPTIONS
+from tests.plan.random_networks import network
+from tests.plan.test_chains import prove
+from tests.plan.test_plan import inputs_of, step_of
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
+from tinytrain.ir.ops_update import replaced
+from tinytrain.ir.verify import verify
+from tinytrain.pipeline import Compiled
+from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.recompute import AGAIN, Part, parts, repeated
+from tinytrain.plan.schedule import frozen_count
+from tinytrain.plan.within import plan_within
+from tinytrain.reference.interpret import Machine
+from tinytrain.target import ISAS
+
+SEEDS = range(24)
+
+
+@cache
+def step(seed: int) -> Compiled:
+    if seed % 2:
+        options = RANDOM_OPTIONS[seed // 2 % len(RANDOM_OPTIONS)]
+        return step_of(network(seed), seed=seed, **options)
+    return step_of(bottlenecks(seed), seed=seed, **OPTIONS[seed // 2 % len(OPTIONS)])
+
+
+def start_of(graph: Graph) -> int:
+    return frozen_count(graph, graph.nodes[: loss_index(graph)])
+
+
+def apart(found: list[Part]) -> list[Part]:
+    """As many as share no node, the shortest first."""
+    chosen: list[Part] = []
+    for part in sorted(found, key=lambda part: (part.end - part.first, part)):
+        if not any(part.meets(other) for other in chosen):
+            chosen.append(part)
+    return sorted(chosen)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_runs_again_gives_the_same_weights(seed: int) -> None:
+    graph = step(seed).graph
+    found = parts(graph, start_of(graph))
+    if not found:
+        pytest.skip("nothing is handed on alone")
+    for chosen in [apart(found), *([part] for part in found)]:
+        other = repeated(graph, chosen)
+        verify(other, after="repeated")
+        plan = plan_memory(other)
+        prove(other, plan)
+        machines = [Machine(one, rate=0.01, seed=3) for one in (graph, other)]
+        for turn in range(3):
+            for machine in machines:
+                machine.run(inputs_of(graph, turn))
+        assert machines[0].weights_sha256() == machines[1].weights_sha256()
+
+
+def test_enough_networks_have_parts_with_every_operation() -> None:
+    ops: set[str] = set()
+    for seed in SEEDS:
+        graph = step(seed).graph
+        for part in parts(graph, start_of(graph)):
+            again = repeated(graph, [part]).nodes
+            ops |= {node.op for node in again if node.name.endswith(AGAIN)}
+    assert ops >= {"conv2d", "add", "activation", "clamp_mask", "max_pool2d_winner"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_masks_of_what_runs_again_are_not_made_before(seed: int) -> None:
+    graph = step(seed).graph
+    for part in parts(graph, start_of(graph)):
+        other = repeated(graph, [part])
+        forward = {node.name for node in other.nodes[: loss_index(other)]}
+        masks = [n for n in graph.nodes[part.first : part.end] if n.op in TRAINING_ONLY]
+        again = {node.name for node in other.nodes if node.name.endswith(AGAIN)}
+        for mask in masks:
+            assert (mask.name in forward) != (mask.name + AGAIN in again)
+
+
+def test_too_late_is_refused() -> None:
+    """What runs again reads parameters before they are updated."""
+    refused = 0
+    for seed in SEEDS:
+        graph = step(seed).graph
+        updated = {old for node in graph.nodes for old, _ in replaced(node)}
+        for node in graph.nodes[start_of(graph) : loss_index(graph)]:
+            if node.op == "conv2d" and not updated.isdisjoint(node.inputs):
+                out = Value("late", node.output.type)
+                late = replace(node, name="late", outputs=(out,))
+                # Behind all updates.
+                moved = replace(graph, nodes=(*graph.nodes, late))
+                verify(moved, after="moved")
+                with pytest.raises(InternalError, match="after its update"):
+                    prove(moved, plan_memory(moved))
+                refused += 1
+    assert refused > 20
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("seed", range(0, 12, 2))
+def test_with_leave_a_plan_needs_less_and_spends_no_more(seed: int, isa: str) -> None:
+    graph = step(seed).graph
+    plain = plan_memory(graph, isa)
+    without, _ = plan_within(graph, isa, 0)
+    for share in (0.05, 1.0):
+        plan, ways = plan_within(graph, isa, 0, recompute=share)
+        prove(plan.graph, plan)
+        assert plan.lower_bound <= without.lower_bound
+        spent = [way.instructions for way in ways if way.name == "recomputation"]
+        assert sum(spent) <= share * plain.cost
+    # Where there is room nothing runs twice.
+    plan, _ = plan_within(graph, isa, plain.nbytes, recompute=1.0)
+    assert plan.graph is graph

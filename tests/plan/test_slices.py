@@ -1,0 +1,137 @@
+"""Runs that work slice by slice: proved plans, broken ones refused, fewer bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from tests.bottlenecks import OPTIONS, bottlenecks
+from tests.imported import shared_model
+from tests.plan.test_chains import prove
+from tests.plan.test_plan import step_of
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.ops_update import replaced
+from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.liveness import sums_name
+from tinytrain.plan.narrow import narrowed
+from tinytrain.plan.schedule import frozen_count
+from tinytrain.plan.slice_search import fitted
+from tinytrain.plan.slices import Slices, cut, runs
+from tinytrain.target import ISAS
+
+SEEDS = range(18)
+
+
+@cache
+def scheduled(seed: int) -> Graph:
+    return step_of(bottlenecks(seed), seed=seed, **OPTIONS[seed % len(OPTIONS)]).graph
+
+
+def finest(graph: Graph) -> list[Slices]:
+    """Every run in as many slices as it can be cut into."""
+    return [cut(graph, run)[-1] for run in runs(graph) if cut(graph, run)]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_cut_is_proved(seed: int, isa: str) -> None:
+    graph = scheduled(seed)
+    for run in runs(graph):
+        for slices in cut(graph, run):
+            assert slices.size * slices.count == slices.channels
+            prove(graph, plan_memory(graph, isa, slices=[slices]))
+    plan = plan_memory(graph, isa, slices=finest(graph))
+    prove(graph, plan)
+
+
+def test_some_network_has_every_kind_of_node_in_a_run() -> None:
+    ops, ends, behind = set(), set(), 0
+    for seed in SEEDS:
+        for run in finest(scheduled(seed)):
+            ops |= {node.op for node in run.nodes(scheduled(seed))}
+            ends.add(run.total is None)
+            behind += len(run.behind)
+    assert ops == {
+        "conv2d_grad_input",
+        "conv2d_grad_weight_sgd",
+        "bias_grad_sgd",
+        "grad_clamp",
+        "activation_grad",
+    }
+    assert ends == {True, False} and behind > 0
+
+
+def a_plan() -> tuple[Graph, Plan, Slices]:
+    """Of a run with sums, two wide gradients at a time, and something behind the loop."""
+    for seed in SEEDS:
+        graph = scheduled(seed)
+        for run in finest(graph):
+            if run.total is not None and run.behind and len(run.wide) > 3:
+                return graph, plan_memory(graph, slices=[run]), run
+    raise AssertionError("no network has one")
+
+
+def test_broken_plans_are_refused() -> None:
+    graph, plan, run = a_plan()
+    assert run.total is not None
+    name = sums_name(run)
+    read = next(v for v in run.nodes(graph)[0].inputs if v in plan.offsets)
+    for change in (
+        {"scratch": {**plan.scratch, name: plan.offsets[run.wide[0]]}},
+        {"scratch": {**plan.scratch, name: plan.offsets[read]}},
+        {"offsets": {**plan.offsets, run.total: plan.scratch[name]}},
+        {"offsets": {**plan.offsets, run.wide[0]: plan.offsets[read]}},
+        {"offsets": {**plan.offsets, run.wide[-1]: plan.nbytes - 4}},
+    ):
+        with pytest.raises(InternalError):
+            prove(graph, replace(plan, **change))
+
+
+def test_runs_that_are_none_are_refused() -> None:
+    graph, plan, run = a_plan()
+    updates = [node.name for node in run.nodes(graph) if replaced(node)]
+    for wrong in (
+        replace(run, count=run.count + 1),
+        replace(run, total=None),
+        replace(run, last=run.last - 1),
+        replace(run, first=run.first + 1),
+        replace(run, behind=()),
+        replace(run, behind=(*run.behind, updates[0])),
+    ):
+        with pytest.raises(InternalError):
+            prove(graph, replace(plan, slices=(wrong,)))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_limit_is_kept_or_the_least_is_reached(seed: int, isa: str) -> None:
+    graph = scheduled(seed)
+    start = frozen_count(graph, graph.nodes[: loss_index(graph)])
+    span = range(start, len(graph.nodes))
+    plain = narrowed(graph, isa, 1 << 30, span)
+    least, alone = fitted(graph, isa, 0, start), narrowed(graph, isa, 0, span)
+    assert least.scratch.bound <= alone.bound
+    for limit in range(least.scratch.bound, plain.bound, 997):
+        found = fitted(graph, isa, limit, start)
+        assert found.scratch.bound <= limit
+        assert plain.cost <= found.scratch.cost <= least.scratch.cost or found.slices
+        if alone.bound <= limit:
+            assert found.scratch.cost <= narrowed(graph, isa, limit, span).cost
+
+
+def test_a_real_network_needs_less_for_fewer_instructions() -> None:
+    from tinytrain.frontend import load_model
+    from tinytrain.quantize import integerize
+
+    model = integerize(load_model(shared_model("mcunet-5fps-int8.onnx")))
+    scheme = "examples/schemes/mcunet-5fps-100kb.toml"
+    graph = step_of(model, scheme=scheme, classes=10).graph
+    start = frozen_count(graph, graph.nodes[: loss_index(graph)])
+    span = range(start, len(graph.nodes))
+    alone, least = narrowed(graph, "dsp", 0, span), fitted(graph, "dsp", 0, start)
+    assert least.scratch.bound < 0.97 * alone.bound
+    assert fitted(graph, "dsp", alone.bound, start).scratch.cost < 0.9 * alone.cost
