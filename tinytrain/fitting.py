@@ -7,6 +7,7 @@ from itertools import takewhile
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
+from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.passes.select_trainable import weighted_layers
@@ -14,12 +15,15 @@ from tinytrain.pipeline import Compiled, scheduled, select_trainable
 from tinytrain.plan.within import plan_within
 from tinytrain.scheme.scheme import Scheme
 
+_SHARE = 0.3
+"""Of a step's instructions, that are suggested to be spent on what runs again."""
+
 
 def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
     """A way out for a step that needs too much RAM even in its smallest arena.
 
-    Tries to feed rows, then the last layers, as many as there is room for their parameters, then
-    biases alone and the head alone.
+    Tries to feed rows, to compute activations again, both, then the last layers, as many as there
+    is room for their parameters, then biases alone and the head alone.
 
     Args:
         ram: the budget, in bytes.
@@ -31,19 +35,22 @@ def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
         graph, chosen = select_trainable(forward, replace(options, scheme=scheme), Runner())
         return graph, chosen, sum(data.nbytes for data in graph.parameters.values())
 
-    def needed(scheme: str, feed: str) -> int | None:
+    def needed(scheme: str, feed: str, again: float = options.recompute) -> int | None:
         graph, chosen, trained = selected(scheme)
         graph = scheduled(graph, chosen, replace(options, scheme=scheme), Runner())
+        most, fed = max(ram - trained - besides, 0), feed == "rows"
         try:
-            plan, _ = plan_within(graph, compiled.plan.isa, 0, fed=feed == "rows")
+            plan, _ = plan_within(graph, compiled.plan.isa, most, fed=fed, recompute=again)
         except UsageError:
             return None  # the whole input is needed
         return plan.nbytes + trained + besides
 
-    if options.feed != "rows":
-        found = needed(options.scheme, "rows")
+    again = max(options.recompute, _SHARE)
+    for ways in (("rows", options.recompute), (options.feed, again), ("rows", again)):
+        said = _asked(options, *ways)
+        found = needed(options.scheme, *ways) if said else None
         if found is not None and found <= ram:
-            return f"feed the input row by row (--feed rows): about {found:,} bytes"
+            return f"{said}: about {found:,} bytes"
     layers = len(weighted_layers(DenseToConv()(forward)))
     # From much to little, but for what its parameters alone rule out.
     last = [f"last-{count}" for count in range(1, layers)]
@@ -64,3 +71,15 @@ def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
     if least is None:
         return way_out
     return f"{way_out}; about {least[0]:,} bytes are the least ({least[1]})"
+
+
+def _asked(options: Options, feed: str, again: float) -> str:
+    """What to ask for beside the options that there are; nothing if they have it."""
+    said, flags = [], []
+    if feed != options.feed:
+        said.append("feed the input row by row")
+        flags.append(f"--feed {feed}")
+    if again > options.recompute:
+        said.append("let activations be computed again")
+        flags.append(f"--recompute {again:.0%}")
+    return f"{', '.join(said)} ({' '.join(flags)})" if flags else ""

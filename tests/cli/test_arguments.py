@@ -32,6 +32,7 @@ FIELDS = {
     "replay": "replay",
     "replay_in": "replay_in",
     "feed": "feed",
+    "recompute": "recompute",
     "health": "health",
     "name": "name",
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 from tinytrain.emit.build_files import MAIN, makefile, port_files
 from tinytrain.errors import BudgetError, ToolchainError, UsageError, Where
 from tinytrain.simulate.measure import Sizes, measure
+from tinytrain.simulate.objects import shared_objects
 from tinytrain.simulate.stack import (
     CallGraph,
     StackBound,
@@ -107,7 +108,7 @@ def build(
         UsageError: the folder is not one that tinytrain wrote.
     """
     command = compiler or target.compiler
-    is_clang = _is_clang(command)
+    version = _version(command)
     make = require("make")
     program = name or _model_name(directory)
     sources = sorted(f"src/{file.name}" for file in (directory / "src").glob("*.c"))
@@ -129,7 +130,7 @@ def build(
             way_out="make room on the disk, or remove this folder",
         ) from error
 
-    graph_flags = () if is_clang else STACK_CFLAGS
+    graph_flags = () if b"clang" in version.lower() else STACK_CFLAGS
     arguments = [
         make,
         "--no-print-directory",
@@ -142,9 +143,19 @@ def build(
     ]
     # Settings of a make that runs this very process would change or disturb the inner one.
     environment = {k: v for k, v in os.environ.items() if not re.match(r"(MAKE|MFLAGS)", k)}
-    code, errors = _run(arguments, directory, {**environment, "LC_ALL": "C"})
+    environment["LC_ALL"] = "C"
+    objects, file = shared_objects(version), output / "command"
+    if objects is not None:
+        _run([*arguments, f"{place}/command"], directory, environment)
+        # Without them all is compiled.
+        with contextlib.suppress(OSError):
+            objects.lend(directory, output, file.read_text(encoding="utf-8"))
+    code, errors = _run(arguments, directory, environment)
     if code != 0:
         raise _refusal(errors, target, command, directory)
+    if objects is not None:
+        with contextlib.suppress(OSError):
+            objects.keep(directory, output, file.read_text(encoding="utf-8"))
     return output / (program + target.executable)
 
 
@@ -246,7 +257,8 @@ def footprint(
     )
 
 
-def _is_clang(compiler: str) -> bool:
+def _version(compiler: str) -> bytes:
+    """What a compiler says of itself."""
     command = shlex.split(compiler)
     require(command[0])
     try:
@@ -255,7 +267,7 @@ def _is_clang(compiler: str) -> bool:
         )
     except OSError as error:
         raise _no_start(command[0], error) from error
-    return b"clang" in result.stdout.lower()
+    return result.stdout
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
