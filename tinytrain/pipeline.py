@@ -18,8 +18,9 @@
     schedule           plan            the order on the device: what needs least memory
     prove_ranges       passes          nothing overflows a kernel's sums and fields
     warm_up            reference       initial scales of the gradients
-    plan               plan            chains that run row by row, offsets in the arena, proved by a
-                                       checker of its own
+    plan               plan            chains that run row by row, gradients in slices, parts that
+                                       run again; offsets in the arena, proved by a checker of its
+                                       own
     emit               emit            C, and everything that makes it a folder
     measure            simulate        what the target's compiler makes of it, against the budget
 
