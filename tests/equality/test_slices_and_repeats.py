@@ -76,3 +76,19 @@ def test_on_the_host(seed: int, tmp_path: Path) -> None:
 def test_on_a_core(target: str, seed: int, tmp_path: Path) -> None:
     product = product_of(seed, tmp_path / "model", target)
     compare(product, QemuEngine(opened(product)), tmp_path / "data.npz", 3)
+
+
+def test_saved_parameters_fit_every_plan(tmp_path: Path) -> None:
+    small = product_of(0, tmp_path / "small", "host")
+    options = Options(seed=0, rate=0.01, **OPTIONS[0])  # type: ignore[arg-type]
+    target = load_target("host")
+    plain = write_folder(
+        build_step(bottlenecks(0), options, Runner(), isa=target.isa),
+        tmp_path / "plain",
+        target=target,
+        target_name="host",
+    )
+    assert small.manifest["arena"]["slices"] or small.manifest["arena"]["again"]
+    assert not plain.manifest["arena"]["slices"] and not plain.manifest["arena"]["again"]
+    assert small.manifest["model_hash"] == plain.manifest["model_hash"]
+    assert small.manifest["saved_bytes"] == plain.manifest["saved_bytes"]

@@ -37,7 +37,11 @@ def slice_lines(context: EmitContext, run: Slices) -> list[str]:
         shown = " ".join(format_type(value.type) for value in node.outputs[:1])
         lines.append(f"    /* {node.name}: {node.op} -> slice of {shown} */")
         lines.append("    {")
-        lines += [wrapped(f"        {line}", 8) for line in _calls(context, node, run)]
+        for line in _calls(context, node, run):
+            inner = line.lstrip(" ")
+            column = 8 + len(line) - len(inner)
+            # Within the function's own four.
+            lines.append(" " * column + wrapped(inner, column + 4))
         lines.append("    }")
     return [*lines, "}"]
 
