@@ -134,8 +134,9 @@ def _ways(plain: Plan, plan: Plan, limits: Mapping[str, int]) -> Iterator[Way]:
         steps.append(("recomputation", f"{again} nodes run again", plan.graph, done))
     if plan.slices:
         done = {**done, "slices": plan.slices}
-        counts = ", ".join(str(run.count) for run in plan.slices)
-        steps.append(("slices", f"{len(plan.slices)} runs in {counts}", plan.graph, done))
+        counts = _listed([run.count for run in plan.slices])
+        runs = "a run" if len(plan.slices) == 1 else f"{len(plan.slices)} runs"
+        steps.append(("slices", f"{runs} in {counts} slices", plan.graph, done))
     if limits:
         done = {**done, "limits": limits}
         steps.append(("narrow scratch", f"{len(limits)} kernels", plan.graph, done))
@@ -148,7 +149,12 @@ def _ways(plain: Plan, plan: Plan, limits: Mapping[str, int]) -> Iterator[Way]:
 def _sizes(layers: list[int]) -> str:
     if len(layers) == 1:
         return f"a chain of {layers[0]} layer{'s' if layers[0] > 1 else ''}"
-    return f"{len(layers)} chains of {', '.join(map(str, layers[:-1]))} and {layers[-1]} layers"
+    return f"{len(layers)} chains of {_listed(layers)} layers"
+
+
+def _listed(counts: list[int]) -> str:
+    *before, last = map(str, counts)
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _takeover(graph: Graph, plan: Plan) -> tuple[Way, ...]:
