@@ -156,7 +156,7 @@ def _grad_input_narrow(work: Work) -> list[Variant]:
 
 
 def _grad_input_fits(work: Work) -> bool:
-    rows = 7 * work.area * max(work.segments)
+    rows = 7 * work.area * max(work.step, *work.segments)
     return rows <= _REACH and 4 * work.in_c <= _REACH and _grad_input_scratch(work) <= _LARGE
 
 

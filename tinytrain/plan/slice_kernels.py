@@ -64,7 +64,7 @@ def slice_work(graph: Graph, node: Node, slices: Slices) -> Work | None:
     if is_depthwise(node):
         return replace(work, in_c=size, out_c=size, groups=size, count=size)
     if node.outputs[0] in slices.wide:
-        return replace(work, in_c=size, segments=(size,))
+        return replace(work, in_c=size, segments=(size,), step=slices.channels)
     return replace(work, out_c=size)
 
 

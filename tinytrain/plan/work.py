@@ -48,6 +48,7 @@ class Work(Window):
     Attributes:
         contract: name of the C function without the suffix of an instruction set, `tt_add_s8`.
         segments: columns of each segment of the weights, for kernels that read them.
+        step: columns of a row of weights where a segment is a slice of them; 0 where it is all.
         listed: whether segments come with lists of channels.
         count: output channels of the largest call of a depthwise kernel; elements of an elementwise
             one; channels of a bias.
@@ -59,6 +60,7 @@ class Work(Window):
     contract: str
     segments: tuple[int, ...] = ()
     listed: bool = False
+    step: int = 0
     count: int = 0
     rows: int = 0
     dtype: str = "s8"
