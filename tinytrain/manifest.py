@@ -15,7 +15,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.options import Options
 from tinytrain.pipeline import Compiled
-from tinytrain.plan.recompute import AGAIN
+from tinytrain.plan.recompute import again_of
 from tinytrain.plan.record import arena_record, layers_record
 from tinytrain.plan.slices import Slices
 from tinytrain.plan.stream import Stream
@@ -84,7 +84,7 @@ def manifest_of(
             "ways": [way.to_manifest() for way in compiled.ways],
             "chains": [_chain(graph, chain) for chain in compiled.plan.streams],
             "slices": [_slices(graph, run) for run in compiled.plan.slices],
-            "again": [node.name for node in graph.nodes if node.name.endswith(AGAIN)],
+            "again": [node.name for node in graph.nodes if node.name in again_of(graph)],
         },
         "layers": layers_record(graph, arena, files.constants),
         "parameters": [

@@ -40,6 +40,7 @@ from tinytrain.emit.c_text import model_name
 from tinytrain.guidance import Guidance, guide
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
+from tinytrain.ir.verify import verify
 from tinytrain.options import GRADIENTS, Options
 from tinytrain.passes.base import Pass, Runner
 from tinytrain.passes.dead_code import DeadCode
@@ -256,6 +257,8 @@ def _proved_plan(
     plan, ways = plan_within(
         graph, isa, nbytes, fed=options.feed == "rows", recompute=options.recompute
     )
+    if plan.graph is not graph:
+        verify(plan.graph, after="recompute")
     check_plan(
         plan.graph,
         plan.offsets,

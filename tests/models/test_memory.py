@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.memory import CASES, measured
+from bench.memory import CASES, Case, measured
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.imported import shared_model
 from tinytrain.compile import Product, compile_model
@@ -15,8 +15,7 @@ from tinytrain.simulate.host import HostEngine
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def compiled(folder: Path, ram: int, feed: str) -> Product:
-    case = CASES[0]
+def compiled(folder: Path, ram: int, feed: str, case: Case = CASES[0], **more: float) -> Product:
     return compile_model(
         shared_model(case.model),
         output=folder,
@@ -26,18 +25,24 @@ def compiled(folder: Path, ram: int, feed: str) -> Product:
         rate=2.0**-7,
         ram=ram,
         feed=feed,
+        **more,
     )
+
+
+def hold(product: Product, data: Path, steps: int) -> None:
+    """The C on this machine, nothing of it kept between samples, gives the reference's bits."""
+    stream = make_stream(opened(product), data, steps=steps)
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    state = wanted.saved[len(wanted.weights) :]
+    assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)
 
 
 def test_a_real_network_in_little_ram(tmp_path: Path) -> None:
     product = compiled(tmp_path / "model", 80_500, "rows")
     ways = {way["way"] for way in product.manifest["arena"]["ways"]}
     assert ways == {"takeover", "streaming", "slices", "narrow scratch"}
-    stream = make_stream(opened(product), tmp_path / "data.npz", steps=2)
-    wanted = run(reference_engine(product), stream)
-    assert wanted.saved is not None
-    state = wanted.saved[len(wanted.weights) :]
-    assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)
+    hold(product, tmp_path / "data.npz", steps=2)
     # Under emulation, its arena between guards and its stack painted.
     found = measured(product)
     assert found.ram <= 80_500
@@ -47,33 +52,14 @@ def test_a_real_network_in_little_ram(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_where_activations_are_computed_again(tmp_path: Path) -> None:
     """All that there is, at once: what trains needs no more than the frozen stem."""
-    case = CASES[1]
-    product = compile_model(
-        shared_model(case.model),
-        output=tmp_path / "model",
-        target="mps2-an500",
-        scheme=str(ROOT / "examples" / "schemes" / f"{case.scheme}.toml"),
-        classes=10,
-        rate=2.0**-7,
-        ram=142_500,
-        feed="rows",
-        recompute=0.3,
-    )
+    product = compiled(tmp_path / "model", 142_500, "rows", CASES[1], recompute=0.3)
     assert {"recomputation", "slices"} <= {way["way"] for way in product.manifest["arena"]["ways"]}
-    stream = make_stream(opened(product), tmp_path / "data.npz", steps=3)
-    wanted = run(reference_engine(product), stream)
-    assert wanted.saved is not None
-    state = wanted.saved[len(wanted.weights) :]
-    assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)
+    hold(product, tmp_path / "data.npz", steps=3)
     assert measured(product).ram <= 142_500
 
 
 @pytest.mark.slow
 def test_the_input_as_a_whole(tmp_path: Path) -> None:
     product = compiled(tmp_path / "model", 123_000, "whole")
-    stream = make_stream(opened(product), tmp_path / "data.npz", steps=2)
-    wanted = run(reference_engine(product), stream)
-    assert wanted.saved is not None
-    state = wanted.saved[len(wanted.weights) :]
-    assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)
+    hold(product, tmp_path / "data.npz", steps=2)
     assert measured(product).ram <= 123_000

@@ -16,7 +16,6 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.ops_update import replaced
 from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.liveness import sums_name
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.slice_search import fitted
@@ -77,8 +76,8 @@ def a_plan() -> tuple[Graph, Plan, Slices]:
 
 def test_broken_plans_are_refused() -> None:
     graph, plan, run = a_plan()
-    assert run.total is not None
-    name = sums_name(run)
+    name = run.sums_name
+    assert run.total is not None and name is not None
     read = next(v for v in run.nodes(graph)[0].inputs if v in plan.offsets)
     for change in (
         {"scratch": {**plan.scratch, name: plan.offsets[run.wide[0]]}},

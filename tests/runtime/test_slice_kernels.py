@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,32 @@ def scaled(rng: Rng, sums: np.ndarray, dtype: Any) -> tuple[tuple[int, ...], np.
     return (shift, source, target), *gradients.rescale(sums, shift, source, target, dtype)
 
 
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """An input gradient at once: its operands, its sums, and what they are rounded to."""
+
+    c: Conv
+    g: np.ndarray
+    m: np.ndarray
+    sums: np.ndarray
+    rescale: Rescale
+    expected: np.ndarray
+    peak: int
+
+
+def whole_of(rng: Rng, dtype: Any) -> Whole:
+    c = one_group(rng)
+    g, m = c.gradient(rng, dtype), factors_of(rng, c)
+    sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+    arguments, expected, peak = scaled(rng, sums, dtype)
+    return Whole(c, g, m, sums, Rescale(*arguments), expected, peak)
+
+
 @integers
 def test_slices_of_the_outputs_add_up(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for _ in range(CASES):
-        c = one_group(rng)
-        g, m = c.gradient(rng, dtype), factors_of(rng, c)
-        whole = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
-        arguments, expected, peak = scaled(rng, whole, dtype)
-        rescale = Rescale(*arguments)
+        whole = whole_of(rng, dtype)
+        c, g, m, rescale = whole.c, whole.g, whole.m, whole.rescale
         sums = Block(np.zeros(c.x.shape, np.int32))
         rescale.add_to(sums)
         for part in slices_of(rng, c.w.shape[0]):
@@ -74,24 +93,21 @@ def test_slices_of_the_outputs_add_up(kernels: Kernels, rng: Rng, dtype: type) -
                 *operands, c.x.shape, rescale, segments=found, **c.geometry
             )
             assert (left.view(np.uint8) == 0x5A).all() and rescale.peak == 0
-        same(sums.read(), whole.astype(np.int32))
-        same(kernels.round_sums(sums.read(), rescale, dtype), expected)
-        assert rescale.peak == peak
+        same(sums.read(), whole.sums.astype(np.int32))
+        same(kernels.round_sums(sums.read(), rescale, dtype), whole.expected)
+        assert rescale.peak == whole.peak
 
 
 @integers
 def test_slices_of_the_inputs(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for _ in range(CASES):
-        c = one_group(rng)
-        g, m = c.gradient(rng, dtype), factors_of(rng, c)
-        whole = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
-        arguments, expected, peak = scaled(rng, whole, dtype)
-        rescale = Rescale(*arguments)
+        whole = whole_of(rng, dtype)
+        c, g, m, rescale = whole.c, whole.g, whole.m, whole.rescale
         for part in slices_of(rng, c.w.shape[3]):
             shape = (*c.x.shape[:3], len(part))
             found = kernels.conv2d_grad_input(g, c.w, m, shape, rescale, columns=part, **c.geometry)
-            same(found, np.ascontiguousarray(expected[..., part.start : part.stop]))
-        assert rescale.peak == peak
+            same(found, np.ascontiguousarray(whole.expected[..., part.start : part.stop]))
+        assert rescale.peak == whole.peak
 
 
 @integers

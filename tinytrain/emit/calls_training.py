@@ -35,7 +35,8 @@ def factors_array(context: EmitContext, node: Node, found: lowering.Factors) -> 
     return context.array(f"{node.layer}_factors", found.real if is_real else found.integer)
 
 
-def _factors(context: EmitContext, node: Node, found: lowering.Factors) -> str:
+def factors(context: EmitContext, node: Node, found: lowering.Factors) -> str:
+    """The address of a `tt_factors`."""
     array = factors_array(context, node, found)
     is_real = node.inputs[0].type.dtype is DType.F32
     fields = {"integer": "NULL", "real": array} if is_real else {"integer": array, "real": "NULL"}
@@ -101,7 +102,7 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     g, w = node.inputs
     found = lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
     geometry = window(context, node, node.output.type.shape, g.type.shape, w.type.shape[1:3])
-    scaling = _factors(context, node, found), rescale(context, node, found.shift)
+    scaling = factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node)
     if is_depthwise(node):
         return [
@@ -141,8 +142,8 @@ def _avg_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     found = lowering.avg_pool_factors(node)
     geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["window"])
     include = int(node.attrs["count_include_pad"])
-    factors, scaling = _factors(context, node, found), rescale(context, node, found.shift)
-    head = geometry, factors, include, scaling
+    scaling = rescale(context, node, found.shift)
+    head = geometry, factors(context, node, found), include, scaling
     return [call(f"tt_avg_pool2d_{dtype_of(node)}_grad", *head, *context.places(g, x))]
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.graph import Graph, Node, last_use
 from tinytrain.plan.arena import Plan
-from tinytrain.plan.liveness import last_use
 from tinytrain.plan.schedule import frozen_count
 
 

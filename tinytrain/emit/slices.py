@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 from tinytrain.emit.c_text import call, wrapped
 from tinytrain.emit.calls_forward import segments_of, window
-from tinytrain.emit.calls_training import dtype_of, factors_array, rescale, update
+from tinytrain.emit.calls_training import dtype_of, factors, factors_array, rescale, update
 from tinytrain.emit.context import EmitContext
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.text import format_type
 from tinytrain.ir.types import DType
-from tinytrain.plan.liveness import sums_name
 from tinytrain.plan.slice_kernels import copied
 from tinytrain.plan.slices import Slices
 from tinytrain.plan.work import is_depthwise
@@ -61,18 +60,16 @@ def _calls(context: EmitContext, node: Node, run: Slices) -> list[str]:
     if node.op == "conv2d_grad_input":
         if is_depthwise(node):
             return _depthwise_input(context, node, run)
-        return (
-            _last_input(context, node, run)
-            if run.is_total(node)
-            else _first_input(context, node, run)
-        )
+        if run.is_total(node):
+            return _last_input(context, node, run)
+        return _first_input(context, node, run)
     if node.op == "conv2d_grad_weight_sgd":
         return _weight(context, node, run)
     return _CALLS[node.op](context, node, run)
 
 
 def _sums(context: EmitContext, run: Slices) -> str:
-    return f"at_s32(state, {context.plan.scratch[sums_name(run)]})"
+    return f"at_s32(state, {context.plan.scratch[run.sums_name or '']})"
 
 
 def _input_factors(node: Node) -> lowering.Factors:
@@ -134,9 +131,7 @@ def _first_input(context: EmitContext, node: Node, run: Slices) -> list[str]:
     found = _input_factors(node)
     geometry = window(context, node, _sliced(node.output, run), g.type.shape, w.type.shape[1:3])
     part = f"{{{context.place(w)} + c, NULL, {run.size}, {run.channels}}}"
-    fields = {"integer": factors_array(context, node, found), "real": "NULL"}
-    factors = context.struct("tt_factors", f"{node.name}_factors", fields)
-    scaling = factors, rescale(context, node, found.shift)
+    scaling = factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node), context.room(node)
     return [
         call(

@@ -113,3 +113,12 @@ class Graph:
         yield from self.parameters
         for node in self.nodes:
             yield from node.outputs
+
+
+def last_use(graph: Graph) -> dict[Value, int]:
+    """Index of the last node that reads a value; of its writer where nothing reads it."""
+    last = dict.fromkeys(graph.inputs, 0)
+    for index, node in enumerate(graph.nodes):
+        for value in (*node.inputs, *node.outputs):
+            last[value] = index
+    return last

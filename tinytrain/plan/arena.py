@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.plan.band_kernels import choose_for_bands
 from tinytrain.plan.kernels import Choice, choose_kernels
-from tinytrain.plan.liveness import Storage, storages, sums_name
+from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.place import live_bytes, place
 from tinytrain.plan.slice_kernels import choose_for_slices
 from tinytrain.plan.slices import Slices
@@ -58,7 +58,7 @@ class Plan:
     def scratch_sizes(self) -> dict[str, int]:
         """Bytes of what `scratch` has offsets of, by the same names."""
         scratch = {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
-        return scratch | {sums_name(run): run.sums for run in self.slices if run.total is not None}
+        return scratch | {run.sums_name: run.sums for run in self.slices if run.sums_name}
 
     @property
     def cost(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import stored_in
@@ -114,16 +114,11 @@ def storages(
         if node.name in choices and choices[node.name].scratch:
             found.append(Storage(node.name, (), choices[node.name].scratch, index, index))
     found += [
-        Storage(sums_name(run), (), run.sums, run.first, run.last)
+        Storage(run.sums_name, (), run.sums, run.first, run.last)
         for run in slices
-        if run.total is not None
+        if run.sums_name is not None
     ]
     return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
-
-
-def sums_name(run: Slices) -> str:
-    """What the storage of the sums of a run is called."""
-    return "" if run.total is None else f"{run.total.name}_sums"
 
 
 def _stretch(
@@ -150,12 +145,3 @@ def takeover(node: Node, choice: Choice | None) -> list[Value]:
     if choice is not None and choice.in_place:
         return [node.inputs[0]]
     return [node.inputs[position] for position in OPS[node.op].in_place]
-
-
-def last_use(graph: Graph) -> dict[Value, int]:
-    """Index of the last node that reads a value; of its writer where nothing reads it."""
-    last = dict.fromkeys(graph.inputs, 0)
-    for index, node in enumerate(graph.nodes):
-        for value in (*node.inputs, *node.outputs):
-            last[value] = index
-    return last

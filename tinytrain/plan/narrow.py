@@ -24,14 +24,12 @@ class Narrowed:
         bound: with them no arena is smaller, in bytes.
         cost: instructions of the nodes that were looked at, with the limits, estimated.
         least: bytes that each node of the graph needs with the least scratch.
-        beside: bytes of values that are live at each of them.
     """
 
     limits: Mapping[str, int]
     bound: int
     cost: int
     least: Sequence[int]
-    beside: Sequence[int]
 
 
 def narrowed(
@@ -77,7 +75,7 @@ def narrowed(
             needed[k] = live[k] + aligned(taken.scratch)
             cost += taken.cost - choices[names[k]].cost
     bound = max((needed[k] for k in looked), default=0)
-    return Narrowed(limits, bound, cost, least, live)
+    return Narrowed(limits, bound, cost, least)
 
 
 def _options(graph: Graph, k: int, isa: str, run: Slices | None) -> Sequence[Choice]:

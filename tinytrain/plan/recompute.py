@@ -87,7 +87,17 @@ def _saved(graph: Graph, part: Part) -> set[Value]:
 
 def again_nodes(graph: Graph, part: Part) -> list[Node]:
     """The nodes of a part that run again: those that what it saves is made from."""
-    wanted = _saved(graph, part)
+    return _made_from(graph, part, _saved(graph, part))
+
+
+def again_of(graph: Graph) -> Mapping[str, str]:
+    """For each node that runs for the second time, the one that it repeats; by name."""
+    found: Mapping[str, str] = graph.info.get("again", {})
+    return found
+
+
+def _made_from(graph: Graph, part: Part, saved: set[Value]) -> list[Node]:
+    wanted = set(saved)
     found = []
     for node in reversed(graph.nodes[part.first : part.end]):
         if node.op != "merge_channels" and any(value in wanted for value in node.outputs):
@@ -103,35 +113,48 @@ def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
         graph: scheduled.
         chosen: parts that share no node.
     """
-    nodes: list[Node] = list(graph.nodes)
     before: dict[str, list[Node]] = {}
     renamed: dict[Value, Value] = {}
+    repeats: dict[str, str] = {}
     loss = loss_index(graph)
+    taken = {*(value.name for value in graph.values()), *(node.name for node in graph.nodes)}
     for part in chosen:
-        again = again_nodes(graph, part)
+        saved = _saved(graph, part)
+        again = _made_from(graph, part, saved)
         names = {
-            value: Value(value.name + AGAIN, value.type) for node in again for value in node.outputs
+            value: Value(_fresh(value.name, taken), value.type)
+            for node in again
+            for value in node.outputs
         }
-        saved, read = _saved(graph, part), {value for node in again for value in node.inputs}
+        read = {value for node in again for value in node.inputs}
         place = next(
             node
             for node in graph.nodes[loss + 1 :]
             if not saved.isdisjoint(node.inputs) or any(old in read for old, _ in replaced(node))
         )
-        before.setdefault(place.name, []).extend(_twin(node, names) for node in again)
+        for node in again:
+            name = _fresh(node.name, taken)
+            outputs = tuple(names[value] for value in node.outputs)
+            twin = replace(_reading(node, names), outputs=outputs, name=name)
+            before.setdefault(place.name, []).append(twin)
+            repeats[name] = node.name
         renamed |= names
-    rest = [_reading(node, renamed) for node in nodes[loss:]]
+    rest = [_reading(node, renamed) for node in graph.nodes[loss:]]
     rest = [item for node in rest for item in (*before.get(node.name, ()), node)]
-    forward = _without_unread(nodes[:loss], rest, graph.outputs)
-    return replace(graph, nodes=(*forward, *rest))
+    forward = _without_unread(graph.nodes[:loss], rest, graph.outputs)
+    return replace(graph, nodes=(*forward, *rest), info={**graph.info, "again": repeats})
 
 
-def _twin(node: Node, names: Mapping[Value, Value]) -> Node:
-    outputs = tuple(names[value] for value in node.outputs)
-    return replace(_reading(node, names), outputs=outputs, name=node.name + AGAIN)
+def _fresh(name: str, taken: set[str]) -> str:
+    """What the second one is called."""
+    while (name := name + AGAIN) in taken:
+        pass
+    return name
 
 
 def _reading(node: Node, names: Mapping[Value, Value]) -> Node:
+    if not any(value in names for value in node.inputs):
+        return node
     return replace(node, inputs=tuple(names.get(value, value) for value in node.inputs))
 
 

@@ -10,10 +10,13 @@ from tinytrain.ir.graph import Graph
 from tinytrain.plan.kernels import Choice
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.recompute import AGAIN, Part, again_nodes, parts, repeated
+from tinytrain.plan.recompute import Part, again_of, parts, repeated
 
 _SHARES = (0.8, 0.95, 0.99)
 """Of a limit that was kept, the next one that is tried."""
+
+Chosen = tuple[Part, ...]
+"""In the order of the forward pass; they share no node."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +24,50 @@ class Repeats:
     """Parts that run again, and what they bring.
 
     Attributes:
-        parts: in the order of the forward pass; they share no node.
         graph: with them.
-        bound: bytes that the node needs that needs most.
+        live: bytes of values that are live at each of its nodes.
         cost: instructions of a step that they cost, estimated.
     """
 
-    parts: tuple[Part, ...]
+    parts: Chosen
     graph: Graph
-    bound: int
+    live: tuple[int, ...]
     cost: int
+
+
+@dataclass
+class Candidates:
+    """A scheduled graph with any parts that run again; each is worked out once.
+
+    Args:
+        choices: the kernels of its nodes, by name.
+        start: the first node that may run again; those before it are somebody else's.
+    """
+
+    graph: Graph
+    choices: Mapping[str, Choice]
+    start: int
+    _known: dict[Chosen, Repeats] = field(default_factory=dict)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """All that may run again."""
+        return parts(self.graph, self.start)
+
+    def of(self, chosen: Chosen) -> Repeats:
+        """With some of them."""
+        if chosen not in self._known:
+            graph = repeated(self.graph, chosen)
+            again = {
+                twin: self.choices[name]
+                for twin, name in again_of(graph).items()
+                if name in self.choices
+            }
+            values = [item for item in storages(graph, {**self.choices, **again}) if item.values]
+            live = tuple(live_bytes(values, range(len(graph.nodes))))
+            cost = sum(choice.cost for choice in again.values())
+            self._known[chosen] = Repeats(chosen, graph, live, cost)
+        return self._known[chosen]
 
 
 @dataclass
@@ -38,53 +75,34 @@ class RepeatSearch:
     """Tries parts one after another, the one that brings most first; what it meets it replaces.
 
     Args:
-        graph: scheduled.
-        choices: the kernels of its nodes, by name.
+        candidates: what there is to choose from.
         extra: bytes that a node needs beside values, or can do with less, by name.
-        start: the first node that may run again; those before it are somebody else's.
         most: instructions that may be spent.
     """
 
-    graph: Graph
-    choices: Mapping[str, Choice]
+    candidates: Candidates
     extra: Mapping[str, int]
-    start: int
     most: int
-    _known: dict[tuple[Part, ...], tuple[Repeats, tuple[int, ...]]] = field(default_factory=dict)
+    _known: dict[Chosen, tuple[int, ...]] = field(default_factory=dict)
 
-    @cached_property
-    def _parts(self) -> list[Part]:
-        return parts(self.graph, self.start)
-
-    def _with(self, chosen: tuple[Part, ...]) -> tuple[Repeats, tuple[int, ...]]:
+    def _levels(self, chosen: Chosen) -> tuple[int, ...]:
+        """What each node needs; those before the first that may run again are not looked at."""
         if chosen not in self._known:
-            graph = repeated(self.graph, chosen)
-            levels = self._levels(graph)
-            again = [node.name for part in chosen for node in again_nodes(self.graph, part)]
-            cost = sum(self.choices[name].cost for name in again if name in self.choices)
-            self._known[chosen] = Repeats(chosen, graph, max(levels), cost), levels
+            repeats, start = self.candidates.of(chosen), self.candidates.start
+            again = again_of(repeats.graph)
+            self._known[chosen] = tuple(
+                live + self.extra[again.get(node.name, node.name)]
+                for node, live in zip(
+                    repeats.graph.nodes[start:], repeats.live[start:], strict=True
+                )
+            )
         return self._known[chosen]
 
-    def _levels(self, graph: Graph) -> tuple[int, ...]:
-        """What each node needs at least; nothing for those before the first that is looked at."""
-        names = [node.name.removesuffix(AGAIN) for node in graph.nodes]
-        choices = {
-            node.name: self.choices[name]
-            for node, name in zip(graph.nodes, names, strict=True)
-            if name in self.choices
-        }
-        values = [item for item in storages(graph, choices) if item.values]
-        live = live_bytes(values, range(len(names)))
-        extra = [self.extra[name] for name in names]
-        return (0,) * self.start + tuple(
-            bytes_ + more for bytes_, more in zip(live, extra, strict=True)
-        )[self.start :]
-
-    def _neighbours(self, chosen: tuple[Part, ...]) -> list[tuple[Part, ...]]:
+    def _neighbours(self, chosen: Chosen) -> list[Chosen]:
         """One part more, in the place of those that share nodes with it; or one part less."""
         more = [
             tuple(sorted([part, *(other for other in chosen if not other.meets(part))]))
-            for part in self._parts
+            for part in self.candidates.parts
             if part not in chosen
         ]
         return more + [tuple(p for p in chosen if p != part) for part in chosen]
@@ -99,16 +117,20 @@ class RepeatSearch:
         """
         tries = [self._descent(limit, by_cost=by_cost) for by_cost in (True, False)]
         found = [self._leaner(chosen, limit) for chosen in tries if chosen is not None]
-        repeats = [self._with(chosen)[0] for chosen in found]
-        return min(repeats, key=lambda one: (one.cost, one.bound), default=None)
+        best = min(
+            found,
+            key=lambda chosen: (self.candidates.of(chosen).cost, max(self._levels(chosen))),
+            default=None,
+        )
+        return None if best is None else self.candidates.of(best)
 
-    def _descent(self, limit: int, *, by_cost: bool) -> tuple[Part, ...] | None:
-        chosen: tuple[Part, ...] = ()
+    def _descent(self, limit: int, *, by_cost: bool) -> Chosen | None:
+        chosen: Chosen = ()
         while (left := self._excess(chosen, limit)) > 0:
-            now = self._with(chosen)[0].cost
+            now = self.candidates.of(chosen).cost
             better = []
             for other in self._neighbours(chosen):
-                spent = self._with(other)[0].cost
+                spent = self.candidates.of(other).cost
                 gained = left - self._excess(other, limit)
                 if spent <= self.most and gained > 0:
                     better.append((gained / max(spent - now, 1) if by_cost else gained, other))
@@ -120,23 +142,23 @@ class RepeatSearch:
     def smallest(self) -> Repeats:
         """Parts with which the node that needs most needs little: the limit falls until none are
         found that keep it."""
-        found = self._with(())[0]
+        found = self.candidates.of(())
         for share in _SHARES:
-            while (less := self.within(round(found.bound * share))) is not None:
+            while (less := self.within(round(max(self._levels(found.parts)) * share))) is not None:
                 found = less
         return found
 
-    def _excess(self, chosen: tuple[Part, ...], limit: int) -> int:
-        return sum(max(level - limit, 0) for level in self._with(chosen)[1])
+    def _excess(self, chosen: Chosen, limit: int) -> int:
+        return sum(max(level - limit, 0) for level in self._levels(chosen))
 
-    def _leaner(self, chosen: tuple[Part, ...], limit: int) -> tuple[Part, ...]:
+    def _leaner(self, chosen: Chosen, limit: int) -> Chosen:
         while True:
             found = [
                 other
                 for other in self._neighbours(chosen)
-                if self._with(other)[0].cost < self._with(chosen)[0].cost
+                if self.candidates.of(other).cost < self.candidates.of(chosen).cost
                 and self._excess(other, limit) == 0
             ]
             if not found:
                 return chosen
-            chosen = min(found, key=lambda other: self._with(other)[0].cost)
+            chosen = min(found, key=lambda other: self.candidates.of(other).cost)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.plan.arena import Plan
-from tinytrain.plan.liveness import Storage, last_use, sums_name
+from tinytrain.plan.liveness import Storage
 from tinytrain.plan.place import ALIGNMENT, live_bytes
-from tinytrain.plan.recompute import AGAIN
+from tinytrain.plan.recompute import again_of
 
 KINDS = ("input", "activation", "saved", "gradient", "scratch")
 """What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,
@@ -50,7 +50,9 @@ def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
     """Each storage with its place, its time, its kind and the layer that fills it first."""
     writers = {value: node.layer for node in graph.nodes for value in node.outputs}
     nodes = {node.name: node.layer for node in graph.nodes}
-    nodes |= {sums_name(run): writers[run.total] for run in plan.slices if run.total is not None}
+    nodes |= {
+        run.sums_name: writers[run.total] for run in plan.slices if run.total and run.sums_name
+    }
     kinds = _Kinds(graph, plan)
     return [
         {
@@ -136,19 +138,15 @@ class _Kinds:
     """Tells the kind of a storage by the values that it holds."""
 
     def __init__(self, graph: Graph, plan: Plan) -> None:
-        self._sums = {sums_name(run) for run in plan.slices}
+        self._sums = {run.sums_name for run in plan.slices}
         self._inputs = set(graph.inputs)
         self._loss = loss_index(graph)
         self._last = last_use(graph)
         self._forward = {
             value for node in graph.nodes[: self._loss] for value in node.outputs
         } | self._inputs
-        self._again = {
-            value
-            for node in graph.nodes[self._loss :]
-            if node.name.endswith(AGAIN)
-            for value in node.outputs
-        }
+        again = again_of(graph)
+        self._again = {value for n in graph.nodes if n.name in again for value in n.outputs}
 
     def of(self, storage: Storage) -> str:
         """One of `KINDS`."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.ops_update import SGD_OPS
 from tinytrain.ir.types import DType
@@ -57,6 +57,11 @@ class Slices:
         """Bytes of the sums of `total`."""
         return 0 if self.total is None else 4 * self.total.type.size
 
+    @property
+    def sums_name(self) -> str | None:
+        """What the storage of the sums is called; None without sums."""
+        return None if self.total is None else f"{self.total.name}_sums"
+
     def nodes(self, graph: Graph) -> tuple[Node, ...]:
         """Those that run once for each slice."""
         run = graph.nodes[self.first : self.last + 1]
@@ -73,8 +78,7 @@ class Slices:
 
 def runs(graph: Graph) -> list[Slices]:
     """The runs that may be cut, each in one slice yet, in their order; they share no node."""
-    users = graph.users()
-    last = {value: max(_places(graph, users.get(value, []))) for value in users}
+    last = last_use(graph)
     merged = {node.output for node in graph.nodes if node.op == "merge_channels"}
     found: list[Slices] = []
     for index in range(loss_index(graph), len(graph.nodes)):
@@ -94,11 +98,6 @@ def cut(graph: Graph, run: Slices) -> list[Slices]:
         and run.channels // count >= _LEAST
         and all(_is_divisible(node, run.channels // count) for node in run.nodes(graph))
     ]
-
-
-def _places(graph: Graph, nodes: list[Node]) -> list[int]:
-    index = {node.name: k for k, node in enumerate(graph.nodes)}
-    return [index[node.name] for node in nodes]
 
 
 def _run(graph: Graph, first: int, last: Mapping[Value, int], merged: set[Value]) -> Slices | None:
@@ -125,7 +124,7 @@ def _run(graph: Graph, first: int, last: Mapping[Value, int], merged: set[Value]
                 wide.append(node.output)
         else:
             return None
-        if all(last.get(value, place) <= place for value in wide):
+        if all(last[value] <= place for value in wide):
             return Slices(first, place, channels, 1, tuple(wide), total, tuple(behind))
     return None
 

@@ -10,10 +10,9 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.arena import Plan, outline, plan_memory
 from tinytrain.plan.liveness import storages
-from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.recompute import AGAIN
-from tinytrain.plan.recompute_search import RepeatSearch
+from tinytrain.plan.recompute import again_of
+from tinytrain.plan.recompute_search import Candidates, RepeatSearch
 from tinytrain.plan.slice_search import fitted
 from tinytrain.plan.stream_search import Stem
 
@@ -102,16 +101,16 @@ def _repeats(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
     graph = plain.graph
     if most == 0:
         return [graph]
-    span = range(start, len(graph.nodes))
+    candidates = Candidates(graph, plain.choices, start)
     least = fitted(graph, plain.isa, 0, start).scratch.least
-    beside = narrowed(graph, plain.isa, limit, span).beside
+    beside = candidates.of(()).live
     found = [graph]
     for levels in (least, live_bytes(plain.storages, range(len(graph.nodes)))):
         extra = {
             node.name: level - live
             for node, level, live in zip(graph.nodes, levels, beside, strict=True)
         }
-        search = RepeatSearch(graph, plain.choices, extra, start, most)
+        search = RepeatSearch(candidates, extra, most)
         repeats = search.within(limit)
         if repeats is None and levels is least:
             repeats = search.smallest()
@@ -123,7 +122,7 @@ def _repeats(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
 def _ways(plain: Plan, plan: Plan, limits: Mapping[str, int]) -> Iterator[Way]:
     """What was done beside takeover, one added to the other."""
     before = plain.lower_bound, plain.cost
-    again = sum(node.name.endswith(AGAIN) for node in plan.graph.nodes)
+    again = len(again_of(plan.graph))
     steps: list[tuple[str, str, Graph, dict[str, Any]]] = []
     done: dict[str, Any] = {}
     if plan.streams:
