@@ -12,14 +12,16 @@ from tests.imported import shared_model
 from tests.plan.test_chains import prove
 from tests.plan.test_plan import step_of
 from tinytrain.errors import InternalError
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.ops_update import replaced
+from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.slice_search import fitted
-from tinytrain.plan.slices import Slices, cut, runs
+from tinytrain.plan.slices import COUNTS, Slices, cut, runs
+from tinytrain.plan.work import is_depthwise
 from tinytrain.target import ISAS
 
 SEEDS = range(18)
@@ -103,6 +105,49 @@ def test_runs_that_are_none_are_refused() -> None:
     ):
         with pytest.raises(InternalError):
             prove(graph, replace(plan, slices=(wrong,)))
+
+
+def test_slices_that_cut_a_byte_are_refused() -> None:
+    refused = set()
+    for seed in SEEDS:
+        graph = scheduled(seed)
+        for run in runs(graph):
+            whole = {slices.count for slices in cut(graph, run)}
+            for count in COUNTS:
+                wrong = replace(run, count=count)
+                if run.channels % count or count in whole:
+                    continue
+                ops = {node.op for node in wrong.nodes(graph) if not _begins_at_a_byte(node, wrong)}
+                if ops:
+                    with pytest.raises(InternalError, match="cut bytes"):
+                        prove(graph, plan_memory(graph, slices=[wrong]))
+                refused |= ops
+    assert refused == {"grad_clamp", "conv2d_grad_weight_sgd"}
+
+
+def _begins_at_a_byte(node: Node, run: Slices) -> bool:
+    bits = 0
+    if node.op == "conv2d_grad_weight_sgd":
+        bits = node.inputs[2].type.size // run.channels * node.attrs["fraction_bits"]
+    elif node.op == "grad_clamp":
+        bits = int(node.inputs[1].type.dtype is DType.BIT)
+    return run.size * bits % 8 == 0
+
+
+def test_sums_and_copies_have_their_room() -> None:
+    graph, plan, run = a_plan()
+    name = run.sums_name
+    assert name is not None
+    wider = replace(plan, nbytes=plan.nbytes + 8)
+    with pytest.raises(InternalError, match="begin at a word"):
+        moved = {**plan.scratch, name: plan.nbytes - run.sums + 2}
+        prove(graph, replace(wider, scratch=moved))
+    copies = [n for n in run.nodes(graph) if n.op == "conv2d_grad_weight_sgd" and is_depthwise(n)]
+    assert copies
+    for node in copies:
+        small = replace(plan.choices[node.name], scratch=4)
+        with pytest.raises(InternalError, match="takes"):
+            prove(graph, replace(plan, choices={**plan.choices, node.name: small}))
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -16,6 +16,7 @@ import numpy as np
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_update import SGD_OPS, replaced
+from tinytrain.ir.types import DType
 from tinytrain.plan.check_stream import meet
 from tinytrain.plan.slices import Slices
 
@@ -65,6 +66,8 @@ class SliceRun:
         total = self.run.total
         sums = None if total is None else self._area(f"{total.name}_sums", 4 * total.type.size)
         if sums is not None:
+            if sums.start % 4:
+                raise InternalError(f"sums of {total} do not begin at a word")
             self.owner[sums.start : sums.stop] = _SUMS
         for turn in range(self.run.count):
             for node in self._loop:
@@ -98,6 +101,7 @@ class SliceRun:
                 raise InternalError(f"{node.name} reads a sum before it is complete")
             if node is not head and not wide:
                 raise InternalError(f"{node.name} would run once for each slice")
+            self._judge_bytes(node)
             groups = node.attrs.get("groups")
             if node.op == "conv2d_grad_input" and groups == 1:
                 if node is not head and node.outputs[0] != run.total:
@@ -110,6 +114,23 @@ class SliceRun:
         for node in self.graph.nodes:
             if node.name not in inside and any(value in self._wide for value in node.inputs):
                 raise InternalError(f"{node.name} reads a gradient that never exists whole")
+
+    def _judge_bytes(self, node: Node) -> None:
+        """Slices begin at whole bytes of masks and of fractions; a saved map that a depthwise
+        update reads has room for a slice of it, as its channels lie apart."""
+        if any(v.type.dtype is DType.BIT for v in node.inputs) and self.run.size % 8:
+            raise InternalError(
+                f"slices of {self.run.size} channels cut bytes of {node.name}'s mask"
+            )
+        if node.op != "conv2d_grad_weight_sgd":
+            return
+        x, w = (node.inputs[k].type for k in (0, 2))
+        if self.run.size * (w.size // self.run.channels) * node.attrs["fraction_bits"] % 8:
+            raise InternalError(
+                f"slices of {self.run.size} channels cut bytes that {node.name} updates"
+            )
+        if node.attrs["groups"] > 1:
+            self._area(node.name, x.nbytes // self.run.count)
 
     def _compute(self, node: Node, turn: int, sums: range | None) -> None:
         self._read_outside(node)
@@ -162,7 +183,7 @@ class SliceRun:
         return self._inside(str(value), self.offsets[value], nbytes)
 
     def _area(self, name: str, nbytes: int | None = None) -> range:
-        start, size = self.areas[name]
+        start, size = self.areas.get(name, (0, 0))
         if nbytes is not None and size < nbytes:
             raise InternalError(f"{name} takes {nbytes} bytes and has {size}")
         return self._inside(name, start, size)
