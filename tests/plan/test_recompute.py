@@ -80,13 +80,16 @@ def test_enough_networks_have_parts_with_every_operation() -> None:
 
 def test_names_that_are_taken_are_not_given_again() -> None:
     graph = step(0).graph
-    part = parts(graph, start_of(graph))[0]
-    twin = next(iter(again_of(repeated(graph, [part]))))
-    node = graph.nodes[-1]
-    taken = replace(graph, nodes=(*graph.nodes[:-1], replace(node, name=twin)))
-    other = repeated(taken, [part])
-    verify(other, after="repeated")
-    assert twin not in again_of(other)
+    part = max(parts(graph, start_of(graph)), key=lambda part: part.end - part.first)
+    twin, name = next(iter(again_of(repeated(graph, [part])).items()))
+    # One that runs again itself, and one that does not.
+    other = next(n.name for n in graph.nodes[part.first : part.end] if n.name != name)
+    for old in (other, graph.nodes[-1].name):
+        nodes = tuple(replace(n, name=twin) if n.name == old else n for n in graph.nodes)
+        found = repeated(replace(graph, nodes=nodes), [part])
+        verify(found, after="repeated")
+        assert twin not in again_of(found)
+        assert len({node.name for node in found.nodes}) == len(found.nodes)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -117,12 +117,14 @@ def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
     renamed: dict[Value, Value] = {}
     repeats: dict[str, str] = {}
     loss = loss_index(graph)
-    taken = {*(value.name for value in graph.values()), *(node.name for node in graph.nodes)}
+    # A node may be called like the value that it writes.
+    values = {value.name for value in graph.values()}
+    nodes = {node.name for node in graph.nodes}
     for part in chosen:
         saved = _saved(graph, part)
         again = _made_from(graph, part, saved)
         names = {
-            value: Value(_fresh(value.name, taken), value.type)
+            value: Value(_fresh(value.name, values), value.type)
             for node in again
             for value in node.outputs
         }
@@ -133,7 +135,7 @@ def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
             if not saved.isdisjoint(node.inputs) or any(old in read for old, _ in replaced(node))
         )
         for node in again:
-            name = _fresh(node.name, taken)
+            name = _fresh(node.name, nodes)
             outputs = tuple(names[value] for value in node.outputs)
             twin = replace(_reading(node, names), outputs=outputs, name=name)
             before.setdefault(place.name, []).append(twin)
@@ -146,9 +148,10 @@ def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
 
 
 def _fresh(name: str, taken: set[str]) -> str:
-    """What the second one is called."""
+    """What the second one is called; nothing else is from then on."""
     while (name := name + AGAIN) in taken:
         pass
+    taken.add(name)
     return name
 
 
