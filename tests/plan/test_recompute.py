@@ -18,6 +18,7 @@ from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import replaced
 from tinytrain.ir.verify import verify
 from tinytrain.pipeline import Compiled
+from tinytrain.plan import recompute_search
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.recompute import AGAIN, Part, again_of, parts, repeated
 from tinytrain.plan.schedule import frozen_count
@@ -138,3 +139,39 @@ def test_with_leave_a_plan_needs_less_and_spends_no_more(seed: int, isa: str) ->
     # Where there is room nothing runs twice.
     plan, _ = plan_within(graph, isa, plain.nbytes, recompute=1.0)
     assert plan.graph is graph
+
+
+@cache
+def deep() -> Graph:
+    return step_of(bottlenecks(3, blocks=8), scheme="full").graph
+
+
+def test_a_search_keeps_to_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked = []
+
+    def counted(graph: Graph, chosen: tuple[Part, ...]) -> Graph:
+        found = repeated(graph, chosen)
+        worked.append(len(found.nodes))
+        return found
+
+    work = 24 * len(deep().nodes)
+    monkeypatch.setattr(recompute_search, "_WORK", work)
+    monkeypatch.setattr(recompute_search, "repeated", counted)
+    plan, _ = plan_within(deep(), "mve", 0, recompute=1.0)
+    prove(plan.graph, plan)
+    # The last graph may be one that was begun within the limit.
+    assert work / 3 < sum(worked[:-1]) <= work
+    # Little work finds little, but not nothing.
+    assert again_of(plan.graph)
+    assert plan.lower_bound < plan_within(deep(), "mve", 0)[0].lower_bound
+
+
+def test_of_many_parts_those_remain_that_lie_apart() -> None:
+    start = start_of(deep())
+    everything = parts(deep(), start)
+    some = parts(deep(), start, most=12)
+    assert 6 < len(some) <= 12 < len(everything)
+    assert set(some) <= set(everything)
+    lengths = [[part.end - part.first for part in found] for found in (some, everything)]
+    assert max(lengths[0]) == max(lengths[1])
+    assert min(lengths[0]) > min(lengths[1])

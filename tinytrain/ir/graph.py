@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,12 @@ class Graph:
     updates: Mapping[Value, Value] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
 
-    def producers(self) -> dict[Value, Node]:
+    def producers(self) -> Mapping[Value, Node]:
         """The node that writes each value."""
+        return self._producers
+
+    @cached_property
+    def _producers(self) -> Mapping[Value, Node]:
         return {value: node for node in self.nodes for value in node.outputs}
 
     def users(self) -> dict[Value, list[Node]]:

@@ -12,6 +12,7 @@ choosing what to compute again by its cost within a budget.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,15 +36,19 @@ class Part:
         return self.first < other.end and other.first < self.end
 
 
-def parts(graph: Graph, start: int) -> list[Part]:
+def parts(graph: Graph, start: int, most: int | None = None) -> list[Part]:
     """The parts that may run again, by their first node and then by their last.
 
     They begin and end where a smaller map is handed on than at the places around, and one alone.
 
     Args:
         start: the first node that may be in one; those before it are frozen.
+        most: how many there may be; of more, those remain that begin and end at places apart.
     """
     cuts = _cuts(graph, start)
+    while most is not None and len(cuts) > 2 and math.comb(len(cuts), 2) > most:
+        nearest = min(range(1, len(cuts) - 1), key=lambda k: cuts[k + 1] - cuts[k - 1])
+        del cuts[nearest]
     found = [Part(a, b) for k, a in enumerate(cuts) for b in cuts[k + 1 :]]
     return [part for part in found if _saved(graph, part)]
 

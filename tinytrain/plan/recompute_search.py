@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tinytrain.ir.graph import Graph
+import numpy as np
+
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.plan.kernels import Choice
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.recompute import Part, again_of, parts, repeated
+from tinytrain.plan.recompute import Part, again_nodes, again_of, parts, repeated
 
 _SHARES = (0.8, 0.95, 0.99)
 """Of a limit that was kept, the next one that is tried."""
+
+_TRIED = 24
+"""Changes that are worked out before one is made: those that promise most."""
+
+_WORK = 300_000
+"""Nodes of graphs that one search may work out: some 10 seconds. It is counted, so that the same
+model gets the same plan on every machine."""
+
+_PASSES = 3
+"""How often that is enough to try each part."""
 
 Chosen = tuple[Part, ...]
 """In the order of the forward pass; they share no node."""
@@ -26,13 +38,11 @@ class Repeats:
     Attributes:
         graph: with them.
         live: bytes of values that are live at each of its nodes.
-        cost: instructions of a step that they cost, estimated.
     """
 
     parts: Chosen
     graph: Graph
     live: tuple[int, ...]
-    cost: int
 
 
 @dataclass
@@ -48,11 +58,29 @@ class Candidates:
     choices: Mapping[str, Choice]
     start: int
     _known: dict[Chosen, Repeats] = field(default_factory=dict)
+    _worked: int = 0
 
     @cached_property
     def parts(self) -> list[Part]:
-        """All that may run again."""
-        return parts(self.graph, self.start)
+        """All that may run again, or of a deep network as many as there is time to try."""
+        nodes = len(self.graph.nodes)
+        return parts(self.graph, self.start, most=max(_WORK // (_PASSES * nodes), 1))
+
+    @cached_property
+    def _costs(self) -> Mapping[Part, int]:
+        return {part: self._cost(again_nodes(self.graph, part)) for part in self.parts}
+
+    def _cost(self, again: Iterable[Node]) -> int:
+        return sum(self.choices[node.name].cost for node in again if node.name in self.choices)
+
+    def cost(self, chosen: Chosen) -> int:
+        """Instructions of a step that some of them cost, estimated."""
+        return sum(self._costs[part] for part in chosen)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all the work is done that a search may do."""
+        return self._worked >= _WORK
 
     def of(self, chosen: Chosen) -> Repeats:
         """With some of them."""
@@ -65,9 +93,24 @@ class Candidates:
             }
             values = [item for item in storages(graph, {**self.choices, **again}) if item.values]
             live = tuple(live_bytes(values, range(len(graph.nodes))))
-            cost = sum(choice.cost for choice in again.values())
-            self._known[chosen] = Repeats(chosen, graph, live, cost)
+            self._worked += len(graph.nodes)
+            self._known[chosen] = Repeats(chosen, graph, live)
         return self._known[chosen]
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """What a part changes by itself, in bytes.
+
+    Attributes:
+        change: at each node of the scheduled graph.
+        place: the node before which it runs again.
+        again: what each of its nodes needs then.
+    """
+
+    change: np.ndarray
+    place: int
+    again: np.ndarray
 
 
 @dataclass
@@ -83,43 +126,59 @@ class RepeatSearch:
     candidates: Candidates
     extra: Mapping[str, int]
     most: int
-    _known: dict[Chosen, tuple[int, ...]] = field(default_factory=dict)
+    _known: dict[Chosen, np.ndarray] = field(default_factory=dict)
 
-    def _levels(self, chosen: Chosen) -> tuple[int, ...]:
+    def _levels(self, chosen: Chosen) -> np.ndarray:
         """What each node needs; those before the first that may run again are not looked at."""
         if chosen not in self._known:
             repeats, start = self.candidates.of(chosen), self.candidates.start
             again = again_of(repeats.graph)
-            self._known[chosen] = tuple(
-                live + self.extra[again.get(node.name, node.name)]
-                for node, live in zip(
-                    repeats.graph.nodes[start:], repeats.live[start:], strict=True
-                )
-            )
+            extra = [self.extra[again.get(node.name, node.name)] for node in repeats.graph.nodes]
+            self._known[chosen] = np.array(repeats.live[start:]) + extra[start:]
         return self._known[chosen]
 
-    def _neighbours(self, chosen: Chosen) -> list[Chosen]:
-        """One part more, in the place of those that share nodes with it; or one part less."""
-        more = [
-            tuple(sorted([part, *(other for other in chosen if not other.meets(part))]))
-            for part in self.candidates.parts
-            if part not in chosen
-        ]
-        return more + [tuple(p for p in chosen if p != part) for part in chosen]
+    @cached_property
+    def _effects(self) -> Mapping[Part, _Effect]:
+        """Of parts that are not too expensive by themselves."""
+        cost = self.candidates.cost
+        found = [part for part in self.candidates.parts if cost((part,)) <= self.most]
+        return {part: self._effect(part) for part in found}
+
+    def _effect(self, part: Part) -> _Effect:
+        graph, start = self.candidates.of((part,)).graph, self.candidates.start
+        names = [node.name for node in graph.nodes[start:]]
+        levels = dict(zip(names, self._levels((part,)), strict=True))
+        twins = [name for name in names if name in again_of(graph)]
+        before = [node.name for node in self.candidates.graph.nodes[start:]]
+        # What nothing reads any more does not run.
+        change = np.array([levels.get(name, 0) for name in before]) - self._levels(())
+        place = before.index(names[names.index(twins[-1]) + 1])
+        return _Effect(change, place, np.array([levels[name] for name in twins]))
+
+    def _estimate(self, chosen: Chosen, limit: int) -> int:
+        """The excess if no part changed what another brings: only what one hands to the next is
+        missing."""
+        effects = [self._effects[part] for part in chosen]
+        total = self._levels(()) + sum(effect.change for effect in effects)
+        parts = [total]
+        for effect in effects:
+            beside = total[effect.place] - self._levels(())[effect.place]
+            parts.append(effect.again + beside - effect.change[effect.place])
+        return sum(int(np.maximum(levels - limit, 0).sum()) for levels in parts)
 
     def within(self, limit: int) -> Repeats | None:
         """Parts with which no node needs more than a limit, for few instructions; None if none are
         found.
 
-        Each time the neighbour is taken whose excess over the limit, summed over all nodes, falls
-        most for what it costs, or in another try falls most whatever it costs; at last what turned
-        out not to be needed goes again.
+        Each time the change is made by which the excess over the limit, summed over all nodes,
+        falls most for what it costs, or in another try falls most whatever it costs; at last what
+        turned out not to be needed goes again.
         """
         tries = [self._descent(limit, by_cost=by_cost) for by_cost in (True, False)]
         found = [self._leaner(chosen, limit) for chosen in tries if chosen is not None]
         best = min(
             found,
-            key=lambda chosen: (self.candidates.of(chosen).cost, max(self._levels(chosen))),
+            key=lambda chosen: (self.candidates.cost(chosen), max(self._levels(chosen))),
             default=None,
         )
         return None if best is None else self.candidates.of(best)
@@ -127,38 +186,60 @@ class RepeatSearch:
     def _descent(self, limit: int, *, by_cost: bool) -> Chosen | None:
         chosen: Chosen = ()
         while (left := self._excess(chosen, limit)) > 0:
-            now = self.candidates.of(chosen).cost
+            now = self.candidates.cost(chosen)
+            promised = sorted(
+                (
+                    (self._estimate(other, limit) - left)
+                    / (max(self.candidates.cost(other) - now, 1) if by_cost else 1),
+                    other,
+                )
+                for other in self._neighbours(chosen)
+            )
             better = []
-            for other in self._neighbours(chosen):
-                spent = self.candidates.of(other).cost
+            for _, other in promised[:_TRIED]:
+                if self.candidates.exhausted:
+                    return None
                 gained = left - self._excess(other, limit)
-                if spent <= self.most and gained > 0:
-                    better.append((gained / max(spent - now, 1) if by_cost else gained, other))
+                if gained > 0:
+                    spent = max(self.candidates.cost(other) - now, 1) if by_cost else 1
+                    better.append((gained / spent, other))
             if not better:
                 return None
             chosen = max(better, key=lambda pair: pair[0])[1]
         return chosen
 
+    def _neighbours(self, chosen: Chosen) -> list[Chosen]:
+        """One part more, in the place of those that share nodes with it; or one part less."""
+        found = [_changed(chosen, part) for part in self._effects]
+        return [other for other in found if self.candidates.cost(other) <= self.most]
+
     def smallest(self) -> Repeats:
         """Parts with which the node that needs most needs little: the limit falls until none are
         found that keep it."""
-        found = self.candidates.of(())
+        self.within(0)
+        best = min(self._known, key=lambda chosen: max(self._levels(chosen)))
+        found = self.candidates.of(best)
         for share in _SHARES:
             while (less := self.within(round(max(self._levels(found.parts)) * share))) is not None:
                 found = less
         return found
 
     def _excess(self, chosen: Chosen, limit: int) -> int:
-        return sum(max(level - limit, 0) for level in self._levels(chosen))
+        return int(np.maximum(self._levels(chosen) - limit, 0).sum())
 
     def _leaner(self, chosen: Chosen, limit: int) -> Chosen:
-        while True:
-            found = [
-                other
-                for other in self._neighbours(chosen)
-                if self.candidates.of(other).cost < self.candidates.of(chosen).cost
-                and self._excess(other, limit) == 0
-            ]
-            if not found:
-                return chosen
-            chosen = min(found, key=lambda other: self.candidates.of(other).cost)
+        """The same for less, as long as a change leads there."""
+        cost = self.candidates.cost
+        for other in sorted(self._neighbours(chosen), key=cost):
+            if cost(other) >= cost(chosen) or self.candidates.exhausted:
+                break
+            if self._estimate(other, limit) == 0 == self._excess(other, limit):
+                return self._leaner(other, limit)
+        return chosen
+
+
+def _changed(chosen: Chosen, part: Part) -> Chosen:
+    """Without a part, or with it in the place of those that share nodes with it."""
+    if part in chosen:
+        return tuple(other for other in chosen if other != part)
+    return tuple(sorted([part, *(other for other in chosen if not other.meets(part))]))
