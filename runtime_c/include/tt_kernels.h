@@ -190,9 +190,10 @@ typedef struct {
     int32_t input_exponent;
     int32_t shift; /* c */
     tt_scale *output;
-    /* NULL, or, for tt_conv2d_*_grad_input alone, sums of the shape of dx: the kernel adds what it has summed up to
-     * them and rounds nothing, dx stays as it is. It is then called with a slice of the output channels, and
-     * tt_round_sums_* ends what all slices have begun. |sums| <= 2^30 as for all channels at once. */
+    /* NULL, or, for tt_conv2d_s8_grad_input and tt_conv2d_s16_grad_input alone, sums of the shape of dx: the kernel
+     * adds what it has summed up to them and rounds nothing, dx stays as it is. They are 0 before the first slice of
+     * the output channels, and tt_round_sums_* ends what all slices have begun. |sums| <= 2^30 as for all channels at
+     * once. */
     int32_t *sums;
 } tt_rescale;
 
@@ -221,7 +222,8 @@ typedef struct {
     uint8_t stochastic;
     tt_update_health *health; /* NULL counts nothing */
     /* Elements of the tensor before the slice of output channels that this call updates: their random numbers are
-     * left out. All else, the arrays above included, begins with the slice. */
+     * left out. All else, the arrays above included, begins with the slice, its fractional bits at a whole byte. The
+     * slice that begins the tensor, 0, is the first to be updated in a step: it keeps the counters in range. */
     uint32_t first;
 } tt_update;
 
