@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+
+from tinytrain.simulate.objects import FOLDER, content
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime_c"
+KEPT = Path(os.environ[FOLDER]) / "runtime"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 
 Change = Callable[[str, str], str]
@@ -25,50 +31,41 @@ def sources(folder: Path = RUNTIME / "src") -> list[Path]:
 
 
 def build(
-    folder: Path,
-    compiler: str,
-    *flags: str,
-    change: Change | None = None,
-    unchanged: Path | None = None,
-    link: bool = True,
+    folder: Path, compiler: str, *flags: str, change: Change | None = None, link: bool = True
 ) -> Path:
     """Compiles every source on its own and links them; returns the library.
+
+    What was compiled before by the same command from the same files is not compiled again.
 
     Args:
         folder: where objects and library go; made if it is missing.
         change: applied to every source before it is compiled.
-        unchanged: folder of an earlier build with the same flags and no change, whose objects serve
-            for the sources that the change does not reach.
         link: False leaves the objects in the folder, and returns the folder.
     """
     assert shutil.which(compiler), f"{compiler} is not installed"
     folder.mkdir(parents=True, exist_ok=True)
-    source_folder, reached = RUNTIME / "src", set[str]()
+    source_folder = RUNTIME / "src"
     if change is not None:
         source_folder = folder / "src"
         source_folder.mkdir()
-        texts = {path.name: path.read_text(encoding="utf-8") for path in RUNTIME.glob("src/*.[ch]")}
-        changed = {name: change(name, text) for name, text in texts.items()}
-        for name, text in changed.items():
-            (source_folder / name).write_text(text, encoding="utf-8")
-        reached = {name for name in texts if _includes_any(name, texts, changed)}
+        for path in RUNTIME.glob("src/*.[ch]"):
+            text = change(path.name, path.read_text(encoding="utf-8"))
+            (source_folder / path.name).write_text(text, encoding="utf-8")
+    command = (compiler, *WARNINGS, "-fPIC", *flags, "-I", RUNTIME / "include", "-c")
 
     def compile_one(source: Path) -> Path:
-        if unchanged is not None and source.name not in reached:
-            return unchanged / f"{source.stem}.o"
-        output = folder / f"{source.stem}.o"
-        run(
-            compiler,
-            *WARNINGS,
-            "-fPIC",
-            *flags,
-            "-I",
-            RUNTIME / "include",
-            "-c",
-            source,
-            "-o",
-            output,
-        )
+        found = content(source, (source_folder, RUNTIME / "include"))
+        assert found is not None, f"{source.name} includes what there is not"
+        key = hashlib.sha256(version_of(compiler) + repr(command).encode() + found).hexdigest()
+        output, kept = folder / f"{source.stem}.o", KEPT / f"{key}.o"
+        if kept.is_file():
+            shutil.copyfile(kept, output)
+        else:
+            run(*command, source, "-o", output)
+            KEPT.mkdir(parents=True, exist_ok=True)
+            # Another process may be writing the same.
+            with tempfile.TemporaryDirectory(dir=KEPT) as place:
+                os.replace(shutil.copyfile(output, Path(place, kept.name)), kept)
         return output
 
     with ThreadPoolExecutor(2) as pool:
@@ -80,12 +77,10 @@ def build(
     return library
 
 
-def _includes_any(name: str, texts: dict[str, str], changed: dict[str, str]) -> bool:
-    """Whether a file, or one that it includes, has changed."""
-    if texts[name] != changed[name]:
-        return True
-    included = re.findall(r'^#\s*(?:include|define TT_BODY)\s+"(.+)"', texts[name], re.MULTILINE)
-    return any(_includes_any(other, texts, changed) for other in included if other in texts)
+@cache
+def version_of(compiler: str) -> bytes:
+    """What a compiler says of itself."""
+    return subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
 
 
 def run(*command: str | Path) -> None:

@@ -123,14 +123,8 @@ MISTAKES = {
 FLAGS = ("gcc", "-O0", "-w")
 
 
-@pytest.fixture(scope="module")
-def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Objects of the runtime as it is."""
-    return build(tmp_path_factory.mktemp("unchanged"), *FLAGS).parent
-
-
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_is_found(mistake: str, unchanged: Path, tmp_path: Path) -> None:
+def test_is_found(mistake: str, tmp_path: Path) -> None:
     finder, file, right, wrong = MISTAKES[mistake]
 
     def plant(name: str, text: str) -> str:
@@ -139,7 +133,7 @@ def test_is_found(mistake: str, unchanged: Path, tmp_path: Path) -> None:
         assert text.count(right) == 1, f"{right!r} stands {text.count(right)} times in {name}"
         return text.replace(right, wrong)
 
-    library = build(tmp_path, *FLAGS, change=plant, unchanged=unchanged)
+    library = build(tmp_path, *FLAGS, change=plant)
     done = run_kernel_tests(library, "-k", finder)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "AssertionError" in done.stdout

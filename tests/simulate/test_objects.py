@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,17 +62,64 @@ def test_what_is_lent_is_used_and_nothing_stale(
         file.write_bytes(b"no object")
     with pytest.raises(Exception, match="cannot build"):
         build(copied(model, tmp_path / "second"), TARGET)
-    # Another source, another header, another flag: all of it is compiled.
-    for name in ("src/tt_state.c", "include/tt_kernels.h"):
-        changed = copied(model, tmp_path / Path(name).name)
-        text = (changed / name).read_text()
-        (changed / name).write_text(f"{text}\n/* changed */\n")
-        if name.endswith(".h"):
-            assert build(changed, TARGET).read_bytes() == plain.read_bytes()
-        else:
-            with pytest.raises(Exception, match="cannot build"):
-                build(changed, TARGET)
+    # A header that all reach, and another flag: all of it is compiled.
+    changed = copied(model, tmp_path / "header")
+    edit(changed / "include" / "tt_kernels.h")
+    for source in changed.glob("src/tt_*.c"):
+        # What does not reach it is edited itself.
+        edit(source)
+    assert build(changed, TARGET).read_bytes() == plain.read_bytes()
     assert build(copied(model, tmp_path / "flag"), TARGET, optimise="-O1").is_file()
+
+
+def edit(file: Path) -> None:
+    file.write_text(f"{file.read_text()}\n/* changed */\n")
+
+
+def test_only_what_reaches_a_header_is_compiled_anew(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = tmp_path / "objects"
+    monkeypatch.setenv(FOLDER, str(objects))
+    build(copied(model, tmp_path / "first"), TARGET)
+    before = {file.name for file in objects.glob("*.o")}
+    # An application's header, and the build's own place.
+    changed = copied(model, tmp_path / "second")
+    (changed / "include" / "own.h").write_text("/* the application's */\n")
+    build(changed, TARGET, variant="another")
+    assert {file.name for file in objects.glob("*.o")} == before
+    # It is reached by way of another header.
+    reached = changed / "src" / "tt_window.h"
+    users = {file.stem for file in changed.glob("src/tt_*.c") if reaches(changed, file, reached)}
+    assert users and len(users) < len(before)
+    edit(reached)
+    build(copied(changed, tmp_path / "third"), TARGET)
+    assert len({file.name for file in objects.glob("*.o")} - before) == len(users)
+
+
+def reaches(folder: Path, source: Path, header: Path) -> bool:
+    """By the compiler's own account."""
+    command = [*TARGET.compiler.split(), *TARGET.compile_flags, "-MM", "-Iinclude", "-Isrc"]
+    listed = subprocess.run([*command, source], cwd=folder, capture_output=True, check=True)
+    return header.name in listed.stdout.decode()
+
+
+def test_make_knows_the_headers_of_what_was_lent(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path / "objects"))
+    build(copied(model, tmp_path / "first"), TARGET)
+    second = copied(model, tmp_path / "second")
+    build(second, TARGET, variant="another")
+    state = second / "build" / "another" / "src" / "tt_state.o"
+    before = state.stat().st_mtime_ns
+    build(second, TARGET, variant="another")
+    assert state.stat().st_mtime_ns == before
+    # One that nothing but the runtime reaches.
+    with (second / "src" / "tt_window.h").open("a") as header:
+        header.write("#error of a header\n")
+    with pytest.raises(Exception, match="cannot build"):
+        build(second, TARGET, variant="another")
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(

@@ -128,7 +128,7 @@ def runtime_files(code: str) -> dict[str, str]:
             continue
         text = (root / place / name).read_text(encoding="utf-8")
         files[f"{place}/{name}"] = text
-        pending += _includes(text)
+        pending += includes(text)
         # What a private header such as tt_dot.h declares, the source of the same name defines.
         source = name.removesuffix(".h") + ".c"
         if name.endswith(".h") and (root / "src" / source).is_file():
@@ -136,6 +136,7 @@ def runtime_files(code: str) -> dict[str, str]:
     return files
 
 
-def _includes(text: str) -> Iterable[str]:
+def includes(text: str) -> list[str]:
+    """Files that a source of the runtime includes by name."""
     # A gradient's body is included by way of a macro that holds its name.
     return re.findall(r'^\s*#\s*(?:include|define\s+TT_BODY)\s+"([^"]+)"', text, re.MULTILINE)

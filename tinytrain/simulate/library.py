@@ -24,6 +24,7 @@ import numpy as np
 from tinytrain.emit.template import render
 from tinytrain.errors import DataError, ToolchainError, UsageError, Where
 from tinytrain.simulate.host import processor_flags
+from tinytrain.simulate.objects import content
 from tinytrain.simulate.protocol import STATUS
 from tinytrain.simulate.saved import read_saved
 from tinytrain.simulate.toolchain import require
@@ -104,7 +105,7 @@ def build_library(
         The library.
 
     Raises:
-        ToolchainError: the compiler is missing, or refuses the sources.
+        ToolchainError: the compiler is missing, or refuses the sources; one is not whole.
     """
     target = load_target("host")
     command = compiler or target.compiler
@@ -120,27 +121,25 @@ def build_library(
         feed=model.feed_rows > 0,
     )
     base = hashlib.sha256("\0".join([command, *flags]).encode())
-    own = {f"{model.name}.h", f"{model.name}_constants.h"}
-    headers = sorted([*(directory / "include").glob("*.h"), *(directory / "src").glob("*.h")])
-    for header in headers:
-        if header.name not in own:
-            base.update(header.name.encode() + header.read_bytes())
-    with_model = base.copy()
-    for header in headers:
-        if header.name in own:
-            with_model.update(header.read_bytes())
-
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=cache) as place:
         scratch = Path(place)
         (scratch / "library.c").write_text(driver, encoding="utf-8")
         sources = [*sorted((directory / "src").glob("*.c")), scratch / "library.c"]
-        includes = [f"-I{(directory / part).resolve()}" for part in ("include", "src")]
+        folders = [(directory / part).resolve() for part in ("include", "src")]
+        includes = [f"-I{folder}" for folder in folders]
         objects = []
         for source in sources:
-            # A file of the runtime does not see the model's headers: it is compiled once for all.
-            digest = (base if source.name.startswith("tt_") else with_model).copy()
-            digest.update(source.read_bytes())
+            # A file of the runtime does not reach the model's headers: it is compiled once for all.
+            reached = content(source, folders)
+            if reached is None:
+                raise ToolchainError(
+                    "it includes a file that the folder does not have",
+                    where=Where(str(source)),
+                    way_out="let 'tinytrain compile MODEL -o DIR' write the folder anew",
+                )
+            digest = base.copy()
+            digest.update(reached)
             found = cache / f"{digest.hexdigest()}.o"
             if not found.is_file():
                 made = scratch / found.name

@@ -2,23 +2,49 @@
 
 The runtime's sources are the same in all generated folders. Where the environment names a folder,
 `TINYTRAIN_OBJECTS`, what was compiled of them stays there, by a hash of all that it was made from:
-the compiler, its whole command, the source and every header that it may see. Several processes may
-use the folder at once; it can be removed at any time.
+the compiler, its flags, the source and the headers that it reaches. Several processes may use the
+folder at once; it can be removed at any time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import shlex
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tinytrain.emit.runtime_files import includes
 
 FOLDER = "TINYTRAIN_OBJECTS"
 """The environment variable."""
 
 _SUFFIXES = (".d", ".ci", ".o")
 """What a compiler leaves of a source; the object comes last, as make looks at its time."""
+
+
+def content(source: Path, folders: Sequence[Path]) -> bytes | None:
+    """A hash of a source and of what it includes, directly or not, whatever conditions say.
+
+    Args:
+        folders: where headers lie.
+
+    Returns:
+        None where a header lies elsewhere: what is in it is not known.
+    """
+    pending, found = [source], dict[str, bytes]()
+    while pending:
+        file = pending.pop()
+        if file.name in found:
+            continue
+        found[file.name] = file.read_bytes()
+        for name in includes(found[file.name].decode(errors="replace")):
+            places = [folder / name for folder in folders if (folder / name).is_file()]
+            if not places:
+                return None
+            pending.append(places[0])
+    return hashlib.sha256(repr(sorted(found.items())).encode()).digest()
 
 
 class Objects:
@@ -32,52 +58,62 @@ class Objects:
     def __init__(self, folder: Path, compiler: bytes) -> None:
         self._folder, self._compiler = folder, compiler
 
-    def lend(self, directory: Path, output: Path, command: str) -> None:
+    def names(self, directory: Path, command: str) -> Mapping[Path, str]:
+        """The name under which the object of each source of the runtime is kept.
+
+        Args:
+            directory: a generated folder.
+            command: the compiler's, without the source.
+        """
+        # What a source reaches lies in these two folders, wherever else the compiler may look.
+        flags = [word for word in shlex.split(command) if not word.startswith("-I")]
+        base = hashlib.sha256(self._compiler + "\0".join(flags).encode())
+        names = {}
+        for source in sorted(directory.glob("src/tt_*.c")):
+            found = content(source, (directory / "src", directory / "include"))
+            if found is not None:
+                digest = base.copy()
+                digest.update(found)
+                names[source.relative_to(directory)] = digest.hexdigest()
+        return names
+
+    def lend(self, directory: Path, output: Path, names: Mapping[Path, str]) -> None:
         """Puts what is known where make would put it, for sources that were not compiled yet.
 
         Args:
             directory: a generated folder.
-            output: where its build writes.
-            command: the compiler's, without the source.
+            output: where its build writes, within it.
+            names: of its sources.
         """
-        for source, key in self._keys(directory, command).items():
-            made = output / source
-            kept = self._folder / key
+        for source, name in names.items():
+            made, kept = output / source, self._folder / name
             if kept.with_suffix(".o").is_file() and not made.with_suffix(".o").exists():
                 made.parent.mkdir(parents=True, exist_ok=True)
-                _copy(kept, made)
+                _copy(kept, made, goal=made.relative_to(directory).with_suffix(".o"))
 
-    def keep(self, directory: Path, output: Path, command: str) -> None:
-        """Remembers what a build that succeeded has compiled; arguments as for `lend`."""
+    def keep(self, output: Path, names: Mapping[Path, str]) -> None:
+        """Remembers what a build that succeeded has compiled of sources with these names."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for source, key in self._keys(directory, command).items():
-            kept = self._folder / key
-            if not kept.with_suffix(".o").is_file():
-                _copy(output / source, kept)
-
-    def _keys(self, directory: Path, command: str) -> dict[Path, str]:
-        """For each source of the runtime the name that its object has."""
-        base = hashlib.sha256(self._compiler + command.encode())
-        # A file of the runtime sees headers of the runtime alone.
-        for header in sorted([*directory.glob("include/tt_*.h"), *directory.glob("src/tt_*.h")]):
-            base.update(header.name.encode() + header.read_bytes())
-        base.update((directory / "include" / "tinytrain.h").read_bytes())
-        keys = {}
-        for source in sorted(directory.glob("src/tt_*.c")):
-            digest = base.copy()
-            digest.update(source.name.encode() + source.read_bytes())
-            keys[source.relative_to(directory)] = digest.hexdigest()
-        return keys
+        for source, name in names.items():
+            if not (self._folder / name).with_suffix(".o").is_file():
+                _copy(output / source, self._folder / name)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copies what there is of a source: each file appears whole, and younger than all before."""
+def _copy(source: Path, target: Path, goal: Path | None = None) -> None:
+    """Copies what there is of a source: each file appears whole, and younger than all before.
+
+    Args:
+        goal: what the rule for make is to be about, where that is another place than it was.
+    """
     for suffix in _SUFFIXES:
         if source.with_suffix(suffix).is_file():
+            data = source.with_suffix(suffix).read_bytes()
+            if suffix == ".d" and goal is not None:
+                data = str(goal).encode() + b":" + data.partition(b":")[2]
             handle, place = tempfile.mkstemp(dir=target.parent)
-            os.close(handle)
             try:
-                shutil.copyfile(source.with_suffix(suffix), place)
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
                 os.replace(place, target.with_suffix(suffix))
             except BaseException:
                 os.unlink(place)

@@ -144,18 +144,20 @@ def build(
     # Settings of a make that runs this very process would change or disturb the inner one.
     environment = {k: v for k, v in os.environ.items() if not re.match(r"(MAKE|MFLAGS)", k)}
     environment["LC_ALL"] = "C"
-    objects, file = shared_objects(version), output / "command"
+    objects = shared_objects(version)
+    names: Mapping[Path, str] = {}
     if objects is not None:
         _run([*arguments, f"{place}/command"], directory, environment)
         # Without them all is compiled.
         with contextlib.suppress(OSError):
-            objects.lend(directory, output, file.read_text(encoding="utf-8"))
+            names = objects.names(directory, (output / "command").read_text(encoding="utf-8"))
+            objects.lend(directory, output, names)
     code, errors = _run(arguments, directory, environment)
     if code != 0:
         raise _refusal(errors, target, command, directory)
     if objects is not None:
         with contextlib.suppress(OSError):
-            objects.keep(directory, output, file.read_text(encoding="utf-8"))
+            objects.keep(output, names)
     return output / (program + target.executable)
 
 
