@@ -3,7 +3,7 @@
 One pass over 10,000 training images at 128x128, batch 1, the 100 KB scheme, a constant rate; the
 test images are looked at before, and after each tenth. The host learns, in a library with the slots
 in its memory: the same bits as the device's, wherever its slots lie. RAM and instructions are those
-of the emulated Cortex-M7. Prints a Markdown table.
+of the emulated Cortex-M7. Prints a Markdown table, mean and standard deviation over the seeds.
 
     .venv/bin/python -m bench.streams
 """
@@ -97,8 +97,8 @@ class Bench:
         self._tested = self._left(self._test, np.arange(images))
         self._streams: dict[bool, np.ndarray] = {}
 
-    def row(self, case: Case) -> str:
-        """Trains, and gives a line of the table."""
+    def figures(self, case: Case) -> tuple[float, ...]:
+        """Trains; gives accuracy, the worst class's, forgetting, and accuracy on new samples."""
         order, labels = self._order, self._train.targets(slice(None))
         if case.order == "by-class":
             order = by_class(order, labels, CLASSES, self._seed)
@@ -117,9 +117,7 @@ class Bench:
         right = float(np.mean(evaluations[-1] == self._labels))
         new = float(np.mean(np.concatenate(predictions) == labels[order]))
         worst = min(accuracy for accuracy in classes[-1] if accuracy is not None)
-        figures = f"{right:.3f} | {worst:.3f} | {forgetting(classes):.3f} | {new:.3f}"
-        slots = f"{case.slots:,} in {case.place}" if case.slots else "none"
-        return f"| {case.order} | {slots} | {case.again} | {figures} | {self._costs(case)} |"
+        return right, worst, forgetting(classes), new
 
     def _dataset(self, kind: str) -> Dataset:
         data = np.load(SHARED / "data" / "cifar10.npz")
@@ -161,7 +159,7 @@ class Bench:
             self._library.keep(inputs, left[start : start + CHUNK])
         return left
 
-    def _costs(self, case: Case) -> str:
+    def costs(self, case: Case) -> str:
         """RAM, flash of the slots, and instructions of a new sample with what follows it."""
         product = self._with_buffer(case, case.place, TARGET)
         few = self._folder / "few.npz"
@@ -181,26 +179,42 @@ class Bench:
         return f"{product.memory.ram['total']:,} | {in_flash:,} | {instructions:,}"
 
 
+def _row(case: Case, figures: list[tuple[float, ...]], costs: str) -> str:
+    """A line of the table, from the figures of each seed."""
+    slots = f"{case.slots:,} in {case.place}" if case.slots else "none"
+    cells = [f"{100 * np.mean(column):.1f}" for column in zip(*figures, strict=True)]
+    if len(figures) > 1:
+        spreads = [100 * np.std(column, ddof=1) for column in zip(*figures, strict=True)]
+        cells = [f"{cell} ± {spread:.1f}" for cell, spread in zip(cells, spreads, strict=True)]
+    return f"| {case.order} | {slots} | {case.again} | {' | '.join(cells)} | {costs} |"
+
+
 def main() -> int:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--images", type=int, default=1_000, help="test images")
     parser.add_argument("--rate", type=float, default=0.4 / 256)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", type=int, nargs="+", help="numbers of runs, from 0")
     options = parser.parse_args()
     if not SHARED.is_dir():
         print("needs ../shared with models/ and data/", file=sys.stderr)
         return 2
     print(
-        "| order | slots | replayed steps | accuracy | worst class | forgetting | accuracy new "
+        "| order | slots | replayed steps | accuracy, % | worst class | forgetting | new "
         "| RAM | flash for slots | instructions a new sample |\n" + "|---" * 10 + "|"
     )
-    with tempfile.TemporaryDirectory() as place:
-        bench = Bench(Path(place), options.rate, options.seed, options.steps, options.images)
-        for number in options.only or range(len(CASES)):
-            print(bench.row(CASES[number]), flush=True)
+    numbers = options.only or range(len(CASES))
+    figures: dict[int, list[tuple[float, ...]]] = {number: [] for number in numbers}
+    for seed in options.seeds:
+        with tempfile.TemporaryDirectory() as place:
+            bench = Bench(Path(place), options.rate, seed, options.steps, options.images)
+            for number in numbers:
+                figures[number].append(bench.figures(CASES[number]))
+                if seed == options.seeds[-1]:
+                    costs = bench.costs(CASES[number])
+                    print(_row(CASES[number], figures[number], costs), flush=True)
     return 0
 
 
