@@ -22,7 +22,8 @@ from tinytrain.compile import Product, compile_model, write_folder
 from tinytrain.data import Dataset, Preprocess, load_dataset
 from tinytrain.simulate.folder import open_folder
 from tinytrain.simulate.forgetting import class_accuracies, forgetting
-from tinytrain.simulate.library import HostLibrary, LibrarySamples, build_library, library_model
+from tinytrain.simulate.library import HostLibrary, LibrarySamples
+from tinytrain.simulate.library_build import build_library, library_model
 from tinytrain.simulate.orders import by_class, drifted
 from tinytrain.simulate.session import simulate
 from tinytrain.simulate.stream import training_order

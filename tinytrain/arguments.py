@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from tinytrain.setting import add_preprocess, add_setting
 from tinytrain.version import __version__
 
 _EXIT_CODES = """\
@@ -66,7 +67,7 @@ def _add_compile(commands: Any) -> None:
     command.add_argument(
         "--target", default="host", help="name of a target, or a target file (default: host)"
     )
-    _add_setting(command)
+    add_setting(command)
     command.add_argument(
         "--ram", type=_bytes, metavar="SIZE", help="budget such as 256K, instead of the target's"
     )
@@ -83,169 +84,13 @@ def _add_compile(commands: Any) -> None:
         help="leave out the counters of what goes wrong in training, and their RAM",
     )
     command.add_argument("--name", help="C prefix (default: from the file's name)")
-    _add_preprocess(command)
+    add_preprocess(command)
     command.add_argument(
         "--dump-ir", metavar="DIR", help="write the graph as text after every pass"
     )
     command.add_argument(
         "--json", action="store_true", help="print one JSON object instead of tables"
     )
-
-
-def _add_setting(command: Any) -> None:
-    """What is trained, and how."""
-    command.add_argument(
-        "--classes",
-        type=int,
-        metavar="N",
-        help="replace the classifier by a fresh one of N classes",
-    )
-    command.add_argument(
-        "--scheme",
-        default="full",
-        metavar="FILE|PRESET",
-        help="what is trained: head, bias, last-K, full, or a file",
-    )
-    command.add_argument(
-        "--calibration", metavar="F.npz", help="inputs that quantize a float model"
-    )
-    command.add_argument(
-        "--ranges",
-        default="mse",
-        choices=("mse", "minmax", "percentile"),
-        help="how ranges of a float model are chosen (default: mse)",
-    )
-    command.add_argument(
-        "--weight-headroom",
-        type=float,
-        default=1.0,
-        metavar="H",
-        help="trained weights can grow H times as large (default: 1; from random weights: 4 to 8)",
-    )
-    command.add_argument(
-        "--range-headroom",
-        type=float,
-        default=1.0,
-        metavar="H",
-        help="the same for the ranges of activations behind them",
-    )
-    command.add_argument(
-        "--loss", default="cross_entropy", choices=("cross_entropy", "mean_squared_error")
-    )
-    command.add_argument(
-        "--gradient", default="s8", choices=("s8", "s16", "f32"), help="dtype of gradients"
-    )
-    command.add_argument(
-        "--update",
-        default="stochastic",
-        choices=("stochastic", "nearest"),
-        help="rounding of updates",
-    )
-    command.add_argument(
-        "--fraction-bits",
-        type=int,
-        default=4,
-        choices=(0, 2, 4, 8),
-        help="kept below each trained s8 weight",
-    )
-    command.add_argument(
-        "--momentum",
-        type=float,
-        default=0.0,
-        metavar="M",
-        help="share of a velocity that the next step keeps, 0 to 0.999 (default: 0)",
-    )
-    command.add_argument(
-        "--accumulate",
-        type=int,
-        default=1,
-        metavar="K",
-        help="apply the mean gradient of K steps together (default: 1)",
-    )
-    command.add_argument(
-        "--clip-norm",
-        type=float,
-        metavar="C",
-        help="shorten the gradient of all that is trained to a norm of C",
-    )
-    command.add_argument(
-        "--weight-decay",
-        type=float,
-        default=0.0,
-        metavar="D",
-        help="a step of rate R also takes the share R*D off each trained weight (default: 0)",
-    )
-    command.add_argument(
-        "--replay",
-        type=int,
-        default=0,
-        metavar="SLOTS",
-        help="samples that are kept, to train on again (default: 0)",
-    )
-    command.add_argument(
-        "--replay-in",
-        default="ram",
-        choices=("ram", "flash"),
-        help="where they lie; flash is behind callbacks of yours (default: ram)",
-    )
-    command.add_argument(
-        "--feed",
-        default="whole",
-        choices=("whole", "rows"),
-        help="how a sample arrives: written as a whole, or row by row (default: whole)",
-    )
-    command.add_argument(
-        "--recompute",
-        type=_share,
-        default=0.0,
-        metavar="SHARE",
-        help="instructions, such as 20%% of a step, that may be spent to compute activations again "
-        "where the RAM would not do otherwise (default: 0%%)",
-    )
-    command.add_argument(
-        "--learning-rate",
-        type=_rate,
-        default="auto",
-        metavar="R",
-        help="initial one, or auto: the one that suits what is trained (default: auto)",
-    )
-    command.add_argument(
-        "--schedule",
-        default="constant",
-        metavar="S",
-        help="of the learning rate, on the device: constant (default), step:EVERY:FACTOR such as "
-        "step:1000:0.5, or cosine:STEPS, down to 0",
-    )
-    command.add_argument(
-        "--warm-up",
-        type=int,
-        default=0,
-        metavar="W",
-        help="steps in which the learning rate rises, before the schedule begins (default: 0)",
-    )
-    command.add_argument(
-        "--label-smoothing",
-        type=float,
-        default=0.0,
-        metavar="E",
-        help="share of the target spread over all classes, 0 to below 1 (default: 0)",
-    )
-    command.add_argument(
-        "--no-qas",
-        dest="qas",
-        action="store_false",
-        help="leave quantization-aware scaling out of the update; for comparison only",
-    )
-
-
-def _add_preprocess(command: Any) -> None:
-    command.add_argument(
-        "--resize", type=int, nargs=2, metavar=("H", "W"), help="uint8 images are resized to this"
-    )
-    command.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="uint8 images: (v / 255 - mean) / std"
-    )
-    command.add_argument("--std", type=float, nargs="+", metavar="S", help="see --mean")
 
 
 def _add_simulate(commands: Any) -> None:
@@ -338,10 +183,10 @@ def _add_inspect(commands: Any) -> None:
         "also what that trains, a learning rate that suits it, and settings known to fail.",
     )
     command.add_argument("model", metavar="MODEL")
-    _add_setting(command)
+    add_setting(command)
     command.set_defaults(scheme=None)
     command.add_argument("--seed", type=int, default=0, help="of a fresh head")
-    _add_preprocess(command)
+    add_preprocess(command)
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -350,21 +195,3 @@ def _bytes(text: str) -> int:
     if not found or int(found.group(1)) == 0:
         raise argparse.ArgumentTypeError(f"'{text}' is no size; write 262144, 256K or 1M")
     return int(found.group(1)) * {"": 1, "k": 1024, "m": 1024 * 1024}[found.group(2).lower()]
-
-
-def _share(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
-    if not found or float(found.group(1)) > 100:
-        raise argparse.ArgumentTypeError(f"'{text}' is no share from 0% to 100%; write 20%")
-    return float(found.group(1)) / 100
-
-
-def _rate(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is no learning rate; write 0.003 or auto"
-        ) from None

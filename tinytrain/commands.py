@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from tinytrain.console import (
     ProgressDisplay,
@@ -27,47 +26,8 @@ from tinytrain.console import (
     targets_table,
     ways_summary,
 )
-from tinytrain.data import Preprocess
 from tinytrain.errors import UsageError
-
-
-def _preprocess(options: argparse.Namespace) -> Preprocess | None:
-    if options.resize is None and options.mean is None and options.std is None:
-        return None
-    return Preprocess(
-        resize=tuple(options.resize) if options.resize else None,
-        mean=tuple(options.mean or (0.0,)),
-        std=tuple(options.std or (1.0,)),
-    )
-
-
-def _setting(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of `options.Options` that `compile` and `inspect` share."""
-    return {
-        "scheme": options.scheme,
-        "classes": options.classes,
-        "loss": options.loss,
-        "gradient": options.gradient,
-        "rule": options.update,
-        "fraction_bits": options.fraction_bits,
-        "momentum": options.momentum,
-        "accumulate": options.accumulate,
-        "clip_norm": options.clip_norm,
-        "weight_decay": options.weight_decay,
-        "rate": options.learning_rate,
-        "schedule": options.schedule,
-        "warmup": options.warm_up,
-        "label_smoothing": options.label_smoothing,
-        "qas": options.qas,
-        "seed": options.seed,
-        "replay": options.replay,
-        "replay_in": options.replay_in,
-        "feed": options.feed,
-        "recompute": options.recompute,
-        "method": options.ranges,
-        "weight_headroom": options.weight_headroom,
-        "range_headroom": options.range_headroom,
-    }
+from tinytrain.setting import preprocess, setting
 
 
 def _compile(options: argparse.Namespace) -> None:
@@ -80,7 +40,7 @@ def _compile(options: argparse.Namespace) -> None:
             output=options.output,
             target=options.target,
             calibration=options.calibration,
-            preprocess=_preprocess(options),
+            preprocess=preprocess(options),
             ram=options.ram,
             flash=options.flash,
             dump_ir=options.dump_ir,
@@ -89,7 +49,7 @@ def _compile(options: argparse.Namespace) -> None:
             ),
             health=options.health,
             name=options.name,
-            **_setting(options),
+            **setting(options),
         )
         display.update("compile", len(stages), len(stages), "done")
     manifest = product.manifest
@@ -225,14 +185,14 @@ def _inspect(options: argparse.Namespace) -> None:
     from tinytrain.inspect import inspect_model, layer_table, trained_table
     from tinytrain.options import Options
 
-    setting = {**_setting(options), "scheme": options.scheme or "full"}
-    chosen = Options(**setting)
+    given = {**setting(options), "scheme": options.scheme or "full"}
+    chosen = Options(**given)
     asked = options.scheme or options.calibration or chosen != Options()
     report = inspect_model(
         options.model,
         options=chosen if asked else None,
         calibration=options.calibration,
-        preprocess=_preprocess(options),
+        preprocess=preprocess(options),
     )
     training = report.training
     if training is not None:

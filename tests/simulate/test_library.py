@@ -17,12 +17,8 @@ from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.pipeline import build_step
 from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.library import (
-    HostLibrary,
-    LibrarySamples,
-    build_library,
-    library_model,
-)
+from tinytrain.simulate.library import HostLibrary, LibrarySamples
+from tinytrain.simulate.library_build import build_library, library_model
 from tinytrain.simulate.stream import Stream
 from tinytrain.target import load_target
 

@@ -13,12 +13,8 @@ from tinytrain.experiment.frozen import frozen_identity, kept_results
 from tinytrain.experiment.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiment.spec import Run
 from tinytrain.pipeline import Compiled
-from tinytrain.simulate.library import (
-    HostLibrary,
-    LibraryModel,
-    LibrarySamples,
-    build_library,
-)
+from tinytrain.simulate.library import HostLibrary, LibrarySamples
+from tinytrain.simulate.library_build import LibraryModel, build_library
 
 
 class CLearner:
