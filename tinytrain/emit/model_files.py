@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
-from tinytrain.emit.c_text import C_TYPES, call, float_literal, wrapped
-from tinytrain.emit.calls_forward import CALLS
+from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.runtime_files import kernel_sets
-from tinytrain.emit.slices import round_lines, slice_lines
-from tinytrain.emit.stream import StreamText, stream_text
+from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_steps
+from tinytrain.emit.stream import stream_text
 from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
+from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.ops_update import FINISH_OPS, gradient_window
-from tinytrain.ir.text import format_graph, format_type
+from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
@@ -120,12 +118,12 @@ def emit_model(
     streams = [stream_text(context, chain) for chain in plan.streams]
     if any(chain.last >= frozen.nodes for chain in streams):
         raise InternalError("a chain that runs row by row is not frozen")
-    frozen_steps = _frozen_steps(context, forward[: frozen.nodes], streams)
-    if not frozen_steps and not streams:
+    before = frozen_steps(context, forward[: frozen.nodes], streams)
+    if not before and not streams:
         frozen = FrozenPart(0, ())
-    forward_steps = [step for node in forward[frozen.nodes :] for step in _steps(context, node)]
-    backward_steps = _backward_steps(context, backward)
-    finish_steps = [step for node in finish for step in _steps(context, node)]
+    behind = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
+    after = backward_steps(context, backward)
+    at_the_end = [step for node in finish for step in node_steps(context, node)]
     fields = [
         {
             "name": context.fields[value],
@@ -158,7 +156,7 @@ def emit_model(
         "input": context.place(x),
         "output_size": output.type.size,
         "output": context.place(output),
-        "loss_call": _loss_call(context, loss),
+        "loss_call": loss_call(context, loss),
         "loss_gradient": context.place(loss.outputs[1]),
         "seed_gradient": context.place(quantize.output),
         "gradient": dtype.value,
@@ -185,15 +183,15 @@ def emit_model(
         "streams": streams,
         "feed": next((chain.feed for chain in streams if chain.feed is not None), None),
         "has_frozen": frozen.nodes > 0,
-        "frozen": frozen_steps,
+        "frozen": before,
         "frozen_spans": kept.spans,
         "replay": replay,
         "frozen_bytes": frozen.nbytes,
-        "forward": forward_steps,
-        "backward": backward_steps,
-        "finish": finish_steps,
+        "forward": behind,
+        "backward": after,
+        "finish": at_the_end,
         "window": context.window,
-        "saves": any(step["training_only"] for step in forward_steps),
+        "saves": any(step["training_only"] for step in behind),
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
     text["accessors"] = _used_accessors(text)
@@ -236,80 +234,10 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     return list(graph.nodes[:index]), rest
 
 
-def _loss_call(context: EmitContext, loss: Node) -> str:
-    """Computes the loss and writes its gradient."""
-    logits, gradient = context.place(loss.inputs[0]), context.place(loss.outputs[1])
-    size = loss.inputs[0].type.size
-    if loss.op == "mean_squared_error":
-        return call("tt_mean_squared_error_f32", size, logits, "target", gradient)
-    if "smoothing" in loss.attrs:
-        smoothing = float_literal(loss.attrs["smoothing"])
-        return call("tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient)
-    return call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
-
-
 def _schedule_fields(schedule: Schedule) -> str:
     """The initialiser of a `tt_schedule`."""
     kind, factor = f"TT_SCHEDULE_{schedule.kind.upper()}", float_literal(schedule.factor)
     return f"{{{kind}, {schedule.warm_up}U, {schedule.period}U, {factor}}}"
-
-
-def _steps(context: EmitContext, node: Node) -> list[dict[str, object]]:
-    """What the template writes for a node: nothing for one that only renames or views."""
-    training_only = node.op in TRAINING_ONLY
-    context.layer = node.layer
-    calls = CALLS[node.op](context, node)
-    if not calls:
-        return []
-    # Literals live until their block ends: without one of its own, each call's stay on the stack.
-    block = any("(const tt_" in line for line in calls)
-    lines = [wrapped(line, 8 if training_only or block else 4) for line in calls]
-    if block:
-        lines = ["{", *(f"    {line}" for line in lines), "}"]
-    comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
-    return [{"comment": comment, "lines": lines, "training_only": training_only}]
-
-
-def _frozen_steps(
-    context: EmitContext, nodes: Sequence[Node], streams: Sequence[StreamText]
-) -> list[dict[str, object]]:
-    """What the template writes for the frozen nodes; a chain stands where its first node does."""
-    begins = {chain.first: chain for chain in streams}
-    streamed = {k for chain in streams for k in range(chain.first, chain.last + 1)}
-    steps: list[dict[str, object]] = []
-    for index, node in enumerate(nodes):
-        if index in begins:
-            steps += begins[index].steps()
-        if index not in streamed:
-            steps += _steps(context, node)
-    return steps
-
-
-def _backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[dict[str, object]]:
-    """What the template writes for the backward nodes; a loop stands where its first node does."""
-    graph = context.graph
-    begins = {graph.nodes[run.first].name: run for run in context.plan.slices}
-    sliced = {
-        node.name for run in begins.values() for node in graph.nodes[run.first : run.last + 1]
-    }
-    steps: list[dict[str, object]] = []
-    for node in nodes:
-        if node.name in begins:
-            run = begins[node.name]
-            first, last = graph.nodes[run.first], graph.nodes[run.last]
-            title = f"{first.name} to {last.name}: {run.count} slices of {run.size} channels"
-            steps.append(_step(title, slice_lines(context, run)))
-            for other in graph.nodes[run.first : run.last + 1]:
-                steps += _steps(context, other) if other.name in run.behind else []
-            if run.total is not None:
-                steps.append(_step(f"{run.total.name}: from its sums", round_lines(context, run)))
-        elif node.name not in sliced:
-            steps += _steps(context, node)
-    return steps
-
-
-def _step(comment: str, lines: list[str]) -> dict[str, object]:
-    return {"comment": comment, "lines": lines, "training_only": False}
 
 
 def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:

@@ -1,0 +1,88 @@
+"""What the model's template writes for nodes: comments, and the lines of C below them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
+from tinytrain.emit.c_text import call, float_literal, wrapped
+from tinytrain.emit.calls_forward import CALLS
+from tinytrain.emit.context import EmitContext
+from tinytrain.emit.slices import round_lines, slice_lines
+from tinytrain.emit.stream import StreamText
+from tinytrain.ir.graph import Node
+from tinytrain.ir.ops_training import TRAINING_ONLY
+from tinytrain.ir.text import format_type
+
+Step = dict[str, object]
+"""`comment`, `lines`, and `training_only`: whether inference leaves it out."""
+
+
+def node_steps(context: EmitContext, node: Node) -> list[Step]:
+    """What the template writes for a node: nothing for one that only renames or views."""
+    training_only = node.op in TRAINING_ONLY
+    context.layer = node.layer
+    calls = CALLS[node.op](context, node)
+    if not calls:
+        return []
+    # Literals live until their block ends: without one of its own, each call's stay on the stack.
+    block = any("(const tt_" in line for line in calls)
+    lines = [wrapped(line, 8 if training_only or block else 4) for line in calls]
+    if block:
+        lines = ["{", *(f"    {line}" for line in lines), "}"]
+    comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
+    return [{"comment": comment, "lines": lines, "training_only": training_only}]
+
+
+def frozen_steps(
+    context: EmitContext, nodes: Sequence[Node], streams: Sequence[StreamText]
+) -> list[Step]:
+    """What the template writes for the frozen nodes; a chain stands where its first node does."""
+    begins = {chain.first: chain for chain in streams}
+    streamed = {k for chain in streams for k in range(chain.first, chain.last + 1)}
+    steps: list[Step] = []
+    for index, node in enumerate(nodes):
+        if index in begins:
+            steps += begins[index].steps()
+        if index not in streamed:
+            steps += node_steps(context, node)
+    return steps
+
+
+def backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[Step]:
+    """What the template writes for the backward nodes; a loop stands where its first node does."""
+    graph = context.graph
+    begins = {graph.nodes[run.first].name: run for run in context.plan.slices}
+    sliced = {
+        node.name for run in begins.values() for node in graph.nodes[run.first : run.last + 1]
+    }
+    steps: list[Step] = []
+    for node in nodes:
+        if node.name in begins:
+            run = begins[node.name]
+            first, last = graph.nodes[run.first], graph.nodes[run.last]
+            title = f"{first.name} to {last.name}: {run.count} slices of {run.size} channels"
+            steps.append(_step(title, slice_lines(context, run)))
+            for other in graph.nodes[run.first : run.last + 1]:
+                steps += node_steps(context, other) if other.name in run.behind else []
+            if run.total is not None:
+                steps.append(_step(f"{run.total.name}: from its sums", round_lines(context, run)))
+        elif node.name not in sliced:
+            steps += node_steps(context, node)
+    return steps
+
+
+def _step(comment: str, lines: list[str]) -> Step:
+    return {"comment": comment, "lines": lines, "training_only": False}
+
+
+def loss_call(context: EmitContext, loss: Node) -> str:
+    """Computes the loss and writes its gradient."""
+    logits, gradient = context.place(loss.inputs[0]), context.place(loss.outputs[1])
+    size = loss.inputs[0].type.size
+    if loss.op == "mean_squared_error":
+        return call("tt_mean_squared_error_f32", size, logits, "target", gradient)
+    if "smoothing" in loss.attrs:
+        smoothing = float_literal(loss.attrs["smoothing"])
+        return call("tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient)
+    return call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
