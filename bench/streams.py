@@ -20,6 +20,7 @@ import numpy as np
 
 from tinytrain.compile import Product, compile_model, write_folder
 from tinytrain.data import Dataset, Preprocess, load_dataset
+from tinytrain.experiment.report import mean_and_spread
 from tinytrain.simulate.folder import open_folder
 from tinytrain.simulate.forgetting import class_accuracies, forgetting
 from tinytrain.simulate.library import HostLibrary, LibrarySamples
@@ -183,10 +184,10 @@ class Bench:
 def _row(case: Case, figures: list[tuple[float, ...]], costs: str) -> str:
     """A line of the table, from the figures of each seed."""
     slots = f"{case.slots:,} in {case.place}" if case.slots else "none"
-    cells = [f"{100 * np.mean(column):.1f}" for column in zip(*figures, strict=True)]
-    if len(figures) > 1:
-        spreads = [100 * np.std(column, ddof=1) for column in zip(*figures, strict=True)]
-        cells = [f"{cell} ± {spread:.1f}" for cell, spread in zip(cells, spreads, strict=True)]
+    cells = [
+        mean_and_spread([100 * value for value in column], 1)
+        for column in zip(*figures, strict=True)
+    ]
     return f"| {case.order} | {slots} | {case.again} | {' | '.join(cells)} | {costs} |"
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from tinytrain.simulate.objects import FOLDER, content
+from tinytrain.simulate.objects import FOLDER, contents
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime_c"
@@ -53,8 +53,10 @@ def build(
             (source_folder / path.name).write_text(text, encoding="utf-8")
     command = (compiler, *WARNINGS, "-fPIC", *flags, "-I", RUNTIME / "include", "-c")
 
+    found_of = contents(sources(source_folder), (source_folder, RUNTIME / "include"))
+
     def compile_one(source: Path) -> Path:
-        found = content(source, (source_folder, RUNTIME / "include"))
+        found = found_of[source]
         assert found is not None, f"{source.name} includes what there is not"
         key = hashlib.sha256(version_of(compiler) + repr(command).encode() + found).hexdigest()
         output, kept = folder / f"{source.stem}.o", KEPT / f"{key}.o"
@@ -69,7 +71,7 @@ def build(
         return output
 
     with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, sources(source_folder)))
+        objects = list(pool.map(compile_one, found_of))
     if not link:
         return folder
     library = folder / "runtime.so"

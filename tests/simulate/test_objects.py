@@ -62,12 +62,18 @@ def test_what_is_lent_is_used_and_nothing_stale(
         file.write_bytes(b"no object")
     with pytest.raises(Exception, match="cannot build"):
         build(copied(model, tmp_path / "second"), TARGET)
-    # A header that all reach, and another flag: all of it is compiled.
+    # Another source: the others are still lent.
+    changed = copied(model, tmp_path / "source")
+    edit(changed / "src" / "tt_state.c")
+    with pytest.raises(Exception, match="cannot build"):
+        build(changed, TARGET)
+    # Another header, the sources that do not reach it, another flag: all of it is compiled.
     changed = copied(model, tmp_path / "header")
-    edit(changed / "include" / "tt_kernels.h")
+    header = changed / "include" / "tt_kernels.h"
+    edit(header)
     for source in changed.glob("src/tt_*.c"):
-        # What does not reach it is edited itself.
-        edit(source)
+        if not reaches(changed, source, header):
+            edit(source)
     assert build(changed, TARGET).read_bytes() == plain.read_bytes()
     assert build(copied(model, tmp_path / "flag"), TARGET, optimise="-O1").is_file()
 

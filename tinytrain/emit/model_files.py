@@ -118,12 +118,12 @@ def emit_model(
     streams = [stream_text(context, chain) for chain in plan.streams]
     if any(chain.last >= frozen.nodes for chain in streams):
         raise InternalError("a chain that runs row by row is not frozen")
-    before = frozen_steps(context, forward[: frozen.nodes], streams)
-    if not before and not streams:
+    frozen_text = frozen_steps(context, forward[: frozen.nodes], streams)
+    if not frozen_text and not streams:
         frozen = FrozenPart(0, ())
-    behind = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
-    after = backward_steps(context, backward)
-    at_the_end = [step for node in finish for step in node_steps(context, node)]
+    forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
+    backward_text = backward_steps(context, backward)
+    finish_text = [step for node in finish for step in node_steps(context, node)]
     fields = [
         {
             "name": context.fields[value],
@@ -183,15 +183,15 @@ def emit_model(
         "streams": streams,
         "feed": next((chain.feed for chain in streams if chain.feed is not None), None),
         "has_frozen": frozen.nodes > 0,
-        "frozen": before,
+        "frozen": frozen_text,
         "frozen_spans": kept.spans,
         "replay": replay,
         "frozen_bytes": frozen.nbytes,
-        "forward": behind,
-        "backward": after,
-        "finish": at_the_end,
+        "forward": forward_text,
+        "backward": backward_text,
+        "finish": finish_text,
         "window": context.window,
-        "saves": any(step["training_only"] for step in behind),
+        "saves": any(step["training_only"] for step in forward_text),
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
     text["accessors"] = _used_accessors(text)

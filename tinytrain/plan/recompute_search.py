@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.graph import Graph
 from tinytrain.plan.kernels import Choice
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
@@ -68,10 +68,11 @@ class Candidates:
 
     @cached_property
     def _costs(self) -> Mapping[Part, int]:
-        return {part: self._cost(again_nodes(self.graph, part)) for part in self.parts}
-
-    def _cost(self, again: Iterable[Node]) -> int:
-        return sum(self.choices[node.name].cost for node in again if node.name in self.choices)
+        costs = {name: choice.cost for name, choice in self.choices.items()}
+        return {
+            part: sum(costs.get(node.name, 0) for node in again_nodes(self.graph, part))
+            for part in self.parts
+        }
 
     def cost(self, chosen: Chosen) -> int:
         """Instructions of a step that some of them cost, estimated."""
@@ -159,12 +160,12 @@ class RepeatSearch:
         """The excess if no part changed what another brings: only what one hands to the next is
         missing."""
         effects = [self._effects[part] for part in chosen]
-        total = self._levels(()) + sum(effect.change for effect in effects)
-        parts = [total]
+        change = sum(effect.change for effect in effects)
+        excess = _beyond(self._levels(()) + change, limit)
         for effect in effects:
-            beside = total[effect.place] - self._levels(())[effect.place]
-            parts.append(effect.again + beside - effect.change[effect.place])
-        return sum(int(np.maximum(levels - limit, 0).sum()) for levels in parts)
+            others = (change - effect.change)[effect.place]
+            excess += _beyond(effect.again + others, limit)
+        return excess
 
     def within(self, limit: int) -> Repeats | None:
         """Parts with which no node needs more than a limit, for few instructions; None if none are
@@ -186,23 +187,17 @@ class RepeatSearch:
     def _descent(self, limit: int, *, by_cost: bool) -> Chosen | None:
         chosen: Chosen = ()
         while (left := self._excess(chosen, limit)) > 0:
-            now = self.candidates.cost(chosen)
-            promised = sorted(
-                (
-                    (self._estimate(other, limit) - left)
-                    / (max(self.candidates.cost(other) - now, 1) if by_cost else 1),
-                    other,
-                )
-                for other in self._neighbours(chosen)
-            )
+            now, changes = self.candidates.cost(chosen), []
+            for other in self._neighbours(chosen):
+                price = max(self.candidates.cost(other) - now, 1) if by_cost else 1
+                changes.append(((self._estimate(other, limit) - left) / price, other, price))
             better = []
-            for _, other in promised[:_TRIED]:
+            for _, other, price in sorted(changes)[:_TRIED]:
                 if self.candidates.exhausted:
                     return None
                 gained = left - self._excess(other, limit)
                 if gained > 0:
-                    spent = max(self.candidates.cost(other) - now, 1) if by_cost else 1
-                    better.append((gained / spent, other))
+                    better.append((gained / price, other))
             if not better:
                 return None
             chosen = max(better, key=lambda pair: pair[0])[1]
@@ -225,7 +220,7 @@ class RepeatSearch:
         return found
 
     def _excess(self, chosen: Chosen, limit: int) -> int:
-        return int(np.maximum(self._levels(chosen) - limit, 0).sum())
+        return _beyond(self._levels(chosen), limit)
 
     def _leaner(self, chosen: Chosen, limit: int) -> Chosen:
         """The same for less, as long as a change leads there."""
@@ -236,6 +231,10 @@ class RepeatSearch:
             if self._estimate(other, limit) == 0 == self._excess(other, limit):
                 return self._leaner(other, limit)
         return chosen
+
+
+def _beyond(levels: np.ndarray, limit: int) -> int:
+    return int(np.maximum(levels - limit, 0).sum())
 
 
 def _changed(chosen: Chosen, part: Part) -> Chosen:

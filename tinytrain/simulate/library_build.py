@@ -16,7 +16,7 @@ from typing import Any
 from tinytrain.emit.template import render
 from tinytrain.errors import ToolchainError, UsageError, Where
 from tinytrain.simulate.host import processor_flags
-from tinytrain.simulate.objects import content
+from tinytrain.simulate.objects import contents
 from tinytrain.simulate.toolchain import require
 from tinytrain.target import load_target
 
@@ -109,9 +109,8 @@ def build_library(
         folders = [(directory / part).resolve() for part in ("include", "src")]
         includes = [f"-I{folder}" for folder in folders]
         objects = []
-        for source in sources:
-            # A file of the runtime does not reach the model's headers: it is compiled once for all.
-            reached = content(source, folders)
+        # A file of the runtime does not reach the model's headers: it is compiled once for all.
+        for source, reached in contents(sources, folders).items():
             if reached is None:
                 raise ToolchainError(
                     "it includes a file that the folder does not have",

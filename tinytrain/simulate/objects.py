@@ -12,7 +12,8 @@ import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from tinytrain.emit.runtime_files import includes
@@ -24,27 +25,37 @@ _SUFFIXES = (".d", ".ci", ".o")
 """What a compiler leaves of a source; the object comes last, as make looks at its time."""
 
 
-def content(source: Path, folders: Sequence[Path]) -> bytes | None:
-    """A hash of a source and of what it includes, directly or not, whatever conditions say.
+def contents(sources: Iterable[Path], folders: Sequence[Path]) -> dict[Path, bytes | None]:
+    """For each source a hash of it and of what it includes, directly or not, whatever conditions
+    say; None where a header lies elsewhere, so that what is in it is not known.
 
     Args:
         folders: where headers lie.
-
-    Returns:
-        None where a header lies elsewhere: what is in it is not known.
     """
-    pending, found = [source], dict[str, bytes]()
-    while pending:
-        file = pending.pop()
-        if file.name in found:
-            continue
-        found[file.name] = file.read_bytes()
-        for name in includes(found[file.name].decode(errors="replace")):
-            places = [folder / name for folder in folders if (folder / name).is_file()]
-            if not places:
-                return None
-            pending.append(places[0])
-    return hashlib.sha256(repr(sorted(found.items())).encode()).digest()
+
+    @cache
+    def read(file: Path) -> tuple[bytes, list[str]]:
+        data = file.read_bytes()
+        return hashlib.sha256(data).digest(), includes(data.decode(errors="replace"))
+
+    @cache
+    def header(name: str) -> Path | None:
+        return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+    def reached(source: Path) -> bytes | None:
+        pending, found = [source], dict[str, bytes]()
+        while pending:
+            file = pending.pop()
+            if file.name in found:
+                continue
+            found[file.name], names = read(file)
+            for place in map(header, names):
+                if place is None:
+                    return None
+                pending.append(place)
+        return hashlib.sha256(repr(sorted(found.items())).encode()).digest()
+
+    return {source: reached(source) for source in sources}
 
 
 class Objects:
@@ -69,8 +80,8 @@ class Objects:
         flags = [word for word in shlex.split(command) if not word.startswith("-I")]
         base = hashlib.sha256(self._compiler + "\0".join(flags).encode())
         names = {}
-        for source in sorted(directory.glob("src/tt_*.c")):
-            found = content(source, (directory / "src", directory / "include"))
+        sources = sorted(directory.glob("src/tt_*.c"))
+        for source, found in contents(sources, (directory / "src", directory / "include")).items():
             if found is not None:
                 digest = base.copy()
                 digest.update(found)
