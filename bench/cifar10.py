@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import compile_model
+from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
 from tinytrain.simulate.session import simulate
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinytrain.errors import ToolchainError
-from tinytrain.simulate.toolchain import require
 from tinytrain.target import WARNINGS, Target
+from tinytrain.toolchain.build import require
 
 C_SOURCES = Path(__file__).resolve().parent / "c"
 TOOLS = "arm-none-eabi-"

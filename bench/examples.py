@@ -22,7 +22,7 @@ from rich.table import Table
 from examples.demonstration import COUNTED_STEPS, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
-from tinytrain.compile import compile_model
+from tinytrain.compiler.compile import compile_model
 from tinytrain.simulate.session import simulate
 from tinytrain.target import list_targets, load_target
 

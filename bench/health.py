@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import compile_model
+from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
 from tinytrain.simulate.engine import ignore_progress
 from tinytrain.simulate.folder import open_folder

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from bench.cmsis_nn import FLAGS, CmsisNN
 from bench.counting import C_SOURCES, emulate
-from tinytrain.emit.build_files import port_files
-from tinytrain.emit.runtime_files import kernel_sets, runtime_files
 from tinytrain.errors import ToolchainError
-from tinytrain.plan.kernels import candidates
-from tinytrain.plan.work import Window, Work
+from tinytrain.kernels.choose import candidates
+from tinytrain.kernels.sources import kernel_sets, runtime_files
+from tinytrain.kernels.work import Window, Work
 from tinytrain.resources import folder as resource_folder
-from tinytrain.simulate.toolchain import require
 from tinytrain.target import Target
+from tinytrain.toolchain.build import require
+from tinytrain.toolchain.build_files import port_files
 
 SCRATCH = 0x40000
 """What kernel_main.c has."""

@@ -21,17 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import Product, compile_model, write_folder
-from tinytrain.emit.build_files import MAIN
+from tinytrain.compiler.compile import Product, compile_model, write_folder
+from tinytrain.compiler.pipeline import within
 from tinytrain.errors import ToolchainError
-from tinytrain.pipeline import within
 from tinytrain.simulate.engine import RawOutcome, ignore_progress
 from tinytrain.simulate.folder import open_folder
-from tinytrain.simulate.measure import measure
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.simulate.session import plan_session
-from tinytrain.simulate.toolchain import build
 from tinytrain.target import load_target
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.build_files import MAIN
+from tinytrain.toolchain.sections import measure
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT.parent / "shared" / "models"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import Product, compile_model
+from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent

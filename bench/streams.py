@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import Product, compile_model, write_folder
+from tinytrain.compiler.compile import Product, compile_model, write_folder
 from tinytrain.data import Dataset, Preprocess, load_dataset
 from tinytrain.experiment.report import mean_and_spread
 from tinytrain.simulate.folder import open_folder

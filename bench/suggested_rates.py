@@ -21,7 +21,7 @@ import numpy as np
 
 from examples.demonstration import write_samples
 from examples.measure import STORIES
-from tinytrain.compile import compile_model
+from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
 from tinytrain.simulate.session import simulate
 

@@ -26,13 +26,13 @@ from bench.counting import (
 )
 from bench.cycles import Cycles, estimate
 from bench.nodes import macs, place_of, read_comments
-from tinytrain.compile import Product, compile_model
+from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.graph import Graph
 from tinytrain.simulate.folder import open_folder
 from tinytrain.simulate.session import plan_session
-from tinytrain.simulate.toolchain import build
 from tinytrain.target import load_target
+from tinytrain.toolchain.build import build
 
 MAP = "program.map"
 

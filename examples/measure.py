@@ -18,7 +18,7 @@ from pathlib import Path
 from examples.demonstration import COUNTED_STEPS, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
-from tinytrain.compile import Product, compile_model
+from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.result import SimulationResult
 from tinytrain.simulate.session import simulate
 

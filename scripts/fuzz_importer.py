@@ -33,11 +33,11 @@ import numpy as np
 from fuzz_mutations import damage
 from fuzz_seeds import Seed, load_seeds
 
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step, is_quantized, to_integers
 from tinytrain.errors import InternalError, TinytrainError
 from tinytrain.frontend import load_model
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step, is_quantized, to_integers
 
 SECONDS = 30
 """Of processor time; of real time four times as many, as the machine may be shared."""

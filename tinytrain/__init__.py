@@ -11,13 +11,13 @@ __all__ = ["Preprocess", "Product", "TinytrainError", "__version__", "compile_mo
 
 _HOMES = {
     "Preprocess": "tinytrain.data",
-    "Product": "tinytrain.compile",
+    "Product": "tinytrain.compiler.compile",
     "TinytrainError": "tinytrain.errors",
-    "compile_model": "tinytrain.compile",
+    "compile_model": "tinytrain.compiler.compile",
 }
 
 if TYPE_CHECKING:
-    from tinytrain.compile import Product, compile_model
+    from tinytrain.compiler.compile import Product, compile_model
     from tinytrain.data import Preprocess
     from tinytrain.errors import TinytrainError
 

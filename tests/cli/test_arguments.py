@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tinytrain.arguments import make_parser
 from tinytrain.autodiff.train_step import LOSSES
-from tinytrain.options import FEEDS, GRADIENTS, REPLAY_PLACES, Options
+from tinytrain.cli.arguments import make_parser
+from tinytrain.compiler.options import FEEDS, GRADIENTS, REPLAY_PLACES, Options
 from tinytrain.passes.update import FRACTION_BITS, RULES
 
 FIELDS = {

@@ -13,13 +13,13 @@ import pytest
 
 from tests.graphs import signal
 from tinytrain import resources
-from tinytrain.compile import write_folder
+from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.emit.c_text import float_literal, identifier, initializer, int_literal, wrapped
-from tinytrain.emit.runtime_files import runtime_files, source_of
 from tinytrain.ir.text import format_graph
-from tinytrain.options import Options
+from tinytrain.kernels.sources import runtime_files, source_of
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.target import load_target
 
 GOLDEN = Path(__file__).parent / "golden"

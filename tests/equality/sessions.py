@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import Product
+from tinytrain.compiler.compile import Product
 from tinytrain.simulate.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulate.folder import GeneratedFolder, open_folder
 from tinytrain.simulate.reference import ReferenceEngine

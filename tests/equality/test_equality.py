@@ -12,10 +12,10 @@ import torch
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.graphs import GRAPHS
 from tests.quantize.test_headroom import Blocks, samples
-from tinytrain.compile import Product, compile_model, write_folder
-from tinytrain.options import Options
+from tinytrain.compiler.compile import Product, compile_model, write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.simulate.engine import Engine
 from tinytrain.simulate.folder import GeneratedFolder
 from tinytrain.simulate.host import HostEngine

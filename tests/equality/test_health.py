@@ -9,10 +9,10 @@ import numpy as np
 
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.graphs import GRAPHS
-from tinytrain.compile import Product, write_folder
-from tinytrain.options import Options
+from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step
 from tinytrain.reference.health import HEALTH_STEPS
 from tinytrain.reference.interpret import Scale
 from tinytrain.simulate.health import HealthReport, health_report

@@ -10,10 +10,10 @@ import pytest
 
 from tests.equality.sessions import make_stream, opened, reference_engine, run
 from tests.graphs import GRAPHS
-from tinytrain.compile import Product, write_folder
-from tinytrain.options import Options
+from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.simulate.engine import Engine, RawOutcome
 from tinytrain.simulate.host import HostEngine

@@ -10,10 +10,10 @@ import pytest
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.equality.test_replay import hold
 from tests.stems import random_stem
-from tinytrain.compile import Product, write_folder
-from tinytrain.options import Options
+from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step, for_isa, within
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step, for_isa, within
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.target import load_target

@@ -12,11 +12,11 @@ import pytest
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.equality.test_equality import SANITIZE
 from tests.graphs import GRAPHS
-from tinytrain.compile import write_folder
+from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.data import load_dataset
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.simulate.engine import Engine
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine

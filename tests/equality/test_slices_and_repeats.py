@@ -9,17 +9,17 @@ import pytest
 
 from tests.bottlenecks import OPTIONS, bottlenecks
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tinytrain.compile import Product, write_folder
+from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.channel_tiling import cut, runs
 from tinytrain.plan.narrow import narrowed
-from tinytrain.plan.recompute import Part, parts, repeated
+from tinytrain.plan.rematerialize import Part, parts, repeated
 from tinytrain.plan.schedule import frozen_count
-from tinytrain.plan.slices import cut, runs
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.target import load_target

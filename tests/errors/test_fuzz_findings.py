@@ -17,7 +17,7 @@ from tests.errors.models import conv, conv_weights, quantized_model, save
 from tests.tflite_writer import TfliteWriter
 from tinytrain.errors import ModelError
 from tinytrain.frontend import load_model
-from tinytrain.frontend.relax_calls import Call, Const
+from tinytrain.frontend.relax.calls import Call, Const
 from tinytrain.quantize.ranges import Histogram, choose
 
 ROOT = Path(__file__).resolve().parents[2]

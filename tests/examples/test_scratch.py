@@ -13,7 +13,7 @@ from torch import nn
 from examples.digits import data
 from examples.scratch import networks
 from examples.training import make_deterministic
-from tinytrain.compile import compile_model
+from tinytrain.compiler.compile import compile_model
 from tinytrain.experiment.toml_file import load_experiment
 from tinytrain.frontend import load_model
 from tinytrain.simulate.result import SimulationResult

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step, to_integers
 from tinytrain.frontend import load_model
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step, to_integers
 
 
 class Residual(torch.nn.Module):

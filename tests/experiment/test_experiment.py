@@ -11,8 +11,8 @@ import pytest
 
 from tests.experiment.models import FILE, TEST, TRAIN, write_experiment
 from tests.imported import SHARED_MODELS, shared_model
-from tinytrain.cli import main
-from tinytrain.compile import compile_model
+from tinytrain.cli.main import main
+from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
 from tinytrain.errors import RunError
 from tinytrain.experiment.toml_file import load_experiment

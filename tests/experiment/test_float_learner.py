@@ -13,17 +13,17 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from tests.gradients.mirror import Mirror  # noqa: E402
 from tests.gradients.test_gradients import F32_ERROR, SLOPE_ERROR, prepared  # noqa: E402
 from tests.graphs import GRAPHS, Net  # noqa: E402
+from tinytrain.compiler.options import Options  # noqa: E402
+from tinytrain.compiler.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.data import Preprocess  # noqa: E402
 from tinytrain.errors import UsageError  # noqa: E402
 from tinytrain.experiment import torch_masters  # noqa: E402
-from tinytrain.experiment.float_learner import FloatLearner  # noqa: E402
+from tinytrain.experiment.baseline.float_learner import FloatLearner  # noqa: E402
+from tinytrain.experiment.baseline.torch_convolution import Convolution, Master, Motion  # noqa: E402
 from tinytrain.experiment.learner import Samples  # noqa: E402
-from tinytrain.experiment.torch_convolution import Convolution, Master, Motion  # noqa: E402
 from tinytrain.ir.graph import Value  # noqa: E402
 from tinytrain.ir.types import DType, Quantization, TensorType  # noqa: E402
-from tinytrain.options import Options  # noqa: E402
 from tinytrain.passes.base import Runner  # noqa: E402
-from tinytrain.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.reference.interpret import Machine  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -435,7 +435,7 @@ def test_refuses_a_model(options: dict[str, Any], sentence: str) -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is missing")
 def test_mcunet_is_the_device_s(tmp_path: Path) -> None:
     """Every activation of a real image, and the gradients of all that the scheme trains."""
-    from tinytrain.compile import compile_model
+    from tinytrain.compiler.compile import compile_model
     from tinytrain.data import load_dataset
     from tinytrain.simulate.folder import open_folder
 

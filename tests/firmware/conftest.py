@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.errors.models import quantized_model
-from tinytrain.compile import compile_model
+from tinytrain.compiler.compile import compile_model
 
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 STRICT = (

@@ -11,11 +11,11 @@ import pytest
 from tests.gradients.mirror import Mirror
 from tests.graphs import GRAPHS
 from tinytrain.autodiff import rules
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step
 from tinytrain.reference import gradients, update
 from tinytrain.reference.interpret import Machine
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.graphs import GRAPHS
-from tinytrain.guidance import Guidance, guide
+from tinytrain.compiler.guidance import Guidance, guide
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step, initial_rate, select_trainable, setting_warnings
 from tinytrain.ir.graph import Graph
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step, initial_rate, select_trainable, setting_warnings
 from tinytrain.reference.interpret import Machine, run_forward
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.tangent import Tangent

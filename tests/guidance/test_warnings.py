@@ -12,8 +12,8 @@ from torch import nn
 
 from examples.digits import data
 from examples.digits.story import MODEL
-from tinytrain.cli import main
-from tinytrain.compile import Product, compile_model
+from tinytrain.cli.main import main
+from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.session import simulate
 
 RESNET8 = Path(__file__).resolve().parents[3] / "shared" / "models" / "resnet8_int8.tflite"

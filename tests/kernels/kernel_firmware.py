@@ -32,9 +32,9 @@ from kernel_cases import (
 )
 from kernel_scratch import portable_bytes, scratch_bytes
 
-from tinytrain.emit.build_files import port_files
-from tinytrain.simulate.toolchain import build
 from tinytrain.target import ISAS, Target, load_target
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.build_files import port_files
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime_c"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tinytrain.plan.kernel_table import KERNELS, Kernel
-from tinytrain.plan.work import Work
+from tinytrain.kernels.table import KERNELS, Kernel
+from tinytrain.kernels.work import Work
 
 if TYPE_CHECKING:
     from kernel_cases import Case

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinytrain.plan.work import Window
+from tinytrain.kernels.work import Window
 
 Rng = np.random.Generator
 

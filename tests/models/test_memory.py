@@ -9,7 +9,7 @@ import pytest
 from bench.memory import CASES, Case, measured
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.imported import shared_model
-from tinytrain.compile import Product, compile_model
+from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.host import HostEngine
 
 ROOT = Path(__file__).resolve().parents[2]

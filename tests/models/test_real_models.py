@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tinytrain.compile import Product, compile_model
+from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.engine import Engine
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine

@@ -9,18 +9,18 @@ import pytest
 
 from tests.graphs import GRAPHS, Net
 from tests.plan.test_plan import inputs_of, plain_step, step_of
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import InternalError, ModelError, SchemeError, UsageError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import Quantization
 from tinytrain.ir.verify import verify
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.passes.replace_head import ReplaceHead
 from tinytrain.passes.saved_activations import SavedActivations
 from tinytrain.passes.select_trainable import SelectTrainable
-from tinytrain.pipeline import build_step
 from tinytrain.reference.interpret import run_forward
 from tinytrain.scheme.channels import choose_channels
 from tinytrain.scheme.scheme import Scheme, Share, load_scheme

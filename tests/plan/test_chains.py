@@ -15,9 +15,9 @@ from tinytrain.errors import InternalError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.check import check_plan
-from tinytrain.plan.stream import Band, Stream, chains, stream
-from tinytrain.plan.stream_search import Stem
+from tinytrain.plan.line_buffer import Band, Stream, chains, stream
+from tinytrain.plan.line_buffer_search import Stem
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.within import plan_within
 from tinytrain.quantize import integerize
 

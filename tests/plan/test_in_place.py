@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.graphs import Net
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.options import Options
+from tinytrain.kernels.choose import choose
+from tinytrain.kernels.work import Work
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step, for_isa
 from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.check import check_plan
-from tinytrain.plan.kernels import choose
-from tinytrain.plan.work import Work
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.target import ISAS
 
 SAME = {

@@ -8,14 +8,14 @@ import pytest
 
 from tests.graphs import GRAPHS
 from tinytrain import resources
-from tinytrain.emit.runtime_files import source_of
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError
-from tinytrain.options import Options
+from tinytrain.kernels.choose import candidates, choose
+from tinytrain.kernels.sources import source_of
+from tinytrain.kernels.table import KERNELS
+from tinytrain.kernels.work import Work
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step, for_isa
-from tinytrain.plan.kernel_table import KERNELS
-from tinytrain.plan.kernels import candidates, choose
-from tinytrain.plan.work import Work
 from tinytrain.target import ISAS
 
 POINTWISE = Work(

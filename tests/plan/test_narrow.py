@@ -7,16 +7,16 @@ import itertools
 import pytest
 
 from tests.graphs import GRAPHS
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
-from tinytrain.options import Options
+from tinytrain.kernels.choose import choose, narrower
+from tinytrain.kernels.table import KERNELS
+from tinytrain.kernels.work import Work
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.plan.arena import plan_memory
-from tinytrain.plan.check import check_plan
-from tinytrain.plan.kernel_table import KERNELS
-from tinytrain.plan.kernels import choose, narrower
 from tinytrain.plan.narrow import narrowed
-from tinytrain.plan.work import Work
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.target import ISAS
 
 GRADIENT = Work(

@@ -12,11 +12,11 @@ import pytest
 from tests.graphs import GRAPHS, Net, at_scale
 from tests.plan.random_networks import OPTIONS, network
 from tests.plan.test_plan import inputs_of, plain_step, step_of
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import FINISH_OPS, UPDATE_OPS
-from tinytrain.pipeline import Compiled
-from tinytrain.plan.kernels import choose_kernels
+from tinytrain.kernels.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import Region
 from tinytrain.plan.place import live_bytes
@@ -70,7 +70,7 @@ def plain_and_scheduled(graph: Graph, **options: object) -> tuple[Graph, Compile
             return super().__call__(graph)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tinytrain.pipeline.Schedule", Spy)
+        patch.setattr("tinytrain.compiler.pipeline.Schedule", Spy)
         compiled = step_of(graph, **options)
     return plain[0], compiled
 

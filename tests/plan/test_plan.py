@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import FULL, GRAPHS, Net
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step
 from tinytrain.plan.arena import plan_memory
-from tinytrain.plan.check import check_plan
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.reference.interpret import Machine
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.plan.random_networks import OPTIONS, network
-from tinytrain.compile import write_folder
+from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step, for_isa
-from tinytrain.plan.check import check_plan
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.simulate.host import HostEngine
 from tinytrain.target import ISAS, load_target
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.models.test_real_models import FILES, MODELS, OWN_SCHEMES, QUICK, SCHEMES
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step, for_isa, to_integers
 from tinytrain.frontend import load_model
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step, for_isa, to_integers
 from tinytrain.target import ISAS
 
 PLANNED = sorted(
@@ -36,7 +36,7 @@ def test_the_arena_is_as_large_as_its_lower_bound(
     model: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Initial exponents take the time of several steps, and no plan depends on them.
-    monkeypatch.setattr("tinytrain.pipeline.warm_up", lambda *arguments: {})
+    monkeypatch.setattr("tinytrain.compiler.pipeline.warm_up", lambda *arguments: {})
     compiled = step(model, scheme)
     for isa in ISAS:
         plan = for_isa(compiled, isa).plan

@@ -12,15 +12,15 @@ from tests.plan.random_networks import OPTIONS as RANDOM_OPTIONS
 from tests.plan.random_networks import network
 from tests.plan.test_chains import prove
 from tests.plan.test_plan import inputs_of, step_of
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import replaced
 from tinytrain.ir.verify import verify
-from tinytrain.pipeline import Compiled
-from tinytrain.plan import recompute_search
+from tinytrain.plan import rematerialize_search as recompute_search
 from tinytrain.plan.arena import plan_memory
-from tinytrain.plan.recompute import AGAIN, Part, again_of, parts, repeated
+from tinytrain.plan.rematerialize import AGAIN, Part, again_of, parts, repeated
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.within import plan_within
 from tinytrain.reference.interpret import Machine

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from tests.graphs import GRAPHS
-from tinytrain.compile import emit_step
-from tinytrain.options import Options
+from tinytrain.compiler.compile import emit_step
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step
 from tinytrain.plan.record import KINDS, PASSES, arena_record, layers_record
 from tinytrain.plan.speed import CYCLES_PER_INSTRUCTION, speed_record
 from tinytrain.target import list_targets, load_target

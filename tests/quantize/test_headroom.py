@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from tests.imported import shared_model, to_ours
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import to_integers
 from tinytrain.errors import ModelError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.types import DType, Quantization
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
-from tinytrain.pipeline import to_integers
 from tinytrain.quantize import Headroom, integerize, quantize_float, with_headroom
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from tests.graphs import GRAPHS
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.ir.graph import Value
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step
-from tinytrain.reference import finish, update
+from tinytrain.reference import apply as finish
+from tinytrain.reference import update
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization
 

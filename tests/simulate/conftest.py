@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tinytrain import resources
-from tinytrain.emit.build_files import port_files
-from tinytrain.emit.template import render
 from tinytrain.target import load_target
+from tinytrain.toolchain.build_files import port_files
+from tinytrain.toolchain.template import render
 
 FAKE_MODEL = Path(__file__).parent / "fake_model"
 INPUT_SIZE = 40

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tinytrain.console import (
+from tinytrain.cli.console import (
     ProgressDisplay,
     classes_table,
     facts_table,

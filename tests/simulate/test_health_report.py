@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tinytrain.console import print_health
+from tinytrain.cli.console import print_health
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulate.health import health_report
 

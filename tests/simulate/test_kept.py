@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tinytrain.data import Dataset, SampleSpec
+from tinytrain.simulate.frozen_cache import NOTHING, Kept, kept_results
 from tinytrain.simulate.host import processor_flags
-from tinytrain.simulate.kept import NOTHING, Kept, kept_results
 from tinytrain.simulate.stream import LEFT_OUT, Stream, training_order
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.equality.sessions import RATE, make_stream, opened, reference_engine, run
 from tests.graphs import GRAPHS
-from tinytrain.compile import Product, write_folder
+from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import DataError, ToolchainError, UsageError
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.library import HostLibrary, LibrarySamples
 from tinytrain.simulate.library_build import build_library, library_model

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.graphs import GRAPHS
-from tinytrain.compile import write_folder
-from tinytrain.options import Options
+from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import build_step
-from tinytrain.simulate.objects import FOLDER
-from tinytrain.simulate.toolchain import build, call_graph
 from tinytrain.target import load_target
+from tinytrain.toolchain.build import build, call_graph
+from tinytrain.toolchain.objects import FOLDER
 
 TARGET = load_target("mps2-an500")
 

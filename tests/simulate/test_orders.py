@@ -7,7 +7,7 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.simulate.forgetting import class_accuracies, forgetting
-from tinytrain.simulate.kept import NOTHING, kept_results
+from tinytrain.simulate.frozen_cache import NOTHING, kept_results
 from tinytrain.simulate.orders import by_class, drifted
 from tinytrain.simulate.stream import Stream, training_order
 

@@ -1,5 +1,5 @@
 """Worst-case stack of library functions, read from their machine code: the judge of the table in
-`tinytrain/simulate/external_stack.py`."""
+`tinytrain/toolchain/external_stack.py`."""
 
 from __future__ import annotations
 

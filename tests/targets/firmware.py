@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tinytrain.emit.build_files import cmake_lists, makefile, port_files
-from tinytrain.simulate.measure import measure
 from tinytrain.target import Target, list_targets, load_target
+from tinytrain.toolchain.build_files import cmake_lists, makefile, port_files
+from tinytrain.toolchain.sections import measure
 
 PROGRAMS = Path(__file__).parent / "programs"
 EMULATED = [name for name in list_targets() if load_target(name).machine]

@@ -11,8 +11,8 @@ import pytest
 from disassembly import library_stack
 
 from tinytrain import resources
-from tinytrain.simulate.external_stack import ARM_EXTERNALS, HOST_BOUND, external_bound
 from tinytrain.target import list_targets, load_target
+from tinytrain.toolchain.external_stack import ARM_EXTERNALS, HOST_BOUND, external_bound
 
 CORES = {load_target(name).cflags: name for name in list_targets() if name != "host"}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from firmware import EMULATED, execute
 
-from tinytrain.simulate.toolchain import build, footprint
 from tinytrain.target import load_target
+from tinytrain.toolchain.build import build, footprint
 
 INPUT = bytes(range(256))
 

@@ -43,7 +43,7 @@ def test_wheel_holds_all_and_works_without_the_checkout(tmp_path: Path) -> None:
 
     code = (
         "from tinytrain import resources\n"
-        "from tinytrain.emit.build_files import makefile, port_files\n"
+        "from tinytrain.toolchain.build_files import makefile, port_files\n"
         "from tinytrain.target import list_targets, load_target\n"
         "assert 'installed' in str(resources.folder('targets'))\n"
         "assert 'host' in list_targets()\n"

@@ -11,15 +11,15 @@ import pytest
 from firmware import EMULATED, execute
 
 from tinytrain.errors import ToolchainError
-from tinytrain.simulate.external_stack import ARM_EXTERNALS, external_bound
-from tinytrain.simulate.stack import (
+from tinytrain.target import STACK_CFLAGS, load_target
+from tinytrain.toolchain.build import build, footprint
+from tinytrain.toolchain.external_stack import ARM_EXTERNALS, external_bound
+from tinytrain.toolchain.stack import (
     CallGraph,
     interrupt_stack,
     read_call_graph,
     worst_case_stack,
 )
-from tinytrain.simulate.toolchain import build, footprint
-from tinytrain.target import STACK_CFLAGS, load_target
 
 GRAPH = CallGraph(
     frames={"main": 8, "a.c:deep": 100, "wide": 40, "save": 16, "b.c:leaf": 4, "round": 8},

@@ -13,9 +13,9 @@ import pytest
 from firmware import execute
 
 from tinytrain.errors import BudgetError, ToolchainError, UsageError
-from tinytrain.simulate.measure import measure
-from tinytrain.simulate.toolchain import build, call_graph, footprint, require
 from tinytrain.target import Memory, Region, Target, list_targets, load_target
+from tinytrain.toolchain.build import build, call_graph, footprint, require
+from tinytrain.toolchain.sections import measure
 
 MakeFolder = Callable[..., Path]
 M7 = load_target("mps2-an500")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.emit.c_text import call, float_literal
-from tinytrain.emit.calls_finish import trained
+from tinytrain.emit.calls_apply import trained
 from tinytrain.emit.calls_forward import broadcast_steps, calls, segments, weight_parts, window
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.plan.work import is_depthwise
+from tinytrain.kernels.work import is_depthwise
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import scale_of, zero_of
 

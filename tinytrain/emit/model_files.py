@@ -11,11 +11,9 @@ import numpy as np
 from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
+from tinytrain.emit.line_buffer import stream_text
 from tinytrain.emit.replay import Replay
-from tinytrain.emit.runtime_files import kernel_sets
 from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_steps
-from tinytrain.emit.stream import stream_text
-from tinytrain.emit.template import render
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import loss_index
@@ -23,11 +21,13 @@ from tinytrain.ir.ops_update import FINISH_OPS, gradient_window
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
+from tinytrain.kernels.sources import kernel_sets
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.interpret import Scale, rounding_nodes
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.schedule import Schedule, describe
+from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
 RUNTIME_VERSION = 1

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
 from tinytrain.emit.c_text import call, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
+from tinytrain.emit.channel_tiling import round_lines, slice_lines
 from tinytrain.emit.context import EmitContext
-from tinytrain.emit.slices import round_lines, slice_lines
-from tinytrain.emit.stream import StreamText
+from tinytrain.emit.line_buffer import StreamText
 from tinytrain.ir.graph import Node
 from tinytrain.ir.ops_training import TRAINING_ONLY
 from tinytrain.ir.text import format_type

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compile import emit_step
-from tinytrain.emit.runtime_files import runtime_files
+from tinytrain.compiler.compile import emit_step
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.experiment.frozen import frozen_identity, kept_results
 from tinytrain.experiment.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiment.spec import Run
-from tinytrain.pipeline import Compiled
+from tinytrain.kernels.sources import runtime_files
 from tinytrain.simulate.library import HostLibrary, LibrarySamples
 from tinytrain.simulate.library_build import LibraryModel, build_library
 
@@ -116,6 +116,6 @@ def make_learner(
             compiled, samples, run.rate, word=word, cache=cache, replay_steps=replay_steps
         )
     # Only an experiment with such an engine loads PyTorch.
-    from tinytrain.experiment.float_learner import FloatLearner
+    from tinytrain.experiment.baseline.float_learner import FloatLearner
 
     return FloatLearner(compiled, samples, rate_of, run.seed, mode=engine, word=word, cache=cache)

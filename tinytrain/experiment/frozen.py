@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.experiment.once import computed_once
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.pipeline import Compiled
 from tinytrain.simulate.library import HostLibrary
 
 _CHUNK = 64

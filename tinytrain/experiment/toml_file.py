@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from tinytrain.compiler.options import Options
 from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError, UsageError, Where
 from tinytrain.experiment.spec import (
@@ -23,7 +24,6 @@ from tinytrain.experiment.spec import (
     with_schedule,
 )
 from tinytrain.experiment.table import Table, read_tables
-from tinytrain.options import Options
 from tinytrain.simulate.session import MAX_LEARNING_RATE, MAX_REPLAY_STEPS, MAX_STEPS
 from tinytrain.target import load_target
 

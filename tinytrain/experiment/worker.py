@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.compile import (
+from tinytrain.compiler.compile import (
     CALIBRATION_SAMPLES,
     integer_model,
     map_shape,
     sample_spec,
     write_folder,
 )
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
 from tinytrain.experiment.data import Data, calibration_samples, integer_samples, open_data
@@ -27,9 +29,7 @@ from tinytrain.experiment.engines import CLearner, make_learner
 from tinytrain.experiment.learner import RateOf
 from tinytrain.experiment.spec import Run, with_schedule
 from tinytrain.ir.graph import Graph
-from tinytrain.options import Options
 from tinytrain.passes.base import Runner
-from tinytrain.pipeline import Compiled, build_step
 from tinytrain.reference.schedule import rate_at
 from tinytrain.simulate.orders import by_class
 from tinytrain.simulate.session import simulate

@@ -14,8 +14,8 @@ from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.importing import call_importer, quiet
 from tinytrain.frontend.onnx_fold import fold_shapes
 from tinytrain.frontend.onnx_rewrite import rewrite_nodes
-from tinytrain.frontend.relax import LayerNames, import_relax
-from tinytrain.frontend.relax_calls import MAX_ELEMENTS
+from tinytrain.frontend.relax.calls import MAX_ELEMENTS
+from tinytrain.frontend.relax.importer import LayerNames, import_relax
 from tinytrain.ir.graph import Graph
 
 MIN_OPSET = 13

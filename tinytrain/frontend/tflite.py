@@ -10,8 +10,8 @@ from typing import Any
 
 from tinytrain.errors import ModelError, TinytrainError, Where
 from tinytrain.frontend.importing import call_importer, quiet
-from tinytrain.frontend.relax import LayerNames, import_relax
-from tinytrain.frontend.relax_calls import MAX_ELEMENTS
+from tinytrain.frontend.relax.calls import MAX_ELEMENTS
+from tinytrain.frontend.relax.importer import LayerNames, import_relax
 from tinytrain.ir.graph import Graph
 
 SUPPORTED = frozenset(

@@ -10,7 +10,7 @@ from typing import Any
 from tinytrain.errors import ModelError, UsageError, Where
 from tinytrain.frontend.importing import call_importer, quiet
 from tinytrain.frontend.pt2_archive import check_archive
-from tinytrain.frontend.relax import LayerNames, import_relax
+from tinytrain.frontend.relax.importer import LayerNames, import_relax
 from tinytrain.ir.graph import Graph
 
 _NAMED: dict[tuple[str, ...], tuple[str, ...]] = {

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.plan.band_kernels import choose_for_bands
-from tinytrain.plan.kernels import Choice, choose_kernels
+from tinytrain.kernels.choose import Choice, choose_kernels
+from tinytrain.kernels.work import work_of
+from tinytrain.plan.channel_tiling import Slices
+from tinytrain.plan.channel_tiling_kernels import choose_for_slices
+from tinytrain.plan.line_buffer import Stream
 from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.place import live_bytes, place
-from tinytrain.plan.slice_kernels import choose_for_slices
-from tinytrain.plan.slices import Slices
-from tinytrain.plan.stream import Stream
-from tinytrain.plan.work import work_of
+from tinytrain.plan.stripe_kernels import choose_for_bands
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
+from tinytrain.kernels.choose import Choice, narrower
+from tinytrain.kernels.work import work_of
 from tinytrain.plan.arena import choices_for
-from tinytrain.plan.kernels import Choice, narrower
+from tinytrain.plan.channel_tiling import Slices
+from tinytrain.plan.channel_tiling_kernels import narrower_for_slices
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
-from tinytrain.plan.slice_kernels import narrower_for_slices
-from tinytrain.plan.slices import Slices
-from tinytrain.plan.work import work_of
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tinytrain.ir.ops_training import loss_index
 from tinytrain.plan.arena import Plan
 from tinytrain.plan.liveness import Storage
 from tinytrain.plan.place import ALIGNMENT, live_bytes
-from tinytrain.plan.recompute import again_of
+from tinytrain.plan.rematerialize import again_of
 
 KINDS = ("input", "activation", "saved", "gradient", "scratch")
 """What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,

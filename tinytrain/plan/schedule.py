@@ -20,7 +20,7 @@ from itertools import pairwise
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
 from tinytrain.ir.ops_update import FINISH_OPS, SGD_OPS, UPDATE_OPS, replaced
-from tinytrain.plan.kernels import choose_kernels
+from tinytrain.kernels.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import Region
 from tinytrain.plan.place import live_bytes

@@ -9,12 +9,12 @@ from typing import Any
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.arena import Plan, outline, plan_memory
+from tinytrain.plan.channel_tiling_search import fitted
+from tinytrain.plan.line_buffer_search import Stem
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.recompute import again_of
-from tinytrain.plan.recompute_search import Candidates, RepeatSearch
-from tinytrain.plan.slice_search import fitted
-from tinytrain.plan.stream_search import Stem
+from tinytrain.plan.rematerialize import again_of
+from tinytrain.plan.rematerialize_search import Candidates, RepeatSearch
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tinytrain.ir.ops_update import UPDATE_OPS, gradient_window
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
-    evaluate_finish,  # noqa: F401  (fills the table)
+    evaluate_apply,  # noqa: F401  (fills the table)
     evaluate_forward,  # noqa: F401  (fills the table)
     evaluate_training,  # noqa: F401  (fills the table)
     gradients,

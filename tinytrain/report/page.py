@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tinytrain.emit.template import render
 from tinytrain.plan.record import KINDS
 from tinytrain.report import picture, wording
 from tinytrain.report.facts import Report
+from tinytrain.toolchain.template import render
 
 
 def report_page(report: Report) -> bytes:

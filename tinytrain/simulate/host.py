@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
-from tinytrain.simulate.kept import FROZEN_MEMORY, kept_results
+from tinytrain.simulate.frozen_cache import FROZEN_MEMORY, kept_results
 from tinytrain.simulate.process import run_session
 from tinytrain.simulate.stream import Stream
-from tinytrain.simulate.toolchain import build
 from tinytrain.target import load_target
+from tinytrain.toolchain.build import build
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinytrain.emit.template import render
 from tinytrain.errors import ToolchainError, UsageError, Where
 from tinytrain.simulate.host import processor_flags
-from tinytrain.simulate.objects import contents
-from tinytrain.simulate.toolchain import require
 from tinytrain.target import load_target
+from tinytrain.toolchain.build import require
+from tinytrain.toolchain.objects import contents
+from tinytrain.toolchain.template import render
 
 
 @dataclass(frozen=True)

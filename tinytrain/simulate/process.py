@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinytrain.errors import ToolchainError
 from tinytrain.simulate.engine import Progress, RawOutcome
-from tinytrain.simulate.kept import Kept
+from tinytrain.simulate.frozen_cache import Kept
 from tinytrain.simulate.protocol import ProtocolReader
 from tinytrain.simulate.stream import Stream
 

@@ -12,8 +12,8 @@ from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
 from tinytrain.simulate.process import run_session
 from tinytrain.simulate.stream import Stream
-from tinytrain.simulate.toolchain import build, require
 from tinytrain.target import Target, load_target
+from tinytrain.toolchain.build import build, require
 
 EMULATOR = "qemu-system-arm"
 

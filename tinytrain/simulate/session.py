@@ -10,8 +10,8 @@ from tinytrain.data import Dataset, load_dataset
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.simulate.engine import Engine, Progress, ignore_progress
 from tinytrain.simulate.folder import GeneratedFolder, open_folder
+from tinytrain.simulate.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.kept import FROZEN_MEMORY
 from tinytrain.simulate.orders import ORDERS, by_class
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.simulate.result import SimulationResult, summarize

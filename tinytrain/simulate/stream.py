@@ -16,7 +16,7 @@ from tinytrain.data.dataset import CHUNK
 from tinytrain.simulate.orders import drifted
 
 if TYPE_CHECKING:
-    from tinytrain.simulate.kept import Kept
+    from tinytrain.simulate.frozen_cache import Kept
 
 MAGIC = b"TTSS"
 FORMAT = 1

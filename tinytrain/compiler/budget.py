@@ -1,0 +1,171 @@
+"""RAM and flash with everything counted, and what to say when they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tinytrain.compiler.fitting import what_fits
+from tinytrain.compiler.pipeline import Compiled
+from tinytrain.emit.model_files import ModelFiles
+from tinytrain.emit.replay import Replay
+from tinytrain.errors import BudgetError
+from tinytrain.target import Region, Target
+from tinytrain.toolchain.build import build, call_graph, footprint
+from tinytrain.toolchain.stack import INDIRECT
+
+_CALLBACKS = ("read_file", "write_file")
+_SLOT_CALLBACKS = ("read_slot", "write_slot")
+_MEASURE_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by use; `total` is their sum.
+
+    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `replay buffer` (where
+    there is one), `other state` (scales, generator, rate, and the main program's own), `stack`
+    (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants`
+    (weights, tables, initial values), `initialised data`.
+    """
+
+    ram: Mapping[str, int]
+    flash: Mapping[str, int]
+    stack_path: str
+
+
+def measure_memory(
+    directory: Path, target: Target, compiled: Compiled, files: ModelFiles
+) -> Memory:
+    """Builds the folder for its target and reads what it needs.
+
+    Raises:
+        ToolchainError: the compiler is missing, or cannot say what the stack needs.
+        BudgetError: not even 128 MiB would hold it.
+    """
+    program = build(directory, _roomy(target), name=compiled.graph.name, variant="measure")
+    graph = call_graph(program)
+    # The only pointers that the sources call through are callbacks, of save and load or of slots.
+    indirect = {
+        title: _SLOT_CALLBACKS if "tt_replay_flash_" in title else _CALLBACKS
+        for title, callees in graph.calls.items()
+        if INDIRECT in callees
+    }
+    found = footprint(program, target, indirect=indirect)
+    arena, trained = compiled.plan.nbytes, files.weights_bytes
+    kept = files.replay.ram_bytes if files.replay else 0
+    ram = {
+        "arena": arena,
+        "trained parameters": trained,
+        **({"replay buffer": kept} if kept else {}),
+        "other state": found.sizes.ram - arena - trained - kept,
+        "stack": found.stack_bytes,
+    }
+    flash = {
+        "code": found.sizes.text,
+        "constants": found.sizes.rodata,
+        "initialised data": found.sizes.data,
+    }
+    return Memory(
+        {**ram, "total": sum(ram.values())},
+        {**flash, "total": sum(flash.values())},
+        " > ".join(name for name, _ in found.stack.path),
+    )
+
+
+def _roomy(target: Target) -> Target:
+    """The target with regions as large as the address map allows.
+
+    What does not fit is to be measured too, so that the error can say by how much and why.
+    """
+    if target.memory is None:
+        return target
+    regions = [target.memory.flash, target.memory.ram]
+    if target.memory.vectors is not None:
+        regions.append(target.memory.vectors)
+
+    def widened(region: Region) -> Region:
+        above = [other.origin for other in regions if other.origin > region.origin]
+        room = min([*above, region.origin + _MEASURE_BYTES]) - region.origin
+        return Region(region.origin, max(region.length, room))
+
+    memory = target.memory
+    return replace(
+        target, memory=replace(memory, flash=widened(memory.flash), ram=widened(memory.ram))
+    )
+
+
+def check_slots(compiled: Compiled, files: ModelFiles, *, ram: int, target: Target) -> None:
+    """Refuses replay slots that no linker would place, so that they cannot be measured either.
+
+    Raises:
+        BudgetError: says how many could fit.
+    """
+    needed = compiled.plan.nbytes + files.weights_bytes
+    needed += files.replay.ram_bytes if files.replay else 0
+    if needed > max(ram, _MEASURE_BYTES // 2):
+        raise BudgetError(
+            f"{needed:,} bytes of RAM are needed for arena, trained parameters and replay slots "
+            f"alone, {needed - ram:,} more than the {ram:,} of target '{target.name}'",
+            way_out=_fewer_slots(needed - ram, files.replay),
+        )
+
+
+def check_budget(
+    memory: Memory,
+    compiled: Compiled,
+    *,
+    ram: int,
+    flash: int,
+    target: Target,
+    replay: Replay | None = None,
+) -> None:
+    """Refuses what does not fit.
+
+    Raises:
+        BudgetError: says which tensors stand at the peak, and what would help.
+    """
+    used = memory.ram["total"]
+    if used > ram:
+        besides = used - memory.ram["arena"] - memory.ram["trained parameters"]
+        raise BudgetError(
+            f"{used:,} bytes of RAM are needed in the smallest plan, {used - ram:,} more than the "
+            f"{ram:,} of target '{target.name}'",
+            detail=_listing(memory.ram) + "\n" + _peak(compiled),
+            way_out=_fewer_slots(used - ram, replay) or what_fits(compiled, ram, besides),
+        )
+    used = memory.flash["total"]
+    if used > flash:
+        raise BudgetError(
+            f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of "
+            f"target '{target.name}'",
+            detail=_listing(memory.flash),
+            way_out="take a smaller model or a target with more flash",
+        )
+
+
+def _listing(parts: Mapping[str, int]) -> str:
+    return "\n".join(f"{size:>10,}  {name}" for name, size in parts.items() if name != "total")
+
+
+def _peak(compiled: Compiled) -> str:
+    plan = compiled.plan
+    node = plan.graph.nodes[plan.peak]
+    lines = [f"the arena peaks at '{node.name}' ({node.op}), where these are live:"]
+    lines += [f"{s.nbytes:>10,}  {s.name}" for s in plan.at_peak()[:8]]
+    return "\n".join(lines)
+
+
+def _fewer_slots(excess: int, replay: Replay | None) -> str | None:
+    """What helps where the replay buffer is what does not fit; None where it is not."""
+    if replay is None:
+        return None
+    # What follows the buffer is aligned, to 32 bytes at most.
+    fit = replay.slots - -(-(excess + 31) // replay.ram_bytes_per_slot)
+    if fit < 0:
+        return None
+    advice = f"{fit:,} replay slots fit (--replay {fit})" if fit else "leave out --replay"
+    if not replay.in_flash:
+        advice += f", or keep the {replay.slots:,} in flash (--replay-in flash)"
+    return advice

@@ -1,0 +1,220 @@
+"""Which learning rate suits what a scheme trains, and which settings are known to fail.
+
+The rule is that of normalised least mean squares (Nagumo and Noda 1967; Haykin, Adaptive Filter
+Theory): a step that removes the share `mu` of a sample's own error converges for 0 < mu < 2. Here
+mu = rate·K·h, with K from `reference.tangent` and h the largest curvature of the loss by the
+outputs. docs/training.md states the criteria, and with which networks they were tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinytrain.autodiff.train_step import build_training_graph
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.types import DType
+from tinytrain.reference.lowering import quantization
+from tinytrain.reference.tangent import Tangent, measure_tangent
+
+SHARE = 0.5
+"""mu of the suggested rate."""
+
+LIMIT = 2.0
+"""mu from which on a step makes the error of its own sample larger."""
+
+LOST = 0.5
+"""Share of the gradient that may be lost to rounding without a warning."""
+
+DOMINANT = 10.0
+"""How many times larger the suggestion would be without one layer, for a warning."""
+
+BLIND = 0.1
+"""Share of what the head reads that has to differ between samples, or nothing is learned."""
+
+LEARNED = 0.2
+"""The same for a network that has learned: below it K will grow, by orders of magnitude."""
+
+UNLEARNED_RATE = 0.01
+"""The largest rate to suggest before K has grown."""
+
+LARGEST_RATE = 1024.0
+NOISE = "noise"
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """What is known of a scheme before it trains.
+
+    Attributes:
+        tangent: measured at the weights as compiled.
+        curvature: h, 1/2 for cross-entropy, 2/n for the mean squared error of n outputs.
+        source: of the samples that it was measured on: `calibration samples` or `noise`.
+        momentum: that steps are prolonged by.
+        largest: rate that is suggested without momentum at most.
+    """
+
+    tangent: Tangent
+    curvature: float
+    source: str
+    momentum: float = 0.0
+    largest: float = LARGEST_RATE
+
+    @property
+    def kernel(self) -> float:
+        """K; 0 if no sample had a gradient."""
+        return self.tangent.kernel()
+
+    @property
+    def suggested(self) -> float | None:
+        """The rate to begin with, the peak of a schedule; None if nothing could be measured."""
+        return self._rate(SHARE, self.kernel)
+
+    @property
+    def limit(self) -> float | None:
+        """The rate from which on a step overshoots; None if nothing could be measured."""
+        return self._rate(LIMIT, self.kernel)
+
+    def to_manifest(self) -> Mapping[str, Any]:
+        """The figures by name."""
+        return {
+            "suggested_rate": self.suggested,
+            "rate_limit": self.limit,
+            "kernel": _rounded(self.kernel, 3),
+            "curvature": self.curvature,
+            "contrast": _rounded(self.tangent.contrast, 3),
+            "samples": self.tangent.samples,
+            "measured_on": self.source,
+        }
+
+    def rate_text(self, rate: float) -> str:
+        """A learning rate beside the suggested one, and what that was measured on."""
+        if self.suggested is None:
+            return f"{rate:g}; none could be suggested"
+        source = f"measured on {self.tangent.samples} {self.source}"
+        if self.source == NOISE:
+            source = "a guess from noise, as there are no calibration samples"
+        if rate == self.suggested:
+            return f"{rate:g}, as suggested ({source})"
+        return f"{rate:g}; {self.suggested:g} is suggested ({source})"
+
+    def warnings(self, rate: float, rounding: str, fraction_bits: int) -> tuple[str, ...]:
+        """Plain sentences on what is known to fail.
+
+        Args:
+            rate: learning rate.
+            rounding: `stochastic` or `nearest`.
+            fraction_bits: of the tensor that gradients are added to.
+        """
+        found = (
+            self._overshoots(rate),
+            self._dominated(),
+            self._lost(rate, rounding, fraction_bits),
+            self._blind(),
+        )
+        return tuple(warning for warning in found if warning is not None)
+
+    def _rate(self, mu: float, kernel: float) -> float | None:
+        if kernel == 0.0:
+            return None
+        rate = mu / (kernel * self.curvature)
+        rate = min(rate, self.largest * mu / SHARE)
+        return _rounded(min(rate * (1.0 - self.momentum), LARGEST_RATE), 2)
+
+    def _overshoots(self, rate: float) -> str | None:
+        if self.limit is None or rate <= self.limit:
+            return None
+        rest = f"; {self.suggested:g} is suggested"
+        if self.momentum and rate * (1.0 - self.momentum) <= self.limit:
+            longer = 1.0 / (1.0 - self.momentum)
+            return (
+                f"learning rate {rate:g} is above {self.limit:g}, from where on training may "
+                f"diverge, because momentum {self.momentum:g} makes steps {longer:.3g} times as "
+                f"long{rest}"
+            )
+        return (
+            f"learning rate {rate:g} is above {self.limit:g}, from where on a step overshoots the "
+            f"error of its own sample and training may diverge{rest}"
+        )
+
+    def _dominated(self) -> str | None:
+        *layers, _ = self.tangent.kernels.items()  # the head always trains
+        if not layers or self.suggested is None:
+            return None
+        layer = max(layers, key=lambda entry: float(np.median(entry[1])))[0]
+        rest = self._rate(SHARE, self.tangent.kernel(without=layer))
+        if rest is None or rest < DOMINANT * self.suggested:
+            return None
+        return (
+            f"layer '{layer}' alone keeps the suggested learning rate at {self.suggested:g}; the "
+            f"others could take {rest:g}: leave '{layer}' out of the scheme, or give it a smaller "
+            "rate of its own in [rates]"
+        )
+
+    def _lost(self, rate: float, rounding: str, fraction_bits: int) -> str | None:
+        lost = self.tangent.lost(rate, fraction_bits)
+        if rounding != "nearest" or lost <= LOST or rate == 0.0:
+            return None
+        return (
+            f"{lost:.0%} of the gradient is lost at learning rate {rate:g}, as nearest rounding "
+            f"with {fraction_bits} fraction bits drops updates below half a unit: take stochastic "
+            "rounding or more fraction bits"
+        )
+
+    def _blind(self) -> str | None:
+        contrast = self.tangent.contrast
+        # Noise looks the same to any network behind a pooling over its whole map.
+        if self.source == NOISE or self.tangent.samples < 2 or contrast >= BLIND:
+            return None
+        return (
+            f"only {contrast:.1%} of what the head reads differs between samples, which is known "
+            "not to learn, as in a deep network without normalisation from random weights: train "
+            "or initialise it better (He et al. 2015), or prepare the samples as it expects them"
+        )
+
+
+def guide(
+    graph: Graph,
+    loss: str,
+    samples: np.ndarray | None,
+    seed: int,
+    *,
+    rates: Mapping[str, float] | None = None,
+    qas: bool = True,
+    momentum: float = 0.0,
+) -> Guidance:
+    """Measures what a scheme trains.
+
+    Args:
+        graph: s8 forward graph with parameters, from `SelectTrainable`.
+        loss: `cross_entropy` or `mean_squared_error`.
+        samples: s8 [N,...]; noise where there are none.
+        seed: of noise and targets.
+        rates: factors on the learning rate by layer; 1 for those that it leaves out.
+        qas: with quantization-aware scaling.
+        momentum: share of a velocity that the next step keeps.
+    """
+    training = build_training_graph(graph, loss=loss, gradient=DType.F32)
+    producers = training.graph.producers()
+    factors = {}
+    for trained, total in training.sums.items():
+        scale = quantization(trained).scales(trained.type.shape[0])
+        # Without it a step moves the integer by its own gradient, the real one times the scale.
+        factor = np.ones_like(scale) if qas else np.square(scale)
+        factors[trained] = factor * (rates or {}).get(producers[total].layer, 1.0)
+    tangent = measure_tangent(training.graph, training.sums, factors, samples, seed)
+    outputs = training.graph.outputs[1].type.size
+    curvature = 0.5 if loss == "cross_entropy" else 2.0 / outputs
+    source = NOISE if samples is None else "calibration samples"
+    # Without QAS a rate is in other units, and nothing is known of what is too large at first.
+    unlearned = qas and tangent.contrast < LEARNED
+    largest = UNLEARNED_RATE if unlearned else LARGEST_RATE
+    return Guidance(tangent, curvature, source, momentum, largest)
+
+
+def _rounded(value: float, digits: int) -> float:
+    # So that the order of a float sum, another on another machine, is not in the firmware.
+    return float(f"{value:.{digits}g}")

@@ -1,0 +1,81 @@
+"""What a generated folder needs beside the model to become a program: port, Makefile, CMake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinytrain import resources
+from tinytrain.target import WARNINGS, Target
+from tinytrain.toolchain.template import render
+
+MAIN = "port/main.c"
+"""Where the program's `main` lies in a generated folder."""
+
+_CORTEX_M_FILES = ("port_semihosting.c", "startup.c", "tt_semihosting.h")
+_HOST_FILES = ("port_host.c",)
+
+
+def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
+    """The files of the port in a generated folder, without `main.c`.
+
+    Args:
+        target: where the program will run.
+        stack_bytes: stack that linking must leave free at least.
+
+    Returns:
+        The text of each file by its name inside `port/`, sorted.
+    """
+    targets = resources.folder("targets")
+    folder, names = ("host", _HOST_FILES) if target.is_host else ("cortex_m", _CORTEX_M_FILES)
+    files = {name: (targets / folder / name).read_text(encoding="utf-8") for name in names}
+    files["tt_port.h"] = (targets / "tt_port.h").read_text(encoding="utf-8")
+    if target.memory is not None:
+        regions = {"FLASH": target.memory.flash, "RAM": target.memory.ram}
+        if target.memory.vectors is not None:
+            regions["VECTORS"] = target.memory.vectors
+        files["link.ld"] = render(
+            "targets",
+            "cortex_m/link.ld.j2",
+            target=target.name,
+            regions=[{"name": name, **vars(region)} for name, region in regions.items()],
+            vectors="VECTORS" if "VECTORS" in regions else "FLASH",
+            stack_bytes=stack_bytes,
+        )
+    return dict(sorted(files.items()))
+
+
+def makefile(target: Target, name: str, sources: Sequence[str], *, port: str = "port") -> str:
+    """The text of a Makefile to be run in a generated folder.
+
+    Args:
+        target: where the program will run.
+        name: the model's name, a C identifier.
+        sources: C files of model and runtime, relative to the folder.
+        port: the folder of the files of `port_files`, relative to the generated folder.
+    """
+    return _build_file("Makefile.j2", target, name, sources, port)
+
+
+def cmake_lists(target: Target, name: str, sources: Sequence[str]) -> str:
+    """The text of CMakeLists.txt; arguments as for `makefile`."""
+    return _build_file("CMakeLists.txt.j2", target, name, sources, "port")
+
+
+def _build_file(template: str, target: Target, name: str, sources: Sequence[str], port: str) -> str:
+    names = _HOST_FILES if target.is_host else _CORTEX_M_FILES
+    return render(
+        "codegen",
+        template,
+        name=name,
+        target=target.name,
+        compiler=target.compiler,
+        cross=not target.is_host,
+        executable=name + target.executable,
+        sources=sorted(sources),
+        port_sources=[MAIN, *(f"{port}/{file}" for file in names if file.endswith(".c"))],
+        include_dirs=["include", "src", port],
+        cflags=target.compile_flags,
+        warnings=WARNINGS,
+        ldflags=target.link_flags,
+        linker_script=None if target.is_host else f"{port}/link.ld",
+    )

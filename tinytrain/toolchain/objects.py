@@ -1,0 +1,137 @@
+"""Objects of the runtime that are compiled once and lent to every build that wants the same.
+
+The runtime's sources are the same in all generated folders. Where the environment names a folder,
+`TINYTRAIN_OBJECTS`, what was compiled of them stays there, by a hash of all that it was made from:
+the compiler, its flags, the source and the headers that it reaches. Several processes may use the
+folder at once; it can be removed at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from tinytrain.kernels.sources import includes
+
+FOLDER = "TINYTRAIN_OBJECTS"
+"""The environment variable."""
+
+_SUFFIXES = (".d", ".ci", ".o")
+"""What a compiler leaves of a source; the object comes last, as make looks at its time."""
+
+
+def contents(sources: Iterable[Path], folders: Sequence[Path]) -> dict[Path, bytes | None]:
+    """For each source a hash of it and of what it includes, directly or not, whatever conditions
+    say; None where a header lies elsewhere, so that what is in it is not known.
+
+    Args:
+        folders: where headers lie.
+    """
+
+    @cache
+    def read(file: Path) -> tuple[bytes, list[str]]:
+        data = file.read_bytes()
+        return hashlib.sha256(data).digest(), includes(data.decode(errors="replace"))
+
+    @cache
+    def header(name: str) -> Path | None:
+        return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+    def reached(source: Path) -> bytes | None:
+        pending, found = [source], dict[str, bytes]()
+        while pending:
+            file = pending.pop()
+            if file.name in found:
+                continue
+            found[file.name], names = read(file)
+            for place in map(header, names):
+                if place is None:
+                    return None
+                pending.append(place)
+        return hashlib.sha256(repr(sorted(found.items())).encode()).digest()
+
+    return {source: reached(source) for source in sources}
+
+
+class Objects:
+    """What builds lend to each other.
+
+    Args:
+        folder: is made if it is not there.
+        compiler: what the compiler says of its version.
+    """
+
+    def __init__(self, folder: Path, compiler: bytes) -> None:
+        self._folder, self._compiler = folder, compiler
+
+    def names(self, directory: Path, command: str) -> Mapping[Path, str]:
+        """The name under which the object of each source of the runtime is kept.
+
+        Args:
+            directory: a generated folder.
+            command: the compiler's, without the source.
+        """
+        # What a source reaches lies in these two folders, wherever else the compiler may look.
+        flags = [word for word in shlex.split(command) if not word.startswith("-I")]
+        base = hashlib.sha256(self._compiler + "\0".join(flags).encode())
+        names = {}
+        sources = sorted(directory.glob("src/tt_*.c"))
+        for source, found in contents(sources, (directory / "src", directory / "include")).items():
+            if found is not None:
+                digest = base.copy()
+                digest.update(found)
+                names[source.relative_to(directory)] = digest.hexdigest()
+        return names
+
+    def lend(self, directory: Path, output: Path, names: Mapping[Path, str]) -> None:
+        """Puts what is known where make would put it, for sources that were not compiled yet.
+
+        Args:
+            directory: a generated folder.
+            output: where its build writes, within it.
+            names: of its sources.
+        """
+        for source, name in names.items():
+            made, kept = output / source, self._folder / name
+            if kept.with_suffix(".o").is_file() and not made.with_suffix(".o").exists():
+                made.parent.mkdir(parents=True, exist_ok=True)
+                _copy(kept, made, goal=made.relative_to(directory).with_suffix(".o"))
+
+    def keep(self, output: Path, names: Mapping[Path, str]) -> None:
+        """Remembers what a build that succeeded has compiled of sources with these names."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for source, name in names.items():
+            if not (self._folder / name).with_suffix(".o").is_file():
+                _copy(output / source, self._folder / name)
+
+
+def _copy(source: Path, target: Path, goal: Path | None = None) -> None:
+    """Copies what there is of a source: each file appears whole, and younger than all before.
+
+    Args:
+        goal: what the rule for make is to be about, where that is another place than it was.
+    """
+    for suffix in _SUFFIXES:
+        if source.with_suffix(suffix).is_file():
+            data = source.with_suffix(suffix).read_bytes()
+            if suffix == ".d" and goal is not None:
+                data = str(goal).encode() + b":" + data.partition(b":")[2]
+            handle, place = tempfile.mkstemp(dir=target.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                os.replace(place, target.with_suffix(suffix))
+            except BaseException:
+                os.unlink(place)
+                raise
+
+
+def shared_objects(compiler: bytes) -> Objects | None:
+    """The objects of the folder that the environment names; None where it names none."""
+    folder = os.environ.get(FOLDER)
+    return Objects(Path(folder), compiler) if folder else None
