@@ -105,7 +105,7 @@ def read_counts(file: Path) -> list[Block]:
     if not file.exists():
         raise ToolchainError(
             "the emulator wrote no counts",
-            way_out="use a QEMU that was built with plugins, as Debian's is",
+            help="use a QEMU that was built with plugins, as Debian's is",
         )
     lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
     return [Block(int(s, 16), int(b, 16), int(n), int(r), int(t)) for s, b, n, r, t in lines]
@@ -183,7 +183,7 @@ def _run(command: Sequence[str]) -> str:
     if shutil.which(command[0]) is None:
         raise ToolchainError(
             f"the command '{command[0]}' is not installed",
-            way_out="apt-get install binutils-arm-none-eabi",
+            help="apt-get install binutils-arm-none-eabi",
         )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,4 +1,4 @@
-"""Every error that tinytrain raises on purpose: what is wrong, where, and the way out."""
+"""Every error that tinytrain raises on purpose: what is wrong, where, and what helps."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TinytrainError(Exception):
     Args:
         what: one sentence that says what is wrong.
         where: the file and node that it is about, if there are any.
-        way_out: what the user can do about it.
-        detail: lines shown between the sentence and the way out (a listing, a table).
+        help: what the user can do about it.
+        detail: lines shown between the sentence and the help (a listing, a table).
     """
 
     exit_code = 1
@@ -35,13 +35,13 @@ class TinytrainError(Exception):
         what: str,
         *,
         where: Where | None = None,
-        way_out: str | None = None,
+        help: str | None = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
-        self.way_out = way_out
+        self.help = help
         self.detail = detail
 
     def __str__(self) -> str:
@@ -50,8 +50,8 @@ class TinytrainError(Exception):
             lines.append(f"  at: {self.where}")
         if self.detail:
             lines += [f"  {line}" for line in self.detail.splitlines()]
-        if self.way_out:
-            lines.append(f"  way out: {self.way_out}")
+        if self.help:
+            lines.append(f"  help: {self.help}")
         return "\n".join(map(_printable, lines))
 
 

@@ -24,5 +24,5 @@ def folder(name: str) -> Path:
             return parent / name
     raise InternalError(
         f"this installation of tinytrain lacks its folder '{name}'",
-        way_out="install tinytrain again, from a wheel or with 'pip install -e .' in a checkout",
+        help="install tinytrain again, from a wheel or with 'pip install -e .' in a checkout",
     )

@@ -146,7 +146,7 @@ def load_target(name: str | Path) -> Target:
         raise UsageError(
             f"there is no target '{text}'" + (f"; did you mean '{close[0]}'?" if close else ""),
             detail="known: " + ", ".join(known),
-            way_out="name one of these, or give the path of a target file ending in .toml",
+            help="name one of these, or give the path of a target file ending in .toml",
         )
     return _read(_folder() / text / "target.toml", text)
 

@@ -258,7 +258,7 @@ def test_refused_arrays(
 
 def test_missing_key_names_what_is_there(tmp_path: Path) -> None:
     path = saved(tmp_path, x_train=X, y_train=[0, 0])
-    with pytest.raises(DataError, match=r"way out: the file holds x_train, y_train"):
+    with pytest.raises(DataError, match=r"help: the file holds x_train, y_train"):
         load_dataset(path, IMAGE)
 
 

@@ -177,7 +177,7 @@ def test_onnx(name: str, refuse: Refuse, tmp_path: Path) -> None:
     print(told)
     assert told.startswith(sentence) or sentence in told.split("\n")[0]
     assert "model.onnx" in told
-    assert "way out: " in told
+    assert "help: " in told
 
 
 def test_map_that_kernels_cannot_count(refuse: Refuse, tmp_path: Path) -> None:

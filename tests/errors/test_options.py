@@ -91,14 +91,14 @@ def test_scheme_of_a_missing_layer_to_the_letter(
     assert refuse(SCHEME_ERROR, "compile", model, "-o", tmp_path / "out", "--scheme", path) == (
         "the model has no layer 'conv_7' with weights\n"
         "  at: own.toml\n"
-        f"  way out: it has {LAYERS[0]} to {LAYERS[1]}; `tinytrain inspect MODEL` lists them"
+        f"  help: it has {LAYERS[0]} to {LAYERS[1]}; `tinytrain inspect MODEL` lists them"
     )
 
 
 @pytest.mark.parametrize("classes", [0, 1, -3, 10**9])
 def test_classes(classes: int, model: Path, refuse: Refuse, tmp_path: Path) -> None:
     told = refuse(USAGE_ERROR, "compile", model, "-o", tmp_path / "out", "--classes", classes)
-    assert told == (f"{classes} classes make no classifier\n  way out: give --classes 2 to 65535")
+    assert told == (f"{classes} classes make no classifier\n  help: give --classes 2 to 65535")
 
 
 def test_too_little_ram(model: Path, refuse: Refuse, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_too_little_ram(model: Path, refuse: Refuse, tmp_path: Path) -> None:
         assert any(re.fullmatch(rf" +[\d,]+  {part}", line) for line in rest), told
     peak = next(k for k, line in enumerate(rest) if "the arena peaks at" in line)
     assert re.fullmatch(r" +[\d,]+  \w+", rest[peak + 1])
-    assert rest[-1].startswith("  way out: ")
+    assert rest[-1].startswith("  help: ")
 
 
 def test_too_many_replay_slots(model: Path, refuse: Refuse, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_too_many_replay_slots(model: Path, refuse: Refuse, tmp_path: Path) -> N
     told = refuse(BUDGET_ERROR, *arguments, 9000)
     assert re.search(r"\n +[\d,]+  replay buffer\n", told)
     found = re.search(
-        r"way out: [\d,]+ replay slots fit \(--replay (\d+)\), or keep the 9,000 in flash "
+        r"help: [\d,]+ replay slots fit \(--replay (\d+)\), or keep the 9,000 in flash "
         r"\(--replay-in flash\)$",
         told,
     )
@@ -141,7 +141,7 @@ def test_replay_slots_that_no_linker_places(refuse: Refuse, tmp_path: Path) -> N
     arguments = ("compile", model, "-o", tmp_path / "out", "--target", "mps2-an385")
     told = refuse(BUDGET_ERROR, *arguments, "--replay", 65535)
     assert "for arena, trained parameters and replay slots alone" in told.split("\n")[0]
-    found = re.search(r"way out: [\d,]+ replay slots fit \(--replay (\d+)\), or keep", told)
+    found = re.search(r"help: [\d,]+ replay slots fit \(--replay (\d+)\), or keep", told)
     # 4 MiB hold about so many of 3,072 bytes.
     assert found is not None and 1330 < int(found[1]) < 4 * 2**20 / 3072
     refuse(USAGE_ERROR, *arguments, "--replay", 65536)
@@ -171,7 +171,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "negative rate": (["--learning-rate", "-1"], "learning rate -1.0 is not between"),
     "weight headroom": (
         ["--weight-headroom", "0.5"],
-        "weight headroom 0.5 is not between 1 and 64\n  way out: use 4 to 8 to train from random",
+        "weight headroom 0.5 is not between 1 and 64\n  help: use 4 to 8 to train from random",
     ),
     "range headroom": (["--range-headroom", "65"], "range headroom 65.0 is not between 1 and 64"),
     "seed": (["--seed", "-1"], "seed -1 is not between 0 and 2^32 - 1"),

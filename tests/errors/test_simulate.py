@@ -255,7 +255,7 @@ def test_missing_tool(
     only_tools(*tools)
     told = refuse(TOOLCHAIN_ERROR, "compile", model, "-o", tmp_path / "out", "--target", target)
     assert told.startswith(f"the command '{command}' is not installed\n")
-    assert f"way out: apt-get install {package}" in told
+    assert f"help: apt-get install {package}" in told
 
 
 @pytest.mark.parametrize(
@@ -295,6 +295,6 @@ def test_missing_emulator(
     only_tools("make", "arm-none-eabi-gcc", "sh")
     told = refuse(TOOLCHAIN_ERROR, "simulate", out, "--data", samples, "--steps", 1, "--on", "qemu")
     assert told == (
-        "the command 'qemu-system-arm' is not installed\n  way out: apt-get install qemu-system-arm"
+        "the command 'qemu-system-arm' is not installed\n  help: apt-get install qemu-system-arm"
     )
     monkeypatch.setenv("PATH", path)

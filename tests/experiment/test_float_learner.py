@@ -413,7 +413,7 @@ def test_evaluation_changes_nothing_and_rates_follow_the_samples() -> None:
 def test_refuses(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=f"^{sentence}") as caught:
         learner(prepared("signal", scheme="head"), **settings)
-    assert caught.value.way_out
+    assert caught.value.help
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_refuses_a_model(options: dict[str, Any], sentence: str) -> None:
     samples = samples_of(prepared("signal", scheme="head"))
     with pytest.raises(UsageError, match=sentence) as caught:
         FloatLearner(compiled, samples, lambda step: 0.0, 0)
-    assert caught.value.way_out
+    assert caught.value.help
 
 
 @pytest.mark.slow

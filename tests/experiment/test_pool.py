@@ -39,7 +39,7 @@ def succeed(value: int, report: Report) -> dict[str, Any]:
 
 
 def refuse(report: Report) -> dict[str, Any]:
-    raise UsageError("this is not possible", way_out="do something else")
+    raise UsageError("this is not possible", help="do something else")
 
 
 def divide(report: Report) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a model file: one sentence, the place, the way out; nothing runs."""
+"""Whatever is wrong with a model file: one sentence, the place, what helps; nothing runs."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     assert re.search(what, error.what), error.what
     if culprit is not None:
         assert error.where is not None and error.where.node == culprit
-    assert error.way_out or name == "no computation"
+    assert error.help or name == "no computation"
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000, 300_000, 790_000])
@@ -234,7 +234,7 @@ def test_a_pickle_is_never_loaded(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"model{suffix}"
     path.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     error = refused(path)
-    assert "torch.export.save" in str(error.way_out)
+    assert "torch.export.save" in str(error.help)
     assert not (tmp_path / "sprung").exists()
 
 

@@ -129,7 +129,7 @@ def test_a_float_model_cannot_become_integers() -> None:
     net, x = make_net("mobile")
     with pytest.raises(ModelError, match="only partly quantized") as caught:
         integerize(load_model(net, example_input=x))
-    assert "--calibration" in caught.value.way_out
+    assert "--calibration" in caught.value.help
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 16, 16), (16, 16, 3), (0, 16, 16, 3)])

@@ -58,11 +58,11 @@ def test_progress_and_errors_leave_standard_output_alone(
 ) -> None:
     with ProgressDisplay() as display:
         display.update("train", 1, 1, "")
-    print_error(DataError("x is [bold]wrong[/bold]", where=Where("a.npz"), way_out="mend it"))
+    print_error(DataError("x is [bold]wrong[/bold]", where=Where("a.npz"), help="mend it"))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        "train 1/1\nerror: x is [bold]wrong[/bold]\n  at: a.npz\n  way out: mend it\n"
+        "train 1/1\nerror: x is [bold]wrong[/bold]\n  at: a.npz\n  help: mend it\n"
     )
 
 

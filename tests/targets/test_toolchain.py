@@ -182,7 +182,7 @@ def test_missing_command_names_its_package(
     with pytest.raises(ToolchainError) as caught:
         require(command)
     assert caught.value.what == f"the command '{command}' is not installed"
-    assert f"apt-get install {package}" in (caught.value.way_out or "")
+    assert f"apt-get install {package}" in (caught.value.help or "")
     assert caught.value.exit_code == 7
 
 

@@ -58,7 +58,7 @@ class Sweep:
                 raise ModelError(
                     f"operation '{node.op}' has no derivative, and a trained layer lies before it",
                     where=node.where,
-                    way_out=f"train only layers after '{node.name}', or leave the operation out",
+                    help=f"train only layers after '{node.name}', or leave the operation out",
                 )
             g = self._through_clamp(node, gradients[node.outputs[0]])
             positions = frozenset(k for k, value in enumerate(node.inputs) if value in wanted)

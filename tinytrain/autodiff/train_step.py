@@ -49,16 +49,16 @@ def build_training_graph(
         ModelError: an operation behind a trained layer has no derivative.
     """
     if loss not in LOSSES:
-        raise UsageError(f"unknown loss '{loss}'", way_out=f"use one of {', '.join(LOSSES)}")
+        raise UsageError(f"unknown loss '{loss}'", help=f"use one of {', '.join(LOSSES)}")
     if not graph.parameters:
-        raise UsageError("the update scheme trains nothing", way_out="name a layer in the scheme")
+        raise UsageError("the update scheme trains nothing", help="name a layer in the scheme")
     builder = GraphBuilder(_with_winners(graph))
     (output,) = builder.outputs
     if loss == "cross_entropy" and math.prod(output.type.shape[1:-1]) > 1:
         raise ModelError(
             f"the model gives a map of {'x'.join(map(str, output.type.shape[1:-1]))} outputs; "
             "cross-entropy takes one vector of logits",
-            way_out="end the model with a global pooling, or train with --loss mean_squared_error",
+            help="end the model with a global pooling, or train with --loss mean_squared_error",
         )
     flat = TensorType((1, output.type.size), DType.F32)
     forward_end = len(builder.nodes)

@@ -139,7 +139,7 @@ def _experiment(options: argparse.Namespace) -> None:
     from tinytrain.experiment.toml_file import load_experiment
 
     if options.workers is not None and options.workers < 1:
-        raise UsageError(f"{options.workers} workers can do nothing", way_out="give 1 or more")
+        raise UsageError(f"{options.workers} workers can do nothing", help="give 1 or more")
     try:
         only = None if options.only is None else re.compile(options.only)
     except re.error as error:
@@ -160,7 +160,7 @@ def _check_place(path: Path) -> None:
         raise UsageError(
             f"'{path}' cannot be written: "
             + ("it is a folder" if path.is_dir() else "its folder is missing or not writable"),
-            way_out="name another file",
+            help="name another file",
         )
 
 

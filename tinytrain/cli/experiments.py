@@ -54,7 +54,7 @@ def perform(
             raise UsageError(
                 f"the folder cannot be written: {error.strerror}",
                 where=Where(str(folder)),
-                way_out="name another one with -o or --cache",
+                help="name another one with -o or --cache",
             ) from error
     with ExperimentDisplay(sum(state != "done" for state in to_do)) as display:
         outcome = run_experiment(
@@ -72,7 +72,7 @@ def perform(
             f"{len(outcome.failures)} of the experiment's jobs failed, the others are done",
             where=Where(str(experiment.file)),
             detail="\n".join(f"{title}: {reason}" for title, reason in outcome.failures),
-            way_out="mend the cause and run the command again: what is done stays",
+            help="mend the cause and run the command again: what is done stays",
         )
 
 
@@ -81,7 +81,7 @@ def _some(found: Mapping[str, str], only: re.Pattern[str] | None) -> Mapping[str
     if not found:
         raise UsageError(
             f"no run's title matches '{only.pattern if only else ''}'",
-            way_out="--dry-run without --only lists all titles",
+            help="--dry-run without --only lists all titles",
         )
     return found
 

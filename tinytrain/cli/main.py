@@ -41,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _SIGNALLED + signal.SIGPIPE
     except MemoryError:
         too_large = "this machine has too little memory for that"
-        return _failed(TinytrainError(too_large, way_out="use a smaller model or file"))
+        return _failed(TinytrainError(too_large, help="use a smaller model or file"))
     except OSError as refused:
         return _failed(
             TinytrainError(
                 f"the system refused: {refused.strerror or refused}",
                 where=Where(str(refused.filename)) if refused.filename else None,
-                way_out="make room on the disk, or check the permissions",
+                help="make room on the disk, or check the permissions",
             )
         )
     # Whatever else comes is ours to mend, and the trace is what a report needs.
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(
             InternalError(
                 f"this is a bug in tinytrain: {type(bug).__name__}",
-                way_out="report it with the lines above and, if you can, the files",
+                help="report it with the lines above and, if you can, the files",
             )
         )
     return 0

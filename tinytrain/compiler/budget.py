@@ -108,7 +108,7 @@ def check_slots(compiled: Compiled, files: ModelFiles, *, ram: int, target: Targ
         raise BudgetError(
             f"{needed:,} bytes of RAM are needed for arena, trained parameters and replay slots "
             f"alone, {needed - ram:,} more than the {ram:,} of target '{target.name}'",
-            way_out=_fewer_slots(needed - ram, files.replay),
+            help=_fewer_slots(needed - ram, files.replay),
         )
 
 
@@ -133,7 +133,7 @@ def check_budget(
             f"{used:,} bytes of RAM are needed in the smallest plan, {used - ram:,} more than the "
             f"{ram:,} of target '{target.name}'",
             detail=_listing(memory.ram) + "\n" + _peak(compiled),
-            way_out=_fewer_slots(used - ram, replay) or what_fits(compiled, ram, besides),
+            help=_fewer_slots(used - ram, replay) or what_fits(compiled, ram, besides),
         )
     used = memory.flash["total"]
     if used > flash:
@@ -141,7 +141,7 @@ def check_budget(
             f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of "
             f"target '{target.name}'",
             detail=_listing(memory.flash),
-            way_out="take a smaller model or a target with more flash",
+            help="take a smaller model or a target with more flash",
         )
 
 

@@ -160,7 +160,7 @@ def integer_model(
     if samples is None and not is_quantized(source):
         raise UsageError(
             "the model is not quantized, and no calibration samples are given",
-            way_out="add --calibration FILE.npz with some hundred inputs as `x` (and labels as "
+            help="add --calibration FILE.npz with some hundred inputs as `x` (and labels as "
             "`y`, to see what quantization costs), or export the model quantized",
         )
     progress("quantize")

@@ -20,7 +20,7 @@ _SHARE = 0.3
 
 
 def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
-    """A way out for a step that needs too much RAM even in its smallest arena.
+    """The help for a step that needs too much RAM even in its smallest arena.
 
     Tries to feed rows, to compute activations again, both, then the last layers, as many as there
     is room for their parameters, then biases alone and the head alone.
@@ -67,10 +67,10 @@ def what_fits(compiled: Compiled, ram: int, besides: int) -> str:
                 return f"train less (--scheme {scheme}{flag}): about {found:,} bytes"
             this = found, f"--scheme {scheme}{flag}"
             least = this if least is None else min(least, this)
-    way_out = "take a smaller input or model, or a target with more RAM"
+    help = "take a smaller input or model, or a target with more RAM"
     if least is None:
-        return way_out
-    return f"{way_out}; about {least[0]:,} bytes are the least ({least[1]})"
+        return help
+    return f"{help}; about {least[0]:,} bytes are the least ({least[1]})"
 
 
 def _asked(options: Options, feed: str, again: float) -> str:

@@ -91,7 +91,7 @@ class Options:
         ):
             if value not in known:
                 raise UsageError(
-                    f"{what} '{value}' is unknown", way_out=f"use {', '.join(map(str, known))}"
+                    f"{what} '{value}' is unknown", help=f"use {', '.join(map(str, known))}"
                 )
         for what, number, low, high in (
             ("learning rate", 0.0 if self.rate is None else self.rate, 0.0, 1024.0),
@@ -108,17 +108,17 @@ class Options:
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "without quantization-aware scaling there is no norm of the gradient to clip at",
-                way_out="leave out one of both",
+                help="leave out one of both",
             )
         if not 0.0 <= float(np.float32(self.label_smoothing)) < 1.0:
             raise UsageError(
                 f"label smoothing {self.label_smoothing} is not from 0 to below 1",
-                way_out="0.1 is common",
+                help="0.1 is common",
             )
         if self.label_smoothing and self.loss != "cross_entropy":
             raise UsageError(
                 f"the loss '{self.loss}' has no labels to smooth",
-                way_out="leave label smoothing out, or take the loss cross_entropy",
+                help="leave label smoothing out, or take the loss cross_entropy",
             )
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
@@ -128,7 +128,7 @@ class Options:
             if not 1.0 <= factor <= LARGEST_HEADROOM:
                 raise UsageError(
                     f"{what} headroom {factor} is not between 1 and {LARGEST_HEADROOM:g}",
-                    way_out="use 4 to 8 to train from random weights, 1 to leave scales",
+                    help="use 4 to 8 to train from random weights, 1 to leave scales",
                 )
 
     @property

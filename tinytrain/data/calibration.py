@@ -35,7 +35,7 @@ def load_calibration(
         arrays = read_arrays(source, where, ("x", "y"))
     if "x" not in arrays:
         raise DataError(
-            "the calibration file has no array 'x'", where=where, way_out="save it with x=inputs"
+            "the calibration file has no array 'x'", where=where, help="save it with x=inputs"
         )
     data = Dataset(spec, _checked_samples(arrays["x"], spec, where), None)
     chosen = np.linspace(0, len(data) - 1, min(len(data), limit)).astype(int)

@@ -101,14 +101,14 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     where = Where(file=str(path))
     arrays = read_arrays(path, where, ("x", "y") if need_targets else ("x",))
     if "x" not in arrays:
-        _fail(where, "the data file has no array 'x'", _keys_way_out(path))
+        _fail(where, "the data file has no array 'x'", _keys_help(path))
     x = _checked_samples(arrays["x"], spec, where)
     if not need_targets:
         return Dataset(spec, x, None)
     y = arrays.get("y")
     if y is None:
         if spec.classes:
-            _fail(where, "the data file has no array 'y' of labels", _keys_way_out(path))
+            _fail(where, "the data file has no array 'y' of labels", _keys_help(path))
         if spec.size != spec.output_size:
             _fail(
                 where,
@@ -133,11 +133,11 @@ def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Da
     return Dataset(spec, _checked_samples(x, spec, where), _checked_labels(y, spec, where))
 
 
-def _fail(where: Where, what: str, way_out: str | None = None) -> NoReturn:
-    raise DataError(what, where=where, way_out=way_out)
+def _fail(where: Where, what: str, help: str | None = None) -> NoReturn:
+    raise DataError(what, where=where, help=help)
 
 
-def _keys_way_out(path: str | Path) -> str:
+def _keys_help(path: str | Path) -> str:
     with np.load(path, allow_pickle=False) as archive:
         names = ", ".join(sorted(archive.files)) or "nothing"
     return f"the file holds {names}; save with np.savez(file, x=samples, y=targets)"

@@ -71,7 +71,7 @@ class SampleSpec:
             raise UsageError(
                 f"the preprocessing has {len(preprocess.mean)} means and {len(preprocess.std)} "
                 f"stds, but the model takes {channels} channels",
-                way_out="give one mean and one std for all channels, or one for each",
+                help="give one mean and one std for all channels, or one for each",
             )
 
     @classmethod

@@ -110,7 +110,7 @@ class FolderWriter:
             raise UsageError(
                 f"the output folder cannot be written: {reason}",
                 where=self._where,
-                way_out="name another folder with -o",
+                help="name another folder with -o",
             ) from error
 
 
@@ -125,12 +125,12 @@ def refuse_foreign(directory: Path) -> None:
         raise UsageError(
             f"the output folder cannot be looked into: {error.strerror}",
             where=Where(str(directory)),
-            way_out="name another folder with -o",
+            help="name another folder with -o",
         ) from error
     if foreign is not None:
         raise UsageError(
             f"the output '{directory}' exists and {foreign}",
-            way_out="name another folder with -o, or move away what is yours",
+            help="name another folder with -o, or move away what is yours",
         )
 
 

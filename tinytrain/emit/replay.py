@@ -67,7 +67,7 @@ class Replay:
             raise UsageError(
                 f"a replay buffer counts {MAX_SLOTS} classes at most, and the model has "
                 f"{self.classes}",
-                way_out="compile without --replay",
+                help="compile without --replay",
             )
 
     @classmethod

@@ -222,7 +222,7 @@ def _folders(names: list[str], read: Callable[[str], bytes], where: Where, diges
         raise DataError(
             "the data holds no class folders of images",
             where=where,
-            way_out="lay them out as train/CLASS/IMAGE.jpg and val/CLASS/IMAGE.jpg",
+            help="lay them out as train/CLASS/IMAGE.jpg and val/CLASS/IMAGE.jpg",
         )
     classes = sorted(parts["train"])
     unknown = sorted(set(parts[test]) - set(classes))

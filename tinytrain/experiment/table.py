@@ -37,11 +37,11 @@ class Table:
         """All fields that were not taken, in the file's order."""
         return self._content.items()
 
-    def fail(self, key: str, what: str, way_out: str | None = None) -> NoReturn:
+    def fail(self, key: str, what: str, help: str | None = None) -> NoReturn:
         """An error about a field, or about the whole table where `key` is ""."""
         place = ".".join(part for part in (self._place, key) if part)
         raise UsageError(
-            f"{what} (field `{place}`)" if place else what, where=self._where, way_out=way_out
+            f"{what} (field `{place}`)" if place else what, where=self._where, help=help
         )
 
     def table(self, key: str) -> Table:

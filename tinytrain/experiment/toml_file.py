@@ -110,7 +110,7 @@ def _model(table: Table, folder: Path) -> ModelSpec:
     try:
         Preprocess(spec.resize, spec.mean, spec.std)
     except UsageError as error:
-        table.fail("", error.what, error.way_out)
+        table.fail("", error.what, error.help)
     return spec
 
 
@@ -177,7 +177,7 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
     try:
         Options(**with_schedule(options, 1))
     except TinytrainError as error:
-        table.fail("", error.what, error.way_out)
+        table.fail("", error.what, error.help)
     return RuleSpec(table.name, engine, options, replay_steps, rates)
 
 
@@ -217,5 +217,5 @@ def _target(top: Table, folder: Path) -> str:
     try:
         load_target(name)
     except TinytrainError as error:
-        top.fail("target", error.what, error.way_out)
+        top.fail("target", error.what, error.help)
     return name

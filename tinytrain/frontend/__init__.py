@@ -44,7 +44,7 @@ def load_model(source: Any, *, example_input: Any = None, name: str | None = Non
     if example_input is None:
         raise UsageError(
             "a PyTorch module needs an example input to be traced",
-            way_out="pass example_input, for instance torch.zeros(1, 3, 32, 32)",
+            help="pass example_input, for instance torch.zeros(1, 3, 32, 32)",
         )
     return load_module(source, example_input, c_identifier(name or type(source).__name__))
 
@@ -55,14 +55,14 @@ def _load_file(path: Path, name: str | None) -> Graph:
         what = "there is no such model file"
         if os.path.exists(path):
             what = f"the model is {'a folder, not a' if os.path.isdir(path) else 'no regular'} file"
-        raise ModelError(what, where=where, way_out="check the path")
+        raise ModelError(what, where=where, help="check the path")
     suffix = path.suffix.lower()
     if suffix in _PICKLES:
         raise ModelError(
             f"'{suffix}' files are pickles, which can run any code when they are loaded; tinytrain "
             "never loads one",
             where=where,
-            way_out="save the model with torch.export.save(torch.export.export(model.eval(), "
+            help="save the model with torch.export.save(torch.export.export(model.eval(), "
             "(example,)), 'model.pt2'), or export it to ONNX",
         )
     identifier = c_identifier(name or path.stem)
@@ -71,7 +71,7 @@ def _load_file(path: Path, name: str | None) -> Graph:
             raise ModelError(
                 f"the file has {path.stat().st_size} bytes, more than any microcontroller holds",
                 where=where,
-                way_out="give a smaller model",
+                help="give a smaller model",
             )
         data = path.read_bytes()
     except OSError as error:
@@ -91,7 +91,7 @@ def _load_file(path: Path, name: str | None) -> Graph:
     raise ModelError(
         f"a file that ends in '{suffix or path.name}' is of no known kind",
         where=where,
-        way_out=_READABLE,
+        help=_READABLE,
     )
 
 
@@ -106,7 +106,7 @@ def _sound(graph: Graph, where: Where) -> Graph:
             "the file holds a layer whose shapes or attributes contradict each other",
             where=where,
             detail=str(error.__cause__ or error),
-            way_out="export the model again; if it runs elsewhere, please report it",
+            help="export the model again; if it runs elsewhere, please report it",
         ) from error
     return graph
 

@@ -46,7 +46,7 @@ def _no_standard_error() -> Iterator[None]:
         os.close(kept)
 
 
-def call_importer(importer: Callable[[], Any], file: str | None, way_out: str) -> Any:
+def call_importer(importer: Callable[[], Any], file: str | None, help: str) -> Any:
     """What the importer gives.
 
     Raises:
@@ -69,7 +69,7 @@ def call_importer(importer: Callable[[], Any], file: str | None, way_out: str) -
         if operation
         else "the importer cannot read the model",
         where=Where(file),
-        way_out=way_out,
+        help=help,
         detail=reason,
     )
 

@@ -82,19 +82,19 @@ def _parse(data: bytes, path: Path) -> Any:
         raise ModelError(
             "the file is no ONNX model, or only the beginning of one",
             where=Where(path.name),
-            way_out="export or copy the file again, and compare its size with the original",
+            help="export or copy the file again, and compare its size with the original",
         ) from error
     if not model.HasField("graph") or not model.graph.node:
         raise ModelError(
             "the file holds no ONNX graph",
             where=Where(path.name),
-            way_out="export or copy the file again; it may be empty, cut off or of another kind",
+            help="export or copy the file again; it may be empty, cut off or of another kind",
         )
     if not _names_are_text(model):
         raise ModelError(
             "a name in the file is no text, so the file is damaged",
             where=Where(path.name),
-            way_out="export or copy the file again",
+            help="export or copy the file again",
         )
     return model
 
@@ -158,7 +158,7 @@ def _load_external_data(model: Any, path: Path) -> None:
             raise ModelError(
                 f"the model asks for data outside of its folder: '{location}'",
                 where=where,
-                way_out="keep external data beside the model file, or save it in one file",
+                help="keep external data beside the model file, or save it in one file",
             )
         try:
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
@@ -173,7 +173,7 @@ def _load_external_data(model: Any, path: Path) -> None:
             raise ModelError(
                 f"the model's external data '{location}' cannot be read",
                 where=where,
-                way_out="copy the data file together with the model",
+                help="copy the data file together with the model",
             ) from error
         tensor.raw_data = raw
         tensor.data_location = onnx.TensorProto.DEFAULT
@@ -187,7 +187,7 @@ def _check_header(model: Any, file: str) -> None:
         raise ModelError(
             f"the model uses opset {opset}; {MIN_OPSET} is the oldest that can be read",
             where=Where(file),
-            way_out="export with a newer opset, or use onnx.version_converter",
+            help="export with a newer opset, or use onnx.version_converter",
         )
 
 
@@ -214,7 +214,7 @@ def _check_operations(model: Any, file: str, *, known_to_onnx: bool) -> None:
             raise ModelError(
                 f"operation '{operation}' is not supported",
                 where=Where(file, node.name),
-                way_out="build the model from what is supported: " + ", ".join(sorted(SUPPORTED)),
+                help="build the model from what is supported: " + ", ".join(sorted(SUPPORTED)),
             )
 
 
@@ -233,7 +233,7 @@ def _check_valid(model: Any, file: str) -> None:
             raise ModelError(
                 "the model is not valid ONNX",
                 where=Where(file),
-                way_out="export or copy the file again; onnx.checker.check_model tells more",
+                help="export or copy the file again; onnx.checker.check_model tells more",
                 detail=(lines[0] if lines else type(error).__name__)[:200],
             ) from error
 
@@ -262,14 +262,14 @@ def _check_weights(model: Any, file: str) -> None:
             raise ModelError(
                 f"the tensor '{tensor.name}' has the type {_type_name(tensor.data_type)}",
                 where=Where(file, readers.get(tensor.name)),
-                way_out=_OTHER_TYPE,
+                help=_OTHER_TYPE,
             )
         if math.prod(tensor.dims) > MAX_ELEMENTS:
             raise ModelError(
                 f"the tensor '{tensor.name}' has {math.prod(tensor.dims)} elements, more than any "
                 "target holds",
                 where=Where(file, readers.get(tensor.name)),
-                way_out="use a smaller model",
+                help="use a smaller model",
             )
         try:
             values = onnx.numpy_helper.to_array(tensor)
@@ -277,13 +277,13 @@ def _check_weights(model: Any, file: str) -> None:
             raise ModelError(
                 f"the data of tensor '{tensor.name}' does not fit its shape {list(tensor.dims)}",
                 where=Where(file, readers.get(tensor.name)),
-                way_out="export or copy the file again; it may be cut off",
+                help="export or copy the file again; it may be cut off",
             ) from error
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise ModelError(
                 f"the weights '{tensor.name}' hold NaN or infinity",
                 where=Where(file, readers.get(tensor.name)),
-                way_out="train or export the model again; a model with such weights cannot run",
+                help="train or export the model again; a model with such weights cannot run",
             )
 
 
@@ -297,14 +297,14 @@ def _fix_shapes(model: Any, file: str) -> None:
             raise ModelError(
                 f"the input '{given.name}' has no shape",
                 where=Where(file, given.name),
-                way_out="export the model with a fixed input shape",
+                help="export the model with a fixed input shape",
             )
         if given.type.tensor_type.elem_type not in _TYPES:
             raise ModelError(
                 f"the input '{given.name}' has the type "
                 f"{_type_name(given.type.tensor_type.elem_type)}",
                 where=Where(file, given.name),
-                way_out=_OTHER_TYPE,
+                help=_OTHER_TYPE,
             )
         for place, dimension in enumerate(given.type.tensor_type.shape.dim):
             if dimension.HasField("dim_value") and dimension.dim_value > 0:
@@ -314,7 +314,7 @@ def _fix_shapes(model: Any, file: str) -> None:
                 raise ModelError(
                     f"dimension {place} of the input '{given.name}' is dynamic ('{symbol}')",
                     where=Where(file, given.name),
-                    way_out="export the model with a fixed shape; only the batch may be symbolic",
+                    help="export the model with a fixed shape; only the batch may be symbolic",
                 )
             dimension.dim_value = 1
     # What the file says about shapes inside may still name the symbolic batch.

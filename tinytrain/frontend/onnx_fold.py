@@ -52,7 +52,7 @@ def _shapes(model: Any, file: str) -> Shapes:
             raise ModelError(
                 "the shapes in the model contradict each other",
                 where=Where(file),
-                way_out="export the model again",
+                help="export the model again",
                 detail=(lines[-1] if lines else type(error).__name__)[:200],
             ) from error
     known = {}
@@ -136,7 +136,7 @@ def _evaluate(
         raise ModelError(
             f"the shape computation '{node.op_type}' fails on the constants that it is given",
             where=Where(file, node.name),
-            way_out="export the model again with fixed shapes",
+            help="export the model again with fixed shapes",
             detail=str(error).splitlines()[0][:200] if str(error) else None,
         ) from error
     return [np.asarray(value) for value in results]

@@ -61,7 +61,7 @@ def _pad(node: Any, constants: Mapping[str, Any], file: str) -> Any:
         return ModelError(
             what,
             where=Where(file, node.name),
-            way_out="pad height and width with zeros, best inside the convolution or pooling layer",
+            help="pad height and width with zeros, best inside the convolution or pooling layer",
         )
 
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

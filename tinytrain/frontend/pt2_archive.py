@@ -38,7 +38,7 @@ def check_archive(data: bytes, file: str) -> None:
         raise ModelError(
             "the file is no exported program, or only the beginning of one",
             where=Where(file),
-            way_out=_AGAIN,
+            help=_AGAIN,
         ) from error
 
 
@@ -46,7 +46,7 @@ def _refuse(file: str, what: str) -> ModelError:
     return ModelError(
         f"the archive {what}; tinytrain loads nothing that could run code",
         where=Where(file),
-        way_out=_AGAIN,
+        help=_AGAIN,
     )
 
 

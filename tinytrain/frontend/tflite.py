@@ -45,7 +45,7 @@ def load_tflite(data: bytes, path: Path, name: str) -> Graph:
         raise ModelError(
             "the file is no TFLite model",
             where=Where(file),
-            way_out="convert the model again; a TFLite file has 'TFL3' at its fifth byte",
+            help="convert the model again; a TFLite file has 'TFL3' at its fifth byte",
         )
     model, operations = _checked(data, file)
 
@@ -82,7 +82,7 @@ def _checked(data: bytes, file: str) -> tuple[Any, list[tuple[str, str]]]:
         raise ModelError(
             "the TFLite file is damaged",
             where=Where(file),
-            way_out="convert or copy the file again, and compare its size with the original",
+            help="convert or copy the file again, and compare its size with the original",
         ) from error
 
 
@@ -102,7 +102,7 @@ def _walk(data: bytes, file: str) -> tuple[Any, list[tuple[str, str]]]:
         raise ModelError(
             "the model has several subgraphs (control flow), which cannot be compiled",
             where=Where(file),
-            way_out="convert the model without loops and branches",
+            help="convert the model without loops and branches",
         )
     for number in range(count(model.BuffersLength)):
         buffer = model.Buffers(number)
@@ -134,7 +134,7 @@ def _walk(data: bytes, file: str) -> tuple[Any, list[tuple[str, str]]]:
             raise ModelError(
                 f"operation '{kind}' is not supported",
                 where=Where(file, label),
-                way_out="build the model from what is supported: " + ", ".join(sorted(SUPPORTED)),
+                help="build the model from what is supported: " + ", ".join(sorted(SUPPORTED)),
             )
         operations.append((kind, label))
     return model, operations
@@ -164,5 +164,5 @@ def _check_input(tensor: Any, file: str) -> None:
             raise ModelError(
                 f"dimension {axis} of the input '{name}' is dynamic",
                 where=Where(file, name),
-                way_out="convert the model with a fixed shape; only the batch may be symbolic",
+                help="convert the model with a fixed shape; only the batch may be symbolic",
             )

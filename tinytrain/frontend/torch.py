@@ -40,13 +40,13 @@ def load_module(module: Any, example_input: Any, name: str) -> Graph:
     if not isinstance(module, torch.nn.Module):
         raise UsageError(
             f"a {type(module).__name__} is no model",
-            way_out="pass the path of a model file, or a torch.nn.Module with example_input",
+            help="pass the path of a model file, or a torch.nn.Module with example_input",
         )
     example = torch.as_tensor(example_input, dtype=torch.float32)
     if example.ndim < 2:
         raise UsageError(
             f"the example input has shape {tuple(example.shape)}, without a batch",
-            way_out="add a batch of 1 in front: example[None]",
+            help="add a batch of 1 in front: example[None]",
         )
     modes = [(part, part.training) for part in module.modules()]
     file = type(module).__name__
@@ -121,7 +121,7 @@ def _check_shapes(program: Any, file: str) -> None:
                 raise ModelError(
                     f"dimension {axis} of the input '{node.name}' is dynamic ('{extent}')",
                     where=Where(file, node.name),
-                    way_out="export the program without dynamic_shapes, with a batch of 1",
+                    help="export the program without dynamic_shapes, with a batch of 1",
                 )
 
 
@@ -133,7 +133,7 @@ def _check_weights(program: Any, file: str) -> None:
             raise ModelError(
                 f"the weights '{key}' hold NaN or infinity",
                 where=Where(file, key),
-                way_out="train or export the model again; a model with such weights cannot run",
+                help="train or export the model again; a model with such weights cannot run",
             )
 
 

@@ -45,7 +45,7 @@ class Runner:
                 raise UsageError(
                     f"the folder for dumps cannot be made: {error.strerror}",
                     where=Where(str(dump)),
-                    way_out="name another one with --dump-ir",
+                    help="name another one with --dump-ir",
                 ) from error
 
     def run(self, graph: Graph, passes: Iterable[Pass]) -> Graph:

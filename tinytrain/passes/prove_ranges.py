@@ -73,6 +73,6 @@ def _refuse(node: Node, why: str) -> NoReturn:
     raise ModelError(
         f"layer '{node.layer}' is too large for the kernels: {why}",
         where=node.where,
-        way_out="take a smaller input or a narrower layer there, or freeze it if only training is "
+        help="take a smaller input or a narrower layer there, or freeze it if only training is "
         "concerned",
     )

@@ -39,7 +39,7 @@ class ReplaceHead:
         if not 2 <= self.classes <= MAX_CLASSES:
             raise UsageError(
                 f"{self.classes} classes make no classifier",
-                way_out=f"give --classes 2 to {MAX_CLASSES}",
+                help=f"give --classes 2 to {MAX_CLASSES}",
             )
         index = _head_index(graph)
         head, tail = graph.nodes[index], graph.nodes[index + 1 :]
@@ -50,7 +50,7 @@ class ReplaceHead:
                 f"the last layer with weights, '{head.name}', is followed by {names}: it is no "
                 "classifier that could be replaced",
                 where=head.where,
-                way_out="leave --classes out to train the model's own output",
+                help="leave --classes out to train the model's own output",
             )
         _refuse_no_classifier(head)
         rng = np.random.default_rng(self.seed)
@@ -97,7 +97,7 @@ def _refuse_no_classifier(head: Node) -> None:
         raise ModelError(
             f"the last layer with weights, '{head.name}', is no classifier: it {why}",
             where=head.where,
-            way_out="end the model with a global pooling and a dense layer, or leave --classes out",
+            help="end the model with a global pooling and a dense layer, or leave --classes out",
         )
 
 
@@ -105,6 +105,6 @@ def _head_index(graph: Graph) -> int:
     indices = [k for k, node in enumerate(graph.nodes) if node.op == "conv2d"]
     if not indices:
         raise ModelError(
-            "the model has no layer with weights", way_out="there is nothing to train in it"
+            "the model has no layer with weights", help="there is nothing to train in it"
         )
     return indices[-1]

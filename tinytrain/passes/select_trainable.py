@@ -140,6 +140,6 @@ def _refuse_shared(graph: Graph, layers: set[str]) -> None:
         if len(names) > 1 and trained:
             raise SchemeError(
                 f"layers {', '.join(names)} share '{value.name}', and '{trained[0]}' is trained",
-                way_out="export the model with a copy of the weights for each layer, or freeze "
+                help="export the model with a copy of the weights for each layer, or freeze "
                 "all of them",
             )

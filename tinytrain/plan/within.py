@@ -79,7 +79,7 @@ def plan_within(
         raise UsageError(
             "the input cannot be fed row by row: it has one row, the first layer trains, or "
             "something else needs it whole",
-            way_out="leave out --feed rows",
+            help="leave out --feed rows",
         )
     wanted = max(max(stem.limits()) if nbytes is None else nbytes, smallest)
     most = int(recompute * plain.cost)

@@ -56,7 +56,7 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
     if method not in METHODS:
         raise UsageError(
             f"there is no calibration method '{method}'",
-            way_out="use " + ", ".join(sorted(METHODS)),
+            help="use " + ", ".join(sorted(METHODS)),
         )
     samples = _checked(graph, samples)
     sites = _sites(graph)
@@ -72,12 +72,12 @@ def _checked(graph: Graph, samples: np.ndarray) -> np.ndarray:
         raise DataError(
             f"calibration samples have shape {tuple(samples.shape)}, the model takes (N, "
             f"{', '.join(map(str, wanted))})",
-            way_out="give at least one sample in the model's input shape",
+            help="give at least one sample in the model's input shape",
         )
     if samples.dtype.kind not in "fiu" or not np.isfinite(samples).all():
         raise DataError(
             "calibration samples hold NaN, infinity or no numbers",
-            way_out="calibrate with real inputs of the model",
+            help="calibrate with real inputs of the model",
         )
     return samples.astype(np.float32)
 
@@ -169,7 +169,7 @@ def _check_finite(values: np.ndarray, node: Node | None) -> None:
             f"the calibration samples make {what} NaN, infinite or larger than "
             f"{_LARGEST_ACTIVATION:.1e}",
             where=None if node is None else node.where,
-            way_out="calibrate with real inputs of the model, in the units that it was trained on",
+            help="calibrate with real inputs of the model, in the units that it was trained on",
         )
 
 

@@ -74,7 +74,7 @@ def with_headroom(
         raise ModelError(
             f"headroom cannot tell the layers apart: the model has {len(names)}, of which "
             f"quantization makes {len(layers)}",
-            way_out="quantize each layer's output once, or compile without headroom",
+            help="quantize each layer's output once, or compile without headroom",
         )
     # By their outputs, which stay the same values while nodes are replaced.
     trained = {node.output for node, name in names.items() if name in {*weights, *biases}}

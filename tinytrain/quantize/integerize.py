@@ -82,7 +82,7 @@ class _Integerizer:
         return ModelError(
             f"'{node.op}' {what}, so the model is only partly quantized",
             where=node.where,
-            way_out=_CALIBRATE,
+            help=_CALIBRATE,
         )
 
     # --- values -----------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class _Integerizer:
                 f"a constant of the model is as large as {largest:.6g}, beyond what can be "
                 "computed with",
                 where=self.users[value][0].where,
-                way_out="rescale the model so that its numbers are of ordinary size",
+                help="rescale the model so that its numbers are of ordinary size",
             )
         data = np.clip(np.rint(producer_data.astype(np.float64) / scale), -127, 127)
         held = Value(

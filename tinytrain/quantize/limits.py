@@ -40,7 +40,7 @@ def check_scales(graph: Graph) -> None:
                     if scale <= 0
                     else f"a scale of '{value.name}' is {scale:.6g}, beyond what can be computed",
                     where=node.where,
-                    way_out="quantize the model again; a layer that only ever sees zeros, or "
+                    help="quantize the model again; a layer that only ever sees zeros, or "
                     "enormous numbers, in the calibration data gets such a scale",
                 )
 
@@ -63,13 +63,13 @@ def check_kernels(graph: Graph) -> None:
                     f"'{node.op}' has a map of {'x'.join(map(str, extents))}; kernels count to "
                     f"{_LARGEST_EXTENT} in each direction",
                     where=node.where,
-                    way_out="take a smaller input, or pool before this layer",
+                    help="take a smaller input, or pool before this layer",
                 )
         if node.op in _SCALED and _factor(node) >= _LARGEST_FACTOR:
             raise ModelError(
                 f"the scales of what '{node.op}' reads and of what it writes are too far apart",
                 where=node.where,
-                way_out="quantize the model again with calibration data like the real ones",
+                help="quantize the model again with calibration data like the real ones",
             )
 
 

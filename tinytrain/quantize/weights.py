@@ -55,7 +55,7 @@ def integer_weights(
             f"each output of '{node.op}' sums {products} products; 32-bit accumulators hold "
             f"{MAX_PRODUCTS}",
             where=node.where,
-            way_out="pool or reduce the channels before this layer",
+            help="pool or reduce the channels before this layer",
         )
     if w_value.type.dtype is DType.S8:
         meaning = w_value.type.quantization

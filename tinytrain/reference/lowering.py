@@ -135,7 +135,7 @@ def activation_grad_table(node: Node) -> np.ndarray:
         raise ModelError(
             f"'{node.attrs['function']}' has slopes of 2 or more, which its gradient cannot hold",
             where=node.where,
-            way_out="train only layers behind it, or scale the function down",
+            help="train only layers behind it, or scale the function down",
         )
     return np.round(2.0**SLOPE_SHIFT * slope).clip(-32767, 32767).astype(np.int16)
 

@@ -58,23 +58,23 @@ def parse_schedule(text: str, warm_up: int = 0) -> Schedule:
         return Schedule(warm_up=warm_up)
     found = re.fullmatch(r"(step):([0-9]{1,10}):([0-9.eE+-]+)|(cosine):([0-9]{1,10})", text)
     if not found:
-        raise UsageError(f"schedule '{text}' is unknown", way_out=_WAY_OUT)
+        raise UsageError(f"schedule '{text}' is unknown", help=_WAY_OUT)
     kind, period = found[1] or found[4], int(found[2] or found[5])
     if not 1 <= period <= MAX_STEPS:
         raise UsageError(
             f"schedule '{text}' has {period} steps, where 1 to {MAX_STEPS} are possible",
-            way_out=_WAY_OUT,
+            help=_WAY_OUT,
         )
     if kind == "cosine":
         return Schedule(kind, period, warm_up=warm_up)
     try:
         factor = float(F(float(found[3])))
     except ValueError:
-        raise UsageError(f"schedule '{text}' is unknown", way_out=_WAY_OUT) from None
+        raise UsageError(f"schedule '{text}' is unknown", help=_WAY_OUT) from None
     if not 0.0 < factor < 1.0:
         raise UsageError(
             f"schedule '{text}' multiplies by {found[3]}, which is not above 0 and below 1",
-            way_out=_WAY_OUT,
+            help=_WAY_OUT,
         )
     return Schedule(kind, period, factor, warm_up)
 

@@ -143,11 +143,11 @@ def read_report(directory: str | Path) -> Report:
             f"the manifest has no {missing}, which a report needs: it was written by "
             f"{f'tinytrain {version}' if isinstance(version, str) else 'something else'}",
             where=where,
-            way_out=COMPILE_ANEW,
+            help=COMPILE_ANEW,
         ) from None
     except ValueError as error:
         raise ModelError(
-            f"the manifest has a wrong entry: {error}", where=where, way_out=COMPILE_ANEW
+            f"the manifest has a wrong entry: {error}", where=where, help=COMPILE_ANEW
         ) from error
 
 

@@ -30,7 +30,7 @@ def choose_channels(
         if share.channels[-1] >= total:
             raise SchemeError(
                 f"layer '{layer}' has no input channel {share.channels[-1]}",
-                way_out=f"its channels are 0 to {total - 1}",
+                help=f"its channels are 0 to {total - 1}",
             )
         return share.channels
     count = max(1, math.floor(share.fraction * total + 0.5))

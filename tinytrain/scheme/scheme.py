@@ -89,7 +89,7 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
     if not os.path.isfile(path):
         raise SchemeError(
             f"'{spec}' is neither a preset nor a scheme file",
-            way_out=f"presets are {', '.join(PRESETS)}; or give the path of a TOML file",
+            help=f"presets are {', '.join(PRESETS)}; or give the path of a TOML file",
         )
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
         raise SchemeError(
             f"the scheme is not a TOML file: {error}",
             where=Where(path.name),
-            way_out=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
+            help=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
         ) from error
     return _Reader(path.name, body, layers[-1]).read(fields)
 
@@ -210,5 +210,5 @@ class _Reader:
             "its weights",
         )
 
-    def _error(self, what: str, way_out: str) -> SchemeError:
-        return SchemeError(what, where=Where(self.file), way_out=way_out)
+    def _error(self, what: str, help: str) -> SchemeError:
+        return SchemeError(what, where=Where(self.file), help=help)

@@ -52,22 +52,22 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
     path = Path(directory)
     file = path / "manifest.json"
     if not path.is_dir():
-        raise UsageError(f"there is no folder '{directory}'", way_out=COMPILE_ANEW)
+        raise UsageError(f"there is no folder '{directory}'", help=COMPILE_ANEW)
     if not file.is_file():
-        raise UsageError(f"folder '{directory}' holds no manifest.json", way_out=COMPILE_ANEW)
+        raise UsageError(f"folder '{directory}' holds no manifest.json", help=COMPILE_ANEW)
     where = Where(str(file))
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"the manifest cannot be read: {error}", where=where, way_out=COMPILE_ANEW
+            f"the manifest cannot be read: {error}", where=where, help=COMPILE_ANEW
         ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise ModelError(
             f"the manifest has format {found}, but this version reads format {FORMAT}",
             where=where,
-            way_out=COMPILE_ANEW,
+            help=COMPILE_ANEW,
         )
     return manifest
 
@@ -93,19 +93,19 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
         slots = 0 if replay is None else int(replay["slots"])
         files = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except TinytrainError as error:
-        raise ModelError(error.what, where=where, way_out=COMPILE_ANEW) from error
+        raise ModelError(error.what, where=where, help=COMPILE_ANEW) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"the manifest lacks an entry or has a wrong one: {error}",
             where=where,
-            way_out=COMPILE_ANEW,
+            help=COMPILE_ANEW,
         ) from error
     _check_files(path, files)
     return GeneratedFolder(path, manifest, name, target, spec, ram, flash, frozen, slots)
 
 
 COMPILE_ANEW = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"
-"""The way out where a folder is not what it should be."""
+"""The help where a folder is not what it should be."""
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:
@@ -119,13 +119,13 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
             found = hashlib.sha256((path / relative).read_bytes()).hexdigest()
         except OSError as error:
             raise ModelError(
-                "a file that the manifest lists is missing", where=where, way_out=COMPILE_ANEW
+                "a file that the manifest lists is missing", where=where, help=COMPILE_ANEW
             ) from error
         if found != digest:
             raise ModelError(
                 "the file was changed after it was compiled: its hash is not the manifest's",
                 where=where,
-                way_out=COMPILE_ANEW,
+                help=COMPILE_ANEW,
             )
     for folder in ("src", "include", "port"):
         for file in sorted((path / folder).glob("*.[ch]")):
@@ -133,5 +133,5 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
                 raise ModelError(
                     "the folder holds a source file that the manifest does not list",
                     where=Where(str(file)),
-                    way_out=COMPILE_ANEW,
+                    help=COMPILE_ANEW,
                 )

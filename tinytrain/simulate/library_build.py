@@ -47,7 +47,7 @@ class LibraryModel:
         if self.classes < 2:
             raise UsageError(
                 f"model '{self.name}' is a regression, which the host library does not train",
-                way_out="use 'tinytrain simulate'",
+                help="use 'tinytrain simulate'",
             )
 
 
@@ -115,7 +115,7 @@ def build_library(
                 raise ToolchainError(
                     "it includes a file that the folder does not have",
                     where=Where(str(source)),
-                    way_out="let 'tinytrain compile MODEL -o DIR' write the folder anew",
+                    help="let 'tinytrain compile MODEL -o DIR' write the folder anew",
                 )
             digest = base.copy()
             digest.update(reached)

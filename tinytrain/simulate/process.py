@@ -52,7 +52,7 @@ def run_session(
     except OSError as error:
         raise ToolchainError(
             f"the session's files cannot be written: {error.strerror}",
-            way_out="make room on the disk, or set TMPDIR to a folder on a larger one",
+            help="make room on the disk, or set TMPDIR to a folder on a larger one",
         ) from error
     reader = ProtocolReader(plan, progress)
     _run_lines(command, directory, reader, silence_limit)

@@ -202,7 +202,7 @@ class ProtocolReader:
             return ModelError(
                 "the folder was compiled by another version of tinytrain, whose program cannot "
                 "read this session",
-                way_out="compile the model again",
+                help="compile the model again",
             )
         if what == "set_learning_rate":
             return UsageError(

@@ -45,7 +45,7 @@ class QemuEngine:
         if target.machine is None:
             raise UsageError(
                 f"nothing emulates target '{target.name}'",
-                way_out="simulate with --on host, or compile for one of the emulated targets",
+                help="simulate with --on host, or compile for one of the emulated targets",
             )
         emulator = require(EMULATOR)
         firmware = build(

@@ -80,7 +80,7 @@ def simulate(
         ToolchainError: building or running failed.
     """
     if icount and on != "qemu":
-        raise UsageError("instructions are counted on an emulator only", way_out="add --on qemu")
+        raise UsageError("instructions are counted on an emulator only", help="add --on qemu")
     folder = open_folder(directory)
     plan = plan_session(
         folder,
@@ -96,7 +96,7 @@ def simulate(
         patience=patience,
     )
     if frozen_memory < 0:
-        raise UsageError(f"{frozen_memory} bytes cannot be set aside", way_out="give 0 or more")
+        raise UsageError(f"{frozen_memory} bytes cannot be set aside", help="give 0 or more")
     outcome = _engine(folder, on, icount, frozen_memory).run(plan, progress)
     return summarize(folder, plan, outcome, on=on)
 
@@ -162,12 +162,10 @@ def _check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) ->
         raise UsageError(f"a patience of {patience} is not between 0 and {MAX_PATIENCE}")
     if evaluate_every and not is_there:
         raise UsageError(
-            "there are no samples to evaluate between steps", way_out="add --eval FILE.npz"
+            "there are no samples to evaluate between steps", help="add --eval FILE.npz"
         )
     if patience and not evaluate_every:
-        raise UsageError(
-            "patience needs evaluations between steps", way_out="add --evaluate-every N"
-        )
+        raise UsageError("patience needs evaluations between steps", help="add --evaluate-every N")
 
 
 def _checked_replay(folder: GeneratedFolder, replay_steps: int | None) -> int | None:
@@ -181,21 +179,21 @@ def _checked_replay(folder: GeneratedFolder, replay_steps: int | None) -> int | 
     if replay_steps and not folder.replay_slots:
         raise UsageError(
             f"the model in '{folder.path}' has no replay buffer",
-            way_out="compile with --replay N, or leave out --replay-steps",
+            help="compile with --replay N, or leave out --replay-steps",
         )
     return replay_steps if folder.replay_slots else None
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
     if order not in ORDERS:
-        raise UsageError(f"order '{order}' is unknown", way_out=f"use {', '.join(ORDERS)}")
+        raise UsageError(f"order '{order}' is unknown", help=f"use {', '.join(ORDERS)}")
     shuffled = training_order(len(train), steps, seed)
     if order != "by-class":
         return shuffled
     if not train.spec.classes:
         raise UsageError(
             "the model is a regression, and its samples cannot be sorted by class",
-            way_out="use --order shuffled or drift",
+            help="use --order shuffled or drift",
         )
     return by_class(shuffled, train.targets(slice(None)), train.spec.classes, seed)
 
@@ -205,7 +203,7 @@ def _engine(folder: GeneratedFolder, on: str, icount: bool, frozen_memory: int) 
         return HostEngine(folder, frozen_memory=frozen_memory)
     if on == "qemu":
         return QemuEngine(folder, icount=icount)
-    raise UsageError(f"a session cannot run on '{on}'", way_out="choose host or qemu")
+    raise UsageError(f"a session cannot run on '{on}'", help="choose host or qemu")
 
 
 def _loaded(data: str | Path | Dataset, folder: GeneratedFolder) -> Dataset:

@@ -72,7 +72,7 @@ def require(command: str) -> str:
         package = PACKAGES.get(Path(command).name)
         raise ToolchainError(
             f"the command '{command}' is not installed",
-            way_out=f"apt-get install {package}" if package else "install it, or name another",
+            help=f"apt-get install {package}" if package else "install it, or name another",
         )
     return found
 
@@ -127,7 +127,7 @@ def build(
         raise ToolchainError(
             f"the build folder cannot be written: {reason}",
             where=Where(str(output)),
-            way_out="make room on the disk, or remove this folder",
+            help="make room on the disk, or remove this folder",
         ) from error
 
     graph_flags = () if b"clang" in version.lower() else STACK_CFLAGS
@@ -196,7 +196,7 @@ def _run(
 def _no_start(command: str, error: OSError) -> ToolchainError:
     return ToolchainError(
         f"the command '{command}' cannot be started: {error.strerror}",
-        way_out="install it again, or name another",
+        help="install it again, or name another",
     )
 
 
@@ -208,7 +208,7 @@ def _model_name(directory: Path) -> str:
         raise UsageError(
             f"the folder's manifest does not tell the model's name: {error}",
             where=Where(str(file)),
-            way_out="let 'tinytrain compile MODEL -o DIR --target NAME' write it anew",
+            help="let 'tinytrain compile MODEL -o DIR --target NAME' write it anew",
         ) from None
 
 
@@ -223,7 +223,7 @@ def call_graph(executable: Path) -> CallGraph:
         raise ToolchainError(
             "the compiler wrote no call graph, so the stack cannot be measured",
             where=Where(str(executable)),
-            way_out="build with gcc 10 or newer",
+            help="build with gcc 10 or newer",
         )
     return read_call_graph(files)
 
@@ -301,14 +301,14 @@ def _refusal(
             f"the program does not fit the memory of target '{target.name}'",
             where=where,
             detail="\n".join(full),
-            way_out="choose a target with more memory, or an update scheme that trains less",
+            help="choose a target with more memory, or an update scheme that trains less",
         )
     lost = re.search(r"nano\.specs: No such file|fatal error: \w+\.h: No such file", errors)
     return ToolchainError(
         f"'{command}' cannot build the program for target '{target.name}'",
         where=where,
         detail="\n".join(lines[-_DETAIL_LINES:]),
-        way_out=(
+        help=(
             f"apt-get install {PACKAGES[target.compiler]}"
             if lost and target.compiler in PACKAGES
             else None

@@ -93,7 +93,7 @@ def read_call_graph(files: Iterable[Path]) -> CallGraph:
                     raise ToolchainError(
                         f"the stack of '{title}' depends on its data, so it has no bound",
                         where=where,
-                        way_out="give its local arrays a constant size",
+                        help="give its local arrays a constant size",
                     )
                 frames[title] = int(frame[1])
             elif edge := _EDGE.match(line):
@@ -132,7 +132,7 @@ def worst_case_stack(
             if title not in targets:
                 raise ToolchainError(
                     f"'{title}' calls through a pointer, so its worst-case stack is not known",
-                    way_out="list the functions that the pointer may hold",
+                    help="list the functions that the pointer may hold",
                 )
             for name in targets[title]:
                 bound = external_bound(name, host=host)
@@ -152,7 +152,7 @@ def worst_case_stack(
             if external is None:
                 raise ToolchainError(
                     f"'{above[-1]}' calls '{title}', a library function whose stack is not known",
-                    way_out="call nothing but memcpy, memset and arithmetic from the library",
+                    help="call nothing but memcpy, memset and arithmetic from the library",
                 )
             found = StackBound(external, ((title, external),))
         else:

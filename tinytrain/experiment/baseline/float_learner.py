@@ -215,23 +215,23 @@ class _Frozen:
 
 def _check(options: Options, mode: str, qas: bool, batch: int, momentum: float) -> None:
     if mode not in MODES:
-        raise UsageError(f"mode '{mode}' is unknown", way_out=f"use {' or '.join(MODES)}")
+        raise UsageError(f"mode '{mode}' is unknown", help=f"use {' or '.join(MODES)}")
     if mode == "float" and not qas:
         raise UsageError(
             "'float' has no integers whose gradient could be taken",
-            way_out="leave qas as it is, or use float-masters",
+            help="leave qas as it is, or use float-masters",
         )
     # From a file they may be of any type, and a bool is an int.
     if not isinstance(qas, bool):
-        raise UsageError(f"qas is {qas!r}", way_out="use true or false")
+        raise UsageError(f"qas is {qas!r}", help="use true or false")
     if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
-        raise UsageError(f"a batch of {batch!r} samples", way_out="use a whole number from 1 on")
+        raise UsageError(f"a batch of {batch!r} samples", help="use a whole number from 1 on")
     if isinstance(momentum, bool) or not 0.0 <= momentum < 1.0:
-        raise UsageError(f"momentum {momentum!r} is not between 0 and 1", way_out="use 0.9, say")
+        raise UsageError(f"momentum {momentum!r} is not between 0 and 1", help="use 0.9, say")
     if options.loss != "cross_entropy":
         raise UsageError(
             f"float baselines know cross_entropy only, not {options.loss}",
-            way_out="compile with --loss cross_entropy",
+            help="compile with --loss cross_entropy",
         )
     if options.clip_norm is not None:
-        raise UsageError("float baselines clip no gradient", way_out="leave clip_norm out for them")
+        raise UsageError("float baselines clip no gradient", help="leave clip_norm out for them")

@@ -128,7 +128,7 @@ class Network:
             raise UsageError(
                 f"'{node.name}' moves the axis of the samples, which PyTorch computes several of",
                 where=node.where,
-                way_out="leave the first axis of every shape and permutation as it is",
+                help="leave the first axis of every shape and permutation as it is",
             )
         # A convolution holds its weights itself.
         inputs = node.inputs[:1] if node.op == "conv2d" else node.inputs

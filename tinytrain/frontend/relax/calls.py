@@ -67,7 +67,7 @@ class Call:
             raise ModelError(
                 f"'{self.op}' works on a constant where it should work on what the input gives",
                 where=Where(node=self.name),
-                way_out="fold constants when exporting the model",
+                help="fold constants when exporting the model",
             )
         return found
 
@@ -153,7 +153,7 @@ def read_module(module: Any, file: str | None) -> Program:
                 raise ModelError(
                     "the model contains control flow (If), which cannot be compiled",
                     where=Where(file),
-                    way_out="export the model with its branches resolved",
+                    help="export the model with its branches resolved",
                 )
             env[binding.var] = resolve(value)
     output = resolve(body.body)
@@ -163,7 +163,7 @@ def read_module(module: Any, file: str | None) -> Program:
         raise ModelError(
             f"the model has {len(output)} outputs; tinytrain trains models with one",
             where=Where(file),
-            way_out="export the model with the output that is to be trained, and no other",
+            help="export the model with the output that is to be trained, and no other",
         )
     if not isinstance(output, Call) or output.op == "input":
         raise ModelError("the output of the model does not depend on its input", where=Where(file))
@@ -245,7 +245,7 @@ def _extent(value: Any, what: str, file: str | None) -> int:
         raise ModelError(
             f"{what} has the dynamic dimension '{value}'; every shape must be known",
             where=Where(file),
-            way_out="export the model with fixed shapes",
+            help="export the model with fixed shapes",
         )
     return int(plain)
 
@@ -258,20 +258,20 @@ def _tensor_type(type_: Any, what: str, file: str | None) -> tuple[tuple[int, ..
         raise ModelError(
             f"the shape of '{what}' is not known before the model runs",
             where=Where(file),
-            way_out="export the model with fixed shapes",
+            help="export the model with fixed shapes",
         )
     extents = tuple(_extent(value, f"'{what}'", file) for value in shape.values)
     if any(extent < 1 for extent in extents):
         raise ModelError(
             f"'{what}' has the shape {list(extents)}, so nothing is left of the map there",
             where=Where(file),
-            way_out="give the model a larger input, or look at its windows and paddings",
+            help="give the model a larger input, or look at its windows and paddings",
         )
     if math.prod(extents) > MAX_ELEMENTS:
         raise ModelError(
             f"'{what}' yields {math.prod(extents)} numbers, more than any target holds",
             where=Where(file),
-            way_out="use a smaller model or input",
+            help="use a smaller model or input",
         )
     dtype = getattr(type_.dtype, "dtype", type_.dtype)
     return extents, str(dtype)

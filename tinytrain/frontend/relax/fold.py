@@ -34,7 +34,7 @@ def fold_constants(program: Program) -> Program:
             raise ModelError(
                 f"the constants that '{call.op}' reads do not fit together",
                 where=program.where(call),
-                way_out="export or quantize the model again; it may be damaged",
+                help="export or quantize the model again; it may be damaged",
                 detail=str(error).split("\n")[0][:200],
             ) from error
         if value is None:
@@ -47,7 +47,7 @@ def fold_constants(program: Program) -> Program:
                 raise ModelError(
                     "a constant of the model holds NaN or infinity",
                     where=program.where(call),
-                    way_out="train or export the model again; a model with such weights cannot run",
+                    help="train or export the model again; a model with such weights cannot run",
                 )
     return Program(program.inputs, calls, program.output, program.file, program.notes)
 

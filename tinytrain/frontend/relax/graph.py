@@ -68,7 +68,7 @@ class GraphImporter:
                 f"the input '{call.name}' has shape {shape}, a batch of "
                 f"{shape[0] if shape else 0}; the model must take one sample at a time",
                 where=self.program.where(call),
-                way_out="export the model with a batch of 1",
+                help="export the model with a batch of 1",
             )
         last = self._input_has_channels_last(call)
         rank = len(shape)
@@ -76,7 +76,7 @@ class GraphImporter:
             raise ModelError(
                 f"the input '{call.name}' has {rank} dimensions; 2, 3 and 4 can be read",
                 where=self.program.where(call),
-                way_out="export the model with an input of [1,I], [1,C,L] or [1,C,H,W]",
+                help="export the model with an input of [1,I], [1,C,L] or [1,C,H,W]",
             )
         ours: tuple[int, ...]
         view: tuple[Axes, ...]
@@ -136,7 +136,7 @@ class GraphImporter:
             raise ModelError(
                 f"a window gives {result.shape} where the model says {call.shape}",
                 where=self.program.where(call),
-                way_out="use padding that is smaller than the window, without ceil_mode",
+                help="use padding that is smaller than the window, without ceil_mode",
             )
         return result
 

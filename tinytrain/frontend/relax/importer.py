@@ -45,7 +45,7 @@ def import_relax(
         layer_names: used in errors, for each group of operations where their number fits.
 
     Raises:
-        ModelError: anything that cannot be imported, with the node and the way out.
+        ModelError: anything that cannot be imported, with the node and what helps.
     """
     from tvm import relax
 
@@ -58,7 +58,7 @@ def import_relax(
         raise ModelError(
             f"the model has {len(program.inputs)} inputs ({names}); tinytrain takes one",
             where=Where(file),
-            way_out="export the model with one input and the others as constants",
+            help="export the model with one input and the others as constants",
         )
     program = fold_constants(program)
     program = normalise_integers(program)

@@ -69,7 +69,7 @@ class _Rewriter:
             raise ModelError(
                 f"the integers that '{call.op}' yields have no scale",
                 where=self.program.where(call),
-                way_out="quantize the model to int8 with scales (QDQ), or give the float model",
+                help="quantize the model to int8 with scales (QDQ), or give the float model",
             )
         return self.affine[call]
 
@@ -80,7 +80,7 @@ class _Rewriter:
             raise ModelError(
                 f"the input '{call.name}' is {call.dtype}; float32, int8 and uint8 can be read",
                 where=self.program.where(call),
-                way_out="export the model with a float32 input",
+                help="export the model with a float32 input",
             )
         found = self._meaning_of(call)
         source = Call("input", [], {}, call.shape, "float32", call.name)
@@ -104,27 +104,27 @@ class _Rewriter:
             raise ModelError(
                 "an activation is quantized with a scale computed while the model runs",
                 where=self.program.where(call),
-                way_out="use static quantization, which fixes scales from calibration data",
+                help="use static quantization, which fixes scales from calibration data",
             )
         scales, points = np.unique(scale.data), np.unique(zero_point.data)
         if scales.size != 1 or points.size != 1:
             raise ModelError(
                 "an activation is quantized per channel",
                 where=self.program.where(call),
-                way_out="quantize activations per tensor; only weights have a scale per channel",
+                help="quantize activations per tensor; only weights have a scale per channel",
             )
         if dtype not in _SHIFT:
             raise ModelError(
                 f"an activation is quantized to {dtype}; int8 and uint8 can be read",
                 where=self.program.where(call),
-                way_out="quantize activations to int8 or uint8",
+                help="quantize activations to int8 or uint8",
             )
         value = float(np.float32(scales[0]))
         if not (np.isfinite(value) and value > 0):
             raise ModelError(
                 f"a scale is {value:g}, which is no step between numbers",
                 where=self.program.where(call),
-                way_out="quantize the model again",
+                help="quantize the model again",
             )
         return Affine(value, int(points[0]) - _SHIFT[dtype])
 
@@ -154,7 +154,7 @@ class _Rewriter:
             raise ModelError(
                 f"operation '{call.op}' computes on integers without a scale",
                 where=self.program.where(call),
-                way_out="export the model with quantize and dequantize nodes around it (QDQ)",
+                help="export the model with quantize and dequantize nodes around it (QDQ)",
             )
         affine = self._known(sources[0])
         reals = [self._dequantize(source) for source in sources]

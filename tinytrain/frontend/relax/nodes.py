@@ -124,7 +124,7 @@ def _add(importer: GraphImporter, call: Call) -> Tensor:
         raise ModelError(
             f"an addition of {a.shape} and {b.shape}: both must have the same shape",
             where=importer.program.where(call),
-            way_out="expand the smaller one in the model",
+            help="expand the smaller one in the model",
         )
     shape = a.value.type.shape
     return a.on(importer.add(call, "add", [a.value, b.value], shape, clamp=_CLAMP))
@@ -141,7 +141,7 @@ def _multiply(importer: GraphImporter, call: Call) -> Tensor:
         raise ModelError(
             f"a multiplication of {a.shape} by {b.shape} is not supported",
             where=importer.program.where(call),
-            way_out="multiply tensors of one shape, or a map by one number for each channel",
+            help="multiply tensors of one shape, or a map by one number for each channel",
         )
     return a.on(importer.add(call, "multiply", [a.value, b.value], shape, clamp=_CLAMP))
 
@@ -204,7 +204,7 @@ def _softmax(importer: GraphImporter, call: Call) -> Tensor:
         raise ModelError(
             f"a softmax over axis {axis} of {call.shape} is not supported",
             where=where,
-            way_out="use softmax only as the last step of a classifier",
+            help="use softmax only as the last step of a classifier",
         )
     flat = importer.layouts.arranged(tensor, [(), (axis,)], where)
     result = importer.add(call, "softmax", [flat], flat.type.shape)

@@ -61,12 +61,12 @@ class Rewriter:
         """True when nothing but the present call reads it."""
         return self.reads.get(call, 0) == 1
 
-    def error(self, call: Call, what: str, way_out: str | None = None) -> ModelError:
+    def error(self, call: Call, what: str, help: str | None = None) -> ModelError:
         """An error about a call, by default with the list of what is supported."""
         return ModelError(
             what,
             where=self.program.where(call),
-            way_out=way_out or f"build the model from what is supported: {SUPPORTED}",
+            help=help or f"build the model from what is supported: {SUPPORTED}",
         )
 
     def emit(self, call: Call) -> Call:
