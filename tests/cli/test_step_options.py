@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.errors.models import CLASSES, SHAPE, quantized_model
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 
 SCHEME = """
 biases = "all"

@@ -13,7 +13,7 @@ import pytest
 from tests.errors.conftest import Refuse
 from tests.errors.models import LAYERS, quantized_model
 from tinytrain import errors, resources
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 
 USAGE_ERROR, MODEL_ERROR, DATA_ERROR, SCHEME_ERROR, BUDGET_ERROR = 2, 3, 4, 5, 6
 
@@ -259,7 +259,7 @@ def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_reader_that_leaves(tmp_path: Path) -> None:
     """`tinytrain targets | head -1` ends quietly."""
-    command = f"{sys.executable} -m tinytrain.cli.main targets | head -c 1; exit ${{PIPESTATUS[0]}}"
+    command = f"{sys.executable} -m tinytrain.cli targets | head -c 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     assert done.stderr == b""
     assert done.returncode in (0, 141)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.errors.conftest import Refuse
 from tests.errors.models import quantized_model
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 from tinytrain.emit import folder as folder_module
 from tinytrain.emit.folder import FolderWriter
 from tinytrain.errors import UsageError
@@ -225,7 +225,7 @@ def test_signal_in_the_middle(
     slow.chmod(0o755)
     environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tinytrain.cli.main", "compile", str(model), "-o", str(out)],
+        [sys.executable, "-m", "tinytrain.cli", "compile", str(model), "-o", str(out)],
         env=environment,
         stderr=subprocess.PIPE,
         text=True,

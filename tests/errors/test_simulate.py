@@ -14,7 +14,7 @@ import pytest
 
 from tests.errors.conftest import Refuse
 from tests.errors.models import CLASSES, SHAPE, quantized_model
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 
 USAGE_ERROR, MODEL_ERROR, DATA_ERROR, TOOLCHAIN_ERROR = 2, 3, 4, 7
 X = np.random.default_rng(0).standard_normal((8, *SHAPE[1:])).astype(np.float32)

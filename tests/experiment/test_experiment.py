@@ -11,7 +11,7 @@ import pytest
 
 from tests.experiment.models import FILE, TEST, TRAIN, write_experiment
 from tests.imported import SHARED_MODELS, shared_model
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
 from tinytrain.errors import RunError

@@ -49,7 +49,7 @@ def test_same_bytes(kind: str, tmp_path: Path) -> None:
             "OMP_NUM_THREADS": str(1 + number),
         }
         subprocess.run(
-            [sys.executable, "-m", "tinytrain.cli.main", "compile", model, "-o", f"out-{number}",
+            [sys.executable, "-m", "tinytrain.cli", "compile", model, "-o", f"out-{number}",
              "--calibration", str(calibration), "--scheme", "last-1", "--dump-ir", "ir"],
             cwd=place,
             env=environment,

@@ -12,7 +12,7 @@ from torch import nn
 
 from examples.digits import data
 from examples.digits.story import MODEL
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.session import simulate
 

@@ -11,7 +11,7 @@ import pytest
 
 from examples.digits import data
 from tests.errors.models import quantized_model
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.errors.conftest import Refuse, refuse  # noqa: F401  (a fixture)
 from tests.report.conftest import WAYS, Change, change_manifest
-from tinytrain.cli.main import main
+from tinytrain.cli import main
 from tinytrain.report.facts import read_report
 
 USAGE_ERROR, MODEL_ERROR = 2, 3
