@@ -65,9 +65,9 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         scheme=str(SCHEMES / f"{options.scheme}.toml"),
         classes=10,
         gradient=options.gradient,
-        rule=options.update,
+        update=options.update,
         fraction_bits=options.fraction_bits,
-        rate=options.rate,
+        learning_rate=options.rate,
         seed=options.seed,
     )
     directory = product.directory

@@ -70,7 +70,7 @@ def _measure(story: Story, core: str, steps: int, place: Path) -> dict[str, Any]
         target=core,
         calibration=files["calibration"],
         scheme=story.scheme,
-        rate=story.learning_rate,
+        learning_rate=story.learning_rate,
     )
     few = files["count"]
     result = simulate(

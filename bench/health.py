@@ -61,14 +61,15 @@ SCALES = (
 )
 ROUNDING = (
     Variant("stochastic, 4 bits"),
-    Variant("nearest, 4 bits", {"rule": "nearest"}),
+    Variant("nearest, 4 bits", {"update": "nearest"}),
     Variant("stochastic, 0 bits", {"fraction_bits": 0}),
-    Variant("nearest, 0 bits", {"rule": "nearest", "fraction_bits": 0}),
+    Variant("nearest, 0 bits", {"update": "nearest", "fraction_bits": 0}),
     Variant(
-        "nearest, 0 bits, rate / 16", {"rule": "nearest", "fraction_bits": 0, "rate": RATE / 16}
+        "nearest, 0 bits, rate / 16",
+        {"update": "nearest", "fraction_bits": 0, "learning_rate": RATE / 16},
     ),
-    Variant("stochastic, 4 bits, rate / 64", {"rate": RATE / 64}),
-    Variant("stochastic, 4 bits, rate * 8", {"rate": RATE * 8}),
+    Variant("stochastic, 4 bits, rate / 64", {"learning_rate": RATE / 64}),
+    Variant("stochastic, 4 bits, rate * 8", {"learning_rate": RATE * 8}),
 )
 
 
@@ -113,7 +114,7 @@ class _Bench:
 
     def runs(self, variant: Variant, seeds: int) -> list[Run]:
         """One run for each seed of the order of the samples."""
-        options = {"rate": RATE, **variant.options}
+        options = {"learning_rate": RATE, **variant.options}
         product = compile_model(
             SHARED / "models" / "mcunet-5fps-int8.onnx",
             output=self._place / "model",

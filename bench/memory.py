@@ -161,7 +161,7 @@ def _compile(case: Case, scheme: str, output: Path, **options: object) -> Produc
         target=TARGET,
         scheme=scheme,
         classes=10,
-        rate=2.0**-9,
+        learning_rate=2.0**-9,
         **options,  # type: ignore[arg-type]
     )
 

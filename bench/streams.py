@@ -89,7 +89,7 @@ class Bench:
             preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
             scheme=str(SCHEME),
             classes=CLASSES,
-            rate=rate,
+            learning_rate=rate,
             seed=seed,
         )
         self._train, self._test = (self._dataset(kind) for kind in ("train", "test"))

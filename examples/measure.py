@@ -38,7 +38,7 @@ def compile_story(
         target=story.target,
         calibration=files["calibration"],
         scheme=scheme or story.scheme,
-        rate=story.learning_rate,
+        learning_rate=story.learning_rate,
     )
 
 

@@ -77,7 +77,7 @@ def compile_case(path: Path, number: int) -> str:
             return "imported"
         samples = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         samples = samples.reshape(4, *(1,) * (4 - len(shape)), *shape[1:])
-    forward = to_integers(model, samples, Options(method="minmax"), runner)
+    forward = to_integers(model, samples, Options(ranges="minmax"), runner)
     macs = sum(node.output.type.size for node in forward.nodes)
     if macs > 2**20:
         return "integers"

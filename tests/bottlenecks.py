@@ -10,7 +10,7 @@ from tinytrain.ir.graph import Graph, Value
 OPTIONS = (
     {"scheme": "full"},
     {"scheme": "full", "gradient": "s16", "fraction_bits": 2},
-    {"scheme": "bias", "rule": "nearest"},
+    {"scheme": "bias", "update": "nearest"},
     {"scheme": "full", "momentum": 0.5, "fraction_bits": 0},
     {"scheme": "last-4", "gradient": "s16", "accumulate": 2, "fraction_bits": 8},
     {"scheme": "last-5", "clip_norm": 1.0},

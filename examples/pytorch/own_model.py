@@ -92,7 +92,7 @@ def main() -> None:
             target=TARGET,
             calibration=files["calibration"],
             scheme="full",
-            rate=LEARNING_RATE,
+            learning_rate=LEARNING_RATE,
         )
         ram, flash = product.memory.ram["total"], product.memory.flash["total"]
         print(f"{product.directory}: {ram:,} bytes of RAM, {flash:,} of flash on {TARGET}")

@@ -82,8 +82,8 @@ CASES = (
     Case("signal", "f32", "nearest", 2, more={"clip_norm": 0.5, "momentum": 0.999}),
     Case("signal", "s8", "nearest", 2, scheme="last-1", more={"weight_decay": 1.0}),
     Case("signal", "s8", scheme="rates", more={"label_smoothing": 0.1}),
-    Case("signal", "s16", more={"qas": False, "schedule": "cosine:5", "warmup": 2}),
-    Case("signal", "s8", more={"schedule": "step:1:0.3", "warmup": 2, "accumulate": 2}),
+    Case("signal", "s16", more={"qas": False, "schedule": "cosine:5", "warm_up": 2}),
+    Case("signal", "s8", more={"schedule": "step:1:0.3", "warm_up": 2, "accumulate": 2}),
     Case("signal", "s8", scheme="rates", more={"momentum": 0.5, "qas": False}),
 )
 
@@ -102,7 +102,7 @@ def product_of(case: Case, folder: Path) -> Product:
         classes=case.classes,
         loss=case.loss,
         gradient=case.gradient,
-        rule=case.rule,
+        update=case.rule,
         fraction_bits=case.bits,
         seed=11,
         **case.more,  # type: ignore[arg-type]

@@ -55,7 +55,7 @@ def counted(
 
 
 def test_updates_lost_to_nearest_rounding(tmp_path: Path) -> None:
-    report = counted(compiled_step(rule="nearest"), tmp_path, 2.0**-60, cores=CORES)
+    report = counted(compiled_step(update="nearest"), tmp_path, 2.0**-60, cores=CORES)
     assert all(update.lost == update.seen > 0 for update in report.updates)
     # Random inputs reach nearly every weight, and there were two looks.
     assert sum(update.seen for update in report.updates) > sum(u.elements for u in report.updates)
@@ -67,8 +67,8 @@ def test_a_velocity_is_finer_than_what_it_moves(tmp_path: Path) -> None:
     rate = 2.0**-10
     for name in ("plain", "velocity"):
         (tmp_path / name).mkdir()
-    plain = counted(compiled_step(rule="nearest", fraction_bits=0), tmp_path / "plain", rate)
-    velocity = compiled_step(rule="nearest", fraction_bits=0, momentum=0.5, accumulate=4)
+    plain = counted(compiled_step(update="nearest", fraction_bits=0), tmp_path / "plain", rate)
+    velocity = compiled_step(update="nearest", fraction_bits=0, momentum=0.5, accumulate=4)
     finer = counted(velocity, tmp_path / "velocity", rate)
     assert [u.elements for u in finer.updates] == [u.elements for u in plain.updates]
     assert sum(u.lost for u in finer.updates) < sum(u.lost for u in plain.updates)

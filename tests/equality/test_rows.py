@@ -23,7 +23,7 @@ SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 def product_of(seed: int, directory: Path, target: str, **options: object) -> Product:
     """The stem in the smallest arena there is, its kernels those of the target."""
-    chosen = Options(**{"scheme": "head", "seed": seed, "rate": 0.01, **options})  # type: ignore[arg-type]
+    chosen = Options(**{"scheme": "head", "seed": seed, "learning_rate": 0.01, **options})  # type: ignore[arg-type]
     compiled = build_step(random_stem(seed), chosen, Runner())
     found = load_target(target)
     product = write_folder(

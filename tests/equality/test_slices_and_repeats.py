@@ -44,7 +44,7 @@ def plan_of(graph: Graph, isa: str, seed: int) -> Plan:
 
 
 def product_of(seed: int, directory: Path, target: str) -> Product:
-    options = Options(seed=seed, rate=0.01, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
+    options = Options(seed=seed, learning_rate=0.01, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
     found = load_target(target)
     compiled = build_step(bottlenecks(seed), options, Runner(), isa=found.isa)
     plan = plan_of(compiled.graph, found.isa, seed)
@@ -80,7 +80,7 @@ def test_on_a_core(target: str, seed: int, tmp_path: Path) -> None:
 
 def test_saved_parameters_fit_every_plan(tmp_path: Path) -> None:
     small = product_of(0, tmp_path / "small", "host")
-    options = Options(seed=0, rate=0.01, **OPTIONS[0])  # type: ignore[arg-type]
+    options = Options(seed=0, learning_rate=0.01, **OPTIONS[0])  # type: ignore[arg-type]
     target = load_target("host")
     plain = write_folder(
         build_step(bottlenecks(0), options, Runner(), isa=target.isa),

@@ -90,7 +90,7 @@ def test_weights_are_those_of_simulate(done: Path, tmp_path: Path) -> None:
         preprocess=preprocess,
         scheme="last-1",
         classes=3,
-        rate=0.01,
+        learning_rate=0.01,
         schedule="cosine:30",
         seed=4,
     )
@@ -228,7 +228,7 @@ def test_a_real_network(tmp_path: Path) -> None:
         preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
         scheme=str(scheme),
         classes=10,
-        rate=0.0015625,
+        learning_rate=0.0015625,
     )
     result = simulate(product.directory, data=tmp_path / "train.npz", steps=40)
     assert result.weights_sha256 == record["weights_sha256"]

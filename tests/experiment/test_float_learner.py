@@ -248,7 +248,7 @@ def test_the_forward_pass_reads_rounded_masters(some: str) -> None:
 
 def test_learns_as_the_device_does_with_many_fractional_bits() -> None:
     """Eight more bits and f32 gradients leave little of the device's rounding."""
-    compiled = prepared("signal", gradient="f32", rule="nearest", fraction_bits=8)
+    compiled = prepared("signal", gradient="f32", update="nearest", fraction_bits=8)
     rate, order = 2.0**-5, np.resize(np.arange(12), 36)
     samples = samples_of(compiled)
     machine = Machine(compiled.graph, rate=rate)

@@ -18,7 +18,7 @@ def load(folder: Path, text: str) -> Experiment:
 
 
 def test_runs_are_every_rate_with_every_seed(tmp_path: Path) -> None:
-    text = FILE + 'fraction_bits = 2\n[rules."s8, nearest"]\nrule = "nearest"\nrates = [0.5]\n'
+    text = FILE + 'fraction_bits = 2\n[rules."s8, nearest"]\nupdate = "nearest"\nrates = [0.5]\n'
     groups = list(load(tmp_path, text).groups())
     assert [[run.title for run in runs] for runs in groups] == [
         [
@@ -30,7 +30,7 @@ def test_runs_are_every_rate_with_every_seed(tmp_path: Path) -> None:
     ]
     first, nearest = groups[0][0], groups[1][0]
     assert first.rule.options == {"schedule": "cosine", "fraction_bits": 2}
-    assert nearest.rule.options == {"schedule": "cosine", "rule": "nearest"}
+    assert nearest.rule.options == {"schedule": "cosine", "update": "nearest"}
     assert first.steps_for(24) == 30
 
 
@@ -60,7 +60,7 @@ def test_epochs_are_of_the_samples_that_there_are(tmp_path: Path) -> None:
     ("options", "schedule"),
     [
         ({"schedule": "cosine"}, "cosine:100"),
-        ({"schedule": "cosine", "accumulate": 8, "warmup": 4}, "cosine:8"),
+        ({"schedule": "cosine", "accumulate": 8, "warm_up": 4}, "cosine:8"),
         ({"schedule": "cosine:7"}, "cosine:7"),
         ({"schedule": "constant"}, "constant"),
     ],
@@ -115,8 +115,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, wanted: str)
 def test_an_engine_in_pytorch_takes_some_of_the_options(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     rule = '[rules.masters]\nengine = "float-masters"\nrates = 0.5\n'
-    found = load(tmp_path, FILE + rule + "qas = false\nwarmup = 3\n").rules[1]
-    assert found.options == {"schedule": "cosine", "qas": False, "warmup": 3}
+    found = load(tmp_path, FILE + rule + "qas = false\nwarm_up = 3\n").rules[1]
+    assert found.options == {"schedule": "cosine", "qas": False, "warm_up": 3}
     assert found.rates == (0.5,)
     with pytest.raises(UsageError, match="engine 'float-masters' has no field `fraction_bits`"):
         load(tmp_path, FILE + rule + "fraction_bits = 4\n")

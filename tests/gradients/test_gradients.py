@@ -180,7 +180,7 @@ def test_planted_missing_zero_point_shows(monkeypatch: pytest.MonkeyPatch) -> No
 
 def _mean_update(rule: str, runs: int = 400) -> tuple[np.ndarray, np.ndarray]:
     """Mean change of the head's weights over many one-step runs, and what the gradient asks for."""
-    compiled = prepared("signal", rule=rule, scheme="head")
+    compiled = prepared("signal", update=rule, scheme="head")
     head = next(v for v in compiled.graph.parameters if v.type.dtype is DType.S8)
     sums, _ = run_step(compiled, 1)
     rate = 2.0**-7

@@ -42,7 +42,7 @@ def test_a_step_moves_the_outputs_along_their_error_by_rate_k(
     kernel = guide(selected(name, scheme), "cross_entropy", sample, 0).kernel
     compiled = build_step(
         GRAPHS[name](),
-        Options(scheme, CLASSES, rate=0.2 / kernel, gradient="f32", fraction_bits=8),
+        Options(scheme, CLASSES, learning_rate=0.2 / kernel, gradient="f32", fraction_bits=8),
         Runner(),
         sample,
     )
@@ -111,8 +111,8 @@ def test_nothing_to_measure_is_no_suggestion() -> None:
     nothing = Guidance(Tangent({"head": np.zeros(0)}, np.zeros(1024), 0.0, 0), 0.5, "noise")
     assert nothing.suggested is None and nothing.limit is None
     assert nothing.warnings(0.5, "nearest", 0) == ()
-    assert initial_rate(Options(rate=0.5), nothing) == 0.5
-    assert setting_warnings(Options(rate=0.5), nothing) == ()
+    assert initial_rate(Options(learning_rate=0.5), nothing) == 0.5
+    assert setting_warnings(Options(learning_rate=0.5), nothing) == ()
     assert initial_rate(Options(), nothing) == 0.003
     assert setting_warnings(Options(), nothing) == (
         "no learning rate can be suggested, as the loss of every sample has no gradient: it is "

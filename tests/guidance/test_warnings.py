@@ -97,11 +97,18 @@ def test_momentum_without_a_lower_rate(samples: Path, capsys: pytest.CaptureFixt
     assert suggested[0]["learning_rate"] == training["suggested_rate"] < 0.001
 
 
-SMALL = {"rate": 0.0003, "fraction_bits": 0}
+SMALL = {"learning_rate": 0.0003, "fraction_bits": 0}
 
 
 def test_updates_that_are_lost(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    setting = ["--calibration", samples, "--learning-rate", SMALL["rate"], "--fraction-bits", "0"]
+    setting = [
+        "--calibration",
+        samples,
+        "--learning-rate",
+        SMALL["learning_rate"],
+        "--fraction-bits",
+        "0",
+    ]
     assert inspected(capsys, MODEL, *setting)[1] == []
     (warning,) = inspected(capsys, MODEL, *setting, "--update", "nearest")[1]
     assert re.fullmatch(
@@ -117,7 +124,7 @@ def test_where_updates_are_lost_little_is_learned(
     samples: Path, learn: Path, judge: Path, tmp_path: Path
 ) -> None:
     found = {
-        rule: learned(digits(samples, tmp_path / rule, rule=rule, **SMALL), learn, judge)
+        rule: learned(digits(samples, tmp_path / rule, update=rule, **SMALL), learn, judge)
         for rule in ("nearest", "stochastic")
     }
     assert found["stochastic"] > found["nearest"] + 0.1, found

@@ -22,7 +22,7 @@ def compiled(folder: Path, ram: int, feed: str, case: Case = CASES[0], **more: f
         target="mps2-an500",
         scheme=str(ROOT / "examples" / "schemes" / f"{case.scheme}.toml"),
         classes=10,
-        rate=2.0**-7,
+        learning_rate=2.0**-7,
         ram=ram,
         feed=feed,
         **more,

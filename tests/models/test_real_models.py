@@ -88,7 +88,7 @@ def test_models_learn_the_same_on_the_host(model: str, scheme: str, tmp_path: Pa
 
 
 def test_a_model_is_evaluated_on_the_way(tmp_path: Path) -> None:
-    options = {"schedule": "cosine:4", "warmup": 2, "label_smoothing": 0.1}
+    options = {"schedule": "cosine:4", "warm_up": 2, "label_smoothing": 0.1}
     product = compiled("kws", "last-3", tmp_path, **options)
     stream = make_stream(opened(product), tmp_path / "data.npz", steps=6)
     stream = replace(stream, evaluate_every=2)

@@ -135,7 +135,9 @@ def test_largest_channels_go_by_real_weights() -> None:
 def test_only_chosen_channels_change(tmp_path) -> None:
     path = tmp_path / "s.toml"
     path.write_text("[weights]\nconv_3 = { channels = [2, 7] }\nconv_4 = { channels = [0, 11] }\n")
-    compiled = build_step(GRAPHS["convolutions"](), Options(scheme=str(path), rate=1.0), Runner())
+    compiled = build_step(
+        GRAPHS["convolutions"](), Options(scheme=str(path), learning_rate=1.0), Runner()
+    )
     names = {value.name for value in compiled.graph.parameters}
     trained = [v for v in compiled.graph.parameters if v.name.endswith("_trained")]
     assert len(trained) == 2, names

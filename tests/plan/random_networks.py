@@ -13,7 +13,7 @@ OPTIONS = (
     {"gradient": "s16", "fraction_bits": 2, "accumulate": 2},
     {"gradient": "s16", "scheme": "bias", "clip_norm": 1.0},
     {"gradient": "f32", "fraction_bits": 8, "momentum": 0.9, "clip_norm": 0.5},
-    {"gradient": "f32", "rule": "nearest", "loss": "mean_squared_error"},
+    {"gradient": "f32", "update": "nearest", "loss": "mean_squared_error"},
 )
 """What the networks train with, one after another."""
 

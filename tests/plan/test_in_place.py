@@ -63,7 +63,7 @@ def network(stride: int = 1) -> Graph:
 
 
 def compiled(isa: str, stride: int = 1) -> Compiled:
-    options = Options(rate=0.01, scheme="bias")
+    options = Options(learning_rate=0.01, scheme="bias")
     return for_isa(build_step(network(stride), options, Runner()), isa)
 
 
@@ -114,7 +114,7 @@ def test_checker_refuses_it_where_strides_part_input_and_output() -> None:
 
 def test_checker_refuses_it_where_the_input_is_read_again() -> None:
     """The last layer's input stays for its weight gradient, whatever its kernel allows."""
-    graph = build_step(network(), Options(rate=0.01), Runner()).graph
+    graph = build_step(network(), Options(learning_rate=0.01), Runner()).graph
     plan = plan_memory(graph, "dsp")
     node = next(n for n in graph.nodes if n.op == "conv2d" and n.attrs["groups"] == 12)
     assert plan.offsets[node.inputs[0]] != plan.offsets[node.output]

@@ -32,7 +32,7 @@ GRADIENT = Work(
 
 
 def step(name: str) -> Graph:
-    return build_step(GRAPHS[name](), Options(rate=0.01), Runner()).graph
+    return build_step(GRAPHS[name](), Options(learning_rate=0.01), Runner()).graph
 
 
 @pytest.mark.parametrize("isa", ISAS)

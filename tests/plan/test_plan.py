@@ -24,7 +24,7 @@ from tinytrain.reference.interpret import Machine
 
 
 def step_of(graph: Graph, **options: object) -> Compiled:
-    return build_step(graph, Options(**{"rate": 0.01, **options}), Runner())  # type: ignore[arg-type]
+    return build_step(graph, Options(**{"learning_rate": 0.01, **options}), Runner())  # type: ignore[arg-type]
 
 
 def check(compiled: Compiled, offsets: Mapping[Value, int], nbytes: int | None = None) -> None:

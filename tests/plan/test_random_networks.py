@@ -26,7 +26,7 @@ SEEDS = range(12)
 
 @cache
 def step(seed: int) -> Compiled:
-    options = Options(rate=0.01, seed=seed, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
+    options = Options(learning_rate=0.01, seed=seed, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
     return build_step(network(seed), options, Runner())
 
 

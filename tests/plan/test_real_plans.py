@@ -24,7 +24,7 @@ def step(model: str, scheme: str) -> Compiled:
         scheme=str(SCHEMES / scheme) if scheme.endswith(".toml") else scheme,
         classes=None if regression else 10,
         loss="mean_squared_error" if regression else "cross_entropy",
-        rate=0.01,
+        learning_rate=0.01,
     )
     runner = Runner()
     source = runner.check(load_model(MODELS / FILES[model]), "import")

@@ -17,7 +17,8 @@ from tinytrain.target import list_targets, load_target
 
 
 def step_of(name: str, **options: object) -> Compiled:
-    return build_step(GRAPHS[name](), Options(**{"rate": 0.01, **options}), Runner(), isa="dsp")  # type: ignore[arg-type]
+    chosen = Options(**{"learning_rate": 0.01, **options})  # type: ignore[arg-type]
+    return build_step(GRAPHS[name](), chosen, Runner(), isa="dsp")
 
 
 @pytest.mark.parametrize("scheme", ["head", "last-1", "full"])

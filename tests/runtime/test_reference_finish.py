@@ -100,7 +100,7 @@ def test_momentum_is_that_of_sgd() -> None:
 
 @pytest.mark.parametrize("rule", ["nearest", "stochastic"])
 def test_a_window_applies_the_mean_of_its_gradients(rule: str) -> None:
-    compiled = prepared(accumulate=3, rule=rule)
+    compiled = prepared(accumulate=3, update=rule)
     states = run(compiled, 6)
     for name in trained(states):
         for held in (1, 2, 4, 5):

@@ -23,7 +23,7 @@ TARGET = load_target("mps2-an500")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("objects") / "model"
-    compiled = build_step(GRAPHS["signal"](), Options(rate=0.01), Runner(), isa=TARGET.isa)
+    compiled = build_step(GRAPHS["signal"](), Options(learning_rate=0.01), Runner(), isa=TARGET.isa)
     write_folder(compiled, folder, target=TARGET, target_name=TARGET.name)
     return folder
 

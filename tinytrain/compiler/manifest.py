@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.compiler.budget import Memory
-from tinytrain.compiler.options import Options
+from tinytrain.compiler.options import MANIFEST_KEYS, Options
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
@@ -109,7 +109,8 @@ def options_record(options: Options) -> dict[str, Any]:
     """The options for the manifest; a scheme file by its name and hash."""
     path = Path(options.scheme)
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-    return {**asdict(options), "scheme": path.name, "scheme_sha256": digest}
+    fields = {MANIFEST_KEYS.get(name, name): value for name, value in asdict(options).items()}
+    return {**fields, "scheme": path.name, "scheme_sha256": digest}
 
 
 def trained_record(graph: Graph) -> dict[str, Any]:

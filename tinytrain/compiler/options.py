@@ -17,6 +17,13 @@ LARGEST_HEADROOM = 64.0
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
 REPLAY_PLACES = ("ram", "flash")
 FEEDS = ("whole", "rows")
+MANIFEST_KEYS = {
+    "update": "rule",
+    "learning_rate": "rate",
+    "warm_up": "warmup",
+    "ranges": "method",
+}
+"""Keys of the manifest that stay as they were: by the name of the field."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +35,21 @@ class Options:
         classes: size of a fresh classifier; None keeps the model's own head.
         loss: `cross_entropy` or `mean_squared_error`.
         gradient: dtype of the gradients: s8, s16 or f32.
-        rule: rounding of updates: stochastic or nearest.
+        update: rounding of updates: stochastic or nearest.
         fraction_bits: kept below the s8 of each trained weight: 0, 2, 4 or 8.
         momentum: share of a velocity that the next step keeps, 0 to 0.999.
         accumulate: steps whose mean gradient is applied together, 1 to 65535.
         clip_norm: largest norm of the gradient that is applied; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
-        rate: initial learning rate, 0 to 1024; None takes the one that is suggested.
+        learning_rate: initial learning rate, 0 to 1024; None takes the one that is suggested.
         schedule: how it goes on: `constant`, `step:EVERY:FACTOR`, or `cosine:STEPS`, down to 0.
-        warmup: steps in which the rate rises linearly, before the schedule begins.
+        warm_up: steps in which the rate rises linearly, before the schedule begins.
         label_smoothing: share of the target spread over all classes, 0 to below 1; for
             cross-entropy.
         qas: False leaves quantization-aware scaling out of the update, which is for comparison
             only.
         seed: of a fresh head, of random channel choice and of stochastic rounding.
-        method: how ranges of a float model are chosen from the calibration samples.
+        ranges: how ranges of a float model are chosen from the calibration samples.
         weight_headroom, range_headroom: factors, 1 to 64, by which the scales of trained weights
             and of the activations behind them are widened, for what training makes larger.
         replay: slots of the replay buffer, 0 to 65,535; 0 leaves it out.
@@ -58,19 +65,19 @@ class Options:
     classes: int | None = None
     loss: str = "cross_entropy"
     gradient: str = "s8"
-    rule: str = "stochastic"
+    update: str = "stochastic"
     fraction_bits: int = 4
     momentum: float = 0.0
     accumulate: int = 1
     clip_norm: float | None = None
     weight_decay: float = 0.0
-    rate: float | None = None
+    learning_rate: float | None = None
     schedule: str = "constant"
-    warmup: int = 0
+    warm_up: int = 0
     label_smoothing: float = 0.0
     qas: bool = True
     seed: int = 0
-    method: str = "mse"
+    ranges: str = "mse"
     weight_headroom: float = 1.0
     range_headroom: float = 1.0
     replay: int = 0
@@ -84,7 +91,7 @@ class Options:
         for what, value, known in (
             ("loss", self.loss, LOSSES),
             ("gradient", self.gradient, tuple(GRADIENTS)),
-            ("rule", self.rule, RULES),
+            ("update", self.update, RULES),
             ("fraction bits", self.fraction_bits, FRACTION_BITS),
             ("place of replay slots", self.replay_in, REPLAY_PLACES),
             ("way to feed a sample", self.feed, FEEDS),
@@ -94,7 +101,7 @@ class Options:
                     f"{what} '{value}' is unknown", help=f"use {', '.join(map(str, known))}"
                 )
         for what, number, low, high in (
-            ("learning rate", 0.0 if self.rate is None else self.rate, 0.0, 1024.0),
+            ("learning rate", self.learning_rate or 0.0, 0.0, 1024.0),
             ("momentum", self.momentum, 0.0, 0.999),
             ("accumulation", self.accumulate, 1, 65_535),
             ("weight decay", self.weight_decay, 0.0, 1.0),
@@ -104,7 +111,7 @@ class Options:
                 raise UsageError(f"{what} {number} is not between {low:g} and {high:g}")
         if self.clip_norm is not None and not 2.0**-20 <= self.clip_norm <= 2.0**20:
             raise UsageError(f"norm {self.clip_norm} to clip at is not between 2^-20 and 2^20")
-        parse_schedule(self.schedule, self.warmup)
+        parse_schedule(self.schedule, self.warm_up)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "without quantization-aware scaling there is no norm of the gradient to clip at",
@@ -134,13 +141,13 @@ class Options:
     @property
     def rate_schedule(self) -> Schedule:
         """The rate of a step from its number."""
-        return parse_schedule(self.schedule, self.warmup)
+        return parse_schedule(self.schedule, self.warm_up)
 
     @property
     def update_rule(self) -> UpdateRule:
         """What becomes of a gradient."""
         return UpdateRule(
-            self.rule,
+            self.update,
             self.fraction_bits,
             self.momentum,
             self.accumulate,

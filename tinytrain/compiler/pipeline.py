@@ -124,7 +124,7 @@ def to_integers(
     from tinytrain.quantize import Headroom, integerize, quantize_float, with_headroom
 
     if samples is not None and not is_quantized(model):
-        model = runner.check(quantize_float(model, samples, options.method), "quantize")
+        model = runner.check(quantize_float(model, samples, options.ranges), "quantize")
     headroom = Headroom(options.weight_headroom, options.range_headroom)
     if headroom.asked:
         layers = weighted_layers(integerize(model))
@@ -185,8 +185,8 @@ def initial_rate(options: Options, guidance: Guidance) -> float:
     Where the loss of every sample has no gradient, nothing can be suggested: on noise a network may
     be certain of all. The rate is `UNGUIDED_RATE` then, and a warning says so.
     """
-    if options.rate is not None:
-        return options.rate
+    if options.learning_rate is not None:
+        return options.learning_rate
     return UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
 
 
@@ -194,8 +194,8 @@ def setting_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:
     """Sentences on what is known to fail, none if nothing is."""
     has_velocity = options.update_rule.has_velocity
     bits = VELOCITY_RESOLUTION if has_velocity else options.fraction_bits
-    found = guidance.warnings(initial_rate(options, guidance), options.rule, bits)
-    if options.rate is None and guidance.suggested is None:
+    found = guidance.warnings(initial_rate(options, guidance), options.update, bits)
+    if options.learning_rate is None and guidance.suggested is None:
         found = (
             "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
             f"{UNGUIDED_RATE}; give --learning-rate, or --calibration with samples of the model's "

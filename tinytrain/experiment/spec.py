@@ -198,6 +198,6 @@ def with_schedule(options: Mapping[str, Any], steps: int) -> dict[str, Any]:
     """Options in which a cosine without a number ends with the last of so many steps."""
     found = dict(options)
     if found.get("schedule") == COSINE:
-        updates = steps // found.get("accumulate", 1) - found.get("warmup", 0)
+        updates = steps // found.get("accumulate", 1) - found.get("warm_up", 0)
         found["schedule"] = f"{COSINE}:{max(1, updates)}"
     return found

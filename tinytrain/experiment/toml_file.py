@@ -30,7 +30,7 @@ from tinytrain.target import load_target
 _GIVEN = {
     "scheme": "[schemes]",
     "classes": "`head` of a model",
-    "rate": "`rates`",
+    "learning_rate": "`rates`",
     "seed": "`seeds`",
     "name": "the name of a model",
     "loss": "nothing: experiments are of classifiers",
@@ -38,7 +38,7 @@ _GIVEN = {
 """Fields of `Options` that a rule leaves to other parts of the file."""
 
 _FLOAT = (
-    "momentum accumulate weight_decay schedule warmup label_smoothing qas method weight_headroom "
+    "momentum accumulate weight_decay schedule warm_up label_smoothing qas ranges weight_headroom "
     "range_headroom"
 ).split()
 """Those that an engine in PyTorch follows as well."""
