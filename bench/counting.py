@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinytrain.errors import ToolchainError
+from tinytrain.isa import INSTRUCTION_SETS
 from tinytrain.target import WARNINGS, Target
 from tinytrain.toolchain.build import require
 
@@ -152,9 +153,8 @@ def lines_of(program: Path, addresses: Sequence[int]) -> list[tuple[str, int]]:
 
 def disassembly(program: Path, target: Target) -> dict[int, Instruction]:
     """Every instruction of a target's linked program by its address."""
-    # By itself objdump shows vector instructions as those of a coprocessor.
-    machine = ("-m", "armv8.1-m.main") if target.isa == "mve" else ()
-    text = _run([TOOLS + "objdump", "-d", "--no-show-raw-insn", *machine, str(program)])
+    flags = INSTRUCTION_SETS[target.isa].objdump_flags
+    text = _run([TOOLS + "objdump", "-d", "--no-show-raw-insn", *flags, str(program)])
     pattern = re.compile(r"^ *([0-9a-f]+):\t(\S+)(?:\t([^;@\n]*))?", re.MULTILINE)
     return {
         int(address, 16): Instruction(int(address, 16), mnemonic, operands.strip())

@@ -185,7 +185,7 @@ def _build(
         (port / name).write_text(text, encoding="utf-8")
     calls = "".join(f"{one.function}(\n" for one in found if one.by == "tinytrain")
     sets = kernel_sets(one.function for one in found if one.by == "tinytrain")
-    headers = ["tt_kernels.h", *(kernels.header for kernels in sets)]
+    headers = ["tt_kernels.h", *(one.isa.header for one in sets)]
     includes = "".join(f'#include "{name}"\n' for name in headers)
     (port / "measured_kernels.h").write_text(includes, encoding="utf-8")
     works = [candidate.work for candidate in found]

@@ -11,6 +11,7 @@ from typing import Any
 
 from tinytrain import resources
 from tinytrain.errors import UsageError, Where
+from tinytrain.isa import ISAS
 
 COMMON_CFLAGS = (
     "-std=c11",
@@ -30,9 +31,6 @@ of an equal one, which the graph would not show."""
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 """Warnings that every C file is free of."""
-
-ISAS = ("portable", "dsp", "mve")
-"""Instruction sets that kernels are written for, each core offering also those before its own."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Target:
         core: "host", or Arm's name in small letters (`cortex-m7`).
         compiler: the C compiler's command.
         cflags: flags of this core, beside `COMMON_CFLAGS`.
-        isa: the richest of `ISAS` that the core offers.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
         ram, flash: budget in bytes; what a program may use, not more than what `memory` holds.
         memory: None on the host.
         machine: QEMU's name of the machine, or None where nothing emulates the target.

@@ -9,8 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
-MVE = ("-m", "armv8.1-m.main")
-"""Without it objdump shows vector instructions as those of a coprocessor."""
+from tinytrain.isa import INSTRUCTION_SETS
 
 PAGE = 1024
 """Of QEMU's translator. For an instruction across two pages it also reports what comes after."""
@@ -22,8 +21,9 @@ def alignment_plugin(program: Path) -> str:
     source = Path(__file__).parent / "programs/alignment_plugin.c"
     flags = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC")
     subprocess.run(["cc", *flags, str(source), "-o", str(library)], check=True)
+    flags = INSTRUCTION_SETS["mve"].objdump_flags
     listing = subprocess.run(
-        ["arm-none-eabi-objdump", "-d", "--no-show-raw-insn", *MVE, str(program)],
+        ["arm-none-eabi-objdump", "-d", "--no-show-raw-insn", *flags, str(program)],
         capture_output=True,
         text=True,
         check=True,

@@ -32,7 +32,8 @@ from kernel_cases import (
 )
 from kernel_scratch import portable_bytes, scratch_bytes
 
-from tinytrain.target import ISAS, Target, load_target
+from tinytrain.isa import available
+from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import port_files
 
@@ -63,7 +64,7 @@ def _defined(files: Sequence[Path]) -> tuple[str, ...]:
 
 def isas_of(target: Target) -> tuple[str, ...]:
     """Instruction sets beside the portable one that a target's core has."""
-    return ISAS[1 : ISAS.index(target.isa) + 1]
+    return available(target.isa)[1:]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from kernel_firmware import (
 )
 from kernel_scratch import table_entry
 
-from tinytrain.target import ISAS, load_target
+from tinytrain.isa import ISAS
+from tinytrain.target import load_target
 
 TARGETS = ("mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 """An emulated machine for each core with an instruction set of its own."""

@@ -11,12 +11,12 @@ from tinytrain import resources
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError
+from tinytrain.isa import ISAS
 from tinytrain.kernels.choose import candidates, choose
 from tinytrain.kernels.sources import source_of
 from tinytrain.kernels.table import KERNELS
 from tinytrain.kernels.work import Work
 from tinytrain.passes.base import Runner
-from tinytrain.target import ISAS
 
 POINTWISE = Work(
     contract="tt_conv2d_s8", in_h=8, in_w=8, in_c=48, out_h=8, out_w=8, out_c=240, segments=(48,)

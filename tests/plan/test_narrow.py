@@ -10,6 +10,7 @@ from tests.graphs import GRAPHS
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
+from tinytrain.isa import ISAS
 from tinytrain.kernels.choose import choose, narrower
 from tinytrain.kernels.table import KERNELS
 from tinytrain.kernels.work import Work
@@ -17,7 +18,6 @@ from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.proof.plan import check_plan
-from tinytrain.target import ISAS
 
 GRADIENT = Work(
     contract="tt_conv2d_s8_grad_input",

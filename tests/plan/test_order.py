@@ -16,12 +16,12 @@ from tinytrain.compiler.pipeline import Compiled
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import FINISH_OPS, UPDATE_OPS
+from tinytrain.isa import ISAS
 from tinytrain.kernels.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import Region
 from tinytrain.plan.place import live_bytes
 from tinytrain.plan.schedule import Schedule, fixed_pairs, frozen_count, movable
-from tinytrain.target import ISAS
 
 SEEDS = range(8)
 SMALL = (0, 1, 7, 13, 19, 23)

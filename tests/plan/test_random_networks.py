@@ -16,10 +16,11 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
+from tinytrain.isa import ISAS
 from tinytrain.passes.base import Runner
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.simulate.host import HostEngine
-from tinytrain.target import ISAS, load_target
+from tinytrain.target import load_target
 
 SEEDS = range(12)
 

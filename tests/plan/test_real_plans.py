@@ -8,8 +8,8 @@ from tests.models.test_real_models import FILES, MODELS, OWN_SCHEMES, QUICK, SCH
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step, for_isa, to_integers
 from tinytrain.frontend import load_model
+from tinytrain.isa import ISAS
 from tinytrain.passes.base import Runner
-from tinytrain.target import ISAS
 
 PLANNED = sorted(
     {*QUICK, *((model, OWN_SCHEMES.get(model, ("head",))[0]) for model in FILES), ("vww", "full")}

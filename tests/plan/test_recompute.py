@@ -18,13 +18,13 @@ from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import replaced
 from tinytrain.ir.verify import verify
+from tinytrain.isa import ISAS
 from tinytrain.plan import rematerialize_search as recompute_search
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.rematerialize import AGAIN, Part, again_of, parts, repeated
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.within import plan_within
 from tinytrain.reference.interpret import Machine
-from tinytrain.target import ISAS
 
 SEEDS = range(24)
 

@@ -21,8 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytrain.errors import TinytrainError
+from tinytrain.isa import isa_of
 from tinytrain.simulate.health import HealthReport
-from tinytrain.target import ISAS, Target
+from tinytrain.target import Target
 
 PLAIN_LINES = 10
 """Lines for each stage where there is no terminal."""
@@ -238,15 +239,10 @@ def ways_summary(ways: Sequence[Mapping[str, Any]]) -> str:
 
 def kernels_summary(kernels: Sequence[Mapping[str, Any]]) -> str:
     """How many kernels of each instruction set, and what they take together."""
-    counts = Counter(_isa(entry["kernel"]) for entry in kernels)
+    counts = Counter(isa_of(entry["kernel"]) for entry in kernels)
     total = sum(entry["instructions"] for entry in kernels)
     parts = ", ".join(f"{count} {isa}" for isa, count in sorted(counts.items()))
     return f"{parts}; about {total / 1e6:.3g} M instructions a step"
-
-
-def _isa(kernel: str) -> str:
-    suffix = kernel.rsplit("_", 1)[-1]
-    return suffix if suffix in ISAS else "portable"
 
 
 def targets_table(targets: Sequence[Target]) -> Table:

@@ -218,7 +218,7 @@ def build_step(
         forward: from `to_integers`.
         samples: s8 [N,...] inputs for the initial scales of the gradients; noise where there are
             none.
-        isa: the richest instruction set of the core, one of `target.ISAS`.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
     """
     graph, scheme = select_trainable(forward, options, runner)
     guidance = guidance_for(graph, scheme, options, samples)

@@ -8,10 +8,10 @@ from functools import cache
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
+from tinytrain.isa import available
 from tinytrain.kernels.kernel import Kernel, Variant
 from tinytrain.kernels.table import KERNELS, works_in_place
 from tinytrain.kernels.work import Work, work_of
-from tinytrain.target import ISAS
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def choose_kernels(
     """The cheapest kernel for each node that has a choice, by node name.
 
     Args:
-        isa: the richest instruction set of the core; those before it in `ISAS` are there too.
+        isa: the richest instruction set of the core; those that it is based on are there too.
         limits: the most scratch that a node may take, in bytes, by node name; nodes that are not
             named take what makes them fastest.
     """
@@ -103,7 +103,7 @@ def candidates(work: Work, isa: str) -> Iterable[Kernel]:
     Raises:
         InternalError: there is none, not even a portable one.
     """
-    sets = ISAS[: ISAS.index(isa) + 1]
+    sets = available(isa)
     found = [
         kernel
         for kernel in KERNELS.get(work.contract, ())
@@ -111,4 +111,4 @@ def candidates(work: Work, isa: str) -> Iterable[Kernel]:
     ]
     if not found:
         raise InternalError(f"no kernel serves {work.contract}")
-    return sorted(found, key=lambda kernel: ISAS.index(kernel.isa))
+    return sorted(found, key=lambda kernel: sets.index(kernel.isa))

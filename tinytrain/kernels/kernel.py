@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tinytrain.isa import INSTRUCTION_SETS
 from tinytrain.kernels.work import Work
 
 Rule = Callable[[Work], float]
@@ -45,7 +46,7 @@ class Kernel:
     @property
     def suffix(self) -> str:
         """Of the C function's name."""
-        return "" if self.isa == "portable" else f"_{self.isa}"
+        return INSTRUCTION_SETS[self.isa].suffix
 
     def variants(self, work: Work) -> list[Variant]:
         """With all the scratch that it can use, and with less."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tinytrain import resources
 from tinytrain.errors import InternalError
+from tinytrain.isa import INSTRUCTION_SETS, InstructionSet
 
 # The start of a kernel's name, and the source that defines it; the first match counts.
 _SOURCES = (
@@ -53,7 +54,7 @@ _SOURCES = (
     ("tt_early_stop_", "tt_metrics.c"),
 )
 
-_SUFFIXES = {"_dsp": "__ARM_FEATURE_SIMD32", "_mve": "__ARM_FEATURE_MVE"}
+_RICHER = [isa for isa in INSTRUCTION_SETS.values() if isa.suffix]
 
 # `tt_state.c` calls them, or the application does.
 _ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c", "tt_metrics.c")
@@ -65,7 +66,7 @@ def source_of(kernel: str) -> str:
     Raises:
         InternalError: no file does.
     """
-    for suffix in _SUFFIXES:
+    for suffix in (isa.suffix for isa in _RICHER):
         if kernel.endswith(suffix):
             plain = kernel.removesuffix(suffix)
             own = re.sub(r"_(s8|s16|s32|f32)(?=_|$)", "", plain) + suffix + ".c"
@@ -82,15 +83,11 @@ class KernelSet:
     """What a model calls of the kernels for one instruction set.
 
     Attributes:
-        suffix: of their names.
-        header: declares them.
-        macro: defined by compilers for cores that have the instructions.
-        kernels: names without the suffix, sorted.
+        isa: the instruction set; not the portable one.
+        kernels: names without its suffix, sorted.
     """
 
-    suffix: str
-    header: str
-    macro: str
+    isa: InstructionSet
     kernels: tuple[str, ...]
 
 
@@ -98,10 +95,10 @@ def kernel_sets(kernels: Iterable[str]) -> list[KernelSet]:
     """The kernels for instruction sets among those that a model calls."""
     names = set(kernels)
     sets = []
-    for suffix, macro in _SUFFIXES.items():
-        own = sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
+    for isa in _RICHER:
+        own = [name.removesuffix(isa.suffix) for name in names if name.endswith(isa.suffix)]
         if own:
-            sets.append(KernelSet(suffix, f"tt_kernels{suffix}.h", macro, tuple(own)))
+            sets.append(KernelSet(isa, tuple(sorted(own))))
     return sets
 
 

@@ -87,7 +87,7 @@ def plan_memory(
     """Chooses the kernels and plans the arena of a scheduled graph.
 
     Args:
-        isa: the richest instruction set of the core, one of `target.ISAS`.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
         limits: see `choose_kernels`; `narrow.narrowed` finds them.
         streams: chains that run row by row.
         slices: runs that work on a slice of channels at a time.

@@ -31,7 +31,7 @@ def fitted(graph: Graph, isa: str, most: int, start: int) -> Fitted:
     of those that keep the limit.
 
     Args:
-        isa: the richest instruction set of the core, one of `target.ISAS`.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
         most: bytes of arena that will do.
         start: nodes before this place are somebody else's: nothing is told of them.
     """

@@ -45,7 +45,7 @@ def narrowed(
     cheapest kernel with which it does not, whatever the others do.
 
     Args:
-        isa: the richest instruction set of the core, one of `target.ISAS`.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
         most: bytes of arena that will do.
         span: places of the nodes that are looked at; all others are somebody else's.
         slices: runs that work on a slice of channels at a time.

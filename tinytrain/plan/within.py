@@ -58,7 +58,7 @@ def plan_within(
 
     Args:
         graph: scheduled.
-        isa: the richest instruction set of the core, one of `target.ISAS`.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
         nbytes: the limit; None sets none.
         fed: the rows of the input arrive one after another.
         recompute: share of a step's instructions that may be spent to run forward nodes again.
