@@ -10,7 +10,7 @@ import pytest
 
 from tests.gradients.mirror import Mirror
 from tests.graphs import GRAPHS
-from tinytrain.autodiff import rules
+from tinytrain.autodiff import derivatives
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.ir.graph import Graph, Node, Value
@@ -151,10 +151,10 @@ def test_branches_are_rounded_without_bias() -> None:
 
 
 def test_planted_dropped_branch_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_side(sweep, node, g, wanted):
+    def one_side(build, node, g, wanted):
         return {min(wanted): g}
 
-    monkeypatch.setitem(rules.RULES, "add", one_side)
+    monkeypatch.setitem(derivatives.DERIVATIVES, "add", one_side)
     with pytest.raises((AssertionError, KeyError)):
         assert compare_f32("convolutions") < F32_ERROR
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.autodiff.rules import RULES
+from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.compile import integer_model
 from tinytrain.compiler.guidance import Guidance
 from tinytrain.compiler.manifest import trained_record
@@ -189,7 +189,7 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
                 differentiable.add(node.inputs[0])
             continue
         through = node.outputs[0] in differentiable
-        if through and (node.op in RULES or node.op in ("dense", "max_pool2d")):
+        if through and (node.op in DERIVATIVES or node.op in ("dense", "max_pool2d")):
             differentiable.update(node.inputs)
         found.append(_layer(node, through))
     return tuple(reversed(found))

@@ -1,6 +1,6 @@
 """All derivatives, as a table: from the gradient of a node's output to those of its inputs.
 
-A rule gets the sweep (which emits nodes), the forward node, the gradient of its output with the
+A derivative gets a builder of gradients, the forward node, the gradient of its output with the
 clamp already applied, and the positions of the inputs whose gradient is wanted. It returns one
 gradient for each wanted position. Gradients are those of the real values (docs/arithmetic.md
 section 4), so moving data needs no rescaling, and an addition hands the same gradient to both
@@ -11,24 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from tinytrain.autodiff.gradient_builder import GradientBuilder
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
 
-if TYPE_CHECKING:
-    from tinytrain.autodiff.backward import Sweep
-
-Rule = Callable[["Sweep", Node, Value, frozenset[int]], dict[int, Value]]
-RULES: dict[str, Rule] = {}
+Derivative = Callable[[GradientBuilder, Node, Value, frozenset[int]], dict[int, Value]]
+DERIVATIVES: dict[str, Derivative] = {}
 
 
-def rule(op: str) -> Callable[[Rule], Rule]:
+def derivative(op: str) -> Callable[[Derivative], Derivative]:
     """Decorator: enters the derivative of an operation into the table."""
 
-    def enter(function: Rule) -> Rule:
-        RULES[op] = function
+    def enter(function: Derivative) -> Derivative:
+        DERIVATIVES[op] = function
         return function
 
     return enter
@@ -39,14 +36,16 @@ def geometry(node: Node) -> dict[str, object]:
     return {key: node.attrs[key] for key in ("strides", "padding", "dilation", "groups")}
 
 
-@rule("conv2d")
-def _conv2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("conv2d")
+def _conv2d(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     x, w, _ = node.inputs
     found = {}
     if 2 in wanted:
-        found[2] = sweep.sum("bias_grad", node, [g], (w.type.shape[0],))
+        found[2] = build.sum("bias_grad", node, [g], (w.type.shape[0],))
     if 0 in wanted:
-        found[0] = sweep.rounded(
+        found[0] = build.rounded(
             "conv2d_grad_input",
             node,
             [g, w],
@@ -55,7 +54,7 @@ def _conv2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[
             input_shape=x.type.shape,
         )
     if 1 in wanted:
-        found[1] = sweep.sum(
+        found[1] = build.sum(
             "conv2d_grad_weight",
             node,
             [x, g],
@@ -66,20 +65,22 @@ def _conv2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[
     return found
 
 
-@rule("add")
-def _add(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("add")
+def _add(build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
     return dict.fromkeys(wanted, g)
 
 
-@rule("multiply")
-def _multiply(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("multiply")
+def _multiply(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     found = {}
     for position in sorted(wanted):
         mine, other = node.inputs[position], node.inputs[1 - position]
         if mine.type.size == g.type.size:
-            found[position] = sweep.rounded("multiply_grad", node, [g, other], mine.type.shape)
+            found[position] = build.rounded("multiply_grad", node, [g, other], mine.type.shape)
         else:
-            found[position] = sweep.rounded(
+            found[position] = build.rounded(
                 "multiply_grad_broadcast",
                 node,
                 [g, other],
@@ -89,71 +90,85 @@ def _multiply(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dic
     return found
 
 
-@rule("concatenate")
-def _concatenate(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("concatenate")
+def _concatenate(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     axis, start, found = node.attrs["axis"], 0, {}
     for position, value in enumerate(node.inputs):
         size = value.type.shape[axis]
         if position in wanted:
-            found[position] = sweep.moved(
+            found[position] = build.moved(
                 "slice", node, [g], value.type.shape, axis=axis, start=start, size=size
             )
         start += size
     return found
 
 
-@rule("avg_pool2d")
-def _avg_pool2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("avg_pool2d")
+def _avg_pool2d(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     shape = node.inputs[0].type.shape
     attrs = {key: node.attrs[key] for key in ("window", "strides", "padding", "count_include_pad")}
-    return {0: sweep.rounded("avg_pool2d_grad", node, [g], shape, **attrs, input_shape=shape)}
+    return {0: build.rounded("avg_pool2d_grad", node, [g], shape, **attrs, input_shape=shape)}
 
 
-@rule("max_pool2d_winner")
-def _max_pool2d(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("max_pool2d_winner")
+def _max_pool2d(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     shape = node.inputs[0].type.shape
     attrs = {key: node.attrs[key] for key in ("window", "strides", "padding")}
     return {
-        0: sweep.rounded(
+        0: build.rounded(
             "max_pool2d_grad", node, [g, node.outputs[1]], shape, **attrs, input_shape=shape
         )
     }
 
 
-@rule("activation")
-def _activation(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("activation")
+def _activation(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     x, output = node.inputs[0], node.output.type.quantization
     if output is None:
         raise InternalError(
             f"{node.name}: the derivative of an activation needs its quantized form"
         )
     attrs = {**node.attrs, "output_quantization": (output.scale[0], output.zero_point)}
-    return {0: sweep.rounded("activation_grad", node, [g, x], x.type.shape, **attrs)}
+    return {0: build.rounded("activation_grad", node, [g, x], x.type.shape, **attrs)}
 
 
-@rule("reshape")
-def _reshape(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
-    return {0: sweep.moved("reshape", node, [g], node.inputs[0].type.shape)}
+@derivative("reshape")
+def _reshape(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
+    return {0: build.moved("reshape", node, [g], node.inputs[0].type.shape)}
 
 
-@rule("transpose")
-def _transpose(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("transpose")
+def _transpose(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     axes = node.attrs["axes"]
     inverse = tuple(axes.index(axis) for axis in range(len(axes)))
-    return {0: sweep.moved("transpose", node, [g], node.inputs[0].type.shape, axes=inverse)}
+    return {0: build.moved("transpose", node, [g], node.inputs[0].type.shape, axes=inverse)}
 
 
-@rule("merge_channels")
-def _merge_channels(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+@derivative("merge_channels")
+def _merge_channels(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
     """`g` is a dW not yet formed: its node is narrowed to the trained channels, none is cut."""
-    dw = sweep.take_back(g)
+    dw = build.take_back(g)
     x, upstream = dw.inputs
     trained = node.inputs[0].type.shape
     channels = node.attrs["channels"]
     if node.attrs["axis"] == 0:
         # Depthwise: rows are output channels; `multiple` of them read one input channel.
         multiple = upstream.type.shape[-1] // x.type.shape[-1]
-        upstream = _gather(sweep, dw, upstream, channels)
+        upstream = _gather(build, dw, upstream, channels)
         channels = tuple(row // multiple for row in channels[::multiple])
         dw = dw.with_attrs(groups=len(channels))
     elif dw.attrs["groups"] > 1:
@@ -161,15 +176,15 @@ def _merge_channels(sweep: Sweep, node: Node, g: Value, wanted: frozenset[int]) 
         channels = tuple(
             group * per_group + c for group in range(dw.attrs["groups"]) for c in channels
         )
-    x = _gather(sweep, dw, x, channels)
-    return {0: sweep.sum("conv2d_grad_weight", dw, [x, upstream], trained, **dw.attrs)}
+    x = _gather(build, dw, x, channels)
+    return {0: build.sum("conv2d_grad_weight", dw, [x, upstream], trained, **dw.attrs)}
 
 
-def _gather(sweep: Sweep, node: Node, value: Value, channels: tuple[int, ...]) -> Value:
+def _gather(build: GradientBuilder, node: Node, value: Value, channels: tuple[int, ...]) -> Value:
     if len(channels) == value.type.shape[-1]:
         return value
     shape = (*value.type.shape[:-1], len(channels))
     type_ = replace(value.type, shape=shape)
     if value.type.dtype is DType.BIT:
         raise InternalError("a mask has no channels to gather")
-    return sweep.emit("gather_channels", node, [value], type_, channels=channels)
+    return build.emit("gather_channels", node, [value], type_, channels=channels)
