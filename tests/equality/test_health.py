@@ -14,7 +14,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.passes.base import Runner
 from tinytrain.reference.health import HEALTH_STEPS
-from tinytrain.reference.interpret import Scale
+from tinytrain.reference.machine import Scale
 from tinytrain.simulate.health import HealthReport, health_report
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine

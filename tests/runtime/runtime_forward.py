@@ -26,7 +26,7 @@ from runtime_memory import (
 )
 
 from tinytrain.reference.health import GradientHealth
-from tinytrain.reference.interpret import Scale
+from tinytrain.reference.machine import Scale
 
 
 class ForwardKernels:

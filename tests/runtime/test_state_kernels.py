@@ -11,7 +11,7 @@ from runtime_kernels import Kernels
 
 from tinytrain.reference import loss, update
 from tinytrain.reference.health import GradientHealth
-from tinytrain.reference.interpret import Scale
+from tinytrain.reference.machine import Scale
 
 
 def test_exp(kernels: Kernels, rng: Rng) -> None:

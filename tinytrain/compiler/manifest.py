@@ -20,7 +20,7 @@ from tinytrain.plan.line_buffer import Stream
 from tinytrain.plan.record import arena_record, layers_record
 from tinytrain.plan.rematerialize import again_of
 from tinytrain.reference.health import ends_of
-from tinytrain.reference.interpret import rounding_nodes
+from tinytrain.reference.machine import rounding_nodes
 from tinytrain.version import __version__
 
 

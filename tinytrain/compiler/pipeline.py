@@ -55,7 +55,7 @@ from tinytrain.plan.arena import Plan
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.schedule import Schedule
 from tinytrain.plan.within import Way, plan_within
-from tinytrain.reference.interpret import Scale
+from tinytrain.reference.machine import Scale
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import Scheme, load_scheme
 

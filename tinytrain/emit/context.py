@@ -15,7 +15,7 @@ from tinytrain.ir.ops_update import gradient_window, stored_in
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
-from tinytrain.reference.interpret import scale_names, update_indices
+from tinytrain.reference.machine import scale_names, update_indices
 
 _ACCESS = {
     DType.S8: "at_s8",

@@ -24,8 +24,8 @@ from tinytrain.ir.types import DType
 from tinytrain.kernels.sources import kernel_sets
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
-from tinytrain.reference.interpret import Scale, rounding_nodes
 from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.schedule import Schedule, describe
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +12,11 @@ from tinytrain.ir.types import DType
 from tinytrain.reference import apply as finish
 from tinytrain.reference import lowering, update
 from tinytrain.reference.evaluation import Result, evaluates
-
-if TYPE_CHECKING:
-    from tinytrain.reference.interpret import Machine
+from tinytrain.reference.machine import MachineState
 
 
 @evaluates("clip_factor")
-def _clip_factor(machine: Machine, node: Node, *velocities: np.ndarray) -> np.ndarray:
+def _clip_factor(machine: MachineState, node: Node, *velocities: np.ndarray) -> np.ndarray:
     if not machine.finishes:
         return np.array([finish.ONE], np.int32)
     total = np.float32(0)
@@ -35,7 +32,7 @@ def _clip_factor(machine: Machine, node: Node, *velocities: np.ndarray) -> np.nd
 
 
 @evaluates("finish_weight")
-def _finish_weight(machine: Machine, node: Node, *inputs: np.ndarray) -> Result:
+def _finish_weight(machine: MachineState, node: Node, *inputs: np.ndarray) -> Result:
     if not machine.finishes:
         return tuple(inputs[int(node.attrs["clip"]) :])
     attrs, bits = node.attrs, node.attrs["fraction_bits"]
@@ -68,7 +65,7 @@ def _finish_weight(machine: Machine, node: Node, *inputs: np.ndarray) -> Result:
 
 
 @evaluates("finish_bias")
-def _finish_bias(machine: Machine, node: Node, *inputs: np.ndarray) -> Result:
+def _finish_bias(machine: MachineState, node: Node, *inputs: np.ndarray) -> Result:
     b, velocity = (data.astype(np.int64) for data in inputs[-2:])
     if not machine.finishes:
         return inputs[-2], inputs[-1]
@@ -82,7 +79,7 @@ def _finish_bias(machine: Machine, node: Node, *inputs: np.ndarray) -> Result:
     return b.astype(np.int32), left.astype(np.int32)
 
 
-def _draws(machine: Machine, node: Node, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _draws(machine: MachineState, node: Node, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     attrs = node.attrs
     cut = attrs["velocity"] and attrs.get("fraction_bits", 0) < 8
     count = sum(map(bool, (attrs["clip"], cut, attrs["decay"], attrs["momentum"])))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tinytrain.ir.graph import Node
@@ -11,14 +9,12 @@ from tinytrain.ir.types import DType
 from tinytrain.reference import forward, lowering
 from tinytrain.reference.evaluation import Result, conv_geometry, evaluates, pool_geometry
 from tinytrain.reference.lowering import zero_of
-
-if TYPE_CHECKING:
-    from tinytrain.reference.interpret import Machine
+from tinytrain.reference.machine import MachineState
 
 
 @evaluates("conv2d")
 def _conv2d(
-    machine: Machine, node: Node, x: np.ndarray, w: np.ndarray, b: np.ndarray
+    machine: MachineState, node: Node, x: np.ndarray, w: np.ndarray, b: np.ndarray
 ) -> np.ndarray:
     geometry, zero, y = conv_geometry(node), zero_of(node.inputs[0]), node.output
     if y.type.dtype is DType.S32:
@@ -28,7 +24,7 @@ def _conv2d(
 
 
 @evaluates("add")
-def _add(machine: Machine, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _add(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     left, right = node.inputs
     factors, shift = machine.table(node, lambda: lowering.add_factors(left, right, node.output))
     zeros = zero_of(left), zero_of(right)
@@ -37,7 +33,7 @@ def _add(machine: Machine, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarr
 
 
 @evaluates("multiply")
-def _multiply(machine: Machine, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _multiply(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     left, right = node.inputs
     m, s = machine.table(node, lambda: lowering.multiply_requant(left, right, node.output))
     zeros = zero_of(left), zero_of(right)
@@ -45,7 +41,7 @@ def _multiply(machine: Machine, node: Node, a: np.ndarray, b: np.ndarray) -> np.
 
 
 @evaluates("avg_pool2d")
-def _avg_pool2d(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _avg_pool2d(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     m, s = machine.table(node, lambda: lowering.avg_pool_requant(node) or (None, None))
     return forward.avg_pool2d(
         x,
@@ -61,54 +57,54 @@ def _avg_pool2d(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
 
 
 @evaluates("max_pool2d")
-def _max_pool2d(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _max_pool2d(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     return _max_pool2d_winner(machine, node, x)[0]
 
 
 @evaluates("max_pool2d_winner")
-def _max_pool2d_winner(machine: Machine, node: Node, x: np.ndarray) -> Result:
+def _max_pool2d_winner(machine: MachineState, node: Node, x: np.ndarray) -> Result:
     attrs = node.attrs
     return forward.max_pool2d(x, attrs["window"], attrs["clamp"], **pool_geometry(node))
 
 
 @evaluates("activation")
-def _activation(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _activation(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     return forward.lookup(machine.table(node, lambda: lowering.activation_table(node)), x)
 
 
 @evaluates("concatenate")
-def _concatenate(machine: Machine, node: Node, *parts: np.ndarray) -> np.ndarray:
+def _concatenate(machine: MachineState, node: Node, *parts: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=node.attrs["axis"])
 
 
 @evaluates("reshape")
-def _reshape(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _reshape(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     return x.reshape(node.output.type.shape)
 
 
 @evaluates("transpose")
-def _transpose(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _transpose(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     return forward.transpose(x, node.attrs["axes"])
 
 
 @evaluates("dequantize")
-def _dequantize(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _dequantize(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     q = lowering.quantization(node.inputs[0])
     return forward.dequantize(x, q.zero_point, np.asarray(q.scale, np.float32))
 
 
 @evaluates("clamp_mask")
-def _clamp_mask(machine: Machine, node: Node, y: np.ndarray) -> np.ndarray:
+def _clamp_mask(machine: MachineState, node: Node, y: np.ndarray) -> np.ndarray:
     return forward.clamp_mask(y, node.attrs["clamp"])
 
 
 @evaluates("gather_channels")
-def _gather_channels(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _gather_channels(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     return forward.gather_channels(x, node.attrs["channels"])
 
 
 @evaluates("slice")
-def _slice(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
+def _slice(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
     start = node.attrs["start"]
     indices = range(start, start + node.attrs["size"])
     return np.take(x, indices, axis=node.attrs["axis"])
@@ -116,7 +112,7 @@ def _slice(machine: Machine, node: Node, x: np.ndarray) -> np.ndarray:
 
 @evaluates("merge_channels")
 def _merge_channels(
-    machine: Machine, node: Node, trained: np.ndarray, frozen: np.ndarray
+    machine: MachineState, node: Node, trained: np.ndarray, frozen: np.ndarray
 ) -> np.ndarray:
     axis, shape = node.attrs["axis"], node.output.type.shape
     merged = np.empty(shape, trained.dtype)

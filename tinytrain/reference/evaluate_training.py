@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,16 +12,15 @@ from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, loss, lowering, update
 from tinytrain.reference.evaluation import Result, conv_geometry, evaluates, pool_geometry
 from tinytrain.reference.lowering import scale_of, zero_of
-
-if TYPE_CHECKING:
-    from tinytrain.reference.interpret import Machine
-
+from tinytrain.reference.machine import MachineState
 
 # ---- loss ----------------------------------------------------------------------------------------
 
 
 @evaluates("softmax_cross_entropy")
-def _cross_entropy(machine: Machine, node: Node, logits: np.ndarray, label: np.ndarray) -> Result:
+def _cross_entropy(
+    machine: MachineState, node: Node, logits: np.ndarray, label: np.ndarray
+) -> Result:
     index, smoothing = int(label.ravel()[0]), node.attrs.get("smoothing", 0.0)
     if smoothing:
         value, slope = loss.smoothed_cross_entropy(logits, index, smoothing)
@@ -32,13 +30,15 @@ def _cross_entropy(machine: Machine, node: Node, logits: np.ndarray, label: np.n
 
 
 @evaluates("mean_squared_error")
-def _mean_squared_error(machine: Machine, node: Node, y: np.ndarray, target: np.ndarray) -> Result:
+def _mean_squared_error(
+    machine: MachineState, node: Node, y: np.ndarray, target: np.ndarray
+) -> Result:
     value, slope = loss.mean_squared_error(y, target)
     return np.array([value], np.float32), slope
 
 
 @evaluates("quantize_gradient")
-def _quantize_gradient(machine: Machine, node: Node, slope: np.ndarray) -> np.ndarray:
+def _quantize_gradient(machine: MachineState, node: Node, slope: np.ndarray) -> np.ndarray:
     g, n, machine.active = gradients.quantize_gradient(slope, node.output.type.dtype.numpy)
     machine.step = replace(machine.step, normaliser=n)
     return g
@@ -48,21 +48,21 @@ def _quantize_gradient(machine: Machine, node: Node, slope: np.ndarray) -> np.nd
 
 
 @evaluates("grad_clamp")
-def _grad_clamp(machine: Machine, node: Node, g: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _grad_clamp(machine: MachineState, node: Node, g: np.ndarray, y: np.ndarray) -> np.ndarray:
     if node.inputs[1].type.dtype is DType.BIT:
         return gradients.grad_clamp_mask(g, y)
     return gradients.grad_clamp(g, y, node.attrs["clamp"])
 
 
 @evaluates("grad_add")
-def _grad_add(machine: Machine, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _grad_add(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     exponents = [machine.exponent(value) for value in node.inputs]
     sums, exponent = gradients.grad_add(a, b, *exponents)
     return machine.rescale(node, sums, 8, exponent)
 
 
 def _factors(
-    machine: Machine, node: Node, make: Callable[[], lowering.Factors]
+    machine: MachineState, node: Node, make: Callable[[], lowering.Factors]
 ) -> tuple[np.ndarray, int]:
     found = machine.table(node, make)
     is_real = node.inputs[0].type.dtype is DType.F32
@@ -70,7 +70,9 @@ def _factors(
 
 
 @evaluates("conv2d_grad_input")
-def _conv2d_grad_input(machine: Machine, node: Node, g: np.ndarray, w: np.ndarray) -> np.ndarray:
+def _conv2d_grad_input(
+    machine: MachineState, node: Node, g: np.ndarray, w: np.ndarray
+) -> np.ndarray:
     upstream, weights = node.inputs
     groups, dtype = node.attrs["groups"], upstream.type.dtype
     m, c = _factors(machine, node, lambda: lowering.conv_factors(weights, groups, dtype))
@@ -80,7 +82,7 @@ def _conv2d_grad_input(machine: Machine, node: Node, g: np.ndarray, w: np.ndarra
 
 
 @evaluates("avg_pool2d_grad")
-def _avg_pool2d_grad(machine: Machine, node: Node, g: np.ndarray) -> np.ndarray:
+def _avg_pool2d_grad(machine: MachineState, node: Node, g: np.ndarray) -> np.ndarray:
     m, c = _factors(machine, node, lambda: lowering.avg_pool_factors(node))
     sums = gradients.avg_pool2d_grad(
         g,
@@ -94,21 +96,25 @@ def _avg_pool2d_grad(machine: Machine, node: Node, g: np.ndarray) -> np.ndarray:
 
 
 @evaluates("max_pool2d_grad")
-def _max_pool2d_grad(machine: Machine, node: Node, g: np.ndarray, winner: np.ndarray) -> np.ndarray:
+def _max_pool2d_grad(
+    machine: MachineState, node: Node, g: np.ndarray, winner: np.ndarray
+) -> np.ndarray:
     shape, window = node.attrs["input_shape"], node.attrs["window"]
     sums = gradients.max_pool2d_grad(g, winner, shape, window, **pool_geometry(node))
     return machine.rescale(node, sums, 0, machine.exponent(node.inputs[0]))
 
 
 @evaluates("activation_grad")
-def _activation_grad(machine: Machine, node: Node, g: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _activation_grad(machine: MachineState, node: Node, g: np.ndarray, x: np.ndarray) -> np.ndarray:
     table = machine.table(node, lambda: lowering.activation_grad_table(node))
     sums = gradients.lookup_grad(g, x, table)
     return machine.rescale(node, sums, lowering.SLOPE_SHIFT, machine.exponent(node.inputs[0]))
 
 
 @evaluates("multiply_grad")
-def _multiply_grad(machine: Machine, node: Node, g: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _multiply_grad(
+    machine: MachineState, node: Node, g: np.ndarray, other: np.ndarray
+) -> np.ndarray:
     upstream, factor = node.inputs
     mu, k = lowering.multiply_mu(factor)
     sums = gradients.multiply_grad(g, other, zero_of(factor), mu, scale_of(factor))
@@ -117,7 +123,7 @@ def _multiply_grad(machine: Machine, node: Node, g: np.ndarray, other: np.ndarra
 
 @evaluates("multiply_grad_broadcast")
 def _multiply_grad_broadcast(
-    machine: Machine, node: Node, g: np.ndarray, other: np.ndarray
+    machine: MachineState, node: Node, g: np.ndarray, other: np.ndarray
 ) -> np.ndarray:
     upstream, factor = node.inputs
     mu, k = lowering.multiply_mu(factor)
@@ -134,13 +140,15 @@ def _multiply_grad_broadcast(
 
 
 @evaluates("conv2d_grad_weight")
-def _conv2d_grad_weight(machine: Machine, node: Node, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+def _conv2d_grad_weight(
+    machine: MachineState, node: Node, x: np.ndarray, g: np.ndarray
+) -> np.ndarray:
     zero, kernel = zero_of(node.inputs[0]), node.attrs["kernel"]
     return gradients.conv2d_grad_weight(x, g, zero, kernel, **conv_geometry(node))
 
 
 @evaluates("bias_grad")
-def _bias_grad(machine: Machine, node: Node, g: np.ndarray) -> np.ndarray:
+def _bias_grad(machine: MachineState, node: Node, g: np.ndarray) -> np.ndarray:
     return gradients.bias_grad(g)
 
 
@@ -148,7 +156,7 @@ def _bias_grad(machine: Machine, node: Node, g: np.ndarray) -> np.ndarray:
 
 
 def _delta(
-    machine: Machine, node: Node, sums: np.ndarray, trained: Value, positions: int, g: DType
+    machine: MachineState, node: Node, sums: np.ndarray, trained: Value, positions: int, g: DType
 ) -> np.ndarray:
     rates = machine.table(node, lambda: lowering.update_rates(node.attrs, trained, positions, g))
     stochastic = node.attrs["rule"] == "stochastic"
@@ -164,7 +172,7 @@ def _delta(
 
 @evaluates("conv2d_grad_weight_sgd")
 def _conv2d_grad_weight_sgd(
-    machine: Machine,
+    machine: MachineState,
     node: Node,
     x: np.ndarray,
     g: np.ndarray,
@@ -181,7 +189,7 @@ def _conv2d_grad_weight_sgd(
 
 
 @evaluates("bias_grad_sgd")
-def _bias_grad_sgd(machine: Machine, node: Node, g: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _bias_grad_sgd(machine: MachineState, node: Node, g: np.ndarray, b: np.ndarray) -> np.ndarray:
     upstream, trained = node.inputs
     positions = upstream.type.size // upstream.type.shape[-1]
     sums = _bias_grad(machine, node, g)

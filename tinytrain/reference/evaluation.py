@@ -1,6 +1,6 @@
 """The table of evaluations: what the reference computes for each operation.
 
-`evaluate_forward` and `evaluate_training` fill it; `interpret.Machine` reads it.
+The modules `evaluate_*` fill it; `interpret.Machine` reads it.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Health:
     Attributes:
         steps: of training, skipped ones too.
         skipped: steps that changed nothing, as the loss was NaN or infinite.
-        gradients: in the order of `interpret.scale_names`.
+        gradients: in the order of `machine.scale_names`.
         updates: in the order of `trained_tensors`.
         at_end: for each trained tensor, how many elements stand at an end of their range.
     """

@@ -1,23 +1,20 @@
 """Runs a graph in NumPy, to the bit as the device does.
 
-`Machine` holds what outlives a step: parameters, scales of the gradients, seed, step count and
-learning rate. What each operation computes stands in the table of `evaluation`.
+`machine.MachineState` holds what outlives a step: parameters, scales of the gradients, seed, step
+count and learning rate. What each operation computes stands in the table of `evaluation`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS
-from tinytrain.ir.ops_update import UPDATE_OPS, gradient_window
-from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
     evaluate_apply,  # noqa: F401  (fills the table)
@@ -27,65 +24,15 @@ from tinytrain.reference import (
     update,
 )
 from tinytrain.reference.evaluation import EVALUATE
-from tinytrain.reference.health import (
-    HEALTH_STEPS,
-    GradientHealth,
-    Health,
-    UpdateHealth,
-    ends_of,
-)
+from tinytrain.reference.health import Health, ends_of
+from tinytrain.reference.machine import MachineState
 from tinytrain.reference.schedule import CONSTANT, Schedule, rate_at
-
-ROUNDING = frozenset(
-    {
-        "conv2d_grad_input",
-        "avg_pool2d_grad",
-        "max_pool2d_grad",
-        "activation_grad",
-        "multiply_grad",
-        "multiply_grad_broadcast",
-        "grad_add",
-    }
-)
-"""Operations that round a gradient to a scale of its own."""
 
 Observer = Callable[[Node, Mapping[Value, np.ndarray]], None]
 
 
-@dataclass
-class Scale:
-    """State of one gradient's scale: docs/arithmetic.md section 5."""
-
-    exponent: int = 0
-    running_max: int = 0
-    peak: int = 0
-
-
-def update_indices(graph: Graph) -> dict[str, int]:
-    """u of docs/arithmetic.md section 6: the place of an update among the updates."""
-    names = [node.name for node in graph.nodes if node.op in UPDATE_OPS]
-    return {name: index for index, name in enumerate(names)}
-
-
-def rounding_nodes(graph: Graph) -> dict[str, Node]:
-    """By exponent, in graph order, the nodes that round a gradient to a scale that adapts.
-
-    `loss_e` is not among them: it is always 0.
-    """
-    nodes: dict[str, Node] = {}
-    for node in graph.nodes:
-        if node.op in ROUNDING and node.output.type.exponent not in (None, "loss_e"):
-            nodes.setdefault(str(node.output.type.exponent), node)
-    return nodes
-
-
-def scale_names(graph: Graph) -> list[str]:
-    """The exponents of `rounding_nodes`."""
-    return list(rounding_nodes(graph))
-
-
-class Machine:
-    """A graph with its state.
+class Machine(MachineState):
+    """A graph with its state, ready to run.
 
     Args:
         graph: forward or training graph.
@@ -104,27 +51,10 @@ class Machine:
         seed: int = 0,
         observer: Observer | None = None,
     ) -> None:
-        self.graph = graph
-        self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
-        self.scales = {name: Scale() for name in scale_names(graph)}
-        # Of a window of accumulated gradients the mean counts: each comes in with its share.
-        self.window = gradient_window(graph)
-        share = float(np.float32(rate) / np.float32(self.window))
-        self.step = update.Step(rate=share, seed=seed)
-        self.active = True
+        super().__init__(graph, rate=rate, seed=seed)
         self.schedule = schedule
-        self._trained = trained_tensors(graph)
-        self._gradients = [GradientHealth() for _ in self.scales]
-        self._updates = {tensor.update.name: UpdateHealth() for tensor in self._trained}
         self._done, self._skipped = 0, 0
-        self._indices = update_indices(graph)
         self._observer = observer
-        self._tables: dict[str, Any] = {}
-
-    def exponent(self, value: Value) -> int:
-        """E of a gradient."""
-        name = value.type.exponent
-        return self.scales[name].exponent if name in self.scales else 0
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
         """Runs all nodes once; parameters and scales change as on the device.
@@ -176,7 +106,7 @@ class Machine:
         dtype = next((v.type.dtype for v in self.graph.values() if v.type.exponent), DType.F32)
         if self.active and dtype is not DType.F32:
             limit = gradients.limit(dtype.numpy)
-            for scale, health in zip(self.scales.values(), self._gradients, strict=True):
+            for scale, health in zip(self.scales.values(), self.gradient_health, strict=True):
                 before = scale.exponent
                 scale.exponent, scale.running_max = update.scales_end(
                     scale.exponent, scale.running_max, scale.peak, limit
@@ -193,45 +123,12 @@ class Machine:
         """SHA-256 of `weights_bytes`."""
         return hashlib.sha256(self.weights_bytes()).hexdigest()
 
-    def table(self, node: Node, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once for each node."""
-        if node.name not in self._tables:
-            self._tables[node.name] = make()
-        return self._tables[node.name]
-
-    def rescale(
-        self, node: Node, sums: np.ndarray, shift: int, source: int, *, wide: bool = False
-    ) -> np.ndarray:
-        """Rounds sums to the output's integers and keeps the peak; f32 sums stay as they are."""
-        dtype = node.output.type.dtype
-        if dtype is DType.F32:
-            return sums.astype(np.float32)
-        scale = self.scales[node.output.type.exponent or ""]
-        function = gradients.rescale64 if wide else gradients.rescale
-        result, peak = function(sums, shift, source, scale.exponent, dtype.numpy)
-        scale.peak = peak
-        return result
-
-    @property
-    def finishes(self) -> bool:
-        """Whether this step is the last of a window of accumulated gradients."""
-        return (self.step.count + 1) % 2**32 % self.window == 0
-
     @property
     def health(self) -> Health:
         """Counters of all steps so far."""
-        ends = [ends_of(tensor, self.parameters) for tensor in self._trained]
-        counted = self._gradients, list(self._updates.values()), ends
+        ends = [ends_of(tensor, self.parameters) for tensor in self.trained]
+        counted = self.gradient_health, list(self.update_health.values()), ends
         return Health(self._done + self._skipped, self._skipped, *counted)
-
-    def count_update(self, node: Node, sums: np.ndarray, d: np.ndarray) -> None:
-        """Counts an update in the steps that are looked at."""
-        if self.step.count % HEALTH_STEPS == 0:
-            self._updates[node.name].count(sums, d)
-
-    def index(self, node: Node) -> int:
-        """u of an update node."""
-        return self._indices[node.name]
 
 
 def run_forward(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
-from tinytrain.reference.interpret import Machine, Scale
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.machine import Scale
 
 STEPS = 8
 _START = -20  # finer than any gradient of a normalised loss needs, so that peaks set the scales

@@ -12,7 +12,8 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.types import DType
-from tinytrain.reference.interpret import Machine, Scale
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, Schedule
