@@ -31,6 +31,7 @@ from tinytrain.errors import ToolchainError
 from tinytrain.ir.graph import Graph
 from tinytrain.simulate.folder import open_folder
 from tinytrain.simulate.session import plan_session
+from tinytrain.simulate.stream_file import write_stream
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 
@@ -211,7 +212,7 @@ def _write_stream(product: Product, folder: Path) -> None:
     np.savez(folder / "data.npz", x=x, y=np.arange(STEPS))
     opened = open_folder(product.directory)
     plan = plan_session(opened, data=folder / "data.npz", steps=STEPS)
-    plan.write(folder / "stream.bin", lambda done, total: None)
+    write_stream(plan, folder / "stream.bin", lambda done, total: None)
 
 
 def _functions_of(source: Path, symbols: dict[str, Symbol]) -> list[Symbol]:

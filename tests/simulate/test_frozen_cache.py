@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tinytrain.data import Dataset, SampleSpec
-from tinytrain.simulate.frozen_cache import NOTHING, Kept, kept_results
+from tinytrain.simulate.frozen_cache import LEFT_OUT, NOTHING, FrozenCache, plan_frozen_cache
 from tinytrain.simulate.host import processor_flags
-from tinytrain.simulate.stream import LEFT_OUT, Stream, training_order
+from tinytrain.simulate.stream import Stream, training_order
+from tinytrain.simulate.stream_file import write_stream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)
 
@@ -26,27 +27,27 @@ def stream(order: list[int], evaluated: int = 0) -> Stream:
     return Stream(train=dataset(9), order=np.array(order), evaluation=evaluation)
 
 
-def words(kept: Kept | None) -> tuple[list[int], list[int]]:
+def words(kept: FrozenCache | None) -> tuple[list[int], list[int]]:
     assert kept is not None
     return kept.evaluation.tolist(), kept.steps.tolist()
 
 
 def test_samples_that_come_again_get_slots_in_the_order_in_which_they_come() -> None:
-    kept = kept_results(stream([5, 3, 8, 3, 5, 5]), frozen_bytes=10, memory=1000)
+    kept = plan_frozen_cache(stream([5, 3, 8, 3, 5, 5]), frozen_bytes=10, memory=1000)
     again = LEFT_OUT
     assert words(kept) == ([], [0, 1, NOTHING, again + 1, again, again])
     assert kept is not None and kept.slots == 2
 
 
 def test_evaluation_comes_twice() -> None:
-    kept = kept_results(stream([1, 2], evaluated=2), frozen_bytes=10, memory=1000)
+    kept = plan_frozen_cache(stream([1, 2], evaluated=2), frozen_bytes=10, memory=1000)
     assert words(kept) == ([0, 1], [NOTHING, NOTHING])
 
 
 def test_memory_is_never_exceeded() -> None:
     plan = stream([0, 1, 2, 0, 1, 2], evaluated=2)
     for memory in range(10, 70):
-        kept = kept_results(plan, frozen_bytes=10, memory=memory)
+        kept = plan_frozen_cache(plan, frozen_bytes=10, memory=memory)
         assert kept is not None
         assert kept.slots == min(memory // 10, 5)
         evaluation, steps = words(kept)
@@ -56,16 +57,16 @@ def test_memory_is_never_exceeded() -> None:
 
 @pytest.mark.parametrize(("frozen", "memory"), [(0, 1000), (10, 0), (10, 9)])
 def test_nothing_to_keep(frozen: int, memory: int) -> None:
-    assert kept_results(stream([1, 1], evaluated=1), frozen, memory) is None
+    assert plan_frozen_cache(stream([1, 1], evaluated=1), frozen, memory) is None
 
 
 def test_samples_that_come_once_are_not_kept() -> None:
-    assert kept_results(stream([1, 2, 3]), frozen_bytes=1, memory=1000) is None
+    assert plan_frozen_cache(stream([1, 2, 3]), frozen_bytes=1, memory=1000) is None
 
 
 def test_every_left_out_input_came_before() -> None:
     plan = Stream(train=dataset(9), order=training_order(9, 60, seed=4))
-    kept = kept_results(plan, frozen_bytes=10, memory=70)
+    kept = plan_frozen_cache(plan, frozen_bytes=10, memory=70)
     assert kept is not None
     seen = {}
     for sample, word in zip(plan.order, kept.steps.tolist(), strict=True):
@@ -79,9 +80,11 @@ def test_every_left_out_input_came_before() -> None:
 
 def test_file_leaves_inputs_out(tmp_path: Path) -> None:
     plan = stream([3, 0, 3], evaluated=1)
-    kept = kept_results(plan, frozen_bytes=10, memory=1000)
+    kept = plan_frozen_cache(plan, frozen_bytes=10, memory=1000)
     calls: list[tuple[int, int]] = []
-    plan.write(tmp_path / "stream.bin", lambda done, total: calls.append((done, total)), kept)
+    write_stream(
+        plan, tmp_path / "stream.bin", lambda done, total: calls.append((done, total)), kept
+    )
     # q = round(x / 0.5) + 1
     assert (tmp_path / "stream.bin").read_bytes() == (
         struct.pack("<4s7If", b"TTSS", 1, 3, 2, 2, 1, 3, 4, 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.simulate.forgetting import class_accuracies, forgetting
-from tinytrain.simulate.frozen_cache import NOTHING, kept_results
+from tinytrain.simulate.frozen_cache import NOTHING, plan_frozen_cache
 from tinytrain.simulate.orders import by_class, drifted
 from tinytrain.simulate.stream import Stream, training_order
 
@@ -51,7 +51,7 @@ def test_a_drifting_stream_changes_training_samples_alone() -> None:
     assert inputs[0] == [3, 3, 3]
     assert inputs[-1] == [2 + 32, 2 - 32, 2 + 32]
     assert len({tuple(x) for x in inputs}) == 5
-    kept = kept_results(drifting, frozen_bytes=8, memory=800)
+    kept = plan_frozen_cache(drifting, frozen_bytes=8, memory=800)
     assert kept is not None and kept.slots == 4
     assert (kept.steps == NOTHING).all()
 

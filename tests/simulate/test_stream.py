@@ -12,6 +12,7 @@ import pytest
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.dataset import CHUNK
 from tinytrain.simulate.stream import Stream, training_order
+from tinytrain.simulate.stream_file import write_stream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)
 
@@ -52,7 +53,7 @@ def test_file_of_a_classification(tmp_path: Path) -> None:
     )
     calls: list[tuple[int, int]] = []
     path = tmp_path / "stream.bin"
-    plan.write(path, lambda done, total: calls.append((done, total)))
+    write_stream(plan, path, lambda done, total: calls.append((done, total)))
     # q = round(x / 0.5) + 1
     assert path.read_bytes() == (
         struct.pack("<4s7If", b"TTSS", 1, 3, 2, 2, 1, 2, 3, 0.25)
@@ -66,7 +67,9 @@ def test_file_of_a_classification(tmp_path: Path) -> None:
 def test_file_of_a_regression(tmp_path: Path) -> None:
     spec = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 1, 0, scale=0.5)
     path = tmp_path / "stream.bin"
-    Stream(train=dataset(2, spec), order=np.array([1])).write(path, lambda done, total: None)
+    write_stream(
+        Stream(train=dataset(2, spec), order=np.array([1])), path, lambda done, total: None
+    )
     assert path.read_bytes() == (
         struct.pack("<4s7If", b"TTSS", 1, 3, 1, 0, 0, 1, 0, 0.0)
         + struct.pack("<3bf", 6, 8, 10, 0.25)

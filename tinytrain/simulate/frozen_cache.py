@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.simulate.stream import LEFT_OUT, Stream
+from tinytrain.simulate.stream import Stream
 
 FROZEN_MEMORY = 512 * 1024 * 1024
 """Bytes that a session on the host keeps at most, unless told otherwise."""
@@ -18,9 +18,12 @@ FROZEN_MEMORY = 512 * 1024 * 1024
 NOTHING = 0x7FFF_FFFF
 """Word of a sample whose results are not kept."""
 
+LEFT_OUT = 0x8000_0000
+"""In the word of a sample: the stream brought its input before, and does not again."""
+
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class FrozenCache:
     """A word for each sample of a stream: the slot of its results, or `NOTHING`.
 
     `LEFT_OUT` is added to the slot of a training sample that came before.
@@ -36,7 +39,7 @@ class Kept:
     steps: np.ndarray
 
 
-def kept_results(plan: Stream, frozen_bytes: int, memory: int) -> Kept | None:
+def plan_frozen_cache(plan: Stream, frozen_bytes: int, memory: int) -> FrozenCache | None:
     """Gives slots to samples that occur more than once, in the order in which they come.
 
     Args:
@@ -57,7 +60,7 @@ def kept_results(plan: Stream, frozen_bytes: int, memory: int) -> Kept | None:
     if plan.drifts:
         # The same sample is another one when it comes again.
         steps = np.full(plan.step_count, NOTHING, np.uint32)
-        return Kept(evaluated, evaluation, steps) if evaluated else None
+        return FrozenCache(evaluated, evaluation, steps) if evaluated else None
     samples, first, index, uses = np.unique(
         plan.order, return_index=True, return_inverse=True, return_counts=True
     )
@@ -69,4 +72,4 @@ def kept_results(plan: Stream, frozen_bytes: int, memory: int) -> Kept | None:
     steps[(first[index] != np.arange(plan.step_count)) & (steps != NOTHING)] |= LEFT_OUT
 
     used = evaluated + repeated.size
-    return Kept(used, evaluation, steps) if used else None
+    return FrozenCache(used, evaluation, steps) if used else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
-from tinytrain.simulate.frozen_cache import FROZEN_MEMORY, kept_results
+from tinytrain.simulate.frozen_cache import FROZEN_MEMORY, plan_frozen_cache
 from tinytrain.simulate.process import run_session
 from tinytrain.simulate.stream import Stream
 from tinytrain.target import load_target
@@ -54,17 +54,17 @@ class HostEngine:
             name=self.folder.name,
         )
         progress("build", 1, 1, "")
-        kept = kept_results(plan, frozen, self.frozen_memory)
+        cache = plan_frozen_cache(plan, frozen, self.frozen_memory)
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
             command = [str(program.resolve())]
-            outcome = run_session(command, Path(directory), plan, progress, kept=kept)
+            outcome = run_session(command, Path(directory), plan, progress, cache=cache)
         return dataclasses.replace(
             outcome,
             # The host's port counts nothing: its zeros are no measurement.
             step_instructions=(),
             replay_instructions=(),
             infer_instructions=(),
-            kept_bytes=kept.slots * frozen if kept else 0,
+            kept_bytes=cache.slots * frozen if cache else 0,
         )
 
 

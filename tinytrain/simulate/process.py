@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tinytrain.errors import ToolchainError
 from tinytrain.simulate.engine import Progress, RawOutcome
-from tinytrain.simulate.frozen_cache import Kept
+from tinytrain.simulate.frozen_cache import FrozenCache
 from tinytrain.simulate.protocol import ProtocolReader
 from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream_file import write_stream
 
 SILENCE_LIMIT = 300.0
 """Seconds without a line after which firmware counts as hung. A step of the largest models takes a
@@ -27,7 +28,7 @@ def run_session(
     plan: Stream,
     progress: Progress,
     *,
-    kept: Kept | None = None,
+    cache: FrozenCache | None = None,
     silence_limit: float = SILENCE_LIMIT,
 ) -> RawOutcome:
     """Write a session's files, run firmware on them, collect the outcome.
@@ -35,7 +36,7 @@ def run_session(
     Args:
         command: the program and its arguments, as absolute paths.
         directory: an empty working directory for the process; holds the session's files.
-        kept: what the program is to keep of frozen layers, if it was built for that.
+        cache: what the program is to keep of frozen layers, if it was built for that.
         silence_limit: seconds without a line after which the process is ended.
 
     Raises:
@@ -44,8 +45,11 @@ def run_session(
         UsageError: the learning rate is refused.
     """
     try:
-        plan.write(
-            directory / "stream.bin", lambda done, total: progress("prepare", done, total, ""), kept
+        write_stream(
+            plan,
+            directory / "stream.bin",
+            lambda done, total: progress("prepare", done, total, ""),
+            cache,
         )
         if plan.parameters_in is not None:
             (directory / "parameters_in.bin").write_bytes(plan.parameters_in)
