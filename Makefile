@@ -1,10 +1,11 @@
 # The commands of tinytrain's repository; `make help` lists them.
 
 BIN := .venv/bin
+C_FILES = $(shell find bench runtime_c targets tests -name '*.[ch]')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all bench bench-speed bench-memory bench-host lint clean
+.PHONY: help setup demo test test-all bench bench-speed bench-memory bench-host format lint clean
 
 help: ## list the targets
 	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +36,14 @@ bench-memory: setup ## count the RAM of a training step, in the cheapest plan fo
 bench-host: setup ## time the host simulation beside PyTorch
 	@$(BIN)/python -m bench.host_speed
 
+format: setup ## bring the style of Python and C files in order
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(C_FILES)
+
 lint: setup ## check style, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 

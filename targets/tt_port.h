@@ -15,9 +15,8 @@
 /* Opens a file of the machine that holds the debugger or emulator (or of the host itself).
  *
  * path: zero-terminated, relative to the emulator's working directory.
- * for_writing: 0 reads an existing file; anything else creates the file or empties it, and it may be
- * read as well.
- * Returns a handle >= 0, or -1. */
+ * for_writing: 0 reads an existing file; anything else creates the file or empties it, and it may
+ * be read as well. Returns a handle >= 0, or -1. */
 int tt_port_open(const char *path, int for_writing);
 
 /* Reads exactly `size` bytes. Returns 0, or -1 when fewer came (end of file, bad handle). */

@@ -1,5 +1,6 @@
-/* Kernels of CMSIS-NN behind the contracts of tt_kernels.h, for one segment without a list and clamps of any kind. The
- * weights' sums that its MVE kernels want are made in each call where CMSIS-NN makes them itself. */
+/* Kernels of CMSIS-NN behind the contracts of tt_kernels.h, for one segment without a list and
+ * clamps of any kind. The weights' sums that its MVE kernels want are made in each call where
+ * CMSIS-NN makes them itself. */
 #include "arm_nnfunctions.h"
 #include "naive.h"
 
@@ -13,7 +14,8 @@ static cmsis_nn_dims dims(int32_t n, int32_t h, int32_t w, int32_t c)
 }
 
 /* CMSIS-NN has s32 shifts. */
-static cmsis_nn_per_channel_quant_params quantization(const tt_window *window, const tt_requant *requant)
+static cmsis_nn_per_channel_quant_params quantization(const tt_window *window,
+                                                      const tt_requant *requant)
 {
     for (size_t o = 0; o < window->out_c; o++) {
         shifts[o] = requant->shift[o];
@@ -22,8 +24,8 @@ static cmsis_nn_per_channel_quant_params quantization(const tt_window *window, c
 }
 
 void cmsis_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
-                     size_t room)
+                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
+                     void *scratch, size_t room)
 {
     (void)room;
     const cmsis_nn_conv_params params = {
@@ -37,17 +39,18 @@ void cmsis_conv2d_s8(const tt_window *window, const tt_requant *requant, const t
     const cmsis_nn_per_channel_quant_params quant = quantization(window, requant);
     const cmsis_nn_context context = {.buf = scratch, .size = 1 << 20};
     const cmsis_nn_dims input = dims(1, window->in_h, window->in_w, window->in_c);
-    const cmsis_nn_dims filter = dims(window->out_c, window->kernel_h, window->kernel_w, window->in_c);
+    const cmsis_nn_dims filter =
+        dims(window->out_c, window->kernel_h, window->kernel_w, window->in_c);
     const cmsis_nn_dims biases = dims(1, 1, 1, window->out_c);
     const cmsis_nn_dims output = dims(1, window->out_h, window->out_w, window->out_c);
     (void)segment_count;
-    (void)arm_convolve_wrapper_s8(&context, &params, &quant, &input, x, &filter, segments->weights, &biases, bias,
-                                  &output, y);
+    (void)arm_convolve_wrapper_s8(&context, &params, &quant, &input, x, &filter, segments->weights,
+                                  &biases, bias, &output, y);
 }
 
-void cmsis_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, const int8_t *weights,
-                               const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
-                               void *scratch)
+void cmsis_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
+                               const int8_t *weights, const uint16_t *outputs, size_t count,
+                               const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
 {
     const cmsis_nn_dw_conv_params params = {
         .input_offset = -requant->input_zero,
@@ -66,6 +69,6 @@ void cmsis_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requan
     const cmsis_nn_dims output = dims(1, window->out_h, window->out_w, window->out_c);
     (void)outputs;
     (void)count;
-    (void)arm_depthwise_conv_wrapper_s8(&context, &params, &quant, &input, x, &filter, weights, &biases, bias, &output,
-                                        y);
+    (void)arm_depthwise_conv_wrapper_s8(&context, &params, &quant, &input, x, &filter, weights,
+                                        &biases, bias, &output, y);
 }

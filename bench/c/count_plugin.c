@@ -1,12 +1,15 @@
 /* A plugin of QEMU's code translator that counts what a part of a program executes, and where.
  *
- * Arguments: out=FILE, enter=ADDRESS, leave=FIRST-LAST, sites=FIRST-LAST, pass=NUMBER. Counting begins when the block
- * at `enter` runs for the time `pass` (0: the first) and ends when a block in `leave` (the caller of `enter`) does. A
- * block in `sites` is the current site from then on: its last address, which is a call. Writes a line for each site
- * and block:
- *   site, block's first address, its instructions, times it ran, times it was not followed by the next address
+ * Arguments: out=FILE, enter=ADDRESS, leave=FIRST-LAST, sites=FIRST-LAST, pass=NUMBER. Counting
+ * begins when the block at `enter` runs for the time `pass` (0: the first) and ends when a block in
+ * `leave` (the caller of `enter`) does. A block in `sites` is the current site from then on: its
+ * last address, which is a call. Writes a line for each site and block:
  *
- * The functions below are QEMU's plugin interface, version 1. A block is a run of instructions of which all execute. */
+ *   site, block's first address, its instructions, times it ran, times it was not followed by the
+ *   next address
+ *
+ * The functions below are QEMU's plugin interface, version 1. A block is a run of instructions of
+ * which all execute. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,10 +20,14 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 typedef struct qemu_info_t qemu_info_t;
 
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*callback)(uint64_t id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, void (*callback)(unsigned int cpu, void *data),
-                                          int flags, void *data);
-void qemu_plugin_register_atexit_cb(uint64_t id, void (*callback)(uint64_t id, void *data), void *data);
+void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
+                                           void (*callback)(uint64_t id,
+                                                            struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+                                          void (*callback)(unsigned int cpu, void *data), int flags,
+                                          void *data);
+void qemu_plugin_register_atexit_cb(uint64_t id, void (*callback)(uint64_t id, void *data),
+                                    void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
@@ -31,7 +38,8 @@ int qemu_plugin_install(uint64_t id, const qemu_info_t *info, int argc, char **a
 int qemu_plugin_version = 1;
 
 typedef struct {
-    uint64_t first, last, next; /* addresses: of the first and last instruction, and behind the block */
+    uint64_t first, last, next; /* addresses: of the first and last instruction, and behind the
+                                   block */
     size_t instructions;
 } block;
 
@@ -125,14 +133,16 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
     const uint64_t last = qemu_plugin_insn_vaddr(end);
     size_t i = 0;
     (void)id;
-    while (i < block_count && (blocks[i].first != first || blocks[i].instructions != instructions)) {
+    while (i < block_count &&
+           (blocks[i].first != first || blocks[i].instructions != instructions)) {
         i++;
     }
     if (i == BLOCKS) {
         fail("too many blocks");
     }
     if (i == block_count) {
-        blocks[block_count++] = (block){first, last, last + qemu_plugin_insn_size(end), instructions};
+        blocks[block_count++] =
+            (block){first, last, last + qemu_plugin_insn_size(end), instructions};
     }
     qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, 0, &blocks[i]);
 }
@@ -149,8 +159,9 @@ static void finish(uint64_t id, void *data)
         for (size_t b = 0; b < block_count; b++) {
             const counts *found = &site_counts[s][b];
             if (found->ran != 0) {
-                (void)fprintf(file, "%" PRIx64 " %" PRIx64 " %zu %" PRIu64 " %" PRIu64 "\n", site_addresses[s],
-                              blocks[b].first, blocks[b].instructions, found->ran, found->left);
+                (void)fprintf(file, "%" PRIx64 " %" PRIx64 " %zu %" PRIu64 " %" PRIu64 "\n",
+                              site_addresses[s], blocks[b].first, blocks[b].instructions,
+                              found->ran, found->left);
             }
         }
     }

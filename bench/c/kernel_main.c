@@ -1,6 +1,10 @@
-/* Counts the instructions of one call of each candidate of measured_kernels.inc.h, all on equal operands, and prints
+/* Counts the instructions of one call of each candidate of measured_kernels.inc.h, all on equal
+ * operands, and prints
+ *
  *   count NUMBER INSTRUCTIONS DIFFERENT LARGEST
- * with the outputs that differ from those of the first candidate of the same work, and by how much at most. */
+ *
+ * with the outputs that differ from those of the first candidate of the same work, and by how much
+ * at most. */
 #include <string.h>
 
 #include "measured_kernels.h"
@@ -78,7 +82,8 @@ static tt_requant requantization(void)
     return (tt_requant){multiplier, shift, -3, 5, -128, 127};
 }
 
-static void measure_conv2d_s8(const tt_window *window, enum candidate_kind kind, __typeof__(tt_conv2d_s8) *kernel)
+static void measure_conv2d_s8(const tt_window *window, enum candidate_kind kind,
+                              __typeof__(tt_conv2d_s8) *kernel)
 {
     const tt_requant requant = requantization();
     const tt_segment segment = {weights, NULL, window->in_c};
@@ -90,13 +95,15 @@ static void measure_depthwise_conv2d_s8(const tt_window *window, enum candidate_
                                         __typeof__(tt_depthwise_conv2d_s8) *kernel)
 {
     const tt_requant requant = requantization();
-    kernel(window, &requant, kind == CMSIS_NN ? transposed : weights, NULL, window->out_c, bias, x, y, scratch);
+    kernel(window, &requant, kind == CMSIS_NN ? transposed : weights, NULL, window->out_c, bias, x,
+           y, scratch);
 }
 
 /* x is read as the gradient; its elements are within +-127. */
 static tt_rescale rescaling(const tt_window *window)
 {
-    const size_t terms = (size_t)window->kernel_h * window->kernel_w * (window->out_c / window->groups);
+    const size_t terms =
+        (size_t)window->kernel_h * window->kernel_w * (window->out_c / window->groups);
     scale = (tt_scale){0, 0, 0};
     return (tt_rescale){0, 9 + half_bits(terms), &scale};
 }
@@ -111,8 +118,9 @@ static void measure_conv2d_s8_grad_input(const tt_window *window, enum candidate
     kernel(window, &segment, 1, &factors, &rescale, x, y, scratch, room);
 }
 
-static void measure_depthwise_conv2d_s8_grad_input(const tt_window *window, enum candidate_kind kind,
-                                                   __typeof__(tt_depthwise_conv2d_s8_grad_input) *kernel)
+static void
+measure_depthwise_conv2d_s8_grad_input(const tt_window *window, enum candidate_kind kind,
+                                       __typeof__(tt_depthwise_conv2d_s8_grad_input) *kernel)
 {
     const tt_factors factors = {factor, NULL};
     const tt_rescale rescale = rescaling(window);
@@ -174,20 +182,21 @@ int main(void)
     const uint64_t earlier = tt_port_instructions();
     const uint32_t reading = (uint32_t)(tt_port_instructions() - earlier);
 
-/* ROOM: scratch; FIRST: nonzero for the first candidate of a work; RESULT and SIZE: what it computes. */
-#define MEASURE(CONTRACT, KIND, KERNEL, ROOM, FIRST, RESULT, SIZE, PREPARE, ...)                                      \
-    {                                                                                                                 \
-        static const tt_window window = {__VA_ARGS__};                                                                \
-        prepare(&window);                                                                                             \
-        PREPARE;                                                                                                      \
-        room = ROOM;                                                                                                  \
-        const uint64_t start = tt_port_instructions();                                                                \
-        measure_##CONTRACT(&window, KIND, KERNEL);                                                                    \
-        const uint32_t spent = (uint32_t)(tt_port_instructions() - start);                                            \
-        put_number("count ", number++);                                                                               \
-        put_number(" ", spent - reading);                                                                             \
-        compare(RESULT, SIZE, FIRST);                                                                                 \
-        tt_port_print("\n");                                                                                          \
+/* ROOM: scratch; FIRST: nonzero for the first candidate of a work; RESULT and SIZE: what it
+ * computes. */
+#define MEASURE(CONTRACT, KIND, KERNEL, ROOM, FIRST, RESULT, SIZE, PREPARE, ...) \
+    {                                                                            \
+        static const tt_window window = {__VA_ARGS__};                           \
+        prepare(&window);                                                        \
+        PREPARE;                                                                 \
+        room = ROOM;                                                             \
+        const uint64_t start = tt_port_instructions();                           \
+        measure_##CONTRACT(&window, KIND, KERNEL);                               \
+        const uint32_t spent = (uint32_t)(tt_port_instructions() - start);       \
+        put_number("count ", number++);                                          \
+        put_number(" ", spent - reading);                                        \
+        compare(RESULT, SIZE, FIRST);                                            \
+        tt_port_print("\n");                                                     \
     }
 #include "measured_kernels.inc.h"
 

@@ -1,5 +1,6 @@
-/* The kernels as a textbook has them: one loop for each index, nothing kept, nothing hoisted. Same results as
- * tt_kernels.h for one segment without a list and for all outputs of a depthwise layer. */
+/* The kernels as a textbook has them: one loop for each index, nothing kept, nothing hoisted.
+ * Same results as tt_kernels.h for one segment without a list and for all outputs of a depthwise
+ * layer. */
 #include "naive.h"
 #include "tt_gradient.h"
 #include "tt_requantize.h"
@@ -10,20 +11,23 @@ static int inside(const tt_window *window, int32_t row, int32_t column)
     return row >= 0 && row < window->in_h && column >= 0 && column < window->in_w;
 }
 
-/* Sum over the taps and the input channels [first, first + count) of one output; w is that output's. */
-static int32_t window_sum(const tt_window *window, int32_t oh, int32_t ow, int32_t first, int32_t count, int8_t zero,
-                          const int8_t *x, const int8_t *w)
+/* Sum over the taps and the input channels [first, first + count) of one output; w is that
+ * output's. */
+static int32_t window_sum(const tt_window *window, int32_t oh, int32_t ow, int32_t first,
+                          int32_t count, int8_t zero, const int8_t *x, const int8_t *w)
 {
     int32_t acc = 0;
     for (int32_t kh = 0; kh < window->kernel_h; kh++) {
         for (int32_t kw = 0; kw < window->kernel_w; kw++) {
             const int32_t row = oh * window->stride_h - window->pad_top + kh * window->dilation_h;
-            const int32_t column = ow * window->stride_w - window->pad_left + kw * window->dilation_w;
+            const int32_t column =
+                ow * window->stride_w - window->pad_left + kw * window->dilation_w;
             if (!inside(window, row, column)) {
                 continue;
             }
             for (int32_t i = 0; i < count; i++) {
-                const int32_t element = x[(row * window->in_w + column) * window->in_c + first + i] - zero;
+                const int32_t element =
+                    x[(row * window->in_w + column) * window->in_c + first + i] - zero;
                 acc += element * w[(kh * window->kernel_w + kw) * count + i];
             }
         }
@@ -31,8 +35,8 @@ static int32_t window_sum(const tt_window *window, int32_t oh, int32_t ow, int32
     return acc;
 }
 
-static void convolve(const tt_window *window, const tt_requant *requant, const int8_t *weights, const int32_t *bias,
-                     const int8_t *x, int8_t *y)
+static void convolve(const tt_window *window, const tt_requant *requant, const int8_t *weights,
+                     const int32_t *bias, const int8_t *x, int8_t *y)
 {
     const int32_t count = window->in_c / window->groups;
     for (int32_t oh = 0; oh < window->out_h; oh++) {
@@ -40,16 +44,18 @@ static void convolve(const tt_window *window, const tt_requant *requant, const i
             for (int32_t o = 0; o < window->out_c; o++) {
                 const int32_t first = o / (window->out_c / window->groups) * count;
                 const int8_t *w = weights + o * window->kernel_h * window->kernel_w * count;
-                const int32_t acc = bias[o] + window_sum(window, oh, ow, first, count, requant->input_zero, x, w);
-                y[(oh * window->out_w + ow) * window->out_c + o] = tt_requantize_s8(requant, (size_t)o, acc);
+                const int32_t acc =
+                    bias[o] + window_sum(window, oh, ow, first, count, requant->input_zero, x, w);
+                y[(oh * window->out_w + ow) * window->out_c + o] =
+                    tt_requantize_s8(requant, (size_t)o, acc);
             }
         }
     }
 }
 
 void naive_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
-                     size_t room)
+                     size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
+                     void *scratch, size_t room)
 {
     (void)segment_count;
     (void)scratch;
@@ -57,9 +63,9 @@ void naive_conv2d_s8(const tt_window *window, const tt_requant *requant, const t
     convolve(window, requant, segments->weights, bias, x, y);
 }
 
-void naive_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant, const int8_t *weights,
-                               const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
-                               void *scratch)
+void naive_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
+                               const int8_t *weights, const uint16_t *outputs, size_t count,
+                               const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
 {
     (void)outputs;
     (void)count;
@@ -67,10 +73,11 @@ void naive_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requan
     convolve(window, requant, weights, bias, x, y);
 }
 
-/* Sum over taps and over the outputs [first, first + count) of the gradient of one input element; weights begins
- * at the entry of its channel, and steps to the next tap by `step`. */
-static int32_t gradient_sum(const tt_window *window, int32_t row, int32_t column, int32_t first, int32_t count,
-                            int32_t step, const int8_t *weights, const tt_factors *factors, const int8_t *g)
+/* Sum over taps and over the outputs [first, first + count) of the gradient of one input element;
+ * weights begins at the entry of its channel, and steps to the next tap by `step`. */
+static int32_t gradient_sum(const tt_window *window, int32_t row, int32_t column, int32_t first,
+                            int32_t count, int32_t step, const int8_t *weights,
+                            const tt_factors *factors, const int8_t *g)
 {
     int32_t acc = 0;
     for (int32_t kh = 0; kh < window->kernel_h; kh++) {
@@ -79,8 +86,8 @@ static int32_t gradient_sum(const tt_window *window, int32_t row, int32_t column
             const int32_t right = column + window->pad_left - kw * window->dilation_w;
             const int32_t oh = down / window->stride_h;
             const int32_t ow = right / window->stride_w;
-            if (down < 0 || right < 0 || down % window->stride_h != 0 || right % window->stride_w != 0 ||
-                oh >= window->out_h || ow >= window->out_w) {
+            if (down < 0 || right < 0 || down % window->stride_h != 0 ||
+                right % window->stride_w != 0 || oh >= window->out_h || ow >= window->out_w) {
                 continue;
             }
             for (int32_t o = first; o < first + count; o++) {
@@ -93,8 +100,9 @@ static int32_t gradient_sum(const tt_window *window, int32_t row, int32_t column
     return acc;
 }
 
-static void input_gradient(const tt_window *window, const int8_t *weights, const tt_factors *factors,
-                           const tt_rescale *rescale, const int8_t *g, int8_t *dx)
+static void input_gradient(const tt_window *window, const int8_t *weights,
+                           const tt_factors *factors, const tt_rescale *rescale, const int8_t *g,
+                           int8_t *dx)
 {
     const int32_t inputs = window->in_c / window->groups;
     const int32_t outputs = window->out_c / window->groups;
@@ -102,17 +110,19 @@ static void input_gradient(const tt_window *window, const int8_t *weights, const
     for (int32_t row = 0; row < window->in_h; row++) {
         for (int32_t column = 0; column < window->in_w; column++) {
             for (int32_t i = 0; i < window->in_c; i++) {
-                const int32_t acc = gradient_sum(window, row, column, i / inputs * outputs, outputs, inputs,
-                                                 weights + i % inputs, factors, g);
-                dx[(row * window->in_w + column) * window->in_c + i] = tt_rounded_s8(acc, &rounding);
+                const int32_t acc = gradient_sum(window, row, column, i / inputs * outputs, outputs,
+                                                 inputs, weights + i % inputs, factors, g);
+                dx[(row * window->in_w + column) * window->in_c + i] =
+                    tt_rounded_s8(acc, &rounding);
             }
         }
     }
     tt_rounding_end_s8(rescale, rounding);
 }
 
-void naive_conv2d_s8_grad_input(const tt_window *window, const tt_segment *segments, size_t segment_count,
-                                const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
+void naive_conv2d_s8_grad_input(const tt_window *window, const tt_segment *segments,
+                                size_t segment_count, const tt_factors *factors,
+                                const tt_rescale *rescale, const int8_t *g, int8_t *dx,
                                 void *scratch, size_t room)
 {
     (void)segment_count;
@@ -121,8 +131,9 @@ void naive_conv2d_s8_grad_input(const tt_window *window, const tt_segment *segme
     input_gradient(window, segments->weights, factors, rescale, g, dx);
 }
 
-void naive_depthwise_conv2d_s8_grad_input(const tt_window *window, const int8_t *weights, const uint16_t *outputs,
-                                          size_t count, const tt_factors *factors, const tt_rescale *rescale,
+void naive_depthwise_conv2d_s8_grad_input(const tt_window *window, const int8_t *weights,
+                                          const uint16_t *outputs, size_t count,
+                                          const tt_factors *factors, const tt_rescale *rescale,
                                           const int8_t *g, int8_t *dx, void *scratch)
 {
     (void)outputs;
@@ -131,8 +142,9 @@ void naive_depthwise_conv2d_s8_grad_input(const tt_window *window, const int8_t 
     input_gradient(window, weights, factors, rescale, g, dx);
 }
 
-void naive_conv2d_s8_grad_weight(const tt_window *window, const tt_update *update, const tt_step *step, int8_t x_zero,
-                                 const int8_t *x, const int8_t *g, tt_trained *trained, void *scratch)
+void naive_conv2d_s8_grad_weight(const tt_window *window, const tt_update *update,
+                                 const tt_step *step, int8_t x_zero, const int8_t *x,
+                                 const int8_t *g, tt_trained *trained, void *scratch)
 {
     const int32_t count = window->in_c / window->groups;
     tt_sgd sgd = tt_sgd_begin(update, step);
@@ -147,10 +159,13 @@ void naive_conv2d_s8_grad_weight(const tt_window *window, const tt_update *updat
                     int32_t sum = 0;
                     for (int32_t oh = 0; oh < window->out_h; oh++) {
                         for (int32_t ow = 0; ow < window->out_w; ow++) {
-                            const int32_t row = oh * window->stride_h - window->pad_top + kh * window->dilation_h;
-                            const int32_t column = ow * window->stride_w - window->pad_left + kw * window->dilation_w;
+                            const int32_t row =
+                                oh * window->stride_h - window->pad_top + kh * window->dilation_h;
+                            const int32_t column =
+                                ow * window->stride_w - window->pad_left + kw * window->dilation_w;
                             if (inside(window, row, column)) {
-                                const int32_t element = x[(row * window->in_w + column) * window->in_c + i] - x_zero;
+                                const int32_t element =
+                                    x[(row * window->in_w + column) * window->in_c + i] - x_zero;
                                 sum += element * g[(oh * window->out_w + ow) * window->out_c + o];
                             }
                         }

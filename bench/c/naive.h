@@ -10,7 +10,8 @@ extern __typeof__(tt_conv2d_s8_grad_input) naive_conv2d_s8_grad_input;
 extern __typeof__(tt_depthwise_conv2d_s8_grad_input) naive_depthwise_conv2d_s8_grad_input;
 extern __typeof__(tt_conv2d_s8_grad_weight) naive_conv2d_s8_grad_weight;
 
-/* The same work by CMSIS-NN; cmsis_nn.c. Weights of a depthwise layer lie as CMSIS-NN wants them, channel last. */
+/* The same work by CMSIS-NN; cmsis_nn.c. Weights of a depthwise layer lie as CMSIS-NN wants them,
+ * channel last. */
 extern __typeof__(tt_conv2d_s8) cmsis_conv2d_s8;
 extern __typeof__(tt_depthwise_conv2d_s8) cmsis_depthwise_conv2d_s8;
 

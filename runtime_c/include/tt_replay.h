@@ -1,8 +1,9 @@
-/* A buffer of samples to train on again: which sample goes into which slot, and slots outside of the state.
+/* A buffer of samples to train on again: which sample goes into which slot, and slots outside of
+ * the state.
  *
- * docs/arithmetic.md section 8 has the rule: class-balanced reservoir sampling (Chrysakis and Moens, "Online Continual
- * Learning from Imbalanced Data", ICML 2020). A regression is a single class, for which the rule is Vitter's
- * reservoir.
+ * docs/arithmetic.md section 8 has the rule: class-balanced reservoir sampling (Chrysakis and
+ * Moens, "Online Continual Learning from Imbalanced Data", ICML 2020). A regression is a single
+ * class, for which the rule is Vitter's reservoir.
  */
 #ifndef TT_REPLAY_H
 #define TT_REPLAY_H
@@ -25,8 +26,8 @@ typedef struct {
     uint32_t filled; /* slots in use, which are the first ones */
 } tt_replay;
 
-/* The bookkeeping of a state. Any content is safe: what no sequence of calls could have left, as a saved file that was
- * made by hand may hold it, is mended before it is used. */
+/* The bookkeeping of a state. Any content is safe: what no sequence of calls could have left, as a
+ * saved file that was made by hand may hold it, is mended before it is used. */
 typedef struct {
     tt_replay *replay;
     tt_replay_class *classes; /* class_count */
@@ -59,8 +60,8 @@ typedef struct {
     uint32_t size;
 } tt_replay_span;
 
-/* What a slot outside of the state holds, in this order and without gaps: the target, the spans of the arena, a CRC-32 of
- * the model's hash and all of that. */
+/* What a slot outside of the state holds, in this order and without gaps: the target, the spans of
+ * the arena, a CRC-32 of the model's hash and all of that. */
 typedef struct {
     const tt_replay_span *spans;
     size_t span_count;
@@ -69,13 +70,13 @@ typedef struct {
 } tt_replay_slot;
 
 /* TT_ERROR_IO if `write` fails. */
-tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, const void *target, const uint8_t *arena,
-                                tt_write_slot_fn write, void *context);
+tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, const void *target,
+                                const uint8_t *arena, tt_write_slot_fn write, void *context);
 
-/* TT_ERROR_IO if `read` fails, TT_ERROR_CRC if the slot holds anything but a whole sample of this model. target and
- * arena are overwritten in any case. */
-tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target, uint8_t *arena,
-                               tt_read_slot_fn read, void *context);
+/* TT_ERROR_IO if `read` fails, TT_ERROR_CRC if the slot holds anything but a whole sample of this
+ * model. target and arena are overwritten in any case. */
+tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target,
+                               uint8_t *arena, tt_read_slot_fn read, void *context);
 
 #ifdef __cplusplus
 }

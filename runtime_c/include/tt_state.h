@@ -2,8 +2,9 @@
  *
  * A saved file is a header of 48 bytes, a payload and a CRC-32 of both, little endian:
  *   "TTRN", u32 format, 32 bytes model hash, u32 payload size, u32 weights size,
- *   the regions in order (the first `weights size` bytes are trained, the rest is a replay buffer), (s32 exponent, u32
- *   running maximum) of each scale,
+ *   the regions in order (the first `weights size` bytes are trained, the rest is a replay
+ *   buffer),
+ *   (s32 exponent, u32 running maximum) of each scale,
  *   f32 rate, u32 seed, u32 count, u32 CRC.
  */
 #ifndef TT_STATE_H
@@ -14,7 +15,8 @@
 
 #define TT_FILE_FORMAT 1U
 
-/* One trained tensor, or a part of the replay buffer: where it lies in the state, and its factory value (NULL: zeros). */
+/* One trained tensor, or a part of the replay buffer: where it lies in the state, and its factory
+ * value (NULL: zeros). */
 typedef struct {
     size_t offset;
     uint32_t size : 31;
@@ -49,8 +51,9 @@ tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn wr
 /* Reads a file to its end without changing anything: TT_OK if tt_state_load would take it. */
 tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context);
 
-/* The header is checked before the state changes. The payload goes straight into the state, as there is no room for a
- * second copy: where it turns out damaged or incomplete, the state is reset to factory and the error returned. */
+/* The header is checked before the state changes. The payload goes straight into the state, as
+ * there is no room for a second copy: where it turns out damaged or incomplete, the state is reset
+ * to factory and the error returned. */
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context);
 
 #endif

@@ -1,7 +1,8 @@
 /* Chains of layers that run row by row: which rows a turn moves, reads and writes (docs/memory.md).
  *
- * A map lies in a rolling buffer: rows that nobody needs any more leave its front, the others move there, and new rows
- * follow. The compiler knows every turn beforehand and proves that each row is where it is read.
+ * A map lies in a rolling buffer: rows that nobody needs any more leave its front, the others move
+ * there, and new rows follow. The compiler knows every turn beforehand and proves that each row is
+ * where it is read.
  */
 #ifndef TT_STREAM_H
 #define TT_STREAM_H
@@ -28,8 +29,8 @@ static inline void tt_band_roll(const tt_band *band, size_t row_bytes, void *buf
     }
 }
 
-/* The window of a band: a smaller map, padded at the top only where it is the top of the whole one. Rows below its
- * last one are absent, as they are below a map. */
+/* The window of a band: a smaller map, padded at the top only where it is the top of the whole one.
+ * Rows below its last one are absent, as they are below a map. */
 static inline tt_window tt_band_window(const tt_band *band, const tt_window *whole)
 {
     tt_window window = *whole;

@@ -4,7 +4,8 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
-/* Largest shift for which the zero point may go into the sum: below 2 * 255 * 2^21 + 2^22 + 2^29 < 2^31. */
+/* Largest shift for which the zero point may go into the sum: below 2 * 255 * 2^21 + 2^22 + 2^29 <
+ * 2^31. */
 #define MOST_SHIFT 22
 
 static inline uint32_t byte_of(uint32_t word, unsigned index)
@@ -12,7 +13,8 @@ static inline uint32_t byte_of(uint32_t word, unsigned index)
     return (uint32_t)(int8_t)(word >> 8 * index);
 }
 
-/* a * b + c, as one instruction: gcc moves the constant to the end of the sum, where it takes one of its own. */
+/* a * b + c, as one instruction: gcc moves the constant to the end of the sum, where it takes one
+ * of its own. */
 static inline uint32_t multiply_add(uint32_t a, uint32_t b, uint32_t c)
 {
     uint32_t sum;
@@ -27,7 +29,8 @@ void tt_add_s8_dsp(const tt_add *add, size_t size, const int8_t *a, const int8_t
         tt_add_s8(add, size, a, b, y);
         return;
     }
-    /* All that does not depend on the element. On its way a sum may wrap; in the end it is below 2^31. */
+    /* All that does not depend on the element. On its way a sum may wrap; in the end it is below
+     * 2^31. */
     const uint32_t a_factor = (uint32_t)add->a_factor;
     const uint32_t b_factor = (uint32_t)add->b_factor;
     const uint32_t constant = ((uint32_t)add->zero << shift) + (1U << (shift - 1)) -
@@ -37,8 +40,8 @@ void tt_add_s8_dsp(const tt_add *add, size_t size, const int8_t *a, const int8_t
         const uint32_t right = tt_word_at(b);
 #pragma GCC unroll 4
         for (unsigned i = 0; i < 4; i++) {
-            const uint32_t sum =
-                multiply_add(byte_of(right, i), b_factor, multiply_add(byte_of(left, i), a_factor, constant));
+            const uint32_t sum = multiply_add(byte_of(right, i), b_factor,
+                                              multiply_add(byte_of(left, i), a_factor, constant));
             y[i] = tt_saturate_s8_dsp((int32_t)sum >> shift);
         }
     }

@@ -3,7 +3,8 @@
 #include "tt_window.h"
 
 /* Taps that the mean of a window divides by; at least 1. */
-static inline int32_t divisor(const tt_window *window, tt_taps rows, tt_taps columns, int count_include_pad)
+static inline int32_t divisor(const tt_window *window, tt_taps rows, tt_taps columns,
+                              int count_include_pad)
 {
     if (count_include_pad) {
         return window->kernel_h * window->kernel_w;
@@ -12,8 +13,8 @@ static inline int32_t divisor(const tt_window *window, tt_taps rows, tt_taps col
 }
 
 /* acc[i] = sum of (x - zero) over the taps inside the map: at most 65,536 * 255 < 2^24. */
-static void sum_block(const tt_window *window, tt_taps rows, tt_taps columns, size_t block, const int8_t *x,
-                      int32_t zero, int32_t *acc)
+static void sum_block(const tt_window *window, tt_taps rows, tt_taps columns, size_t block,
+                      const int8_t *x, int32_t zero, int32_t *acc)
 {
     for (uint32_t kh = rows.begin; kh < rows.end; kh++) {
         for (uint32_t kw = columns.begin; kw < columns.end; kw++) {
@@ -25,8 +26,8 @@ static void sum_block(const tt_window *window, tt_taps rows, tt_taps columns, si
     }
 }
 
-/* The mean in the quantization of the output. With the input's own quantization the zero point comes back
- * once for each of the `count` taps, so that taps in the padding count as real zeros. */
+/* The mean in the quantization of the output. With the input's own quantization the zero point
+ * comes back once for each of the `count` taps, so that taps in the padding count as real zeros. */
 static inline int8_t mean(const tt_requant *requant, int32_t sum, int32_t count)
 {
     if (requant->multiplier != NULL) {
@@ -34,11 +35,12 @@ static inline int8_t mean(const tt_requant *requant, int32_t sum, int32_t count)
     }
     const int32_t total = sum + count * requant->input_zero;
     const int32_t half = count / 2;
-    return tt_offset_s8((total < 0 ? total - half : total + half) / count, 0, requant->lo, requant->hi);
+    return tt_offset_s8((total < 0 ? total - half : total + half) / count, 0, requant->lo,
+                        requant->hi);
 }
 
-void tt_avg_pool2d_s8(const tt_window *window, const tt_requant *requant, int count_include_pad, const int8_t *x,
-                      int8_t *y)
+void tt_avg_pool2d_s8(const tt_window *window, const tt_requant *requant, int count_include_pad,
+                      const int8_t *x, int8_t *y)
 {
     for (uint32_t oh = 0; oh < window->out_h; oh++) {
         const tt_taps rows = tt_rows_at(window, oh);

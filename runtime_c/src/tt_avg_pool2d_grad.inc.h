@@ -1,9 +1,11 @@
 /* Gradient of tt_avg_pool2d.c, for one dtype. */
 
-/* acc[i] = sum over the windows that hold element (ih, iw) of pre(G, m[count]), in the order of their taps;
- * g points to the first channel of the block. |acc| <= 2^30 by the choice of the factors. */
-static void TT_FN(mean_block_, )(const tt_window *window, const tt_factors *factors, int count_include_pad,
-                                 uint32_t ih, uint32_t iw, size_t block, const TT_GRAD *g, TT_ACC *acc)
+/* acc[i] = sum over the windows that hold element (ih, iw) of pre(G, m[count]), in the order of
+ * their taps; g points to the first channel of the block. |acc| <= 2^30 by the choice of the
+ * factors. */
+static void TT_FN(mean_block_, )(const tt_window *window, const tt_factors *factors,
+                                 int count_include_pad, uint32_t ih, uint32_t iw, size_t block,
+                                 const TT_GRAD *g, TT_ACC *acc)
 {
     for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
         const int32_t oh = tt_output_row(window, ih, kh);
@@ -12,8 +14,9 @@ static void TT_FN(mean_block_, )(const tt_window *window, const tt_factors *fact
             if (ow < 0) {
                 continue;
             }
-            const size_t count = (size_t)divisor(window, tt_rows_at(window, (uint32_t)oh),
-                                                 tt_columns_at(window, (uint32_t)ow), count_include_pad);
+            const size_t count =
+                (size_t)divisor(window, tt_rows_at(window, (uint32_t)oh),
+                                tt_columns_at(window, (uint32_t)ow), count_include_pad);
             const TT_GRAD *element = g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c;
             for (size_t i = 0; i < block; i++) {
                 acc[i] += TT_FN(tt_factored_, )(element[i], factors, count - 1);
@@ -22,8 +25,9 @@ static void TT_FN(mean_block_, )(const tt_window *window, const tt_factors *fact
     }
 }
 
-void TT_FN(tt_avg_pool2d_, _grad)(const tt_window *window, const tt_factors *factors, int count_include_pad,
-                                  const tt_rescale *rescale, const TT_GRAD *g, TT_GRAD *dx)
+void TT_FN(tt_avg_pool2d_, _grad)(const tt_window *window, const tt_factors *factors,
+                                  int count_include_pad, const tt_rescale *rescale,
+                                  const TT_GRAD *g, TT_GRAD *dx)
 {
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
     for (uint32_t ih = 0; ih < window->in_h; ih++) {

@@ -60,9 +60,11 @@ static void sum1(size_t positions, size_t channels, const int8_t *g, int32_t *su
     }
 }
 
-/* One bias in any step, counted where the step counts. Cold, that the loop below gets all registers. */
-__attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_update *update, const tt_step *step,
-                                                      size_t o, int32_t sum, int32_t *bias)
+/* One bias in any step, counted where the step counts. Cold, that the loop below gets all
+ * registers. */
+__attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_update *update,
+                                                       const tt_step *step, size_t o, int32_t sum,
+                                                       int32_t *bias)
 {
     tt_sgd_channel_s8(sgd, update, step, o);
     const int64_t d = tt_any_delta_dsp(sgd, sum);
@@ -71,12 +73,13 @@ __attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_upd
 }
 
 /* Updates bias[o + i], i < count, by sums[i]. sgd stands at no channel. */
-ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t o, size_t count,
-                         const int32_t *sums, int32_t *bias)
+ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t o,
+                               size_t count, const int32_t *sums, int32_t *bias)
 {
     const int32_t bound = 1 << 30;
     const int32_t rate = step->rate_mantissa;
-    const int32_t shift = 31 - step->rate_exponent - update->exponent - step->normaliser - update->sum_shift;
+    const int32_t shift =
+        31 - step->rate_exponent - update->exponent - step->normaliser - update->sum_shift;
     /* The largest h of the fast way, which counts nothing. */
     const int32_t most = sgd->health == NULL ? 62 : 35;
     tt_sgd local = *sgd;
@@ -86,18 +89,20 @@ ALONE static void update_block(tt_sgd *sgd, const tt_update *update, const tt_st
             update_one(&local, update, step, o, sums[i], bias);
             continue;
         }
-        const int32_t mantissa = (int32_t)(((int64_t)update->multiplier[o] * rate + (1 << 30)) >> 31);
+        const int32_t mantissa =
+            (int32_t)(((int64_t)update->multiplier[o] * rate + (1 << 30)) >> 31);
         const int32_t places = h - 32;
         const uint32_t r = tt_sgd_random(&local) >> (32 - places);
         /* Both within 2^30. */
-        const int32_t moved = bias[o] - (tt_high_requantize_dsp(sums[i], mantissa, (int32_t)r) >> places);
+        const int32_t moved =
+            bias[o] - (tt_high_requantize_dsp(sums[i], mantissa, (int32_t)r) >> places);
         bias[o] = tt_clamp_s32(moved, -bound, bound);
     }
     sgd->random = local.random;
 }
 
-void tt_bias_s8_grad_dsp(size_t positions, size_t channels, const tt_update *update, const tt_step *step,
-                         const int8_t *g, int32_t *bias)
+void tt_bias_s8_grad_dsp(size_t positions, size_t channels, const tt_update *update,
+                         const tt_step *step, const int8_t *g, int32_t *bias)
 {
     tt_sgd sgd = tt_sgd_begin(update, step);
     size_t count = 0;

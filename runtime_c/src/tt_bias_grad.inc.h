@@ -1,8 +1,9 @@
-/* Body of tt_bias.c, for one dtype. At most 65,536 positions of |G| < 2^15: sums fit 32 bits (TT_ACC), too. */
+/* Body of tt_bias.c, for one dtype. At most 65,536 positions of |G| < 2^15: sums fit 32 bits
+ * (TT_ACC), too. */
 
 /* Four channels are summed together, so that a row is read once and not an element of each. */
-static inline void TT_FN(sum_channels_, )(size_t positions, size_t channels, size_t block, const TT_GRAD *g,
-                                          TT_ACC *sums)
+static inline void TT_FN(sum_channels_, )(size_t positions, size_t channels, size_t block,
+                                          const TT_GRAD *g, TT_ACC *sums)
 {
     TT_ACC sum0 = 0;
     TT_ACC sum1 = 0;
@@ -22,8 +23,8 @@ static inline void TT_FN(sum_channels_, )(size_t positions, size_t channels, siz
     sums[3] = sum3;
 }
 
-void TT_FN(tt_bias_, _grad)(size_t positions, size_t channels, const tt_update *update, const tt_step *step,
-                            const TT_GRAD *g, int32_t *bias)
+void TT_FN(tt_bias_, _grad)(size_t positions, size_t channels, const tt_update *update,
+                            const tt_step *step, const TT_GRAD *g, int32_t *bias)
 {
     tt_sgd sgd = tt_sgd_begin(update, step);
     for (size_t o = 0; o < channels;) {

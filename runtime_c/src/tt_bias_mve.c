@@ -12,8 +12,10 @@ enum {
     POSITIONS = 256 /* whose sums of |G| <= 127 fit 16 bits */
 };
 
-/* Sums of up to eight channels that g points to. In assembly for its predicate, which stays through the loop. */
-static void sum_channels(size_t positions, size_t step, uint32_t channels, const int8_t *g, int32_t sums[CHANNELS])
+/* Sums of up to eight channels that g points to. In assembly for its predicate, which stays through
+ * the loop. */
+static void sum_channels(size_t positions, size_t step, uint32_t channels, const int8_t *g,
+                         int32_t sums[CHANNELS])
 {
     int32x4_t odd = vdupq_n_s32(0);
     int32x4_t even = odd;
@@ -41,9 +43,9 @@ static void sum_channels(size_t positions, size_t step, uint32_t channels, const
 
 /* Four biases after D, for h of 1 to 62.
  *
- * With u = r * 2^(h - 32) rounded down, sum * m + u is (high, low), and its quotient by 2^h is what shifts of either
- * word by h - 32 and h make. From h = 36 on the product's low word is rounded away first. Where the quotient leaves
- * 32 bits, a bias ends at its bound. */
+ * With u = r * 2^(h - 32) rounded down, sum * m + u is (high, low), and its quotient by 2^h is what
+ * shifts of either word by h - 32 and h make. From h = 36 on the product's low word is rounded away
+ * first. Where the quotient leaves 32 bits, a bias ends at its bound. */
 static int32x4_t moved(int32x4_t bias, int32x4_t sum, int32x4_t m, int32x4_t h, uint32x4_t random)
 {
     const int32x4_t limit = vdupq_n_s32(1 << 30);
@@ -56,19 +58,21 @@ static int32x4_t moved(int32x4_t bias, int32x4_t sum, int32x4_t m, int32x4_t h, 
     high = vaddq_m_s32(high, vrmulhq_s32(sum, m), part, vcmpgtq_n_s32(h, 35));
     const int32x4_t upper = vqshlq_s32(high, vnegq_s32(above));
     const uint32x4_t lower = vshlq_u32(low, vnegq_s32(h));
-    const mve_pred16_t is_cut = vcmpneq_m_s32(vshlq_s32(upper, above), high, vcmpltq_n_s32(above, 0));
+    const mve_pred16_t is_cut =
+        vcmpneq_m_s32(vshlq_s32(upper, above), high, vcmpltq_n_s32(above, 0));
     int32x4_t result = vqsubq_s32(bias, vorrq_s32(upper, vreinterpretq_s32_u32(lower)));
     result = vmaxq_s32(vminq_s32(result, limit), vnegq_s32(limit));
     const int32x4_t bound = vpselq_s32(limit, vnegq_s32(limit), vcmpltq_n_s32(high, 0));
     return vpselq_s32(bound, result, is_cut);
 }
 
-/* bias[0 .. 3] after sums[0 .. 3], of channels o to o + 3, where h of each is 1 to 62; returns 0 and does nothing where
- * it is not. random: the numbers of the four. */
-static int update_four(const tt_update *update, const tt_step *step, size_t o, uint32x4_t random, const int32_t *sums,
-                       int32_t *bias)
+/* bias[0 .. 3] after sums[0 .. 3], of channels o to o + 3, where h of each is 1 to 62; returns 0
+ * and does nothing where it is not. random: the numbers of the four. */
+static int update_four(const tt_update *update, const tt_step *step, size_t o, uint32x4_t random,
+                       const int32_t *sums, int32_t *bias)
 {
-    const int32_t base = 31 - step->rate_exponent - update->exponent - step->normaliser - update->sum_shift;
+    const int32_t base =
+        31 - step->rate_exponent - update->exponent - step->normaliser - update->sum_shift;
     const int32x4_t h = vsubq_s32(vdupq_n_s32(base), vldrbq_s32(update->shift + o));
     if (vminvq_s32(63, h) < 1 || vmaxvq_s32(0, h) > 62) {
         return 0;
@@ -79,8 +83,8 @@ static int update_four(const tt_update *update, const tt_step *step, size_t o, u
     return 1;
 }
 
-void tt_bias_s8_grad_mve(size_t positions, size_t channels, const tt_update *update, const tt_step *step,
-                         const int8_t *g, int32_t *bias)
+void tt_bias_s8_grad_mve(size_t positions, size_t channels, const tt_update *update,
+                         const tt_step *step, const int8_t *g, int32_t *bias)
 {
     tt_sgd sgd = tt_sgd_begin(update, step);
     uint32_t factor[4];
@@ -98,7 +102,8 @@ void tt_bias_s8_grad_mve(size_t positions, size_t channels, const tt_update *upd
             const size_t count = left - i < 4 ? left - i : 4;
             const uint32x4_t random =
                 vaddq_u32(vmulq_n_u32(vldrwq_u32(factor), sgd.random), vldrwq_u32(offset));
-            if (count == 4 && sgd.health == NULL && update_four(update, step, o + i, random, sums + i, bias + o + i)) {
+            if (count == 4 && sgd.health == NULL &&
+                update_four(update, step, o + i, random, sums + i, bias + o + i)) {
                 sgd.random = vgetq_lane_u32(random, 3);
                 continue;
             }

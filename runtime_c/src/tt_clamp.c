@@ -1,8 +1,8 @@
 /* Where the clamp of a forward output lets the gradient pass: strictly between its ends. */
 #include "tt_gradient.h"
 
-/* 1 where value passes. `above` is lo + 1 and `span` the number of values from there to hi, at most 254: one comparison
- * for both ends. */
+/* 1 where value passes. `above` is lo + 1 and `span` the number of values from there to hi, at most
+ * 254: one comparison for both ends. */
 static inline uint32_t passes(int8_t value, int32_t above, uint32_t span)
 {
     return (uint32_t)(value - above) < span;

@@ -43,7 +43,8 @@ void tt_clamp_mask_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *y, ui
     }
 }
 
-void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y, int8_t *out)
+void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y,
+                          int8_t *out)
 {
     const bounds b = bounds_of(lo, hi);
     for (; size >= 16; size -= 16, g += 16, y += 16, out += 16) {
@@ -57,7 +58,8 @@ void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, co
     }
 }
 
-/* The bytes of g whose bits, 16 to 19 of `bits`, are set: those are where MSR puts the flags that SEL reads. */
+/* The bytes of g whose bits, 16 to 19 of `bits`, are set: those are where MSR puts the flags that
+ * SEL reads. */
 static inline uint32_t select_by_bits(uint32_t bits, uint32_t g)
 {
     uint32_t selected;

@@ -1,13 +1,15 @@
 /* Gradients of tt_clamp.c, for one dtype. */
 
-void TT_FN(tt_grad_clamp_, )(size_t size, int8_t lo, int8_t hi, const TT_GRAD *g, const int8_t *y, TT_GRAD *out)
+void TT_FN(tt_grad_clamp_, )(size_t size, int8_t lo, int8_t hi, const TT_GRAD *g, const int8_t *y,
+                             TT_GRAD *out)
 {
     for (size_t i = 0; i < size; i++) {
         out[i] = lo < y[i] && y[i] < hi ? g[i] : 0;
     }
 }
 
-/* The first four bits, each with its element, which is read in any case: no branch is needed then. */
+/* The first four bits, each with its element, which is read in any case: no branch is needed
+ * then. */
 static inline void TT_FN(pass_four_, )(uint32_t bits, const TT_GRAD *g, TT_GRAD *out)
 {
     const TT_GRAD g0 = g[0];

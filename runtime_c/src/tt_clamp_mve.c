@@ -1,18 +1,20 @@
-/* Where the clamp of a forward output lets the gradient pass, for MVE. tt_clamp.c is the reference. */
+/* Where the clamp of a forward output lets the gradient pass, for MVE. tt_clamp.c is the
+ * reference. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
 
 #include <arm_mve.h>
 
-/* Predicates have one bit for each of 16 bytes, in order: they are the mask. Loops in assembly, which keep them in
- * their register; the second comparison counts only where the first held. */
+/* Predicates have one bit for each of 16 bytes, in order: they are the mask. Loops in assembly,
+ * which keep them in their register; the second comparison counts only where the first held. */
 #define TT_BETWEEN "vcmp.s8 gt, q0, %[lo]\nvpst\nvcmpt.s8 lt, q0, %[hi]\n"
 
 void tt_clamp_mask_s8_mve(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask)
 {
     if (size >= 16) {
         uint32_t bits;
+        /* clang-format off */
         __asm volatile("dls lr, %[n]\n"
                        "1:\n"
                        "vldrb.8 q0, [%[y]], #16\n" TT_BETWEEN "vmrs %[bits], p0\n"
@@ -21,6 +23,7 @@ void tt_clamp_mask_s8_mve(size_t size, int8_t lo, int8_t hi, const int8_t *y, ui
                        : [y] "+r"(y), [mask] "+r"(mask), [bits] "=&r"(bits)
                        : [n] "r"(size / 16), [lo] "r"((int32_t)lo), [hi] "r"((int32_t)hi)
                        : "q0", "lr", "cc", "memory");
+        /* clang-format on */
     }
     size %= 16;
     if (size > 0) {
@@ -34,10 +37,12 @@ void tt_clamp_mask_s8_mve(size_t size, int8_t lo, int8_t hi, const int8_t *y, ui
     }
 }
 
-void tt_grad_clamp_s8_mve(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y, int8_t *out)
+void tt_grad_clamp_s8_mve(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y,
+                          int8_t *out)
 {
     if (size >= 16) {
         /* A load under a predicate gives 0 where it does not hold. */
+        /* clang-format off */
         __asm volatile("dls lr, %[n]\n"
                        "1:\n"
                        "vldrb.8 q0, [%[y]], #16\n" TT_BETWEEN "vpst\n"
@@ -47,6 +52,7 @@ void tt_grad_clamp_s8_mve(size_t size, int8_t lo, int8_t hi, const int8_t *g, co
                        : [y] "+r"(y), [g] "+r"(g), [out] "+r"(out)
                        : [n] "r"(size / 16), [lo] "r"((int32_t)lo), [hi] "r"((int32_t)hi)
                        : "q0", "q1", "lr", "cc", "memory");
+        /* clang-format on */
     }
     size %= 16;
     if (size > 0) {

@@ -18,7 +18,8 @@ static int is_pointwise(const tt_window *window)
            (uint32_t)(window->out_w - 1) * window->stride_w < window->in_w;
 }
 
-/* `count` operands of one position, `step` apart, for taps outside the map; returns where the next one goes. */
+/* `count` operands of one position, `step` apart, for taps outside the map; returns where the next
+ * one goes. */
 static tt_operand *put_absent(tt_operand *to, size_t step, size_t count)
 {
     for (; count > 0; count--, to += step) {
@@ -28,8 +29,8 @@ static tt_operand *put_absent(tt_operand *to, size_t step, size_t count)
 }
 
 /* The same for `count` inputs from x on, or for those that `channels` lists. */
-static tt_operand *put_present(tt_operand *to, size_t step, size_t count, const uint16_t *channels, const int8_t *x,
-                               int32_t zero)
+static tt_operand *put_present(tt_operand *to, size_t step, size_t count, const uint16_t *channels,
+                               const int8_t *x, int32_t zero)
 {
     if (channels == NULL && step == 1) {
         for (size_t j = 0; j < count; j++) {
@@ -54,14 +55,16 @@ static tt_operand *put_present(tt_operand *to, size_t step, size_t count, const 
     return to;
 }
 
-/* The operands of one position for one segment, [kernel_h][kernel_w][count]; x points to the first channel of a group
- * in the map. */
-static tt_operand *put_window(const tt_window *window, const tt_segment *segment, tt_taps rows, tt_taps columns,
-                              const int8_t *x, int32_t zero, tt_operand *to, size_t step)
+/* The operands of one position for one segment, [kernel_h][kernel_w][count]; x points to the first
+ * channel of a group in the map. */
+static tt_operand *put_window(const tt_window *window, const tt_segment *segment, tt_taps rows,
+                              tt_taps columns, const int8_t *x, int32_t zero, tt_operand *to,
+                              size_t step)
 {
     const size_t count = segment->count;
     /* Neighbouring taps of a row are neighbours in memory too: one long run. */
-    const int whole_rows = segment->channels == NULL && count == window->in_c && window->dilation_w == 1;
+    const int whole_rows =
+        segment->channels == NULL && count == window->in_c && window->dilation_w == 1;
     const uint32_t run = whole_rows ? columns.end - columns.begin : 1;
     for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
         if (kh < rows.begin || kh >= rows.end) {
@@ -94,9 +97,10 @@ typedef struct {
     size_t room; /* in scratch, for the tile */
 } forward_call;
 
-/* Fills the tile with `positions` positions of a group, (oh, ow) being the first, to be left behind the last. */
-static void fill_tile(const forward_call *call, size_t group, size_t positions, size_t depth, uint32_t *oh,
-                      uint32_t *ow)
+/* Fills the tile with `positions` positions of a group, (oh, ow) being the first, to be left behind
+ * the last. */
+static void fill_tile(const forward_call *call, size_t group, size_t positions, size_t depth,
+                      uint32_t *oh, uint32_t *ow)
 {
     const tt_window *window = call->window;
     const int8_t *x = call->x + group * (window->in_c / window->groups);
@@ -105,7 +109,8 @@ static void fill_tile(const forward_call *call, size_t group, size_t positions, 
     for (size_t p = 0; p < positions; p++) {
         tt_operand *to = call->tile + p * tt_position_step(depth);
         if (call->is_pointwise) {
-            const size_t element = (size_t)*oh * window->stride_h * window->in_w + *ow * window->stride_w;
+            const size_t element =
+                (size_t)*oh * window->stride_h * window->in_w + *ow * window->stride_w;
             for (size_t s = 0; s < call->segment_count; s++) {
                 to = put_present(to, step, call->segments[s].count, call->segments[s].channels,
                                  x + element * window->in_c, zero);
@@ -128,9 +133,10 @@ static void fill_tile(const forward_call *call, size_t group, size_t positions, 
 /* Output channels that are served in one go: their accumulators lie on the stack. */
 #define CHANNELS 16U
 
-/* Accumulators of output channels [o, o + rows), acc[rows][positions]: at most 32,768 products below 2^15 and a bias
- * within 2^30, below 2^31. */
-static void accumulate(const forward_call *call, size_t positions, size_t depth, size_t o, size_t rows, int32_t *acc)
+/* Accumulators of output channels [o, o + rows), acc[rows][positions]: at most 32,768 products
+ * below 2^15 and a bias within 2^30, below 2^31. */
+static void accumulate(const forward_call *call, size_t positions, size_t depth, size_t o,
+                       size_t rows, int32_t *acc)
 {
     const int32_t *bias = call->bias + o;
     const tt_operand *x = call->tile;
@@ -148,7 +154,8 @@ static void accumulate(const forward_call *call, size_t positions, size_t depth,
 }
 
 /* Output channels [o, end) at the positions of the tile, the first of them being number `first`. */
-static void serve_tile(const forward_call *call, size_t first, size_t positions, size_t depth, size_t o, size_t end)
+static void serve_tile(const forward_call *call, size_t first, size_t positions, size_t depth,
+                       size_t o, size_t end)
 {
     const size_t outputs = call->window->out_c;
     for (; o < end; o += CHANNELS) {
@@ -156,7 +163,8 @@ static void serve_tile(const forward_call *call, size_t first, size_t positions,
         int32_t acc[CHANNELS * TT_POSITIONS];
         accumulate(call, positions, depth, o, rows, acc);
         if (call->y != NULL) {
-            tt_requantize_rows(call->requant, o, rows, positions, acc, call->y + first * outputs + o, outputs);
+            tt_requantize_rows(call->requant, o, rows, positions, acc,
+                               call->y + first * outputs + o, outputs);
             continue;
         }
         for (size_t i = 0; i < rows * positions; i++) {
@@ -184,19 +192,20 @@ static void convolve(const forward_call *call)
     }
 }
 
-void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count,
-                  const int32_t *bias, const int8_t *x, int8_t *y, void *scratch, size_t room)
+void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
+                  size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
+                  void *scratch, size_t room)
 {
-    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, y, NULL, scratch, taps_of(window),
-                             is_pointwise(window), room});
+    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, y, NULL, scratch,
+                             taps_of(window), is_pointwise(window), room});
 }
 
-void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
-                      size_t room)
+void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant,
+                      const tt_segment *segments, size_t segment_count, const int32_t *bias,
+                      const int8_t *x, int32_t *y, void *scratch, size_t room)
 {
-    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, NULL, y, scratch, taps_of(window),
-                             is_pointwise(window), room});
+    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, NULL, y, scratch,
+                             taps_of(window), is_pointwise(window), room});
 }
 
 /* Where each input is read by one output alone, a map is as good as one row: no tile ends early. */
@@ -216,7 +225,8 @@ static tt_window flattened(const tt_window *window)
 /* Products of a weight's gradient that are collected before they are added up. */
 #define PAIRS 64U
 
-/* Rows of weights that an input gradient lists at a time at least; fewer would take longer to list than to multiply. */
+/* Rows of weights that an input gradient lists at a time at least; fewer would take longer to list
+ * than to multiply. */
 #define TT_FEW_ROWS 16U
 
 #define TT_BODY "tt_conv2d_grad.inc.h"

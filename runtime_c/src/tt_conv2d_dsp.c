@@ -1,8 +1,9 @@
 /* Convolution and dense layers on a core with DSP instructions.
  *
- * Eight output positions at a time: what their windows hold is widened to s16 once, in scratch, and meets every row
- * of weights there (tt_dot8_dsp.h). Few positions, or windows too large for scratch, go one by one. With little room
- * segments are not joined, and with less there is no tile either.
+ * Eight output positions at a time: what their windows hold is widened to s16 once, in scratch, and
+ * meets every row of weights there (tt_dot8_dsp.h). Few positions, or windows too large for
+ * scratch, go one by one. With little room segments are not joined, and with less there is no tile
+ * either.
  */
 #include "tt_lanes_dsp.h"
 #include "tt_requantize_dsp.h"
@@ -20,10 +21,11 @@ static size_t quads_of(const tt_window *window, const tt_segment *segments, size
     return quads;
 }
 
-/* acc[lane] for output channel o, over all segments, on top of the bias. A row's last word may reach into the next
- * rows, where it meets lanes of 0; behind the last row of all nothing may be read. */
-static void dot8(const tt_segment *segments, size_t segment_count, size_t area, size_t o, size_t channels,
-                 const tt_quad *tile, int32_t *acc)
+/* acc[lane] for output channel o, over all segments, on top of the bias. A row's last word may
+ * reach into the next rows, where it meets lanes of 0; behind the last row of all nothing may be
+ * read. */
+static void dot8(const tt_segment *segments, size_t segment_count, size_t area, size_t o,
+                 size_t channels, const tt_quad *tile, int32_t *acc)
 {
     for (size_t s = 0; s < segment_count; s++) {
         const size_t count = area * segments[s].count;
@@ -43,8 +45,8 @@ static void dot8(const tt_segment *segments, size_t segment_count, size_t area, 
 }
 
 /* One position: the same sums for one lane of stride 1. */
-static int32_t dot1(const tt_segment *segments, size_t segment_count, size_t area, size_t o, const tt_quad *lane,
-                    int32_t acc)
+static int32_t dot1(const tt_segment *segments, size_t segment_count, size_t area, size_t o,
+                    const tt_quad *lane, int32_t acc)
 {
     for (size_t s = 0; s < segment_count; s++) {
         size_t count = area * segments[s].count;
@@ -67,7 +69,8 @@ static int32_t dot1(const tt_segment *segments, size_t segment_count, size_t are
 }
 
 /* y[lane * step] of output channel o, lane < lanes. */
-__attribute__((noinline)) static void store(const tt_requant *requant, size_t o, const int32_t *acc, size_t lanes, int8_t *y, size_t step)
+__attribute__((noinline)) static void store(const tt_requant *requant, size_t o, const int32_t *acc,
+                                            size_t lanes, int8_t *y, size_t step)
 {
     const int32_t m = requant->multiplier[o];
     for (size_t lane = 0; lane < lanes; lane++, y += step) {
@@ -111,10 +114,12 @@ static int is_plain(const tt_requant *requant, size_t channels)
 /* How the elements under a window lie in the map. */
 static layout layout_of(const tt_window *window, const tt_segment *segments, size_t segment_count)
 {
-    if (segment_count != 1 || segments[0].channels != NULL || window->groups != 1 || window->dilation_w != 1) {
+    if (segment_count != 1 || segments[0].channels != NULL || window->groups != 1 ||
+        window->dilation_w != 1) {
         return SCATTERED;
     }
-    const int pointwise = window->kernel_h == 1 && window->kernel_w == 1 && (window->pad_top | window->pad_left) == 0;
+    const int pointwise =
+        window->kernel_h == 1 && window->kernel_w == 1 && (window->pad_top | window->pad_left) == 0;
     return pointwise && (window->out_h - 1) * window->stride_h < window->in_h &&
                    (window->out_w - 1) * window->stride_w < window->in_w
                ? POINT
@@ -124,13 +129,16 @@ static layout layout_of(const tt_window *window, const tt_segment *segments, siz
 static int32_t last_run_of(const tt_window *window)
 {
     const int32_t size = window->in_h * window->in_w * window->in_c;
-    const int32_t span = (window->kernel_h - 1) * window->dilation_h * window->in_w + window->kernel_w;
+    const int32_t span =
+        (window->kernel_h - 1) * window->dilation_h * window->in_w + window->kernel_w;
     return size - span * window->in_c - 3;
 }
 
-/* Widens the window at column ow of an output row into a lane, a tap in the padding being the zero point. */
-__attribute__((noinline)) static void fill_lane(const conv *c, size_t group, tt_taps rows, uint32_t ow,
-                                                int8_t *gathered, tt_quad *lane, size_t stride)
+/* Widens the window at column ow of an output row into a lane, a tap in the padding being the zero
+ * point. */
+__attribute__((noinline)) static void fill_lane(const conv *c, size_t group, tt_taps rows,
+                                                uint32_t ow, int8_t *gathered, tt_quad *lane,
+                                                size_t stride)
 {
     const tt_window *window = c->window;
     const int8_t zero = c->requant->input_zero;
@@ -144,8 +152,10 @@ __attribute__((noinline)) static void fill_lane(const conv *c, size_t group, tt_
     }
 }
 
-/* The same for a window that lies inside the map, as kernel_h runs from `from` on, of which words may be read. */
-static void fill_runs(const conv *c, const int8_t *from, int8_t *gathered, tt_quad *lane, size_t stride)
+/* The same for a window that lies inside the map, as kernel_h runs from `from` on, of which words
+ * may be read. */
+static void fill_runs(const conv *c, const int8_t *from, int8_t *gathered, tt_quad *lane,
+                      size_t stride)
 {
     const tt_window *window = c->window;
     const int8_t zero = c->requant->input_zero;
@@ -165,8 +175,8 @@ static void fill_runs(const conv *c, const int8_t *from, int8_t *gathered, tt_qu
 }
 
 /* The windows of one output row from column ow on, as far as lanes go. Returns how many. */
-static size_t fill_row(const conv *c, size_t group, uint32_t oh, uint32_t ow, size_t lanes, int8_t *gathered,
-                       tt_quad *tile, size_t stride)
+static size_t fill_row(const conv *c, size_t group, uint32_t oh, uint32_t ow, size_t lanes,
+                       int8_t *gathered, tt_quad *tile, size_t stride)
 {
     const tt_window *window = c->window;
     const size_t left = window->out_w - ow;
@@ -179,7 +189,8 @@ static size_t fill_row(const conv *c, size_t group, uint32_t oh, uint32_t ow, si
         const int32_t element = (row + column) * window->in_c;
         if (c->layout == POINT) {
             tt_widen(window->in_c, c->x + element, c->requant->input_zero, tile + lane, stride);
-        } else if (inside && column >= 0 && column <= window->in_w - window->kernel_w && element <= c->last_run) {
+        } else if (inside && column >= 0 && column <= window->in_w - window->kernel_w &&
+                   element <= c->last_run) {
             fill_runs(c, c->x + element, gathered, tile + lane, stride);
         } else {
             fill_lane(c, group, rows, ow + (uint32_t)lane, gathered, tile + lane, stride);
@@ -188,9 +199,10 @@ static size_t fill_row(const conv *c, size_t group, uint32_t oh, uint32_t ow, si
     return count;
 }
 
-/* The windows at `lanes` output positions from `position` on, as lanes `stride` apart. Behind a tile lies what gathers
- * a window: 4 bytes a quad and 4 more. */
-static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_quad *tile, size_t stride)
+/* The windows at `lanes` output positions from `position` on, as lanes `stride` apart. Behind a
+ * tile lies what gathers a window: 4 bytes a quad and 4 more. */
+static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_quad *tile,
+                 size_t stride)
 {
     uint32_t oh = (uint32_t)(position / c->window->out_w);
     uint32_t ow = (uint32_t)(position % c->window->out_w);
@@ -200,8 +212,10 @@ static void fill(const conv *c, size_t position, size_t lanes, size_t group, tt_
     }
 }
 
-/* Rows of all segments, each segment filled up to whole quads. Returns the rest of the 8-aligned place. */
-static void *join(const tt_segment *segments, size_t segment_count, size_t area, size_t channels, int8_t *rows)
+/* Rows of all segments, each segment filled up to whole quads. Returns the rest of the 8-aligned
+ * place. */
+static void *join(const tt_segment *segments, size_t segment_count, size_t area, size_t channels,
+                  int8_t *rows)
 {
     for (size_t o = 0; o < channels; o++) {
         for (size_t s = 0; s < segment_count; s++) {
@@ -213,22 +227,33 @@ static void *join(const tt_segment *segments, size_t segment_count, size_t area,
     return rows + (-(uintptr_t)rows) % 8;
 }
 
-/* All output channels of a whole tile but those whose words would reach behind the weights. Returns how many. */
+/* All output channels of a whole tile but those whose words would reach behind the weights. Returns
+ * how many. */
 static size_t most_rows(const conv *c, size_t position, int8_t *y, const tt_quad *tile)
 {
     const size_t channels = c->window->out_c;
     const size_t count = 4 * c->quads - c->surplus;
-    const size_t covered = (4 * c->quads + count - 1) / count; /* rows that the words of one touch */
+    /* Rows that the words of one touch. */
+    const size_t covered = (4 * c->quads + count - 1) / count;
     const size_t rows = channels < covered ? 0 : channels + 1 - covered;
-    tt_rows8 work = {c->bias, tile, 0, c->requant->multiplier, c->requant->zero, channels, y + position * channels,
-                     rows, c->surplus, c->rows};
+    tt_rows8 work = {c->bias,
+                     tile,
+                     0,
+                     c->requant->multiplier,
+                     c->requant->zero,
+                     channels,
+                     y + position * channels,
+                     rows,
+                     c->surplus,
+                     c->rows};
     if (rows > 0) {
         tt_rows8_dsp(&work, c->quads);
     }
     return rows;
 }
 
-static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int32_t *y32, void *scratch)
+static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int32_t *y32,
+                  void *scratch)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->out_c / window->groups;
@@ -274,17 +299,27 @@ static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *
     }
 }
 
-static void conv2d(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count,
-                   const int32_t *bias, const int8_t *x, int8_t *y8, int32_t *y32, void *scratch,
-                   size_t room)
+static void conv2d(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
+                   size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y8,
+                   int32_t *y32, void *scratch, size_t room)
 {
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t quads = quads_of(window, segments, segment_count);
-    conv c = {window, requant, segments, segment_count, bias, x, last_run_of(window), quads, area,
-              layout_of(window, segments, segment_count), NULL, 0};
-    /* Weights that are joined, lanes of a tile or a single one, and what gathers a window. A tile costs as much as five or
-     * six single positions. */
+    conv c = {window,
+              requant,
+              segments,
+              segment_count,
+              bias,
+              x,
+              last_run_of(window),
+              quads,
+              area,
+              layout_of(window, segments, segment_count),
+              NULL,
+              0};
+    /* Weights that are joined, lanes of a tile or a single one, and what gathers a window. A tile
+     * costs as much as five or six single positions. */
     const size_t tile = quads * (TT_LANES * sizeof(tt_quad) + 4) + 4;
     const int is_tiled = positions >= 6 && quads <= TT_TILE_QUADS_DSP && room >= tile;
     const size_t lanes = is_tiled ? tile : quads * (sizeof(tt_quad) + 4) + 4;
@@ -310,15 +345,16 @@ static void conv2d(const tt_window *window, const tt_requant *requant, const tt_
     }
 }
 
-void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch, size_t room)
+void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant,
+                      const tt_segment *segments, size_t segment_count, const int32_t *bias,
+                      const int8_t *x, int8_t *y, void *scratch, size_t room)
 {
     conv2d(window, requant, segments, segment_count, bias, x, y, NULL, scratch, room);
 }
 
-void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
-                          size_t room)
+void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant,
+                          const tt_segment *segments, size_t segment_count, const int32_t *bias,
+                          const int8_t *x, int32_t *y, void *scratch, size_t room)
 {
     conv2d(window, requant, segments, segment_count, bias, x, NULL, y, scratch, room);
 }

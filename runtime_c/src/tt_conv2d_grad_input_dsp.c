@@ -1,9 +1,10 @@
 /* Gradient of the input of a convolution on a core with DSP instructions.
  *
- * Eight input positions to a tile: the gradients of the outputs that read them, times the factors of their channels,
- * lie widened in scratch, and each column of weights is widened once for as many tiles as scratch holds
- * (tt_dot8_dsp.h). Few positions go one by one. Where scratch has no room for a tile, it holds some outputs of one at a
- * time, and sums of all columns to which each part adds.
+ * Eight input positions to a tile: the gradients of the outputs that read them, times the factors
+ * of their channels, lie widened in scratch, and each column of weights is widened once for as many
+ * tiles as scratch holds (tt_dot8_dsp.h). Few positions go one by one. Where scratch has no room
+ * for a tile, it holds some outputs of one at a time, and sums of all columns to which each part
+ * adds.
  */
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
@@ -48,8 +49,10 @@ static inline tt_quad factored4(uint32_t g, const int16_t *m)
                      packed(__smlabt(pairs.odd, low, 1 << 6), __smlatt(pairs.odd, high, 1 << 6))};
 }
 
-/* The channels of one group at one output position, as quads `stride` apart; behind the last channel stands 0. */
-static void fill_lane(const gradient *c, size_t first, const int8_t *element, tt_quad *lane, size_t stride)
+/* The channels of one group at one output position, as quads `stride` apart; behind the last
+ * channel stands 0. */
+static void fill_lane(const gradient *c, size_t first, const int8_t *element, tt_quad *lane,
+                      size_t stride)
 {
     const int16_t *m = c->factors->integer + first;
     const int8_t *g = element + first;
@@ -64,9 +67,10 @@ static void fill_lane(const gradient *c, size_t first, const int8_t *element, tt
     }
 }
 
-/* All taps of `lanes` input positions from `position` on, in tiles of `per_tile` lanes; taps that no output has
- * are 0. */
-__attribute__((noinline)) static void fill(const gradient *c, size_t position, size_t lanes, size_t group, tt_quad *tile, size_t per_tile)
+/* All taps of `lanes` input positions from `position` on, in tiles of `per_tile` lanes; taps that
+ * no output has are 0. */
+__attribute__((noinline)) static void fill(const gradient *c, size_t position, size_t lanes,
+                                           size_t group, tt_quad *tile, size_t per_tile)
 {
     const tt_window *window = c->window;
     uint32_t ih = (uint32_t)(position / window->in_w);
@@ -78,7 +82,8 @@ __attribute__((noinline)) static void fill(const gradient *c, size_t position, s
             for (uint32_t kw = 0; kw < window->kernel_w; kw++, lane += c->tap_quads * per_tile) {
                 const int32_t ow = oh < 0 ? -1 : tt_output_column(window, iw, kw);
                 if (ow >= 0) {
-                    fill_lane(c, group * c->outputs + c->first, c->g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c,
+                    fill_lane(c, group * c->outputs + c->first,
+                              c->g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c,
                               lane, per_tile);
                     continue;
                 }
@@ -95,9 +100,10 @@ __attribute__((noinline)) static void fill(const gradient *c, size_t position, s
     }
 }
 
-/* Up to four columns of one group's weights: columns[k][tap][quad]. w points to the first tap of the first column, the
- * next tap of which is row_step on. */
-__attribute__((noinline)) static void widen_columns(const gradient *c, const int8_t *w, size_t columns, size_t row_step, tt_quad *quads)
+/* Up to four columns of one group's weights: columns[k][tap][quad]. w points to the first tap of
+ * the first column, the next tap of which is row_step on. */
+__attribute__((noinline)) static void widen_columns(const gradient *c, const int8_t *w,
+                                                    size_t columns, size_t row_step, tt_quad *quads)
 {
     const size_t step = c->area * row_step;
     for (size_t tap = 0; tap < c->area; tap++, w += row_step) {
@@ -119,8 +125,8 @@ __attribute__((noinline)) static void widen_columns(const gradient *c, const int
 }
 
 /* dx[k * step] from `count` sums, whatever they are. */
-__attribute__((noinline, cold)) static void round_each(const int32_t *sums, size_t count, tt_rounding *rounding,
-                                                      int8_t *dx, size_t step)
+__attribute__((noinline, cold)) static void
+round_each(const int32_t *sums, size_t count, tt_rounding *rounding, int8_t *dx, size_t step)
 {
     for (size_t k = 0; k < count; k++) {
         dx[k * step] = tt_rounded_s8(sums[k], rounding);
@@ -128,7 +134,8 @@ __attribute__((noinline, cold)) static void round_each(const int32_t *sums, size
 }
 
 /* dx[k * step] from `count` sums. */
-__attribute__((noinline)) static void round_all(const int32_t *sums, size_t count, tt_rounding *rounding, int8_t *dx, size_t step)
+__attribute__((noinline)) static void round_all(const int32_t *sums, size_t count,
+                                                tt_rounding *rounding, int8_t *dx, size_t step)
 {
     const int32_t shift = rounding->shift;
     if (shift < 1 || shift > 30) {
@@ -152,7 +159,8 @@ __attribute__((noinline)) static void round_all(const int32_t *sums, size_t coun
 }
 
 /* `count` sums of one channel, whose first place is `at`. */
-static void put(const gradient *c, const int32_t *sums, size_t count, tt_rounding *rounding, size_t at)
+static void put(const gradient *c, const int32_t *sums, size_t count, tt_rounding *rounding,
+                size_t at)
 {
     const size_t step = c->window->in_c;
     if (c->slices == NULL) {
@@ -166,8 +174,8 @@ static void put(const gradient *c, const int32_t *sums, size_t count, tt_roundin
 }
 
 /* The gradient at `lanes` positions from `position` on. scratch: tiles, four columns, sums. */
-__attribute__((noinline)) static void some(const gradient *c, size_t position, size_t lanes, size_t tiles, tt_rounding *rounding,
-                                           tt_quad *tile)
+__attribute__((noinline)) static void some(const gradient *c, size_t position, size_t lanes,
+                                           size_t tiles, tt_rounding *rounding, tt_quad *tile)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->in_c / window->groups;
@@ -210,7 +218,8 @@ static size_t sums_bytes(const tt_window *window)
     return window->in_c / window->groups * TT_LANES * sizeof(int32_t);
 }
 
-/* Outputs of a part for which there is room; 0 where they were so few that single positions are the better choice. */
+/* Outputs of a part for which there is room; 0 where they were so few that single positions are the
+ * better choice. */
 static size_t outputs_of_part(const tt_window *window, size_t area, size_t room)
 {
     const size_t rest = sums_bytes(window) + TT_LANES * sizeof(int32_t);
@@ -225,9 +234,10 @@ static void add8(int32_t *to, const int32_t *sums)
     }
 }
 
-/* The gradient at up to eight positions, `part` outputs at a time. scratch: sums of all columns, a tile, four columns,
- * sums of one. */
-static void in_parts(gradient c, position_range at, size_t part, tt_rounding *rounding, int32_t *all)
+/* The gradient at up to eight positions, `part` outputs at a time. scratch: sums of all columns, a
+ * tile, four columns, sums of one. */
+static void in_parts(gradient c, position_range at, size_t part, tt_rounding *rounding,
+                     int32_t *all)
 {
     const tt_window *window = c.window;
     const size_t per_group = window->in_c / window->groups;
@@ -245,7 +255,8 @@ static void in_parts(gradient c, position_range at, size_t part, tt_rounding *ro
             fill(&c, at.first, at.count, group, tile, TT_LANES);
             for (size_t s = 0; s < c.segment_count; s++) {
                 const tt_segment *segment = &c.segments[s];
-                const int8_t *w = segment->weights + (group * c.outputs + c.first) * c.area * tt_row_step(segment);
+                const int8_t *w = segment->weights +
+                                  (group * c.outputs + c.first) * c.area * tt_row_step(segment);
                 for (size_t j = 0; j < segment->count; j++, to += TT_LANES) {
                     if (j % 4 == 0) {
                         widen_columns(&c, w + j, segment->count - j, tt_row_step(segment), columns);
@@ -262,8 +273,9 @@ static void in_parts(gradient c, position_range at, size_t part, tt_rounding *ro
     }
 }
 
-void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments, size_t segment_count,
-                                 const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
+void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments,
+                                 size_t segment_count, const tt_factors *factors,
+                                 const tt_rescale *rescale, const int8_t *g, int8_t *dx,
                                  void *scratch, size_t room)
 {
     const size_t positions = (size_t)window->in_h * window->in_w;
@@ -271,11 +283,11 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t outputs = window->out_c / window->groups;
     const size_t tap_quads = (outputs + 3) / 4;
     const size_t quads = area * tap_quads;
-    const gradient c = {window, segments, segment_count, factors, g, dx, rescale->sums, area, outputs,
-                        0, outputs, tap_quads, quads};
-    /* As many tiles at a time as there are, or as scratch has room for, with a column of sums each, beside four columns
-     * of weights; none where that is less than one, or where a tile, which costs as much as three single positions, would
-     * be nearly empty. */
+    const gradient c = {window,  segments, segment_count, factors,   g,    dx, rescale->sums, area,
+                        outputs, 0,        outputs,       tap_quads, quads};
+    /* As many tiles at a time as there are, or as scratch has room for, with a column of sums each,
+     * beside four columns of weights; none where that is less than one, or where a tile, which
+     * costs as much as three single positions, would be nearly empty. */
     const size_t wanted = (positions + TT_LANES - 1) / TT_LANES;
     const size_t columns = 4 * quads * sizeof(tt_quad);
     const size_t tile = TT_LANES * (quads * sizeof(tt_quad) + sizeof(int32_t));
@@ -285,7 +297,8 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
     for (size_t position = 0; part > 0 && position < positions; position += TT_LANES) {
         const size_t left = positions - position;
-        in_parts(c, (position_range){position, left < TT_LANES ? left : TT_LANES}, part, &rounding, scratch);
+        in_parts(c, (position_range){position, left < TT_LANES ? left : TT_LANES}, part, &rounding,
+                 scratch);
     }
     for (size_t position = 0; part == 0 && position < positions;) {
         const size_t left = positions - position;

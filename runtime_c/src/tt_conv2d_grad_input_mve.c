@@ -1,8 +1,10 @@
-/* Gradient of the input of convolutions and dense layers for MVE. tt_conv2d_grad.inc.h is the reference.
+/* Gradient of the input of convolutions and dense layers for MVE. tt_conv2d_grad.inc.h is the
+ * reference.
  *
- * Gradients with their factors become a panel of s16, eight output channels at a time. For six columns of a segment
- * the weights of eight output channels, which lie rows apart, come by gather loads into registers, and the positions
- * pass by: one load and six VMLADAVA of eight products each. */
+ * Gradients with their factors become a panel of s16, eight output channels at a time. For six
+ * columns of a segment the weights of eight output channels, which lie rows apart, come by gather
+ * loads into registers, and the positions pass by: one load and six VMLADAVA of eight products
+ * each. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
@@ -16,11 +18,11 @@ enum { POSITIONS = 32 /* of a pointwise layer that are in the panel at a time, a
 /* A layer on its way. */
 typedef struct {
     const tt_window *window;
-    size_t most;    /* positions of a pointwise layer that are in the panel at a time */
-    size_t outputs; /* of a group */
-    size_t inputs;  /* of a group */
+    size_t most;                /* positions of a pointwise layer that are in the panel at a time */
+    size_t outputs;             /* of a group */
+    size_t inputs;              /* of a group */
     int32_t (*acc)[TT_COLUMNS]; /* [positions, rounded up to fours] */
-    int16_t *panel; /* [outputs / 8, rounded up][positions][8] */
+    int16_t *panel;             /* [outputs / 8, rounded up][positions][8] */
     tt_rounding rounding;
     tt_target target;
     const int8_t *dx;
@@ -33,7 +35,8 @@ static inline size_t channel_of(const tt_segment *segment, size_t j)
     return segment->channels == NULL ? j : segment->channels[j];
 }
 
-/* Where six columns go from four positions on. 16-bit lane i of a pair of vectors is lane i / 2 of vector i % 2. */
+/* Where six columns go from four positions on. 16-bit lane i of a pair of vectors is lane i / 2 of
+ * vector i % 2. */
 static void set_target(const tt_window *window, const size_t channel[TT_COLUMNS], tt_target *target)
 {
     size_t k = 0;
@@ -48,10 +51,11 @@ static void set_target(const tt_window *window, const size_t channel[TT_COLUMNS]
     }
 }
 
-/* Adds acc[count][6] to the sums of slices, each column once: the first ones of the last block may be those of the block
- * before, and where a segment has less than six columns the last is repeated. */
-static void add_columns(const tt_input_gradient *layer, const tt_segment *segment, size_t first, size_t count,
-                        size_t at)
+/* Adds acc[count][6] to the sums of slices, each column once: the first ones of the last block
+ * may be those of the block before, and where a segment has less than six columns the last is
+ * repeated. */
+static void add_columns(const tt_input_gradient *layer, const tt_segment *segment, size_t first,
+                        size_t count, size_t at)
 {
     const size_t begin = (first + TT_COLUMNS - 1) / TT_COLUMNS * TT_COLUMNS - first;
     const size_t left = segment->count - first;
@@ -63,9 +67,11 @@ static void add_columns(const tt_input_gradient *layer, const tt_segment *segmen
     }
 }
 
-/* Rounds acc[count][6], columns first to first + 5 of a segment, the last repeated where there are less. dx points to
- * the first position and the group. layer->target is that of the columns 0 to 5 of a segment without channels. */
-static void round_columns(tt_input_gradient *layer, const tt_segment *segment, size_t first, size_t count, int8_t *dx)
+/* Rounds acc[count][6], columns first to first + 5 of a segment, the last repeated where there are
+ * less. dx points to the first position and the group. layer->target is that of the columns 0 to 5
+ * of a segment without channels. */
+static void round_columns(tt_input_gradient *layer, const tt_segment *segment, size_t first,
+                          size_t count, int8_t *dx)
 {
     if (layer->slices != NULL) {
         add_columns(layer, segment, first, count, (size_t)(dx - layer->dx));
@@ -97,7 +103,8 @@ static void round_columns(tt_input_gradient *layer, const tt_segment *segment, s
     if (count % 4 != 0) {
         /* The last four once more, some of them for the second time. */
         const size_t done = count - 4;
-        peak = tt_round_fours_mve(&layer->target, 1, layer->acc[done], shift, peak, 0, dx + done * in_c);
+        peak = tt_round_fours_mve(&layer->target, 1, layer->acc[done], shift, peak, 0,
+                                  dx + done * in_c);
     }
     layer->rounding.peak = peak;
 }
@@ -111,17 +118,21 @@ static void begin_segment(tt_input_gradient *layer, const tt_segment *segment)
     }
 }
 
-/* The panel of `count` positions; g points to the first of them and the group, factors to the group. */
-static void make_panel(const tt_input_gradient *layer, size_t count, const int8_t *g, const int16_t *factors)
+/* The panel of `count` positions; g points to the first of them and the group, factors to the
+ * group. */
+static void make_panel(const tt_input_gradient *layer, size_t count, const int8_t *g,
+                       const int16_t *factors)
 {
     int16_t *to = layer->panel;
     for (size_t o = 0; o < layer->outputs; o += TT_LANES, to += count * TT_LANES) {
-        tt_factored_panel(count, g + o, layer->window->out_c, factors + o, (uint32_t)(layer->outputs - o), to);
+        tt_factored_panel(count, g + o, layer->window->out_c, factors + o,
+                          (uint32_t)(layer->outputs - o), to);
     }
 }
 
 /* What all runs of a block of columns share; panel: positions in the panel. */
-static void begin_run(const tt_input_gradient *layer, const tt_segment *segment, size_t first, tt_run *run)
+static void begin_run(const tt_input_gradient *layer, const tt_segment *segment, size_t first,
+                      tt_run *run)
 {
     const size_t taps = (size_t)layer->window->kernel_h * layer->window->kernel_w;
     const size_t row = taps * tt_row_step(segment);
@@ -135,7 +146,8 @@ static void begin_run(const tt_input_gradient *layer, const tt_segment *segment,
     run->w_step = TT_LANES * row;
 }
 
-/* Up to a multiple of four positions, for which scratch has room. nano.specs' memset goes byte by byte. */
+/* Up to a multiple of four positions, for which scratch has room. nano.specs' memset goes byte by
+ * byte. */
 static void clear_sums(int32_t *acc, size_t positions)
 {
     const int32x4_t zero = vdupq_n_s32(0);
@@ -161,8 +173,9 @@ static size_t next_columns(const tt_segment *segment, size_t first)
 }
 
 /* One group of a layer whose windows are the positions of the map one by one. */
-static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments, size_t segment_count, size_t group,
-                            const int16_t *factors, const int8_t *g, int8_t *dx)
+static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments,
+                            size_t segment_count, size_t group, const int16_t *factors,
+                            const int8_t *g, int8_t *dx)
 {
     const tt_window *window = layer->window;
     const size_t positions = (size_t)window->in_h * window->in_w;
@@ -174,7 +187,10 @@ static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments
             const int8_t *w = segment->weights + group * layer->outputs * segment->count;
             begin_segment(layer, segment);
             for (size_t j = 0; j < segment->count; j = next_columns(segment, j)) {
-                tt_run run = {.count = count, .acc_step = sizeof(int32_t[TT_COLUMNS]), .g_step = 0, .acc = layer->acc};
+                tt_run run = {.count = count,
+                              .acc_step = sizeof(int32_t[TT_COLUMNS]),
+                              .g_step = 0,
+                              .acc = layer->acc};
                 begin_run(layer, segment, j, &run);
                 clear_sums(*layer->acc, count);
                 tt_add_columns_mve(&run, (int32_t)layer->outputs, w, layer->panel);
@@ -185,8 +201,8 @@ static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments
 }
 
 /* Adds what tap (kh, kw) brings to row ih of dx: output columns [begin, end) reach it. */
-static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, const int8_t *w, uint32_t kh,
-                    uint32_t kw, size_t oh, tt_run *run)
+static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, const int8_t *w,
+                    uint32_t kh, uint32_t kw, size_t oh, tt_run *run)
 {
     const tt_window *window = layer->window;
     const int32_t stride = window->stride_w;
@@ -209,8 +225,8 @@ static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, c
 }
 
 /* One group of any layer, row by row of dx. */
-static void window_group(tt_input_gradient *layer, const tt_segment *segments, size_t segment_count, size_t group,
-                         const int16_t *factors, const int8_t *g, int8_t *dx)
+static void window_group(tt_input_gradient *layer, const tt_segment *segments, size_t segment_count,
+                         size_t group, const int16_t *factors, const int8_t *g, int8_t *dx)
 {
     const tt_window *window = layer->window;
     const size_t taps = (size_t)window->kernel_h * window->kernel_w;
@@ -250,12 +266,14 @@ static int is_near(const tt_window *window, const tt_segment *segments, size_t s
 
 static int is_pointwise(const tt_window *window)
 {
-    return window->kernel_h == 1 && window->kernel_w == 1 && window->pad_top == 0 && window->pad_left == 0 &&
-           window->in_h == window->out_h && window->in_w == window->out_w &&
-           (window->stride_h == 1 || window->in_h == 1) && (window->stride_w == 1 || window->in_w == 1);
+    return window->kernel_h == 1 && window->kernel_w == 1 && window->pad_top == 0 &&
+           window->pad_left == 0 && window->in_h == window->out_h &&
+           window->in_w == window->out_w && (window->stride_h == 1 || window->in_h == 1) &&
+           (window->stride_w == 1 || window->in_w == 1);
 }
 
-/* Of a map whose windows are its positions: as many as a panel and sums in `room` bytes serve, in fours unless all. */
+/* Of a map whose windows are its positions: as many as a panel and sums in `room` bytes serve, in
+ * fours unless all. */
 static size_t positions_at_once(size_t positions, size_t outputs, size_t room)
 {
     const size_t panel = (outputs + TT_LANES - 1) / TT_LANES * sizeof(int16_t[TT_LANES]);
@@ -265,12 +283,14 @@ static size_t positions_at_once(size_t positions, size_t outputs, size_t room)
     return room >= whole ? most : 4 * fours;
 }
 
-void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segments, size_t segment_count,
-                                 const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
+void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segments,
+                                 size_t segment_count, const tt_factors *factors,
+                                 const tt_rescale *rescale, const int8_t *g, int8_t *dx,
                                  void *scratch, size_t room)
 {
     if (!is_near(window, segments, segment_count)) {
-        tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch, room);
+        tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch,
+                                room);
         return;
     }
     const int is_simple = is_pointwise(window);
@@ -294,7 +314,8 @@ void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segm
         const int8_t *group_g = g + group * layer.outputs;
         int8_t *group_dx = dx + group * layer.inputs;
         if (is_simple) {
-            pointwise_group(&layer, segments, segment_count, group, group_factors, group_g, group_dx);
+            pointwise_group(&layer, segments, segment_count, group, group_factors, group_g,
+                            group_dx);
         } else {
             window_group(&layer, segments, segment_count, group, group_factors, group_g, group_dx);
         }

@@ -1,7 +1,7 @@
 /* Gradient of the weights of a convolution, with the update, on a core with DSP instructions.
  *
- * Eight input channels at a time: their elements under one tap, four positions to a quad, lie widened in scratch and
- * meet the gradients of each output channel there (tt_dot8_dsp.h).
+ * Eight input channels at a time: their elements under one tap, four positions to a quad, lie
+ * widened in scratch and meet the gradients of each output channel there (tt_dot8_dsp.h).
  */
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
@@ -29,7 +29,8 @@ static int is_sixteen(size_t quads, size_t count)
     return quads == 4 && count % 2 == 0;
 }
 
-/* All channels of a group under tap (kh, kw): tiles[channel / 8][quad][channel % 8], or as tt_four16. */
+/* All channels of a group under tap (kh, kw): tiles[channel / 8][quad][channel % 8], or as
+ * tt_four16. */
 static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_quad *tiles)
 {
     const tt_window *window = c->window;
@@ -42,7 +43,8 @@ static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_q
             const int32_t ih = oh < window->out_h ? tt_input_row(window, oh, kh) : -1;
             const int32_t iw = ih < 0 ? -1 : tt_input_column(window, ow, kw);
             elements[k] =
-                iw < 0 ? NULL : c->x + ((size_t)ih * window->in_w + (size_t)iw) * window->in_c + first;
+                iw < 0 ? NULL
+                       : c->x + ((size_t)ih * window->in_w + (size_t)iw) * window->in_c + first;
             ow++;
             if (ow == window->out_w) {
                 ow = 0;
@@ -53,9 +55,11 @@ static void fill(const gradient *c, size_t first, uint32_t kh, uint32_t kw, tt_q
         for (size_t channel = 0; channel < c->count; channel += 4) {
             uint32_t words[4];
             for (size_t k = 0; k < 4; k++) {
-                words[k] = tt_few(elements[k] + channel, elements[k] == NULL ? 0 : c->count - channel, c->zero);
+                words[k] = tt_few(elements[k] + channel,
+                                  elements[k] == NULL ? 0 : c->count - channel, c->zero);
             }
-            tt_transpose4(words[0], words[1], words[2], words[3], negated, lanes, c->sixteen ? 4 : 1);
+            tt_transpose4(words[0], words[1], words[2], words[3], negated, lanes,
+                          c->sixteen ? 4 : 1);
             lanes += c->sixteen                ? sizeof(tt_four16) / sizeof *lanes
                      : channel % TT_LANES == 0 ? 4
                                                : c->quads * TT_LANES - 4;
@@ -73,13 +77,14 @@ static void gather(const gradient *c, size_t o, tt_quad *row)
         *row = (tt_quad){tt_lows(g[0], g[2 * step]), tt_lows(g[step], g[3 * step])};
     }
     if (left > 0) {
-        *row = (tt_quad){tt_lows(g[0], left > 2 ? g[2 * step] : 0), left > 1 ? (uint16_t)g[step] : 0};
+        *row =
+            (tt_quad){tt_lows(g[0], left > 2 ? g[2 * step] : 0), left > 1 ? (uint16_t)g[step] : 0};
     }
 }
 
 /* One position, as in a dense layer: each weight's sum is a single product. */
-static void update_products(const gradient *c, tt_sgd *sgd, tt_trained *trained, size_t index, const int8_t *x,
-                            int32_t g)
+static void update_products(const gradient *c, tt_sgd *sgd, tt_trained *trained, size_t index,
+                            const int8_t *x, int32_t g)
 {
     for (size_t done = 0; done < c->count;) {
         int32_t sums[PRODUCTS];
@@ -88,14 +93,15 @@ static void update_products(const gradient *c, tt_sgd *sgd, tt_trained *trained,
         for (size_t i = 0; i < size; i++) {
             sums[i] = (x[done + i] - c->zero) * g;
         }
-        tt_update_sums_dsp(trained, index + done, size, sgd, &(const tt_sums_dsp){sums, 4, 255 * 127});
+        tt_update_sums_dsp(trained, index + done, size, sgd,
+                           &(const tt_sums_dsp){sums, 4, 255 * 127});
         done += size;
     }
 }
 
 /* All taps of a window that has a single position, in memory order. */
-static void one_position(const gradient *c, const tt_update *update, const tt_step *step, tt_sgd *sgd,
-                         tt_trained *trained)
+static void one_position(const gradient *c, const tt_update *update, const tt_step *step,
+                         tt_sgd *sgd, tt_trained *trained)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->out_c / window->groups;
@@ -108,15 +114,17 @@ static void one_position(const gradient *c, const tt_update *update, const tt_st
                 const int32_t iw = tt_input_column(window, 0, kw);
                 const int inside = ih >= 0 && iw >= 0;
                 const size_t element = inside ? (size_t)ih * window->in_w + (size_t)iw : 0;
-                update_products(c, sgd, trained, index, c->x + element * window->in_c + o / per_group * c->count,
+                update_products(c, sgd, trained, index,
+                                c->x + element * window->in_c + o / per_group * c->count,
                                 inside ? c->g[o] : 0);
             }
         }
     }
 }
 
-void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update, const tt_step *step, int8_t x_zero,
-                                  const int8_t *x, const int8_t *g, tt_trained *trained, void *scratch)
+void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update,
+                                  const tt_step *step, int8_t x_zero, const int8_t *x,
+                                  const int8_t *g, tt_trained *trained, void *scratch)
 {
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -132,18 +140,21 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
     tt_quad *tiles = scratch;
     const size_t tile_count = (count + TT_LANES - 1) / TT_LANES;
     tt_four16 *fours = scratch;
-    tt_quad *row = c.sixteen ? (tt_quad *)(fours + 2 * tile_count) : tiles + tile_count * quads * TT_LANES;
+    tt_quad *row =
+        c.sixteen ? (tt_quad *)(fours + 2 * tile_count) : tiles + tile_count * quads * TT_LANES;
     int32_t *in_row = (int32_t *)(row + quads);
     /* At most 66,311 positions, for which the sums are below 2^31. */
     const int32_t most = (int32_t)positions * 255 * 127;
-    const tt_sums_dsp sums = {c.sixteen ? fours->sums : in_row, c.sixteen ? sizeof *fours / sizeof *in_row : 4, most};
+    const tt_sums_dsp sums = {c.sixteen ? fours->sums : in_row,
+                              c.sixteen ? sizeof *fours / sizeof *in_row : 4, most};
     const tt_jump to_tap = tt_jump_by(count);
     const tt_jump to_output = tt_jump_by(area * count);
     uint32_t start = sgd.random;
     for (size_t group = 0; group < window->groups; group++) {
         uint32_t next_group = start;
         for (size_t tap = 0; tap < area; tap++) {
-            fill(&c, group * count, (uint32_t)(tap / window->kernel_w), (uint32_t)(tap % window->kernel_w), tiles);
+            fill(&c, group * count, (uint32_t)(tap / window->kernel_w),
+                 (uint32_t)(tap % window->kernel_w), tiles);
             uint32_t random = start;
             for (size_t o = group * per_group; o < (group + 1) * per_group; o++) {
                 gather(&c, o, row);

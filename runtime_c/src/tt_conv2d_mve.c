@@ -1,8 +1,9 @@
 /* Convolution and dense layers for MVE: forward. tt_conv2d.c is the reference.
  *
- * Raw inputs are multiplied, the zero point is taken out by bias[o] - zero * sum of w[o], and so a tap in the padding
- * is an input at the zero point. Scratch: the biases, the sums of a pair of positions, a copy of weights that are in
- * segments, and unless windows lie in the map as they are, their inputs; the compiler's table has the formula. */
+ * Raw inputs are multiplied, the zero point is taken out by bias[o] - zero * sum of w[o], and so a
+ * tap in the padding is an input at the zero point. Scratch: the biases, the sums of a pair of
+ * positions, a copy of weights that are in segments, and unless windows lie in the map as they are,
+ * their inputs; the compiler's table has the formula. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
@@ -25,13 +26,15 @@ typedef struct {
     tt_segment joined; /* all segments in one */
     int32_t *bias;     /* [out_c]: with the zero point taken out */
     int32_t *acc;      /* [outputs][2] */
-    int8_t *row[2];    /* the inputs of a window, segment by segment, NULL where the map has them in this order */
+    int8_t *row[2];    /* the inputs of a window, segment by segment, NULL where the map has them in
+                          this order */
     tt_packing packing;
 } tt_conv;
 
-/* bias[o] -= zero * sum of w[o * count + j] over j < count. The loop of two rows is in assembly for its tail
- * predication, which compilers do not reach from intrinsics. */
-static void take_out_zero(size_t outputs, size_t count, const int8_t *w, int32_t zero, int32_t *bias)
+/* bias[o] -= zero * sum of w[o * count + j] over j < count. The loop of two rows is in assembly for
+ * its tail predication, which compilers do not reach from intrinsics. */
+static void take_out_zero(size_t outputs, size_t count, const int8_t *w, int32_t zero,
+                          int32_t *bias)
 {
     for (size_t o = 0; o < outputs; o += 2) {
         const size_t second = o + 1 < outputs;
@@ -57,11 +60,12 @@ static void take_out_zero(size_t outputs, size_t count, const int8_t *w, int32_t
     }
 }
 
-/* Nonzero if the row of inputs of every window, group and segment lies in the map in the order of the weights. */
+/* Nonzero if the row of inputs of every window, group and segment lies in the map in the order of
+ * the weights. */
 static int is_pointwise(const tt_window *window, const tt_segment *segments, size_t segment_count)
 {
-    return window->kernel_h == 1 && window->kernel_w == 1 && segment_count == 1 && segments[0].channels == NULL &&
-           window->pad_top == 0 && window->pad_left == 0 &&
+    return window->kernel_h == 1 && window->kernel_w == 1 && segment_count == 1 &&
+           segments[0].channels == NULL && window->pad_top == 0 && window->pad_left == 0 &&
            (window->out_h - 1) * window->stride_h < window->in_h &&
            (window->out_w - 1) * window->stride_w < window->in_w;
 }
@@ -70,18 +74,20 @@ static int is_pointwise(const tt_window *window, const tt_segment *segments, siz
 static int is_joined(const tt_window *window, size_t segment_count)
 {
     const size_t taps = (size_t)window->kernel_h * window->kernel_w;
-    return segment_count > 1 && window->groups == 1 && taps * window->in_c * window->out_c <= JOINED_SIZE;
+    return segment_count > 1 && window->groups == 1 &&
+           taps * window->in_c * window->out_c <= JOINED_SIZE;
 }
 
-/* Columns of a segment to their channels: to[rows][in_c]. In assembly for its predicate, which serves a load and a
- * store. */
+/* Columns of a segment to their channels: to[rows][in_c]. In assembly for its predicate, which
+ * serves a load and a store. */
 static void join(const tt_segment *segment, size_t rows, size_t in_c, int8_t *to)
 {
     for (size_t j = 0; j < segment->count; j += 8) {
         const uint32_t inside = (uint32_t)(segment->count - j);
         const uint16x8_t columns = vaddq_n_u16(vidupq_n_u16(0, 1), (uint16_t)j);
-        const uint16x8_t channels =
-            segment->channels == NULL ? columns : vldrhq_z_u16(segment->channels + j, vctp16q(inside));
+        const uint16x8_t channels = segment->channels == NULL
+                                        ? columns
+                                        : vldrhq_z_u16(segment->channels + j, vctp16q(inside));
         const int8_t *from = segment->weights + j;
         int8_t *row = to;
         __asm volatile("vctp.16 %[inside]\n"
@@ -100,8 +106,8 @@ static void join(const tt_segment *segment, size_t rows, size_t in_c, int8_t *to
     }
 }
 
-static void begin(const tt_window *window, int8_t zero, const tt_segment *segments, size_t segment_count,
-                  const int32_t *bias, void *scratch, tt_conv *conv)
+static void begin(const tt_window *window, int8_t zero, const tt_segment *segments,
+                  size_t segment_count, const int32_t *bias, void *scratch, tt_conv *conv)
 {
     conv->window = window;
     conv->outputs = (size_t)window->out_c / window->groups;
@@ -127,7 +133,8 @@ static void begin(const tt_window *window, int8_t zero, const tt_segment *segmen
     conv->row[1] = NULL;
     if (!is_pointwise(window, segments, segment_count)) {
         conv->row[0] = room;
-        conv->row[1] = room + conv->taps * conv->inputs; /* short_layer has its own idea of this space */
+        /* short_layer has its own idea of this space. */
+        conv->row[1] = room + conv->taps * conv->inputs;
     }
     for (size_t o = 0; o < window->out_c; o += 4) {
         vstrwq_s32(conv->bias + o, vldrwq_z_s32(bias + o, vctp32q((uint32_t)(window->out_c - o))));
@@ -141,7 +148,8 @@ static void begin(const tt_window *window, int8_t zero, const tt_segment *segmen
 }
 
 /* Sums of one group, from output o on, at a pair of positions. */
-static void accumulate(const tt_conv *conv, const uint32_t oh[2], const uint32_t ow[2], size_t o, const int8_t *x)
+static void accumulate(const tt_conv *conv, const uint32_t oh[2], const uint32_t ow[2], size_t o,
+                       const int8_t *x)
 {
     const tt_window *window = conv->window;
     const int8_t *row[2] = {conv->row[0], conv->row[1]};
@@ -159,7 +167,8 @@ static void accumulate(const tt_conv *conv, const uint32_t oh[2], const uint32_t
         if (count == 0) {
             continue;
         }
-        tt_mac_rows_mve(count, row[0], row[1], conv->segments[s].weights + o * count, conv->outputs, s == 0, conv->acc);
+        tt_mac_rows_mve(count, row[0], row[1], conv->segments[s].weights + o * count, conv->outputs,
+                        s == 0, conv->acc);
         row[0] += count;
         row[1] += count;
     }
@@ -194,18 +203,20 @@ static void clamp_map(const tt_requant *requant, size_t size, int8_t *y)
 }
 
 /* Dense layers of 8 or 16 inputs; returns the positions done, 0 for other layers. */
-static size_t narrow_layer(const tt_conv *conv, const tt_requant *requant, const int8_t *x, int8_t *y)
+static size_t narrow_layer(const tt_conv *conv, const tt_requant *requant, const int8_t *x,
+                           int8_t *y)
 {
     const size_t inputs = conv->inputs;
     const size_t out_c = conv->outputs;
     const size_t positions = (size_t)conv->window->out_h * conv->window->out_w / 2 * 2;
-    if ((inputs != 8 && inputs != 16) || out_c % 4 != 0 || out_c + 3 > UINT16_MAX || positions == 0) {
+    if ((inputs != 8 && inputs != 16) || out_c % 4 != 0 || out_c + 3 > UINT16_MAX ||
+        positions == 0) {
         return 0;
     }
     for (size_t o = 0; o < out_c; o += 4) {
         tt_narrow_rows rows;
-        tt_set_narrow_rows(inputs, conv->segments[0].weights + o * inputs, conv->bias + o, requant->multiplier + o,
-                           requant->zero, out_c, &rows);
+        tt_set_narrow_rows(inputs, conv->segments[0].weights + o * inputs, conv->bias + o,
+                           requant->multiplier + o, requant->zero, out_c, &rows);
         tt_narrow_positions(&rows, inputs, positions / 2, x, y + o);
     }
     clamp_map(requant, positions * out_c, y);
@@ -217,11 +228,13 @@ static int is_dense(const tt_conv *conv)
 {
     const tt_window *window = conv->window;
     return conv->row[0] == NULL && window->groups == 1 && window->in_w == window->out_w &&
-           (window->out_w == 1 || window->stride_w == 1) && (window->out_h == 1 || window->stride_h == 1);
+           (window->out_w == 1 || window->stride_w == 1) &&
+           (window->out_h == 1 || window->stride_h == 1);
 }
 
 /* Dense layers from position `done` on, without a look at the geometry. */
-static void dense_layer(const tt_conv *conv, const tt_pair *pair, size_t done, const int8_t *x, int8_t *y)
+static void dense_layer(const tt_conv *conv, const tt_pair *pair, size_t done, const int8_t *x,
+                        int8_t *y)
 {
     const size_t positions = (size_t)conv->window->out_h * conv->window->out_w;
     const size_t inputs = conv->inputs;
@@ -244,22 +257,23 @@ static void dense_layer(const tt_conv *conv, const tt_pair *pair, size_t done, c
     }
 }
 
-/* Layers of one segment whose windows hold at most 32 inputs: a row of windows is packed, and then passes by the
- * weights of two outputs in registers. Returns 0 and does nothing for others. */
+/* Layers of one segment whose windows hold at most 32 inputs: a row of windows is packed, and then
+ * passes by the weights of two outputs in registers. Returns 0 and does nothing for others. */
 static int short_layer(const tt_conv *conv, const tt_requant *requant, const int8_t *x, int8_t *y)
 {
     const tt_window *window = conv->window;
     const size_t count = conv->taps * conv->inputs;
     const size_t out_c = window->out_c;
     int8_t *panel = conv->row[0];
-    if (panel == NULL || conv->segment_count != 1 || window->groups != 1 || count > TT_SHORT_WINDOW ||
-        out_c % 2 != 0 || window->out_w < 2) {
+    if (panel == NULL || conv->segment_count != 1 || window->groups != 1 ||
+        count > TT_SHORT_WINDOW || out_c % 2 != 0 || window->out_w < 2) {
         return 0;
     }
-    tt_short_rows *rows = (tt_short_rows *)(void *)(panel + (size_t)window->out_w * TT_SHORT_WINDOW);
+    tt_short_rows *rows =
+        (tt_short_rows *)(void *)(panel + (size_t)window->out_w * TT_SHORT_WINDOW);
     for (size_t o = 0; o < out_c; o += 2) {
-        tt_set_short_rows(count, conv->segments[0].weights + o * count, conv->bias + o, requant->multiplier + o,
-                          (uint32_t)out_c, &rows[o / 2]);
+        tt_set_short_rows(count, conv->segments[0].weights + o * count, conv->bias + o,
+                          requant->multiplier + o, (uint32_t)out_c, &rows[o / 2]);
         rows[o / 2].zero = requant->zero;
     }
     for (uint32_t oh = 0; oh < window->out_h; oh++, y += window->out_w * out_c) {
@@ -268,16 +282,17 @@ static int short_layer(const tt_conv *conv, const tt_requant *requant, const int
             tt_short_windows(&rows[o / 2], window->out_w / 2U, panel, y + o);
             if (window->out_w % 2 != 0) {
                 const size_t last = window->out_w - 2U;
-                tt_short_windows(&rows[o / 2], 1, panel + last * TT_SHORT_WINDOW, y + last * out_c + o);
+                tt_short_windows(&rows[o / 2], 1, panel + last * TT_SHORT_WINDOW,
+                                 y + last * out_c + o);
             }
         }
     }
     return 1;
 }
 
-void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y, void *scratch,
-                      size_t room)
+void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant,
+                      const tt_segment *segments, size_t segment_count, const int32_t *bias,
+                      const int8_t *x, int8_t *y, void *scratch, size_t room)
 {
     (void)room;
     tt_conv conv;
@@ -316,9 +331,9 @@ void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const 
     }
 }
 
-void tt_conv2d_s8_s32_mve(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
-                          size_t segment_count, const int32_t *bias, const int8_t *x, int32_t *y, void *scratch,
-                          size_t room)
+void tt_conv2d_s8_s32_mve(const tt_window *window, const tt_requant *requant,
+                          const tt_segment *segments, size_t segment_count, const int32_t *bias,
+                          const int8_t *x, int32_t *y, void *scratch, size_t room)
 {
     (void)room;
     tt_conv conv;

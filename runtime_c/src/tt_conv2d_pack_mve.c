@@ -38,10 +38,10 @@ static int8_t *copy_tap(int8_t *to, const tt_segment *segment, const int8_t *fro
     return to + segment->count;
 }
 
-/* The inputs of one row of a window that segment and group read; row is that row of the map, at the first channel of
- * the group, NULL outside the map. */
-static int8_t *pack_row(const tt_packing *packing, const tt_segment *segment, tt_taps columns, int8_t *to,
-                        const int8_t *row)
+/* The inputs of one row of a window that segment and group read; row is that row of the map, at the
+ * first channel of the group, NULL outside the map. */
+static int8_t *pack_row(const tt_packing *packing, const tt_segment *segment, tt_taps columns,
+                        int8_t *to, const int8_t *row)
 {
     const tt_window *window = packing->window;
     const size_t count = segment->count;
@@ -67,7 +67,8 @@ static int8_t *pack_row(const tt_packing *packing, const tt_segment *segment, tt
 }
 
 /* Any window, tap by tap. */
-static void pack_taps(const tt_packing *packing, uint32_t oh, uint32_t ow, const int8_t *x, int8_t *to)
+static void pack_taps(const tt_packing *packing, uint32_t oh, uint32_t ow, const int8_t *x,
+                      int8_t *to)
 {
     const tt_window *window = packing->window;
     const tt_taps columns = tt_columns_at(window, ow);
@@ -81,8 +82,9 @@ static void pack_taps(const tt_packing *packing, uint32_t oh, uint32_t ow, const
     }
 }
 
-/* The first input of the window at (oh, ow), or NULL where the window is not a block of the map: it reaches into the
- * padding, or only some channels belong to it, or its columns are not neighbours. */
+/* The first input of the window at (oh, ow), or NULL where the window is not a block of the map:
+ * it reaches into the padding, or only some channels belong to it, or its columns are not
+ * neighbours. */
 static const int8_t *block_at(const tt_packing *packing, uint32_t oh, uint32_t ow, const int8_t *x)
 {
     const tt_window *window = packing->window;
@@ -118,7 +120,8 @@ static void pack_block(const tt_window *window, const int8_t *from, int8_t *to)
                    : "q0", "lr", "cc", "memory");
 }
 
-void tt_pack_window_mve(const tt_packing *packing, uint32_t oh, uint32_t ow, const int8_t *x, int8_t *to)
+void tt_pack_window_mve(const tt_packing *packing, uint32_t oh, uint32_t ow, const int8_t *x,
+                        int8_t *to)
 {
     const int8_t *block = block_at(packing, oh, ow, x);
     if (block != NULL) {
@@ -128,8 +131,8 @@ void tt_pack_window_mve(const tt_packing *packing, uint32_t oh, uint32_t ow, con
     }
 }
 
-/* Blocks of the map at `count` > 0 positions of one row, each into TT_SHORT_WINDOW bytes. Requires rows of a block of
- * at most 16 inputs. */
+/* Blocks of the map at `count` > 0 positions of one row, each into TT_SHORT_WINDOW bytes. Requires
+ * rows of a block of at most 16 inputs. */
 static void pack_blocks(const tt_window *window, size_t count, const int8_t *from, int8_t *to)
 {
     const size_t row = (size_t)window->kernel_w * window->in_c;
@@ -151,7 +154,8 @@ static void pack_blocks(const tt_window *window, size_t count, const int8_t *fro
                    "subs %[count], %[count], #1\n"
                    "bne 2b\n"
                    : [from] "+r"(from), [to] "+r"(to), [count] "+r"(count)
-                   : [row] "r"(row), [down] "r"(down), [next] "r"(next), [rest] "r"(rest), [rows] "r"(window->kernel_h)
+                   : [row] "r"(row), [down] "r"(down), [next] "r"(next), [rest] "r"(rest),
+                     [rows] "r"(window->kernel_h)
                    : "q0", "lr", "cc", "memory");
 }
 
@@ -167,7 +171,9 @@ void tt_pack_panel_mve(const tt_packing *packing, uint32_t oh, const int8_t *x, 
             tt_pack_window_mve(packing, oh, ow, x, to);
         } else {
             /* All positions up to the last whose window does not reach beyond the right edge. */
-            const uint32_t end = ((uint32_t)window->in_w + window->pad_left - window->kernel_w) / window->stride_w + 1;
+            const uint32_t end =
+                ((uint32_t)window->in_w + window->pad_left - window->kernel_w) / window->stride_w +
+                1;
             count = (end < window->out_w ? end : window->out_w) - ow;
             pack_blocks(window, count, block, to);
         }

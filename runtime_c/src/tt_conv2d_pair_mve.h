@@ -6,7 +6,8 @@
 
 #include "tt_requantize_mve.h"
 
-/* The outputs, as eights, then fours, then a rest. LDM takes the first five members in this order. */
+/* The outputs, as eights, then fours, then a rest. LDM takes the first five members in this
+ * order. */
 typedef struct {
     const int32_t *acc; /* [outputs][2], up to a multiple of four outputs */
     const int32_t *bias;
@@ -20,11 +21,13 @@ typedef struct {
     int8_t hi[16]; /* 48 */
 } tt_pair;
 
-_Static_assert(offsetof(tt_pair, lo) == 32 && offsetof(tt_pair, hi) == 48, "the assembly knows these offsets");
+_Static_assert(offsetof(tt_pair, lo) == 32 && offsetof(tt_pair, hi) == 48,
+               "the assembly knows these offsets");
 
-/* Eights are stored as halfwords, which VSTRH wants aligned: is_even says that outputs of all positions are. */
-static inline void tt_set_pair(const tt_requant *requant, size_t o, size_t outputs, const int32_t *acc,
-                               const int32_t *bias, int is_even, tt_pair *pair)
+/* Eights are stored as halfwords, which VSTRH wants aligned: is_even says that outputs of all
+ * positions are. */
+static inline void tt_set_pair(const tt_requant *requant, size_t o, size_t outputs,
+                               const int32_t *acc, const int32_t *bias, int is_even, tt_pair *pair)
 {
     pair->acc = acc;
     pair->bias = bias + o;
@@ -41,7 +44,8 @@ static inline void tt_set_pair(const tt_requant *requant, size_t o, size_t outpu
 static inline void tt_requantize_fours(const tt_pair *pair, int8_t *y0, int8_t *y1)
 {
     size_t o = 8 * pair->eights;
-    for (uint32_t left = 4 * pair->fours + pair->rest; left > 0; left = left > 4 ? left - 4 : 0, o += 4) {
+    for (uint32_t left = 4 * pair->fours + pair->rest; left > 0;
+         left = left > 4 ? left - 4 : 0, o += 4) {
         const mve_pred16_t inside = vctp32q(left);
         const int32x4x2_t sums = vld2q_s32(pair->acc + 2 * o);
         const int32x4_t bias = vldrwq_z_s32(pair->bias + o, inside);
@@ -55,10 +59,12 @@ static inline void tt_requantize_fours(const tt_pair *pair, int8_t *y0, int8_t *
     }
 }
 
-/* Both positions to s8, where every shift is -1. Even channels of both positions are in q0 and q1, odd ones in q2 and
- * q3. In assembly because gcc copies registers around the narrowing moves, which overwrite one operand. */
+/* Both positions to s8, where every shift is -1. Even channels of both positions are in q0 and q1,
+ * odd ones in q2 and q3. In assembly because gcc copies registers around the narrowing moves, which
+ * overwrite one operand. */
 __attribute__((noinline)) /* it takes nearly every register; callers keep theirs */
-static void tt_requantize_pair(const tt_pair *pair, int8_t *y0, int8_t *y1)
+static void
+tt_requantize_pair(const tt_pair *pair, int8_t *y0, int8_t *y1)
 {
     if (pair->fours + pair->rest > 0) {
         tt_requantize_fours(pair, y0, y1);
@@ -101,13 +107,14 @@ static void tt_requantize_pair(const tt_pair *pair, int8_t *y0, int8_t *y1)
                        "le lr, 1b\n"
                        : [y0] "+l"(y0), [y1] "+l"(y1)
                        : [pair] "r"(pair)
-                       : "r0", "r2", "r4", "r6", "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
+                       : "r0", "r2", "r4", "r6", "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6",
+                         "q7", "cc", "memory");
     }
 }
 
 /* The same for any shifts; o is the first output. */
-static inline void tt_requantize_pair_scalar(const tt_pair *pair, const tt_requant *requant, size_t o, int8_t *y0,
-                                             int8_t *y1)
+static inline void tt_requantize_pair_scalar(const tt_pair *pair, const tt_requant *requant,
+                                             size_t o, int8_t *y0, int8_t *y1)
 {
     const size_t outputs = 8 * pair->eights + 4 * pair->fours + pair->rest;
     for (size_t k = 0; k < outputs; k++) {

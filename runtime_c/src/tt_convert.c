@@ -9,7 +9,8 @@ void tt_dequantize_s8_f32(size_t size, int8_t zero, float scale, const int8_t *x
     }
 }
 
-void tt_dequantize_s32_f32(size_t size, size_t channels, const float *scale, const int32_t *x, float *y)
+void tt_dequantize_s32_f32(size_t size, size_t channels, const float *scale, const int32_t *x,
+                           float *y)
 {
     for (size_t i = 0, channel = 0; i < size; i++) {
         y[i] = (float)x[i] * scale[channel];

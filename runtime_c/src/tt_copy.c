@@ -22,7 +22,8 @@ static inline void copy_element(size_t size, void *to, const void *from)
     }
 }
 
-void tt_copy_rows(size_t rows, size_t row_bytes, const void *x, size_t x_step, void *y, size_t y_step)
+void tt_copy_rows(size_t rows, size_t row_bytes, const void *x, size_t x_step, void *y,
+                  size_t y_step)
 {
     const uint8_t *from = x;
     uint8_t *to = y;
@@ -31,8 +32,8 @@ void tt_copy_rows(size_t rows, size_t row_bytes, const void *x, size_t x_step, v
     }
 }
 
-void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels, const uint16_t *channels, size_t count,
-                        const void *x, void *y)
+void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels,
+                        const uint16_t *channels, size_t count, const void *x, void *y)
 {
     const uint8_t *from = x;
     uint8_t *to = y;
@@ -43,7 +44,8 @@ void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels, con
     }
 }
 
-void tt_transpose(size_t element_size, const uint16_t shape[4], const uint8_t axes[4], const void *x, void *y)
+void tt_transpose(size_t element_size, const uint16_t shape[4], const uint8_t axes[4],
+                  const void *x, void *y)
 {
     const uint8_t *from = x;
     uint8_t *to = y;

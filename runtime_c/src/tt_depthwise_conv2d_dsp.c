@@ -1,11 +1,13 @@
 /* Forward depthwise convolution on a core with DSP instructions.
  *
- * Four channels at a time, a strip of rows of the map goes from NHWC to planes of s16 in scratch, centred and padded
- * with 0. A channel's sums then take one instruction for two multiplications, most loads being shared by four outputs,
- * and no tap asks whether it is in the map. Sums become outputs in a loop of their own.
+ * Four channels at a time, a strip of rows of the map goes from NHWC to planes of s16 in scratch,
+ * centred and padded with 0. A channel's sums then take one instruction for two multiplications,
+ * most loads being shared by four outputs, and no tap asks whether it is in the map. Sums become
+ * outputs in a loop of their own.
  *
- * Strips go down a map of four channels; rows that two of them need stay in the planes. So a row is read once, and y may
- * be x where strides are 1 and no window lies above the map: a strip of outputs ends no lower than the rows in the planes.
+ * Strips go down a map of four channels; rows that two of them need stay in the planes. So a row is
+ * read once, and y may be x where strides are 1 and no window lies above the map: a strip of
+ * outputs ends no lower than the rows in the planes.
  */
 #include "tt_depthwise_conv2d_order_dsp.h"
 #include "tt_requantize_dsp.h"
@@ -13,7 +15,8 @@
 #if defined(__ARM_FEATURE_SIMD32)
 
 /* y[i * step], i < count, of output channel o: what no quad does. */
-static void requantize(const tt_requant *requant, size_t o, const int32_t *acc, size_t count, int8_t *y, size_t step)
+static void requantize(const tt_requant *requant, size_t o, const int32_t *acc, size_t count,
+                       int8_t *y, size_t step)
 {
     const int32_t m = requant->multiplier[o];
     const int high = requant->shift[o] == -1;
@@ -77,7 +80,8 @@ static void order(const tt_view *view, int full, const int8_t *w, int32_t bias, 
     }
 }
 
-/* The view, and the column of planes where the map begins: even, unless a faster kind wants it odd. */
+/* The view, and the column of planes where the map begins: even, unless a faster kind wants it
+ * odd. */
 static tt_view view_of(const tt_window *window, uint32_t *left)
 {
     tt_view view = {.rows = window->out_h,
@@ -124,7 +128,8 @@ typedef struct {
     tt_store_dsp store;
 } conv;
 
-/* Divides scratch: planes, weights in order, sums, table of quads. The room is exact but for a map of 4x4. */
+/* Divides scratch: planes, weights in order, sums, table of quads. The room is exact but for a map
+ * of 4x4. */
 static void divide(conv *c, const int8_t *x, uint32_t left, void *scratch)
 {
     const tt_window *window = c->window;
@@ -155,7 +160,8 @@ static void divide(conv *c, const int8_t *x, uint32_t left, void *scratch)
     }
 }
 
-/* Makes ready for a strip of outputs from row `first` on; rows of planes before `from` are filled. */
+/* Makes ready for a strip of outputs from row `first` on; rows of planes before `from` are
+ * filled. */
 static void begin_strip(conv *c, uint32_t first, uint32_t from)
 {
     const size_t step = c->window->out_c;
@@ -181,13 +187,15 @@ static void channel_of(const conv *c, size_t o, const int8_t *w, const uint32_t 
         const size_t step = c->window->out_c;
         const int32_t *acc = c->acc + done;
         y += done * step;
-        for (uint32_t r = 0; r < c->rows; r++, acc += 4 * (size_t)tt_quads(c->view.columns), y += columns * step) {
+        for (uint32_t r = 0; r < c->rows;
+             r++, acc += 4 * (size_t)tt_quads(c->view.columns), y += columns * step) {
             requantize(c->requant, o, acc, columns - done, y, step);
         }
     }
 }
 
-static void channels_of(conv *c, const uint16_t *channel, size_t channels, const int8_t *w, int8_t *y)
+static void channels_of(conv *c, const uint16_t *channel, size_t channels, const int8_t *w,
+                        int8_t *y)
 {
     const tt_window *window = c->window;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -197,7 +205,8 @@ static void channels_of(conv *c, const uint16_t *channel, size_t channels, const
     for (uint32_t first = 0; first < window->out_h; first += c->most) {
         if (!whole) {
             const uint32_t ahead = c->most * window->stride_h;
-            begin_strip(c, first, first == 0 ? 0 : tt_planes_advance_dsp(&c->planes, channels, ahead));
+            begin_strip(c, first,
+                        first == 0 ? 0 : tt_planes_advance_dsp(&c->planes, channels, ahead));
             tt_planes_outside_dsp(&c->planes, &c->filled, channels);
         }
         tt_planes_fill_dsp(&c->planes, &c->filled, channel, channels, &values);
@@ -209,9 +218,9 @@ static void channels_of(conv *c, const uint16_t *channel, size_t channels, const
     }
 }
 
-void tt_depthwise_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant, const int8_t *weights,
-                                const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
-                                void *scratch)
+void tt_depthwise_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant,
+                                const int8_t *weights, const uint16_t *outputs, size_t count,
+                                const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
 {
     uint32_t left;
     conv c = {.window = window, .requant = requant, .bias = bias, .view = view_of(window, &left)};

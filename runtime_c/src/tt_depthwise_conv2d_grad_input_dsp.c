@@ -1,11 +1,12 @@
 /* Gradient of a depthwise convolution's input on a core with DSP instructions.
  *
- * It is a convolution of pre(G, m) with the taps in reverse, run by the loops of the forward one. A stride s parts rows
- * and columns into classes of every s-th: each sees every s-th tap, and each is a convolution of its own with a stride
- * of 1, so that nothing is multiplied by the zeros that a stride would put between gradients.
+ * It is a convolution of pre(G, m) with the taps in reverse, run by the loops of the forward one. A
+ * stride s parts rows and columns into classes of every s-th: each sees every s-th tap, and each is
+ * a convolution of its own with a stride of 1, so that nothing is multiplied by the zeros that a
+ * stride would put between gradients.
  *
- * With strides of 1 dx may be g: as in the forward kernel a row is read once, and the planes of a strip reach pad_top rows
- * below the last row that it writes.
+ * With strides of 1 dx may be g: as in the forward kernel a row is read once, and the planes of a
+ * strip reach pad_top rows below the last row that it writes.
  */
 #include "tt_depthwise_conv2d_order_dsp.h"
 #include "tt_requantize_dsp.h"
@@ -14,20 +15,23 @@
 
 #define MOST_CLASSES 2
 
-/* Along one axis: elements first, first + stride, ... of the input and their taps first_tap, first_tap + stride, ...
- * in reverse; the window of the first of them begins `lead` outputs before the map. */
+/* Along one axis: elements first, first + stride, ... of the input and their taps first_tap,
+ * first_tap + stride, ... in reverse; the window of the first of them begins `lead` outputs before
+ * the map. */
 typedef struct {
     uint32_t first, count;
     uint32_t first_tap, taps;
     int32_t lead;
 } class_of;
 
-static class_of class_at(uint32_t k, uint32_t stride, uint32_t padding, uint32_t kernel, uint32_t extent)
+static class_of class_at(uint32_t k, uint32_t stride, uint32_t padding, uint32_t kernel,
+                         uint32_t extent)
 {
     const uint32_t first = (k + stride - padding % stride) % stride;
     const uint32_t count = first < extent ? (extent - first + stride - 1) / stride : 0;
     const uint32_t taps = k < kernel ? (kernel - k + stride - 1) / stride : 0;
-    return (class_of){first, count, k, taps, (int32_t)taps - 1 - (int32_t)((first + padding) / stride)};
+    return (class_of){first, count, k, taps,
+                      (int32_t)taps - 1 - (int32_t)((first + padding) / stride)};
 }
 
 /* How weights come into order: by tt_order_3x3 and so on, or by tt_view_order_dsp. */
@@ -59,9 +63,10 @@ typedef struct {
     tt_quad_dsp *table;
 } gradient;
 
-/* Sets the parts for planes in which the map begins at row `top` and column `left`. Returns the sum of their kinds:
- * the lower, the faster. */
-static uint32_t view_parts(gradient *c, const class_of *rows, const class_of *columns, uint32_t top, uint32_t left)
+/* Sets the parts for planes in which the map begins at row `top` and column `left`. Returns the sum
+ * of their kinds: the lower, the faster. */
+static uint32_t view_parts(gradient *c, const class_of *rows, const class_of *columns, uint32_t top,
+                           uint32_t left)
 {
     const tt_window *window = c->window;
     uint32_t kinds = 0;
@@ -75,7 +80,8 @@ static uint32_t view_parts(gradient *c, const class_of *rows, const class_of *co
         part *p = &c->part[c->parts++];
         /* The last tap of the class comes first. */
         const uint32_t kh = row->first_tap + (row->taps > 0 ? row->taps - 1 : 0) * window->stride_h;
-        const uint32_t kw = column->first_tap + (column->taps > 0 ? column->taps - 1 : 0) * window->stride_w;
+        const uint32_t kw =
+            column->first_tap + (column->taps > 0 ? column->taps - 1 : 0) * window->stride_w;
         p->view = (tt_view){.rows = row->count,
                             .columns = column->count,
                             .taps_h = row->taps,
@@ -97,8 +103,8 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Classes, planes and what scratch holds, in this order: planes, weights in order, sums, tables of the parts. The room
- * is exact but for a map of 4x4. */
+/* Classes, planes and what scratch holds, in this order: planes, weights in order, sums, tables of
+ * the parts. The room is exact but for a map of 4x4. */
 static void begin(gradient *c, const tt_window *window, const int8_t *g, void *scratch)
 {
     class_of rows[MOST_CLASSES];
@@ -111,7 +117,8 @@ static void begin(gradient *c, const tt_window *window, const int8_t *g, void *s
         top = rows[k].lead > top ? rows[k].lead : top;
     }
     for (uint32_t k = 0; k < window->stride_w; k++) {
-        columns[k] = class_at(k, window->stride_w, window->pad_left, window->kernel_w, window->in_w);
+        columns[k] =
+            class_at(k, window->stride_w, window->pad_left, window->kernel_w, window->in_w);
         lead = columns[k].lead > lead ? columns[k].lead : lead;
     }
     uint32_t left = 2U + ((uint32_t)lead + 1) / 2 * 2;
@@ -137,7 +144,8 @@ static void begin(gradient *c, const tt_window *window, const int8_t *g, void *s
         tt_view *view = &c->part[i].view;
         view->word -= word;
         c->all = larger(c->all, view->rows);
-        pitch = larger(pitch, view->word + tt_view_words(view->columns, view->taps_w + unaligned, 1));
+        pitch =
+            larger(pitch, view->word + tt_view_words(view->columns, view->taps_w + unaligned, 1));
         span = larger(span, view->row + larger(view->taps_h, 1));
         taps = larger(taps, tt_taps_words(view->taps_h, view->taps_w));
         quads = larger(quads, tt_quads(view->columns));
@@ -174,7 +182,8 @@ static ordering ordering_of(const tt_view *view)
     if (view->kind == TT_MAP4_3X3 || (view->kind == TT_ROWS_3X3_STRIDE1 && view->taps_w == 3)) {
         return ORDER_3X3;
     }
-    if (view->kind == TT_MAP4_5X5 || (view->kind == TT_ROWS_5_STRIDE1 && successive && view->taps_w == 5)) {
+    if (view->kind == TT_MAP4_5X5 ||
+        (view->kind == TT_ROWS_5_STRIDE1 && successive && view->taps_w == 5)) {
         return ORDER_5;
     }
     if (view->kind == TT_ROWS_7_STRIDE1 && successive && view->taps_w == 7) {
@@ -233,15 +242,18 @@ static void round_rest(gradient *c, const part *p, size_t done, int8_t *dx)
     const size_t step = (size_t)c->window->stride_w * c->window->in_c;
     const size_t row_step = (size_t)c->window->stride_h * c->window->in_w * c->window->in_c;
     const int32_t *acc = c->acc;
-    for (uint32_t r = 0; r < p->rows; r++, acc += 4 * (size_t)tt_quads(p->view.columns), dx += row_step) {
+    for (uint32_t r = 0; r < p->rows;
+         r++, acc += 4 * (size_t)tt_quads(p->view.columns), dx += row_step) {
         for (size_t i = done; i < p->view.columns; i++) {
             dx[i * step] = tt_rounded_s8(acc[i] - c->half, &c->rounding);
         }
     }
 }
 
-/* A part of the channels in the planes, from their weights w. dx points to the first element of channel 0. */
-static void part_of(gradient *c, const part *p, const uint16_t *channel, size_t channels, const int8_t *w, int8_t *dx)
+/* A part of the channels in the planes, from their weights w. dx points to the first element of
+ * channel 0. */
+static void part_of(gradient *c, const part *p, const uint16_t *channel, size_t channels,
+                    const int8_t *w, int8_t *dx)
 {
     const size_t area = (size_t)c->window->kernel_h * c->window->kernel_w;
     const size_t columns = p->view.columns;
@@ -260,8 +272,8 @@ static void part_of(gradient *c, const part *p, const uint16_t *channel, size_t 
     }
 }
 
-static void channels_of(gradient *c, const uint16_t *channel, size_t channels, const int16_t *factors, const int8_t *w,
-                        int8_t *dx)
+static void channels_of(gradient *c, const uint16_t *channel, size_t channels,
+                        const int16_t *factors, const int8_t *w, int8_t *dx)
 {
     const tt_window *window = c->window;
     const tt_planes_values values = {factors, 0};
@@ -269,7 +281,8 @@ static void channels_of(gradient *c, const uint16_t *channel, size_t channels, c
     c->planes.strip = 0;
     for (uint32_t first = 0; first < c->all; first += c->most) {
         if (!whole) {
-            begin_strip(c, first, first == 0 ? 0 : tt_planes_advance_dsp(&c->planes, channels, c->most));
+            begin_strip(c, first,
+                        first == 0 ? 0 : tt_planes_advance_dsp(&c->planes, channels, c->most));
             tt_planes_outside_dsp(&c->planes, &c->filled, channels);
         }
         tt_planes_fill_dsp(&c->planes, &c->filled, channel, channels, &values);
@@ -282,8 +295,9 @@ static void channels_of(gradient *c, const uint16_t *channel, size_t channels, c
     }
 }
 
-void tt_depthwise_conv2d_s8_grad_input_dsp(const tt_window *window, const int8_t *weights, const uint16_t *outputs,
-                                           size_t count, const tt_factors *factors, const tt_rescale *rescale,
+void tt_depthwise_conv2d_s8_grad_input_dsp(const tt_window *window, const int8_t *weights,
+                                           const uint16_t *outputs, size_t count,
+                                           const tt_factors *factors, const tt_rescale *rescale,
                                            const int8_t *g, int8_t *dx, void *scratch)
 {
     gradient c = {.rounding = tt_rounding_begin_s8(rescale)};
@@ -301,7 +315,8 @@ void tt_depthwise_conv2d_s8_grad_input_dsp(const tt_window *window, const int8_t
         for (size_t i = 0; i < channels; i++) {
             m[i] = factors->integer[channel[i]];
         }
-        channels_of(&c, channel, channels, m, weights + k * window->kernel_h * window->kernel_w, dx);
+        channels_of(&c, channel, channels, m, weights + k * window->kernel_h * window->kernel_w,
+                    dx);
     }
     tt_rounding_end_s8(rescale, c.rounding);
 }

@@ -1,9 +1,11 @@
-/* Gradient of the input of depthwise convolutions for MVE. tt_depthwise_conv2d_grad.inc.h is the reference.
+/* Gradient of the input of depthwise convolutions for MVE. tt_depthwise_conv2d_grad.inc.h is the
+ * reference.
  *
- * Lanes are channels. For up to 64 listed channels at a time, gradients with their factors become a panel of s16 and
- * weights a table by taps; each position of dx then has a list of the taps that reach it, none of them in the padding.
- * VMULLB and VMULLT give the products of even and odd channels, which VQMOVN brings back in order. dx may be g where both
- * have one shape: the panel takes all that is read of its channels before dx is written. */
+ * Lanes are channels. For up to 64 listed channels at a time, gradients with their factors become a
+ * panel of s16 and weights a table by taps; each position of dx then has a list of the taps that
+ * reach it, none of them in the padding. VMULLB and VMULLT give the products of even and odd
+ * channels, which VQMOVN brings back in order. dx may be g where both have one shape: the panel
+ * takes all that is read of its channels before dx is written. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
@@ -33,30 +35,33 @@ _Static_assert(offsetof(tt_position, count) == 4 && offsetof(tt_position, down) 
                    offsetof(tt_position, lowest) == 32,
                "the assembly knows these offsets");
 
-/* dx[0 .. channels - 1] at one position; returns the peak. |acc| <= 2^30 by the choice of the factors. In assembly
- * because no compiler keeps four sums, the list and its two offsets in registers here. */
+/* dx[0 .. channels - 1] at one position; returns the peak. |acc| <= 2^30 by the choice of the
+ * factors. In assembly because no compiler keeps four sums, the list and its two offsets in
+ * registers here. */
 __attribute__((noinline)) /* it takes nearly every register */
-static int32_t sum_position(const tt_position *position, int32_t channels, int32_t peak, int8_t *dx)
+static int32_t
+sum_position(const tt_position *position, int32_t channels, int32_t peak, int8_t *dx)
 {
-#define TT_EIGHT(g, w, even, odd)                                                                                     \
-    "vldrb.s16 q4, [r1" w "]\n"                                                                                       \
-    "vldrh.16 q5, [r0" g "]\n"                                                                                        \
-    "vmullb.s16 q6, q5, q4\n"                                                                                         \
-    "vmullt.s16 q7, q5, q4\n"                                                                                         \
-    "vadd.i32 " even ", " even ", q6\n"                                                                               \
+    /* clang-format off */
+#define TT_EIGHT(g, w, even, odd)       \
+    "vldrb.s16 q4, [r1" w "]\n"         \
+    "vldrh.16 q5, [r0" g "]\n"          \
+    "vmullb.s16 q6, q5, q4\n"           \
+    "vmullt.s16 q7, q5, q4\n"           \
+    "vadd.i32 " even ", " even ", q6\n" \
     "vadd.i32 " odd ", " odd ", q7\n"
-#define TT_ROUND(even, odd)                                                                                           \
-    TT_RH(even, "q4", "q6", "r5", "r8")                                                                               \
-    TT_RH(odd, "q4", "q6", "r5", "r8")                                                                                \
-    "vmaxav.s32 %[peak], " even "\n"                                                                                  \
-    "vmaxav.s32 %[peak], " odd "\n"                                                                                   \
-    "vqmovnb.s32 " even ", " even "\n"                                                                                \
-    "vqmovnt.s32 " even ", " odd "\n"                                                                                 \
-    "vqmovnb.s16 " even ", " even "\n"                                                                                \
-    "vmax.s8 " even ", " even ", q7\n"                                                                                \
-    "vctp.16 %[channels]\n"                                                                                           \
-    "vpst\n"                                                                                                          \
-    "vstrbt.16 " even ", [r6], #8\n"                                                                                  \
+#define TT_ROUND(even, odd)             \
+    TT_RH(even, "q4", "q6", "r5", "r8") \
+    TT_RH(odd, "q4", "q6", "r5", "r8")  \
+    "vmaxav.s32 %[peak], " even "\n"    \
+    "vmaxav.s32 %[peak], " odd "\n"     \
+    "vqmovnb.s32 " even ", " even "\n"  \
+    "vqmovnt.s32 " even ", " odd "\n"   \
+    "vqmovnb.s16 " even ", " even "\n"  \
+    "vmax.s8 " even ", " even ", q7\n"  \
+    "vctp.16 %[channels]\n"             \
+    "vpst\n"                            \
+    "vstrbt.16 " even ", [r6], #8\n"    \
     "subs %[channels], %[channels], #8\n"
     __asm volatile("ldrd r5, r8, [%[position], #8]\n"
                    "mov r6, %[dx]\n"
@@ -72,7 +77,8 @@ static int32_t sum_position(const tt_position *position, int32_t channels, int32
                    "1:\n"
                    "ldrd r0, r1, [r2], #8\n"
                    "add r0, r3\n"
-                   "add r1, r4\n" TT_EIGHT("", "", "q0", "q1") TT_EIGHT(", #16", ", #8", "q2", "q3")
+                   "add r1, r4\n" TT_EIGHT("", "", "q0", "q1")
+                   TT_EIGHT(", #16", ", #8", "q2", "q3")
                    "le lr, 1b\n"
                    "vldrw.32 q6, [%[position], #16]\n"
                    "vldrw.32 q7, [%[position], #32]\n" TT_ROUND("q0", "q1")
@@ -83,13 +89,15 @@ static int32_t sum_position(const tt_position *position, int32_t channels, int32
                    "3:\n"
                    : [channels] "+r"(channels), [peak] "+r"(peak)
                    : [position] "r"(position), [dx] "r"(dx)
-                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6",
-                     "q7", "cc", "memory");
+                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "lr", "q0", "q1", "q2", "q3",
+                     "q4", "q5", "q6", "q7", "cc", "memory");
+    /* clang-format on */
     return peak;
 }
 
 /* The same for shifts that the vectors do not serve. */
-static void sum_position_scalar(const tt_position *position, size_t channels, tt_rounding *rounding, int8_t *dx)
+static void sum_position_scalar(const tt_position *position, size_t channels, tt_rounding *rounding,
+                                int8_t *dx)
 {
     for (size_t c = 0; c < channels; c++) {
         int32_t acc = 0;
@@ -118,7 +126,8 @@ typedef struct {
 static tt_layer begin(const tt_window *window, size_t count, void *scratch)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
-    tt_layer layer = {.window = window, .width = count < CHANNELS ? (count + 15) / 16 * 16 : CHANNELS};
+    tt_layer layer = {.window = window,
+                      .width = count < CHANNELS ? (count + 15) / 16 * 16 : CHANNELS};
     layer.taps = scratch;
     layer.rows = layer.taps + area;
     layer.columns = layer.rows + window->kernel_h;
@@ -142,10 +151,10 @@ static tt_layer begin(const tt_window *window, size_t count, void *scratch)
     return layer;
 }
 
-/* The panel and the weights of `count` channels from entry k of the list on; weights point to that entry. Lanes beyond
- * are 0. */
-static void load(const tt_layer *layer, const int8_t *weights, const uint16_t *outputs, size_t k, size_t count,
-                 const int16_t *factors, const int8_t *g)
+/* The panel and the weights of `count` channels from entry k of the list on; weights point to that
+ * entry. Lanes beyond are 0. */
+static void load(const tt_layer *layer, const int8_t *weights, const uint16_t *outputs, size_t k,
+                 size_t count, const int16_t *factors, const int8_t *g)
 {
     const tt_window *window = layer->window;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -192,7 +201,8 @@ static size_t set_rows(const tt_layer *layer, uint32_t ih)
     return (size_t)(row - layer->rows);
 }
 
-/* The taps that reach a position of the row that is set; returns how many, one of weights 0 where there is none. */
+/* The taps that reach a position of the row that is set; returns how many, one of weights 0 where
+ * there is none. */
 static uint32_t set_taps(const tt_layer *layer, size_t rows, uint32_t iw)
 {
     const tt_tap *column = layer->columns + (size_t)iw * layer->window->kernel_w;
@@ -219,12 +229,14 @@ static void scatter(size_t count, const int8_t *row, const uint16_t *channels, i
 {
     for (size_t j = 0; j < count; j += 8) {
         const mve_pred16_t inside = vctp16q((uint32_t)(count - j));
-        vstrbq_scatter_offset_p_s16(dx, vldrhq_z_u16(channels + j, inside), vldrbq_s16(row + j), inside);
+        vstrbq_scatter_offset_p_s16(dx, vldrhq_z_u16(channels + j, inside), vldrbq_s16(row + j),
+                                    inside);
     }
 }
 
-void tt_depthwise_conv2d_s8_grad_input_mve(const tt_window *window, const int8_t *weights, const uint16_t *outputs,
-                                           size_t count, const tt_factors *factors, const tt_rescale *rescale,
+void tt_depthwise_conv2d_s8_grad_input_mve(const tt_window *window, const int8_t *weights,
+                                           const uint16_t *outputs, size_t count,
+                                           const tt_factors *factors, const tt_rescale *rescale,
                                            const int8_t *g, int8_t *dx, void *scratch)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -232,7 +244,8 @@ void tt_depthwise_conv2d_s8_grad_input_mve(const tt_window *window, const int8_t
     const int is_vector = tt_is_vector_shift(rounding.shift);
     /* Gathers of weights reach 64 KB. */
     if (window->out_c != window->in_c || 7 * area > UINT16_MAX) {
-        tt_depthwise_conv2d_s8_grad_input(window, weights, outputs, count, factors, rescale, g, dx, scratch);
+        tt_depthwise_conv2d_s8_grad_input(window, weights, outputs, count, factors, rescale, g, dx,
+                                          scratch);
         return;
     }
     const tt_layer layer = begin(window, count, scratch);

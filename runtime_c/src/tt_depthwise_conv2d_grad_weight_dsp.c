@@ -1,8 +1,9 @@
 /* Gradient of a depthwise convolution's weights and their update on a core with DSP instructions.
  *
- * The sum of a tap runs over pairs of positions of a row, so that gradients and elements that meet have to lie alike in
- * words: gradients stand in planes twice, from the first element of a word on (for even taps) and from the second
- * (for odd taps). A stride of 2 makes two planes of the input, of even and of odd columns, each for every second tap.
+ * The sum of a tap runs over pairs of positions of a row, so that gradients and elements that meet
+ * have to lie alike in words: gradients stand in planes twice, from the first element of a word on
+ * (for even taps) and from the second (for odd taps). A stride of 2 makes two planes of the input,
+ * of even and of odd columns, each for every second tap.
  */
 #include "tt_depthwise_conv2d_planes_dsp.h"
 #include "tt_sgd_dsp.h"
@@ -19,8 +20,10 @@ typedef struct {
     const tt_window *window;
     int8_t x_zero;
     uint32_t most;              /* rows of gradients in a strip */
-    tt_planes x[MOST_STRIDE];   /* every stride_w-th column, from the first, the second, ... on, padding included */
-    uint32_t lead[MOST_STRIDE]; /* columns before the padding that make the map begin in the low half of a word */
+    tt_planes x[MOST_STRIDE];   /* every stride_w-th column, from the first, the second, ... on,
+                                   padding included */
+    uint32_t lead[MOST_STRIDE]; /* columns before the padding that make the map begin in the low
+                                   half of a word */
     tt_planes even;             /* gradients from the first element of a word on */
     uint32_t *odd;              /* the same from the second on */
     size_t quads;               /* of sums of a row of taps over one of the x */
@@ -44,9 +47,11 @@ static void begin(gradient *c, const int8_t *x, const int8_t *g, void *scratch)
     c->most = (uint32_t)tt_clamp_s32((STRIP_BYTES - rest) / more, 1, window->out_h);
     uint32_t *planes = scratch;
     for (uint32_t k = 0; k < stride; k++) {
-        const uint32_t left = window->pad_left > k ? (window->pad_left - k + stride - 1) / stride : 0;
+        const uint32_t left =
+            window->pad_left > k ? (window->pad_left - k + stride - 1) / stride : 0;
         const uint32_t first = left * stride + k - window->pad_left;
-        const uint32_t width = window->in_w > first ? (window->in_w - first + stride - 1) / stride : 0;
+        const uint32_t width =
+            window->in_w > first ? (window->in_w - first + stride - 1) / stride : 0;
         c->lead[k] = left % 2;
         c->x[k] = (tt_planes){.map = x + (width > 0 ? (size_t)first * window->in_c : 0),
                               .height = window->in_h,
@@ -73,14 +78,15 @@ static void begin(gradient *c, const int8_t *x, const int8_t *g, void *scratch)
     c->row = c->sums + sums;
 }
 
-/* Rows that meet: of the input from x on, of gradients from even and odd on, and words between those of each. */
+/* Rows that meet: of the input from x on, of gradients from even and odd on, and words between
+ * those of each. */
 typedef struct {
     const uint32_t *x, *even, *odd;
     size_t rows, pairs, x_skip;
 } meeting;
 
-/* Adds to the sums of four successive taps, the first an even one. A function of its own, that its loop gets all
- * registers. */
+/* Adds to the sums of four successive taps, the first an even one. A function of its own, that its
+ * loop gets all registers. */
 __attribute__((noinline)) static void add_rows(const meeting *m, int32_t *sums)
 {
     const uint32_t *x = m->x;
@@ -110,14 +116,16 @@ __attribute__((noinline)) static void add_rows(const meeting *m, int32_t *sums)
     sums[3] = sum3;
 }
 
-/* Adds what a strip brings to taps k, k + stride_w, ... of row kh, for all channels in the planes. */
+/* Adds what a strip brings to taps k, k + stride_w, ... of row kh, for all channels in the
+ * planes. */
 static void add_taps(const gradient *c, uint32_t kh, uint32_t k, size_t channels)
 {
     const tt_window *window = c->window;
     const tt_planes *planes = &c->x[k];
     const uint32_t stride = window->stride_h;
     const size_t pairs = c->even.pitch;
-    /* Rows [begin, end) of gradients meet a row of the map; rows of a strip behind the last gradient are 0. */
+    /* Rows [begin, end) of gradients meet a row of the map; rows of a strip behind the last
+     * gradient are 0. */
     const uint32_t at = planes->strip + kh;
     const uint32_t bottom = planes->top + planes->height;
     const uint32_t begin = at < planes->top ? (planes->top - at + stride - 1) / stride : 0;
@@ -127,7 +135,8 @@ static void add_taps(const gradient *c, uint32_t kh, uint32_t k, size_t channels
         return;
     }
     for (size_t i = 0; i < channels; i++) {
-        int32_t *sums = c->sums + ((i * window->kernel_h + kh) * window->stride_w + k) * 4 * c->quads;
+        int32_t *sums =
+            c->sums + ((i * window->kernel_h + kh) * window->stride_w + k) * 4 * c->quads;
         meeting m = {planes->planes + (i * planes->rows + kh + begin * stride) * planes->pitch,
                      c->even.planes + (i * c->most + begin) * pairs,
                      c->odd + (i * c->most + begin) * pairs,
@@ -191,7 +200,8 @@ static void order(const gradient *c, size_t i)
     for (uint32_t k = 0; k < stride; k++, sums += 4 * c->quads) {
         const int32_t *from = sums + c->lead[k];
         int32_t *row = c->row;
-        for (uint32_t kh = 0; kh < window->kernel_h; kh++, row += window->kernel_w, from += stride * 4 * c->quads) {
+        for (uint32_t kh = 0; kh < window->kernel_h;
+             kh++, row += window->kernel_w, from += stride * 4 * c->quads) {
             for (uint32_t kw = k, t = 0; kw < window->kernel_w; kw += stride, t++) {
                 row[kw] = from[t];
             }
@@ -199,9 +209,9 @@ static void order(const gradient *c, size_t i)
     }
 }
 
-void tt_depthwise_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update, const tt_step *step,
-                                            int8_t x_zero, const int8_t *x, const int8_t *g, tt_trained *trained,
-                                            void *scratch)
+void tt_depthwise_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update,
+                                            const tt_step *step, int8_t x_zero, const int8_t *x,
+                                            const int8_t *g, tt_trained *trained, void *scratch)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     tt_sgd sgd = tt_sgd_begin(update, step);

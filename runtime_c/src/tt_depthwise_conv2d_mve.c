@@ -1,9 +1,9 @@
 /* Depthwise convolution for MVE: forward. tt_depthwise_conv2d.c is the reference.
  *
- * Rows of the map are woven into strips (tt_strips_mve.h), along which each channel's windows go (tt_strip_walk_mve.h).
- * Raw inputs are multiplied, the zero point is taken out by bias - zero * sum of w, and padding is an input at the zero
- * point. Scratch: the strips. Where they hold a whole map at once, y may be x: 16 channels are woven before any output of
- * theirs is written. */
+ * Rows of the map are woven into strips (tt_strips_mve.h), along which each channel's windows go
+ * (tt_strip_walk_mve.h). Raw inputs are multiplied, the zero point is taken out by bias - zero *
+ * sum of w, and padding is an input at the zero point. Scratch: the strips. Where they hold a whole
+ * map at once, y may be x: 16 channels are woven before any output of theirs is written. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
@@ -20,8 +20,8 @@ enum {
     STRIPS_SIZE = 16384 /* strips made at a time, in bytes, but at least one */
 };
 
-/* Which weights lie where in the vectors that meet a strip: byte i is weight tap[i] where bit i of inside is set, and
- * 0 elsewhere. */
+/* Which weights lie where in the vectors that meet a strip: byte i is weight tap[i] where bit i of
+ * inside is set, and 0 elsewhere. */
 typedef struct {
     uint8_t tap[TT_STRIP_VECTORS][16];
     mve_pred16_t inside[TT_STRIP_VECTORS];
@@ -39,9 +39,10 @@ typedef struct {
     tt_weave weave[TT_STRIP_ROWS];
 } tt_depthwise;
 
-/* The weights that meet bytes of four words: `column` of the kernel for each word, and the row of its first byte. */
-static void weave_vector(const tt_window *window, uint32_t v, const int32_t column[4], const int32_t row[4],
-                         tt_weave *weave)
+/* The weights that meet bytes of four words: `column` of the kernel for each word, and the row of
+ * its first byte. */
+static void weave_vector(const tt_window *window, uint32_t v, const int32_t column[4],
+                         const int32_t row[4], tt_weave *weave)
 {
     uint32_t inside = 0;
     for (uint32_t i = 0; i < 16; i++) {
@@ -84,7 +85,8 @@ static int is_woven(const tt_window *window)
            ((size_t)window->out_w + 3) * window->out_c <= UINT16_MAX;
 }
 
-static void begin(const tt_window *window, const tt_requant *requant, tt_depthwise *layer, void *scratch)
+static void begin(const tt_window *window, const tt_requant *requant, tt_depthwise *layer,
+                  void *scratch)
 {
     const uint32_t groups = window->kernel_h > 4 || window->kernel_w > 4 ? 2 : 1;
     const uint32_t vectors = groups == 1 ? 1 : window->kernel_w <= 5 ? 3 : 4;
@@ -102,8 +104,9 @@ static void begin(const tt_window *window, const tt_requant *requant, tt_depthwi
     const uint32_t columns = ((window->out_w + 3U) / 4 * 4 - 1) * window->stride_w + reach + 1;
     layer->window = window;
     layer->requant = requant;
-    layer->strips = (tt_strips){window,  requant->input_zero, groups, rows, columns, columns * groups * TT_STRIP_GROUP,
-                                scratch};
+    layer->strips = (tt_strips){
+        window, requant->input_zero, groups, rows, columns, columns * groups * TT_STRIP_GROUP,
+        scratch};
     layer->vectors = vectors;
     layer->form = window->stride_w == 2 ? TT_WALK_DOUBLE : 0;
     layer->form += requant->lo != INT8_MIN || requant->hi != INT8_MAX ? TT_WALK_CLAMPED : 0;
@@ -142,9 +145,10 @@ static void begin_job(const tt_depthwise *layer, tt_lane_job *job)
     }
 }
 
-/* Output row j of strips [begin, end), and row j + 1 with it if `rows` is 2; returns the next free walk. */
-static tt_walk *add_walks(const tt_depthwise *layer, uint32_t rows, uint32_t j, uint32_t begin, uint32_t end,
-                          tt_walk *walk)
+/* Output row j of strips [begin, end), and row j + 1 with it if `rows` is 2; returns the next free
+ * walk. */
+static tt_walk *add_walks(const tt_depthwise *layer, uint32_t rows, uint32_t j, uint32_t begin,
+                          uint32_t end, tt_walk *walk)
 {
     /* Positions 0, 2, 1, 3 of a pair, each with two 16-bit lanes; or lanes of 32 bits. */
     static const uint16_t rest_of_pair[4] = {0, 0x000f, 0x0f0f, 0x0fff};
@@ -176,7 +180,8 @@ static tt_walk *add_walks(const tt_depthwise *layer, uint32_t rows, uint32_t j, 
     return walk;
 }
 
-/* The walks that make the outputs of strips [first, first + strips) of the layer; returns how many. */
+/* The walks that make the outputs of strips [first, first + strips) of the layer; returns how
+ * many. */
 static size_t plan(const tt_depthwise *layer, uint32_t first, uint32_t strips, tt_walk walks[WALKS])
 {
     const tt_window *window = layer->window;
@@ -191,7 +196,8 @@ static size_t plan(const tt_depthwise *layer, uint32_t first, uint32_t strips, t
     }
     for (uint32_t j = 0; j < layer->strips.rows; j++) {
         /* The last strip may end before row j. */
-        const uint32_t whole = (first + strips - 1) * layer->strips.rows + j < window->out_h ? strips : strips - 1;
+        const uint32_t whole =
+            (first + strips - 1) * layer->strips.rows + j < window->out_h ? strips : strips - 1;
         walk = add_walks(layer, 1, j, 0, whole, walk);
     }
     return (size_t)(walk - walks);
@@ -203,8 +209,8 @@ static inline int8x16_t weights_of(const tt_weave *weave, uint32_t v, const int8
 }
 
 /* The weights of one channel as its walks want them; returns their sum. */
-static inline int32_t load_weights(const tt_depthwise *layer, uint32_t rows, uint32_t vectors, const int8_t *weights,
-                                   tt_lane_job *job)
+static inline int32_t load_weights(const tt_depthwise *layer, uint32_t rows, uint32_t vectors,
+                                   const int8_t *weights, tt_lane_job *job)
 {
     const int8x16_t first = weights_of(&layer->weave[0], 0, weights);
     int32_t sum = vaddvq_s8(first);
@@ -229,8 +235,8 @@ static inline size_t channel_of(const uint16_t *outputs, size_t k)
 }
 
 /* An output channel whose shift is not -1, which is rare: x and y point to the channel. */
-static void convolve_scalar(const tt_window *window, const tt_requant *requant, size_t o, const int8_t *weights,
-                            int32_t bias, const int8_t *x, int8_t *y)
+static void convolve_scalar(const tt_window *window, const tt_requant *requant, size_t o,
+                            const int8_t *weights, int32_t bias, const int8_t *x, int8_t *y)
 {
     for (uint32_t oh = 0; oh < window->out_h; oh++) {
         const tt_taps rows = tt_rows_at(window, oh);
@@ -248,10 +254,11 @@ static void convolve_scalar(const tt_window *window, const tt_requant *requant, 
     }
 }
 
-/* The same where y may be x: from a copy of the channel in scratch. The strips of a whole map have room for it: each has
- * 64 bytes for a column of at most 4 rows. */
-static void convolve_copy(const tt_window *window, const tt_requant *requant, size_t o, const int8_t *weights,
-                          int32_t bias, const int8_t *x, int8_t *y, int8_t *copy)
+/* The same where y may be x: from a copy of the channel in scratch. The strips of a whole map have
+ * room for it: each has 64 bytes for a column of at most 4 rows. */
+static void convolve_copy(const tt_window *window, const tt_requant *requant, size_t o,
+                          const int8_t *weights, int32_t bias, const int8_t *x, int8_t *y,
+                          int8_t *copy)
 {
     tt_window alone = *window;
     alone.in_c = 1;
@@ -261,7 +268,8 @@ static void convolve_copy(const tt_window *window, const tt_requant *requant, si
     convolve_scalar(&alone, requant, o, weights, bias, copy, y);
 }
 
-/* Some of the channels of a layer: entries [begin, end) of the list, whose inputs are in the strips. */
+/* Some of the channels of a layer: entries [begin, end) of the list, whose inputs are in the
+ * strips. */
 typedef struct {
     const int8_t *weights;
     const uint16_t *outputs;
@@ -271,10 +279,11 @@ typedef struct {
     size_t first;    /* input channel of the strips */
 } tt_channels;
 
-/* The channels through the walks; y points to the first row of the strips. Channels of another shift are left out. rows
- * and vectors are the layer's, and constants after inlining. */
-static inline void convolve(const tt_depthwise *layer, uint32_t rows, uint32_t vectors, const tt_channels *channels,
-                            tt_lane_job *job, const tt_walk *walks, size_t walk_count, int8_t *y)
+/* The channels through the walks; y points to the first row of the strips. Channels of another
+ * shift are left out. rows and vectors are the layer's, and constants after inlining. */
+static inline void convolve(const tt_depthwise *layer, uint32_t rows, uint32_t vectors,
+                            const tt_channels *channels, tt_lane_job *job, const tt_walk *walks,
+                            size_t walk_count, int8_t *y)
 {
     const tt_requant *requant = layer->requant;
     const size_t area = (size_t)layer->window->kernel_h * layer->window->kernel_w;
@@ -290,14 +299,16 @@ static inline void convolve(const tt_depthwise *layer, uint32_t rows, uint32_t v
         job->multiplier = requant->multiplier[o];
         tt_take_walk_mve(job, walks, layer->strips.bytes + 4 * (input - channels->first), y + o);
         for (size_t i = 1; i < walk_count; i++) {
-            tt_take_walk_mve(job, &walks[i], layer->strips.bytes + 4 * (input - channels->first), y + o);
+            tt_take_walk_mve(job, &walks[i], layer->strips.bytes + 4 * (input - channels->first),
+                             y + o);
         }
     }
 }
 
 /* What most channels are: all of a layer, with an input each. */
 static inline void convolve_plain(const tt_depthwise *layer, uint32_t rows, uint32_t vectors,
-                                  const tt_channels *channels, tt_lane_job *job, const tt_walk *walk, int8_t *y)
+                                  const tt_channels *channels, tt_lane_job *job,
+                                  const tt_walk *walk, int8_t *y)
 {
     const size_t area = (size_t)layer->window->kernel_h * layer->window->kernel_w;
     const size_t begin = channels->begin;
@@ -315,11 +326,12 @@ static inline void convolve_plain(const tt_depthwise *layer, uint32_t rows, uint
 }
 
 __attribute__((noinline)) /* for registers of its own */
-static void convolve_strips(const tt_depthwise *layer, const tt_channels *channels, tt_lane_job *job,
-                            const tt_walk *walks, size_t walk_count, int8_t *y)
+static void
+convolve_strips(const tt_depthwise *layer, const tt_channels *channels, tt_lane_job *job,
+                const tt_walk *walks, size_t walk_count, int8_t *y)
 {
-    const int is_plain =
-        layer->is_high_word && channels->outputs == NULL && channels->multiple == 1 && walk_count == 1;
+    const int is_plain = layer->is_high_word && channels->outputs == NULL &&
+                         channels->multiple == 1 && walk_count == 1;
     if (!is_plain) {
         convolve(layer, layer->strips.rows, layer->vectors, channels, job, walks, walk_count, y);
     } else if (layer->is_paired) {
@@ -333,9 +345,9 @@ static void convolve_strips(const tt_depthwise *layer, const tt_channels *channe
     }
 }
 
-void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requant, const int8_t *weights,
-                                const uint16_t *outputs, size_t count, const int32_t *bias, const int8_t *x, int8_t *y,
-                                void *scratch)
+void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requant,
+                                const int8_t *weights, const uint16_t *outputs, size_t count,
+                                const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
 {
     if (!is_woven(window)) {
         tt_depthwise_conv2d_s8(window, requant, weights, outputs, count, bias, x, y, scratch);
@@ -352,7 +364,8 @@ void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requa
     const uint32_t batch = room == 0 ? 1 : room < strips ? room : strips;
     tt_channels channels = {weights, outputs, bias, 0, 0, multiple, 0};
     for (size_t c = 0; c < window->in_c; c += TT_STRIP_CHANNELS) {
-        const size_t inputs = window->in_c - c < TT_STRIP_CHANNELS ? window->in_c - c : TT_STRIP_CHANNELS;
+        const size_t inputs =
+            window->in_c - c < TT_STRIP_CHANNELS ? window->in_c - c : TT_STRIP_CHANNELS;
         channels.begin = channels.end;
         channels.first = c;
         if (outputs == NULL) {
@@ -379,7 +392,8 @@ void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requa
         if (x == y) {
             convolve_copy(window, requant, o, weights + k * area, bias[o], x + o, y + o, scratch);
         } else {
-            convolve_scalar(window, requant, o, weights + k * area, bias[o], x + o / multiple, y + o);
+            convolve_scalar(window, requant, o, weights + k * area, bias[o], x + o / multiple,
+                            y + o);
         }
     }
 }

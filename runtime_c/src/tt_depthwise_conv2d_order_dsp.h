@@ -1,5 +1,5 @@
-/* The weights of a channel in the order of tt_depthwise_conv2d_rows_dsp.h, where a window fills the rows of its kind:
- * what tt_view_order_dsp does for any view, in a fifth of the time. */
+/* The weights of a channel in the order of tt_depthwise_conv2d_rows_dsp.h, where a window fills the
+ * rows of its kind: what tt_view_order_dsp does for any view, in a fifth of the time. */
 #ifndef TT_DEPTHWISE_CONV2D_ORDER_DSP_H
 #define TT_DEPTHWISE_CONV2D_ORDER_DSP_H
 
@@ -51,7 +51,8 @@ static inline void tt_order_3x3_stride2(const int8_t *w, uint32_t lead, int32_t 
     }
 }
 
-static inline void tt_order_5(uint32_t taps_h, const int8_t *w, int32_t down, int32_t right, int32_t *taps)
+static inline void tt_order_5(uint32_t taps_h, const int8_t *w, int32_t down, int32_t right,
+                              int32_t *taps)
 {
     for (const int32_t *end = taps + (size_t)taps_h * 4; taps != end; w += down, taps += 4) {
         const tt_quad begin = tt_four_taps(w, right);
@@ -98,7 +99,8 @@ static inline void tt_order_up_to_5(const tt_view *view, const int8_t *w, int32_
     }
 }
 
-static inline void tt_order_7(uint32_t taps_h, const int8_t *w, int32_t down, int32_t right, int32_t *taps)
+static inline void tt_order_7(uint32_t taps_h, const int8_t *w, int32_t down, int32_t right,
+                              int32_t *taps)
 {
     for (const int32_t *end = taps + (size_t)taps_h * 6; taps != end; w += down, taps += 6) {
         const tt_quad begin = tt_four_taps(w, right);

@@ -7,51 +7,54 @@
 #include "tt_assembly_dsp.h"
 #include "tt_lanes_dsp.h"
 
-/* Each pair of elements of x becomes a word in each of four planes: less zero, `negated` being -zero twice; or
- * pre(G, m), `even` holding m of channels 0 and 2, `odd` that of 1 and 3. */
-void tt_planes_centre_dsp(const tt_planes_pairs *pairs, const int8_t *x, uint32_t *to, int16x2_t negated);
-void tt_planes_scale_dsp(const tt_planes_pairs *pairs, const int8_t *x, uint32_t *to, int16x2_t even, int16x2_t odd);
+/* Each pair of elements of x becomes a word in each of four planes: less zero, `negated` being
+ * -zero twice; or pre(G, m), `even` holding m of channels 0 and 2, `odd` that of 1 and 3. */
+void tt_planes_centre_dsp(const tt_planes_pairs *pairs, const int8_t *x, uint32_t *to,
+                          int16x2_t negated);
+void tt_planes_scale_dsp(const tt_planes_pairs *pairs, const int8_t *x, uint32_t *to,
+                         int16x2_t even, int16x2_t odd);
 
-/* Assembly, because what a pair takes fills all registers; at file scope, so that neither -O0 nor a frame pointer can
- * take one away. r0 x, r1 step, r2-r5 words of the planes, r6 negated or even, r7 end of the row in the first plane;
- * r8 and r9, too, are free while a row changes in tt_planes_centre_dsp, and hold odd and 2^6 in tt_planes_scale_dsp.
- * The frame: back 0, row_bytes 4, skip 8, rows 12. */
+/* Assembly, because what a pair takes fills all registers; at file scope, so that neither -O0 nor a
+ * frame pointer can take one away. r0 x, r1 step, r2-r5 words of the planes, r6 negated or even, r7
+ * end of the row in the first plane; r8 and r9, too, are free while a row changes in
+ * tt_planes_centre_dsp, and hold odd and 2^6 in tt_planes_scale_dsp. The frame: back 0, row_bytes
+ * 4, skip 8, rows 12. */
 /* clang-format off */
-#define ENTER                                                                                                         \
-    "    push {r4-r11, lr}\n"                                                                                         \
-    "    ldm r0, {r4, r5, r8-r11}\n"                                                                                  \
-    "    push {r8-r11}\n"                                                                                             \
-    "    mov r6, r3\n"                                                                                                \
-    "    mov r0, r1\n"                                                                                                \
-    "    mov r1, r5\n"                                                                                                \
-    "    mov r8, r4\n"                                                                                                \
-    "    add r7, r2, r9\n"                                                                                            \
-    "    add r3, r2, r4\n"                                                                                            \
-    "    add r4, r3, r8\n"                                                                                            \
+#define ENTER                        \
+    "    push {r4-r11, lr}\n"        \
+    "    ldm r0, {r4, r5, r8-r11}\n" \
+    "    push {r8-r11}\n"            \
+    "    mov r6, r3\n"               \
+    "    mov r0, r1\n"               \
+    "    mov r1, r5\n"               \
+    "    mov r8, r4\n"               \
+    "    add r7, r2, r9\n"           \
+    "    add r3, r2, r4\n"           \
+    "    add r4, r3, r8\n"           \
     "    add r5, r4, r8\n"
 
-#define LEAVE                                                                                                         \
-    "    cmp r2, r7\n"                                                                                                \
-    "    bne 1b\n"                                                                                                    \
-    "    ldm sp, {r10-r12, lr}\n"                                                                                     \
-    "    subs lr, lr, #1\n"                                                                                           \
-    "    add r0, r0, r10\n"                                                                                           \
-    "    add r2, r2, r12\n"                                                                                           \
-    "    add r3, r3, r12\n"                                                                                           \
-    "    add r4, r4, r12\n"                                                                                           \
-    "    add r5, r5, r12\n"                                                                                           \
-    "    add r7, r2, r11\n"                                                                                           \
-    "    str lr, [sp, #12]\n"                                                                                         \
-    "    bne 1b\n"                                                                                                    \
-    "    add sp, sp, #16\n"                                                                                           \
+#define LEAVE                     \
+    "    cmp r2, r7\n"            \
+    "    bne 1b\n"                \
+    "    ldm sp, {r10-r12, lr}\n" \
+    "    subs lr, lr, #1\n"       \
+    "    add r0, r0, r10\n"       \
+    "    add r2, r2, r12\n"       \
+    "    add r3, r3, r12\n"       \
+    "    add r4, r4, r12\n"       \
+    "    add r5, r5, r12\n"       \
+    "    add r7, r2, r11\n"       \
+    "    str lr, [sp, #12]\n"     \
+    "    bne 1b\n"                \
+    "    add sp, sp, #16\n"       \
     "    pop {r4-r11, pc}\n"
 
 /* low and high: pre() of one channel of both elements, before the shift by 7. */
-#define SCALED(half, m, to)                                                                                           \
-    "    smla" half " r12, r11, " m ", r9\n"                                                                          \
-    "    smla" half " lr, r10, " m ", r9\n"                                                                           \
-    "    lsl r12, r12, #9\n"                                                                                          \
-    "    pkhtb r12, r12, lr, asr #7\n"                                                                                \
+#define SCALED(half, m, to)                  \
+    "    smla" half " r12, r11, " m ", r9\n" \
+    "    smla" half " lr, r10, " m ", r9\n"  \
+    "    lsl r12, r12, #9\n"                 \
+    "    pkhtb r12, r12, lr, asr #7\n"       \
     "    str r12, [" to "], #4\n"
 
 __asm__("    .syntax unified\n"
@@ -102,24 +105,25 @@ __asm__("    .syntax unified\n"
         "    .text\n");
 /* clang-format on */
 
-/* Rows of one channel, from x to a plane, `columns` elements each; the first goes to the high half of a word where
- * `odd` is 1. */
-static void fill_rows1(const tt_planes_values *values, size_t k, const tt_planes_rows *rows, size_t columns, size_t odd,
-                       const int8_t *x, uint32_t *to)
+/* Rows of one channel, from x to a plane, `columns` elements each; the first goes to the high half
+ * of a word where `odd` is 1. */
+static void fill_rows1(const tt_planes_values *values, size_t k, const tt_planes_rows *rows,
+                       size_t columns, size_t odd, const int8_t *x, uint32_t *to)
 {
     for (size_t r = 0; r < rows->rows; r++, x += rows->row_step, to += rows->pitch) {
         const int8_t *element = x;
         int16_t *half = (int16_t *)to + odd;
         for (const int16_t *end = half + columns; half != end; element += rows->step) {
-            *half++ = (int16_t)(values->factors == NULL ? *element - values->zero
-                                                        : (*element * values->factors[k] + (1 << 6)) >> 7);
+            *half++ = (int16_t)(values->factors == NULL
+                                    ? *element - values->zero
+                                    : (*element * values->factors[k] + (1 << 6)) >> 7);
         }
     }
 }
 
 /* The column of four channels that has no other for a pair; its words' other halves are 0. */
-static void fill_column(const tt_planes_values *values, const tt_planes_rows *rows, size_t column, const int8_t *x,
-                        uint32_t *to)
+static void fill_column(const tt_planes_values *values, const tt_planes_rows *rows, size_t column,
+                        const int8_t *x, uint32_t *to)
 {
     const size_t at = column + rows->odd;
     x += column * rows->step;
@@ -180,7 +184,8 @@ tt_planes_rows tt_planes_rows_dsp(const tt_planes *planes, uint32_t from)
     /* Rows [begin, end) of scratch are rows of the map. */
     const uint32_t bottom = planes->strip + planes->rows;
     const uint32_t begin = within(planes->top, planes->strip + from, bottom) - planes->strip;
-    const uint32_t end = within(planes->top + planes->height, begin + planes->strip, bottom) - planes->strip;
+    const uint32_t end =
+        within(planes->top + planes->height, begin + planes->strip, bottom) - planes->strip;
     /* Of no use, and maybe negative, where no row is filled. */
     const ptrdiff_t first = (ptrdiff_t)(planes->strip + begin) - (ptrdiff_t)planes->top;
     const size_t row_step = planes->row_step;
@@ -215,7 +220,8 @@ tt_planes_rows tt_planes_rows_dsp(const tt_planes *planes, uint32_t from)
 static void clear_rows(const tt_planes *planes, size_t count, uint32_t begin, uint32_t end)
 {
     for (size_t k = 0; k < count && begin < end; k++) {
-        clear(planes->planes + (k * planes->rows + begin) * planes->pitch, (size_t)(end - begin) * planes->pitch);
+        clear(planes->planes + (k * planes->rows + begin) * planes->pitch,
+              (size_t)(end - begin) * planes->pitch);
     }
 }
 
@@ -225,8 +231,8 @@ void tt_planes_outside_dsp(const tt_planes *planes, const tt_planes_rows *rows, 
     clear_rows(planes, count, rows->end, planes->rows);
 }
 
-void tt_planes_fill_dsp(const tt_planes *planes, const tt_planes_rows *rows, const uint16_t *channel, size_t count,
-                        const tt_planes_values *values)
+void tt_planes_fill_dsp(const tt_planes *planes, const tt_planes_rows *rows,
+                        const uint16_t *channel, size_t count, const tt_planes_values *values)
 {
     if (rows->rows == 0) {
         return;
@@ -254,7 +260,8 @@ void tt_planes_fill_dsp(const tt_planes *planes, const tt_planes_rows *rows, con
         return;
     }
     if (m == NULL) {
-        tt_planes_centre_dsp(&rows->pairs, x + first * rows->step, to + first, tt_negated_pair(values->zero));
+        tt_planes_centre_dsp(&rows->pairs, x + first * rows->step, to + first,
+                             tt_negated_pair(values->zero));
     } else {
         tt_planes_scale_dsp(&rows->pairs, x + first * rows->step, to + first, tt_lows(m[0], m[2]),
                             tt_lows(m[1], m[3]));

@@ -1,10 +1,8 @@
-/* The inner loops of depthwise convolutions.
- *
- * Assembly, because four sums, the words of a quad, a pair of weights and the pointers are all fourteen registers
- * that there are, and because LDM loads the words of a quad, or the state at the start of one, in one instruction.
- * What changes less often than a quad waits in a frame on the stack. At file scope, so that neither -O0 nor a frame
- * pointer can take a register away.
- */
+/* The inner loops of depthwise convolutions. * Assembly, because four sums, the words of a quad,
+ * a pair of weights and the pointers are all fourteen registers that there are, and because LDM
+ * loads the words of a quad, or the state at the start of one, in one instruction. What changes
+ * less often than a quad waits in a frame on the stack. At file scope, so that neither -O0 nor a
+ * frame pointer can take a register away. */
 #include "tt_depthwise_conv2d_rows_dsp.h"
 
 #include "tt_assembly_dsp.h"
@@ -12,187 +10,190 @@
 #if defined(__ARM_FEATURE_SIMD32)
 
 /* clang-format off */
-/* sum += pair . weights, and with the first (TB: top of x, bottom of w) or last weight (BT) alone. */
+/* sum += pair . weights, and with the first (TB: top of x, bottom of w) or last weight (BT)
+ * alone. */
 #define MAC(sum, x, w) "    smlad " sum ", " x ", " w ", " sum "\n"
 #define TB(sum, x, w) "    smlatb " sum ", " x ", " w ", " sum "\n"
 #define BT(sum, x, w) "    smlabt " sum ", " x ", " w ", " sum "\n"
 
-/* ---- 3x3: r0-r3 sums, r11 plane, r12 pitch, lr acc. The frame: taps at 0, row_skip 28, quad_bytes 32, end 36, end of
- * the row of quads 40. */
-#define ENTER_3X3                                                                                                     \
-    "    push {r4-r11, lr}\n"                                                                                         \
-    "    mov lr, r3\n"                                                                                                \
-    "    ldm r2, {r3-r9}\n"                                                                                           \
-    "    ldm r0, {r0, r2, r10, r12}\n"                                                                                \
-    "    mov r11, r1\n"                                                                                               \
-    "    add r10, r10, r1\n"                                                                                          \
-    "    push {r0, r2, r10, r11}\n"                                                                                   \
-    "    push {r3-r9}\n"                                                                                              \
+/* ---- 3x3: r0-r3 sums, r11 plane, r12 pitch, lr acc. The frame: taps at 0, row_skip 28,
+ * quad_bytes 32, end 36, end of the row of quads 40. */
+#define ENTER_3X3                      \
+    "    push {r4-r11, lr}\n"          \
+    "    mov lr, r3\n"                 \
+    "    ldm r2, {r3-r9}\n"            \
+    "    ldm r0, {r0, r2, r10, r12}\n" \
+    "    mov r11, r1\n"                \
+    "    add r10, r10, r1\n"           \
+    "    push {r0, r2, r10, r11}\n"    \
+    "    push {r3-r9}\n"               \
     "    add r10, r11, r2\n"
 
-#define LEAVE_3X3                                                                                                     \
-    "    ldrd r4, r5, [sp, #28]\n"                                                                                    \
-    "    ldr r6, [sp, #36]\n"                                                                                         \
-    "    add r11, r11, r4\n"                                                                                          \
-    "    add r10, r11, r5\n"                                                                                          \
-    "    cmp r11, r6\n"                                                                                               \
-    "    bne 2b\n"                                                                                                    \
-    "    add sp, sp, #44\n"                                                                                           \
+#define LEAVE_3X3                  \
+    "    ldrd r4, r5, [sp, #28]\n" \
+    "    ldr r6, [sp, #36]\n"      \
+    "    add r11, r11, r4\n"       \
+    "    add r10, r11, r5\n"       \
+    "    cmp r11, r6\n"            \
+    "    bne 2b\n"                 \
+    "    add sp, sp, #44\n"        \
     "    pop {r4-r11, pc}\n"
 
 /* r4-r7 hold a quad's words, r8 and r9 (w0, w1) and (w1, w2). */
-#define ROW_3X3_STRIDE1                                                                                               \
-    TB("r0", "r4", "r8") MAC("r1", "r5", "r8") TB("r2", "r5", "r8") MAC("r3", "r6", "r8")                             \
+#define ROW_3X3_STRIDE1                                                                   \
+    TB("r0", "r4", "r8") MAC("r1", "r5", "r8") TB("r2", "r5", "r8") MAC("r3", "r6", "r8") \
     MAC("r0", "r5", "r9") BT("r1", "r6", "r9") MAC("r2", "r6", "r9") BT("r3", "r7", "r9")
 
-#define QUAD_3X3_STRIDE1                                                                                              \
-    "    ldm sp, {r3, r8, r9}\n"                                                                                      \
-    "    ldm r11, {r4-r7}\n"                                                                                          \
-    "    smlatb r0, r4, r8, r3\n"                                                                                     \
-    "    smlad r1, r5, r8, r3\n"                                                                                      \
-    "    smlatb r2, r5, r8, r3\n"                                                                                     \
-    "    smlad r3, r6, r8, r3\n"                                                                                      \
-    MAC("r0", "r5", "r9") BT("r1", "r6", "r9") MAC("r2", "r6", "r9") BT("r3", "r7", "r9")                             \
-    "    add r4, r11, r12\n"                                                                                          \
-    "    ldrd r8, r9, [sp, #12]\n"                                                                                    \
-    "    ldm r4, {r4-r7}\n"                                                                                           \
-    ROW_3X3_STRIDE1                                                                                                   \
-    "    add r4, r11, r12, lsl #1\n"                                                                                  \
-    "    ldrd r8, r9, [sp, #20]\n"                                                                                    \
-    "    ldm r4, {r4-r7}\n"                                                                                           \
-    ROW_3X3_STRIDE1                                                                                                   \
+#define QUAD_3X3_STRIDE1                                                                  \
+    "    ldm sp, {r3, r8, r9}\n"                                                          \
+    "    ldm r11, {r4-r7}\n"                                                              \
+    "    smlatb r0, r4, r8, r3\n"                                                         \
+    "    smlad r1, r5, r8, r3\n"                                                          \
+    "    smlatb r2, r5, r8, r3\n"                                                         \
+    "    smlad r3, r6, r8, r3\n"                                                          \
+    MAC("r0", "r5", "r9") BT("r1", "r6", "r9") MAC("r2", "r6", "r9") BT("r3", "r7", "r9") \
+    "    add r4, r11, r12\n"                                                              \
+    "    ldrd r8, r9, [sp, #12]\n"                                                        \
+    "    ldm r4, {r4-r7}\n"                                                               \
+    ROW_3X3_STRIDE1                                                                       \
+    "    add r4, r11, r12, lsl #1\n"                                                      \
+    "    ldrd r8, r9, [sp, #20]\n"                                                        \
+    "    ldm r4, {r4-r7}\n"                                                               \
+    ROW_3X3_STRIDE1                                                                       \
     "    add r11, r11, #8\n"
 
 /* r4-r8 hold a quad's words, r9 and r10 (w0, w1) and (w2, w3). */
-#define ROW_3X3_STRIDE2                                                                                               \
-    MAC("r0", "r4", "r9") MAC("r1", "r5", "r9") MAC("r2", "r6", "r9") MAC("r3", "r7", "r9")                           \
+#define ROW_3X3_STRIDE2                                                                     \
+    MAC("r0", "r4", "r9") MAC("r1", "r5", "r9") MAC("r2", "r6", "r9") MAC("r3", "r7", "r9") \
     MAC("r0", "r5", "r10") MAC("r1", "r6", "r10") MAC("r2", "r7", "r10") MAC("r3", "r8", "r10")
 
-#define QUAD_3X3_STRIDE2                                                                                              \
-    "    ldm sp, {r3, r9, r10}\n"                                                                                     \
-    "    ldm r11, {r4-r8}\n"                                                                                          \
-    "    smlad r0, r4, r9, r3\n"                                                                                      \
-    "    smlad r1, r5, r9, r3\n"                                                                                      \
-    "    smlad r2, r6, r9, r3\n"                                                                                      \
-    "    smlad r3, r7, r9, r3\n"                                                                                      \
-    MAC("r0", "r5", "r10") MAC("r1", "r6", "r10") MAC("r2", "r7", "r10") MAC("r3", "r8", "r10")                       \
-    "    add r4, r11, r12\n"                                                                                          \
-    "    ldrd r9, r10, [sp, #12]\n"                                                                                   \
-    "    ldm r4, {r4-r8}\n"                                                                                           \
-    ROW_3X3_STRIDE2                                                                                                   \
-    "    add r4, r11, r12, lsl #1\n"                                                                                  \
-    "    ldrd r9, r10, [sp, #20]\n"                                                                                   \
-    "    ldm r4, {r4-r8}\n"                                                                                           \
-    ROW_3X3_STRIDE2                                                                                                   \
+#define QUAD_3X3_STRIDE2                                                                        \
+    "    ldm sp, {r3, r9, r10}\n"                                                               \
+    "    ldm r11, {r4-r8}\n"                                                                    \
+    "    smlad r0, r4, r9, r3\n"                                                                \
+    "    smlad r1, r5, r9, r3\n"                                                                \
+    "    smlad r2, r6, r9, r3\n"                                                                \
+    "    smlad r3, r7, r9, r3\n"                                                                \
+    MAC("r0", "r5", "r10") MAC("r1", "r6", "r10") MAC("r2", "r7", "r10") MAC("r3", "r8", "r10") \
+    "    add r4, r11, r12\n"                                                                    \
+    "    ldrd r9, r10, [sp, #12]\n"                                                             \
+    "    ldm r4, {r4-r8}\n"                                                                     \
+    ROW_3X3_STRIDE2                                                                             \
+    "    add r4, r11, r12, lsl #1\n"                                                            \
+    "    ldrd r9, r10, [sp, #20]\n"                                                             \
+    "    ldm r4, {r4-r8}\n"                                                                     \
+    ROW_3X3_STRIDE2                                                                             \
     "    add r11, r11, #16\n"
 
-/* ---- any number of rows: r0-r3 sums, r10 weights, r11 plane, r12 step, lr end of the weights. The frame: the sum to
- * begin with, four times, at 0, next quad 16, end of the quads 20, plane 24, weights 28, acc 32. */
-#define ENTER_ROWS                                                                                                    \
-    "    push {r4-r11, lr}\n"                                                                                         \
-    "    ldr r4, [r2], #4\n"                                                                                          \
-    "    ldm r0, {r5, r6, r12}\n"                                                                                     \
-    "    sub sp, sp, #36\n"                                                                                           \
-    "    strd r4, r4, [sp]\n"                                                                                         \
-    "    strd r4, r4, [sp, #8]\n"                                                                                     \
-    "    strd r5, r6, [sp, #16]\n"                                                                                    \
-    "    strd r1, r2, [sp, #24]\n"                                                                                    \
-    "    str r3, [sp, #32]\n"                                                                                         \
-    "2:\n"                                                                                                            \
-    "    ldm sp, {r0-r3, r5-r8}\n"                                                                                    \
-    "    ldm r5!, {r4, r9, r10}\n"                                                                                    \
-    "    str r5, [sp, #16]\n"                                                                                         \
-    "    add r11, r7, r4\n"                                                                                           \
-    "    add lr, r8, r10\n"                                                                                           \
-    "    add r10, r8, r9\n"                                                                                           \
+/* ---- any number of rows: r0-r3 sums, r10 weights, r11 plane, r12 step, lr end of the weights.
+ * The frame: the sum to begin with, four times, at 0, next quad 16, end of the quads 20, plane
+ * 24, weights 28, acc 32. */
+#define ENTER_ROWS                 \
+    "    push {r4-r11, lr}\n"      \
+    "    ldr r4, [r2], #4\n"       \
+    "    ldm r0, {r5, r6, r12}\n"  \
+    "    sub sp, sp, #36\n"        \
+    "    strd r4, r4, [sp]\n"      \
+    "    strd r4, r4, [sp, #8]\n"  \
+    "    strd r5, r6, [sp, #16]\n" \
+    "    strd r1, r2, [sp, #24]\n" \
+    "    str r3, [sp, #32]\n"      \
+    "2:\n"                         \
+    "    ldm sp, {r0-r3, r5-r8}\n" \
+    "    ldm r5!, {r4, r9, r10}\n" \
+    "    str r5, [sp, #16]\n"      \
+    "    add r11, r7, r4\n"        \
+    "    add lr, r8, r10\n"        \
+    "    add r10, r8, r9\n"        \
     "1:\n"
 
-#define LEAVE_ROWS                                                                                                    \
-    "    cmp r10, lr\n"                                                                                               \
-    "    bne 1b\n"                                                                                                    \
-    "    ldr r6, [sp, #32]\n"                                                                                         \
-    "    ldrd r4, r5, [sp, #16]\n"                                                                                    \
-    "    stm r6!, {r0-r3}\n"                                                                                          \
-    "    str r6, [sp, #32]\n"                                                                                         \
-    "    cmp r4, r5\n"                                                                                                \
-    "    bne 2b\n"                                                                                                    \
-    "    add sp, sp, #36\n"                                                                                           \
+#define LEAVE_ROWS                 \
+    "    cmp r10, lr\n"            \
+    "    bne 1b\n"                 \
+    "    ldr r6, [sp, #32]\n"      \
+    "    ldrd r4, r5, [sp, #16]\n" \
+    "    stm r6!, {r0-r3}\n"       \
+    "    str r6, [sp, #32]\n"      \
+    "    cmp r4, r5\n"             \
+    "    bne 2b\n"                 \
+    "    add sp, sp, #36\n"        \
     "    pop {r4-r11, pc}\n"
 
 /* r4-r7 hold a quad's words. 12 multiplications in 18 instructions, of 20 weights by elements. */
-#define ROW_5_STRIDE1                                                                                                 \
-    "    ldm r11, {r4-r7}\n"                                                                                          \
-    "    ldrd r8, r9, [r10], #8\n"                                                                                    \
-    "    add r11, r11, r12\n"                                                                                         \
-    MAC("r0", "r4", "r8") TB("r1", "r4", "r8") MAC("r2", "r5", "r8") TB("r3", "r5", "r8")                             \
-    MAC("r0", "r5", "r9") MAC("r2", "r6", "r9")                                                                       \
-    "    ldrd r8, r9, [r10], #8\n"                                                                                    \
-    MAC("r1", "r5", "r8") MAC("r3", "r6", "r8")                                                                       \
+#define ROW_5_STRIDE1                                                                     \
+    "    ldm r11, {r4-r7}\n"                                                              \
+    "    ldrd r8, r9, [r10], #8\n"                                                        \
+    "    add r11, r11, r12\n"                                                             \
+    MAC("r0", "r4", "r8") TB("r1", "r4", "r8") MAC("r2", "r5", "r8") TB("r3", "r5", "r8") \
+    MAC("r0", "r5", "r9") MAC("r2", "r6", "r9")                                           \
+    "    ldrd r8, r9, [r10], #8\n"                                                        \
+    MAC("r1", "r5", "r8") MAC("r3", "r6", "r8")                                           \
     BT("r0", "r6", "r9") MAC("r1", "r6", "r9") BT("r2", "r7", "r9") MAC("r3", "r7", "r9")
 
 /* r4, r5, r6 hold the first three words of a quad, then r4, r5, r7 the last three. */
-#define ROW_7_STRIDE1                                                                                                 \
-    "    ldm r11!, {r4-r6}\n"                                                                                         \
-    "    ldrd r8, r9, [r10], #8\n"                                                                                    \
-    TB("r0", "r4", "r8") MAC("r1", "r5", "r8") TB("r2", "r5", "r8") MAC("r3", "r6", "r8")                             \
-    MAC("r0", "r5", "r9") MAC("r2", "r6", "r9")                                                                       \
-    "    ldm r11, {r4, r5, r7}\n"                                                                                     \
-    "    ldrd r8, r9, [r10], #8\n"                                                                                    \
-    "    add r11, r11, r12\n"                                                                                         \
-    MAC("r1", "r6", "r8") MAC("r3", "r4", "r8") MAC("r0", "r6", "r9") MAC("r2", "r4", "r9")                           \
-    "    ldrd r8, r9, [r10], #8\n"                                                                                    \
-    MAC("r1", "r4", "r8") MAC("r3", "r5", "r8")                                                                       \
+#define ROW_7_STRIDE1                                                                       \
+    "    ldm r11!, {r4-r6}\n"                                                               \
+    "    ldrd r8, r9, [r10], #8\n"                                                          \
+    TB("r0", "r4", "r8") MAC("r1", "r5", "r8") TB("r2", "r5", "r8") MAC("r3", "r6", "r8")   \
+    MAC("r0", "r5", "r9") MAC("r2", "r6", "r9")                                             \
+    "    ldm r11, {r4, r5, r7}\n"                                                           \
+    "    ldrd r8, r9, [r10], #8\n"                                                          \
+    "    add r11, r11, r12\n"                                                               \
+    MAC("r1", "r6", "r8") MAC("r3", "r4", "r8") MAC("r0", "r6", "r9") MAC("r2", "r4", "r9") \
+    "    ldrd r8, r9, [r10], #8\n"                                                          \
+    MAC("r1", "r4", "r8") MAC("r3", "r5", "r8")                                             \
     MAC("r0", "r4", "r9") BT("r1", "r5", "r9") MAC("r2", "r5", "r9") BT("r3", "r7", "r9")
 
 /* r4-r6 hold the weights, r7-r9 three words at a time. */
-#define ROW_6_STRIDE2                                                                                                 \
-    "    ldm r10!, {r4-r6}\n"                                                                                         \
-    "    ldm r11!, {r7-r9}\n"                                                                                         \
-    MAC("r0", "r7", "r4") MAC("r0", "r8", "r5") MAC("r1", "r8", "r4")                                                 \
-    MAC("r0", "r9", "r6") MAC("r1", "r9", "r5") MAC("r2", "r9", "r4")                                                 \
-    "    ldm r11, {r7-r9}\n"                                                                                          \
-    "    add r11, r11, r12\n"                                                                                         \
-    MAC("r1", "r7", "r6") MAC("r2", "r7", "r5") MAC("r3", "r7", "r4")                                                 \
+#define ROW_6_STRIDE2                                                 \
+    "    ldm r10!, {r4-r6}\n"                                         \
+    "    ldm r11!, {r7-r9}\n"                                         \
+    MAC("r0", "r7", "r4") MAC("r0", "r8", "r5") MAC("r1", "r8", "r4") \
+    MAC("r0", "r9", "r6") MAC("r1", "r9", "r5") MAC("r2", "r9", "r4") \
+    "    ldm r11, {r7-r9}\n"                                          \
+    "    add r11, r11, r12\n"                                         \
+    MAC("r1", "r7", "r6") MAC("r2", "r7", "r5") MAC("r3", "r7", "r4") \
     MAC("r2", "r8", "r6") MAC("r3", "r8", "r5") MAC("r3", "r9", "r6")
 
 /* r4-r7 hold the weights, r8 and r9 two words at a time. */
-#define ROW_8_STRIDE2                                                                                                 \
-    "    ldm r10!, {r4-r7}\n"                                                                                         \
-    "    ldrd r8, r9, [r11]\n"                                                                                        \
-    MAC("r0", "r8", "r4") MAC("r0", "r9", "r5") MAC("r1", "r9", "r4")                                                 \
-    "    ldrd r8, r9, [r11, #8]\n"                                                                                    \
-    MAC("r0", "r8", "r6") MAC("r1", "r8", "r5") MAC("r2", "r8", "r4")                                                 \
-    MAC("r0", "r9", "r7") MAC("r1", "r9", "r6") MAC("r2", "r9", "r5") MAC("r3", "r9", "r4")                           \
-    "    ldrd r8, r9, [r11, #16]\n"                                                                                   \
-    MAC("r1", "r8", "r7") MAC("r2", "r8", "r6") MAC("r3", "r8", "r5")                                                 \
-    MAC("r2", "r9", "r7") MAC("r3", "r9", "r6")                                                                       \
-    "    ldr r8, [r11, #24]\n"                                                                                        \
-    "    add r11, r11, r12\n"                                                                                         \
+#define ROW_8_STRIDE2                                                                       \
+    "    ldm r10!, {r4-r7}\n"                                                               \
+    "    ldrd r8, r9, [r11]\n"                                                              \
+    MAC("r0", "r8", "r4") MAC("r0", "r9", "r5") MAC("r1", "r9", "r4")                       \
+    "    ldrd r8, r9, [r11, #8]\n"                                                          \
+    MAC("r0", "r8", "r6") MAC("r1", "r8", "r5") MAC("r2", "r8", "r4")                       \
+    MAC("r0", "r9", "r7") MAC("r1", "r9", "r6") MAC("r2", "r9", "r5") MAC("r3", "r9", "r4") \
+    "    ldrd r8, r9, [r11, #16]\n"                                                         \
+    MAC("r1", "r8", "r7") MAC("r2", "r8", "r6") MAC("r3", "r8", "r5")                       \
+    MAC("r2", "r9", "r7") MAC("r3", "r9", "r6")                                             \
+    "    ldr r8, [r11, #24]\n"                                                              \
+    "    add r11, r11, r12\n"                                                               \
     MAC("r3", "r8", "r7")
 
-/* ---- a map of 4x4 that fills its planes: x0, x1 and x2, x3 are a row. Taps in the padding are left out. */
+/* ---- a map of 4x4 that fills its planes: x0, x1 and x2, x3 are a row. Taps in the padding are
+ * left out. */
 
 /* A row of x under a row of three weights: r10, r11 hold x. The first of a row of outputs
  * takes the sum to begin with from the stack. */
-#define MAP4_3(load, w01, w12)                                                                                        \
-    "    ldrd r10, r11, [r12" load "]\n"                                                                              \
-    MAC("r0", "r10", w12) MAC("r1", "r10", w01) TB("r2", "r10", w01) MAC("r3", "r11", w01)                            \
+#define MAP4_3(load, w01, w12)                                                             \
+    "    ldrd r10, r11, [r12" load "]\n"                                                   \
+    MAC("r0", "r10", w12) MAC("r1", "r10", w01) TB("r2", "r10", w01) MAC("r3", "r11", w01) \
     BT("r1", "r11", w12) MAC("r2", "r11", w12)
 
-#define MAP4_3_FIRST(load, w01, w12)                                                                                  \
-    "    ldr r3, [sp]\n"                                                                                              \
-    "    ldrd r10, r11, [r12" load "]\n"                                                                              \
-    "    smlad r0, r10, " w12 ", r3\n"                                                                                \
-    "    smlad r1, r10, " w01 ", r3\n"                                                                                \
-    "    smlatb r2, r10, " w01 ", r3\n"                                                                               \
-    "    smlad r3, r11, " w01 ", r3\n"                                                                                \
+#define MAP4_3_FIRST(load, w01, w12)     \
+    "    ldr r3, [sp]\n"                 \
+    "    ldrd r10, r11, [r12" load "]\n" \
+    "    smlad r0, r10, " w12 ", r3\n"   \
+    "    smlad r1, r10, " w01 ", r3\n"   \
+    "    smlatb r2, r10, " w01 ", r3\n"  \
+    "    smlad r3, r11, " w01 ", r3\n"   \
     BT("r1", "r11", w12) MAC("r2", "r11", w12)
 
 /* A row under a row of five: r4, r5 hold x, r6-r9 (w0, w1), (w2, w3), (w1, w2), (w3, w4). */
-#define MAP4_5                                                                                                        \
-    "    ldrd r4, r5, [r10], #8\n"                                                                                    \
-    "    ldm r11!, {r6-r9}\n"                                                                                         \
-    MAC("r0", "r4", "r7") MAC("r1", "r4", "r8") MAC("r2", "r4", "r6") TB("r3", "r4", "r6")                            \
+#define MAP4_5                                                                             \
+    "    ldrd r4, r5, [r10], #8\n"                                                         \
+    "    ldm r11!, {r6-r9}\n"                                                              \
+    MAC("r0", "r4", "r7") MAC("r1", "r4", "r8") MAC("r2", "r4", "r6") TB("r3", "r4", "r6") \
     BT("r0", "r5", "r9") MAC("r1", "r5", "r9") MAC("r2", "r5", "r7") MAC("r3", "r5", "r8")
 
 __asm__("    .syntax unified\n"
@@ -265,7 +266,8 @@ __asm__("    .syntax unified\n"
         "    pop {r4-r11, pc}\n"
         TT_END(tt_map4_3x3_dsp)
 
-        /* r10 plane, r11 weights, r12 acc. Rows of outputs call 4 or 3, for four or three rows of weights. */
+        /* r10 plane, r11 weights, r12 acc. Rows of outputs call 4 or 3, for four or three rows of
+         * weights. */
         TT_BEGIN(tt_map4_5x5_dsp)
         "    push {r4-r11, lr}\n"
         "    ldr r4, [r1]\n"

@@ -8,68 +8,69 @@
 /* clang-format off */
 /* r0 acc, r1 quads left, r2 output, r3 step, r4-r7 a quad, lr three steps. The frame: quads 0,
  * rows 4, acc_skip 8, skip 12. r12 is the job. */
-#define ENTER_STORE                                                                                                   \
-    "    push {r4-r11, lr}\n"                                                                                         \
-    "    mov r12, r0\n"                                                                                               \
-    "    mov r0, r1\n"                                                                                                \
-    "    ldr r8, [r12], #4\n"                                                                                         \
-    "    mov r9, r3\n"                                                                                                \
-    "    ldm r12, {r4-r7}\n"                                                                                          \
-    "    push {r4-r7}\n"                                                                                              \
-    "    mov r3, r8\n"                                                                                                \
-    "    mov r1, r4\n"                                                                                                \
+#define ENTER_STORE           \
+    "    push {r4-r11, lr}\n" \
+    "    mov r12, r0\n"       \
+    "    mov r0, r1\n"        \
+    "    ldr r8, [r12], #4\n" \
+    "    mov r9, r3\n"        \
+    "    ldm r12, {r4-r7}\n"  \
+    "    push {r4-r7}\n"      \
+    "    mov r3, r8\n"        \
+    "    mov r1, r4\n"        \
     "    add lr, r3, r3, lsl #1\n"
 
-#define STORE_QUAD                                                                                                    \
-    "    subs r1, r1, #1\n"                                                                                           \
-    "    strb r4, [r2]\n"                                                                                             \
-    "    strb r5, [r2, r3]\n"                                                                                         \
-    "    strb r6, [r2, r3, lsl #1]\n"                                                                                 \
-    "    strb r7, [r2, lr]\n"                                                                                         \
-    "    add r2, r2, r3, lsl #2\n"                                                                                    \
+#define STORE_QUAD                    \
+    "    subs r1, r1, #1\n"           \
+    "    strb r4, [r2]\n"             \
+    "    strb r5, [r2, r3]\n"         \
+    "    strb r6, [r2, r3, lsl #1]\n" \
+    "    strb r7, [r2, lr]\n"         \
+    "    add r2, r2, r3, lsl #2\n"    \
     "    bne 1b\n"
 
-#define NEXT_STORE                                                                                                    \
-    "    ldm sp, {r1, r4-r6}\n"                                                                                       \
-    "    subs r4, r4, #1\n"                                                                                           \
-    "    add r0, r0, r5\n"                                                                                            \
-    "    add r2, r2, r6\n"                                                                                            \
-    "    str r4, [sp, #4]\n"                                                                                          \
+#define NEXT_STORE              \
+    "    ldm sp, {r1, r4-r6}\n" \
+    "    subs r4, r4, #1\n"     \
+    "    add r0, r0, r5\n"      \
+    "    add r2, r2, r6\n"      \
+    "    str r4, [sp, #4]\n"    \
     "    bne 1b\n"
 
-/* r8 is the shift, r9 what moves its lowest bit that stays to the top. The half was added to the sum: only a tie has no
- * lower bits, and only a tie changes by taking that bit away, which makes it even. */
-#define ROUND(sum)                                                                                                    \
-    "    lsl r12, " sum ", r9\n"                                                                                      \
-    "    sub " sum ", " sum ", r12, lsr #31\n"                                                                        \
+/* r8 is the shift, r9 what moves its lowest bit that stays to the top. The half was added to the
+ * sum: only a tie has no lower bits, and only a tie changes by taking that bit away, which makes
+ * it even. */
+#define ROUND(sum)                             \
+    "    lsl r12, " sum ", r9\n"               \
+    "    sub " sum ", " sum ", r12, lsr #31\n" \
     "    asr " sum ", " sum ", r8\n"
 
 /* Leaves at 3 with a value beyond +-r10, r11 being twice r10. */
-#define CHECK(value)                                                                                                  \
-    "    add r12, " value ", r10\n"                                                                                   \
-    "    cmp r12, r11\n"                                                                                              \
+#define CHECK(value)                \
+    "    add r12, " value ", r10\n" \
+    "    cmp r12, r11\n"            \
     "    bhi 3f\n"
 
 /* r9 is the peak. */
-#define SATURATE(value)                                                                                               \
-    "    eor r12, " value ", " value ", asr #31\n"                                                                    \
-    "    sub r12, r12, " value ", asr #31\n"                                                                          \
-    "    cmp r12, r9\n"                                                                                               \
-    "    it gt\n"                                                                                                     \
-    "    movgt r9, r12\n"                                                                                             \
-    "    cmp " value ", #127\n"                                                                                       \
-    "    it gt\n"                                                                                                     \
-    "    movgt " value ", #127\n"                                                                                     \
-    "    cmn " value ", #127\n"                                                                                       \
-    "    it lt\n"                                                                                                     \
+#define SATURATE(value)                            \
+    "    eor r12, " value ", " value ", asr #31\n" \
+    "    sub r12, r12, " value ", asr #31\n"       \
+    "    cmp r12, r9\n"                            \
+    "    it gt\n"                                  \
+    "    movgt r9, r12\n"                          \
+    "    cmp " value ", #127\n"                    \
+    "    it gt\n"                                  \
+    "    movgt " value ", #127\n"                  \
+    "    cmn " value ", #127\n"                    \
+    "    it lt\n"                                  \
     "    mvnlt " value ", #126\n"
 
 /* A value up to the peak and 127 needs nothing: r10 is the lesser. */
-#define LIMITS(peak)                                                                                                  \
-    "    cmp " peak ", #127\n"                                                                                        \
-    "    ite lt\n"                                                                                                    \
-    "    movlt r10, " peak "\n"                                                                                       \
-    "    movge r10, #127\n"                                                                                           \
+#define LIMITS(peak)            \
+    "    cmp " peak ", #127\n"  \
+    "    ite lt\n"              \
+    "    movlt r10, " peak "\n" \
+    "    movge r10, #127\n"     \
     "    lsl r11, r10, #1\n"
 
 __asm__("    .syntax unified\n"

@@ -1,9 +1,9 @@
-/* Windows over planes: weights in the order in which the inner loops read them, rows without those in the padding. */
+/* Windows over planes: weights in the order in which the inner loops read them, rows without those
+ * in the padding. */
 #include "tt_depthwise_conv2d_view_dsp.h"
 
 #if defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
-
 
 /* What the loops of a kind expect and do. */
 typedef struct {
@@ -38,18 +38,22 @@ void tt_view_choose_dsp(tt_view *view, uint32_t stride_w, uint32_t column)
     }
 }
 
-/* Words of one of the two streams of a kind for any width: (t0, t1), (t2, t3), ... and, for stride 1, (0, t0),
- * (t1, t2), ... in turn. */
+/* Words of one of the two streams of a kind for any width: (t0, t1), (t2, t3), ... and, for stride
+ * 1, (0, t0), (t1, t2), ... in turn. */
 static uint32_t stream_of(const tt_view *view)
 {
     const uint32_t columns = view->lead + view->taps_w;
-    return view->kind == TT_ROWS_ANY_STRIDE1 ? columns / 2 + 1 : columns > 0 ? (columns + 1) / 2 : 1;
+    return view->kind == TT_ROWS_ANY_STRIDE1 ? columns / 2 + 1
+           : columns > 0                     ? (columns + 1) / 2
+                                             : 1;
 }
 
 static uint32_t words_of(const tt_view *view)
 {
     const uint32_t words = kinds[view->kind].words;
-    return words != 0 ? words : view->kind == TT_ROWS_ANY_STRIDE1 ? 2 * stream_of(view) : stream_of(view);
+    return words != 0                          ? words
+           : view->kind == TT_ROWS_ANY_STRIDE1 ? 2 * stream_of(view)
+                                               : stream_of(view);
 }
 
 static uint32_t taps_rows_of(const tt_view *view)
@@ -61,19 +65,17 @@ static uint32_t taps_rows_of(const tt_view *view)
 void tt_view_order_dsp(const tt_view *view, const int8_t *w, int32_t sum, int32_t *taps)
 {
     static const uint8_t firsts[][6] = {
-        [TT_ROWS_3X3_STRIDE1] = {0, 1},
-        [TT_ROWS_5_STRIDE1] = {0, 2, 1, 3},
-        [TT_ROWS_7_STRIDE1] = {0, 1, 2, 3, 4, 5},
-        [TT_ROWS_3X3_STRIDE2] = {0, 2},
-        [TT_ROWS_6_STRIDE2] = {0, 2, 4},
-        [TT_ROWS_8_STRIDE2] = {0, 2, 4, 6},
+        [TT_ROWS_3X3_STRIDE1] = {0, 1},           [TT_ROWS_5_STRIDE1] = {0, 2, 1, 3},
+        [TT_ROWS_7_STRIDE1] = {0, 1, 2, 3, 4, 5}, [TT_ROWS_3X3_STRIDE2] = {0, 2},
+        [TT_ROWS_6_STRIDE2] = {0, 2, 4},          [TT_ROWS_8_STRIDE2] = {0, 2, 4, 6},
     };
     const uint32_t words = words_of(view);
     const uint32_t rows = taps_rows_of(view);
     const uint32_t columns = view->taps_h > 0 ? view->taps_w : 0;
     *taps++ = sum;
     w += view->tap;
-    /* Behind all that is written: one element before the first, and eight or a stream's end after the last. */
+    /* Behind all that is written: one element before the first, and eight or a stream's end after
+     * the last. */
     int16_t *halves = (int16_t *)(taps + rows * words) + 1;
     for (uint32_t r = 0; r < rows; r++, w += view->tap_down) {
         int16_t *to = halves - 1;
@@ -89,15 +91,16 @@ void tt_view_order_dsp(const tt_view *view, const int8_t *w, int32_t sum, int32_
         }
         for (uint32_t i = 0; i < words; i++) {
             const int32_t any = (int32_t)(view->kind == TT_ROWS_ANY_STRIDE1 ? i - i % 2 : 2 * i);
-            const int16_t *first = halves + (kinds[view->kind].words != 0 ? firsts[view->kind][i] : any);
+            const int16_t *first =
+                halves + (kinds[view->kind].words != 0 ? firsts[view->kind][i] : any);
             first -= view->kind == TT_ROWS_ANY_STRIDE1 ? i % 2 : 0;
             *taps++ = tt_lows(first[0], first[1]);
         }
     }
 }
 
-tt_view_job tt_view_begin_dsp(const tt_view *view, const tt_planes *planes, uint32_t first, uint32_t rows,
-                              tt_quad_dsp *table)
+tt_view_job tt_view_begin_dsp(const tt_view *view, const tt_planes *planes, uint32_t first,
+                              uint32_t rows, tt_quad_dsp *table)
 {
     const kind_of *kind = &kinds[view->kind];
     const uint32_t pitch = 4 * planes->pitch;
@@ -108,11 +111,11 @@ tt_view_job tt_view_begin_dsp(const tt_view *view, const tt_planes *planes, uint
     uint32_t row = view->row + first * view->stride_h;
     uint32_t x = (row - planes->strip) * pitch + 4 * view->word;
     tt_view_job job = {view->kind,
-                      stream_of(view),
-                      planes->pitch,
-                      x / 4,
-                      {row_step - quads_bytes, quads_bytes, rows * row_step, pitch},
-                      {table, table, pitch - 4U * kind->moved}};
+                       stream_of(view),
+                       planes->pitch,
+                       x / 4,
+                       {row_step - quads_bytes, quads_bytes, rows * row_step, pitch},
+                       {table, table, pitch - 4U * kind->moved}};
     if (!kind->table) {
         return job;
     }
@@ -138,7 +141,8 @@ tt_view_job tt_view_begin_dsp(const tt_view *view, const tt_planes *planes, uint
 #define ALONE __attribute__((noinline))
 
 /* Two pairs of outputs at once, weights as two streams. */
-ALONE static void sum_any_stride1(const tt_view_job *job, const uint32_t *plane, const int32_t *taps, int32_t *acc)
+ALONE static void sum_any_stride1(const tt_view_job *job, const uint32_t *plane,
+                                  const int32_t *taps, int32_t *acc)
 {
     const uint32_t *w = (const uint32_t *)(taps + 1);
     for (const tt_quad_dsp *quad = job->any.begin; quad != job->any.end; quad++) {
@@ -159,7 +163,8 @@ ALONE static void sum_any_stride1(const tt_view_job *job, const uint32_t *plane,
     }
 }
 
-ALONE static void sum_any_stride2(const tt_view_job *job, const uint32_t *plane, const int32_t *taps, int32_t *acc)
+ALONE static void sum_any_stride2(const tt_view_job *job, const uint32_t *plane,
+                                  const int32_t *taps, int32_t *acc)
 {
     const uint32_t *w = (const uint32_t *)(taps + 1);
     for (const tt_quad_dsp *quad = job->any.begin; quad != job->any.end; quad++) {
@@ -180,7 +185,8 @@ ALONE static void sum_any_stride2(const tt_view_job *job, const uint32_t *plane,
     }
 }
 
-void tt_view_sum_dsp(const tt_view_job *job, const uint32_t *plane, const int32_t *taps, int32_t *acc)
+void tt_view_sum_dsp(const tt_view_job *job, const uint32_t *plane, const int32_t *taps,
+                     int32_t *acc)
 {
     switch (job->kind) {
     case TT_ROWS_3X3_STRIDE1:

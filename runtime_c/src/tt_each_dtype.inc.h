@@ -1,4 +1,5 @@
-/* Includes TT_BODY once for each kind of gradient. No include guard: a kernel file may come here again.
+/* Includes TT_BODY once for each kind of gradient. No include guard: a kernel file may come here
+ * again.
  *
  *   TT_DTYPE     suffix of names: s8, s16, f32
  *   TT_GRAD      an element of a gradient

@@ -6,7 +6,8 @@ enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
 /* The random numbers of one tensor are all that is used of a tt_sgd here. */
 static tt_sgd begin(const tt_finish *finish, const tt_step *step)
 {
-    return (tt_sgd){.random = tt_random_begin(step, finish->index), .stochastic = finish->stochastic};
+    return (tt_sgd){.random = tt_random_begin(step, finish->index),
+                    .stochastic = finish->stochastic};
 }
 
 /* r >> drop, r being the next number; drop <= 31. */
@@ -15,7 +16,8 @@ static int64_t draw(tt_sgd *from, uint32_t drop)
     return (int64_t)(tt_sgd_random(from) >> drop);
 }
 
-/* Velocities of weights are below 2^12, so that their products fit 32 bits; those of biases are within +-2^30. */
+/* Velocities of weights are below 2^12, so that their products fit 32 bits; those of biases are
+ * within +-2^30. */
 static int32_t clipped_s8(int32_t velocity, int32_t factor, tt_sgd *from)
 {
     return (velocity * factor + (int32_t)draw(from, 17)) >> 15;
@@ -50,11 +52,11 @@ static int32_t decay_of(const tt_finish *finish, const tt_step *step)
     return (int32_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
 }
 
-/* tt_finish_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves the work. */
-__attribute__((always_inline)) static inline void finish_weights(size_t size, const tt_finish *finish,
-                                                                 const tt_step *step, const int32_t *factor,
-                                                                 const tt_trained *trained, uint32_t bits,
-                                                                 const tt_trained *velocity)
+/* tt_finish_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves
+ * the work. */
+__attribute__((always_inline)) static inline void
+finish_weights(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
+               const tt_trained *trained, uint32_t bits, const tt_trained *velocity)
 {
     tt_sgd from = begin(finish, step);
     const int32_t decay = decay_of(finish, step);
@@ -90,8 +92,8 @@ void tt_finish_s8(size_t size, const tt_finish *finish, const tt_step *step, con
     }
 }
 
-void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor, int32_t *bias,
-                   int32_t *velocity)
+void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
+                   int32_t *bias, int32_t *velocity)
 {
     tt_sgd from = begin(finish, step);
     for (size_t i = 0; i < size; i++) {

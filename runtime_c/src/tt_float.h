@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Wider intermediate results (x87) would give other bits. Contraction to fused multiply-add would too:
- * -std=c11 or -ffp-contract=off forbids it. */
+/* Wider intermediate results (x87) would give other bits. Contraction to fused multiply-add would
+ * too: -std=c11 or -ffp-contract=off forbids it. */
 _Static_assert(FLT_EVAL_METHOD == 0, "single-precision operations must round to single precision");
 
 static inline uint32_t tt_bits_of(float value)

@@ -1,7 +1,7 @@
 /* Body of tt_grad_add.c, for one dtype. */
 
-void TT_FN(tt_grad_add_, )(size_t size, const tt_rescale *rescale, int32_t b_exponent, const TT_GRAD *a,
-                           const TT_GRAD *b, TT_GRAD *out)
+void TT_FN(tt_grad_add_, )(size_t size, const tt_rescale *rescale, int32_t b_exponent,
+                           const TT_GRAD *a, const TT_GRAD *b, TT_GRAD *out)
 {
     const int32_t a_exponent = rescale == NULL ? 0 : rescale->input_exponent;
     const int32_t larger = a_exponent > b_exponent ? a_exponent : b_exponent;

@@ -12,32 +12,35 @@ static inline int32x4_t aligned(const int8_t *g, int32_t shift, mve_pred16_t ins
     return shift == 0 ? value : tt_rh_s32x4(value, shift);
 }
 
-/* rh(256 * a + rh(256 * b, b_shift), shift) of 4 * fours elements; returns the peak. In assembly for the narrowing
- * moves, and the maximum that stays in a register. */
-static int32_t add_fours(size_t fours, int32_t b_shift, int32_t shift, int32_t peak, const int8_t *a, const int8_t *b,
-                         int8_t *out)
+/* rh(256 * a + rh(256 * b, b_shift), shift) of 4 * fours elements; returns the peak. In assembly
+ * for the narrowing moves, and the maximum that stays in a register. */
+static int32_t add_fours(size_t fours, int32_t b_shift, int32_t shift, int32_t peak,
+                         const int8_t *a, const int8_t *b, int8_t *out)
 {
     const int32x4_t b_left = vdupq_n_s32(31 - b_shift);
     const int32x4_t left = vdupq_n_s32(31 - shift);
     const int8x16_t lowest = vdupq_n_s8(-INT8_MAX);
-#define TT_ADD_LOOP(align_b)                                                                                          \
-    __asm volatile("dls lr, %[fours]\n"                                                                               \
-                   "1:\n"                                                                                             \
-                   "vldrb.s32 q0, [%[a]], #4\n"                                                                       \
-                   "vldrb.s32 q1, [%[b]], #4\n"                                                                       \
-                   "vshl.i32 q0, q0, #8\n"                                                                            \
-                   "vshl.i32 q1, q1, #8\n" align_b "vadd.i32 q0, q0, q1\n"                                            \
-                   TT_RH("q0", "q1", "%q[left]", "%[down]", "%[one]")                                                 \
-                   "vmaxav.s32 %[peak], q0\n"                                                                         \
-                   "vqmovnb.s32 q0, q0\n"                                                                             \
-                   "vqmovnb.s16 q0, q0\n"                                                                             \
-                   "vmax.s8 q0, q0, %q[lowest]\n"                                                                     \
-                   "vstrb.32 q0, [%[out]], #4\n"                                                                      \
-                   "le lr, 1b\n"                                                                                      \
-                   : [a] "+l"(a), [b] "+l"(b), [out] "+l"(out), [peak] "+r"(peak)                                     \
-                   : [fours] "r"(fours), [left] "w"(left), [b_left] "w"(b_left), [lowest] "w"(lowest),                \
-                     [down] "r"(-shift), [b_down] "r"(-b_shift), [one] "r"(1)                                         \
+    /* clang-format off */
+#define TT_ADD_LOOP(align_b)                                                      \
+    __asm volatile("dls lr, %[fours]\n"                                           \
+                   "1:\n"                                                         \
+                   "vldrb.s32 q0, [%[a]], #4\n"                                   \
+                   "vldrb.s32 q1, [%[b]], #4\n"                                   \
+                   "vshl.i32 q0, q0, #8\n"                                        \
+                   "vshl.i32 q1, q1, #8\n" align_b "vadd.i32 q0, q0, q1\n"        \
+                   TT_RH("q0", "q1", "%q[left]", "%[down]", "%[one]")             \
+                   "vmaxav.s32 %[peak], q0\n"                                     \
+                   "vqmovnb.s32 q0, q0\n"                                         \
+                   "vqmovnb.s16 q0, q0\n"                                         \
+                   "vmax.s8 q0, q0, %q[lowest]\n"                                 \
+                   "vstrb.32 q0, [%[out]], #4\n"                                  \
+                   "le lr, 1b\n"                                                  \
+                   : [a] "+l"(a), [b] "+l"(b), [out] "+l"(out), [peak] "+r"(peak) \
+                   : [fours] "r"(fours), [left] "w"(left), [b_left] "w"(b_left),  \
+                     [lowest] "w"(lowest),                                        \
+                     [down] "r"(-shift), [b_down] "r"(-b_shift), [one] "r"(1)     \
                    : "q0", "q1", "q2", "lr", "cc", "memory")
+    /* clang-format on */
     if (b_shift == 0) {
         TT_ADD_LOOP("");
     } else {
@@ -46,8 +49,8 @@ static int32_t add_fours(size_t fours, int32_t b_shift, int32_t shift, int32_t p
     return peak;
 }
 
-void tt_grad_add_s8_mve(size_t size, const tt_rescale *rescale, int32_t b_exponent, const int8_t *a, const int8_t *b,
-                        int8_t *out)
+void tt_grad_add_s8_mve(size_t size, const tt_rescale *rescale, int32_t b_exponent, const int8_t *a,
+                        const int8_t *b, int8_t *out)
 {
     const int32_t a_exponent = rescale->input_exponent;
     const int32_t larger = a_exponent > b_exponent ? a_exponent : b_exponent;
@@ -63,11 +66,13 @@ void tt_grad_add_s8_mve(size_t size, const tt_rescale *rescale, int32_t b_expone
         const int8_t *coarse = a_shift == 0 ? a : b;
         const int8_t *fine = a_shift == 0 ? b : a;
         done = size / 4 * 4;
-        rounding.peak = add_fours(size / 4, a_shift + b_shift, rounding.shift, rounding.peak, coarse, fine, out);
+        rounding.peak = add_fours(size / 4, a_shift + b_shift, rounding.shift, rounding.peak,
+                                  coarse, fine, out);
     }
     for (size_t i = done; i < size; i += 4) {
         const mve_pred16_t inside = vctp32q((uint32_t)(size - i));
-        const int32x4_t sum = vaddq_s32(aligned(a + i, a_shift, inside), aligned(b + i, b_shift, inside));
+        const int32x4_t sum =
+            vaddq_s32(aligned(a + i, a_shift, inside), aligned(b + i, b_shift, inside));
         if (is_vector) {
             const int32x4_t r = tt_rh_s32x4(sum, rounding.shift);
             const int32x4_t limit = vdupq_n_s32(INT8_MAX);

@@ -1,7 +1,7 @@
 /* What the three kinds of gradient do differently: docs/arithmetic.md section 4.
  *
- * A kernel's body stands once, in a file that tt_each_dtype.inc.h includes for s8, s16 and f32; it calls
- * the functions below by TT_FN(tt_factored_, ) and the like.
+ * A kernel's body stands once, in a file that tt_each_dtype.inc.h includes for s8, s16 and f32; it
+ * calls the functions below by TT_FN(tt_factored_, ) and the like.
  */
 #ifndef TT_GRADIENT_H
 #define TT_GRADIENT_H
@@ -13,8 +13,8 @@
 #define TT_FN(before, after) TT_PASTE_EXPANDED(before, TT_DTYPE, after)
 #define TT_LOOP(before) TT_PASTE_EXPANDED(before, TT_LOOPS, )
 
-/* pre(G, m) = (G * m + 2^(p - 1)) >> p. Requires 0 <= m <= 32767 and |G| <= 2^p - 1: the product is below
- * 2^30, |result| <= m. */
+/* pre(G, m) = (G * m + 2^(p - 1)) >> p. Requires 0 <= m <= 32767 and |G| <= 2^p - 1: the product is
+ * below 2^30, |result| <= m. */
 static inline int16_t tt_factored_s8(int8_t g, const tt_factors *factors, size_t index)
 {
     return (int16_t)((g * factors->integer[index] + (1 << 6)) >> 7);

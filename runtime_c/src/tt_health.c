@@ -1,7 +1,8 @@
 /* What is looked at when somebody asks for a model's health, and not before. */
 #include "tt_kernels.h"
 
-uint32_t tt_count_ends_s8(size_t size, const int8_t *weights, const uint8_t *fraction, uint32_t fraction_bits)
+uint32_t tt_count_ends_s8(size_t size, const int8_t *weights, const uint8_t *fraction,
+                          uint32_t fraction_bits)
 {
     const uint32_t half = (1U << fraction_bits) >> 1;
     uint32_t count = 0;
@@ -9,7 +10,8 @@ uint32_t tt_count_ends_s8(size_t size, const int8_t *weights, const uint8_t *fra
         int is_end = weights[i] == -128 || weights[i] == 127;
         if (is_end && fraction_bits != 0) {
             const size_t bit = i * fraction_bits;
-            const uint32_t low = (uint32_t)fraction[bit >> 3] >> (bit & 7U) & ((1U << fraction_bits) - 1U);
+            const uint32_t low =
+                (uint32_t)fraction[bit >> 3] >> (bit & 7U) & ((1U << fraction_bits) - 1U);
             is_end = low == (weights[i] < 0 ? half : half - 1U);
         }
         count += (uint32_t)is_end;

@@ -24,8 +24,8 @@ static inline int16x2_t tt_negated_pair(int8_t zero)
     return (int16x2_t)(((uint32_t)(uint16_t)-zero << 16) | (uint16_t)-zero);
 }
 
-/* Elements 0 and 2, and 1 and 3, of a word, with `negated` added: |result| <= 255. The intrinsic knows no rotation,
- * which costs SXTAB16 nothing. */
+/* Elements 0 and 2, and 1 and 3, of a word, with `negated` added: |result| <= 255. The intrinsic
+ * knows no rotation, which costs SXTAB16 nothing. */
 static inline tt_quad tt_centred_quad(uint32_t word, int16x2_t negated)
 {
     int16x2_t odd;
@@ -33,8 +33,10 @@ static inline tt_quad tt_centred_quad(uint32_t word, int16x2_t negated)
     return (tt_quad){__sxtab16(negated, (int8x4_t)word), odd};
 }
 
-/* lane[i * stride], i < (count + 3) / 4, from `count` successive elements, centred; terms behind the last are 0. */
-static inline void tt_widen(size_t count, const int8_t *x, int8_t zero, tt_quad *lane, size_t stride)
+/* lane[i * stride], i < (count + 3) / 4, from `count` successive elements, centred; terms behind
+ * the last are 0. */
+static inline void tt_widen(size_t count, const int8_t *x, int8_t zero, tt_quad *lane,
+                            size_t stride)
 {
     const int16x2_t negated = tt_negated_pair(zero);
     for (const int8_t *end = x + count / 4 * 4; x != end; x += 4, lane += stride) {
@@ -61,7 +63,8 @@ static inline uint32_t tt_few(const int8_t *x, size_t left, int8_t other)
     return word;
 }
 
-/* The word of two low halves, and of two high halves. In assembly, as gcc makes two or three instructions of each. */
+/* The word of two low halves, and of two high halves. In assembly, as gcc makes two or three
+ * instructions of each. */
 static inline int32_t tt_lows(int32_t low, int32_t high)
 {
     int32_t word;
@@ -77,8 +80,8 @@ static inline int32_t tt_highs(int32_t low, int32_t high)
 }
 
 /* Four rows of four elements, centred and transposed: lanes[column * stride] holds one column. */
-static inline void tt_transpose4(uint32_t row0, uint32_t row1, uint32_t row2, uint32_t row3, int16x2_t negated,
-                                 tt_quad *lanes, size_t stride)
+static inline void tt_transpose4(uint32_t row0, uint32_t row1, uint32_t row2, uint32_t row3,
+                                 int16x2_t negated, tt_quad *lanes, size_t stride)
 {
     const tt_quad r0 = tt_centred_quad(row0, negated);
     const tt_quad r1 = tt_centred_quad(row1, negated);
@@ -91,7 +94,8 @@ static inline void tt_transpose4(uint32_t row0, uint32_t row1, uint32_t row2, ui
 }
 
 /* `size` bytes, mostly few: memcpy would take longer to begin. Not inlined, for its size. */
-__attribute__((noinline, unused)) static int8_t *tt_copy_few(int8_t *to, const int8_t *from, size_t size)
+__attribute__((noinline, unused)) static int8_t *tt_copy_few(int8_t *to, const int8_t *from,
+                                                             size_t size)
 {
     for (; size >= 4; size -= 4, to += 4, from += 4) {
         const uint32_t word = tt_word_at(from);
@@ -111,10 +115,11 @@ __attribute__((noinline, unused)) static int8_t *tt_fill_few(int8_t *to, int8_t 
     return to;
 }
 
-/* What the channels of one group and one segment hold under a window: to[kernel_h][kernel_w][count], a tap in the
- * padding being `zero`; x points to the map. */
-static inline void tt_gather_window(const tt_window *window, tt_taps rows, tt_taps columns, size_t first,
-                                    const tt_segment *segment, const int8_t *x, int8_t zero, int8_t *to)
+/* What the channels of one group and one segment hold under a window:
+ * to[kernel_h][kernel_w][count], a tap in the padding being `zero`; x points to the map. */
+static inline void tt_gather_window(const tt_window *window, tt_taps rows, tt_taps columns,
+                                    size_t first, const tt_segment *segment, const int8_t *x,
+                                    int8_t zero, int8_t *to)
 {
     const size_t count = segment->count;
     /* Neighbouring taps of a row are neighbours in memory too: one run. */
@@ -143,9 +148,10 @@ static inline void tt_gather_window(const tt_window *window, tt_taps rows, tt_ta
     }
 }
 
-/* `rows` runs of `size` bytes, `step` apart, one behind the other, in whole words: reads and writes up to three bytes
- * behind each. Returns the end. */
-static inline int8_t *tt_copy_runs(int8_t *to, const int8_t *from, size_t rows, size_t size, size_t step)
+/* `rows` runs of `size` bytes, `step` apart, one behind the other, in whole words: reads and writes
+ * up to three bytes behind each. Returns the end. */
+static inline int8_t *tt_copy_runs(int8_t *to, const int8_t *from, size_t rows, size_t size,
+                                   size_t step)
 {
     for (; rows > 0; rows--, from += step, to += size) {
         for (size_t i = 0; i < size; i += 4) {

@@ -8,7 +8,8 @@ void tt_lookup_s8(const int8_t table[256], size_t size, const int8_t *x, int8_t 
     }
 }
 
-/* The slope of the function as the table holds it, in units of 2^-14: the shift of the sum takes them back. */
+/* The slope of the function as the table holds it, in units of 2^-14: the shift of the sum takes
+ * them back. */
 static inline int32_t slope_s8(int16_t entry)
 {
     return entry;

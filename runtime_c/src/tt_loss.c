@@ -1,5 +1,6 @@
-/* Losses in single precision, in the order of docs/arithmetic.md section 3. Every statement rounds once for
- * each operation that it writes. Source of the approximations: Moshier, Cephes, expf and logf. */
+/* Losses in single precision, in the order of docs/arithmetic.md section 3. Every statement rounds
+ * once for each operation that it writes. Source of the approximations: Moshier, Cephes, expf and
+ * logf. */
 #include "tt_float.h"
 #include "tt_kernels.h"
 
@@ -84,8 +85,8 @@ float tt_softmax_cross_entropy_f32(size_t size, const float *logits, int32_t lab
     return tt_log_f32(sum) - at_label;
 }
 
-float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t label, float smoothing,
-                                    float *gradient)
+float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t label,
+                                    float smoothing, float *gradient)
 {
     const float largest = logits[tt_argmax_f32(size, logits)];
     const float at_label = logits[label] - largest;
@@ -105,7 +106,8 @@ float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t la
     return (tt_log_f32(sum) - on * at_label) - off * shifted_sum;
 }
 
-float tt_mean_squared_error_f32(size_t size, const float *output, const float *target, float *gradient)
+float tt_mean_squared_error_f32(size_t size, const float *output, const float *target,
+                                float *gradient)
 {
     const float count = (float)size;
     const float factor = 2.0F / count;

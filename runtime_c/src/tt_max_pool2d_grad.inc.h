@@ -1,9 +1,9 @@
 /* Gradient of tt_max_pool2d.c, for one dtype. */
 
-/* acc[i] = sum of G over the windows that element (ih, iw) won, in the order of their taps; g and winner
- * point to the first channel of the block. At most 256 windows of |G| < 2^15: below 2^23. */
-static void TT_FN(won_block_, )(const tt_window *window, uint32_t ih, uint32_t iw, size_t block, const TT_GRAD *g,
-                                const uint8_t *winner, TT_ACC *acc)
+/* acc[i] = sum of G over the windows that element (ih, iw) won, in the order of their taps; g and
+ * winner point to the first channel of the block. At most 256 windows of |G| < 2^15: below 2^23. */
+static void TT_FN(won_block_, )(const tt_window *window, uint32_t ih, uint32_t iw, size_t block,
+                                const TT_GRAD *g, const uint8_t *winner, TT_ACC *acc)
 {
     for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
         const int32_t oh = tt_output_row(window, ih, kh);
@@ -20,8 +20,8 @@ static void TT_FN(won_block_, )(const tt_window *window, uint32_t ih, uint32_t i
     }
 }
 
-void TT_FN(tt_max_pool2d_, _grad)(const tt_window *window, const tt_rescale *rescale, const TT_GRAD *g,
-                                  const uint8_t *winner, TT_GRAD *dx)
+void TT_FN(tt_max_pool2d_, _grad)(const tt_window *window, const tt_rescale *rescale,
+                                  const TT_GRAD *g, const uint8_t *winner, TT_GRAD *dx)
 {
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
     for (uint32_t ih = 0; ih < window->in_h; ih++) {

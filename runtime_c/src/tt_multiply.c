@@ -1,8 +1,9 @@
 /* Element-wise product, with a factor that may be broadcast, and its gradients. */
 #include "tt_gradient.h"
 
-void tt_multiply_s8(const tt_requant *requant, int8_t b_zero, size_t rows, size_t channels, size_t b_row_step,
-                    size_t b_channel_step, const int8_t *a, const int8_t *b, int8_t *y)
+void tt_multiply_s8(const tt_requant *requant, int8_t b_zero, size_t rows, size_t channels,
+                    size_t b_row_step, size_t b_channel_step, const int8_t *a, const int8_t *b,
+                    int8_t *y)
 {
     for (size_t row = 0; row < rows; row++, b += b_row_step) {
         for (size_t c = 0; c < channels; c++) {
@@ -13,8 +14,8 @@ void tt_multiply_s8(const tt_requant *requant, int8_t b_zero, size_t rows, size_
     }
 }
 
-/* A sum of G * (x - zero) times the scale of x: s8 and s16 |G| * 255 < 2^23, so fewer than 2^24 of them
- * times mu < 2^15 stay below 2^62. */
+/* A sum of G * (x - zero) times the scale of x: s8 and s16 |G| * 255 < 2^23, so fewer than 2^24 of
+ * them times mu < 2^15 stay below 2^62. */
 static inline int64_t scaled_s8(int64_t sum, int16_t mu, float scale)
 {
     (void)scale;

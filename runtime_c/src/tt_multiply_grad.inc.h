@@ -1,7 +1,8 @@
 /* Gradients of tt_multiply.c, for one dtype. */
 
-void TT_FN(tt_multiply_, _grad)(size_t rows, size_t channels, size_t b_row_step, size_t b_channel_step, int8_t b_zero,
-                                int16_t mu, float scale, const tt_rescale *rescale, const TT_GRAD *g, const int8_t *b,
+void TT_FN(tt_multiply_, _grad)(size_t rows, size_t channels, size_t b_row_step,
+                                size_t b_channel_step, int8_t b_zero, int16_t mu, float scale,
+                                const tt_rescale *rescale, const TT_GRAD *g, const int8_t *b,
                                 TT_GRAD *da)
 {
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
@@ -14,8 +15,9 @@ void TT_FN(tt_multiply_, _grad)(size_t rows, size_t channels, size_t b_row_step,
     TT_FN(tt_rounding_end_, )(rescale, rounding);
 }
 
-void TT_FN(tt_multiply_, _grad_broadcast)(size_t rows, size_t channels, size_t b_channel_step, int8_t a_zero,
-                                          int16_t mu, float scale, const tt_rescale *rescale, const TT_GRAD *g,
+void TT_FN(tt_multiply_, _grad_broadcast)(size_t rows, size_t channels, size_t b_channel_step,
+                                          int8_t a_zero, int16_t mu, float scale,
+                                          const tt_rescale *rescale, const TT_GRAD *g,
                                           const int8_t *a, TT_GRAD *db)
 {
     /* Each of the `sums` sums runs over `rows` rows of `run` successive elements. */

@@ -2,8 +2,8 @@
 #include "tt_float.h"
 #include "tt_gradient.h"
 
-/* n for the largest magnitude a = f * 2^k: a becomes f * 2^p. A subnormal a, which has no k here, is far
- * below the least n in any case. n is at most 129 - 7. Requires a > 0. */
+/* n for the largest magnitude a = f * 2^k: a becomes f * 2^p. A subnormal a, which has no k here,
+ * is far below the least n in any case. n is at most 129 - 7. Requires a > 0. */
 static inline int32_t normaliser(float largest, int32_t p)
 {
     const int32_t k = largest < FLT_MIN ? -126 : tt_exponent_of(largest);
@@ -26,8 +26,9 @@ static inline int32_t normaliser_f32(float largest)
     return 0;
 }
 
-/* clamp(value / 2^n rounded half away from zero, +-limit). The product is exact or below half a unit; beyond
- * the limit nothing is rounded, so that the difference from the truncated value is exact. */
+/* clamp(value / 2^n rounded half away from zero, +-limit). The product is exact or below half a
+ * unit; beyond the limit nothing is rounded, so that the difference from the truncated value is
+ * exact. */
 static inline int32_t entry(float value, int32_t n, int32_t limit)
 {
     const float scaled = value * tt_power_of_two(-n);

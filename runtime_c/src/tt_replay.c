@@ -12,7 +12,8 @@ static uint32_t draw(const tt_replay_buffer *buffer, uint32_t draws, uint32_t co
     return (uint32_t)((uint64_t)random * count >> 32);
 }
 
-/* Counts anew what each class holds, so that nothing below depends on what a file said. Returns the slots in use. */
+/* Counts anew what each class holds, so that nothing below depends on what a file said. Returns the
+ * slots in use. */
 static uint32_t count_slots(const tt_replay_buffer *buffer)
 {
     if (buffer->replay->filled > buffer->slot_count) {

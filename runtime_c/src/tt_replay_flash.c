@@ -2,8 +2,8 @@
 #include "tt_kernels.h"
 #include "tt_replay.h"
 
-tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, const void *target, const uint8_t *arena,
-                                tt_write_slot_fn write, void *context)
+tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, const void *target,
+                                const uint8_t *arena, tt_write_slot_fn write, void *context)
 {
     uint32_t crc = tt_crc32(tt_crc32(0, layout->hash, 32), target, layout->target_size);
     size_t at = layout->target_size;
@@ -21,8 +21,8 @@ tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, con
     return write(context, slot, at, &crc, sizeof crc) == 0 ? TT_OK : TT_ERROR_IO;
 }
 
-tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target, uint8_t *arena,
-                               tt_read_slot_fn read, void *context)
+tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target,
+                               uint8_t *arena, tt_read_slot_fn read, void *context)
 {
     size_t at = layout->target_size;
     if (read(context, slot, 0, target, at) != 0) {

@@ -4,13 +4,15 @@
 
 #include "tt_kernels.h"
 
-/* The language leaves right shifts of negative numbers to the compiler; every rounding in the runtime
- * relies on them being arithmetic. Left shifts of negative numbers, which it forbids, are products. */
+/* The language leaves right shifts of negative numbers to the compiler; every rounding in the
+ * runtime relies on them being arithmetic. Left shifts of negative numbers, which it forbids, are
+ * products. */
 _Static_assert((-3 >> 1) == -2, "right shifts must be arithmetic");
 
 #define TT_S32_MAX 0x7fffffff
 
-/* Whether a product of two words has no high word in hardware: Cortex-M0 and M23. Tests set it elsewhere. */
+/* Whether a product of two words has no high word in hardware: Cortex-M0 and M23. Tests set it
+ * elsewhere. */
 #ifndef TT_SHORT_PRODUCTS
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
 #define TT_SHORT_PRODUCTS 1
@@ -19,7 +21,8 @@ _Static_assert((-3 >> 1) == -2, "right shifts must be arithmetic");
 #endif
 #endif
 
-/* A function that is not inlined, so that its loops share no registers with variables of its caller. */
+/* A function that is not inlined, so that its loops share no registers with variables of its
+ * caller. */
 #define TT_ALONE __attribute__((noinline))
 
 static inline int32_t tt_clamp_s32(int32_t value, int32_t low, int32_t high)
@@ -30,15 +33,18 @@ static inline int32_t tt_clamp_s32(int32_t value, int32_t low, int32_t high)
 /* The s32 nearest to value. */
 static inline int32_t tt_saturate_s32(int64_t value)
 {
-    return value > TT_S32_MAX ? TT_S32_MAX : value < -TT_S32_MAX - 1 ? -TT_S32_MAX - 1 : (int32_t)value;
+    return value > TT_S32_MAX        ? TT_S32_MAX
+           : value < -TT_S32_MAX - 1 ? -TT_S32_MAX - 1
+                                     : (int32_t)value;
 }
 
 /* The high word of a * m, rounded, a tie up: at most 2^30 in magnitude. Requires 0 <= m < 2^31. */
 static inline int32_t tt_high_word(int32_t a, int32_t m)
 {
 #if TT_SHORT_PRODUCTS
-    /* Four products of halves, where a library would make both words. None leaves 32 bits: the middle one is at most
-     * 65535 * 32767 + 65534 < 2^31, the other one within 32768 * 65535 of 0, plus 65535. */
+    /* Four products of halves, where a library would make both words. None leaves 32 bits: the
+     * middle one is at most 65535 * 32767 + 65534 < 2^31, the other one within 32768 * 65535 of 0,
+     * plus 65535. */
     const uint32_t a_low = (uint32_t)a & 0xFFFFU;
     const uint32_t m_low = (uint32_t)m & 0xFFFFU;
     const int32_t a_high = a >> 16;
@@ -62,7 +68,8 @@ static inline int32_t tt_requantize(int32_t a, int32_t m, int32_t s)
     return tt_saturate_s32(((int64_t)a * m + (INT64_C(1) << (30 - s))) >> (31 - s));
 }
 
-/* clamp(value + zero). Requires lo <= hi in s8; the clamp comes first, so that no value overflows. */
+/* clamp(value + zero). Requires lo <= hi in s8; the clamp comes first, so that no value
+ * overflows. */
 static inline int8_t tt_offset_s8(int32_t value, int32_t zero, int32_t lo, int32_t hi)
 {
     return (int8_t)(tt_clamp_s32(value, lo - zero, hi - zero) + zero);
@@ -76,8 +83,9 @@ static inline int8_t tt_requantize_s8(const tt_requant *requant, size_t index, i
 }
 
 /* y[p * step] = clamp(high word of acc[p] * m, plus zero, lo, hi) - bias, p < positions. */
-static inline void tt_requantize_plain(size_t positions, const int32_t *acc, int32_t m, int32_t zero, int32_t lo,
-                                       int32_t hi, int32_t bias, int8_t *y, size_t step)
+static inline void tt_requantize_plain(size_t positions, const int32_t *acc, int32_t m,
+                                       int32_t zero, int32_t lo, int32_t hi, int32_t bias,
+                                       int8_t *y, size_t step)
 {
 #if !TT_SHORT_PRODUCTS
     /* Four a turn, which takes registers that a Cortex-M0 has not. */
@@ -93,10 +101,10 @@ static inline void tt_requantize_plain(size_t positions, const int32_t *acc, int
     }
 }
 
-/* y[p * step + row] = acc[row * positions + p] as the s8 output that entry `index` + row makes of it, row < rows,
- * p < positions. */
-static inline void tt_requantize_rows(const tt_requant *requant, size_t index, size_t rows, size_t positions,
-                                      const int32_t *acc, int8_t *y, size_t step)
+/* y[p * step + row] = acc[row * positions + p] as the s8 output that entry `index` + row makes of
+ * it, row < rows, p < positions. */
+static inline void tt_requantize_rows(const tt_requant *requant, size_t index, size_t rows,
+                                      size_t positions, const int32_t *acc, int8_t *y, size_t step)
 {
     const int32_t zero = requant->zero;
     const int is_type_range = requant->lo == INT8_MIN && requant->hi == INT8_MAX;
@@ -106,10 +114,13 @@ static inline void tt_requantize_rows(const tt_requant *requant, size_t index, s
                 y[p * step] = tt_requantize_s8(requant, index, acc[p]);
             }
         } else if (is_type_range) {
-            /* The usual clamp, as one of 0 .. 255: one instruction on some cores, and cheaper on the others. */
-            tt_requantize_plain(positions, acc, requant->multiplier[index], zero + 128, 0, 255, 128, y, step);
+            /* The usual clamp, as one of 0 .. 255: one instruction on some cores, and cheaper on
+             * the others. */
+            tt_requantize_plain(positions, acc, requant->multiplier[index], zero + 128, 0, 255, 128,
+                                y, step);
         } else {
-            tt_requantize_plain(positions, acc, requant->multiplier[index], zero, requant->lo, requant->hi, 0, y, step);
+            tt_requantize_plain(positions, acc, requant->multiplier[index], zero, requant->lo,
+                                requant->hi, 0, y, step);
         }
     }
 }
@@ -118,12 +129,13 @@ static inline void tt_requantize_rows(const tt_requant *requant, size_t index, s
  * places, and the operand is cut at 2^31 first: the product is at most 2^62. */
 static inline int32_t tt_shift_left(int64_t value, int32_t count)
 {
-    const int64_t product = (int64_t)tt_saturate_s32(value) * (INT64_C(1) << (count < 31 ? count : 31));
+    const int64_t product =
+        (int64_t)tt_saturate_s32(value) * (INT64_C(1) << (count < 31 ? count : 31));
     return product < -TT_S32_MAX ? -TT_S32_MAX : tt_saturate_s32(product);
 }
 
-/* value / 2^shift, a tie rounded to even; a shift <= 0 multiplies and saturates. Requires |value| <= 2^30:
- * with the half, at most 2^30 + 2^29. */
+/* value / 2^shift, a tie rounded to even; a shift <= 0 multiplies and saturates. Requires |value|
+ * <= 2^30: with the half, at most 2^30 + 2^29. */
 static inline int32_t tt_rh(int32_t value, int32_t shift)
 {
     if (shift > 30) {

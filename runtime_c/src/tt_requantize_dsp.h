@@ -6,8 +6,8 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
-/* tt_requantize(acc, m, -1) + zero: the high word of acc * m + 2^31, at most 2^30 in magnitude, and the zero point.
- * SMMLAR has no intrinsic, and gcc does not find it. */
+/* tt_requantize(acc, m, -1) + zero: the high word of acc * m + 2^31, at most 2^30 in magnitude, and
+ * the zero point. SMMLAR has no intrinsic, and gcc does not find it. */
 static inline int32_t tt_high_requantize_dsp(int32_t acc, int32_t m, int32_t zero)
 {
     int32_t value;
@@ -15,7 +15,8 @@ static inline int32_t tt_high_requantize_dsp(int32_t acc, int32_t m, int32_t zer
     return value;
 }
 
-/* The s8 nearest to value. gcc's __ssat is of an unsigned type, which no conversion warning lets pass. */
+/* The s8 nearest to value. gcc's __ssat is of an unsigned type, which no conversion warning lets
+ * pass. */
 static inline int8_t tt_saturate_s8_dsp(int32_t value)
 {
     int32_t saturated;

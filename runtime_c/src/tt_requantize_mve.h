@@ -8,8 +8,8 @@
 
 #include "tt_requantize.h"
 
-/* Nonzero if every one of entries [first, first + count) has shift -1: then VRMULH, the high word of a product and a
- * half, is tt_requantize. */
+/* Nonzero if every one of entries [first, first + count) has shift -1: then VRMULH, the high word
+ * of a product and a half, is tt_requantize. */
 static inline int tt_is_high_word(const tt_requant *requant, size_t first, size_t count)
 {
     for (size_t i = 0; i < count; i += 16) {
@@ -22,8 +22,8 @@ static inline int tt_is_high_word(const tt_requant *requant, size_t first, size_
     return 1;
 }
 
-/* Two vectors as 16-bit lanes 2i (a) and 2i + 1 (b), saturated, plus zero, saturated again: the clamp to s8 that
- * follows sees no difference. */
+/* Two vectors as 16-bit lanes 2i (a) and 2i + 1 (b), saturated, plus zero, saturated again: the
+ * clamp to s8 that follows sees no difference. */
 static inline int16x8_t tt_narrow_pair(int32x4_t a, int32x4_t b, int16_t zero)
 {
     const int16x8_t low = vqmovnbq_s32(vreinterpretq_s16_s32(a), a);

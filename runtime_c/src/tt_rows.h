@@ -1,7 +1,9 @@
-/* Rows of weights and what each is multiplied by: the inner loops of the input gradient of convolutions.
+/* Rows of weights and what each is multiplied by: the inner loops of the input gradient of
+ * convolutions.
  *
- * A row belongs to one output channel at one tap, and serves TT_POSITIONS inputs, or one. Only rows are listed of which
- * some product is not 0, which spares half of them where gradients went through a ReLU.
+ * A row belongs to one output channel at one tap, and serves TT_POSITIONS inputs, or one. Only rows
+ * are listed of which some product is not 0, which spares half of them where gradients went through
+ * a ReLU.
  */
 #ifndef TT_ROWS_H
 #define TT_ROWS_H
@@ -33,11 +35,11 @@ static inline size_t tt_sums_step(size_t columns)
     return TT_VECTORS ? columns : 1;
 }
 
-/* sums[c, p] += sum over i < count of factored[p] of entry i * w[its offset + c], c < columns, p < positions;
- * positions is TT_POSITIONS or 1. The caller bounds the sums. */
-void tt_add_rows_s32(size_t count, const tt_row_s32 *rows, size_t positions, size_t columns, const int8_t *w,
-                     int32_t *sums);
-void tt_add_rows_f32(size_t count, const tt_row_f32 *rows, size_t positions, size_t columns, const int8_t *w,
-                     float *sums);
+/* sums[c, p] += sum over i < count of factored[p] of entry i * w[its offset + c], c < columns, p <
+ * positions; positions is TT_POSITIONS or 1. The caller bounds the sums. */
+void tt_add_rows_s32(size_t count, const tt_row_s32 *rows, size_t positions, size_t columns,
+                     const int8_t *w, int32_t *sums);
+void tt_add_rows_f32(size_t count, const tt_row_f32 *rows, size_t positions, size_t columns,
+                     const int8_t *w, float *sums);
 
 #endif

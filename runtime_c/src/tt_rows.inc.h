@@ -2,8 +2,8 @@
 
 #if TT_VECTORS
 
-void TT_ROWS_FN(tt_add_rows_)(size_t count, const TT_ROW *rows, size_t positions, size_t columns, const int8_t *w,
-                              TT_ROWS_SUM *sums)
+void TT_ROWS_FN(tt_add_rows_)(size_t count, const TT_ROW *rows, size_t positions, size_t columns,
+                              const int8_t *w, TT_ROWS_SUM *sums)
 {
     for (; count > 0; count--, rows++) {
         const int8_t *restrict row = w + rows->offset;
@@ -19,8 +19,8 @@ void TT_ROWS_FN(tt_add_rows_)(size_t count, const TT_ROW *rows, size_t positions
 
 #else
 
-/* The sums of a column for four inputs, or of four columns for one. A structure, because compilers keep its members in
- * registers. */
+/* The sums of a column for four inputs, or of four columns for one. A structure, because compilers
+ * keep its members in registers. */
 typedef struct {
     TT_ROWS_SUM p0, p1, p2, p3;
 } TT_ROWS_FN(four_);
@@ -38,14 +38,16 @@ static inline void TT_ROWS_FN(store_)(TT_ROWS_SUM *sums, TT_ROWS_FN(four_) from)
     sums[3] = from.p3;
 }
 
-static inline TT_ROWS_FN(four_) TT_ROWS_FN(add_products_)(TT_ROWS_FN(four_) to, TT_ROWS_SUM weight, const TT_ROW *row)
+static inline TT_ROWS_FN(four_)
+    TT_ROWS_FN(add_products_)(TT_ROWS_FN(four_) to, TT_ROWS_SUM weight, const TT_ROW *row)
 {
     return (TT_ROWS_FN(four_)){to.p0 + row->factored[0] * weight, to.p1 + row->factored[1] * weight,
-                               to.p2 + row->factored[2] * weight, to.p3 + row->factored[3] * weight};
+                               to.p2 + row->factored[2] * weight,
+                               to.p3 + row->factored[3] * weight};
 }
 
-static void TT_ROWS_FN(one_input_)(size_t count, const TT_ROW *rows, size_t columns, const int8_t *w,
-                                   TT_ROWS_SUM *sums)
+static void TT_ROWS_FN(one_input_)(size_t count, const TT_ROW *rows, size_t columns,
+                                   const int8_t *w, TT_ROWS_SUM *sums)
 {
     const TT_ROW *end = rows + count;
     for (; columns >= 4; columns -= 4, w += 4, sums += 4) {
@@ -67,8 +69,8 @@ static void TT_ROWS_FN(one_input_)(size_t count, const TT_ROW *rows, size_t colu
     }
 }
 
-void TT_ROWS_FN(tt_add_rows_)(size_t count, const TT_ROW *rows, size_t positions, size_t columns, const int8_t *w,
-                              TT_ROWS_SUM *sums)
+void TT_ROWS_FN(tt_add_rows_)(size_t count, const TT_ROW *rows, size_t positions, size_t columns,
+                              const int8_t *w, TT_ROWS_SUM *sums)
 {
     const TT_ROW *end = rows + count;
     if (positions == 1) {
@@ -76,7 +78,8 @@ void TT_ROWS_FN(tt_add_rows_)(size_t count, const TT_ROW *rows, size_t positions
         return;
     }
 #if !TT_SHORT_PRODUCTS
-    /* Two columns share the products' other operands, which takes registers that a Cortex-M0 has not. */
+    /* Two columns share the products' other operands, which takes registers that a Cortex-M0 has
+     * not. */
     for (; columns >= 2; columns -= 2, w += 2, sums += 2 * TT_POSITIONS) {
         TT_ROWS_FN(four_) left = TT_ROWS_FN(load_)(sums);
         TT_ROWS_FN(four_) right = TT_ROWS_FN(load_)(sums + TT_POSITIONS);

@@ -14,8 +14,8 @@ static float power(float factor, uint32_t exponent)
     return result;
 }
 
-/* cos(pi/2 * s / period), 0 <= s < period < 2^31: the argument is mirrored into [0, pi/4], where the polynomials hold.
- * Source: Moshier, Cephes, sinf.c. */
+/* cos(pi/2 * s / period), 0 <= s < period < 2^31: the argument is mirrored into [0, pi/4], where
+ * the polynomials hold. Source: Moshier, Cephes, sinf.c. */
 static float cos_quarter(uint32_t s, uint32_t period)
 {
     const int mirrored = s > period - s;

@@ -9,10 +9,10 @@
 typedef struct {
     uint32_t random;
     int32_t stochastic;
-    int32_t sum_shift; /* q */
-    int32_t mantissa;  /* m, in [2^29, 2^31), or 0 at rate 0 */
-    int32_t shift;     /* h */
-    float factor;      /* rate * c[o] */
+    int32_t sum_shift;        /* q */
+    int32_t mantissa;         /* m, in [2^29, 2^31), or 0 at rate 0 */
+    int32_t shift;            /* h */
+    float factor;             /* rate * c[o] */
     tt_update_health *health; /* NULL in a step that counts nothing */
 } tt_sgd;
 
@@ -32,7 +32,8 @@ static inline uint32_t tt_random_begin(const tt_step *step, uint32_t index)
     return tt_mix(tt_mix(step->seed ^ (step->count * 0x9E3779B9U)) + index * 0x85EBCA6BU);
 }
 
-/* The generator: x -> x * TT_RANDOM_FACTOR + TT_RANDOM_STEP. Source of the constants: Numerical Recipes. */
+/* The generator: x -> x * TT_RANDOM_FACTOR + TT_RANDOM_STEP. Source of the constants: Numerical
+ * Recipes. */
 #define TT_RANDOM_FACTOR 1664525U
 #define TT_RANDOM_STEP 1013904223U
 
@@ -77,24 +78,29 @@ static inline tt_sgd tt_sgd_begin(const tt_update *update, const tt_step *step)
 }
 
 /* Requires M in [2^30, 2^31) and L_r in {0} or [2^30, 2^31): the product is below 2^62. */
-static inline void tt_sgd_channel_integer(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+static inline void tt_sgd_channel_integer(tt_sgd *sgd, const tt_update *update, const tt_step *step,
+                                          size_t channel)
 {
-    sgd->mantissa = (int32_t)(((int64_t)update->multiplier[channel] * step->rate_mantissa + (1 << 30)) >> 31);
-    sgd->shift = 31 - update->shift[channel] - step->rate_exponent - update->exponent - step->normaliser -
-                 update->sum_shift;
+    sgd->mantissa =
+        (int32_t)(((int64_t)update->multiplier[channel] * step->rate_mantissa + (1 << 30)) >> 31);
+    sgd->shift = 31 - update->shift[channel] - step->rate_exponent - update->exponent -
+                 step->normaliser - update->sum_shift;
 }
 
-static inline void tt_sgd_channel_s8(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
-{
-    tt_sgd_channel_integer(sgd, update, step, channel);
-}
-
-static inline void tt_sgd_channel_s16(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+static inline void tt_sgd_channel_s8(tt_sgd *sgd, const tt_update *update, const tt_step *step,
+                                     size_t channel)
 {
     tt_sgd_channel_integer(sgd, update, step, channel);
 }
 
-static inline void tt_sgd_channel_f32(tt_sgd *sgd, const tt_update *update, const tt_step *step, size_t channel)
+static inline void tt_sgd_channel_s16(tt_sgd *sgd, const tt_update *update, const tt_step *step,
+                                      size_t channel)
+{
+    tt_sgd_channel_integer(sgd, update, step, channel);
+}
+
+static inline void tt_sgd_channel_f32(tt_sgd *sgd, const tt_update *update, const tt_step *step,
+                                      size_t channel)
 {
     sgd->factor = step->rate * update->real[channel];
 }
@@ -136,8 +142,8 @@ static inline int64_t tt_delta_s16(tt_sgd *sgd, int64_t sum)
     return tt_delta_s8(sgd, tt_rh64(sum, sgd->sum_shift));
 }
 
-/* D = floor(d + r / 2^32), d = sum * rate * c clamped to +-2^30, which float and int32_t both hold. A NaN or an
- * infinity, of which nothing is known but that it is wrong, changes nothing. */
+/* D = floor(d + r / 2^32), d = sum * rate * c clamped to +-2^30, which float and int32_t both hold.
+ * A NaN or an infinity, of which nothing is known but that it is wrong, changes nothing. */
 static inline int64_t tt_delta_f32(tt_sgd *sgd, float sum)
 {
     const uint32_t r = tt_sgd_random(sgd);
@@ -159,16 +165,18 @@ static inline int32_t tt_whole(const tt_trained *trained, size_t index, uint32_t
     }
     const int32_t half = (int32_t)(1U << (bits - 1U));
     const size_t bit = index * bits;
-    const uint32_t low = ((uint32_t)trained->fraction[bit >> 3] >> (bit & 7U)) & ((1U << bits) - 1U);
+    const uint32_t low =
+        ((uint32_t)trained->fraction[bit >> 3] >> (bit & 7U)) & ((1U << bits) - 1U);
     return trained->weights[index] * (1 << bits) + (((int32_t)low ^ half) - half);
 }
 
 /* Writes Wq, clamped to where hi is an s8. */
-static inline void tt_put_whole(const tt_trained *trained, size_t index, uint32_t bits, int32_t moved)
+static inline void tt_put_whole(const tt_trained *trained, size_t index, uint32_t bits,
+                                int32_t moved)
 {
     const int32_t half = (int32_t)((1U << bits) >> 1);
-    const int32_t whole =
-        tt_clamp_s32(moved, -128 * (1 << bits) - half, 127 * (1 << bits) + (bits != 0 ? half - 1 : 0));
+    const int32_t whole = tt_clamp_s32(moved, -128 * (1 << bits) - half,
+                                       127 * (1 << bits) + (bits != 0 ? half - 1 : 0));
     trained->weights[index] = (int8_t)((whole + half) >> bits);
     if (bits != 0) {
         const uint32_t mask = (1U << bits) - 1U;
@@ -179,7 +187,8 @@ static inline void tt_put_whole(const tt_trained *trained, size_t index, uint32_
     }
 }
 
-/* Counts an update where the step counts. A step begins with `seen` below 2^31, and no tensor has as many elements. */
+/* Counts an update where the step counts. A step begins with `seen` below 2^31, and no tensor has
+ * as many elements. */
 static inline void tt_count(const tt_sgd *sgd, int has_gradient, int64_t d)
 {
     if (sgd->health != NULL && has_gradient) {
@@ -202,11 +211,12 @@ static inline void tt_apply(const tt_trained *trained, size_t index, int64_t d)
 static inline int32_t tt_delta_short(tt_sgd *sgd, int32_t sum)
 {
     const uint32_t r = tt_sgd_random(sgd);
-    return (tt_high_word(sum, sgd->mantissa) + (int32_t)(r >> (64 - sgd->shift))) >> (sgd->shift - 32);
+    return (tt_high_word(sum, sgd->mantissa) + (int32_t)(r >> (64 - sgd->shift))) >>
+           (sgd->shift - 32);
 }
 
-static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count, uint32_t bits,
-                                const int32_t *sums)
+static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
+                                uint32_t bits, const int32_t *sums)
 {
     tt_sgd local = *sgd;
     for (size_t i = 0; i < count; i++) {
@@ -216,10 +226,10 @@ static inline void tt_apply_run(tt_sgd *sgd, const tt_trained *trained, size_t i
     sgd->random = local.random;
 }
 
-/* Elements [index, index + count) of a trained tensor after their sums, all of the channel that sgd is at. What
- * depends on the channel or the tensor alone is decided here, outside of the loops. */
-static inline void tt_apply_sums_s8(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
-                                    const int32_t *sums)
+/* Elements [index, index + count) of a trained tensor after their sums, all of the channel that sgd
+ * is at. What depends on the channel or the tensor alone is decided here, outside of the loops. */
+static inline void tt_apply_sums_s8(tt_sgd *sgd, const tt_trained *trained, size_t index,
+                                    size_t count, const int32_t *sums)
 {
     const int is_short = sgd->shift > 35 && sgd->shift <= 62 && sgd->health == NULL;
     if (is_short && trained->fraction_bits == 4) {
@@ -235,8 +245,8 @@ static inline void tt_apply_sums_s8(tt_sgd *sgd, const tt_trained *trained, size
     }
 }
 
-static inline void tt_apply_sums_s16(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
-                                     const int64_t *sums)
+static inline void tt_apply_sums_s16(tt_sgd *sgd, const tt_trained *trained, size_t index,
+                                     size_t count, const int64_t *sums)
 {
     for (size_t i = 0; i < count; i++) {
         const int64_t d = tt_delta_s16(sgd, sums[i]);
@@ -245,8 +255,8 @@ static inline void tt_apply_sums_s16(tt_sgd *sgd, const tt_trained *trained, siz
     }
 }
 
-static inline void tt_apply_sums_f32(tt_sgd *sgd, const tt_trained *trained, size_t index, size_t count,
-                                     const float *sums)
+static inline void tt_apply_sums_f32(tt_sgd *sgd, const tt_trained *trained, size_t index,
+                                     size_t count, const float *sums)
 {
     for (size_t i = 0; i < count; i++) {
         const int64_t d = tt_delta_f32(sgd, sums[i]);

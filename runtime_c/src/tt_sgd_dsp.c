@@ -1,8 +1,7 @@
-/* Updates of a row of weights on a core with DSP instructions.
- *
- * Weights with four fractional bits go four at a time, as two pairs of halves that hold 16 * Wq, in assembly: what SEL
- * takes from which operand depends on flags that no intrinsic can hold over a loop, and the loop needs all registers.
- */
+/* Updates of a row of weights on a core with DSP instructions. * Weights with four fractional
+ * bits go four at a time, as two pairs of halves that hold 16 * Wq, in assembly: what SEL takes
+ * from which operand depends on flags that no intrinsic can hold over a loop, and the loop needs
+ * all registers. */
 #include "tt_sgd_dsp.h"
 
 #include "tt_assembly_dsp.h"
@@ -22,19 +21,21 @@ typedef struct {
 
 void tt_update_quads_dsp(quads *all);
 
-_Static_assert(offsetof(quads, random) == 0 && offsetof(quads, fraction) == 32, "one LDM loads all");
+_Static_assert(offsetof(quads, random) == 0 && offsetof(quads, fraction) == 32,
+               "one LDM loads all");
 
 /* clang-format off */
 /* sum becomes 16 * D, with four bits of what D cuts off below. */
-#define SHIFTED_DELTA(sum)                                                                                            \
-    "    mla r4, r4, r5, r6\n"                                                                                        \
-    "    lsr lr, r4, r8\n"                                                                                            \
-    "    smmlar " sum ", " sum ", r7, lr\n"                                                                           \
+#define SHIFTED_DELTA(sum)                  \
+    "    mla r4, r4, r5, r6\n"              \
+    "    lsr lr, r4, r8\n"                  \
+    "    smmlar " sum ", " sum ", r7, lr\n" \
     "    asr " sum ", " sum ", r9\n"
 
-/* 43 instructions for four weights. SEL takes bytes 1 and 3 from its first operand, the flags GE being 1010: a weight
- * into the upper byte of a half and its nibble, with 8 added, into the upper half of the lower byte. Below lies
- * anything: 16 * D has nothing there to borrow for, and saturation is that of 12 bits above. */
+/* 43 instructions for four weights. SEL takes bytes 1 and 3 from its first operand, the flags GE
+ * being 1010: a weight into the upper byte of a half and its nibble, with 8 added, into the upper
+ * half of the lower byte. Below lies anything: 16 * D has nothing there to borrow for, and
+ * saturation is that of 12 bits above. */
 __asm__("    .syntax unified\n"
         "    .thumb\n"
 
@@ -43,7 +44,8 @@ __asm__("    .syntax unified\n"
         "    mov r1, #0x000a0000\n"
         "    msr APSR_g, r1\n"
         "    push {r0}\n"
-        "    ldm r0, {r4-r12}\n"          /* random, a, c, mantissa, rest, places, sums, w, fraction */
+        /* random, a, c, mantissa, rest, places, sums, w, fraction */
+        "    ldm r0, {r4-r12}\n"
         "1:\n"
         "    ldm r10, {r0-r3}\n"
         "    add r10, r10, r8, lsr #8\n"
@@ -87,8 +89,8 @@ __attribute__((noinline, cold)) int64_t tt_any_delta_dsp(tt_sgd *sgd, int32_t su
     return tt_delta_s8(sgd, sum);
 }
 
-/* Whether 16 * D of every sum within +-(most + 1) is an s16, h being in 36..62: with R >= |dW * m + 2^31 >> 32| it is
- * within (R >> (h - 36)) + 16 of 0. */
+/* Whether 16 * D of every sum within +-(most + 1) is an s16, h being in 36..62: with R >= |dW * m
+ * + 2^31 >> 32| it is within (R >> (h - 36)) + 16 of 0. */
 static int fits_s16(const tt_sgd *sgd, int32_t most)
 {
     const int32_t rounded = (int32_t)((int64_t)most * sgd->mantissa >> 32) + 2;
@@ -100,14 +102,16 @@ static int32_t peak_of(const int32_t *at, size_t step, size_t fours)
 {
     int32_t bits = 0;
     for (; fours > 0; fours--, at += step) {
-        bits |= (at[0] ^ at[0] >> 31) | (at[1] ^ at[1] >> 31) | (at[2] ^ at[2] >> 31) | (at[3] ^ at[3] >> 31);
+        bits |= (at[0] ^ at[0] >> 31) | (at[1] ^ at[1] >> 31) | (at[2] ^ at[2] >> 31) |
+                (at[3] ^ at[3] >> 31);
     }
     return bits;
 }
 
 /* Any weights from `first` of the row on, one by one. */
-__attribute__((noinline, cold)) static void update_each(const tt_trained *trained, size_t index, size_t first,
-                                                       size_t end, tt_sgd *sgd, const tt_sums_dsp *sums)
+__attribute__((noinline, cold)) static void update_each(const tt_trained *trained, size_t index,
+                                                        size_t first, size_t end, tt_sgd *sgd,
+                                                        const tt_sums_dsp *sums)
 {
     for (size_t i = first; i < end; i++) {
         const int32_t sum = sums->at[i / 4 * sums->step + i % 4];
@@ -117,23 +121,31 @@ __attribute__((noinline, cold)) static void update_each(const tt_trained *traine
     }
 }
 
-void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt_sgd *sgd, const tt_sums_dsp *sums)
+void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt_sgd *sgd,
+                        const tt_sums_dsp *sums)
 {
     const size_t lead = index % 2;
     const size_t fours = size > lead ? (size - lead) / 4 : 0;
     const size_t end = lead + 4 * fours;
-    if (fours == 0 || sgd->health != NULL || sgd->shift <= 35 || sgd->shift > 62 || trained->fraction_bits != 4 ||
-        (!fits_s16(sgd, sums->most) && !fits_s16(sgd, peak_of(sums->at + lead, sums->step, fours)))) {
+    if (fours == 0 || sgd->health != NULL || sgd->shift <= 35 || sgd->shift > 62 ||
+        trained->fraction_bits != 4 ||
+        (!fits_s16(sgd, sums->most) &&
+         !fits_s16(sgd, peak_of(sums->at + lead, sums->step, fours)))) {
         update_each(trained, index, 0, size, sgd, sums);
         return;
     }
     if (lead > 0) {
         update_each(trained, index, 0, lead, sgd, sums);
     }
-    quads all = {sgd->random, TT_RANDOM_FACTOR, TT_RANDOM_STEP, sgd->mantissa,
+    quads all = {sgd->random,
+                 TT_RANDOM_FACTOR,
+                 TT_RANDOM_STEP,
+                 sgd->mantissa,
                  (uint32_t)(64 - sgd->shift) | sums->step << 10,
                  (uint32_t)(sgd->shift - 36) | (uint32_t)(fours - 1) << 8,
-                 sums->at + lead, trained->weights + index + lead, trained->fraction + (index + lead) / 2};
+                 sums->at + lead,
+                 trained->weights + index + lead,
+                 trained->fraction + (index + lead) / 2};
     if (!sgd->stochastic) {
         all.random = 0x80000000U;
         all.a = 1;

@@ -28,14 +28,17 @@ static inline int32x4_t deltas(const tt_sgd *sgd, int32x4_t sum, uint32x4_t rand
     return vshlq_r_s32(vaddq_s32(rounded, vreinterpretq_s32_u32(part)), 32 - sgd->shift);
 }
 
-/* hi and the bytes of two fractions each of eight weights with four fractional bits, after D. Wq + 8 has the stored
- * nibble, its sign flipped, below hi, and ends as twelve bits that VQSHL saturates. */
-static inline int16x8_t apply_eight_4(int16x8_t hi, uint32x4_t *fractions, int32x4_t odd, int32x4_t even)
+/* hi and the bytes of two fractions each of eight weights with four fractional bits, after D. Wq +
+ * 8 has the stored nibble, its sign flipped, below hi, and ends as twelve bits that VQSHL
+ * saturates. */
+static inline int16x8_t apply_eight_4(int16x8_t hi, uint32x4_t *fractions, int32x4_t odd,
+                                      int32x4_t even)
 {
     const uint32x4_t flip = vdupq_n_u32(0x88);
     const uint32x4_t nibbles = veorq_u32(*fractions, flip);
     const int32x4_t first = vsliq_n_s32(vreinterpretq_s32_u32(nibbles), vmovlbq_s16(hi), 4);
-    const int32x4_t second = vsliq_n_s32(vreinterpretq_s32_u32(vshrq_n_u32(nibbles, 4)), vmovltq_s16(hi), 4);
+    const int32x4_t second =
+        vsliq_n_s32(vreinterpretq_s32_u32(vshrq_n_u32(nibbles, 4)), vmovltq_s16(hi), 4);
     const int32x4_t a = vqshlq_n_s32(vsubq_s32(first, odd), 20);
     const int32x4_t b = vqshlq_n_s32(vsubq_s32(second, even), 20);
     const uint32x4_t lower = vshrq_n_u32(vreinterpretq_u32_s32(a), 20);
@@ -53,7 +56,8 @@ static inline int16x8_t apply_eight_0(int16x8_t hi, int32x4_t odd, int32x4_t eve
     return vreinterpretq_s16_s8(vqmovnbq_s16(vreinterpretq_s8_s16(both), both));
 }
 
-static inline void update_eight(uint32_t bits, int8_t *weights, uint8_t *fraction, int32x4_t odd, int32x4_t even)
+static inline void update_eight(uint32_t bits, int8_t *weights, uint8_t *fraction, int32x4_t odd,
+                                int32x4_t even)
 {
     const int16x8_t hi = vldrbq_s16(weights);
     if (bits == 4) {
@@ -66,8 +70,8 @@ static inline void update_eight(uint32_t bits, int8_t *weights, uint8_t *fractio
 }
 
 /* The first `count` of eight, an even number. */
-static inline void update_part(uint32_t count, uint32_t bits, int8_t *weights, uint8_t *fraction, int32x4_t odd,
-                                  int32x4_t even)
+static inline void update_part(uint32_t count, uint32_t bits, int8_t *weights, uint8_t *fraction,
+                               int32x4_t odd, int32x4_t even)
 {
     const mve_pred16_t inside = vctp16q(count);
     const int16x8_t hi = vldrbq_z_s16(weights, inside);
@@ -82,19 +86,21 @@ static inline void update_part(uint32_t count, uint32_t bits, int8_t *weights, u
 }
 
 /* One element, after `sum`. */
-__attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_trained *trained, size_t index,
-                                                      int32_t sum)
+__attribute__((noinline, cold)) static void update_one(tt_sgd *sgd, const tt_trained *trained,
+                                                       size_t index, int32_t sum)
 {
     const int64_t d = tt_delta_s8(sgd, sum);
     tt_count(sgd, sum != 0, d);
     tt_apply(trained, index, d);
 }
 
-void tt_update_row_mve(tt_sgd *sgd, const tt_randoms *randoms, const tt_trained *trained, size_t index, size_t count,
-                       const int32_t (*sums)[2], size_t which, int32_t offset)
+void tt_update_row_mve(tt_sgd *sgd, const tt_randoms *randoms, const tt_trained *trained,
+                       size_t index, size_t count, const int32_t (*sums)[2], size_t which,
+                       int32_t offset)
 {
     const uint32_t bits = trained->fraction_bits;
-    const int is_vector = sgd->health == NULL && sgd->shift > 35 && sgd->shift <= 62 && (bits == 0 || bits == 4);
+    const int is_vector =
+        sgd->health == NULL && sgd->shift > 35 && sgd->shift <= 62 && (bits == 0 || bits == 4);
     if (is_vector && bits == 4 && index % 2 != 0 && count > 0) {
         /* Bytes of two fractions begin at even elements. */
         update_one(sgd, trained, index++, (*sums++)[which] - offset);

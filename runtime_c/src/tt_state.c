@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "saved files are memory images, little endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "saved files are memory images, little endian");
 
 enum { HEADER_SIZE = 48, CHUNK = 32 };
 
@@ -155,14 +156,16 @@ static tt_status take_crc(source *in)
     return found == expected ? TT_OK : TT_ERROR_CRC;
 }
 
-/* The ranges that tt_scales_end keeps to; one far outside would keep its loops turning for minutes. */
+/* The ranges that tt_scales_end keeps to; one far outside would keep its loops turning for
+ * minutes. */
 static int is_scale(int32_t exponent, uint32_t running_max)
 {
     return exponent >= -60 && exponent <= 60 && running_max <= 1U << 28;
 }
 
-/* What follows the regions, CRC included; into `scales` and `step` unless they are NULL. A file that was made to
- * pass the CRC, and holds what no step could have led to, counts as damaged too. */
+/* What follows the regions, CRC included; into `scales` and `step` unless they are NULL. A file
+ * that was made to pass the CRC, and holds what no step could have led to, counts as damaged
+ * too. */
 static tt_status take_training(const tt_model *model, source *in, tt_scale *scales, tt_step *step)
 {
     int sound = 1;

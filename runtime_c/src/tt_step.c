@@ -24,8 +24,8 @@ void tt_scales_begin(size_t count, tt_scale *scales)
     }
 }
 
-/* A peak is cut at 2^20 and the running maximum is at most 2^28 after it. Both loops end: each turn moves
- * the exponent by one within [-60, 60]. */
+/* A peak is cut at 2^20 and the running maximum is at most 2^28 after it. Both loops end: each turn
+ * moves the exponent by one within [-60, 60]. */
 static void end_scale(tt_scale *scale, uint32_t limit)
 {
     const uint32_t top = limit << 8;
@@ -44,14 +44,18 @@ static void end_scale(tt_scale *scale, uint32_t limit)
     scale->running_max = r;
 }
 
-static void count_health(tt_gradient_health *health, const tt_scale *scale, int32_t limit, int32_t before)
+static void count_health(tt_gradient_health *health, const tt_scale *scale, int32_t limit,
+                         int32_t before)
 {
     health->saturated += scale->peak > limit && health->saturated < UINT32_MAX;
-    health->rises = (uint16_t)(health->rises + (scale->exponent > before && health->rises < UINT16_MAX));
-    health->falls = (uint16_t)(health->falls + (scale->exponent < before && health->falls < UINT16_MAX));
+    health->rises =
+        (uint16_t)(health->rises + (scale->exponent > before && health->rises < UINT16_MAX));
+    health->falls =
+        (uint16_t)(health->falls + (scale->exponent < before && health->falls < UINT16_MAX));
 }
 
-void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active, tt_gradient_health *health)
+void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active,
+                   tt_gradient_health *health)
 {
     for (size_t i = 0; active && i < count; i++) {
         const int32_t before = scales[i].exponent;

@@ -26,7 +26,11 @@ tt_strip tt_strip_at(const tt_window *window, uint32_t first_output, uint32_t ou
     int32_t end = tt_rows_at(window, first_output + outputs - 1).start + reach;
     begin = begin < 0 ? 0 : begin;
     end = end < window->in_h ? end : window->in_h;
-    return (tt_strip){window, first_output, outputs, (uint32_t)begin, end > begin ? (uint32_t)(end - begin) : 0,
+    return (tt_strip){window,
+                      first_output,
+                      outputs,
+                      (uint32_t)begin,
+                      end > begin ? (uint32_t)(end - begin) : 0,
                       tt_reach(window)};
 }
 
@@ -44,7 +48,8 @@ uint32_t tt_strip_advance(const tt_strip *held, const tt_strip *next, int32_t *v
     return kept;
 }
 
-void tt_strip_fill(const tt_strip *strip, uint32_t from, const int8_t *x, int32_t zero, int32_t *values)
+void tt_strip_fill(const tt_strip *strip, uint32_t from, const int8_t *x, int32_t zero,
+                   int32_t *values)
 {
     const tt_window *window = strip->window;
     const size_t step = window->in_c;
@@ -75,7 +80,8 @@ typedef struct {
     const int8_t *w;
 } taps;
 
-/* The sums of four neighbouring outputs. A structure, because compilers keep its members in registers. */
+/* The sums of four neighbouring outputs. A structure, because compilers keep its members in
+ * registers. */
 typedef struct {
     int32_t p0, p1, p2, p3;
 } four;
@@ -87,9 +93,10 @@ static inline four add_products(four to, int32_t weight, const int32_t *x, size_
                   to.p3 + weight * x[3 * stride]};
 }
 
-/* What `columns` neighbouring taps add; written out for the usual widths, which makes half of the instructions. */
-static inline four add_row(four acc, size_t columns, size_t stride, size_t column_step, const int32_t *x,
-                           const int8_t *w)
+/* What `columns` neighbouring taps add; written out for the usual widths, which makes half of the
+ * instructions. */
+static inline four add_row(four acc, size_t columns, size_t stride, size_t column_step,
+                           const int32_t *x, const int8_t *w)
 {
     if (columns != 3 && columns != 5 && columns != 7) {
         for (; columns > 0; columns--, x += column_step) {
@@ -123,10 +130,11 @@ static int32_t one_output(const taps *of, const int32_t *x, int32_t sum)
     return sum;
 }
 
-/* Four neighbours at a time. Inlined for each kind of window, so that columns, stride and column_step are constants in
- * most. */
-static inline void outputs_in_fours(const taps *of, size_t fours, size_t columns, size_t stride, size_t column_step,
-                                    const int32_t *x, int32_t bias, int32_t *sums)
+/* Four neighbours at a time. Inlined for each kind of window, so that columns, stride and
+ * column_step are constants in most. */
+static inline void outputs_in_fours(const taps *of, size_t fours, size_t columns, size_t stride,
+                                    size_t column_step, const int32_t *x, int32_t bias,
+                                    int32_t *sums)
 {
     for (; fours > 0; fours--, x += 4 * stride, sums += 4) {
         four acc = {bias, bias, bias, bias};
@@ -143,7 +151,8 @@ static inline void outputs_in_fours(const taps *of, size_t fours, size_t columns
 }
 
 /* A row of outputs of windows `stride` apart. */
-static void row_of_outputs(const taps *of, size_t outputs, size_t stride, const int32_t *x, int32_t bias, int32_t *sums)
+static void row_of_outputs(const taps *of, size_t outputs, size_t stride, const int32_t *x,
+                           int32_t bias, int32_t *sums)
 {
     const size_t fours = outputs / 4;
     switch (of->column_step == 1 && stride <= 2 ? of->columns + (stride - 1) * 100 : 0) {
@@ -173,13 +182,15 @@ static void row_of_outputs(const taps *of, size_t outputs, size_t stride, const 
     }
 }
 
-void tt_strip_sums(const tt_strip *strip, const int32_t *values, const int8_t *w, int32_t bias, int32_t *sums)
+void tt_strip_sums(const tt_strip *strip, const int32_t *values, const int8_t *w, int32_t bias,
+                   int32_t *sums)
 {
     const tt_window *window = strip->window;
     const size_t outputs = window->out_w;
     for (uint32_t oh = 0; oh < strip->outputs; oh++, sums += outputs) {
         const tt_taps rows = tt_rows_at(window, strip->first_output + oh);
-        const uint32_t row = (uint32_t)(rows.start + (int32_t)(rows.begin * window->dilation_h)) - strip->first_row;
+        const uint32_t row =
+            (uint32_t)(rows.start + (int32_t)(rows.begin * window->dilation_h)) - strip->first_row;
         const taps of = {rows.end - rows.begin, window->dilation_h * strip->width, window->kernel_w,
                          window->dilation_w, w + (size_t)rows.begin * window->kernel_w};
         const int32_t *x = values + (of.rows > 0 ? row * strip->width : 0);

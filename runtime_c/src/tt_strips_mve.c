@@ -5,7 +5,8 @@
 
 #include <arm_mve.h>
 
-/* `count` columns of padding from `to` on; returns the end. VST4 in assembly: gcc 12 gives it steps it cannot make. */
+/* `count` columns of padding from `to` on; returns the end. VST4 in assembly: gcc 12 gives it steps
+ * it cannot make. */
 static int8_t *weave_padding(int8_t *to, size_t pitch, uint32_t count, int8_t zero)
 {
     if (count > 0) {
@@ -61,13 +62,15 @@ static int8_t *weave_columns(const tt_weft *weft, int8_t *to)
                    "le lr, 1b\n"
                    : [to] "+r"(to)
                    : [weft] "r"(weft)
-                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "lr", "q0", "q1", "q2", "q3", "cc",
-                     "memory");
+                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "lr", "q0", "q1",
+                     "q2", "q3", "cc", "memory");
     return to;
 }
 
-/* Four rows of up to 16 channels, woven: columns of the map, and before and after them what padding is. */
-static void weave_rows(const tt_strips *strips, int32_t row, uint32_t channels, const int8_t *x, int8_t *to)
+/* Four rows of up to 16 channels, woven: columns of the map, and before and after them what padding
+ * is. */
+static void weave_rows(const tt_strips *strips, int32_t row, uint32_t channels, const int8_t *x,
+                       int8_t *to)
 {
     const tt_window *window = strips->window;
     const size_t pitch = strips->groups * TT_STRIP_GROUP;
@@ -90,14 +93,16 @@ static void weave_rows(const tt_strips *strips, int32_t row, uint32_t channels, 
     (void)weave_padding(to, pitch, room - count, padding);
 }
 
-void tt_weave_strips_mve(const tt_strips *strips, uint32_t first, uint32_t count, uint32_t channels, const int8_t *x)
+void tt_weave_strips_mve(const tt_strips *strips, uint32_t first, uint32_t count, uint32_t channels,
+                         const int8_t *x)
 {
     const tt_window *window = strips->window;
     int8_t *to = strips->bytes;
     for (uint32_t s = first; s < first + count; s++, to += strips->size) {
         const int32_t top = (int32_t)(s * strips->rows * window->stride_h) - window->pad_top;
         for (uint32_t g = 0; g < strips->groups; g++) {
-            weave_rows(strips, top + (int32_t)(4 * g * window->dilation_h), channels, x, to + g * TT_STRIP_GROUP);
+            weave_rows(strips, top + (int32_t)(4 * g * window->dilation_h), channels, x,
+                       to + g * TT_STRIP_GROUP);
         }
     }
 }

@@ -1,7 +1,8 @@
 /* Rows of a map, woven so that a window of one channel is a few words.
  *
- * A strip holds 16 channels: columns one after another, each column with four rows of each channel in one word, and
- * with a second such group of rows where windows are larger. Rows and columns in the padding hold the zero point. */
+ * A strip holds 16 channels: columns one after another, each column with four rows of each channel
+ * in one word, and with a second such group of rows where windows are larger. Rows and columns in
+ * the padding hold the zero point. */
 #ifndef TT_STRIPS_MVE_H
 #define TT_STRIPS_MVE_H
 
@@ -22,7 +23,9 @@ typedef struct {
     int8_t *bytes;    /* of the strips in scratch */
 } tt_strips;
 
-/* `count` strips, from that of output row first * rows on, for up to 16 channels, the first of which x points to. */
-void tt_weave_strips_mve(const tt_strips *strips, uint32_t first, uint32_t count, uint32_t channels, const int8_t *x);
+/* `count` strips, from that of output row first * rows on, for up to 16 channels, the first of
+ * which x points to. */
+void tt_weave_strips_mve(const tt_strips *strips, uint32_t first, uint32_t count, uint32_t channels,
+                         const int8_t *x);
 
 #endif

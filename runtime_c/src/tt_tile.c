@@ -3,8 +3,8 @@
 
 #if TT_VECTORS
 
-void tt_four_positions(size_t count, size_t depth, const tt_operand *x, size_t rows, const int8_t *w,
-                       const int32_t *bias, int32_t *sums)
+void tt_four_positions(size_t count, size_t depth, const tt_operand *x, size_t rows,
+                       const int8_t *w, const int32_t *bias, int32_t *sums)
 {
     const tt_operand *x1 = x + depth;
     const tt_operand *x2 = x1 + depth;
@@ -29,8 +29,8 @@ void tt_four_positions(size_t count, size_t depth, const tt_operand *x, size_t r
     }
 }
 
-void tt_one_position(size_t count, const tt_operand *x, size_t rows, const int8_t *w, const int32_t *bias,
-                     int32_t *sums)
+void tt_one_position(size_t count, const tt_operand *x, size_t rows, const int8_t *w,
+                     const int32_t *bias, int32_t *sums)
 {
     for (; rows > 0; rows--, w += count, sums++) {
         int32_t sum = 0;
@@ -51,7 +51,8 @@ typedef struct {
 
 static inline four start(const int32_t *bias, const int32_t *sums)
 {
-    return bias == NULL ? (four){sums[0], sums[1], sums[2], sums[3]} : (four){*bias, *bias, *bias, *bias};
+    return bias == NULL ? (four){sums[0], sums[1], sums[2], sums[3]}
+                        : (four){*bias, *bias, *bias, *bias};
 }
 
 static inline void store(int32_t *sums, four from)
@@ -65,7 +66,8 @@ static inline void store(int32_t *sums, four from)
 /* What one weight adds. */
 static inline four add_products(four to, int32_t weight, const tt_operand *x)
 {
-    return (four){to.p0 + weight * x[0], to.p1 + weight * x[1], to.p2 + weight * x[2], to.p3 + weight * x[3]};
+    return (four){to.p0 + weight * x[0], to.p1 + weight * x[1], to.p2 + weight * x[2],
+                  to.p3 + weight * x[3]};
 }
 
 /* Two terms a turn: the loop's own instructions would be a fifth of it otherwise. */
@@ -80,7 +82,8 @@ static inline four one_row(size_t count, const tt_operand *x, const int8_t *w, f
 
 #if !TT_SHORT_PRODUCTS
 /* Both rows share the operands that are loaded, which takes registers that a Cortex-M0 has not. */
-static inline void two_rows(size_t count, const tt_operand *x, const int8_t *w, four *upper, four *lower)
+static inline void two_rows(size_t count, const tt_operand *x, const int8_t *w, four *upper,
+                            four *lower)
 {
     const size_t step = count;
     for (; count >= 2; count -= 2, w += 2, x += 2 * TT_POSITIONS) {
@@ -96,8 +99,8 @@ static inline void two_rows(size_t count, const tt_operand *x, const int8_t *w, 
 }
 #endif
 
-void tt_four_positions(size_t count, size_t depth, const tt_operand *x, size_t rows, const int8_t *w,
-                       const int32_t *bias, int32_t *sums)
+void tt_four_positions(size_t count, size_t depth, const tt_operand *x, size_t rows,
+                       const int8_t *w, const int32_t *bias, int32_t *sums)
 {
     (void)depth;
 #if !TT_SHORT_PRODUCTS
@@ -116,8 +119,8 @@ void tt_four_positions(size_t count, size_t depth, const tt_operand *x, size_t r
     }
 }
 
-void tt_one_position(size_t count, const tt_operand *x, size_t rows, const int8_t *w, const int32_t *bias,
-                     int32_t *sums)
+void tt_one_position(size_t count, const tt_operand *x, size_t rows, const int8_t *w,
+                     const int32_t *bias, int32_t *sums)
 {
     for (; rows >= 4; rows -= 4, w += 4 * count, sums += 4) {
         const int8_t *weights = w;

@@ -12,27 +12,28 @@
 /* Channels that one pass moves. */
 #define TT_TRANSPOSED 8U
 
-/* to[c * pitch + p] = from[p * step + c] for c < channels <= 8, p < count. Requires pitch < 2^16 / 7. In assembly for
- * its predicate, which serves a load and a store. */
-static inline void tt_transpose_run(size_t count, const int8_t *from, size_t step, uint32_t channels, size_t pitch,
-                                    int8_t *to)
+/* to[c * pitch + p] = from[p * step + c] for c < channels <= 8, p < count. Requires pitch < 2^16
+ * / 7. In assembly for its predicate, which serves a load and a store. */
+static inline void tt_transpose_run(size_t count, const int8_t *from, size_t step,
+                                    uint32_t channels, size_t pitch, int8_t *to)
 {
     const uint16x8_t rows = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)pitch);
     if (count == 0) {
         return;
     }
-    __asm volatile("vctp.16 %[channels]\n"
-                   "dls lr, %[count]\n"
-                   "1:\n"
-                   "vpstt\n"
-                   "vldrbt.s16 q0, [%[from]]\n"
-                   "vstrbt.16 q0, [%[to], %q[rows]]\n"
-                   "add %[from], %[from], %[step]\n"
-                   "add %[to], %[to], #1\n"
-                   "le lr, 1b\n"
-                   : [from] "+l"(from), [to] "+r"(to)
-                   : [count] "r"(count), [step] "r"(step), [channels] "r"(channels), [rows] "w"(rows)
-                   : "q0", "lr", "cc", "memory");
+    __asm volatile(
+        "vctp.16 %[channels]\n"
+        "dls lr, %[count]\n"
+        "1:\n"
+        "vpstt\n"
+        "vldrbt.s16 q0, [%[from]]\n"
+        "vstrbt.16 q0, [%[to], %q[rows]]\n"
+        "add %[from], %[from], %[step]\n"
+        "add %[to], %[to], #1\n"
+        "le lr, 1b\n"
+        : [from] "+l"(from), [to] "+r"(to)
+        : [count] "r"(count), [step] "r"(step), [channels] "r"(channels), [rows] "w"(rows)
+        : "q0", "lr", "cc", "memory");
 }
 
 /* Positions of a row, rounded up to whole vectors. */
@@ -41,10 +42,10 @@ static inline size_t tt_padded(size_t positions)
     return (positions + 15) / 16 * 16;
 }
 
-/* Rows of the inputs that tap (kh, kw) reads, all positions, for up to eight channels that x points to; pitch is from
- * row to row. */
-static inline void tt_transpose_tap(const tt_window *window, uint32_t kh, uint32_t kw, int8_t zero, const int8_t *x,
-                                    uint32_t channels, size_t pitch, int8_t *to)
+/* Rows of the inputs that tap (kh, kw) reads, all positions, for up to eight channels that x points
+ * to; pitch is from row to row. */
+static inline void tt_transpose_tap(const tt_window *window, uint32_t kh, uint32_t kw, int8_t zero,
+                                    const int8_t *x, uint32_t channels, size_t pitch, int8_t *to)
 {
     int8_t padding[TT_TRANSPOSED];
     const int32_t stride = window->stride_w;
@@ -62,15 +63,18 @@ static inline void tt_transpose_tap(const tt_window *window, uint32_t kh, uint32
             tt_transpose_run(window->out_w, padding, 0, channels, pitch, to);
             continue;
         }
-        const int8_t *row = x + ((size_t)ih * window->in_w + (size_t)(begin * stride - back)) * window->in_c;
+        const int8_t *row =
+            x + ((size_t)ih * window->in_w + (size_t)(begin * stride - back)) * window->in_c;
         tt_transpose_run((size_t)begin, padding, 0, channels, pitch, to);
-        tt_transpose_run((size_t)(end - begin), row, (size_t)stride * window->in_c, channels, pitch, to + begin);
+        tt_transpose_run((size_t)(end - begin), row, (size_t)stride * window->in_c, channels, pitch,
+                         to + begin);
         tt_transpose_run((size_t)(window->out_w - end), padding, 0, channels, pitch, to + end);
     }
 }
 
 /* Up to eight channels of a gradient, `positions` of them, 0 up to the padded length. */
-static inline void tt_transpose_gradient(size_t positions, const int8_t *g, size_t step, uint32_t channels, int8_t *to)
+static inline void tt_transpose_gradient(size_t positions, const int8_t *g, size_t step,
+                                         uint32_t channels, int8_t *to)
 {
     static const int8_t nothing[TT_TRANSPOSED];
     const size_t pitch = tt_padded(positions);

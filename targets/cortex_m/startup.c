@@ -44,6 +44,7 @@ __attribute__((section(".vectors"), used)) const tt_vector tt_vectors[16] = {
 /* In assembly, because compiled code may already use registers of the units that it enables. */
 __attribute__((naked, used)) void tt_reset(void)
 {
+    /* clang-format off */
     __asm volatile(
         "ldr r0, =tt_stack_top\n"
         "mov sp, r0\n"
@@ -63,6 +64,7 @@ __attribute__((naked, used)) void tt_reset(void)
 #endif
         "bl tt_start\n"
         ".pool\n");
+    /* clang-format on */
 }
 
 __attribute__((used)) _Noreturn void tt_start(void)
@@ -100,12 +102,11 @@ uint32_t tt_port_stack_used(void)
  * again. */
 __attribute__((naked, used)) void tt_fault_entry(void)
 {
-    __asm volatile(
-        "mrs r0, msp\n"
-        "ldr r1, =tt_stack_top\n"
-        "mov sp, r1\n"
-        "bl tt_fault\n"
-        ".pool\n");
+    __asm volatile("mrs r0, msp\n"
+                   "ldr r1, =tt_stack_top\n"
+                   "mov sp, r1\n"
+                   "bl tt_fault\n"
+                   ".pool\n");
 }
 
 static void print_hex(const char *label, uint32_t value)

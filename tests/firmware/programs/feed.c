@@ -1,4 +1,5 @@
-/* A sample that is fed in rows, in pieces of any size, gives what the same sample gives as a whole. */
+/* A sample that is fed in rows, in pieces of any size, gives what the same sample gives as a
+ * whole. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HOLDS(condition)                                         \
-    do {                                                         \
-        if (!(condition)) {                                      \
-            printf("line %d: %s\n", __LINE__, #condition);       \
-            exit(1);                                             \
-        }                                                        \
+#define HOLDS(condition)                                   \
+    do {                                                   \
+        if (!(condition)) {                                \
+            printf("line %d: %s\n", __LINE__, #condition); \
+            exit(1);                                       \
+        }                                                  \
     } while (0)
 
 #endif

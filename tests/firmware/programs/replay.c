@@ -1,5 +1,6 @@
-/* A replay buffer as an application uses it: what is kept and trained on again, callbacks that fail, slots that are
- * torn, files made by hand. Built for slots in RAM or in flash; prints `ok`, anything else is a failure. */
+/* A replay buffer as an application uses it: what is kept and trained on again, callbacks that
+ * fail, slots that are torn, files made by hand. Built for slots in RAM or in flash; prints `ok`,
+ * anything else is a failure. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,8 +93,8 @@ static float targets[2][SMALL_OUTPUT_SIZE];
 #ifdef IN_FLASH
 
 static uint8_t flash[SLOTS][SMALL_REPLAY_SLOT_BYTES];
-static size_t next_at;       /* of the slot that is being moved */
-static int fails_in = -1;    /* that many pieces from now; -1: never */
+static size_t next_at;    /* of the slot that is being moved */
+static int fails_in = -1; /* that many pieces from now; -1: never */
 
 static int fails(size_t offset)
 {

@@ -1,8 +1,8 @@
 /* Saves, loads and checks through callbacks that fail, and files that are damaged, at every byte.
  *
- * `after` is a state that has learned, `factory` one that has not. What a state is worth comparing by is what it saves:
- * every trained parameter and everything else that a step changes and the next one reads. Prints `ok N`, N being the
- * number of files tried; anything else is a failure. */
+ * `after` is a state that has learned, `factory` one that has not. What a state is worth comparing
+ * by is what it saves: every trained parameter and everything else that a step changes and the next
+ * one reads. Prints `ok N`, N being the number of files tried; anything else is a failure. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +24,12 @@ static file saved, factory, given, probe;
 static small_state state, other;
 static unsigned long tried;
 
-#define HOLDS(condition)                                                       \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            printf("line %d: %s, file %lu\n", __LINE__, #condition, tried);    \
-            exit(1);                                                           \
-        }                                                                      \
+#define HOLDS(condition)                                                    \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            printf("line %d: %s, file %lu\n", __LINE__, #condition, tried); \
+            exit(1);                                                        \
+        }                                                                   \
     } while (0)
 
 static int write_file(void *context, const void *data, size_t size)
@@ -80,8 +80,9 @@ static void restore(void)
     HOLDS(equals(&state, &saved));
 }
 
-/* Loads `given` into a state that has learned: what comes out must be `expected`, and the state either untouched or, if
- * the header was right, factory new. check() says the same beforehand and changes nothing. */
+/* Loads `given` into a state that has learned: what comes out must be `expected`, and the state
+ * either untouched or, if the header was right, factory new. check() says the same beforehand and
+ * changes nothing. */
 static void refuse(tt_status expected, int header_is_good)
 {
     tried++;
@@ -169,7 +170,8 @@ static void forged(size_t place, const void *value, size_t size)
 
 static void forged_files(void)
 {
-    static const uint32_t rates[] = {0x7fc00000U, 0x7f800000U, 0xff800000U, 0xbf800000U, 0x44800001U};
+    static const uint32_t rates[] = {0x7fc00000U, 0x7f800000U, 0xff800000U, 0xbf800000U,
+                                     0x44800001U};
     static const int32_t exponents[] = {61, -61, INT32_MAX, INT32_MIN};
     static const uint32_t maxima[] = {(1U << 28) + 1U, UINT32_MAX};
     const size_t tail = saved.size - CRC - 12;
@@ -219,7 +221,8 @@ int main(void)
     HOLDS(small_load(&state, read_file, &given) == TT_OK);
     HOLDS(given.at == saved.size);
 
-    /* After a load, training goes on as if there had been no break; after a reset, as the first time. */
+    /* After a load, training goes on as if there had been no break; after a reset, as the first
+     * time. */
     small_init(&other);
     restore();
     fresh_copy();

@@ -1,7 +1,7 @@
 /* Trains two models in one program.
  *
- * The first argument is a word of the letters a and b: whose turn it is to take a step. Prints a line for each model
- * with what it saved, in hexadecimal digits. */
+ * The first argument is a word of the letters a and b: whose turn it is to take a step. Prints a
+ * line for each model with what it saved, in hexadecimal digits. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* A plugin of QEMU's code translator that ends the emulation at a vector load or store whose address is not a multiple
- * of its elements' size: the core faults there, QEMU does not.
+/* A plugin of QEMU's code translator that ends the emulation at a vector load or store whose
+ * address is not a multiple of its elements' size: the core faults there, QEMU does not.
  *
- * Argument: watch=FILE, a line "ADDRESS SIZE" in hexadecimal for each such instruction. The functions below are QEMU's
- * plugin interface, version 1. */
+ * Argument: watch=FILE, a line "ADDRESS SIZE" in hexadecimal for each such instruction. The
+ * functions below are QEMU's plugin interface, version 1. */
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,9 +14,12 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 typedef struct qemu_info_t qemu_info_t;
 
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*callback)(uint64_t id, struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
+                                           void (*callback)(uint64_t id,
+                                                            struct qemu_plugin_tb *tb));
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-                                      void (*callback)(unsigned int cpu, uint32_t info, uint64_t address, void *data),
+                                      void (*callback)(unsigned int cpu, uint32_t info,
+                                                       uint64_t address, void *data),
                                       int flags, int accesses, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
@@ -39,8 +42,9 @@ static void accessed(unsigned int cpu, uint32_t info, uint64_t address, void *da
     (void)cpu;
     (void)info;
     if (address % watched[i].size != 0) {
-        (void)fprintf(stderr, "unaligned address 0x%" PRIx64 " of a vector access, pc 0x%08" PRIx64 "\n", address,
-                      watched[i].address);
+        (void)fprintf(stderr,
+                      "unaligned address 0x%" PRIx64 " of a vector access, pc 0x%08" PRIx64 "\n",
+                      address, watched[i].address);
         (void)fflush(NULL);
         _exit(98);
     }
@@ -54,7 +58,8 @@ static void translated(uint64_t id, struct qemu_plugin_tb *tb)
         const uint64_t address = qemu_plugin_insn_vaddr(insn);
         for (size_t i = 0; i < count; i++) {
             if (watched[i].address == address) {
-                qemu_plugin_register_vcpu_mem_cb(insn, accessed, 0, READS_AND_WRITES, (void *)(uintptr_t)i);
+                qemu_plugin_register_vcpu_mem_cb(insn, accessed, 0, READS_AND_WRITES,
+                                                 (void *)(uintptr_t)i);
             }
         }
     }
@@ -70,8 +75,8 @@ int qemu_plugin_install(uint64_t id, const qemu_info_t *info, int argc, char **a
     if (file == NULL) {
         return -1;
     }
-    while (count < MOST &&
-           fscanf(file, "%" SCNx64 " %" SCNx64, &watched[count].address, &watched[count].size) == 2) {
+    while (count < MOST && fscanf(file, "%" SCNx64 " %" SCNx64, &watched[count].address,
+                                  &watched[count].size) == 2) {
         count++;
     }
     (void)fclose(file);

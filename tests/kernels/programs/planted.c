@@ -2,9 +2,10 @@
 #include "test_kernels.h"
 #include "tested_kernels.h"
 
-#define CONV2D(name) \
-    void name(const tt_window *window, const tt_requant *requant, const tt_segment *segments, size_t segment_count, \
-              const int32_t *bias, const int8_t *x, int8_t *y, void *scratch, size_t room)
+#define CONV2D(name)                                                                          \
+    void name(const tt_window *window, const tt_requant *requant, const tt_segment *segments, \
+              size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,          \
+              void *scratch, size_t room)
 #define PORTABLE() tt_conv2d_s8(window, requant, segments, segment_count, bias, x, y, scratch, room)
 #define SIZE_Y ((size_t)window->out_h * window->out_w * window->out_c)
 #define SIZE_X ((size_t)window->in_h * window->in_w * window->in_c)
@@ -56,17 +57,19 @@ CONV2D(tt_conv2d_s8_read)
     (void)*(const volatile int8_t *)&x[SIZE_X];
 }
 
-void tt_conv2d_s8_grad_input_peak(const tt_window *window, const tt_segment *segments, size_t segment_count,
-                                  const tt_factors *factors, const tt_rescale *rescale, const int8_t *g, int8_t *dx,
+void tt_conv2d_s8_grad_input_peak(const tt_window *window, const tt_segment *segments,
+                                  size_t segment_count, const tt_factors *factors,
+                                  const tt_rescale *rescale, const int8_t *g, int8_t *dx,
                                   void *scratch, size_t room)
 {
-    tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch, room);
+    tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch,
+                            room);
     rescale->output->peak++;
 }
 
-void tt_conv2d_s8_grad_weight_fraction(const tt_window *window, const tt_update *update, const tt_step *step,
-                                       int8_t x_zero, const int8_t *x, const int8_t *g, tt_trained *trained,
-                                       void *scratch)
+void tt_conv2d_s8_grad_weight_fraction(const tt_window *window, const tt_update *update,
+                                       const tt_step *step, int8_t x_zero, const int8_t *x,
+                                       const int8_t *g, tt_trained *trained, void *scratch)
 {
     tt_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, scratch);
     if (trained->fraction_bits != 0) {
@@ -76,10 +79,13 @@ void tt_conv2d_s8_grad_weight_fraction(const tt_window *window, const tt_update 
 
 /* Writes an input channel that no listed output reads. */
 void tt_depthwise_conv2d_s8_grad_input_unlisted(const tt_window *window, const int8_t *weights,
-                                                const uint16_t *outputs, size_t count, const tt_factors *factors,
-                                                const tt_rescale *rescale, const int8_t *g, int8_t *dx, void *scratch)
+                                                const uint16_t *outputs, size_t count,
+                                                const tt_factors *factors,
+                                                const tt_rescale *rescale, const int8_t *g,
+                                                int8_t *dx, void *scratch)
 {
-    tt_depthwise_conv2d_s8_grad_input(window, weights, outputs, count, factors, rescale, g, dx, scratch);
+    tt_depthwise_conv2d_s8_grad_input(window, weights, outputs, count, factors, rescale, g, dx,
+                                      scratch);
     for (size_t i = 0; i < SIZE_X && count < window->out_c; i++) {
         if (i % window->in_c == window->in_c - 1U) {
             dx[i] = 0;
@@ -94,6 +100,7 @@ CONV2D(tt_conv2d_s8_vector)
 {
     PORTABLE();
     /* On bytes as halfwords: a fault on a core unless their address happens to be even. */
-    vst1q_s16((int16_t *)scratch, vld1q_s16((const int16_t *)(const void *)(x + ((uintptr_t)x & 1U ? 0 : 1))));
+    vst1q_s16((int16_t *)scratch,
+              vld1q_s16((const int16_t *)(const void *)(x + ((uintptr_t)x & 1U ? 0 : 1))));
 }
 #endif

@@ -24,7 +24,11 @@ static uint32_t draw(test_arena *arena)
 void arena_begin(test_arena *arena, uint8_t *base, uint32_t seed, uint32_t salt, uint32_t fences,
                  size_t scratch_bytes)
 {
-    *arena = (test_arena){.base = base, .salt = salt, .random = seed, .fences = fences, .scratch_bytes = scratch_bytes};
+    *arena = (test_arena){.base = base,
+                          .salt = salt,
+                          .random = seed,
+                          .fences = fences,
+                          .scratch_bytes = scratch_bytes};
 }
 
 static size_t rounded_up(size_t offset, size_t alignment)
@@ -33,12 +37,14 @@ static size_t rounded_up(size_t offset, size_t alignment)
 }
 
 /* Where the next buffer begins, and where the space for the one after it begins. */
-static uint8_t *reserve(test_arena *arena, const char *name, size_t size, size_t alignment, int scratch)
+static uint8_t *reserve(test_arena *arena, const char *name, size_t size, size_t alignment,
+                        int scratch)
 {
     const size_t gap = arena->used;
     size_t start = rounded_up(gap + TEST_GUARD + FENCE, FENCE);
     const size_t misaligned = (draw(arena) % 16U) * alignment;
-    const int fenced = arena->fences != 0 && arena->fenced < 7U && size % alignment == 0 && size != 0;
+    const int fenced =
+        arena->fences != 0 && arena->fenced < 7U && size % alignment == 0 && size != 0;
     uintptr_t fence = 0;
     if (!fenced) {
         start += misaligned;
@@ -93,7 +99,8 @@ static void set_region(uint32_t region, uintptr_t begin, uintptr_t end)
 {
     MPU_REGION = region;
 #if __ARM_ARCH >= 8
-    /* There is no region without access for privileged code, but an address in two regions faults. */
+    /* There is no region without access for privileged code, but an address in two regions
+     * faults. */
     MPU_BASE = (uint32_t)begin | 1U;
     MPU_LIMIT = (uint32_t)(end - 1) / 32U * 32U | 1U;
 #else
@@ -129,7 +136,8 @@ void arena_lower_fences(void)
     __asm volatile("dsb\n isb" ::: "memory");
 }
 
-static size_t gap_broken(const test_arena *arena, const char *who, size_t begin, size_t end, const test_buffer *buffer)
+static size_t gap_broken(const test_arena *arena, const char *who, size_t begin, size_t end,
+                         const test_buffer *buffer)
 {
     size_t broken = 0;
     for (size_t i = begin; i < end; i++) {
@@ -160,7 +168,8 @@ size_t arena_broken(const test_arena *arena, const char *who)
         begin = start + buffer->size;
     }
     if (arena->count != 0) {
-        broken += gap_broken(arena, who, begin, begin + TEST_GUARD + FENCE, &arena->buffers[arena->count - 1]);
+        broken += gap_broken(arena, who, begin, begin + TEST_GUARD + FENCE,
+                             &arena->buffers[arena->count - 1]);
     }
     return broken;
 }

@@ -1,7 +1,8 @@
 /* Buffers with guards on both sides.
  *
- * The gaps between buffers are at least TEST_GUARD bytes of noise that arena_intact checks. With fences, up to seven
- * buffers also begin or end at a fence of 32 bytes that nobody may touch: even a read of one byte in it is a fault. */
+ * The gaps between buffers are at least TEST_GUARD bytes of noise that arena_intact checks. With
+ * fences, up to seven buffers also begin or end at a fence of 32 bytes that nobody may touch: even
+ * a read of one byte in it is a fault. */
 #ifndef TEST_ARENA_H
 #define TEST_ARENA_H
 
@@ -24,7 +25,8 @@ typedef struct {
     size_t used;
     uint32_t salt;
     uint32_t random; /* draws alignments */
-    uint32_t fences; /* 0: none; 1: behind buffers; 2: before them; plus 256 times the number from 1 of the only one */
+    uint32_t fences; /* 0: none; 1: behind buffers; 2: before them; plus 256 times the number from 1
+                        of the only one */
     size_t scratch_bytes;
     size_t count;
     size_t fenced;      /* buffers that have a fence */
@@ -33,15 +35,17 @@ typedef struct {
     uintptr_t fence[7];
 } test_arena;
 
-/* Empties the arena. Two arenas with one `seed` lay out the same buffers alike; noise depends on `salt`. */
+/* Empties the arena. Two arenas with one `seed` lay out the same buffers alike; noise depends on
+ * `salt`. */
 void arena_begin(test_arena *arena, uint8_t *base, uint32_t seed, uint32_t salt, uint32_t fences,
                  size_t scratch_bytes);
 
-/* A buffer of `size` bytes aligned to `alignment` (a power of two up to 8), and seldom to more; filled with noise that
- * is the same in both arenas. */
+/* A buffer of `size` bytes aligned to `alignment` (a power of two up to 8), and seldom to more;
+ * filled with noise that is the same in both arenas. */
 void *arena_take(test_arena *arena, const char *name, size_t size, size_t alignment);
 
-/* Scratch: arena->scratch_bytes, 8-aligned, filled with noise of this arena; NULL when there is none. Taken last. */
+/* Scratch: arena->scratch_bytes, 8-aligned, filled with noise of this arena; NULL when there is
+ * none. Taken last. */
 void *arena_take_scratch(test_arena *arena);
 
 /* From here to arena_lower_fences the fences stand. */
@@ -51,7 +55,8 @@ void arena_lower_fences(void);
 /* Returns the number of guard bytes that changed, and tells about the first. */
 size_t arena_broken(const test_arena *arena, const char *who);
 
-/* Returns the number of bytes that differ in buffers of the two, and tells about the first of each. */
+/* Returns the number of bytes that differ in buffers of the two, and tells about the first of
+ * each. */
 size_t arena_differences(const test_arena *expected, const test_arena *actual);
 
 /* Prints text and numbers; test_main.c. */

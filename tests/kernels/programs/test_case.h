@@ -7,15 +7,15 @@
 typedef struct {
     uint32_t kernel; /* entry of the table of kernels */
     uint32_t seed;   /* of all operands */
-    uint32_t fences; /* nonzero: the memory protection unit guards ends of buffers, see test_arena.h */
+    uint32_t fences; /* nonzero: the memory protection unit guards ends of buffers (test_arena.h) */
     uint32_t scratch_bytes, portable_scratch_bytes;
     uint32_t window[15];        /* fields of tt_window in order */
     uint32_t segment_counts[3]; /* channels of each segment; 0: no such segment */
-    uint32_t listed;            /* nonzero: segments or outputs come with a list even where they are complete */
-    uint32_t count;             /* depthwise: listed outputs; element-wise kernels: elements or channels */
-    uint32_t rows;              /* bias: positions */
-    uint32_t fraction_bits;     /* of trained weights */
-    uint32_t in_place;          /* nonzero: the kernel under test writes over its input */
+    uint32_t listed; /* nonzero: segments or outputs come with a list even where it is complete */
+    uint32_t count;  /* depthwise: listed outputs; element-wise kernels: elements or channels */
+    uint32_t rows;   /* bias: positions */
+    uint32_t fraction_bits; /* of trained weights */
+    uint32_t in_place;      /* nonzero: the kernel under test writes over its input */
 } test_case;
 
 #define TEST_CASE_WORDS 28

@@ -9,8 +9,9 @@ static tt_window window_of(const test_case *test)
     for (size_t i = 0; i < 15; i++) {
         fields[i] = (uint16_t)test->window[i];
     }
-    return (tt_window){fields[0], fields[1], fields[2],  fields[3],  fields[4],  fields[5],  fields[6], fields[7],
-                       fields[8], fields[9], fields[10], fields[11], fields[12], fields[13], fields[14]};
+    return (tt_window){fields[0],  fields[1],  fields[2],  fields[3],  fields[4],
+                       fields[5],  fields[6],  fields[7],  fields[8],  fields[9],
+                       fields[10], fields[11], fields[12], fields[13], fields[14]};
 }
 
 static size_t input_size(const tt_window *window)
@@ -28,10 +29,10 @@ static size_t area(const tt_window *window)
     return (size_t)window->kernel_h * window->kernel_w;
 }
 
-/* Where a kernel reads its input: x, or y where it writes, which then holds the channels of x that the kernel is to
- * compute. So buffers look the same as if x and y were apart. */
-static const int8_t *input_of(const test_case *test, const tt_window *window, const uint16_t *outputs, const int8_t *x,
-                              int8_t *y)
+/* Where a kernel reads its input: x, or y where it writes, which then holds the channels of x that
+ * the kernel is to compute. So buffers look the same as if x and y were apart. */
+static const int8_t *input_of(const test_case *test, const tt_window *window,
+                              const uint16_t *outputs, const int8_t *x, int8_t *y)
 {
     if (!test->in_place) {
         return x;
@@ -59,8 +60,8 @@ TEST_DRIVER(conv2d_s8)
     const int32_t *bias = draw_bias(operands, window.out_c);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8, function)
-    (&window, &requant, segments, count, bias, x, y, scratch, operands->arena->scratch_bytes);
+    CALL(conv2d_s8, function)(&window, &requant, segments, count, bias, x, y, scratch,
+                              operands->arena->scratch_bytes);
 }
 
 TEST_DRIVER(conv2d_s8_s32)
@@ -74,8 +75,8 @@ TEST_DRIVER(conv2d_s8_s32)
     const int32_t *bias = draw_bias(operands, window.out_c);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8_s32, function)
-    (&window, &requant, segments, count, bias, x, y, scratch, operands->arena->scratch_bytes);
+    CALL(conv2d_s8_s32, function)(&window, &requant, segments, count, bias, x, y, scratch,
+                                  operands->arena->scratch_bytes);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8)
@@ -90,7 +91,8 @@ TEST_DRIVER(depthwise_conv2d_s8)
     void *scratch = arena_take_scratch(operands->arena);
     x = input_of(test, &window, outputs, x, y);
     arena_raise_fences(operands->arena);
-    CALL(depthwise_conv2d_s8, function)(&window, &requant, weights, outputs, test->count, bias, x, y, scratch);
+    CALL(depthwise_conv2d_s8, function)(&window, &requant, weights, outputs, test->count, bias, x,
+                                        y, scratch);
 }
 
 TEST_DRIVER(conv2d_s8_grad_input)
@@ -100,7 +102,8 @@ TEST_DRIVER(conv2d_s8_grad_input)
     const int8_t *g = draw_gradient(operands, "g", output_size(&window));
     int8_t *dx = arena_take(operands->arena, "dx", input_size(&window), 1);
     const size_t count = draw_segments(operands, test, &window, segments);
-    if (count == 1 && segments[0].channels == NULL && window.groups == 1 && draw_once_in(operands, 3)) {
+    if (count == 1 && segments[0].channels == NULL && window.groups == 1 &&
+        draw_once_in(operands, 3)) {
         draw_slice(operands, &window, &segments[0]);
     }
     const size_t outputs = window.out_c / window.groups;
@@ -111,8 +114,8 @@ TEST_DRIVER(conv2d_s8_grad_input)
     }
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8_grad_input, function)
-    (&window, segments, count, &factors, &rescale, g, dx, scratch, operands->arena->scratch_bytes);
+    CALL(conv2d_s8_grad_input, function)(&window, segments, count, &factors, &rescale, g, dx,
+                                         scratch, operands->arena->scratch_bytes);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8_grad_input)
@@ -128,8 +131,8 @@ TEST_DRIVER(depthwise_conv2d_s8_grad_input)
     void *scratch = arena_take_scratch(operands->arena);
     g = input_of(test, &window, outputs, g, dx);
     arena_raise_fences(operands->arena);
-    CALL(depthwise_conv2d_s8_grad_input, function)
-    (&window, weights, outputs, test->count, &factors, &rescale, g, dx, scratch);
+    CALL(depthwise_conv2d_s8_grad_input, function)(&window, weights, outputs, test->count, &factors,
+                                                   &rescale, g, dx, scratch);
 }
 
 TEST_DRIVER(conv2d_s8_grad_weight)
@@ -143,7 +146,8 @@ TEST_DRIVER(conv2d_s8_grad_weight)
     const int8_t zero = draw_zero(operands);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8_grad_weight, function)(&window, &rule.update, &rule.step, zero, x, g, &trained, scratch);
+    CALL(conv2d_s8_grad_weight, function)(&window, &rule.update, &rule.step, zero, x, g, &trained,
+                                          scratch);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8_grad_weight)
@@ -156,7 +160,8 @@ TEST_DRIVER(depthwise_conv2d_s8_grad_weight)
     const int8_t zero = draw_zero(operands);
     void *scratch = arena_take_scratch(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(depthwise_conv2d_s8_grad_weight, function)(&window, &rule.update, &rule.step, zero, x, g, &trained, scratch);
+    CALL(depthwise_conv2d_s8_grad_weight, function)(&window, &rule.update, &rule.step, zero, x, g,
+                                                    &trained, scratch);
 }
 
 TEST_DRIVER(bias_s8_grad)
@@ -178,7 +183,8 @@ TEST_DRIVER(add_s8)
     const tt_add add = {
         .a_factor = draw_once_in(operands, 4) ? top : draw_between(operands, 0, top),
         .b_factor = draw_once_in(operands, 4) ? top : draw_between(operands, 0, top),
-        .shift = (int8_t)(draw_once_in(operands, 2) ? draw_between(operands, 18, 24) : draw_between(operands, 1, 30)),
+        .shift = (int8_t)(draw_once_in(operands, 2) ? draw_between(operands, 18, 24)
+                                                    : draw_between(operands, 1, 30)),
         .a_zero = draw_zero(operands),
         .b_zero = draw_zero(operands),
         .zero = requant.zero,

@@ -1,7 +1,8 @@
 #include "test_kernels.h"
 #include "tested_kernels.h"
 
-#define KERNEL(contract, kernel) {#kernel, test_##contract, (test_function)tt_##contract, (test_function)kernel},
+#define KERNEL(contract, kernel) \
+    {#kernel, test_##contract, (test_function)tt_##contract, (test_function)kernel},
 
 const test_kernel test_kernels[] = {
 #include "tested_kernels.inc.h"

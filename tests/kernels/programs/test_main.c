@@ -1,5 +1,5 @@
-/* Runs the cases of cases.bin: kernel and portable twin on equal operands. Prints the number of each case before it
- * runs, what is wrong with it after it, and "done". */
+/* Runs the cases of cases.bin: kernel and portable twin on equal operands. Prints the number of
+ * each case before it runs, what is wrong with it after it, and "done". */
 #include "test_kernels.h"
 #include "tt_port.h"
 
@@ -30,8 +30,8 @@ void say_number(const char *text, int32_t value)
     say(digits + at);
 }
 
-static void run(const test_case *test, test_arena *arena, uint8_t *base, uint32_t salt, uint32_t fences,
-                uint32_t scratch, test_driver driver, test_function function)
+static void run(const test_case *test, test_arena *arena, uint8_t *base, uint32_t salt,
+                uint32_t fences, uint32_t scratch, test_driver driver, test_function function)
 {
     arena_begin(arena, base, test->seed, salt, fences, scratch);
     test_operands operands = {arena, test->seed * 2U + 1U};
@@ -40,7 +40,8 @@ static void run(const test_case *test, test_arena *arena, uint8_t *base, uint32_
 }
 
 #if __ARM_ARCH == 6
-/* The core has no unaligned accesses; the one that stands in for it has, but can refuse them: CCR.UNALIGN_TRP. */
+/* The core has no unaligned accesses; the one that stands in for it has, but can refuse them:
+ * CCR.UNALIGN_TRP. */
 static void refuse_unaligned(void)
 {
     *(volatile uint32_t *)0xE000ED14U |= 8U;
@@ -67,9 +68,12 @@ int main(void)
         const test_kernel *kernel = &test_kernels[test.kernel];
         test_case apart = test;
         apart.in_place = 0;
-        run(&apart, &expected, expected_bytes, 1, 0, test.portable_scratch_bytes, kernel->driver, kernel->portable);
-        run(&test, &actual, actual_bytes, 2, test.fences, test.scratch_bytes, kernel->driver, kernel->tested);
-        const size_t wrong = arena_broken(&expected, "portable") + arena_broken(&actual, kernel->name) +
+        run(&apart, &expected, expected_bytes, 1, 0, test.portable_scratch_bytes, kernel->driver,
+            kernel->portable);
+        run(&test, &actual, actual_bytes, 2, test.fences, test.scratch_bytes, kernel->driver,
+            kernel->tested);
+        const size_t wrong = arena_broken(&expected, "portable") +
+                             arena_broken(&actual, kernel->name) +
                              arena_differences(&expected, &actual);
         failed += wrong != 0;
     }

@@ -21,7 +21,8 @@ int draw_once_in(test_operands *operands, uint32_t times)
     return draw_between(operands, 1, (int32_t)times) == 1;
 }
 
-/* Values of [low, high]: any, or the ends alone, or one of them alone; one in five 0 where `zeros` is set. */
+/* Values of [low, high]: any, or the ends alone, or one of them alone; one in five 0 where `zeros`
+ * is set. */
 static void fill(test_operands *operands, int8_t *data, size_t size, int32_t low, int zeros)
 {
     const int32_t mode = draw_between(operands, 0, 7);
@@ -60,7 +61,8 @@ int32_t *draw_bias(test_operands *operands, size_t size)
     const int32_t mode = draw_between(operands, 0, 3);
     const int32_t bound = mode == 0 ? 1 << 30 : mode == 1 ? 1 << 20 : 1 << 14;
     for (size_t i = 0; i < size; i++) {
-        data[i] = mode == 0 && draw_once_in(operands, 2) ? bound : draw_between(operands, -bound, bound);
+        data[i] =
+            mode == 0 && draw_once_in(operands, 2) ? bound : draw_between(operands, -bound, bound);
     }
     return data;
 }
@@ -82,11 +84,13 @@ tt_requant draw_requant(test_operands *operands, size_t channels)
 {
     int32_t *multiplier = arena_take(operands->arena, "multiplier", channels * 4, 4);
     int8_t *shift = arena_take(operands->arena, "shift", channels, 1);
-    /* 0 to 3: as the compiler has it for factors below one half; 4: some of them; 5: shifts of all kinds. */
+    /* 0 to 3: as the compiler has it for factors below one half; 4: some of them; 5: shifts of all
+     * kinds. */
     const int32_t mode = draw_between(operands, 0, 7);
     for (size_t i = 0; i < channels; i++) {
         const int plain = mode < 4 || (mode == 4 && draw_once_in(operands, 2));
-        multiplier[i] = plain ? draw_mantissa(operands) >> draw_between(operands, 0, 14) : draw_mantissa(operands);
+        multiplier[i] = plain ? draw_mantissa(operands) >> draw_between(operands, 0, 14)
+                              : draw_mantissa(operands);
         shift[i] = (int8_t)(plain ? -1 : draw_between(operands, -12, -2));
         if (mode == 5) {
             shift[i] = (int8_t)draw_between(operands, -31, 30);
@@ -109,7 +113,8 @@ tt_requant draw_requant(test_operands *operands, size_t channels)
     return (tt_requant){multiplier, shift, input_zero, zero, (int8_t)lo, (int8_t)hi};
 }
 
-size_t draw_segments(test_operands *operands, const test_case *test, const tt_window *window, tt_segment segments[3])
+size_t draw_segments(test_operands *operands, const test_case *test, const tt_window *window,
+                     tt_segment segments[3])
 {
     uint32_t left[3];
     uint16_t *lists[3];
@@ -122,7 +127,11 @@ size_t draw_segments(test_operands *operands, const test_case *test, const tt_wi
     for (size_t s = 0; s < count; s++) {
         const size_t size = (size_t)window->out_c * window->kernel_h * window->kernel_w * left[s];
         const int plain = count == 1 && !test->listed;
-        segments[s].weights = draw_s8(operands, s == 0 ? "weights" : s == 1 ? "weights 1" : "weights 2", size);
+        segments[s].weights = draw_s8(operands,
+                                      s == 0   ? "weights"
+                                      : s == 1 ? "weights 1"
+                                               : "weights 2",
+                                      size);
         lists[s] = plain ? NULL : arena_take(operands->arena, "channels", left[s] * 2U, 2);
         segments[s].channels = lists[s];
         segments[s].count = (uint16_t)left[s];
@@ -145,12 +154,14 @@ size_t draw_segments(test_operands *operands, const test_case *test, const tt_wi
 
 void draw_slice(test_operands *operands, const tt_window *window, tt_segment *segment)
 {
-    /* MVE gathers eight rows of weights with 16-bit offsets; the compiler takes it for no wider ones. */
+    /* MVE gathers eight rows of weights with 16-bit offsets; the compiler takes it for no wider
+     * ones. */
     const int32_t widest = 65535 / (7 * window->kernel_h * window->kernel_w);
     if (segment->count >= widest) {
         return;
     }
-    const int32_t more = draw_between(operands, 1, widest - segment->count < 9 ? widest - segment->count : 9);
+    const int32_t more =
+        draw_between(operands, 1, widest - segment->count < 9 ? widest - segment->count : 9);
     segment->step = (uint16_t)(segment->count + more);
     const size_t size = (size_t)window->out_c * window->kernel_h * window->kernel_w * segment->step;
     segment->weights = draw_s8(operands, "all weights", size) + draw_between(operands, 0, more);
@@ -248,9 +259,11 @@ test_rule draw_rule(test_operands *operands, size_t channels)
     normaliser = normaliser < -120 ? -120 : normaliser > 122 ? 122 : normaliser;
     tt_update_health *health = arena_take(operands->arena, "health", sizeof *health, 4);
     test_rule rule = {
-        {multiplier, shift, NULL, draw_word(operands) % 1000U, exponent, 0, (uint8_t)draw_once_in(operands, 2), health,
+        {multiplier, shift, NULL, draw_word(operands) % 1000U, exponent, 0,
+         (uint8_t)draw_once_in(operands, 2), health,
          draw_once_in(operands, 3) ? (uint32_t)draw_between(operands, 1, 100000) : 0U},
-        {0.5F, draw_mantissa(operands), rate_exponent, normaliser, draw_word(operands), draw_word(operands)},
+        {0.5F, draw_mantissa(operands), rate_exponent, normaliser, draw_word(operands),
+         draw_word(operands)},
     };
     if (draw_once_in(operands, 4)) {
         rule.step.count -= rule.step.count % TT_HEALTH_STEPS;

@@ -24,8 +24,10 @@ int8_t draw_zero(test_operands *operands);
 
 tt_requant draw_requant(test_operands *operands, size_t channels);
 
-/* Segments that cover `channels` channels of a group, with weights[out_c][kernel_h][kernel_w][count]. */
-size_t draw_segments(test_operands *operands, const test_case *test, const tt_window *window, tt_segment segments[3]);
+/* Segments that cover `channels` channels of a group, with
+ * weights[out_c][kernel_h][kernel_w][count]. */
+size_t draw_segments(test_operands *operands, const test_case *test, const tt_window *window,
+                     tt_segment segments[3]);
 
 /* A segment that is some columns of rows with more of them: its weights anew. */
 void draw_slice(test_operands *operands, const tt_window *window, tt_segment *segment);
@@ -36,7 +38,8 @@ int32_t *draw_sums(test_operands *operands, size_t size);
 /* A list of `count` of `all` outputs, in whole runs of `multiple`; NULL where it may be. */
 uint16_t *draw_outputs(test_operands *operands, const test_case *test, size_t all, size_t multiple);
 
-/* Factors for `groups` sums of `per_group` channels each: taps * 128 * sum of (m + 1) <= 2^30 for every sum. */
+/* Factors for `groups` sums of `per_group` channels each: taps * 128 * sum of (m + 1) <= 2^30 for
+ * every sum. */
 tt_factors draw_factors(test_operands *operands, size_t groups, size_t per_group, size_t taps);
 
 /* A rescale for sums within `bound`. */
