@@ -158,7 +158,7 @@ class Bench:
             if drifts:
                 progress = (start + np.arange(len(inputs))) / max(len(index) - 1, 1)
                 inputs = drifted(inputs, progress, data.spec.zero_point)
-            self._library.keep(inputs, left[start : start + CHUNK])
+            self._library.frozen(inputs, left[start : start + CHUNK])
         return left
 
     def costs(self, case: Case) -> str:

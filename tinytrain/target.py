@@ -42,7 +42,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryMap:
     """Where the linker puts things.
 
     `vectors` is None where the vector table lies at the start of `flash`; some cores start from
@@ -82,7 +82,7 @@ class Target:
     isa: str
     ram: int
     flash: int
-    memory: Memory | None = None
+    memory: MemoryMap | None = None
     machine: str | None = None
     instructions_per_tick: float = 0.0
     clock_hz: int | None = None
@@ -202,11 +202,11 @@ class _Reader:
                     raise self._error(f"the budget of '{key}' is larger than its region")
         return target
 
-    def _memory(self) -> Memory | None:
+    def _memory(self) -> MemoryMap | None:
         table = self._table("memory", ("flash", "ram", "vectors"), optional=True)
         if not table:
             return None
-        return Memory(
+        return MemoryMap(
             flash=self._region(table, "flash"),
             ram=self._region(table, "ram"),
             vectors=self._region(table, "vectors") if "vectors" in table else None,

@@ -11,12 +11,12 @@ from tinytrain.simulate.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulate.folder import GeneratedFolder, open_folder
 from tinytrain.simulate.reference import ReferenceEngine
 from tinytrain.simulate.session import plan_session
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 RATE = 2.0**-7
 
 
-def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) -> Stream:
+def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) -> SampleStream:
     """Random samples over the whole input range with labels or targets, also evaluated."""
     spec = folder.spec
     rng = np.random.default_rng(seed)
@@ -46,7 +46,7 @@ def reference_engine(product: Product) -> ReferenceEngine:
     )
 
 
-def run(engine: Engine, stream: Stream) -> RawOutcome:
+def run(engine: Engine, stream: SampleStream) -> RawOutcome:
     """One session."""
     return engine.run(stream, ignore_progress)
 

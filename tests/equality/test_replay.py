@@ -18,7 +18,7 @@ from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.simulate.engine import Engine, RawOutcome
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 from tinytrain.target import load_target
 
 STEPS = 24
@@ -48,7 +48,7 @@ def engines_of(product: Product) -> dict[str, Engine]:
     }
 
 
-def hold(product: Product, stream: Stream) -> RawOutcome:
+def hold(product: Product, stream: SampleStream) -> RawOutcome:
     """Every engine agrees with the reference; returns what that found."""
     wanted = run(reference_engine(product), stream)
     assert wanted.saved is not None

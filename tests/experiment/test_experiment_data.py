@@ -92,9 +92,9 @@ def test_files_of_images_are_the_same_as_arrays(tmp_path: Path, data: Path) -> N
 
 def test_limits_take_samples_from_everywhere(tmp_path: Path, data: Path) -> None:
     with open_data(DataSpec("d", data)) as opened:
-        whole, word = integer_samples(opened, SPEC, tmp_path / "cache")
+        whole, key = integer_samples(opened, SPEC, tmp_path / "cache")
         few, other = integer_samples(opened.limited(4, None), SPEC, tmp_path / "cache")
-    assert word != other
+    assert key != other
     chosen = [0, 7, 15, 23]
     assert np.array_equal(few.train_x, whole.train_x[chosen])
     assert np.array_equal(few.train_y, whole.train_y[chosen])

@@ -17,7 +17,7 @@ from tinytrain.compiler.options import Options  # noqa: E402
 from tinytrain.compiler.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.data import Preprocess  # noqa: E402
 from tinytrain.errors import UsageError  # noqa: E402
-from tinytrain.experiment import torch_masters  # noqa: E402
+from tinytrain.experiment.baseline import torch_masters  # noqa: E402
 from tinytrain.experiment.baseline.float_learner import FloatLearner  # noqa: E402
 from tinytrain.experiment.baseline.torch_convolution import Convolution, Master, Motion  # noqa: E402
 from tinytrain.experiment.learner import Samples  # noqa: E402

@@ -11,7 +11,7 @@ import numpy as np
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulate.saved import HEADER, read_saved
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 INPUT_SIZE = 40
 OUTPUT_SIZE = 20
@@ -28,27 +28,27 @@ class FakeEngine:
 
     classes: int
 
-    def run(self, plan: Stream, progress: Progress) -> RawOutcome:
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         self.weights = np.zeros((OUTPUT_SIZE, INPUT_SIZE), dtype=np.int64)
         self.rate = 16
-        if plan.parameters_in is not None:
-            saved = read_saved(plan.parameters_in)
+        if stream.parameters_in is not None:
+            saved = read_saved(stream.parameters_in)
             self.weights[:] = np.frombuffer(saved.weights, "<i4").reshape(self.weights.shape)
             (self.rate,) = struct.unpack("<i", saved.state)
-        if plan.learning_rate is not None:
-            self.rate = int(np.float32(plan.learning_rate) * 256)
-        before = self._evaluate(plan)
+        if stream.learning_rate is not None:
+            self.rate = int(np.float32(stream.learning_rate) * 256)
+        before = self._evaluate(stream)
         steps: list[tuple[np.float32, int]] = []
         checkpoints: list[Checkpoint] = []
-        early_stop = EarlyStop(plan.patience)
-        for x, target in plan.train_samples():
+        early_stop = EarlyStop(stream.patience)
+        for x, target in stream.train_samples():
             steps.append(self._step(x.astype(np.int64).ravel(), target))
-            if plan.evaluate_every and len(steps) % plan.evaluate_every == 0:
-                checkpoints.append(self._checkpoint(plan, len(steps), early_stop))
+            if stream.evaluate_every and len(steps) % stream.evaluate_every == 0:
+                checkpoints.append(self._checkpoint(stream, len(steps), early_stop))
                 if checkpoints[-1].verdict == "stop":
                     break
-        after = self._evaluate(plan)
-        progress("train", len(steps), plan.step_count, "")
+        after = self._evaluate(stream)
+        progress("train", len(steps), stream.step_count, "")
         weights = self.weights.astype("<i4").tobytes()
         payload = weights + struct.pack("<i", self.rate)
         model_hash = b"fake" + bytes([self.classes]) + bytes(27)
@@ -63,9 +63,9 @@ class FakeEngine:
             checkpoints=tuple(checkpoints),
         )
 
-    def _checkpoint(self, plan: Stream, step: int, early_stop: EarlyStop) -> Checkpoint:
+    def _checkpoint(self, stream: SampleStream, step: int, early_stop: EarlyStop) -> Checkpoint:
         metrics, predictions = Metrics(), []
-        for x, target in plan.eval_samples():
+        for x, target in stream.eval_samples():
             output = self._forward(x.astype(np.int64).ravel())
             best = int(np.argmax(output))
             if self.classes:
@@ -86,9 +86,9 @@ class FakeEngine:
     def _forward(self, x: np.ndarray) -> np.ndarray:
         return _divided(self.weights @ x, 256)
 
-    def _evaluate(self, plan: Stream) -> Evaluation:
+    def _evaluate(self, stream: SampleStream) -> Evaluation:
         predictions, squares = [], []
-        for x, target in plan.eval_samples():
+        for x, target in stream.eval_samples():
             output = self._forward(x.astype(np.int64).ravel())
             if self.classes:
                 predictions.append(int(np.argmax(output)))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tinytrain.data import Dataset, SampleSpec
-from tinytrain.simulate.frozen_cache import LEFT_OUT, NOTHING, FrozenCache, plan_frozen_cache
+from tinytrain.simulate.frozen_cache import LEFT_OUT, NO_SLOT, FrozenCache, plan_frozen_cache
 from tinytrain.simulate.host import processor_flags
-from tinytrain.simulate.stream import Stream, training_order
+from tinytrain.simulate.stream import SampleStream, training_order
 from tinytrain.simulate.stream_file import write_stream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)
@@ -22,37 +22,37 @@ def dataset(count: int) -> Dataset:
     return Dataset(SPEC, x, np.arange(count, dtype=np.int32) % 2)
 
 
-def stream(order: list[int], evaluated: int = 0) -> Stream:
+def stream(order: list[int], evaluated: int = 0) -> SampleStream:
     evaluation = dataset(evaluated) if evaluated else None
-    return Stream(train=dataset(9), order=np.array(order), evaluation=evaluation)
+    return SampleStream(train=dataset(9), order=np.array(order), evaluation=evaluation)
 
 
-def words(kept: FrozenCache | None) -> tuple[list[int], list[int]]:
-    assert kept is not None
-    return kept.evaluation.tolist(), kept.steps.tolist()
+def entries(cache: FrozenCache | None) -> tuple[list[int], list[int]]:
+    assert cache is not None
+    return cache.evaluation.tolist(), cache.steps.tolist()
 
 
 def test_samples_that_come_again_get_slots_in_the_order_in_which_they_come() -> None:
-    kept = plan_frozen_cache(stream([5, 3, 8, 3, 5, 5]), frozen_bytes=10, memory=1000)
+    cache = plan_frozen_cache(stream([5, 3, 8, 3, 5, 5]), frozen_bytes=10, memory=1000)
     again = LEFT_OUT
-    assert words(kept) == ([], [0, 1, NOTHING, again + 1, again, again])
-    assert kept is not None and kept.slots == 2
+    assert entries(cache) == ([], [0, 1, NO_SLOT, again + 1, again, again])
+    assert cache is not None and cache.slots == 2
 
 
 def test_evaluation_comes_twice() -> None:
-    kept = plan_frozen_cache(stream([1, 2], evaluated=2), frozen_bytes=10, memory=1000)
-    assert words(kept) == ([0, 1], [NOTHING, NOTHING])
+    cache = plan_frozen_cache(stream([1, 2], evaluated=2), frozen_bytes=10, memory=1000)
+    assert entries(cache) == ([0, 1], [NO_SLOT, NO_SLOT])
 
 
 def test_memory_is_never_exceeded() -> None:
     plan = stream([0, 1, 2, 0, 1, 2], evaluated=2)
     for memory in range(10, 70):
-        kept = plan_frozen_cache(plan, frozen_bytes=10, memory=memory)
-        assert kept is not None
-        assert kept.slots == min(memory // 10, 5)
-        evaluation, steps = words(kept)
-        used = {word & ~LEFT_OUT for word in (*evaluation, *steps)} - {NOTHING}
-        assert used == set(range(kept.slots))
+        cache = plan_frozen_cache(plan, frozen_bytes=10, memory=memory)
+        assert cache is not None
+        assert cache.slots == min(memory // 10, 5)
+        evaluation, steps = entries(cache)
+        used = {entry & ~LEFT_OUT for entry in (*evaluation, *steps)} - {NO_SLOT}
+        assert used == set(range(cache.slots))
 
 
 @pytest.mark.parametrize(("frozen", "memory"), [(0, 1000), (10, 0), (10, 9)])
@@ -65,25 +65,25 @@ def test_samples_that_come_once_are_not_kept() -> None:
 
 
 def test_every_left_out_input_came_before() -> None:
-    plan = Stream(train=dataset(9), order=training_order(9, 60, seed=4))
-    kept = plan_frozen_cache(plan, frozen_bytes=10, memory=70)
-    assert kept is not None
+    plan = SampleStream(train=dataset(9), order=training_order(9, 60, seed=4))
+    cache = plan_frozen_cache(plan, frozen_bytes=10, memory=70)
+    assert cache is not None
     seen = {}
-    for sample, word in zip(plan.order, kept.steps.tolist(), strict=True):
-        if word >= LEFT_OUT:
-            assert seen[sample] == word - LEFT_OUT
-        elif word != NOTHING:
+    for sample, entry in zip(plan.order, cache.steps.tolist(), strict=True):
+        if entry >= LEFT_OUT:
+            assert seen[sample] == entry - LEFT_OUT
+        elif entry != NO_SLOT:
             assert sample not in seen
-            seen[sample] = word
+            seen[sample] = entry
     assert sorted(seen.values()) == list(range(7))
 
 
 def test_file_leaves_inputs_out(tmp_path: Path) -> None:
     plan = stream([3, 0, 3], evaluated=1)
-    kept = plan_frozen_cache(plan, frozen_bytes=10, memory=1000)
+    cache = plan_frozen_cache(plan, frozen_bytes=10, memory=1000)
     calls: list[tuple[int, int]] = []
     write_stream(
-        plan, tmp_path / "stream.bin", lambda done, total: calls.append((done, total)), kept
+        plan, tmp_path / "stream.bin", lambda done, total: calls.append((done, total)), cache
     )
     # q = round(x / 0.5) + 1
     assert (tmp_path / "stream.bin").read_bytes() == (
@@ -91,7 +91,7 @@ def test_file_leaves_inputs_out(tmp_path: Path) -> None:
         + struct.pack("<I", 2)
         + struct.pack("<I3bi", 0, 1, 3, 5, 0)
         + struct.pack("<I3bi", 1, 19, 21, 23, 1)
-        + struct.pack("<I3bi", NOTHING, 1, 3, 5, 0)
+        + struct.pack("<I3bi", NO_SLOT, 1, 3, 5, 0)
         + struct.pack("<Ii", LEFT_OUT + 1, 1)
     )
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]

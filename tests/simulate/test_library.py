@@ -19,7 +19,7 @@ from tinytrain.passes.base import Runner
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.library import HostLibrary, LibrarySamples
 from tinytrain.simulate.library_build import build_library, library_model
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 from tinytrain.target import load_target
 
 STEPS = 14
@@ -37,7 +37,7 @@ def library_of(product: Product, cache: Path) -> HostLibrary:
     return HostLibrary(build_library(product.directory, model, cache), model)
 
 
-def samples_of(stream: Stream) -> LibrarySamples:
+def samples_of(stream: SampleStream) -> LibrarySamples:
     """The samples to learn from, which are also those to evaluate."""
     train = stream.train
     return LibrarySamples(train.targets(slice(None)), train.quantized(slice(None)))
@@ -77,7 +77,7 @@ def test_weights_are_those_of_a_session_and_of_the_reference(
     assert library.train(samples, stream.order, rates)[0].tobytes() == losses.tobytes()
 
 
-def test_kept_results_and_saved_parameters_change_nothing(tmp_path: Path) -> None:
+def test_frozen_activations_and_saved_parameters_change_nothing(tmp_path: Path) -> None:
     product = product_of("convolutions", tmp_path / "model", scheme="last-2")
     stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
     library = library_of(product, tmp_path / "cache")
@@ -87,16 +87,16 @@ def test_kept_results_and_saved_parameters_change_nothing(tmp_path: Path) -> Non
     evaluated, _ = library.evaluate(samples)
 
     other = library_of(product, tmp_path / "cache")
-    kept = np.empty((len(samples.labels), other.model.frozen_bytes), np.uint8)
-    other.keep(samples.inputs, kept)
-    from_kept = LibrarySamples(samples.labels, None, kept)
-    first, _ = other.train(from_kept, stream.order[:5])
+    frozen = np.empty((len(samples.labels), other.model.frozen_bytes), np.uint8)
+    other.frozen(samples.inputs, frozen)
+    from_cache = LibrarySamples(samples.labels, None, frozen)
+    first, _ = other.train(from_cache, stream.order[:5])
     saved = other.save()
     other.init()
     other.load(saved)
-    rest, _ = other.train(from_kept, stream.order[5:])
+    rest, _ = other.train(from_cache, stream.order[5:])
     assert np.concatenate([first, rest]).tobytes() == wanted.tobytes()
-    assert other.evaluate(from_kept)[0].tobytes() == evaluated.tobytes()
+    assert other.evaluate(from_cache)[0].tobytes() == evaluated.tobytes()
     assert other.save() == library.save()
 
 

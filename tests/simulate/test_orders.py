@@ -7,9 +7,9 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.simulate.forgetting import class_accuracies, forgetting
-from tinytrain.simulate.frozen_cache import NOTHING, plan_frozen_cache
+from tinytrain.simulate.frozen_cache import NO_SLOT, plan_frozen_cache
 from tinytrain.simulate.orders import by_class, drifted
-from tinytrain.simulate.stream import Stream, training_order
+from tinytrain.simulate.stream import SampleStream, training_order
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 3, 3, scale=0.5, zero_point=1)
 
@@ -42,8 +42,8 @@ def test_a_drift_is_the_stated_formula() -> None:
 def test_a_drifting_stream_changes_training_samples_alone() -> None:
     data = Dataset(SPEC, np.ones((4, 1, 1, 3), np.float32), np.zeros(4, np.int32))
     order = np.array([0, 1, 0, 1, 0])
-    plain = Stream(data, order, evaluation=data)
-    drifting = Stream(data, order, evaluation=data, drifts=True)
+    plain = SampleStream(data, order, evaluation=data)
+    drifting = SampleStream(data, order, evaluation=data, drifts=True)
     assert [x.tolist() for x, _ in plain.eval_samples()] == [
         x.tolist() for x, _ in drifting.eval_samples()
     ]
@@ -51,9 +51,9 @@ def test_a_drifting_stream_changes_training_samples_alone() -> None:
     assert inputs[0] == [3, 3, 3]
     assert inputs[-1] == [2 + 32, 2 - 32, 2 + 32]
     assert len({tuple(x) for x in inputs}) == 5
-    kept = plan_frozen_cache(drifting, frozen_bytes=8, memory=800)
-    assert kept is not None and kept.slots == 4
-    assert (kept.steps == NOTHING).all()
+    cache = plan_frozen_cache(drifting, frozen_bytes=8, memory=800)
+    assert cache is not None and cache.slots == 4
+    assert (cache.steps == NO_SLOT).all()
 
 
 def test_accuracy_of_each_class() -> None:

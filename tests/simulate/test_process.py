@@ -13,14 +13,14 @@ from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import ToolchainError
 from tinytrain.simulate.engine import ignore_progress
 from tinytrain.simulate.process import run_session
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=1.0)
 DATA = Dataset(SPEC, np.zeros((1, 1, 1, 3), np.float32), np.zeros(1, np.int32))
 
 
 def run(folder: Path, script: str, *, silence_limit: float = 30.0) -> None:
-    plan = Stream(DATA, np.zeros(2, np.int64), parameters_in=b"parameters")
+    plan = SampleStream(DATA, np.zeros(2, np.int64), parameters_in=b"parameters")
     run_session(
         [sys.executable, "-c", script], folder, plan, ignore_progress, silence_limit=silence_limit
     )
@@ -86,12 +86,12 @@ def test_files_lie_in_the_working_directory(tmp_path: Path) -> None:
 
 
 def test_missing_program(tmp_path: Path) -> None:
-    plan = Stream(DATA, np.zeros(0, np.int64))
+    plan = SampleStream(DATA, np.zeros(0, np.int64))
     with pytest.raises(ToolchainError, match="'/no/such/program' cannot be started: No such file"):
         run_session(["/no/such/program"], tmp_path, plan, ignore_progress)
 
 
 def test_no_room_for_the_stream(tmp_path: Path) -> None:
-    plan = Stream(DATA, np.zeros(0, np.int64))
+    plan = SampleStream(DATA, np.zeros(0, np.int64))
     with pytest.raises(ToolchainError, match="files cannot be written"):
         run_session([sys.executable], tmp_path / "missing", plan, ignore_progress)

@@ -15,7 +15,7 @@ from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulate.engine import Checkpoint, ignore_progress
 from tinytrain.simulate.protocol import ProtocolReader
 from tinytrain.simulate.saved import HEADER, read_saved
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 
 def saved_file(weights: bytes = b"weights!", state: bytes = b"state") -> bytes:
@@ -24,10 +24,10 @@ def saved_file(weights: bytes = b"weights!", state: bytes = b"state") -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def plan(classes: int = 2, steps: int = 2, evals: int = 1) -> Stream:
+def plan(classes: int = 2, steps: int = 2, evals: int = 1) -> SampleStream:
     spec = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, classes, scale=1.0)
     data = Dataset(spec, np.zeros((evals or 1, 1, 1, 3), np.float32), np.zeros(evals, np.int32))
-    return Stream(data, np.zeros(steps, np.int64), data if evals else None, learning_rate=1.5)
+    return SampleStream(data, np.zeros(steps, np.int64), data if evals else None, learning_rate=1.5)
 
 
 CLASSIFICATION = """model fake

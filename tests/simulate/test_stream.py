@@ -11,7 +11,7 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.dataset import CHUNK
-from tinytrain.simulate.stream import Stream, training_order
+from tinytrain.simulate.stream import SampleStream, training_order
 from tinytrain.simulate.stream_file import write_stream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)
@@ -44,7 +44,7 @@ def test_short_orders(steps: int, length: int) -> None:
 
 
 def test_file_of_a_classification(tmp_path: Path) -> None:
-    plan = Stream(
+    plan = SampleStream(
         train=dataset(4),
         order=np.array([3, 0]),
         evaluation=dataset(1),
@@ -68,7 +68,7 @@ def test_file_of_a_regression(tmp_path: Path) -> None:
     spec = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 1, 0, scale=0.5)
     path = tmp_path / "stream.bin"
     write_stream(
-        Stream(train=dataset(2, spec), order=np.array([1])), path, lambda done, total: None
+        SampleStream(train=dataset(2, spec), order=np.array([1])), path, lambda done, total: None
     )
     assert path.read_bytes() == (
         struct.pack("<4s7If", b"TTSS", 1, 3, 1, 0, 0, 1, 0, 0.0)
@@ -78,7 +78,7 @@ def test_file_of_a_regression(tmp_path: Path) -> None:
 
 def test_chunks_leave_nothing_out() -> None:
     count = 2 * CHUNK + 1
-    plan = Stream(
+    plan = SampleStream(
         train=dataset(count), order=training_order(count, count, 0), evaluation=dataset(count)
     )
     assert sum(1 for _ in plan.eval_samples()) == count

@@ -13,7 +13,7 @@ import pytest
 from firmware import execute
 
 from tinytrain.errors import BudgetError, ToolchainError, UsageError
-from tinytrain.target import Memory, Region, Target, list_targets, load_target
+from tinytrain.target import MemoryMap, Region, Target, list_targets, load_target
 from tinytrain.toolchain.build import build, call_graph, footprint, require
 from tinytrain.toolchain.sections import measure
 
@@ -24,7 +24,7 @@ HOST = load_target("host")
 
 def _with_ram(target: Target, size: int) -> Target:
     assert target.memory is not None
-    memory = Memory(target.memory.flash, Region(target.memory.ram.origin, size))
+    memory = MemoryMap(target.memory.flash, Region(target.memory.ram.origin, size))
     return dataclasses.replace(target, ram=size, memory=memory)
 
 

@@ -21,7 +21,7 @@ _MEASURE_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryUse:
     """Bytes by use; `total` is their sum.
 
     RAM: `arena` (activations, gradients, scratch), `trained parameters`, `replay buffer` (where
@@ -37,7 +37,7 @@ class Memory:
 
 def measure_memory(
     directory: Path, target: Target, compiled: Compiled, files: ModelFiles
-) -> Memory:
+) -> MemoryUse:
     """Builds the folder for its target and reads what it needs.
 
     Raises:
@@ -67,7 +67,7 @@ def measure_memory(
         "constants": found.sizes.rodata,
         "initialised data": found.sizes.data,
     }
-    return Memory(
+    return MemoryUse(
         {**ram, "total": sum(ram.values())},
         {**flash, "total": sum(flash.values())},
         " > ".join(name for name, _ in found.stack.path),
@@ -113,7 +113,7 @@ def check_slots(compiled: Compiled, files: ModelFiles, *, ram: int, target: Targ
 
 
 def check_budget(
-    memory: Memory,
+    memory: MemoryUse,
     compiled: Compiled,
     *,
     ram: int,

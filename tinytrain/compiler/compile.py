@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.compiler.budget import Memory, check_budget, check_slots, measure_memory
+from tinytrain.compiler.budget import MemoryUse, check_budget, check_slots, measure_memory
 from tinytrain.compiler.manifest import health_record, manifest_of
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import (
@@ -54,7 +54,7 @@ class Product:
     directory: Path
     manifest: Mapping[str, Any]
     compiled: Compiled
-    memory: Memory
+    memory: MemoryUse
     quantization: QuantizationReport | None
 
 

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tinytrain.compiler.budget import Memory
+from tinytrain.compiler.budget import MemoryUse
 from tinytrain.compiler.options import MANIFEST_KEYS, Options
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.data import SampleSpec
@@ -48,7 +48,7 @@ def _slices(graph: Graph, run: Slices) -> dict[str, Any]:
 def manifest_of(
     compiled: Compiled,
     files: ModelFiles,
-    memory: Memory,
+    memory: MemoryUse,
     sample: SampleSpec,
 ) -> dict[str, Any]:
     """All but what depends on the target and on how the model came."""

@@ -28,7 +28,7 @@ TEST_FOLDERS = ("val", "test", "validation")
 """Names of the folder of test images beside `train`, the first that is there counting."""
 
 
-class Part(Protocol):
+class Split(Protocol):
     """Samples to learn from, or to be tested by."""
 
     @property
@@ -52,21 +52,21 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """A `Part` of an .npz file."""
+    """A `Split` of an .npz file."""
 
     where: Where
     x: np.ndarray
     labels: np.ndarray
 
     def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """See `Part`; arrays have one size."""
+        """See `Split`; arrays have one size."""
         chosen: np.ndarray = self.x[index]
         return chosen
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """A `Part` of image files, a folder for each class.
+    """A `Split` of image files, a folder for each class.
 
     Attributes:
         names: of the files.
@@ -79,7 +79,7 @@ class ImageFiles:
     read: Callable[[str], bytes]
 
     def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """See `Part`: RGB, by the filter of `Preprocess`."""
+        """See `Split`: RGB, by the filter of `Preprocess`."""
         height, width = size
         out = np.empty((len(index), height, width, 3), np.uint8)
         for row, place in enumerate(index):
@@ -99,36 +99,36 @@ class ImageFiles:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Both parts.
+    """Both splits.
 
     Attributes:
         classes: the number of classes, at least 2.
         digest: SHA-256 of the files, 64 hex digits.
     """
 
-    train: Part
-    test: Part
+    train: Split
+    test: Split
     classes: int
     digest: str
 
     def limited(self, train: int | None, test: int | None) -> Data:
-        """At most that many samples of each part, evenly spread over it."""
+        """At most that many samples of each split, evenly spread over it."""
         return Data(_Spread(self.train, train), _Spread(self.test, test), self.classes, self.digest)
 
 
 class _Spread:
-    """A `Part` of which some samples are taken."""
+    """A `Split` of which some samples are taken."""
 
-    def __init__(self, part: Part, limit: int | None) -> None:
-        count = len(part.labels)
+    def __init__(self, split: Split, limit: int | None) -> None:
+        count = len(split.labels)
         self._index = np.linspace(0, count - 1, min(count, limit or count)).astype(np.int64)
-        self._part = part
-        self.where = part.where
-        self.labels = part.labels[self._index]
+        self._split = split
+        self.where = split.where
+        self.labels = split.labels[self._index]
 
     def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """See `Part`."""
-        return self._part.samples(self._index[index], size)
+        """See `Split`."""
+        return self._split.samples(self._index[index], size)
 
 
 @contextmanager
@@ -197,7 +197,7 @@ def _arrays(path: Path, x: str, y: str) -> Arrays:
     return Arrays(where, found[x], labels.astype(np.int64))
 
 
-def _data(train: Part, test: Part, digest: str) -> Data:
+def _data(train: Split, test: Split, digest: str) -> Data:
     classes = int(train.labels.max()) + 1
     if classes < 2:
         raise DataError("the samples to learn from are all of one class", where=train.where)
@@ -249,38 +249,38 @@ def integer_samples(data: Data, spec: SampleSpec, cache: Path) -> tuple[Samples,
         cache: folder for such files.
 
     Returns:
-        The samples, and a word that stands for their inputs.
+        The samples, and the cache key of their inputs.
 
     Raises:
         DataError: they do not fit the model.
     """
     meaning = hashlib.sha256(repr(spec).encode()).hexdigest()
     inputs: list[np.ndarray] = []
-    words: list[str] = []
-    for part in (data.train, data.test):
+    keys: list[str] = []
+    for split in (data.train, data.test):
         # Which samples a limit chose shows in their labels' number alone: they are evenly spread.
-        key = f"{data.digest}{meaning}{len(words)}{len(part.labels)}"
-        word = hashlib.sha256(key.encode()).hexdigest()[:32]
+        decided_by = f"{data.digest}{meaning}{len(keys)}{len(split.labels)}"
+        key = hashlib.sha256(decided_by.encode()).hexdigest()[:32]
 
-        def write(path: Path, part: Part = part) -> None:
-            _write_integers(part, spec, path)
+        def write(path: Path, split: Split = split) -> None:
+            _write_integers(split, spec, path)
 
-        path = computed_once(cache / f"samples-{word}.npy", write)
+        path = computed_once(cache / f"samples-{key}.npy", write)
         inputs.append(np.load(path, mmap_mode="r"))
-        words.append(word)
-    labels = [part.labels.astype(np.int32) for part in (data.train, data.test)]
-    return Samples(inputs[0], labels[0], inputs[1], labels[1]), "".join(words)
+        keys.append(key)
+    labels = [split.labels.astype(np.int32) for split in (data.train, data.test)]
+    return Samples(inputs[0], labels[0], inputs[1], labels[1]), "".join(keys)
 
 
-def _write_integers(part: Part, spec: SampleSpec, path: Path) -> None:
-    count = len(part.labels)
+def _write_integers(split: Split, spec: SampleSpec, path: Path) -> None:
+    count = len(split.labels)
     with path.open("wb") as file:
         header = {"descr": "|i1", "fortran_order": False, "shape": (count, *spec.shape[1:])}
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, count, CHUNK):
             index = np.arange(start, min(start + CHUNK, count))
-            x = part.samples(index, (spec.shape[1], spec.shape[2]))
-            found = labelled(x, part.labels[index], spec, part.where)
+            x = split.samples(index, (spec.shape[1], spec.shape[2]))
+            found = labelled(x, split.labels[index], spec, split.where)
             file.write(found.quantized(slice(None)).tobytes())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinytrain.compiler.compile import emit_step
 from tinytrain.compiler.pipeline import Compiled
-from tinytrain.experiment.frozen import frozen_identity, kept_results
+from tinytrain.experiment.frozen import frozen_activations, frozen_identity
 from tinytrain.experiment.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiment.spec import Run
 from tinytrain.kernels.sources import runtime_files
@@ -22,8 +22,8 @@ class CLearner:
 
     Args:
         rate: that the schedule starts from.
-        word: stands for the inputs of `samples`.
-        cache: folder for libraries and results of frozen layers, shared by all runs.
+        samples_key: cache key of the inputs of `samples`.
+        cache: folder for libraries and frozen activations, shared by all runs.
         replay_steps: on remembered samples after each new one; 0 without a replay buffer.
     """
 
@@ -33,7 +33,7 @@ class CLearner:
         samples: Samples,
         rate: float,
         *,
-        word: str,
+        samples_key: str,
         cache: Path,
         replay_steps: int = 0,
     ) -> None:
@@ -47,7 +47,9 @@ class CLearner:
             layers = frozen_identity(compiled)
             self._train, self._test = (
                 LibrarySamples(
-                    y, None, kept_results(self._library, x, f"{layers}-{word}-{k}", cache)
+                    y,
+                    None,
+                    frozen_activations(self._library, x, f"{layers}-{samples_key}-{k}", cache),
                 )
                 for k, (x, y) in enumerate(parts)
             )
@@ -97,14 +99,14 @@ def make_learner(
     samples: Samples,
     rate_of: RateOf,
     *,
-    word: str,
+    samples_key: str,
     cache: Path,
 ) -> Learner:
     """The learner of a run's rule.
 
     Args:
         rate_of: as the model's schedule has it.
-        word, cache: see the learners.
+        samples_key, cache: see the learners.
 
     Raises:
         UsageError: the engine refuses an option.
@@ -113,9 +115,16 @@ def make_learner(
     if engine == "c":
         replay_steps = run.rule.replay_steps
         return CLearner(
-            compiled, samples, run.rate, word=word, cache=cache, replay_steps=replay_steps
+            compiled,
+            samples,
+            run.rate,
+            samples_key=samples_key,
+            cache=cache,
+            replay_steps=replay_steps,
         )
     # Only an experiment with such an engine loads PyTorch.
     from tinytrain.experiment.baseline.float_learner import FloatLearner
 
-    return FloatLearner(compiled, samples, rate_of, run.seed, mode=engine, word=word, cache=cache)
+    return FloatLearner(
+        compiled, samples, rate_of, run.seed, mode=engine, samples_key=samples_key, cache=cache
+    )

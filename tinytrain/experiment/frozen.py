@@ -1,4 +1,4 @@
-"""What frozen layers give for every sample: computed once, for all runs with the same layers."""
+"""The frozen-activation cache: computed once, for all runs with the same frozen layers."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def _constant(name: str, data: np.ndarray) -> bytes:
     return described + hashlib.sha256(np.ascontiguousarray(data).tobytes()).digest()
 
 
-def kept_results(library: HostLibrary, inputs: np.ndarray, word: str, cache: Path) -> np.ndarray:
-    """What frozen layers give for each sample, memory-mapped, uint8 [N, frozen_bytes].
+def frozen_activations(
+    library: HostLibrary, inputs: np.ndarray, key: str, cache: Path
+) -> np.ndarray:
+    """The outputs of the frozen layers for each sample, memory-mapped, uint8 [N, frozen_bytes].
 
     Args:
         inputs: int8 [N, ...].
-        word: names the layers and the samples; nothing else may have the same.
+        key: names the layers and the samples; nothing else may have the same.
         cache: folder for such files.
     """
     size = library.model.frozen_bytes
@@ -64,25 +66,25 @@ def kept_results(library: HostLibrary, inputs: np.ndarray, word: str, cache: Pat
     def chunks() -> Iterator[np.ndarray]:
         for start in range(0, len(inputs), _CHUNK):
             chunk = np.ascontiguousarray(inputs[start : start + _CHUNK])
-            kept = np.empty((len(chunk), size), np.uint8)
-            library.keep(chunk, kept)
-            yield kept
+            found = np.empty((len(chunk), size), np.uint8)
+            library.frozen(chunk, found)
+            yield found
 
-    return shared_rows(chunks, np.dtype(np.uint8), (len(inputs), size), word, cache)
+    return shared_rows(chunks, np.dtype(np.uint8), (len(inputs), size), key, cache)
 
 
 def shared_rows(
     chunks: Callable[[], Iterator[np.ndarray]],
     dtype: np.dtype,
     shape: tuple[int, int],
-    word: str,
+    key: str,
     cache: Path,
 ) -> np.ndarray:
     """Rows that whoever needs them first computes, memory-mapped, of `dtype` and `shape`.
 
     Args:
         chunks: gives the rows in order, some at a time.
-        word: names them; nothing else may have the same.
+        key: names them; nothing else may have the same.
         cache: folder for such files.
     """
 
@@ -91,7 +93,7 @@ def shared_rows(
             for chunk in chunks():
                 file.write(chunk.tobytes())
 
-    name = hashlib.sha256(word.encode()).hexdigest()[:32]
+    name = hashlib.sha256(key.encode()).hexdigest()[:32]
     path = computed_once(cache / f"frozen-{name}.bin", compute)
     # What is written to the array stays with the process.
     return np.memmap(path, dtype, "c", shape=shape)

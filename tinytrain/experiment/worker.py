@@ -74,11 +74,16 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
     with _prepared(run, target, in_ram=True) as made:
         report("data", 0, 1)
         spec = sample_spec(made.compiled, made.preprocess)
-        samples, word = integer_samples(made.data, spec, cache)
+        samples, samples_key = integer_samples(made.data, spec, cache)
     steps = made.steps
     report("frozen layers", 0, steps)
     learner = make_learner(
-        run, made.compiled, samples, rate_of(made.compiled, run.rate), word=word, cache=cache
+        run,
+        made.compiled,
+        samples,
+        rate_of(made.compiled, run.rate),
+        samples_key=samples_key,
+        cache=cache,
     )
     skipped = 0
     order = training_order(len(samples.train_y), steps, run.seed)
@@ -137,10 +142,10 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
         counted = None
         if instructions:
             spec = sample_spec(made.compiled, made.preprocess)
-            part = made.data.train
-            index = np.arange(min(COUNTED_STEPS, len(part.labels)))
-            x = part.samples(index, (spec.shape[1], spec.shape[2]))
-            few = labelled(x, part.labels[index], spec, part.where)
+            split = made.data.train
+            index = np.arange(min(COUNTED_STEPS, len(split.labels)))
+            x = split.samples(index, (spec.shape[1], spec.shape[2]))
+            few = labelled(x, split.labels[index], spec, split.where)
             counted = simulate(
                 product.directory, on="qemu", data=few, steps=COUNTED_STEPS, icount=True
             ).instructions_per_step

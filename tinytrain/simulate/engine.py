@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from tinytrain.reference.health import Health
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 Progress = Callable[[str, int, int, str], None]
 """Called with a stage ("build", "prepare", "evaluate before", "train", "evaluate", "evaluate
@@ -66,7 +66,7 @@ class RawOutcome:
         stack_used: deepest stack in bytes; None where it is not measured.
         checkpoints: evaluations between steps, in order.
         health: counters of this run; None where the model has none.
-        kept_bytes: that results of frozen layers took; 0 where every pass computed them.
+        kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
     """
 
     losses: np.ndarray
@@ -87,8 +87,8 @@ class RawOutcome:
 class Engine(Protocol):
     """Runs the whole of a stream on one implementation of the model."""
 
-    def run(self, plan: Stream, progress: Progress) -> RawOutcome:
-        """Evaluate, train in the plan's order, evaluate again.
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
+        """Evaluate, train in the stream's order, evaluate again.
 
         Raises:
             TinytrainError: the run did not reach its end.

@@ -13,7 +13,7 @@ from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
 from tinytrain.simulate.frozen_cache import FROZEN_MEMORY, plan_frozen_cache
 from tinytrain.simulate.process import run_session
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 
@@ -28,8 +28,8 @@ class HostEngine:
         optimise: the optimisation flag.
         cflags_extra: further flags, such as `-fsanitize=undefined`.
         variant: a word that names the build; engines with other flags need another one.
-        frozen_memory: bytes for what frozen layers give, kept for samples that come again; 0 keeps
-            nothing. The outcome is the same.
+        frozen_memory: bytes of the frozen-activation cache; 0 computes frozen layers every time.
+            The outcome is the same.
     """
 
     folder: GeneratedFolder
@@ -39,10 +39,10 @@ class HostEngine:
     variant: str = "simulate-host"
     frozen_memory: int = FROZEN_MEMORY
 
-    def run(self, plan: Stream, progress: Progress) -> RawOutcome:
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         """Build, then run a session; see `Engine`."""
         frozen = self.folder.frozen_bytes
-        # Defined even where nothing is kept this time: the same program serves all sessions.
+        # Defined even where nothing is cached this time: the same program serves all sessions.
         keeps = ("-DTT_KEEP_FROZEN",) if frozen else ()
         program = build(
             self.folder.path,
@@ -54,10 +54,10 @@ class HostEngine:
             name=self.folder.name,
         )
         progress("build", 1, 1, "")
-        cache = plan_frozen_cache(plan, frozen, self.frozen_memory)
+        cache = plan_frozen_cache(stream, frozen, self.frozen_memory)
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
             command = [str(program.resolve())]
-            outcome = run_session(command, Path(directory), plan, progress, cache=cache)
+            outcome = run_session(command, Path(directory), stream, progress, cache=cache)
         return dataclasses.replace(
             outcome,
             # The host's port counts nothing: its zeros are no measurement.

@@ -28,19 +28,20 @@ class LibrarySamples:
 
     Attributes:
         labels: int32 [N], 0 to classes - 1.
-        inputs: int8 [N, ...]; None where `kept` holds all that is needed.
-        kept: uint8 [N, frozen_bytes] from `HostLibrary.keep`; None computes frozen layers.
+        inputs: int8 [N, ...]; None where `frozen` holds all that is needed.
+        frozen: the frozen activations, uint8 [N, frozen_bytes], from `HostLibrary.frozen`; None
+            computes them.
     """
 
     labels: np.ndarray
     inputs: np.ndarray | None = None
-    kept: np.ndarray | None = None
+    frozen: np.ndarray | None = None
 
 
 class _Samples(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_void_p),
-        ("kept", ctypes.c_void_p),
+        ("frozen", ctypes.c_void_p),
         ("labels", ctypes.c_void_p),
     )
 
@@ -139,19 +140,19 @@ class HostLibrary:
         _check(status)
         return losses, predictions
 
-    def keep(self, inputs: np.ndarray, kept: np.ndarray) -> None:
-        """Compute what frozen layers give.
+    def frozen(self, inputs: np.ndarray, out: np.ndarray) -> None:
+        """Compute the frozen activations of samples.
 
         Args:
             inputs: int8 [N, ...].
-            kept: uint8 [N, frozen_bytes], contiguous; written.
+            out: uint8 [N, frozen_bytes], contiguous; written.
         """
         assert self.model.frozen_bytes > 0, "no layer is frozen"
-        assert kept.shape == (len(inputs), self.model.frozen_bytes) and kept.flags.c_contiguous
+        assert out.shape == (len(inputs), self.model.frozen_bytes) and out.flags.c_contiguous
         given = np.ascontiguousarray(inputs, np.int8)
         assert given.size == len(given) * self.model.input_size
-        self._function("library_keep", None)(
-            self._state, ctypes.c_size_t(len(given)), _pointer(given), _pointer(kept)
+        self._function("library_frozen", None)(
+            self._state, ctypes.c_size_t(len(given)), _pointer(given), _pointer(out)
         )
 
     def save(self) -> bytes:
@@ -188,17 +189,17 @@ class HostLibrary:
 
     def _struct(self, samples: LibrarySamples) -> _Samples:
         """Pointers into arrays that `samples` keeps alive."""
-        inputs, kept, labels = samples.inputs, samples.kept, samples.labels
+        inputs, frozen, labels = samples.inputs, samples.frozen, samples.labels
         count = len(labels)
-        assert inputs is not None or kept is not None, "samples without inputs"
+        assert inputs is not None or frozen is not None, "samples without inputs"
         assert labels.dtype == np.int32 and labels.flags.c_contiguous
         if inputs is not None:
             assert inputs.dtype == np.int8 and inputs.flags.c_contiguous
             assert inputs.size == count * self.model.input_size
-        if kept is not None:
-            assert kept.dtype == np.uint8 and kept.flags.c_contiguous
-            assert kept.shape == (count, self.model.frozen_bytes)
-        return _Samples(_pointer(inputs), _pointer(kept), _pointer(labels))
+        if frozen is not None:
+            assert frozen.dtype == np.uint8 and frozen.flags.c_contiguous
+            assert frozen.shape == (count, self.model.frozen_bytes)
+        return _Samples(_pointer(inputs), _pointer(frozen), _pointer(labels))
 
 
 def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:

@@ -12,7 +12,7 @@ from tinytrain.errors import ToolchainError
 from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.frozen_cache import FrozenCache
 from tinytrain.simulate.protocol import ProtocolReader
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 from tinytrain.simulate.stream_file import write_stream
 
 SILENCE_LIMIT = 300.0
@@ -25,7 +25,7 @@ _LINE_LIMIT = 4096
 def run_session(
     command: Sequence[str],
     directory: Path,
-    plan: Stream,
+    stream: SampleStream,
     progress: Progress,
     *,
     cache: FrozenCache | None = None,
@@ -36,7 +36,7 @@ def run_session(
     Args:
         command: the program and its arguments, as absolute paths.
         directory: an empty working directory for the process; holds the session's files.
-        cache: what the program is to keep of frozen layers, if it was built for that.
+        cache: of frozen activations, if the program was built for it.
         silence_limit: seconds without a line after which the process is ended.
 
     Raises:
@@ -46,19 +46,19 @@ def run_session(
     """
     try:
         write_stream(
-            plan,
+            stream,
             directory / "stream.bin",
             lambda done, total: progress("prepare", done, total, ""),
             cache,
         )
-        if plan.parameters_in is not None:
-            (directory / "parameters_in.bin").write_bytes(plan.parameters_in)
+        if stream.parameters_in is not None:
+            (directory / "parameters_in.bin").write_bytes(stream.parameters_in)
     except OSError as error:
         raise ToolchainError(
             f"the session's files cannot be written: {error.strerror}",
             help="make room on the disk, or set TMPDIR to a folder on a larger one",
         ) from error
-    reader = ProtocolReader(plan, progress)
+    reader = ProtocolReader(stream, progress)
     _run_lines(command, directory, reader, silence_limit)
     saved = directory / "parameters_out.bin"
     return reader.outcome(saved.read_bytes() if saved.exists() else b"")

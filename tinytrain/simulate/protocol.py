@@ -20,7 +20,7 @@ from tinytrain.errors import (
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulate.saved import read_saved
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 STATUS = (
     "TT_OK",
@@ -68,12 +68,12 @@ class ProtocolReader:
     """Collects an outcome from lines, and turns a bad end into an error.
 
     Args:
-        plan: what the firmware was given.
+        stream: what the firmware was given.
         progress: told of each event as its line arrives.
     """
 
-    def __init__(self, plan: Stream, progress: Progress) -> None:
-        self._plan = plan
+    def __init__(self, stream: SampleStream, progress: Progress) -> None:
+        self._stream = stream
         self._progress = progress
         self._events: dict[str, list[dict[str, str | None]]] = {kind: [] for kind in _STAGES}
         self._tail: deque[str] = deque(maxlen=_TAIL)
@@ -82,7 +82,7 @@ class ProtocolReader:
         self._failure: tuple[str, int] | None = None
         self._checkpoints: list[Checkpoint] = []
         self._between: list[int] = []
-        self._step_count = plan.step_count
+        self._step_count = stream.step_count
         self._stack_used: int | None = None
         self._health: Health | None = None
         self._done = False
@@ -94,8 +94,8 @@ class ProtocolReader:
             self._take_event(event.groupdict())
         elif match := re.fullmatch(r"between (\d+)(?: prediction (\d+))?", text):
             self._between += [int(match[2])] if match[2] else []
-            note = f"evaluating {int(match[1]) + 1}/{self._plan.eval_count}"
-            self._progress("train", len(self._events["step"]), self._plan.step_count, note)
+            note = f"evaluating {int(match[1]) + 1}/{self._stream.eval_count}"
+            self._progress("train", len(self._events["step"]), self._stream.step_count, note)
         elif match := _CHECKPOINT.fullmatch(text):
             self._take_checkpoint(match)
         elif match := re.fullmatch(r"error (\S+) (\d+)", text):
@@ -150,13 +150,13 @@ class ProtocolReader:
         point = Checkpoint(step, correct, _float32(found["loss"]), found["verdict"], predictions)
         self._checkpoints.append(point)
         note = f"step {step}: loss {point.loss:.4f}"
-        if self._plan.train.spec.classes:
-            note += f", accuracy {correct / self._plan.eval_count:.1%}"
+        if self._stream.train.spec.classes:
+            note += f", accuracy {correct / self._stream.eval_count:.1%}"
         if point.verdict == "stop":
             self._step_count = step
         if point.verdict != "waiting":
             note += f", {point.verdict}"
-        total = self._plan.step_count // self._plan.evaluate_every
+        total = self._stream.step_count // self._stream.evaluate_every
         self._progress("evaluate", len(self._checkpoints), total, note)
 
     def _take_event(self, event: dict[str, str | None]) -> None:
@@ -172,8 +172,8 @@ class ProtocolReader:
     def _count(self, kind: str) -> int:
         """Events of a kind in a whole session."""
         if kind == "replay":
-            return self._step_count * (self._plan.replay_steps or 0)
-        return self._step_count if kind == "step" else self._plan.eval_count
+            return self._step_count * (self._stream.replay_steps or 0)
+        return self._step_count if kind == "step" else self._stream.eval_count
 
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
         """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
@@ -183,9 +183,9 @@ class ProtocolReader:
                 self._losses.append(loss)
             # Before the first loss that is finite the mean is none.
             return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
-        if self._plan.evaluation is None or event["prediction"] is None:
+        if self._stream.evaluation is None or event["prediction"] is None:
             return ""
-        label = self._plan.evaluation.targets(slice(index, index + 1))[0]
+        label = self._stream.evaluation.targets(slice(index, index + 1))[0]
         self._right[kind] += int(event["prediction"]) == label
         return f"accuracy {self._right[kind] / (index + 1):.1%}"
 
@@ -206,7 +206,7 @@ class ProtocolReader:
             )
         if what == "set_learning_rate":
             return UsageError(
-                f"the model does not take a learning rate of {self._plan.learning_rate}"
+                f"the model does not take a learning rate of {self._stream.learning_rate}"
             )
         return ToolchainError(f"the firmware stopped with {name} in '{what}'")
 

@@ -11,7 +11,7 @@ from tinytrain.errors import UsageError
 from tinytrain.simulate.engine import Progress, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
 from tinytrain.simulate.process import run_session
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build, require
 
@@ -35,7 +35,7 @@ class QemuEngine:
     target: Target | None = None
     optimise: str = "-O2"
 
-    def run(self, plan: Stream, progress: Progress) -> RawOutcome:
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         """Build, then run a session; see `Engine`.
 
         Raises:
@@ -68,7 +68,7 @@ class QemuEngine:
             str(firmware.resolve()),
         ]
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
-            outcome = run_session(command, Path(directory), plan, progress)
+            outcome = run_session(command, Path(directory), stream, progress)
         if self.icount and target.instructions_per_tick:
             return outcome
         # Without icount the emulated clock follows the real one, and its ticks mean nothing.

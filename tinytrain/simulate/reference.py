@@ -18,7 +18,7 @@ from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, Schedule
 from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 
 class ReferenceEngine:
@@ -49,15 +49,15 @@ class ReferenceEngine:
         self._schedule = schedule
         self._slots = slots
 
-    def run(self, plan: Stream, progress: Progress) -> RawOutcome:
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         """See `Engine`.
 
         Raises:
             UsageError: the stream starts from saved parameters, which only a device can load.
         """
-        if plan.parameters_in is not None:
+        if stream.parameters_in is not None:
             raise UsageError("the reference starts from the factory state only")
-        rate = self._rate if plan.learning_rate is None else plan.learning_rate
+        rate = self._rate if stream.learning_rate is None else stream.learning_rate
         machine = Machine(
             self._graph,
             rate=float(np.float32(rate)),
@@ -68,20 +68,20 @@ class ReferenceEngine:
             machine.scales[name] = replace(scale)
         x, target = self._graph.inputs[:2]
         loss, output = self._graph.outputs[:2]
-        before = self._evaluate(machine, plan, progress, "evaluate before")
+        before = self._evaluate(machine, stream, progress, "evaluate before")
         losses, predictions = [], []
         is_regression = target.type.dtype is not DType.S32
         classes = 1 if is_regression else output.type.size
         buffer = ReplayBuffer(self._slots, classes, self._seed)
         remembered: dict[int, dict[str, np.ndarray]] = {}
         checkpoints: list[Checkpoint] = []
-        early_stop = EarlyStop(plan.patience)
-        for step, (sample, wanted) in enumerate(plan.train_samples()):
+        early_stop = EarlyStop(stream.patience)
+        for step, (sample, wanted) in enumerate(stream.train_samples()):
             inputs = {
                 x.name: sample.reshape(x.type.shape),
                 target.name: np.reshape(wanted, target.type.shape),
             }
-            if plan.replay_steps is not None:
+            if stream.replay_steps is not None:
                 slot = buffer.offer(0 if is_regression else int(wanted))
                 if slot is not None:
                     remembered[slot] = inputs
@@ -89,16 +89,16 @@ class ReferenceEngine:
             losses.append(known[loss][0])
             if not is_regression:
                 predictions.append(int(np.argmax(known[output])))
-            for _ in range(plan.replay_steps or 0):
+            for _ in range(stream.replay_steps or 0):
                 again = buffer.draw_slot()
                 assert again is not None, "the first sample is always kept"
                 machine.run(remembered[again])
-            progress("train", step + 1, plan.step_count, f"loss {losses[-1]:.4f}")
-            if plan.evaluate_every and (step + 1) % plan.evaluate_every == 0:
-                checkpoints.append(self._checkpoint(machine, plan, step + 1, early_stop))
+            progress("train", step + 1, stream.step_count, f"loss {losses[-1]:.4f}")
+            if stream.evaluate_every and (step + 1) % stream.evaluate_every == 0:
+                checkpoints.append(self._checkpoint(machine, stream, step + 1, early_stop))
                 if checkpoints[-1].verdict == "stop":
                     break
-        after = self._evaluate(machine, plan, progress, "evaluate after")
+        after = self._evaluate(machine, stream, progress, "evaluate after")
         weights = machine.weights_bytes()
         return RawOutcome(
             losses=np.array(losses, np.float32),
@@ -112,7 +112,7 @@ class ReferenceEngine:
         )
 
     def _checkpoint(
-        self, machine: Machine, plan: Stream, step: int, early_stop: EarlyStop
+        self, machine: Machine, stream: SampleStream, step: int, early_stop: EarlyStop
     ) -> Checkpoint:
         """An evaluation with the loss, as `evaluate_between` of main.c adds it up."""
         trial = self._trial(machine, with_loss=True)
@@ -120,7 +120,7 @@ class ReferenceEngine:
         loss, output = self._graph.outputs[:2]
         is_classification = target.type.dtype is DType.S32
         metrics, predictions = Metrics(), []
-        for sample, wanted in plan.eval_samples():
+        for sample, wanted in stream.eval_samples():
             given = np.reshape(wanted, target.type.shape)
             known = trial.run({x.name: sample.reshape(x.type.shape), target.name: given})
             if is_classification:
@@ -140,21 +140,21 @@ class ReferenceEngine:
         return trial
 
     def _evaluate(
-        self, machine: Machine, plan: Stream, progress: Progress, stage: str
+        self, machine: Machine, stream: SampleStream, progress: Progress, stage: str
     ) -> Evaluation:
         trial = self._trial(machine, with_loss=False)
         x, target = self._graph.inputs[:2]
         output = self._graph.outputs[1]
         predictions, squares = [], []
         nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
-        for index, (sample, wanted) in enumerate(plan.eval_samples()):
+        for index, (sample, wanted) in enumerate(stream.eval_samples()):
             known = trial.run({x.name: sample.reshape(x.type.shape), target.name: nothing})
             if target.type.dtype is DType.S32:
                 predictions.append(int(np.argmax(known[output])))
             else:
                 difference = (known[output].ravel() - np.ravel(wanted)).astype(np.float64)
                 squares.append(float(np.cumsum(difference * difference)[-1]))
-            progress(stage, index + 1, plan.eval_count, "")
+            progress(stage, index + 1, stream.eval_count, "")
         return Evaluation(tuple(predictions), tuple(squares))
 
 

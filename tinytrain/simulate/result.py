@@ -17,7 +17,7 @@ from tinytrain.simulate.engine import Checkpoint, Evaluation, RawOutcome
 from tinytrain.simulate.folder import GeneratedFolder
 from tinytrain.simulate.forgetting import ClassAccuracies, class_accuracies, forgetting
 from tinytrain.simulate.health import HealthReport, health_report
-from tinytrain.simulate.stream import Stream
+from tinytrain.simulate.stream import SampleStream
 
 LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
@@ -66,7 +66,7 @@ class SimulationResult:
         best: the one with the largest accuracy, or the smallest loss of a regression; the first of
             equals.
         stopped_at: training steps after which evaluations had been no better for too long.
-        kept_bytes: memory that results of frozen layers took, on the host.
+        kept_bytes: of the frozen-activation cache, on the host.
         health: what the model's counters say of this session; None where it has none.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
@@ -117,33 +117,33 @@ class SimulationResult:
 
 
 def summarize(
-    folder: GeneratedFolder, plan: Stream, outcome: RawOutcome, *, on: str
+    folder: GeneratedFolder, stream: SampleStream, outcome: RawOutcome, *, on: str
 ) -> SimulationResult:
     """The result of a session from what its engine observed."""
     losses = tuple(float(loss) for loss in outcome.losses)
-    between = [_class_accuracies(plan, point.predictions) for point in outcome.checkpoints]
-    before = _class_accuracies(plan, outcome.before.predictions)
-    after = _class_accuracies(plan, outcome.after.predictions)
+    between = [_class_accuracies(stream, point.predictions) for point in outcome.checkpoints]
+    before = _class_accuracies(stream, outcome.before.predictions)
+    after = _class_accuracies(stream, outcome.after.predictions)
     learned = tuple(filter(math.isfinite, losses))
-    curve = tuple(_curve_point(plan, point) for point in outcome.checkpoints)
+    curve = tuple(_curve_point(stream, point) for point in outcome.checkpoints)
     better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
     is_stopped = bool(outcome.checkpoints) and outcome.checkpoints[-1].verdict == "stop"
     window = max(1, min(LOSS_WINDOW, len(learned) // 2))
     return SimulationResult(
         on=on,
         steps=len(losses),
-        replay_steps=plan.replay_steps,
+        replay_steps=stream.replay_steps,
         skipped=len(losses) - len(learned),
         loss_first=_mean(learned[:window]),
         loss_last=_mean(learned[-window:]),
-        accuracy_before=_accuracy(plan, outcome.before),
-        accuracy_after=_accuracy(plan, outcome.after),
-        accuracy_new=_accuracy_new(plan, outcome),
+        accuracy_before=_accuracy(stream, outcome.before),
+        accuracy_after=_accuracy(stream, outcome.after),
+        accuracy_new=_accuracy_new(stream, outcome),
         class_accuracy_before=before,
         class_accuracy_after=after,
         forgetting=forgetting([found for found in (before, *between, after) if found]),
-        mse_before=_mean_squared_error(plan, outcome.before),
-        mse_after=_mean_squared_error(plan, outcome.after),
+        mse_before=_mean_squared_error(stream, outcome.before),
+        mse_after=_mean_squared_error(stream, outcome.after),
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
         instructions_per_step=_steady_mean(outcome.step_instructions),
         instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
@@ -162,8 +162,8 @@ def summarize(
     )
 
 
-def _curve_point(plan: Stream, point: Checkpoint) -> CurvePoint:
-    accuracy = point.correct / plan.eval_count if plan.train.spec.classes else None
+def _curve_point(stream: SampleStream, point: Checkpoint) -> CurvePoint:
+    accuracy = point.correct / stream.eval_count if stream.train.spec.classes else None
     return CurvePoint(point.step, accuracy, point.loss)
 
 
@@ -180,31 +180,31 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _accuracy(plan: Stream, evaluation: Evaluation) -> float | None:
-    if plan.evaluation is None or plan.train.spec.classes == 0:
+def _accuracy(stream: SampleStream, evaluation: Evaluation) -> float | None:
+    if stream.evaluation is None or stream.train.spec.classes == 0:
         return None
-    labels = plan.evaluation.targets(slice(None))
+    labels = stream.evaluation.targets(slice(None))
     return float(np.mean(np.asarray(evaluation.predictions) == labels))
 
 
-def _class_accuracies(plan: Stream, predictions: Sequence[int]) -> ClassAccuracies | None:
-    if plan.evaluation is None or plan.train.spec.classes == 0:
+def _class_accuracies(stream: SampleStream, predictions: Sequence[int]) -> ClassAccuracies | None:
+    if stream.evaluation is None or stream.train.spec.classes == 0:
         return None
-    labels = plan.evaluation.targets(slice(None))
-    return class_accuracies(predictions, labels, plan.train.spec.classes)
+    labels = stream.evaluation.targets(slice(None))
+    return class_accuracies(predictions, labels, stream.train.spec.classes)
 
 
-def _accuracy_new(plan: Stream, outcome: RawOutcome) -> float | None:
+def _accuracy_new(stream: SampleStream, outcome: RawOutcome) -> float | None:
     if not outcome.predictions:
         return None
     # Fewer than planned where training stopped early.
-    labels = plan.train.targets(plan.order[: len(outcome.predictions)])
+    labels = stream.train.targets(stream.order[: len(outcome.predictions)])
     return float(np.mean(np.asarray(outcome.predictions) == labels))
 
 
-def _mean_squared_error(plan: Stream, evaluation: Evaluation) -> float | None:
+def _mean_squared_error(stream: SampleStream, evaluation: Evaluation) -> float | None:
     mean = _mean(evaluation.squares)
-    return None if mean is None else mean / plan.train.spec.output_size
+    return None if mean is None else mean / stream.train.spec.output_size
 
 
 def _steady_mean(counts: Sequence[int]) -> int | None:

@@ -16,7 +16,7 @@ from tinytrain.simulate.orders import ORDERS, by_class
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.simulate.result import SimulationResult, summarize
 from tinytrain.simulate.saved import read_saved
-from tinytrain.simulate.stream import Stream, training_order
+from tinytrain.simulate.stream import SampleStream, training_order
 
 MAX_LEARNING_RATE = 1024
 """The largest rate that a model takes (tinytrain.h)."""
@@ -65,8 +65,8 @@ def simulate(
             `MAX_PATIENCE`; 0 never ends it.
         icount: count instructions; on an emulator only, and slower.
         parameters_in: a saved file to start from, instead of the factory state.
-        frozen_memory: bytes on the host for what the layers before the first one that trains give,
-            kept for samples that come again; 0 computes them every time. The result is the same.
+        frozen_memory: bytes on the host for the outputs of the frozen layers, cached for samples
+            that come again; 0 computes them every time. The result is the same.
         order: "shuffled", "by-class" (the same samples, sorted by class in a seeded order), or
             "drift" (shuffled, and changing slowly: `orders.drifted`).
         replay_steps: on remembered samples after each new one; None takes one where the model has a
@@ -82,7 +82,7 @@ def simulate(
     if icount and on != "qemu":
         raise UsageError("instructions are counted on an emulator only", help="add --on qemu")
     folder = open_folder(directory)
-    plan = plan_session(
+    stream = plan_session(
         folder,
         data=data,
         eval_data=eval_data,
@@ -97,8 +97,8 @@ def simulate(
     )
     if frozen_memory < 0:
         raise UsageError(f"{frozen_memory} bytes cannot be set aside", help="give 0 or more")
-    outcome = _engine(folder, on, icount, frozen_memory).run(plan, progress)
-    return summarize(folder, plan, outcome, on=on)
+    outcome = _engine(folder, on, icount, frozen_memory).run(stream, progress)
+    return summarize(folder, stream, outcome, on=on)
 
 
 def plan_session(
@@ -114,7 +114,7 @@ def plan_session(
     replay_steps: int | None = None,
     evaluate_every: int = 0,
     patience: int = 0,
-) -> Stream:
+) -> SampleStream:
     """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
     if not 0 <= steps <= MAX_STEPS:
         raise UsageError(
@@ -139,7 +139,7 @@ def plan_session(
                 f"the saved parameters cannot be read: {error.strerror}", where=where
             ) from error
         read_saved(saved, where)
-    return Stream(
+    return SampleStream(
         train=train,
         order=_ordered(order, train, steps, seed),
         evaluation=None if eval_data is None else _loaded(eval_data, folder),

@@ -13,7 +13,7 @@ from tinytrain.simulate.orders import drifted
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
+class SampleStream:
     """All that an engine needs to run a session.
 
     Attributes:

@@ -145,19 +145,19 @@ def build(
     environment = {k: v for k, v in os.environ.items() if not re.match(r"(MAKE|MFLAGS)", k)}
     environment["LC_ALL"] = "C"
     objects = shared_objects(version)
-    names: Mapping[Path, str] = {}
+    keys: Mapping[Path, str] = {}
     if objects is not None:
         _run([*arguments, f"{place}/command"], directory, environment)
         # Without them all is compiled.
         with contextlib.suppress(OSError):
-            names = objects.names(directory, (output / "command").read_text(encoding="utf-8"))
-            objects.lend(directory, output, names)
+            keys = objects.keys(directory, (output / "command").read_text(encoding="utf-8"))
+            objects.lend(directory, output, keys)
     code, errors = _run(arguments, directory, environment)
     if code != 0:
         raise _refusal(errors, target, command, directory)
     if objects is not None:
         with contextlib.suppress(OSError):
-            objects.keep(output, names)
+            objects.keep(output, keys)
     return output / (program + target.executable)
 
 

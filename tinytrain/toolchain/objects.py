@@ -69,45 +69,45 @@ class Objects:
     def __init__(self, folder: Path, compiler: bytes) -> None:
         self._folder, self._compiler = folder, compiler
 
-    def names(self, directory: Path, command: str) -> Mapping[Path, str]:
-        """The name under which the object of each source of the runtime is kept.
+    def keys(self, directory: Path, command: str) -> Mapping[Path, str]:
+        """The cache key of the object of each source of the runtime.
 
         Args:
             directory: a generated folder.
             command: the compiler's, without the source.
         """
         # What a source reaches lies in these two folders, wherever else the compiler may look.
-        flags = [word for word in shlex.split(command) if not word.startswith("-I")]
+        flags = [flag for flag in shlex.split(command) if not flag.startswith("-I")]
         base = hashlib.sha256(self._compiler + "\0".join(flags).encode())
-        names = {}
+        keys = {}
         sources = sorted(directory.glob("src/tt_*.c"))
         for source, found in contents(sources, (directory / "src", directory / "include")).items():
             if found is not None:
                 digest = base.copy()
                 digest.update(found)
-                names[source.relative_to(directory)] = digest.hexdigest()
-        return names
+                keys[source.relative_to(directory)] = digest.hexdigest()
+        return keys
 
-    def lend(self, directory: Path, output: Path, names: Mapping[Path, str]) -> None:
+    def lend(self, directory: Path, output: Path, keys: Mapping[Path, str]) -> None:
         """Puts what is known where make would put it, for sources that were not compiled yet.
 
         Args:
             directory: a generated folder.
             output: where its build writes, within it.
-            names: of its sources.
+            keys: of its sources.
         """
-        for source, name in names.items():
-            made, kept = output / source, self._folder / name
-            if kept.with_suffix(".o").is_file() and not made.with_suffix(".o").exists():
+        for source, key in keys.items():
+            made, cached = output / source, self._folder / key
+            if cached.with_suffix(".o").is_file() and not made.with_suffix(".o").exists():
                 made.parent.mkdir(parents=True, exist_ok=True)
-                _copy(kept, made, goal=made.relative_to(directory).with_suffix(".o"))
+                _copy(cached, made, goal=made.relative_to(directory).with_suffix(".o"))
 
-    def keep(self, output: Path, names: Mapping[Path, str]) -> None:
-        """Remembers what a build that succeeded has compiled of sources with these names."""
+    def keep(self, output: Path, keys: Mapping[Path, str]) -> None:
+        """Caches what a build that succeeded has compiled of sources with these keys."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for source, name in names.items():
-            if not (self._folder / name).with_suffix(".o").is_file():
-                _copy(output / source, self._folder / name)
+        for source, key in keys.items():
+            if not (self._folder / key).with_suffix(".o").is_file():
+                _copy(output / source, self._folder / key)
 
 
 def _copy(source: Path, target: Path, goal: Path | None = None) -> None:

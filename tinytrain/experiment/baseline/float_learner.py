@@ -29,7 +29,7 @@ Tensor = Any
 
 MODES = ("float-masters", "float")
 FROZEN_MEMORY = 2 * 2**30
-"""Bytes of results of frozen layers that a learner keeps of its training samples at most."""
+"""Bytes of the frozen-activation cache of a learner's training samples at most."""
 
 _EVALUATED = 64
 """Samples that are evaluated at once."""
@@ -57,9 +57,9 @@ class FloatLearner:
             masters move by the gradient of the integers, as without quantization-aware scaling.
         batch: samples of an update, whose mean gradient is taken.
         momentum: 0 to 1, as `torch.optim.SGD` has it.
-        frozen_memory: bytes that the results of frozen layers may take in a file that is mapped to
-            memory; samples beyond go through them in every step.
-        word: stands for the inputs of `samples`.
+        frozen_memory: bytes of the frozen-activation cache, a file that is mapped to memory;
+            samples beyond go through the frozen layers in every step.
+        samples_key: cache key of the inputs of `samples`.
         cache: folder where these files are shared with other runs; None keeps them to oneself.
 
     What `qas`, `batch` and `momentum` do not say (None) is taken from the options of `compiled`:
@@ -82,7 +82,7 @@ class FloatLearner:
         batch: int | None = None,
         momentum: float | None = None,
         frozen_memory: int = FROZEN_MEMORY,
-        word: str = "",
+        samples_key: str = "",
         cache: Path | None = None,
     ) -> None:
         options = compiled.options
@@ -104,7 +104,7 @@ class FloatLearner:
                 for x in (samples.train_x, samples.test_x)
             )
             if cache is not None:
-                layers = f"{mode}-{frozen_identity(compiled)}-{word}"
+                layers = f"{mode}-{frozen_identity(compiled)}-{samples_key}"
                 self._train.share(cache, f"{layers}-train")
                 self._test.share(cache, f"{layers}-test")
         self._train_y = torch.from_numpy(np.asarray(samples.train_y).astype(np.int64))
@@ -164,7 +164,7 @@ class FloatLearner:
 
 
 class _Frozen:
-    """What the frozen layers give for each sample, computed once and kept in a file."""
+    """The outputs of the frozen layers for each sample, computed once and cached in a file."""
 
     def __init__(
         self, network: Network, arithmetic: Arithmetic, x: np.ndarray, memory: int
@@ -172,19 +172,21 @@ class _Frozen:
         self._network = network
         self._x = x
         self._known = np.zeros(len(x), bool)
-        size = sum(value.type.size for value in network.kept)
+        size = sum(value.type.size for value in network.frozen_outputs)
         dtype = torch.empty(0, dtype=arithmetic.stored).numpy().dtype
         count = min(len(x), memory // (size * dtype.itemsize)) if network.has_frozen else 0
         # A file without a name: it goes with the process, and only what is used takes memory.
         with tempfile.TemporaryFile() as file:
-            self._kept: np.ndarray = np.memmap(file, dtype, "w+", shape=(max(count, 1), size))
+            self._activations: np.ndarray = np.memmap(
+                file, dtype, "w+", shape=(max(count, 1), size)
+            )
         self._count = count
 
-    def share(self, cache: Path, word: str) -> None:
+    def share(self, cache: Path, key: str) -> None:
         """Takes what another run with the same layers has computed, or computes it for all.
 
         Args:
-            word: names layers and samples; nothing else may have the same.
+            key: names layers and samples; nothing else may have the same.
         """
         if self._count < len(self._x):
             return
@@ -193,7 +195,9 @@ class _Frozen:
             for start in range(0, self._count, _FROZEN):
                 yield self._network.frozen(self._x[start : start + _FROZEN]).numpy()
 
-        self._kept = shared_rows(chunks, self._kept.dtype, self._kept.shape, word, cache)
+        self._activations = shared_rows(
+            chunks, self._activations.dtype, self._activations.shape, key, cache
+        )
         self._known[:] = True
 
     def prepare(self, order: np.ndarray) -> None:
@@ -203,13 +207,13 @@ class _Frozen:
         missing = wanted[~self._known[wanted]]
         for start in range(0, len(missing), _FROZEN):
             chosen = missing[start : start + _FROZEN]
-            self._kept[chosen] = self._network.frozen(self._x[chosen]).numpy()
+            self._activations[chosen] = self._network.frozen(self._x[chosen]).numpy()
             self._known[chosen] = True
 
     def of(self, chosen: np.ndarray) -> Tensor:
         """Of some samples, in their order."""
         if self._known[chosen].all():
-            return torch.from_numpy(self._kept[chosen])
+            return torch.from_numpy(self._activations[chosen])
         return self._network.frozen(self._x[chosen])
 
 

@@ -273,6 +273,6 @@ class FloatArithmetic:
         """See `Arithmetic`."""
         return activation
 
-    def take(self, value: Value, kept: Tensor) -> Tensor:
+    def take(self, value: Value, frozen: Tensor) -> Tensor:
         """See `Arithmetic`."""
-        return kept
+        return frozen

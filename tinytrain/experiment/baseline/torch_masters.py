@@ -289,6 +289,6 @@ class MasterArithmetic:
         """See `Arithmetic`."""
         return (activation + zero_of(value)).to(torch.int8)
 
-    def take(self, value: Value, kept: Tensor) -> Tensor:
+    def take(self, value: Value, frozen: Tensor) -> Tensor:
         """See `Arithmetic`."""
-        return self.enter(value, kept)
+        return self.enter(value, frozen)

@@ -59,7 +59,7 @@ class Arithmetic(Protocol):
         """An activation as `stored`."""
         ...
 
-    def take(self, value: Value, kept: Tensor) -> Tensor:
+    def take(self, value: Value, frozen: Tensor) -> Tensor:
         """The inverse of `keep`."""
         ...
 
@@ -82,7 +82,8 @@ class Network:
         arithmetic: how it is computed.
 
     Attributes:
-        kept: what the frozen nodes give and the others read; the input, where nothing is frozen.
+        frozen_outputs: of the frozen nodes, what the others read; the input, where nothing is
+            frozen.
         has_frozen: whether any node is.
         layers: the convolutions that train, in order.
 
@@ -110,7 +111,7 @@ class Network:
         self._logits = self._places[graph.nodes[end].inputs[0]]
         made = {0, *(placed.output for placed in self._frozen)}
         read = {k for placed in self._rest for k in placed.inputs}
-        self.kept = [value for value, k in self._places.items() if k in made & read]
+        self.frozen_outputs = [value for value, k in self._places.items() if k in made & read]
         self.has_frozen = bool(self._frozen)
         operations = [placed.operation for placed in self._rest]
         self.layers = [
@@ -143,19 +144,19 @@ class Network:
         return _Placed(make(graph, node), places, self._places[output], wanted)
 
     def frozen(self, x: np.ndarray) -> Tensor:
-        """What is kept of some samples.
+        """The frozen activations of some samples.
 
         Args:
             x: int8 [N, ...], quantized as the input is.
 
         Returns:
-            [N, elements of `kept` together] of the arithmetic's `stored`.
+            [N, elements of `frozen_outputs` together] of the arithmetic's `stored`.
         """
         found = self._run(self._frozen, {0: self._start(x)})
         return torch.cat(
             [
                 self._arithmetic.keep(value, found[self._places[value]]).reshape(len(x), -1)
-                for value in self.kept
+                for value in self.frozen_outputs
             ],
             dim=1,
         )
@@ -165,16 +166,16 @@ class Network:
         shape = (len(x), *self._input.type.shape[1:])
         return self._arithmetic.enter(self._input, integers.reshape(shape))
 
-    def forward(self, kept: Tensor) -> Tensor:
+    def forward(self, frozen: Tensor) -> Tensor:
         """Logits [N, classes] of what `frozen` gave."""
         found: dict[int, Tensor] = {}
         start = 0
-        for value in self.kept:
-            part = kept[:, start : start + value.type.size]
+        for value in self.frozen_outputs:
+            part = frozen[:, start : start + value.type.size]
             start += value.type.size
-            shaped = part.reshape(len(kept), *value.type.shape[1:])
+            shaped = part.reshape(len(frozen), *value.type.shape[1:])
             found[self._places[value]] = self._arithmetic.take(value, shaped)
-        return self._run(self._rest, found)[self._logits].reshape(len(kept), -1)
+        return self._run(self._rest, found)[self._logits].reshape(len(frozen), -1)
 
     def activations(self, x: np.ndarray) -> dict[Value, Tensor]:
         """Every activation of some samples, in the arithmetic's own form.
