@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.errors.models import CLASSES, SHAPE, quantized_model
+from tests.support.onnx_models import CLASSES, SHAPE, quantized_model
 from tinytrain.cli import main
 
 

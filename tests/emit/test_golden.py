@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphs import signal
+from tests.support.graphs import signal
 from tinytrain import resources
 from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.options import Options

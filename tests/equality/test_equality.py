@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tests.graphs import GRAPHS
 from tests.quantize.test_headroom import Blocks, samples
+from tests.support.graphs import GRAPHS
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, compile_model, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tests.equality.test_replay import hold
-from tests.stems import random_stem
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.stems import random_stem
 from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa, within

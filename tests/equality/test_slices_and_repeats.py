@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bottlenecks import OPTIONS, bottlenecks
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.bottlenecks import OPTIONS, bottlenecks
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.errors.conftest import Refuse
-from tests.errors.models import SHAPE, float_model
+from tests.support.onnx_models import SHAPE, float_model
 
 DATA_ERROR = 4
 X = np.random.default_rng(0).standard_normal((8, *SHAPE[1:])).astype(np.float32)

@@ -13,14 +13,13 @@ import pytest
 import tflite
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.errors.models import conv, conv_weights, quantized_model, save
-from tests.tflite_writer import TfliteWriter
+from tests.support.onnx_models import conv, conv_weights, quantized_model, save
+from tests.support.paths import ROOT
+from tests.support.tflite_writer import TfliteWriter
 from tinytrain.errors import ModelError
 from tinytrain.frontend import load_model
 from tinytrain.frontend.relax.calls import Call, Const
 from tinytrain.quantize.ranges import Histogram, choose
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("location", ["\x00", "a" * 5000, "", "."])

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.errors.conftest import Refuse
-from tests.errors.models import (
+from tests.support.onnx_models import (
     conv,
     conv_weights,
     float_model,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.errors.conftest import Refuse
-from tests.errors.models import LAYERS, quantized_model
+from tests.support.onnx_models import LAYERS, quantized_model
 from tinytrain import errors, resources
 from tinytrain.cli import main
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.errors.conftest import Refuse
-from tests.errors.models import CLASSES, SHAPE, quantized_model
+from tests.support.onnx_models import CLASSES, SHAPE, quantized_model
 from tinytrain.cli import main
 
 USAGE_ERROR, MODEL_ERROR, DATA_ERROR, TOOLCHAIN_ERROR = 2, 3, 4, 7

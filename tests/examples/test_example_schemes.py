@@ -1,11 +1,10 @@
 """The scheme files say what the origin's table says."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
-SCHEMES = Path(__file__).resolve().parents[2] / "examples" / "schemes"
+from tests.support.paths import SCHEMES
 
 # Biases of the last k convolutions, and the ratio for each layer whose weights are trained.
 ORIGIN = {

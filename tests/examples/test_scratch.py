@@ -13,6 +13,7 @@ from torch import nn
 from examples.digits import data
 from examples.scratch import networks
 from examples.training import make_deterministic
+from tests.support.paths import ROOT, SHARED
 from tinytrain.compiler.compile import compile_model
 from tinytrain.experiment.toml_file import load_experiment
 from tinytrain.frontend import load_model
@@ -20,9 +21,8 @@ from tinytrain.simulate.result import SimulationResult
 from tinytrain.simulate.session import simulate
 
 STEPS = 6000
-ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = ROOT / "examples" / "experiments"
-CIFAR = ROOT.parent / "shared" / "data" / "cifar10.npz"
+CIFAR = SHARED / "data" / "cifar10.npz"
 
 
 class Small(nn.Module):

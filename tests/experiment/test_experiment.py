@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.experiment.models import FILE, TEST, TRAIN, write_experiment
-from tests.imported import SHARED_MODELS, shared_model
+from tests.support.experiments import FILE, TEST, TRAIN, write_experiment
+from tests.support.imported import shared_model
+from tests.support.paths import ROOT, SCHEMES, SHARED
 from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
@@ -18,8 +19,6 @@ from tinytrain.errors import RunError
 from tinytrain.experiment.toml_file import load_experiment
 from tinytrain.experiment.worker import run_to_record
 from tinytrain.simulate.session import simulate
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(file: Path, output: Path, *arguments: str) -> int:
@@ -204,10 +203,10 @@ def test_the_example(tmp_path: Path) -> None:
 
 def test_a_real_network(tmp_path: Path) -> None:
     model = shared_model("mcunet-5fps-int8.onnx")
-    data = SHARED_MODELS.parent / "data" / "cifar10.npz"
+    data = SHARED / "data" / "cifar10.npz"
     if not data.is_file():
         pytest.skip("../shared/data/cifar10.npz is missing")
-    scheme = ROOT / "examples" / "schemes" / "mcunet-5fps-100kb.toml"
+    scheme = SCHEMES / "mcunet-5fps-100kb.toml"
     file = tmp_path / "cifar.toml"
     file.write_text(
         f"steps = 40\nevaluations = 1\nrates = [0.0015625]\ntrain_limit = 32\ntest_limit = 8\n"

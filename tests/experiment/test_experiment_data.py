@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.experiment.models import TEST, TRAIN, write_data
+from tests.support.experiments import TEST, TRAIN, write_data
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.errors import DataError
 from tinytrain.experiment.data import integer_samples, open_data

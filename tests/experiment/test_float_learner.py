@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.paths import SCHEMES, SHARED, SHARED_MODELS
+
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from tests.gradients.mirror import Mirror  # noqa: E402
 from tests.gradients.test_gradients import F32_ERROR, SLOPE_ERROR, prepared  # noqa: E402
-from tests.graphs import GRAPHS, Net  # noqa: E402
+from tests.support.graphs import GRAPHS, Net  # noqa: E402
+from tests.support.mirror import Mirror  # noqa: E402
 from tinytrain.compiler.options import Options  # noqa: E402
 from tinytrain.compiler.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.data import Preprocess  # noqa: E402
@@ -25,9 +27,6 @@ from tinytrain.ir.graph import Value  # noqa: E402
 from tinytrain.ir.types import DType, Quantization, TensorType  # noqa: E402
 from tinytrain.passes.base import Runner  # noqa: E402
 from tinytrain.reference.interpret import Machine  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
 
 SOME = """
 biases = 2
@@ -265,7 +264,7 @@ def test_learns_as_the_device_does_with_many_fractional_bits() -> None:
 
 def test_float_network_is_the_module_that_was_imported() -> None:
     """Real weights are those of the module rounded to s8, and nothing else is."""
-    from tests.experiment.modules import Residual, compiled_module
+    from tests.support.torch_modules import Residual, compiled_module
 
     module = Residual()
     compiled, images = compiled_module(module)
@@ -440,11 +439,11 @@ def test_mcunet_is_the_device_s(tmp_path: Path) -> None:
     from tinytrain.simulate.folder import open_folder
 
     product = compile_model(
-        SHARED / "models" / "mcunet-5fps-int8.onnx",
+        SHARED_MODELS / "mcunet-5fps-int8.onnx",
         output=tmp_path / "model",
         target="host",
         preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
-        scheme=str(ROOT / "examples" / "schemes" / "mcunet-5fps-100kb.toml"),
+        scheme=str(SCHEMES / "mcunet-5fps-100kb.toml"),
         classes=10,
     )
     with np.load(SHARED / "data" / "cifar10.npz") as data:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.experiment.models import FILE, write_experiment
+from tests.support.experiments import FILE, write_experiment
 from tinytrain.experiment.plots import plots_of
 from tinytrain.experiment.report import csv_text, markdown_text, mean_and_spread
 from tinytrain.experiment.results import GroupResult

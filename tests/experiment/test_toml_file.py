@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiment.models import FILE, write_experiment
+from tests.support.experiments import FILE, write_experiment
 from tinytrain.errors import UsageError
 from tinytrain.experiment.spec import Experiment, with_schedule
 from tinytrain.experiment.toml_file import load_experiment

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors.models import quantized_model
+from tests.support.onnx_models import quantized_model
 from tinytrain.compiler.compile import compile_model
 
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")

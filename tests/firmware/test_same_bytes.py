@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.errors.models import float_model, quantized_model
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.onnx_models import float_model, quantized_model
+from tests.support.paths import ROOT
 
 
 def files(folder: Path) -> dict[str, bytes]:

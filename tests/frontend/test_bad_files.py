@@ -16,7 +16,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.imported import shared_model
+from tests.support.imported import shared_model
 from tinytrain.errors import ModelError, TinytrainError
 from tinytrain.frontend import load_model
 

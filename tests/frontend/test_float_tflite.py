@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tflite
 
-from tests.imported import float_output, integer_graph, integer_output
-from tests.tflite_writer import TfliteWriter
+from tests.support.imported import float_output, integer_graph, integer_output
+from tests.support.tflite_writer import TfliteWriter
 from tinytrain.frontend import load_model
 from tinytrain.quantize import quantize_float
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.imported import (
+from tests.support.imported import (
     ONNX_MODELS,
     TFLITE_MODELS,
     float_output,

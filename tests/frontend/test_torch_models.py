@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.imported import float_output
-from tests.nets import NETS, make_net
+from tests.support.imported import float_output
+from tests.support.torch_networks import NETS, make_net
 from tinytrain.errors import ModelError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph

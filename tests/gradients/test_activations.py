@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.graphs import Net
+from tests.support.graphs import Net
 from tinytrain.ir.graph import Node
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.reference.lowering import activation_grad_table, activation_table

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.gradients.mirror import Mirror
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
+from tests.support.mirror import Mirror
 from tinytrain.autodiff import derivatives
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step

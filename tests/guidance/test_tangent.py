@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
 from tinytrain.compiler.guidance import Guidance, guide
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, initial_rate, select_trainable, setting_warnings

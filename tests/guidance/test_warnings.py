@@ -12,11 +12,12 @@ from torch import nn
 
 from examples.digits import data
 from examples.digits.story import MODEL
+from tests.support.paths import SHARED_MODELS
 from tinytrain.cli import main
 from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.session import simulate
 
-RESNET8 = Path(__file__).resolve().parents[3] / "shared" / "models" / "resnet8_int8.tflite"
+RESNET8 = SHARED_MODELS / "resnet8_int8.tflite"
 
 
 def inspected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[dict, list[str]]:

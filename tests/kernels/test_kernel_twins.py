@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from kernel_cases import (
+
+from tests.support.kernels.cases import (
     CONTRACTS,
     Case,
     contract_of,
@@ -16,8 +17,8 @@ from kernel_cases import (
     parse_case,
     random_cases,
 )
-from kernel_firmware import (
-    RUNTIME,
+from tests.support.kernels.firmware import (
+    PROGRAMS,
     Firmware,
     build_firmware,
     declared_kernels,
@@ -25,8 +26,8 @@ from kernel_firmware import (
     isas_of,
     run_cases,
 )
-from kernel_scratch import table_entry
-
+from tests.support.kernels.scratch import table_entry
+from tests.support.paths import RUNTIME
 from tinytrain.isa import ISAS
 from tinytrain.target import load_target
 
@@ -81,7 +82,7 @@ def test_every_kernel_is_tested(firmware: Firmware) -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_every_kernel_has_a_contract(kernel: str) -> None:
     contract = contract_of(kernel)
-    assert contract is not None, f"kernel_cases.py has no contract for {kernel}"
+    assert contract is not None, f"tests/support/kernels/cases.py has no contract for {kernel}"
     entry = table_entry(kernel)
     assert entry is not None, f"the compiler's table does not know {kernel}"
     assert entry[0] == f"tt_{contract}"
@@ -134,7 +135,7 @@ def _declarations(kernels: Iterable[str]) -> str:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    source = Path(__file__).parent / "programs/planted.c"
+    source = PROGRAMS / "planted.c"
     return build_firmware(
         tmp_path_factory.mktemp("planted"),
         load_target("mps2-an500"),
@@ -183,7 +184,7 @@ def _alone(place: Path, target: str, kernel: str) -> list[str]:
         place / target,
         load_target(target),
         kernels=(kernel,),
-        extra_sources=(Path(__file__).parent / "programs/planted.c",),
+        extra_sources=(PROGRAMS / "planted.c",),
         extra_header=_declarations([kernel]),
         leave_out=NO_ISA,
     )

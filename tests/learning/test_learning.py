@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from pathlib import Path
 
 import pytest
 
+from tests.support.paths import SCHEMES, SHARED, SHARED_MODELS
 from tinytrain.experiment.spec import Run
 from tinytrain.experiment.toml_file import load_experiment
 from tinytrain.experiment.worker import run_to_record
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared"
 
 # 2,000 steps, 500 test images. Four seeds gave 53.4 to 62.0 %, 57.0 in the mean. The integers are
 # the same on every machine, so what moves this is a change of the arithmetic; more than the spread
@@ -50,12 +47,12 @@ qas = false
 @pytest.fixture(scope="module")
 def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """Accuracies of a rule, one for each seed."""
-    if not (SHARED / "models").is_dir():
+    if not SHARED_MODELS.is_dir():
         pytest.skip("needs ../shared with models/ and data/")
     folder = tmp_path_factory.mktemp("learning")
-    places = {"models": SHARED / "models", "data": SHARED / "data"}
+    places = {"models": SHARED_MODELS, "data": SHARED / "data"}
     file = folder / "short.toml"
-    file.write_text(FILE.format(**places, schemes=ROOT / "examples" / "schemes"))
+    file.write_text(FILE.format(**places, schemes=SCHEMES))
     cache = folder / "cache"
     cache.mkdir()
 

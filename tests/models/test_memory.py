@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from bench.memory import CASES, Case, measured
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tests.imported import shared_model
+from tests.support.imported import shared_model
+from tests.support.paths import SCHEMES
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.host import HostEngine
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def compiled(folder: Path, ram: int, feed: str, case: Case = CASES[0], **more: float) -> Product:
@@ -20,7 +19,7 @@ def compiled(folder: Path, ram: int, feed: str, case: Case = CASES[0], **more: f
         shared_model(case.model),
         output=folder,
         target="mps2-an500",
-        scheme=str(ROOT / "examples" / "schemes" / f"{case.scheme}.toml"),
+        scheme=str(SCHEMES / f"{case.scheme}.toml"),
         classes=10,
         learning_rate=2.0**-7,
         ram=ram,

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.paths import SCHEMES, SHARED_MODELS
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.engine import Engine
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.target import load_target
-
-ROOT = Path(__file__).resolve().parents[2]
-MODELS = ROOT.parent / "shared" / "models"
-SCHEMES = ROOT / "examples" / "schemes"
 
 # TTE's own generator reports this for the 49 KB scheme, its stack not counted.
 TTE_RAM = 237_456
@@ -47,14 +44,14 @@ EVERY = tuple(
 )
 CORES = ("m0", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 
-pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="../shared/models is missing")
+pytestmark = pytest.mark.skipif(not SHARED_MODELS.is_dir(), reason="../shared/models is missing")
 
 
 def compiled(model: str, scheme: str, folder: Path, **options: object) -> Product:
     """A model with ten classes, or the autoencoder as it is, for the emulated Cortex-M7."""
     regression = model == "ad01"
     return compile_model(
-        MODELS / FILES[model],
+        SHARED_MODELS / FILES[model],
         output=folder / "model",
         target="mps2-an500",
         classes=None if regression else 10,

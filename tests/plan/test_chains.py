@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.graphs import Net
-from tests.imported import shared_model
 from tests.plan.test_plan import step_of
-from tests.stems import random_stem
+from tests.support.graphs import Net
+from tests.support.imported import shared_model
+from tests.support.stems import random_stem
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph

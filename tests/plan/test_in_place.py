@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.graphs import Net
+from tests.support.graphs import Net
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
 from tinytrain.errors import InternalError

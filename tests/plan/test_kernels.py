@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
 from tinytrain import resources
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph

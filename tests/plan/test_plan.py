@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import FULL, GRAPHS, Net
+from tests.support.graphs import FULL, GRAPHS, Net
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.errors import InternalError

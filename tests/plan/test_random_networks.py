@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.equality.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tests.plan.random_networks import OPTIONS, network
+from tests.support.random_networks import OPTIONS, network
+from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step, for_isa

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models.test_real_models import FILES, MODELS, OWN_SCHEMES, QUICK, SCHEMES
+from tests.models.test_real_models import FILES, OWN_SCHEMES, QUICK
+from tests.support.paths import SCHEMES, SHARED_MODELS
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step, for_isa, to_integers
 from tinytrain.frontend import load_model
@@ -15,7 +16,7 @@ PLANNED = sorted(
     {*QUICK, *((model, OWN_SCHEMES.get(model, ("head",))[0]) for model in FILES), ("vww", "full")}
 )
 
-pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="../shared/models is missing")
+pytestmark = pytest.mark.skipif(not SHARED_MODELS.is_dir(), reason="../shared/models is missing")
 
 
 def step(model: str, scheme: str) -> Compiled:
@@ -27,7 +28,7 @@ def step(model: str, scheme: str) -> Compiled:
         learning_rate=0.01,
     )
     runner = Runner()
-    source = runner.check(load_model(MODELS / FILES[model]), "import")
+    source = runner.check(load_model(SHARED_MODELS / FILES[model]), "import")
     return build_step(to_integers(source, None, options, runner), options, runner)
 
 

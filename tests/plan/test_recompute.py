@@ -7,11 +7,11 @@ from functools import cache
 
 import pytest
 
-from tests.bottlenecks import OPTIONS, bottlenecks
-from tests.plan.random_networks import OPTIONS as RANDOM_OPTIONS
-from tests.plan.random_networks import network
 from tests.plan.test_chains import prove
 from tests.plan.test_plan import inputs_of, step_of
+from tests.support.bottlenecks import OPTIONS, bottlenecks
+from tests.support.random_networks import OPTIONS as RANDOM_OPTIONS
+from tests.support.random_networks import network
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value

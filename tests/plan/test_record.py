@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
 from tinytrain.compiler.compile import emit_step
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step

@@ -7,10 +7,10 @@ from functools import cache
 
 import pytest
 
-from tests.bottlenecks import OPTIONS, bottlenecks
-from tests.imported import shared_model
 from tests.plan.test_chains import prove
 from tests.plan.test_plan import step_of
+from tests.support.bottlenecks import OPTIONS, bottlenecks
+from tests.support.imported import shared_model
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import loss_index

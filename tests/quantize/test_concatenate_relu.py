@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from tests.imported import integer_graph, integer_output
+from tests.support.imported import integer_graph, integer_output
 from tinytrain.frontend import load_model
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.imported import shared_model, to_ours
+from tests.support.imported import shared_model, to_ours
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import to_integers
 from tinytrain.errors import ModelError, UsageError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.imported import integer_graph, integer_output, to_ours
-from tests.nets import NETS, make_net
+from tests.support.imported import integer_graph, integer_output, to_ours
+from tests.support.torch_networks import NETS, make_net
 from tinytrain.errors import DataError, ModelError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.imported import float_output, integer_graph, integer_output, to_ours
-from tests.nets import make_net
+from tests.support.imported import float_output, integer_graph, integer_output, to_ours
+from tests.support.torch_networks import make_net
 from tinytrain.errors import ModelError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph

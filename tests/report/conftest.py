@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from examples.digits import data
-from tests.errors.models import quantized_model
+from tests.support.onnx_models import quantized_model
+from tests.support.paths import ROOT, SCHEMES, SHARED_MODELS
 from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 
-ROOT = Path(__file__).resolve().parents[2]
-MCUNET = ROOT.parent / "shared" / "models" / "mcunet-5fps-int8.onnx"
+MCUNET = SHARED_MODELS / "mcunet-5fps-int8.onnx"
 
 WAYS = [
     {
@@ -54,7 +54,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MCUNet-5FPS where `../shared` is there, the network of the digits example otherwise."""
     folder = tmp_path_factory.mktemp("real") / "model"
     if MCUNET.is_file():
-        scheme = ROOT / "examples" / "schemes" / "mcunet-5fps-49kb.toml"
+        scheme = SCHEMES / "mcunet-5fps-49kb.toml"
         compile_model(
             MCUNET, output=folder, target="stm32f746-disco", classes=10, scheme=str(scheme)
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime_build import build
-from runtime_kernels import Kernels
+
+from tests.support.runtime.build import build
+from tests.support.runtime.kernels import Kernels
 
 VARIANTS = {
     "gcc-O0": ("gcc", "-O0"),

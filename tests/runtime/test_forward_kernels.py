@@ -6,7 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from runtime_cases import (
+
+from tests.support.runtime.cases import (
     Rng,
     alike,
     clamp,
@@ -18,9 +19,8 @@ from runtime_cases import (
     segments,
     zero_point,
 )
-from runtime_kernels import Kernels
-from runtime_memory import conv_window, rooms_of, works_in_place
-
+from tests.support.runtime.kernels import Kernels
+from tests.support.runtime.memory import conv_window, rooms_of, works_in_place
 from tinytrain.reference import forward
 from tinytrain.reference.fixed_point import multipliers
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from runtime_cases import (
+
+from tests.support.runtime.cases import (
     DTYPES,
     Rng,
     alike,
@@ -23,9 +24,8 @@ from runtime_cases import (
     shift_for,
     zero_point,
 )
-from runtime_kernels import SUFFIX, Kernels
-from runtime_memory import Rescale, conv_window, rooms_of, works_in_place
-
+from tests.support.runtime.kernels import SUFFIX, Kernels
+from tests.support.runtime.memory import Rescale, conv_window, rooms_of, works_in_place
 from tinytrain.reference import factors as tables
 from tinytrain.reference import forward, gradients, update
 

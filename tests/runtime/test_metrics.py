@@ -6,9 +6,9 @@ import ctypes
 
 import numpy as np
 import pytest
-from runtime_cases import Rng, same
-from runtime_kernels import Kernels
 
+from tests.support.runtime.cases import Rng, same
+from tests.support.runtime.kernels import Kernels
 from tinytrain.reference.metrics import VERDICTS, EarlyStop, Metrics
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runtime_build import build
 from test_sanitizers import run_kernel_tests
+
+from tests.support.runtime.build import build
 
 MISTAKES = {
     "zero point left out of the weight gradient": (

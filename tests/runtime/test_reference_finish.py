@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.ir.graph import Value

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from runtime_cases import Rng
 
+from tests.support.runtime.cases import Rng
 from tinytrain.reference import fixed_point as fp
 
 EDGES = [0, 1, -1, 2, 3, -3, 2**30, -(2**30), 2**31 - 1, -(2**31), 2**29, 12345, -54321]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from runtime_cases import Conv, Rng, conv, pool, s8, zero_point
 
+from tests.support.runtime.cases import Conv, Rng, conv, pool, s8, zero_point
 from tinytrain.ir.graph import Value
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.reference import forward

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from runtime_cases import Conv, Rng, conv, gradient, pool, s8, zero_point
 
+from tests.support.runtime.cases import Conv, Rng, conv, gradient, pool, s8, zero_point
 from tinytrain.reference import factors as tables
 from tinytrain.reference import forward, gradients
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from runtime_cases import Rng
 
+from tests.support.runtime.cases import Rng
 from tinytrain.reference import loss, update
 from tinytrain.reference.fixed_point import multiplier
 

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from runtime_build import ROOT, build
+
+from tests.support.paths import ROOT
+from tests.support.runtime.build import build
 
 HERE = Path(__file__).resolve().parent
 VARIABLE = "TINYTRAIN_TEST_RUNTIME"

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 import pytest
-from runtime_cases import Rng, same
-from runtime_kernels import Kernels
 
+from tests.support.runtime.cases import Rng, same
+from tests.support.runtime.kernels import Kernels
 from tinytrain.errors import UsageError
 from tinytrain.reference.schedule import KINDS, MAX_STEPS, Schedule, parse_schedule, rate_at
 

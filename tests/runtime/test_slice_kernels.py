@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runtime_cases import (
+
+from tests.support.runtime.cases import (
     Conv,
     Rng,
     conv,
@@ -21,9 +22,8 @@ from runtime_cases import (
     sgd,
     shift_for,
 )
-from runtime_kernels import SUFFIX, Kernels
-from runtime_memory import Block, Rescale, conv_window, rooms_of
-
+from tests.support.runtime.kernels import SUFFIX, Kernels
+from tests.support.runtime.memory import Block, Rescale, conv_window, rooms_of
 from tinytrain.reference import factors as tables
 from tinytrain.reference import gradients, update
 

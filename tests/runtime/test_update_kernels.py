@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from runtime_cases import Rng, deltas, same
-from runtime_kernels import Kernels
-from runtime_memory import Update
 
+from tests.support.runtime.cases import Rng, deltas, same
+from tests.support.runtime.kernels import Kernels
+from tests.support.runtime.memory import Update
 from tinytrain.reference import gradients, health, update
 
 RATE = 0.75  # L_r = 3 * 2^29, e_r = 0

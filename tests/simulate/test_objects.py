@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphs import GRAPHS
+from tests.support.graphs import GRAPHS
 from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_engine import INPUT_SIZE, OUTPUT_SIZE, FakeEngine
 
+from tests.support.fake_engine import INPUT_SIZE, OUTPUT_SIZE, FakeEngine
 from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
 from tinytrain.simulate.engine import Engine, Evaluation, RawOutcome, ignore_progress
 from tinytrain.simulate.folder import open_folder

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from disassembly import library_stack
 
+from tests.support.disassembly import library_stack
 from tinytrain import resources
 from tinytrain.target import list_targets, load_target
 from tinytrain.toolchain.external_stack import ARM_EXTERNALS, HOST_BOUND, external_bound

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from tinytrain import resources
 from tinytrain.errors import InternalError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_folders_of_the_checkout() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from firmware import EMULATED, execute
 
+from tests.support.emulated_programs import EMULATED, execute
 from tinytrain.errors import ToolchainError
 from tinytrain.target import STACK_CFLAGS, load_target
 from tinytrain.toolchain.build import build, footprint

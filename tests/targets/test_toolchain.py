@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from firmware import execute
 
+from tests.support.emulated_programs import execute
 from tinytrain.errors import BudgetError, ToolchainError, UsageError
 from tinytrain.target import MemoryMap, Region, Target, list_targets, load_target
 from tinytrain.toolchain.build import build, call_graph, footprint, require

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.paths import SHARED_MODELS
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.verify import verify
 from tinytrain.passes.dense_to_conv import DenseToConv
@@ -15,7 +16,6 @@ from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.forward import quantize
 from tinytrain.reference.interpret import run_forward
 
-SHARED_MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 ONNX_MODELS = ("mcunet-5fps-int8.onnx", "mbv2-w0.35-int8.onnx")
 TFLITE_MODELS = (
     "ad01_int8.tflite",

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from runtime_memory import (
+
+from tests.support.runtime.memory import (
     Block,
     CAdd,
     CGradientHealth,
@@ -24,7 +25,6 @@ from runtime_memory import (
     segments_of,
     size,
 )
-
 from tinytrain.reference.health import GradientHealth
 from tinytrain.reference.machine import Scale
 

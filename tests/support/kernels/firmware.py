@@ -2,9 +2,9 @@
 
 By hand, from the repository's root:
 
-    .venv/bin/python tests/kernels/kernel_firmware.py mps2-an500 [KERNEL...] [--count N]
+    .venv/bin/python -m tests.support.kernels.firmware mps2-an500 [KERNEL...] [--count N]
         [--seed N] [--folder DIR] [--leave-out FILE]
-    .venv/bin/python tests/kernels/kernel_firmware.py mps2-an500 --case 'tt_... seed=1 ...'
+    .venv/bin/python -m tests.support.kernels.firmware mps2-an500 --case 'tt_... seed=1 ...'
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernel_alignment import alignment_plugin
-from kernel_cases import (
+from tests.support.kernels.alignment import alignment_plugin
+from tests.support.kernels.cases import (
     CONTRACTS,
     Case,
     contract_of,
@@ -30,15 +30,13 @@ from kernel_cases import (
     parse_case,
     random_cases,
 )
-from kernel_scratch import portable_bytes, scratch_bytes
-
+from tests.support.kernels.scratch import portable_bytes, scratch_bytes
+from tests.support.paths import RUNTIME
 from tinytrain.isa import available
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import port_files
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ROOT / "runtime_c"
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 900
 
@@ -108,7 +106,7 @@ class Outcome:
         more = len(self.failures) - 5
         lines += [f"and {more} more cases"] * (more > 0)
         lines += [f"{self.left} cases were not run"] * (self.left > 0)
-        command = f"python tests/kernels/kernel_firmware.py {target} --case '...'"
+        command = f"python -m tests.support.kernels.firmware {target} --case '...'"
         return "\n".join([*lines, f"again: {command}"])
 
 
@@ -145,7 +143,7 @@ def build_firmware(
     contracts = {name: contract_of(name) for name in kernels}
     unknown = [name for name, contract in contracts.items() if contract is None]
     if unknown:
-        raise LookupError(f"no contract in tests/kernels/kernel_cases.py for {', '.join(unknown)}")
+        raise LookupError(f"no contract in tests/support/kernels/cases.py for {', '.join(unknown)}")
     contents = {
         f"{file.parent.name}/{file.name}": file.read_text(encoding="utf-8")
         for file in [*sources, *RUNTIME.glob("src/*.h"), *RUNTIME.glob("include/*.h")]

@@ -9,7 +9,7 @@ from tinytrain.kernels.table import KERNELS, Kernel
 from tinytrain.kernels.work import Work
 
 if TYPE_CHECKING:
-    from kernel_cases import Case
+    from tests.support.kernels.cases import Case
 
 
 def table_entry(kernel: str) -> tuple[str, Kernel] | None:

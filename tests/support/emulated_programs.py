@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from tinytrain.target import Target, list_targets, load_target
 from tinytrain.toolchain.build_files import cmake_lists, makefile, port_files
 from tinytrain.toolchain.sections import measure
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = ROOT / "tests" / "targets" / "programs"
 EMULATED = [name for name in list_targets() if load_target(name).machine]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.errors.models import quantized_model
+from tests.support.onnx_models import quantized_model
 
 CLASSES = 3
 TRAIN, TEST = 24, 12

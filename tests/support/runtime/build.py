@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from tests.support.paths import RUNTIME
 from tinytrain.toolchain.objects import FOLDER, contents
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ROOT / "runtime_c"
 KEPT = Path(os.environ[FOLDER]) / "runtime"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 

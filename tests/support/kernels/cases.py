@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from kernel_scratch import fits, variant_count, works_in_place
-from kernel_windows import (
+
+from tests.support.kernels.scratch import fits, variant_count, works_in_place
+from tests.support.kernels.windows import (
     DEPTHWISE_LAYERS,
     LAYERS,
     Rng,

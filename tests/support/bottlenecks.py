@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.graphs import FULL, Net
+from tests.support.graphs import FULL, Net
 from tinytrain.ir.graph import Graph, Value
 
 OPTIONS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.graphs import FULL, Net, at_scale
+from tests.support.graphs import FULL, Net, at_scale
 from tinytrain.ir.graph import Graph, Value
 
 OPTIONS = (

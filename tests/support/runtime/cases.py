@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from runtime_memory import Update
 
+from tests.support.runtime.memory import Update
 from tinytrain.reference import update
 from tinytrain.reference.fixed_point import multipliers, requantizers
 from tinytrain.reference.health import HEALTH_STEPS, UpdateHealth

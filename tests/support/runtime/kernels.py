@@ -6,8 +6,9 @@ import ctypes as c
 from typing import Any
 
 import numpy as np
-from runtime_forward import ForwardKernels
-from runtime_memory import (
+
+from tests.support.runtime.forward import ForwardKernels
+from tests.support.runtime.memory import (
     Block,
     Channels,
     Rescale,

@@ -1,0 +1,1 @@
+"""What several test modules use: graphs, networks, files, builds, sessions. It holds no test."""

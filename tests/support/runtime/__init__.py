@@ -1,0 +1,1 @@
+"""The portable runtime as a library of the host: builds, calls and random cases."""
