@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.frontend.test_float_tflite import small_model as small_tflite  # noqa: E402
+from tests.support.tflite_models import small_model as small_tflite  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "models"
 _SHARED_MODELS = ("kws_ref_int8.tflite", "ad01_int8.tflite", "resnet8_int8.tflite")

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.quantize.test_headroom import Blocks, samples
 from tests.support.graphs import GRAPHS
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.sessions import (
+    SANITIZE,
+    assert_equal,
+    make_stream,
+    opened,
+    reference_engine,
+    run,
+)
+from tests.support.torch_modules import Blocks, samples
 from tinytrain.compiler.compile import Product, compile_model, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
@@ -23,7 +30,6 @@ from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.target import load_target
 
 STEPS = 6
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PARTIAL = """
 biases = 3
 channels = "random"

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.equality.test_equality import SANITIZE
 from tests.support.graphs import GRAPHS
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.sessions import (
+    SANITIZE,
+    assert_equal,
+    make_stream,
+    opened,
+    reference_engine,
+    run,
+)
 from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.sessions import (
+    SANITIZE,
+    assert_equal,
+    make_stream,
+    opened,
+    reference_engine,
+    run,
+)
 from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
@@ -15,8 +22,6 @@ from tinytrain.passes.base import Runner
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.session import simulate
 from tinytrain.target import load_target
-
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 @pytest.mark.parametrize(

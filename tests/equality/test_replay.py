@@ -9,20 +9,16 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
+from tests.support.replay_sessions import hold
 from tests.support.sessions import make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
 from tinytrain.reference.replay import ReplayBuffer
-from tinytrain.simulate.engine import Engine, RawOutcome
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.stream import SampleStream
 from tinytrain.target import load_target
 
 STEPS = 24
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 CASES = (
     ("signal", "last-1", "cross_entropy", "ram", 3),
     ("signal", "last-2", "mean_squared_error", "flash", 4),
@@ -36,43 +32,6 @@ def compiled(graph: str, scheme: str, loss: str, place: str, slots: int, folder:
     options = Options(scheme=scheme, loss=loss, seed=11, replay=slots, replay_in=place)
     step = build_step(GRAPHS[graph](), options, Runner())
     return write_folder(step, folder / "model", target=load_target("mps2-an500"))
-
-
-def engines_of(product: Product) -> dict[str, Engine]:
-    folder = opened(product)
-    host = HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized")
-    return {
-        "host": host,
-        "host without kept results": replace(host, frozen_memory=0),
-        "Cortex-M7": QemuEngine(folder),
-    }
-
-
-def hold(product: Product, stream: SampleStream) -> RawOutcome:
-    """Every engine agrees with the reference; returns what that found."""
-    wanted = run(reference_engine(product), stream)
-    assert wanted.saved is not None
-    options = product.compiled.options
-    slots = opened(product).manifest["replay"]["bytes"] if options.replay_in == "ram" else 0
-    for name, engine in engines_of(product).items():
-        found = run(engine, stream)
-        assert found.losses.tobytes() == wanted.losses.tobytes(), name
-        assert found.weights == wanted.weights, name
-        assert found.after.predictions == wanted.after.predictions, name
-        assert found.checkpoints == wanted.checkpoints, name
-        assert found.saved is not None
-        payload = found.saved[48:-4]
-        # What the slots themselves hold lies between the bookkeeping and the scales.
-        assert len(payload) == len(wanted.saved) + slots, name
-        head = len(wanted.weights) + _bookkeeping(product)
-        assert payload[:head] == wanted.saved[:head], name
-        assert payload[head + slots :] == wanted.saved[head:], name
-    return wanted
-
-
-def _bookkeeping(product: Product) -> int:
-    compiled = product.compiled
-    return 8 + 8 * max(compiled.classes, 1) + 2 * compiled.options.replay
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.equality.test_replay import hold
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.replay_sessions import hold
+from tests.support.sessions import (
+    SANITIZE,
+    assert_equal,
+    make_stream,
+    opened,
+    reference_engine,
+    run,
+)
 from tests.support.stems import random_stem
 from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -17,8 +24,6 @@ from tinytrain.passes.base import Runner
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.target import load_target
-
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 def product_of(seed: int, directory: Path, target: str, **options: object) -> Product:

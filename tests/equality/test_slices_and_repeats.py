@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.bottlenecks import OPTIONS, bottlenecks
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.sessions import (
+    SANITIZE,
+    assert_equal,
+    make_stream,
+    opened,
+    reference_engine,
+    run,
+)
 from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
@@ -23,8 +30,6 @@ from tinytrain.plan.schedule import frozen_count
 from tinytrain.simulate.host import HostEngine
 from tinytrain.simulate.qemu import QemuEngine
 from tinytrain.target import load_target
-
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 def plan_of(graph: Graph, isa: str, seed: int) -> Plan:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.errors.conftest import Refuse
 from tests.support.onnx_models import SHAPE, float_model
+from tests.support.refusals import Refuse
 
 DATA_ERROR = 4
 X = np.random.default_rng(0).standard_normal((8, *SHAPE[1:])).astype(np.float32)

@@ -11,7 +11,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.errors.conftest import Refuse
 from tests.support.onnx_models import (
     conv,
     conv_weights,
@@ -19,6 +18,7 @@ from tests.support.onnx_models import (
     quantized_model,
     save,
 )
+from tests.support.refusals import Refuse
 
 MODEL_ERROR = 3
 USAGE_ERROR = 2

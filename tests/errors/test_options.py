@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors.conftest import Refuse
 from tests.support.onnx_models import LAYERS, quantized_model
+from tests.support.refusals import Refuse
 from tinytrain import errors, resources
 from tinytrain.cli import main
 

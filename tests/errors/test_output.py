@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors.conftest import Refuse
 from tests.support.onnx_models import quantized_model
+from tests.support.refusals import Refuse
 from tinytrain.cli import main
 from tinytrain.emit import folder as folder_module
 from tinytrain.emit.folder import FolderWriter

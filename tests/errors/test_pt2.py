@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors.conftest import Refuse
+from tests.support.refusals import Refuse
 
 torch = pytest.importorskip("torch")
 

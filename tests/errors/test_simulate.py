@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.errors.conftest import Refuse
 from tests.support.onnx_models import CLASSES, SHAPE, quantized_model
+from tests.support.refusals import Refuse
 from tinytrain.cli import main
 
 USAGE_ERROR, MODEL_ERROR, DATA_ERROR, TOOLCHAIN_ERROR = 2, 3, 4, 7

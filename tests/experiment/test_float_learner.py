@@ -12,9 +12,13 @@ from tests.support.paths import SCHEMES, SHARED, SHARED_MODELS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from tests.gradients.test_gradients import F32_ERROR, SLOPE_ERROR, prepared  # noqa: E402
 from tests.support.graphs import GRAPHS, Net  # noqa: E402
-from tests.support.mirror import Mirror  # noqa: E402
+from tests.support.mirror import (  # noqa: E402
+    F32_ERROR,
+    SLOPE_ERROR,
+    Mirror,
+    prepared,
+)
 from tinytrain.compiler.options import Options  # noqa: E402
 from tinytrain.compiler.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.data import Preprocess  # noqa: E402

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import STRICT, Compile
+from tests.support.host_programs import STRICT, Compile
 from tinytrain.target import list_targets, load_target
 
 HOST_BUILDS = [(compiler, f"-O{level}") for compiler in ("gcc", "clang") for level in "0123s"]

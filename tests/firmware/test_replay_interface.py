@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import SANITIZERS, Compile, link
+from tests.support.host_programs import SANITIZERS, Compile, link
 
 
 @pytest.mark.parametrize("place", ["ram", "flash"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.conftest import Compile, link
+from tests.support.host_programs import Compile, link
 
 
 @pytest.mark.parametrize(

@@ -9,25 +9,13 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tests.support.mirror import Mirror
+from tests.support.mirror import F32_ERROR, SLOPE_ERROR, Mirror, prepared
 from tinytrain.autodiff import derivatives
-from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.passes.base import Runner
 from tinytrain.reference import gradients, update
 from tinytrain.reference.interpret import Machine
-
-# Seven significant digits, over sums of some thousand terms.
-F32_ERROR = 2e-5
-# Slopes of activations are held in units of 2^-14, half a unit of error each.
-SLOPE_ERROR = 2e-4
-
-
-def prepared(name: str, **options: object) -> Compiled:
-    """The training step of a small graph."""
-    return build_step(GRAPHS[name](), Options(**{"fraction_bits": 0, **options}), Runner())  # type: ignore[arg-type]
 
 
 def run_step(

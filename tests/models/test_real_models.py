@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import SCHEMES, SHARED_MODELS
+from tests.support.real_models import FILES, OWN_SCHEMES, QUICK
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.simulate.engine import Engine
@@ -18,27 +19,7 @@ from tinytrain.target import load_target
 # TTE's own generator reports this for the 49 KB scheme, its stack not counted.
 TTE_RAM = 237_456
 
-FILES = {
-    "mcunet": "mcunet-5fps-int8.onnx",
-    "mbv2": "mbv2-w0.35-int8.onnx",
-    "kws": "kws_ref_int8.tflite",
-    "resnet8": "resnet8_int8.tflite",
-    "vww": "vww_96_int8.tflite",
-    "ad01": "ad01_int8.tflite",
-}
 PRESETS = ("head", "bias", "last-3", "full")
-OWN_SCHEMES = {
-    "mcunet": tuple(f"mcunet-5fps-{size}kb.toml" for size in (49, 74, 100, 148)),
-    "mbv2": tuple(f"mbv2-w0.35-{size}kb.toml" for size in (49, 100, 138)),
-}
-QUICK = (
-    ("mcunet", "mcunet-5fps-100kb.toml"),
-    ("mbv2", "mbv2-w0.35-49kb.toml"),
-    ("kws", "full"),
-    ("resnet8", "full"),
-    ("vww", "last-3"),
-    ("ad01", "full"),
-)
 EVERY = tuple(
     (model, scheme) for model in FILES for scheme in (*OWN_SCHEMES.get(model, ()), *PRESETS)
 )

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.plan.test_plan import inputs_of, plain_step, step_of
 from tests.support.graphs import GRAPHS, Net
+from tests.support.steps import inputs_of, plain_step, step_of
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import InternalError, ModelError, SchemeError, UsageError

@@ -7,35 +7,20 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plan.test_plan import step_of
 from tests.support.graphs import Net
 from tests.support.imported import shared_model
 from tests.support.stems import random_stem
+from tests.support.steps import prove, step_of
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.line_buffer import Band, Stream, chains, stream
 from tinytrain.plan.line_buffer_search import Stem
-from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.within import plan_within
 from tinytrain.quantize import integerize
 
 SEEDS = range(24)
-
-
-def prove(graph: Graph, plan: Plan) -> None:
-    sizes = plan.scratch_sizes
-    check_plan(
-        graph,
-        plan.offsets,
-        plan.scratch,
-        sizes,
-        plan.nbytes,
-        plan.kernels,
-        plan.streams,
-        plan.slices,
-    )
 
 
 def scheduled(seed: int) -> Graph:

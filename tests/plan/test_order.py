@@ -9,9 +9,9 @@ from itertools import islice
 
 import pytest
 
-from tests.plan.test_plan import inputs_of, plain_step, step_of
 from tests.support.graphs import GRAPHS, Net, at_scale
 from tests.support.random_networks import OPTIONS, network
+from tests.support.steps import inputs_of, plain_step, step_of
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index

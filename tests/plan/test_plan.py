@@ -12,19 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.graphs import FULL, GRAPHS, Net
-from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tests.support.steps import inputs_of, plain_step, step_of
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
-from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.reference.interpret import Machine
-
-
-def step_of(graph: Graph, **options: object) -> Compiled:
-    return build_step(graph, Options(**{"learning_rate": 0.01, **options}), Runner())  # type: ignore[arg-type]
 
 
 def check(compiled: Compiled, offsets: Mapping[Value, int], nbytes: int | None = None) -> None:
@@ -32,15 +27,6 @@ def check(compiled: Compiled, offsets: Mapping[Value, int], nbytes: int | None =
     sizes = plan.scratch_sizes
     size = plan.nbytes if nbytes is None else nbytes
     check_plan(graph, offsets, plan.scratch, sizes, size, plan.kernels)
-
-
-def inputs_of(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    x, target = graph.inputs
-    wanted = np.array([1], np.int32)
-    if target.type.dtype is DType.F32:
-        wanted = rng.normal(size=target.type.shape).astype(np.float32)
-    return {x.name: rng.integers(-128, 128, x.type.shape).astype(np.int8), target.name: wanted}
 
 
 def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
@@ -82,14 +68,6 @@ def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
             store(value, data)
     for parameter, value in graph.updates.items():
         machine.parameters[parameter] = load(value)
-    return machine
-
-
-def plain_step(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
-    machine = Machine(compiled.graph, rate=0.01)
-    for name, scale in compiled.scales.items():
-        machine.scales[name] = replace(scale)
-    machine.run(inputs)
     return machine
 
 

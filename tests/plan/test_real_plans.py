@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models.test_real_models import FILES, OWN_SCHEMES, QUICK
 from tests.support.paths import SCHEMES, SHARED_MODELS
+from tests.support.real_models import FILES, OWN_SCHEMES, QUICK
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled, build_step, for_isa, to_integers
 from tinytrain.frontend import load_model

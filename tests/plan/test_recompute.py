@@ -7,11 +7,10 @@ from functools import cache
 
 import pytest
 
-from tests.plan.test_chains import prove
-from tests.plan.test_plan import inputs_of, step_of
 from tests.support.bottlenecks import OPTIONS, bottlenecks
 from tests.support.random_networks import OPTIONS as RANDOM_OPTIONS
 from tests.support.random_networks import network
+from tests.support.steps import inputs_of, prove, step_of
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value

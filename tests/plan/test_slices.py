@@ -7,10 +7,9 @@ from functools import cache
 
 import pytest
 
-from tests.plan.test_chains import prove
-from tests.plan.test_plan import step_of
 from tests.support.bottlenecks import OPTIONS, bottlenecks
 from tests.support.imported import shared_model
+from tests.support.steps import prove, step_of
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import loss_index

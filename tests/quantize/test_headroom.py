@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from tests.support.imported import shared_model, to_ours
+from tests.support.torch_modules import Blocks, samples
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import to_integers
 from tinytrain.errors import ModelError, UsageError
@@ -20,30 +20,6 @@ from tinytrain.ir.types import DType, Quantization
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.quantize import Headroom, integerize, quantize_float, with_headroom
-
-
-class Blocks(nn.Module):
-    """A stem with relu6, a residual branch that starts at zero, a gate, a head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(2, 4, 3, padding=1)
-        self.branch = nn.Conv2d(4, 4, 3, padding=1)
-        self.gate = nn.Conv2d(4, 4, 1)
-        self.head = nn.Linear(4, 3)
-        nn.init.zeros_(self.branch.weight)
-        nn.init.zeros_(self.branch.bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = nn.functional.relu6(self.stem(x))
-        x = torch.relu(x + self.branch(x))
-        x = x * torch.sigmoid(self.gate(x))
-        return self.head(x.mean((2, 3)))
-
-
-def samples() -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return rng.normal(size=(16, 2, 6, 6)).astype(np.float32)
 
 
 def compiled(scheme: str = "full", weights: float = 1.0, ranges: float = 1.0) -> Graph:

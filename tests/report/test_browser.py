@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.report.conftest import WAYS, change_manifest
+from tests.support.manifests import WAYS, change_manifest
 from tinytrain import resources
 from tinytrain.plan.record import KINDS
 from tinytrain.report.facts import Report, read_report

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors.conftest import Refuse, refuse  # noqa: F401  (a fixture)
-from tests.report.conftest import WAYS, Change, change_manifest
+from tests.support.manifests import WAYS, Change, change_manifest
+from tests.support.refusals import Refuse
 from tinytrain.cli import main
 from tinytrain.report.facts import read_report
 
@@ -145,7 +145,7 @@ def test_manifests_that_say_too_little_or_wrong(
     name: str,
     compiled: Path,
     tmp_path: Path,
-    refuse: Refuse,  # noqa: F811
+    refuse: Refuse,
 ) -> None:
     change, sentence = MANIFESTS[name]
     folder = shutil.copytree(compiled, tmp_path / "out")
@@ -157,12 +157,12 @@ def test_manifests_that_say_too_little_or_wrong(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff", "[" * 100_000])
-def test_damaged_manifests(text: str, tmp_path: Path, refuse: Refuse) -> None:  # noqa: F811
+def test_damaged_manifests(text: str, tmp_path: Path, refuse: Refuse) -> None:
     (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
     assert refuse(MODEL_ERROR, "report", tmp_path).startswith("the manifest ")
 
 
-def test_no_folder_and_no_place(compiled: Path, tmp_path: Path, refuse: Refuse) -> None:  # noqa: F811
+def test_no_folder_and_no_place(compiled: Path, tmp_path: Path, refuse: Refuse) -> None:
     assert refuse(USAGE_ERROR, "report", tmp_path / "none").startswith("there is no folder")
     assert "holds no manifest.json" in refuse(USAGE_ERROR, "report", tmp_path)
     told = refuse(USAGE_ERROR, "report", compiled, "-o", tmp_path / "none" / "page.html")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.report.conftest import WAYS, Change, change_manifest
+from tests.support.manifests import WAYS, Change, change_manifest
 from tinytrain.report.facts import Report, read_report
 from tinytrain.report.page import report_page
 from tinytrain.report.picture import byte_ticks, step_ticks

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_sanitizers import run_kernel_tests
 
 from tests.support.runtime.build import build
+from tests.support.runtime.rerun import run_kernel_tests
 
 MISTAKES = {
     "zero point left out of the weight gradient": (

@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
 from tests.support.runtime.build import build
+from tests.support.runtime.rerun import run_kernel_tests
 
-HERE = Path(__file__).resolve().parent
-VARIABLE = "TINYTRAIN_TEST_RUNTIME"
 RECOVER = "-fno-sanitize-recover=all"
-
-
-def run_kernel_tests(
-    library: Path, *options: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Runs the tests that take `kernels` on one library, in a process that may crash."""
-    files = sorted(map(str, HERE.glob("test_*_kernels.py")))
-    assert files
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-s",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        *options,
-        *files,
-    ]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    variables = {**os.environ, "PYTHONPATH": path, VARIABLE: str(library), **environment}
-    return subprocess.run(
-        command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False
-    )
 
 
 def address_sanitizer() -> dict[str, str]:

@@ -13,9 +13,18 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from tests.support.graphs import GRAPHS
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
+from tinytrain.passes.base import Runner
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
+
+# Seven significant digits, over sums of some thousand terms.
+F32_ERROR = 2e-5
+# Slopes of activations are held in units of 2^-14, half a unit of error each.
+SLOPE_ERROR = 2e-4
 
 
 def _nchw(x: torch.Tensor) -> torch.Tensor:
@@ -189,3 +198,8 @@ def _keeps_scale(node: Node) -> bool:
         node.op == "avg_pool2d"
         and node.inputs[0].type.quantization == node.output.type.quantization
     )
+
+
+def prepared(name: str, **options: object) -> Compiled:
+    """The training step of a small graph."""
+    return build_step(GRAPHS[name](), Options(**{"fraction_bits": 0, **options}), Runner())  # type: ignore[arg-type]

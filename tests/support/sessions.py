@@ -14,6 +14,7 @@ from tinytrain.simulate.session import plan_session
 from tinytrain.simulate.stream import SampleStream
 
 RATE = 2.0**-7
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) -> SampleStream:

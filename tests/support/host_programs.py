@@ -1,0 +1,71 @@
+"""Small C programs that use generated folders as an application would, built for the host."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+
+STRICT = (
+    "-std=c11",
+    "-ffp-contract=off",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wshadow",
+    "-Werror",
+)
+
+
+PROGRAMS = ROOT / "tests" / "firmware" / "programs"
+
+
+Compile = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A built program; `run` gives its output."""
+
+    path: Path
+
+    def run(self, *arguments: object) -> str:
+        done = subprocess.run(
+            [str(self.path), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout
+
+
+def link(
+    program: str,
+    folders: Sequence[Path],
+    place: Path,
+    *,
+    flags: Sequence[str] = SANITIZERS,
+    compiler: str = "gcc",
+) -> Program:
+    """Builds programs/NAME.c with the sources of one or several generated folders.
+
+    The runtime's files are the same in every folder; each is compiled once.
+    """
+    sources: dict[str, Path] = {}
+    for folder in folders:
+        for file in sorted((folder / "src").glob("*.c")):
+            same = sources.setdefault(file.name, file)
+            assert same.read_bytes() == file.read_bytes()
+    include = [f"-I{folder / part}" for folder in folders for part in ("include", "src")]
+    output = place / Path(program).stem
+    command = [compiler, *STRICT, *flags, *include, str(PROGRAMS / program)]
+    subprocess.run([*command, *map(str, sources.values()), "-o", str(output)], check=True)
+    return Program(output)

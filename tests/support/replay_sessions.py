@@ -1,0 +1,49 @@
+"""Sessions with a replay buffer: every engine beside the reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support.sessions import SANITIZE, opened, reference_engine, run
+from tinytrain.compiler.compile import Product
+from tinytrain.simulate.engine import Engine, RawOutcome
+from tinytrain.simulate.host import HostEngine
+from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulate.stream import SampleStream
+
+
+def engines_of(product: Product) -> dict[str, Engine]:
+    folder = opened(product)
+    host = HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized")
+    return {
+        "host": host,
+        "host without kept results": replace(host, frozen_memory=0),
+        "Cortex-M7": QemuEngine(folder),
+    }
+
+
+def hold(product: Product, stream: SampleStream) -> RawOutcome:
+    """Every engine agrees with the reference; returns what that found."""
+    wanted = run(reference_engine(product), stream)
+    assert wanted.saved is not None
+    options = product.compiled.options
+    slots = opened(product).manifest["replay"]["bytes"] if options.replay_in == "ram" else 0
+    for name, engine in engines_of(product).items():
+        found = run(engine, stream)
+        assert found.losses.tobytes() == wanted.losses.tobytes(), name
+        assert found.weights == wanted.weights, name
+        assert found.after.predictions == wanted.after.predictions, name
+        assert found.checkpoints == wanted.checkpoints, name
+        assert found.saved is not None
+        payload = found.saved[48:-4]
+        # What the slots themselves hold lies between the bookkeeping and the scales.
+        assert len(payload) == len(wanted.saved) + slots, name
+        head = len(wanted.weights) + _bookkeeping(product)
+        assert payload[:head] == wanted.saved[:head], name
+        assert payload[head + slots :] == wanted.saved[head:], name
+    return wanted
+
+
+def _bookkeeping(product: Product) -> int:
+    compiled = product.compiled
+    return 8 + 8 * max(compiled.classes, 1) + 2 * compiled.options.replay
