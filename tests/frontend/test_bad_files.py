@@ -65,7 +65,7 @@ def test_the_plain_model_loads(tmp_path: Path) -> None:
 def test_a_symbolic_batch_becomes_one(tmp_path: Path) -> None:
     path = tmp_path / "batch.onnx"
     write_onnx(path, [CONV], {"w": KERNEL}, shape=("N", 3, 8, 8))
-    assert load_model(path).info["source_shape"] == (1, 3, 8, 8)
+    assert load_model(path).source.shape == (1, 3, 8, 8)
 
 
 def case(
@@ -300,7 +300,7 @@ def test_pt2_that_computes_a_shape(tmp_path: Path) -> None:
 
 def test_pt2_cut_off(tmp_path: Path) -> None:
     path = tampered(tmp_path, lambda name, data: data)
-    assert load_model(path).info["source_shape"] == (1, 1, 5, 5)
+    assert load_model(path).source.shape == (1, 1, 5, 5)
     for part in (0.1, 0.5, 0.95):
         cut = tmp_path / "cut.pt2"
         cut.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])

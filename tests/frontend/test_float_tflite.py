@@ -27,7 +27,7 @@ def test_float_tflite(tmp_path: Path) -> None:
         outputs.append(runner.get_tensor(runner.get_output_details()[0]["index"]).copy())
     wanted = np.concatenate(outputs)
     graph = load_model(path)
-    assert graph.info["source_layout"] == "NHWC"
+    assert graph.source.layout == "NHWC"
     np.testing.assert_allclose(float_output(graph, x), wanted, rtol=1e-5, atol=1e-5)
     result, step = integer_output(integer_graph(quantize_float(graph, x)), x)
     assert np.abs(result.reshape(wanted.shape) - wanted).max() <= 6 * step

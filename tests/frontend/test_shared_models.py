@@ -51,7 +51,7 @@ def test_each_layer_agrees_with_onnxruntime_to_one_unit(name: str) -> None:
     session = onnx_session(path, quantized)
     graph = integer_graph(load_model(path))
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, graph.info["source_shape"]).astype(np.float32)
+    x = rng.uniform(-1, 1, graph.source.shape).astype(np.float32)
     results = session.run(quantized, {session.get_inputs()[0].name: x})
     # Both list their integers in execution order, input first; reshapes have none of their own.
     theirs = [to_ours(r, "NCHW" if r.ndim == 4 else "NC") for r in results]
@@ -89,7 +89,7 @@ def test_float_run_follows_onnxruntime(name: str) -> None:
     graph = load_model(path)
     session = onnx_session(path, [])
     rng = np.random.default_rng(1)
-    x = rng.uniform(-1, 1, graph.info["source_shape"]).astype(np.float32)
+    x = rng.uniform(-1, 1, graph.source.shape).astype(np.float32)
     wanted = session.run(None, {session.get_inputs()[0].name: x})[0]
     step = integerize(graph).outputs[0].type.quantization.scale[0]
     # Sums in another order flip a rounding here and there, which fifty layers carry on.
@@ -156,7 +156,7 @@ def test_float_run_follows_tflite(name: str) -> None:
     graph = load_model(path)
     meaning = integerize(graph).inputs[0].type.quantization
     rng = np.random.default_rng(4)
-    q = rng.integers(-128, 128, graph.info["source_shape"]).astype(np.int8)
+    q = rng.integers(-128, 128, graph.source.shape).astype(np.int8)
     x = (q.astype(np.float32) - meaning.zero_point) * np.float32(meaning.scale[0])
     tflite_tensors(runner, q)
     output = runner.get_output_details()[0]
@@ -205,7 +205,7 @@ def test_integers_pass_through_unchanged() -> None:
     # Some dead channels of this file have biases of 2**31 - 1, which any product would overflow.
     changed = [kernel for kernel in kernels if kernel.tobytes() not in held]
     assert len(changed) == 9
-    (note,) = graph.info["notes"]
+    (note,) = graph.source.notes
     assert "in 12 layers" in note and "nothing overflows" in note
 
 
@@ -238,5 +238,5 @@ def test_import_is_quick() -> None:
 
 def test_run_integers_takes_real_inputs() -> None:
     graph = integer_graph(load_model(shared_model("mcunet-5fps-int8.onnx")))
-    x = np.zeros(graph.info["source_shape"], np.float32)
+    x = np.zeros(graph.source.shape, np.float32)
     assert run_integers(graph, x)[graph.outputs[0]].shape == (1, 1000)

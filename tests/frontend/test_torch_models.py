@@ -86,9 +86,9 @@ def test_a_1x1_convolution_at_the_end_is_a_dense_layer(tmp_path: Path) -> None:
 def test_info_of_a_1d_model(tmp_path: Path) -> None:
     graph, _, _ = imported("signal", "pt2", tmp_path)
     assert graph.inputs[0].type.shape == (1, 1, 32, 6)
-    assert graph.info["source_shape"] == (1, 6, 32)
-    assert graph.info["source_layout"] == "NCL"
-    assert graph.info["file"] == "signal.pt2"
+    assert graph.source.shape == (1, 6, 32)
+    assert graph.source.layout == "NCL"
+    assert graph.source.file == "signal.pt2"
     assert graph.name == "signal"
 
 

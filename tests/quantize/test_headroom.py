@@ -27,7 +27,7 @@ def compiled(scheme: str = "full", weights: float = 1.0, ranges: float = 1.0) ->
     x = samples()
     model = load_model(Blocks().eval(), example_input=torch.from_numpy(x[:1]))
     options = Options(scheme=scheme, weight_headroom=weights, range_headroom=ranges)
-    return to_integers(model, to_ours(x, model.info["source_layout"]), options, Runner())
+    return to_integers(model, to_ours(x, model.source.layout), options, Runner())
 
 
 def layer(graph: Graph, name: str) -> Node:
@@ -139,7 +139,7 @@ def test_a_quantized_model_is_widened_too() -> None:
 def test_layers_that_cannot_be_told_apart_are_refused() -> None:
     x = samples()
     model = load_model(Blocks().eval(), example_input=torch.from_numpy(x[:1]))
-    graph = quantize_float(model, to_ours(x, model.info["source_layout"]))
+    graph = quantize_float(model, to_ours(x, model.source.layout))
     with pytest.raises(ModelError, match="cannot tell the layers apart: the model has 4"):
         with_headroom(graph, Headroom(2.0), layers=twice(graph), weights=(), biases=())
 

@@ -11,13 +11,14 @@ from tests.support.torch_networks import NETS, make_net
 from tinytrain.errors import DataError, ModelError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.source import Calibration
 from tinytrain.quantize import integerize, quantize_float
 
 
 def calibrated(name: str, method: str = "mse") -> tuple[Graph, np.ndarray, np.ndarray]:
     net, x = make_net(name)
     graph = load_model(net, example_input=x[:1])
-    samples = to_ours(x.numpy(), graph.info["source_layout"])
+    samples = to_ours(x.numpy(), graph.source.layout)
     with torch.no_grad():
         wanted = net(x).numpy()
     return quantize_float(graph, samples, method), x.numpy(), wanted
@@ -28,7 +29,7 @@ def calibrated(name: str, method: str = "mse") -> tuple[Graph, np.ndarray, np.nd
 def test_integers_stay_close_to_float(name: str, method: str) -> None:
     graph, x, wanted = calibrated(name, method)
     result, step = integer_output(integer_graph(graph), x)
-    if integerize(graph).info["softmax"]:
+    if integerize(graph).source.softmax:
         exponentials = np.exp(result)
         result = exponentials / exponentials.sum(axis=-1, keepdims=True)
         assert np.abs(result - wanted).max() < 0.01
@@ -122,7 +123,7 @@ def test_a_silent_activation_is_no_problem() -> None:
 
 def test_calibration_says_what_it_did() -> None:
     graph, x, _ = calibrated("dense", "minmax")
-    assert graph.info["calibration"] == {"method": "minmax", "samples": len(x)}
+    assert graph.source.calibration == Calibration("minmax", len(x))
 
 
 def test_a_float_model_cannot_become_integers() -> None:

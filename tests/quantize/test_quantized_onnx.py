@@ -99,7 +99,7 @@ def test_agrees_with_onnxruntime(name: str, opset: int, variant: str, tmp_path: 
     wanted = run_onnx(path, x)
     # u8 weights have zero points that s8 cannot hold: quantized again, with a note.
     exact = variant != "u8u8"
-    assert bool(graph.info["notes"]) is not exact
+    assert bool(graph.source.notes) is not exact
     close(float_output(graph, x), wanted, one_step(graph), 1 if exact else 3)
     close(integer_output(integer_graph(graph), x)[0], wanted, one_step(graph), 2 if exact else 4)
 
@@ -110,7 +110,7 @@ def test_pools_concatenation_and_softmax(tmp_path: Path) -> None:
     wanted = run_onnx(path, x)
     assert np.abs(float_output(graph, x) - wanted).max() <= 1 / 256
     result = integerize(graph)
-    assert result.info["softmax"] is True
+    assert result.source.softmax is True
     logits, _ = integer_output(integer_graph(graph), x)
     exponentials = np.exp(logits)
     shares = exponentials / exponentials.sum(axis=-1, keepdims=True)
@@ -123,7 +123,7 @@ def test_a_partly_quantized_model_names_the_gap_and_can_be_completed(tmp_path: P
     graph = load_model(path)
     with pytest.raises(ModelError, match="reads the input of the model without a quantize"):
         integerize(graph)
-    samples = to_ours(x, graph.info["source_layout"])
+    samples = to_ours(x, graph.source.layout)
     completed = quantize_float(graph, samples)
     wanted = run_onnx(path, x)
     result, step = integer_output(integer_graph(completed), x)
@@ -133,6 +133,6 @@ def test_a_partly_quantized_model_names_the_gap_and_can_be_completed(tmp_path: P
 def test_completing_a_whole_model_changes_nothing(tmp_path: Path) -> None:
     path, x = quantized("mobile", "s8s8_per_channel", 13, tmp_path)
     graph = load_model(path)
-    samples = to_ours(x, graph.info["source_layout"])
+    samples = to_ours(x, graph.source.layout)
     completed = quantize_float(graph, samples)
     assert [n.name for n in completed.nodes] == [n.name for n in graph.nodes]

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.reference.interpret import Machine
@@ -159,14 +160,8 @@ class Net:
 
     def finish(self, output: Value) -> Graph:
         shape = self.x.type.shape
-        info = {
-            "file": "net",
-            "sha256": None,
-            "source_shape": (1, shape[3], *shape[1:3]),
-            "source_layout": "NCHW",
-        }
         self.builder.outputs = [output]
-        self.builder.info = info
+        self.builder.source = ModelSource("net", None, (1, shape[3], *shape[1:3]), "NCHW")
         return self.builder.build()
 
 

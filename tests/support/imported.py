@@ -45,7 +45,7 @@ def to_ours(x: np.ndarray, layout: str) -> np.ndarray:
 def float_output(graph: Graph, x: np.ndarray) -> np.ndarray:
     """The output for a batch in the user's layout."""
     verify(graph, "import")
-    ours = to_ours(x, graph.info["source_layout"])
+    ours = to_ours(x, graph.source.layout)
     return run_float(graph, {graph.inputs[0].name: ours})[graph.outputs[0]]
 
 
@@ -61,7 +61,7 @@ def run_integers(graph: Graph, x: np.ndarray) -> dict[Value, np.ndarray]:
     (given,) = graph.inputs
     meaning = given.type.quantization
     assert meaning is not None
-    ours = to_ours(x, graph.info["source_layout"])
+    ours = to_ours(x, graph.source.layout)
     q = quantize(ours.astype(np.float32), meaning.zero_point, meaning.scale[0])
     return run_forward(graph, {given.name: q})
 

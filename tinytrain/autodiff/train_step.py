@@ -7,8 +7,7 @@ derivatives.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tinytrain.autodiff.backward import Sweep
@@ -20,22 +19,9 @@ from tinytrain.ir.types import DType, TensorType
 LOSSES = ("cross_entropy", "mean_squared_error")
 
 
-@dataclass(frozen=True)
-class TrainingGraph:
-    """A graph with forward, loss and backward nodes.
-
-    Attributes:
-        graph: its outputs are (loss f32 [1], network output f32 [1,N]) and then the sums.
-        sums: for each trained weight or bias its dW or dB.
-    """
-
-    graph: Graph
-    sums: Mapping[Value, Value]
-
-
 def build_training_graph(
     graph: Graph, *, loss: str, gradient: DType, smoothing: float = 0.0
-) -> TrainingGraph:
+) -> Graph:
     """Differentiates the loss of a forward graph with respect to its parameters.
 
     Args:
@@ -43,6 +29,10 @@ def build_training_graph(
         loss: one of `LOSSES`.
         gradient: dtype of the gradients.
         smoothing: of the labels of a cross-entropy, 0 to below 1.
+
+    Returns:
+        the graph with loss and backward nodes; its outputs are (loss f32 [1], network output f32
+        [1,N]) and then its `gradients`, the dW or dB of each parameter.
 
     Raises:
         UsageError: the loss is unknown or nothing is trained.
@@ -77,7 +67,7 @@ def build_training_graph(
     else:
         target = builder.input("target", flat)
         op = "mean_squared_error"
-    builder.info["target"] = target
+    builder.target = target
     types = [TensorType((1,), DType.F32), flat]
     attrs: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
     value, slope = builder.node(op, [real, target], types, name="loss", layer="loss", **attrs)
@@ -95,7 +85,8 @@ def build_training_graph(
     sums = sweep.run(output, seed)
     builder.nodes[len(forward) : len(forward)] = tail
     builder.outputs = [value, real, *sums.values()]
-    return TrainingGraph(builder.build(), sums)
+    builder.gradients = dict(sums)
+    return builder.build()
 
 
 def _with_winners(graph: Graph) -> Graph:

@@ -26,6 +26,7 @@ from tinytrain.emit.folder import FolderWriter, refuse_foreign
 from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.source import ModelSource
 from tinytrain.kernels.sources import runtime_files
 from tinytrain.passes.base import Runner
 from tinytrain.plan.speed import speed_record
@@ -225,11 +226,11 @@ def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec
     """The samples that a compiled model takes."""
     from tinytrain.reference.lowering import scale_of, zero_of
 
-    x, info = compiled.graph.inputs[0], compiled.info
+    x, source = compiled.graph.inputs[0], compiled.forward.source
     return SampleSpec(
         shape=map_shape(x.type.shape),
-        source_shape=tuple(info["source_shape"]),
-        source_layout=_layout(info),
+        source_shape=source.shape,
+        source_layout=_layout(source),
         output_size=compiled.output_size,
         classes=compiled.classes,
         scale=scale_of(x),
@@ -250,17 +251,17 @@ def _calibration(
 def _source_spec(model: Graph, preprocess: Preprocess | None) -> SampleSpec:
     return SampleSpec(
         shape=map_shape(model.inputs[0].type.shape),
-        source_shape=tuple(model.info["source_shape"]),
-        source_layout=_layout(model.info),
+        source_shape=model.source.shape,
+        source_layout=_layout(model.source),
         output_size=model.outputs[0].type.size,
         classes=0,
         preprocess=preprocess,
     )
 
 
-def _layout(info: Mapping[str, Any]) -> str:
+def _layout(source: ModelSource) -> str:
     # A 1-D signal is a map of height 1: its length is the width.
-    return str(info["source_layout"]).replace("L", "W")
+    return source.layout.replace("L", "W")
 
 
 def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -273,7 +274,7 @@ def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 def _summary(compiled: Compiled) -> str:
     what = f"{compiled.classes} classes" if compiled.classes else f"{compiled.output_size} outputs"
-    file = compiled.info.get("file") or "a PyTorch module"
+    file = compiled.forward.source.file or "a PyTorch module"
     return f"{file}, {what}, update scheme {Path(compiled.options.scheme).name}"
 
 

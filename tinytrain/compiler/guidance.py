@@ -198,15 +198,15 @@ def guide(
         momentum: share of a velocity that the next step keeps.
     """
     training = build_training_graph(graph, loss=loss, gradient=DType.F32)
-    producers = training.graph.producers()
+    producers = training.producers()
     factors = {}
-    for trained, total in training.sums.items():
+    for trained, total in training.gradients.items():
         scale = quantization(trained).scales(trained.type.shape[0])
         # Without it a step moves the integer by its own gradient, the real one times the scale.
         factor = np.ones_like(scale) if qas else np.square(scale)
         factors[trained] = factor * (rates or {}).get(producers[total].layer, 1.0)
-    tangent = measure_tangent(training.graph, training.sums, factors, samples, seed)
-    outputs = training.graph.outputs[1].type.size
+    tangent = measure_tangent(training, factors, samples, seed)
+    outputs = training.outputs[1].type.size
     curvature = 0.5 if loss == "cross_entropy" else 2.0 / outputs
     source = NOISE if samples is None else "calibration samples"
     # Without QAS a rate is in other units, and nothing is known of what is too large at first.

@@ -143,21 +143,21 @@ def inspect_model(
     """
     from tinytrain.frontend import load_model
 
-    source = load_model(path)
-    quantized = is_quantized(source)
-    graph, missing = name_layers(source), None
+    model = load_model(path)
+    quantized = is_quantized(model)
+    graph, missing = name_layers(model), None
     if quantized:
         try:
-            graph = to_integers(source, None, Options(), Runner())
+            graph = to_integers(model, None, Options(), Runner())
         except TinytrainError as error:
             missing = str(error)
     return ModelReport(
-        str(source.info.get("file", path)),
-        tuple(source.info["source_shape"]),
+        model.source.file or path,
+        model.source.shape,
         _layers(graph),
         quantized,
         missing,
-        None if options is None or missing else _training(source, options, calibration, preprocess),
+        None if options is None or missing else _training(model, options, calibration, preprocess),
     )
 
 

@@ -53,12 +53,13 @@ def manifest_of(
 ) -> dict[str, Any]:
     """All but what depends on the target and on how the model came."""
     graph = compiled.plan.graph
+    source = compiled.forward.source
     arena = arena_record(graph, compiled.plan)
     return {
         "format": 1,
         "tinytrain": __version__,
         "name": graph.name,
-        "model": {"file": compiled.info.get("file"), "sha256": compiled.info.get("sha256")},
+        "model": {"file": source.file, "sha256": source.sha256},
         "model_hash": files.model_hash.hex(),
         "options": options_record(compiled.options),
         "trained": trained_record(compiled.graph),

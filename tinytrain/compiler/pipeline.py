@@ -30,8 +30,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,7 +76,6 @@ class Compiled:
         options: that it was compiled with.
         guidance: what is known of the scheme before it trains.
         forward: the s8 model before anything was trained.
-        info: what the importer knew of the model: its file, the file's hash, its input's layout.
     """
 
     graph: Graph
@@ -87,7 +85,6 @@ class Compiled:
     options: Options
     guidance: Guidance
     forward: Graph
-    info: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -227,7 +224,7 @@ def build_step(
     graph = replace(graph, name=model_name(options.name or forward.name))
     scales = warm_up(graph, samples, options.seed)
     plan, ways = _proved_plan(graph, isa, None, options)
-    return Compiled(graph, plan, ways, scales, options, guidance, forward, dict(forward.info))
+    return Compiled(graph, plan, ways, scales, options, guidance, forward)
 
 
 def scheduled(graph: Graph, scheme: Scheme, options: Options, runner: Runner) -> Graph:
@@ -238,10 +235,9 @@ def scheduled(graph: Graph, scheme: Scheme, options: Options, runner: Runner) ->
         gradient=GRADIENTS[options.gradient],
         smoothing=float(np.float32(options.label_smoothing)),
     )
-    graph = runner.check(training.graph, "differentiate")
-    fractions = graph.info["fractions"]
+    graph = runner.check(training, "differentiate")
     passes: list[Pass] = [
-        Update(training.sums, fractions, options.update_rule, scheme.rates),
+        Update(options.update_rule, scheme.rates),
         FuseUpdates(),
         DeadCode(),
         SavedActivations(),

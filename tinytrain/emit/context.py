@@ -11,7 +11,7 @@ from tinytrain.emit.c_text import C_TYPES, identifier, initializer
 from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_update import gradient_window, stored_in
+from tinytrain.ir.ops_update import stored_in
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import Plan
@@ -91,7 +91,7 @@ class EmitContext:
         self.fields = field_names(self.graph)
         self._names: set[str] = set()
         self._segments: dict[Value, str] = {}
-        self.window = gradient_window(self.graph)
+        self.window = self.graph.accumulate
         self._stored_in = stored_in(self.graph)
 
     def place(self, value: Value) -> str:

@@ -17,7 +17,7 @@ from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_s
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.ir.ops_update import FINISH_OPS, gradient_window
+from tinytrain.ir.ops_update import FINISH_OPS
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
@@ -71,8 +71,8 @@ def model_hash(graph: Graph) -> bytes:
         digest.update(f"{value.name}:{value.type}".encode())
     for node in graph.nodes:
         digest.update(f"{node.name}:{sorted(node.attrs.items())}".encode())
-    if gradient_window(graph) > 1:
-        digest.update(f"accumulate:{gradient_window(graph)}".encode())
+    if graph.accumulate > 1:
+        digest.update(f"accumulate:{graph.accumulate}".encode())
     for held in (graph.constants, graph.parameters):
         for value, data in held.items():
             digest.update(f"{value.name}:{data.dtype}:{data.shape}".encode())

@@ -29,9 +29,8 @@ def load_model(source: Any, *, example_input: Any = None, name: str | None = Non
     Returns:
         a graph with one f32 input and one f32 output whose nodes are forward operations, with
         `quantize` and `dequantize` exactly where the model has them. Maps are NHWC, a 1-D signal is
-        a map of height 1. `info` has `file` (its name), `sha256`, `source_shape`, `source_layout`
-        ("NCHW", "NHWC", "NCL", "NLC" or "NC") of the input as the model declares it, and `notes`
-        (a tuple of sentences about what had to change).
+        a map of height 1. `source` says which file it was, what shape and layout its input
+        has there, and what had to change.
 
     Raises:
         ModelError: the file cannot be read, or holds what tinytrain does not support.

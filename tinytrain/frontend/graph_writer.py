@@ -9,15 +9,16 @@ import numpy as np
 
 from tinytrain.errors import Where
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import DType, Quantization, TensorType
 
 
 class GraphWriter:
     """Collects inputs, constants and nodes, then gives the finished graph."""
 
-    def __init__(self, name: str, info: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, name: str, source: ModelSource) -> None:
         self.name = name
-        self.info: dict[str, Any] = dict(info or {})
+        self.source = source
         self.inputs: list[Value] = []
         self.constants: dict[Value, np.ndarray] = {}
         self.nodes: list[Node] = []
@@ -94,5 +95,5 @@ class GraphWriter:
             nodes=tuple(self.nodes),
             outputs=results,
             constants={value: data for value, data in self.constants.items() if value in read},
-            info=self.info,
+            source=self.source,
         )

@@ -17,6 +17,7 @@ from tinytrain.frontend.onnx_rewrite import rewrite_nodes
 from tinytrain.frontend.relax.calls import MAX_ELEMENTS
 from tinytrain.frontend.relax.importer import LayerNames, import_relax
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.source import ModelSource
 
 MIN_OPSET = 13
 _MAX_EXTERNAL = 2**30
@@ -68,8 +69,9 @@ def load_onnx(data: bytes, path: Path, name: str) -> Graph:
         file,
         "export the model again with constant shapes, or without this operation",
     )
-    info = {"file": file, "sha256": hashlib.sha256(data).hexdigest()}
-    return import_relax(module, name=name, file=file, info=info, layer_names=_layer_names(model))
+    source = ModelSource(file, hashlib.sha256(data).hexdigest())
+    names = _layer_names(model)
+    return import_relax(module, name=name, source=source, layer_names=names)
 
 
 def _parse(data: bytes, path: Path) -> Any:

@@ -13,6 +13,7 @@ from tinytrain.frontend.importing import call_importer, quiet
 from tinytrain.frontend.relax.calls import MAX_ELEMENTS
 from tinytrain.frontend.relax.importer import LayerNames, import_relax
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.source import ModelSource
 
 SUPPORTED = frozenset(
     {
@@ -57,14 +58,12 @@ def load_tflite(data: bytes, path: Path, name: str) -> Graph:
     module = call_importer(
         convert, file, "convert the model again with the current TFLite converter, int8 or float"
     )
-    info = {"file": file, "sha256": hashlib.sha256(data).hexdigest()}
+    source = ModelSource(file, hashlib.sha256(data).hexdigest())
     names: LayerNames = {
         relax: [label for kind, label in operations if kind in kinds]
         for relax, kinds in _NAMED.items()
     }
-    return import_relax(
-        module, name=name, file=file, info=info, channels_last=True, layer_names=names
-    )
+    return import_relax(module, name=name, source=source, channels_last=True, layer_names=names)
 
 
 def _checked(data: bytes, file: str) -> tuple[Any, list[tuple[str, str]]]:

@@ -12,6 +12,7 @@ from tinytrain.frontend.importing import call_importer, quiet
 from tinytrain.frontend.pt2_archive import check_archive
 from tinytrain.frontend.relax.importer import LayerNames, import_relax
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.source import ModelSource
 
 _NAMED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("nn.conv1d", "nn.conv2d", "nn.conv3d"): ("conv1d", "conv2d", "convolution", "conv3d"),
@@ -101,9 +102,7 @@ def _import(program: Any, file: str, name: str, sha256: str) -> Graph:
         module = call_importer(
             convert, file, "build the model from operations of torch.nn that tinytrain lists"
         )
-    return import_relax(
-        module, name=name, file=file, info={"file": file, "sha256": sha256}, layer_names=names
-    )
+    return import_relax(module, name=name, source=ModelSource(file, sha256), layer_names=names)
 
 
 def _check_shapes(program: Any, file: str) -> None:

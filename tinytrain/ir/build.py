@@ -24,7 +24,11 @@ class GraphBuilder:
         self.constants = dict(graph.constants)
         self.parameters = dict(graph.parameters)
         self.updates = dict(graph.updates)
-        self.info = dict(graph.info)
+        self.source = graph.source
+        self.target = graph.target
+        self.fractions = dict(graph.fractions)
+        self.gradients = dict(graph.gradients)
+        self.accumulate = graph.accumulate
         self._values = {value.name for value in graph.values()}
         self._node_names = {node.name for node in graph.nodes}
 
@@ -77,7 +81,11 @@ class GraphBuilder:
             constants=dict(self.constants),
             parameters=dict(self.parameters),
             updates=dict(self.updates),
-            info=dict(self.info),
+            source=self.source,
+            target=self.target,
+            fractions=dict(self.fractions),
+            gradients=dict(self.gradients),
+            accumulate=self.accumulate,
         )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.errors import Where
+from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import TensorType
 
 
@@ -78,7 +79,14 @@ class Graph:
         nodes: the operations.
         outputs: values that leave the graph.
         updates: for a parameter, the value that replaces it when the step ends.
-        info: facts for later stages that are not values (file, original layout and the like).
+        source: where the model came from.
+        target: the input that holds the label or target of a training step; None in inference.
+        fractions: for a trained weight, the parameter that holds its fractional bits, if it has
+            any.
+        gradients: for a parameter, the value that holds the sum of its gradient, until the updates
+            are there that read it.
+        accumulate: steps whose mean gradient is applied together; 1 where none wait.
+        rematerialized: for a node that runs for the second time, the node that it repeats; by name.
     """
 
     name: str
@@ -88,7 +96,12 @@ class Graph:
     constants: Mapping[Value, np.ndarray] = field(default_factory=dict)
     parameters: Mapping[Value, np.ndarray] = field(default_factory=dict)
     updates: Mapping[Value, Value] = field(default_factory=dict)
-    info: Mapping[str, Any] = field(default_factory=dict)
+    source: ModelSource = field(default_factory=ModelSource)
+    target: Value | None = None
+    fractions: Mapping[Value, Value] = field(default_factory=dict)
+    gradients: Mapping[Value, Value] = field(default_factory=dict)
+    accumulate: int = 1
+    rematerialized: Mapping[str, str] = field(default_factory=dict)
 
     def producers(self) -> Mapping[Value, Node]:
         """The node that writes each value."""

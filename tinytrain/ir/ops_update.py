@@ -24,11 +24,6 @@ VELOCITY_RESOLUTION = 8
 """A velocity counts in 2^-8 of the last bit of an s8 weight, or of a bias."""
 
 
-def gradient_window(graph: Graph) -> int:
-    """Steps whose gradients are applied together; 1 where none wait for each other."""
-    return int(graph.info.get("accumulate", 1))
-
-
 def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:
     """(old, new) for each tensor that an update writes over; nothing for any other node."""
     if node.op not in UPDATE_OPS:

@@ -40,7 +40,10 @@ def format_graph(graph: Graph) -> str:
     lines += [f"  input {_declared(value)}" for value in graph.inputs]
     lines += [f"  constant {_declared(value)}" for value in graph.constants]
     lines += [f"  parameter {_declared(value)}" for value in graph.parameters]
-    lines += [f"  {format_node(node)}" for node in graph.nodes]
+    again = graph.rematerialized
+    for node in graph.nodes:
+        repeats = f", runs {again[node.name]} again" if node.name in again else ""
+        lines.append(f"  {format_node(node)}{repeats}")
     lines += [f"  update {parameter} <- {value}" for parameter, value in graph.updates.items()]
     lines += [f"  output {value}" for value in graph.outputs]
     return "\n".join(lines) + "\n"

@@ -23,6 +23,7 @@ def verify(graph: Graph, after: str) -> None:
         for node in graph.nodes:
             _verify_node(node)
         _verify_updates(graph)
+        _verify_training(graph)
     except TypeRuleError as error:
         raise InternalError(f"the graph is broken after pass '{after}': {error}") from error
 
@@ -98,3 +99,20 @@ def _verify_updates(graph: Graph) -> None:
             raise TypeRuleError(f"update of {parameter}, which is not a parameter")
         if value not in written or value.type != parameter.type:
             raise TypeRuleError(f"{parameter} cannot become {value}: other type, or never written")
+
+
+def _verify_training(graph: Graph) -> None:
+    if graph.target is not None and graph.target not in graph.inputs:
+        raise TypeRuleError(f"target {graph.target} is not an input")
+    if graph.accumulate < 1:
+        raise TypeRuleError(f"{graph.accumulate} is no number of steps to accumulate")
+    for weights, fraction in graph.fractions.items():
+        if not {weights, fraction} <= graph.parameters.keys():
+            raise TypeRuleError(f"{weights} with fraction {fraction}: not both are parameters")
+    for parameter, total in graph.gradients.items():
+        if parameter not in graph.parameters or total not in graph.outputs:
+            raise TypeRuleError(f"gradient {total} of {parameter}: not an output of a parameter")
+    names = {node.name for node in graph.nodes}
+    for name in graph.rematerialized:
+        if name not in names:
+            raise TypeRuleError(f"node '{name}' is said to run again, but is not in the graph")

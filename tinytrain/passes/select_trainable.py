@@ -54,7 +54,7 @@ class SelectTrainable:
             if node.op == "conv2d" and node.layer in biases:
                 node = self._train_bias(builder, node)
             builder.nodes.append(node)
-        builder.info["fractions"] = fractions
+        builder.fractions = fractions
         return builder.build()
 
     def _train_weights(

@@ -55,27 +55,24 @@ class UpdateRule:
 
 @dataclass(frozen=True)
 class Update:
-    """Every sum becomes an update of its parameter.
+    """Every gradient of the graph becomes an update of its parameter.
 
     Attributes:
-        sums: from `TrainingGraph`.
-        fractions: for each trained weight its fractional bits, where it has any.
         rule: what becomes of a gradient.
         rates: factors on the learning rate by layer; 1 for those that it leaves out.
     """
 
-    sums: Mapping[Value, Value]
-    fractions: Mapping[Value, Value]
     rule: UpdateRule
     rates: Mapping[str, float] = field(default_factory=dict)
     name: str = "update"
 
     def __call__(self, graph: Graph) -> Graph:
         builder = GraphBuilder(graph)
-        builder.outputs = [value for value in graph.outputs if value not in set(self.sums.values())]
+        parameter_of = {total: parameter for parameter, total in graph.gradients.items()}
+        builder.outputs = [value for value in graph.outputs if value not in parameter_of]
         builder.nodes = []
-        builder.info["accumulate"] = self.rule.accumulate
-        parameter_of = {total: parameter for parameter, total in self.sums.items()}
+        builder.accumulate = self.rule.accumulate
+        builder.gradients = {}
         input_scale = self._input_scales(graph)
         changed: list[_Changed] = []
         for node in graph.nodes:
@@ -93,7 +90,7 @@ class Update:
         total = node.output
         is_bias = parameter.type.dtype is DType.S32
         bits = 0 if is_bias else self.rule.fraction_bits
-        trained = (parameter, *([self.fractions[parameter]] if bits else []))
+        trained = (parameter, *([builder.fractions[parameter]] if bits else []))
         target, resolution = trained, bits
         if self.rule.has_velocity:
             target = _velocity(builder, parameter)

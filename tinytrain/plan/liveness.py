@@ -35,7 +35,7 @@ def in_arena(graph: Graph) -> list[Value]:
     """Values with a place in the arena: inputs, results that are no scalar, view or parameter."""
     written_in_place = stored_in(graph)
     # Label and target are arguments of the training step: the caller holds them.
-    values = [value for value in graph.inputs if value != graph.info.get("target")]
+    values = [value for value in graph.inputs if value != graph.target]
     for node in graph.nodes:
         if node.op == "merge_channels":
             continue

@@ -97,8 +97,7 @@ def again_nodes(graph: Graph, part: Part) -> list[Node]:
 
 def again_of(graph: Graph) -> Mapping[str, str]:
     """For each node that runs for the second time, the one that it repeats; by name."""
-    found: Mapping[str, str] = graph.info.get("again", {})
-    return found
+    return graph.rematerialized
 
 
 def _made_from(graph: Graph, part: Part, saved: set[Value]) -> list[Node]:
@@ -149,7 +148,7 @@ def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
     rest = [_reading(node, renamed) for node in graph.nodes[loss:]]
     rest = [item for node in rest for item in (*before.get(node.name, ()), node)]
     forward = _without_unread(graph.nodes[:loss], rest, graph.outputs)
-    return replace(graph, nodes=(*forward, *rest), info={**graph.info, "again": repeats})
+    return replace(graph, nodes=(*forward, *rest), rematerialized=repeats)
 
 
 def _fresh(name: str, taken: set[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.errors import DataError, UsageError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.source import Calibration
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.integerize import LAYERS, MOVES
 from tinytrain.quantize.ranges import METHODS, Histogram, choose
@@ -47,7 +48,7 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
         samples: f32 [N, ...] in the graph's own layout (NHWC), N >= 1, in the model's units.
 
     Returns:
-        the graph with quantize nodes; `info["calibration"]` holds method and number of samples.
+        the graph with quantize nodes; `source.calibration` says how.
 
     Raises:
         DataError: samples of another shape, or with NaN or infinity.
@@ -61,8 +62,8 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
     samples = _checked(graph, samples)
     sites = _sites(graph)
     meanings = _meanings(graph, sites, samples, method)
-    info = {**graph.info, "calibration": {"method": method, "samples": len(samples)}}
-    return replace(_insert(graph, meanings), info=info)
+    source = replace(graph.source, calibration=Calibration(method, len(samples)))
+    return replace(_insert(graph, meanings), source=source)
 
 
 def _checked(graph: Graph, samples: np.ndarray) -> np.ndarray:

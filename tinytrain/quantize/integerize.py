@@ -60,7 +60,7 @@ class _Integerizer:
         self.constants: dict[Value, np.ndarray] = {}
         self.emitted: list[tuple[int, Node]] = []
         self.done: dict[tuple[Value, Quantization | None], Value] = {}
-        self.info = dict(graph.info)
+        self.softmax = False
         self.names = 0
         self.coarser: list[int] = []
 
@@ -255,7 +255,7 @@ class _Integerizer:
                 return self._output(quantize.inputs[0])
             return self.held(source)
         if node.op == "softmax":
-            self.info["softmax"] = True
+            self.softmax = True
             return self._output(node.inputs[0])
         if node.op in ("conv2d", "dense"):
             # A last layer whose output nothing quantizes keeps its exact accumulators.
@@ -290,7 +290,6 @@ class _Integerizer:
 
     def run(self) -> Graph:
         (output,) = self.graph.outputs
-        self.info["softmax"] = False
         for node in self.graph.nodes:
             # In order, so that no call goes deeper than from one quantize to the ones before it.
             if node.op == "quantize" and not self._follows_softmax(node):
@@ -301,11 +300,12 @@ class _Integerizer:
         if source.type.dtype is not DType.S8:
             reader = self.users[given][0]
             raise self.missing(reader, "reads the input of the model without a quantize between")
-        self.info["notes"] = (*self.graph.info.get("notes", ()), *self._notes())
+        origin = self.graph.source
+        origin = replace(origin, notes=(*origin.notes, *self._notes()), softmax=self.softmax)
         # The sort is stable: nodes that stand for one float node stay in the order of emission.
         nodes = [node for _, node in sorted(self.emitted, key=lambda item: item[0])]
         return Graph(
-            self.graph.name, (source,), tuple(nodes), (result,), self.constants, info=self.info
+            self.graph.name, (source,), tuple(nodes), (result,), self.constants, source=origin
         )
 
 
@@ -319,8 +319,8 @@ def integerize(graph: Graph) -> Graph:
     Returns:
         a graph with an s8 input and an s8 output (s32, with one scale for each output, when the
         model does not quantize its last layer). Layers are named `conv_0`, `conv_1`, `dense_0`,
-        `add_0` and so on in execution order. `info["softmax"]` says whether a softmax at the end
-        was dropped.
+        `add_0` and so on in execution order. `source.softmax` says whether a softmax at the end was
+        left out.
 
     Raises:
         ModelError: a layer without quantize or dequantize, too many products in one sum, or scales

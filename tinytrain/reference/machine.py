@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_update import UPDATE_OPS, gradient_window
+from tinytrain.ir.ops_update import UPDATE_OPS
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update
@@ -82,7 +82,7 @@ class MachineState:
         self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
         self.scales = {name: Scale() for name in scale_names(graph)}
         # Of a window of accumulated gradients the mean counts: each comes in with its share.
-        self.window = gradient_window(graph)
+        self.window = graph.accumulate
         share = float(np.float32(rate) / np.float32(self.window))
         self.step = update.Step(rate=share, seed=seed)
         self.active = True

@@ -78,7 +78,6 @@ class Tangent:
 
 def measure_tangent(
     graph: Graph,
-    sums: Mapping[Value, Value],
     factors: Mapping[Value, np.ndarray],
     samples: np.ndarray | None,
     seed: int,
@@ -86,9 +85,8 @@ def measure_tangent(
     """Runs `SAMPLES` samples through a training graph.
 
     Args:
-        graph: with f32 gradients, its sums among the outputs, no updates.
-        sums: for each trained weight or bias its dW or dB.
-        factors: on the learning rate, for each output channel of each of them.
+        graph: with f32 gradients, from `build_training_graph`.
+        factors: on the learning rate, for each output channel of each parameter.
         samples: s8 [N,...] inputs, of which evenly spread ones are taken; uniform noise where there
             are none. Labels take turns: K hardly depends on them.
         seed: of noise and targets.
@@ -100,7 +98,7 @@ def measure_tangent(
     (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
     producers = graph.producers()
     head = [node for node in graph.nodes if node.op == "conv2d"][-1].inputs[0]
-    trained_layers = {producers[total].layer for total in sums.values()}
+    trained_layers = {producers[total].layer for total in graph.gradients.values()}
     layers = {
         node.layer: [0.0] * SAMPLES
         for node in graph.nodes
@@ -115,7 +113,7 @@ def measure_tangent(
         if error == 0.0:
             continue
         active.append(step)
-        for trained, total in sums.items():
+        for trained, total in graph.gradients.items():
             node = producers[total]
             gradient = known[total].astype(np.float64)
             factor = factors[trained].reshape(-1, *(1,) * (gradient.ndim - 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tinytrain.errors import ModelError
@@ -13,6 +14,7 @@ from tinytrain.frontend.relax.fold import transposition
 from tinytrain.frontend.relax.layout import Axes, Layouts, Tensor
 from tinytrain.frontend.relax.weights import bias_value, weight_value
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import DType, TensorType
 
 Rules = Mapping[str, Callable[["GraphImporter", Call], Tensor]]
@@ -25,13 +27,13 @@ class GraphImporter:
         self,
         program: Program,
         name: str,
-        info: Mapping[str, Any],
+        source: ModelSource,
         channels_last: bool,
         rules: Rules,
     ) -> None:
         self.program = program
         self.rules = rules
-        self.builder = GraphWriter(name, info)
+        self.builder = GraphWriter(name, source)
         self.layouts = Layouts(self.builder)
         self.channels_last = channels_last
         self.tensors: dict[Call, Tensor] = {}
@@ -43,7 +45,7 @@ class GraphImporter:
         for call in self.program.calls:
             self.tensors[call] = self.rules[call.op](self, call)
         output = self.tensors[self.program.output]
-        self.builder.info["notes"] = tuple(self.program.notes)
+        self.builder.source = replace(self.builder.source, notes=tuple(self.program.notes))
         where = self.program.where(self.program.output)
         if len(output.shape) == 4 or len(output.shape) == 3:
             maps = [axis for axis, extent in enumerate(output.shape) if extent != 1]
@@ -93,8 +95,7 @@ class GraphImporter:
             view, layout = ((0,), (3,), (1,), (2,)), "NCHW"
         value = self.builder.input("x", TensorType(ours, DType.F32))
         self.tensors[call] = Tensor(value, view)
-        self.builder.info["source_shape"] = shape
-        self.builder.info["source_layout"] = layout
+        self.builder.source = replace(self.builder.source, shape=shape, layout=layout)
 
     def _input_has_channels_last(self, call: Call) -> bool:
         """Looks where the first layer, or a transposition before it, has the channels."""

@@ -21,6 +21,7 @@ from tinytrain.frontend.relax.integers import normalise_integers
 from tinytrain.frontend.relax.layers import find_layers
 from tinytrain.frontend.relax.nodes import NODE_RULES
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.source import ModelSource
 
 LayerNames = Mapping[tuple[str, ...], Sequence[str]]
 """For some operations of Relax: the names that their calls have in the user's file, in order."""
@@ -30,8 +31,7 @@ def import_relax(
     module: Any,
     *,
     name: str,
-    file: str | None,
-    info: Mapping[str, Any],
+    source: ModelSource,
     channels_last: bool = False,
     layer_names: LayerNames | None = None,
 ) -> Graph:
@@ -39,8 +39,7 @@ def import_relax(
 
     Args:
         name: name of the graph, a C identifier.
-        file: the user's file, for errors.
-        info: facts that go into `Graph.info`; `source_shape` and `source_layout` are added.
+        source: the file, for errors too, and its hash; the rest is filled in.
         channels_last: whether maps have their channels last where nothing else tells.
         layer_names: used in errors, for each group of operations where their number fits.
 
@@ -51,13 +50,13 @@ def import_relax(
 
     module = relax.transform.DecomposeOpsForInference()(module)
     module = relax.transform.DeadCodeElimination()(module)
-    program = read_module(module, file)
+    program = read_module(module, source.file)
     _name_calls(program, layer_names or {})
     if len(program.inputs) != 1:
         names = ", ".join(str(call.name) for call in program.inputs)
         raise ModelError(
             f"the model has {len(program.inputs)} inputs ({names}); tinytrain takes one",
-            where=Where(file),
+            where=Where(source.file),
             help="export the model with one input and the others as constants",
         )
     program = fold_constants(program)
@@ -65,7 +64,7 @@ def import_relax(
     program = find_layers(program)
     program = find_activations(program)
     program = fuse_layers(program, channels_last)
-    return GraphImporter(program, name, info, channels_last, NODE_RULES).run()
+    return GraphImporter(program, name, source, channels_last, NODE_RULES).run()
 
 
 def _name_calls(program: Program, layer_names: LayerNames) -> None:

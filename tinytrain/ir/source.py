@@ -1,0 +1,41 @@
+"""What is known of the model that a graph was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the ranges of a float model's activations were chosen from.
+
+    Attributes:
+        method: one of `quantize.ranges.METHODS`.
+        samples: how many there were.
+    """
+
+    method: str
+    samples: int
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model came from, and what its file says of it.
+
+    Attributes:
+        file: name of the model file; None for a module that was not read from one.
+        sha256: of the file, in hexadecimal; None where there is no file.
+        shape: of the input as the model declares it, batch of one.
+        layout: of that shape: NCHW, NHWC, NCL, NLC or NC.
+        notes: sentences on what had to change on the way to s8.
+        softmax: whether a softmax behind the logits was left out.
+        calibration: of a model that came as floats; None if it brought its ranges.
+    """
+
+    file: str | None = None
+    sha256: str | None = None
+    shape: tuple[int, ...] = ()
+    layout: str = ""
+    notes: tuple[str, ...] = ()
+    softmax: bool = False
+    calibration: Calibration | None = None
