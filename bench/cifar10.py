@@ -19,7 +19,7 @@ import numpy as np
 
 from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -23,7 +23,7 @@ from examples.demonstration import COUNTED_STEPS, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
 from tinytrain.compiler.compile import compile_model
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 from tinytrain.target import list_targets, load_target
 
 CORES = [

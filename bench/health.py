@@ -20,12 +20,12 @@ import numpy as np
 
 from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
-from tinytrain.simulate.engine import ignore_progress
-from tinytrain.simulate.folder import open_folder
-from tinytrain.simulate.health import HealthReport
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.result import summarize
-from tinytrain.simulate.session import plan_session
+from tinytrain.simulation.engine import ignore_progress
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.health import HealthReport
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.result import summarize
+from tinytrain.simulation.session import plan_session
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -31,7 +31,7 @@ from tinytrain.emit.frozen import frozen_part
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT.parent / "shared" / "models" / "mcunet-5fps-int8.onnx"

@@ -16,9 +16,9 @@ from pathlib import Path
 from bench.cmsis_nn import FLAGS, CmsisNN
 from bench.counting import C_SOURCES, emulate
 from tinytrain.errors import ToolchainError
-from tinytrain.kernels.choose import candidates
-from tinytrain.kernels.sources import kernel_sets, runtime_files
-from tinytrain.kernels.work import Window, Work
+from tinytrain.kernel.choose import candidates
+from tinytrain.kernel.sources import kernel_sets, runtime_files
+from tinytrain.kernel.work import Window, Work
 from tinytrain.resources import folder as resource_folder
 from tinytrain.target import Target
 from tinytrain.toolchain.build import require

@@ -24,10 +24,10 @@ import numpy as np
 from tinytrain.compiler.compile import Product, compile_model, write_folder
 from tinytrain.compiler.pipeline import within
 from tinytrain.errors import ToolchainError
-from tinytrain.simulate.engine import RawOutcome, ignore_progress
-from tinytrain.simulate.folder import open_folder
-from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.session import plan_session
+from tinytrain.simulation.engine import RawOutcome, ignore_progress
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.qemu import QemuEngine
+from tinytrain.simulation.session import plan_session
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import MAIN

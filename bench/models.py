@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.compiler.compile import Product, compile_model
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT.parent / "shared" / "models"

@@ -20,14 +20,14 @@ import numpy as np
 
 from tinytrain.compiler.compile import Product, compile_model, write_folder
 from tinytrain.data import Dataset, Preprocess, load_dataset
-from tinytrain.experiment.report import mean_and_spread
-from tinytrain.simulate.folder import open_folder
-from tinytrain.simulate.forgetting import class_accuracies, forgetting
-from tinytrain.simulate.library import HostLibrary, LibrarySamples
-from tinytrain.simulate.library_build import build_library, library_model
-from tinytrain.simulate.orders import by_class, drifted
-from tinytrain.simulate.session import simulate
-from tinytrain.simulate.stream import training_order
+from tinytrain.experiments.report import mean_and_spread
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.forgetting import class_accuracies, forgetting
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.library_build import build_library, library_model
+from tinytrain.simulation.orders import by_class, drifted
+from tinytrain.simulation.session import simulate
+from tinytrain.simulation.stream import training_order
 from tinytrain.target import load_target
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,7 +23,7 @@ from examples.demonstration import write_samples
 from examples.measure import STORIES
 from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -29,9 +29,9 @@ from bench.nodes import macs, place_of, read_comments
 from tinytrain.compiler.compile import Product, compile_model
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.graph import Graph
-from tinytrain.simulate.folder import open_folder
-from tinytrain.simulate.session import plan_session
-from tinytrain.simulate.stream_file import write_stream
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.session import plan_session
+from tinytrain.simulation.stream_file import write_stream
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 

@@ -19,8 +19,8 @@ from examples.demonstration import COUNTED_STEPS, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
 from tinytrain.compiler.compile import Product, compile_model
-from tinytrain.simulate.result import SimulationResult
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.result import SimulationResult
+from tinytrain.simulation.session import simulate
 
 STORIES = {"watch": watch, "digits": digits}
 SCHEMES = ("head", "bias", "last-3", "last-6", "full")

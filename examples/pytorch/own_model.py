@@ -13,7 +13,7 @@ from torch import nn
 
 import tinytrain
 from examples.digits import data
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 
 FOLDER = Path("build") / "own-model"
 TARGET = "stm32f746-disco"

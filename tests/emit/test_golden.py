@@ -18,7 +18,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.emit.c_text import float_literal, identifier, initializer, int_literal, wrapped
 from tinytrain.ir.text import format_graph
-from tinytrain.kernels.sources import runtime_files, source_of
+from tinytrain.kernel.sources import runtime_files, source_of
 from tinytrain.passes.base import Runner
 from tinytrain.target import load_target
 

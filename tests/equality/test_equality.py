@@ -23,10 +23,10 @@ from tinytrain.compiler.compile import Product, compile_model, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.simulate.engine import Engine
-from tinytrain.simulate.folder import GeneratedFolder
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulation.engine import Engine
+from tinytrain.simulation.folder import GeneratedFolder
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
 STEPS = 6

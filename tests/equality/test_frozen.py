@@ -19,8 +19,8 @@ from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.session import simulate
 from tinytrain.target import load_target
 
 

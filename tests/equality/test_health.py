@@ -15,9 +15,9 @@ from tinytrain.compiler.pipeline import Compiled, build_step
 from tinytrain.passes.base import Runner
 from tinytrain.reference.health import HEALTH_STEPS
 from tinytrain.reference.machine import Scale
-from tinytrain.simulate.health import HealthReport, health_report
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulation.health import HealthReport, health_report
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
 STEPS = HEALTH_STEPS + 2

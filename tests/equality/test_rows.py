@@ -21,8 +21,8 @@ from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa, within
 from tinytrain.passes.base import Runner
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
 

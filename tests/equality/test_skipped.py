@@ -23,10 +23,10 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.data import load_dataset
 from tinytrain.passes.base import Runner
-from tinytrain.simulate.engine import Engine
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.engine import Engine
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
+from tinytrain.simulation.session import simulate
 from tinytrain.target import load_target
 
 

@@ -27,8 +27,8 @@ from tinytrain.plan.channel_tiling import cut, runs
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.rematerialize import Part, parts, repeated
 from tinytrain.plan.schedule import frozen_count
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
 

@@ -15,10 +15,10 @@ from examples.scratch import networks
 from examples.training import make_deterministic
 from tests.support.paths import ROOT, SHARED
 from tinytrain.compiler.compile import compile_model
-from tinytrain.experiment.toml_file import load_experiment
+from tinytrain.experiments.toml_file import load_experiment
 from tinytrain.frontend import load_model
-from tinytrain.simulate.result import SimulationResult
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.result import SimulationResult
+from tinytrain.simulation.session import simulate
 
 STEPS = 6000
 EXPERIMENTS = ROOT / "examples" / "experiments"

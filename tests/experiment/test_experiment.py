@@ -16,9 +16,9 @@ from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 from tinytrain.data import Preprocess
 from tinytrain.errors import RunError
-from tinytrain.experiment.toml_file import load_experiment
-from tinytrain.experiment.worker import run_to_record
-from tinytrain.simulate.session import simulate
+from tinytrain.experiments.toml_file import load_experiment
+from tinytrain.experiments.worker import run_to_record
+from tinytrain.simulation.session import simulate
 
 
 def run(file: Path, output: Path, *arguments: str) -> int:

@@ -13,8 +13,8 @@ from PIL import Image
 from tests.support.experiments import TEST, TRAIN, write_data
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.errors import DataError
-from tinytrain.experiment.data import integer_samples, open_data
-from tinytrain.experiment.spec import DataSpec
+from tinytrain.experiments.data import integer_samples, open_data
+from tinytrain.experiments.spec import DataSpec
 
 SPEC = SampleSpec(
     shape=(1, 6, 6, 3),

@@ -23,10 +23,10 @@ from tinytrain.compiler.options import Options  # noqa: E402
 from tinytrain.compiler.pipeline import Compiled, build_step  # noqa: E402
 from tinytrain.data import Preprocess  # noqa: E402
 from tinytrain.errors import UsageError  # noqa: E402
-from tinytrain.experiment.baseline import torch_masters  # noqa: E402
-from tinytrain.experiment.baseline.float_learner import FloatLearner  # noqa: E402
-from tinytrain.experiment.baseline.torch_convolution import Convolution, Master, Motion  # noqa: E402
-from tinytrain.experiment.learner import Samples  # noqa: E402
+from tinytrain.experiments.baseline import torch_masters  # noqa: E402
+from tinytrain.experiments.baseline.float_learner import FloatLearner  # noqa: E402
+from tinytrain.experiments.baseline.torch_convolution import Convolution, Master, Motion  # noqa: E402
+from tinytrain.experiments.learner import Samples  # noqa: E402
 from tinytrain.ir.graph import Value  # noqa: E402
 from tinytrain.ir.types import DType, Quantization, TensorType  # noqa: E402
 from tinytrain.passes.base import Runner  # noqa: E402
@@ -440,7 +440,7 @@ def test_mcunet_is_the_device_s(tmp_path: Path) -> None:
     """Every activation of a real image, and the gradients of all that the scheme trains."""
     from tinytrain.compiler.compile import compile_model
     from tinytrain.data import load_dataset
-    from tinytrain.simulate.folder import open_folder
+    from tinytrain.simulation.folder import open_folder
 
     product = compile_model(
         SHARED_MODELS / "mcunet-5fps-int8.onnx",

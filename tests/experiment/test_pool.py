@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.errors import UsageError
-from tinytrain.experiment.once import computed_once
-from tinytrain.experiment.pool import Job, Report, run_jobs
+from tinytrain.experiments.once import computed_once
+from tinytrain.experiments.pool import Job, Report, run_jobs
 
 
 class Heard:

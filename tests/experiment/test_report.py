@@ -8,16 +8,17 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.support.experiments import FILE, write_experiment
-from tinytrain.experiment.plots import plots_of
-from tinytrain.experiment.report import csv_text, markdown_text, mean_and_spread
-from tinytrain.experiment.results import GroupResult
-from tinytrain.experiment.spec import Experiment
-from tinytrain.experiment.toml_file import load_experiment
+from tinytrain.experiments.plots import plots_of
+from tinytrain.experiments.report import csv_text, markdown_text, mean_and_spread
+from tinytrain.experiments.results import GroupResult
+from tinytrain.experiments.spec import Experiment
+from tinytrain.experiments.toml_file import load_experiment
 
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Experiment:
-    return load_experiment(write_experiment(tmp_path, FILE + '[rules.nearest]\nrule = "nearest"\n'))
+    text = FILE + '[rules.nearest]\nupdate = "nearest"\n'
+    return load_experiment(write_experiment(tmp_path, text))
 
 
 def groups_of(experiment: Experiment) -> list[GroupResult]:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.experiments import FILE, write_experiment
 from tinytrain.errors import UsageError
-from tinytrain.experiment.spec import Experiment, with_schedule
-from tinytrain.experiment.toml_file import load_experiment
+from tinytrain.experiments.spec import Experiment, with_schedule
+from tinytrain.experiments.toml_file import load_experiment
 
 
 def load(folder: Path, text: str) -> Experiment:

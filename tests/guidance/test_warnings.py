@@ -15,7 +15,7 @@ from examples.digits.story import MODEL
 from tests.support.paths import SHARED_MODELS
 from tinytrain.cli import main
 from tinytrain.compiler.compile import Product, compile_model
-from tinytrain.simulate.session import simulate
+from tinytrain.simulation.session import simulate
 
 RESNET8 = SHARED_MODELS / "resnet8_int8.tflite"
 

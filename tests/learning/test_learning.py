@@ -7,9 +7,9 @@ import statistics
 import pytest
 
 from tests.support.paths import SCHEMES, SHARED, SHARED_MODELS
-from tinytrain.experiment.spec import Run
-from tinytrain.experiment.toml_file import load_experiment
-from tinytrain.experiment.worker import run_to_record
+from tinytrain.experiments.spec import Run
+from tinytrain.experiments.toml_file import load_experiment
+from tinytrain.experiments.worker import run_to_record
 
 # 2,000 steps, 500 test images. Four seeds gave 53.4 to 62.0 %, 57.0 in the mean. The integers are
 # the same on every machine, so what moves this is a change of the arithmetic; more than the spread

@@ -11,7 +11,7 @@ from tests.support.imported import shared_model
 from tests.support.paths import SCHEMES
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, compile_model
-from tinytrain.simulate.host import HostEngine
+from tinytrain.simulation.host import HostEngine
 
 
 def compiled(folder: Path, ram: int, feed: str, case: Case = CASES[0], **more: float) -> Product:

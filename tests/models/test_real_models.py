@@ -11,9 +11,9 @@ from tests.support.paths import SCHEMES, SHARED_MODELS
 from tests.support.real_models import FILES, OWN_SCHEMES, QUICK
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, compile_model
-from tinytrain.simulate.engine import Engine
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
+from tinytrain.simulation.engine import Engine
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
 # TTE's own generator reports this for the 49 KB scheme, its stack not counted.

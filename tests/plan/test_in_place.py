@@ -10,8 +10,8 @@ from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.isa import ISAS
-from tinytrain.kernels.choose import choose
-from tinytrain.kernels.work import Work
+from tinytrain.kernel.choose import choose
+from tinytrain.kernel.work import Work
 from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.proof.plan import check_plan

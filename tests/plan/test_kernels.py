@@ -12,10 +12,10 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.isa import ISAS
-from tinytrain.kernels.choose import candidates, choose
-from tinytrain.kernels.sources import source_of
-from tinytrain.kernels.table import KERNELS
-from tinytrain.kernels.work import Work
+from tinytrain.kernel.choose import candidates, choose
+from tinytrain.kernel.sources import source_of
+from tinytrain.kernel.table import KERNELS
+from tinytrain.kernel.work import Work
 from tinytrain.passes.base import Runner
 
 POINTWISE = Work(

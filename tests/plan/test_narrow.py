@@ -11,9 +11,9 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
 from tinytrain.isa import ISAS
-from tinytrain.kernels.choose import choose, narrower
-from tinytrain.kernels.table import KERNELS
-from tinytrain.kernels.work import Work
+from tinytrain.kernel.choose import choose, narrower
+from tinytrain.kernel.table import KERNELS
+from tinytrain.kernel.work import Work
 from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.narrow import narrowed

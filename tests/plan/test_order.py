@@ -17,7 +17,7 @@ from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import FINISH_OPS, UPDATE_OPS
 from tinytrain.isa import ISAS
-from tinytrain.kernels.choose import choose_kernels
+from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import Region
 from tinytrain.plan.place import live_bytes

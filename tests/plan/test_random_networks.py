@@ -19,7 +19,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.isa import ISAS
 from tinytrain.passes.base import Runner
 from tinytrain.plan.proof.plan import check_plan
-from tinytrain.simulate.host import HostEngine
+from tinytrain.simulation.host import HostEngine
 from tinytrain.target import load_target
 
 SEEDS = range(12)

@@ -16,7 +16,7 @@ from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.ops_update import replaced
 from tinytrain.ir.types import DType
 from tinytrain.isa import ISAS
-from tinytrain.kernels.work import is_depthwise
+from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.arena import Plan, plan_memory
 from tinytrain.plan.channel_tiling import COUNTS, Slices, cut, runs
 from tinytrain.plan.channel_tiling_search import fitted

@@ -22,8 +22,8 @@ from PIL import Image
 from tests.support.manifests import WAYS, change_manifest
 from tinytrain import resources
 from tinytrain.plan.record import KINDS
-from tinytrain.report.facts import Report, read_report
-from tinytrain.report.page import report_page
+from tinytrain.reports.facts import Report, read_report
+from tinytrain.reports.page import report_page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), "")
 WIDTHS = (1280, 380)

@@ -11,7 +11,7 @@ import pytest
 from tests.support.manifests import WAYS, Change, change_manifest
 from tests.support.refusals import Refuse
 from tinytrain.cli import main
-from tinytrain.report.facts import read_report
+from tinytrain.reports.facts import read_report
 
 USAGE_ERROR, MODEL_ERROR = 2, 3
 

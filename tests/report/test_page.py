@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.manifests import WAYS, Change, change_manifest
-from tinytrain.report.facts import Report, read_report
-from tinytrain.report.page import report_page
-from tinytrain.report.picture import byte_ticks, step_ticks
-from tinytrain.report.wording import count_text, percent_text, seconds_basis, seconds_text
+from tinytrain.reports.facts import Report, read_report
+from tinytrain.reports.page import report_page
+from tinytrain.reports.picture import byte_ticks, step_ticks
+from tinytrain.reports.wording import count_text, percent_text, seconds_basis, seconds_text
 
 _VOID = {"meta", "link", "input", "br"}
 

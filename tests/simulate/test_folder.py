@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tinytrain.errors import ModelError, UsageError
-from tinytrain.simulate.folder import open_folder
+from tinytrain.simulation.folder import open_folder
 
 MakeFolder = Callable[..., Path]
 

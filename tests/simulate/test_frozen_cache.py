@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tinytrain.data import Dataset, SampleSpec
-from tinytrain.simulate.frozen_cache import LEFT_OUT, NO_SLOT, FrozenCache, plan_frozen_cache
-from tinytrain.simulate.host import processor_flags
-from tinytrain.simulate.stream import SampleStream, training_order
-from tinytrain.simulate.stream_file import write_stream
+from tinytrain.simulation.frozen_cache import LEFT_OUT, NO_SLOT, FrozenCache, plan_frozen_cache
+from tinytrain.simulation.host import processor_flags
+from tinytrain.simulation.stream import SampleStream, training_order
+from tinytrain.simulation.stream_file import write_stream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)
 

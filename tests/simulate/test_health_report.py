@@ -8,7 +8,7 @@ import pytest
 
 from tinytrain.cli.console import print_health
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
-from tinytrain.simulate.health import health_report
+from tinytrain.simulation.health import health_report
 
 
 def manifest(rule: str = "nearest", bits: int = 4, tensors: int = 2) -> dict[str, Any]:

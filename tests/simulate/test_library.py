@@ -16,10 +16,10 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import DataError, ToolchainError, UsageError
 from tinytrain.passes.base import Runner
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.library import HostLibrary, LibrarySamples
-from tinytrain.simulate.library_build import build_library, library_model
-from tinytrain.simulate.stream import SampleStream
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.library_build import build_library, library_model
+from tinytrain.simulation.stream import SampleStream
 from tinytrain.target import load_target
 
 STEPS = 14

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tinytrain.data import Dataset, SampleSpec
-from tinytrain.simulate.forgetting import class_accuracies, forgetting
-from tinytrain.simulate.frozen_cache import NO_SLOT, plan_frozen_cache
-from tinytrain.simulate.orders import by_class, drifted
-from tinytrain.simulate.stream import SampleStream, training_order
+from tinytrain.simulation.forgetting import class_accuracies, forgetting
+from tinytrain.simulation.frozen_cache import NO_SLOT, plan_frozen_cache
+from tinytrain.simulation.orders import by_class, drifted
+from tinytrain.simulation.stream import SampleStream, training_order
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 3, 3, scale=0.5, zero_point=1)
 

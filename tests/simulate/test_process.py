@@ -11,9 +11,9 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import ToolchainError
-from tinytrain.simulate.engine import ignore_progress
-from tinytrain.simulate.process import run_session
-from tinytrain.simulate.stream import SampleStream
+from tinytrain.simulation.engine import ignore_progress
+from tinytrain.simulation.process import run_session
+from tinytrain.simulation.stream import SampleStream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=1.0)
 DATA = Dataset(SPEC, np.zeros((1, 1, 1, 3), np.float32), np.zeros(1, np.int32))

@@ -12,10 +12,10 @@ import pytest
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
-from tinytrain.simulate.engine import Checkpoint, ignore_progress
-from tinytrain.simulate.protocol import ProtocolReader
-from tinytrain.simulate.saved import HEADER, read_saved
-from tinytrain.simulate.stream import SampleStream
+from tinytrain.simulation.engine import Checkpoint, ignore_progress
+from tinytrain.simulation.protocol import ProtocolReader
+from tinytrain.simulation.saved import HEADER, read_saved
+from tinytrain.simulation.stream import SampleStream
 
 
 def saved_file(weights: bytes = b"weights!", state: bytes = b"state") -> bytes:

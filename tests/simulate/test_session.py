@@ -14,12 +14,12 @@ import pytest
 
 from tests.support.fake_engine import INPUT_SIZE, OUTPUT_SIZE, FakeEngine
 from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
-from tinytrain.simulate.engine import Engine, Evaluation, RawOutcome, ignore_progress
-from tinytrain.simulate.folder import open_folder
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.result import SimulationResult, summarize
-from tinytrain.simulate.session import plan_session, simulate
+from tinytrain.simulation.engine import Engine, Evaluation, RawOutcome, ignore_progress
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
+from tinytrain.simulation.result import SimulationResult, summarize
+from tinytrain.simulation.session import plan_session, simulate
 
 MakeFolder = Callable[..., Path]
 

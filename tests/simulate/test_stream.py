@@ -11,8 +11,8 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.dataset import CHUNK
-from tinytrain.simulate.stream import SampleStream, training_order
-from tinytrain.simulate.stream_file import write_stream
+from tinytrain.simulation.stream import SampleStream, training_order
+from tinytrain.simulation.stream_file import write_stream
 
 SPEC = SampleSpec((1, 1, 1, 3), (1, 3), "NC", 2, 2, scale=0.5, zero_point=1)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytrain.reference.metrics import EarlyStop, Metrics
-from tinytrain.simulate.engine import Checkpoint, Evaluation, Progress, RawOutcome
-from tinytrain.simulate.saved import HEADER, read_saved
-from tinytrain.simulate.stream import SampleStream
+from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.saved import HEADER, read_saved
+from tinytrain.simulation.stream import SampleStream
 
 INPUT_SIZE = 40
 OUTPUT_SIZE = 20

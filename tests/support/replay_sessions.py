@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from tests.support.sessions import SANITIZE, opened, reference_engine, run
 from tinytrain.compiler.compile import Product
-from tinytrain.simulate.engine import Engine, RawOutcome
-from tinytrain.simulate.host import HostEngine
-from tinytrain.simulate.qemu import QemuEngine
-from tinytrain.simulate.stream import SampleStream
+from tinytrain.simulation.engine import Engine, RawOutcome
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.qemu import QemuEngine
+from tinytrain.simulation.stream import SampleStream
 
 
 def engines_of(product: Product) -> dict[str, Engine]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.compiler.compile import Product
-from tinytrain.simulate.engine import Engine, RawOutcome, ignore_progress
-from tinytrain.simulate.folder import GeneratedFolder, open_folder
-from tinytrain.simulate.reference import ReferenceEngine
-from tinytrain.simulate.session import plan_session
-from tinytrain.simulate.stream import SampleStream
+from tinytrain.simulation.engine import Engine, RawOutcome, ignore_progress
+from tinytrain.simulation.folder import GeneratedFolder, open_folder
+from tinytrain.simulation.reference import ReferenceEngine
+from tinytrain.simulation.session import plan_session
+from tinytrain.simulation.stream import SampleStream
 
 RATE = 2.0**-7
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")

@@ -85,8 +85,8 @@ def _compile(options: argparse.Namespace) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> None:
-    from tinytrain.simulate.frozen_cache import FROZEN_MEMORY
-    from tinytrain.simulate.session import simulate
+    from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
+    from tinytrain.simulation.session import simulate
 
     memory = FROZEN_MEMORY if options.frozen_memory is None else options.frozen_memory
     for place in filter(None, (options.save, options.losses)):
@@ -136,7 +136,7 @@ def _simulate(options: argparse.Namespace) -> None:
 
 def _experiment(options: argparse.Namespace) -> None:
     from tinytrain.cli.experiments import list_runs, perform
-    from tinytrain.experiment.toml_file import load_experiment
+    from tinytrain.experiments.toml_file import load_experiment
 
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"{options.workers} workers can do nothing", help="give 1 or more")
@@ -207,7 +207,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _kernels(options: argparse.Namespace) -> None:
-    from tinytrain.simulate.folder import open_folder
+    from tinytrain.simulation.folder import open_folder
 
     kernels = open_folder(options.directory).manifest.get("kernels", [])
     if options.json:
@@ -218,9 +218,9 @@ def _kernels(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from tinytrain.report.facts import read_report
-    from tinytrain.report.page import report_page
-    from tinytrain.report.tables import (
+    from tinytrain.reports.facts import read_report
+    from tinytrain.reports.page import report_page
+    from tinytrain.reports.tables import (
         layers_table,
         peak_table,
         report_facts,

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from tinytrain.errors import TinytrainError
 from tinytrain.isa import isa_of
-from tinytrain.simulate.health import HealthReport
+from tinytrain.simulation.health import HealthReport
 from tinytrain.target import Target
 
 PLAIN_LINES = 10

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from tinytrain.cli.console import print_table
 from tinytrain.errors import RunError, UsageError, Where
-from tinytrain.experiment.once import write_text
-from tinytrain.experiment.plots import plots_of
-from tinytrain.experiment.progress import ExperimentDisplay
-from tinytrain.experiment.report import csv_text, markdown_text, mean_and_spread
-from tinytrain.experiment.runner import Outcome, planned, run_experiment
-from tinytrain.experiment.spec import Experiment
+from tinytrain.experiments.once import write_text
+from tinytrain.experiments.plots import plots_of
+from tinytrain.experiments.progress import ExperimentDisplay
+from tinytrain.experiments.report import csv_text, markdown_text, mean_and_spread
+from tinytrain.experiments.runner import Outcome, planned, run_experiment
+from tinytrain.experiments.spec import Experiment
 
 
 def list_runs(experiment: Experiment, output: Path, only: re.Pattern[str] | None) -> None:

@@ -27,7 +27,7 @@ from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.source import ModelSource
-from tinytrain.kernels.sources import runtime_files
+from tinytrain.kernel.sources import runtime_files
 from tinytrain.passes.base import Runner
 from tinytrain.plan.speed import speed_record
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report

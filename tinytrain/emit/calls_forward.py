@@ -11,7 +11,7 @@ from tinytrain.emit.c_text import call, float_literal
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.kernels.work import is_depthwise
+from tinytrain.kernel.work import is_depthwise
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 

@@ -10,7 +10,7 @@ from tinytrain.emit.calls_forward import broadcast_steps, calls, segments, weigh
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.kernels.work import is_depthwise
+from tinytrain.kernel.work import is_depthwise
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import scale_of, zero_of
 

@@ -16,7 +16,7 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.text import format_type
 from tinytrain.ir.types import DType
-from tinytrain.kernels.work import is_depthwise
+from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.channel_tiling import Slices
 from tinytrain.plan.channel_tiling_kernels import copied
 from tinytrain.reference import lowering

@@ -21,7 +21,7 @@ from tinytrain.ir.ops_update import FINISH_OPS
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
-from tinytrain.kernels.sources import kernel_sets
+from tinytrain.kernel.sources import kernel_sets
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.lowering import scale_of, zero_of

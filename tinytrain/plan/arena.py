@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.kernels.choose import Choice, choose_kernels
-from tinytrain.kernels.work import work_of
+from tinytrain.kernel.choose import Choice, choose_kernels
+from tinytrain.kernel.work import work_of
 from tinytrain.plan.channel_tiling import Slices
 from tinytrain.plan.channel_tiling_kernels import choose_for_slices
 from tinytrain.plan.line_buffer import Stream

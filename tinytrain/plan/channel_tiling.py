@@ -17,7 +17,7 @@ from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.ir.ops_update import SGD_OPS
 from tinytrain.ir.types import DType
-from tinytrain.kernels.work import is_depthwise
+from tinytrain.kernel.work import is_depthwise
 
 COUNTS = (2, 3, 4, 6, 8, 12, 16)
 """Slices that a run may have."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.kernels.choose import Choice, choose, narrower
-from tinytrain.kernels.work import Work, is_depthwise, work_of
+from tinytrain.kernel.choose import Choice, choose, narrower
+from tinytrain.kernel.work import Work, is_depthwise, work_of
 from tinytrain.plan.channel_tiling import Slices
 from tinytrain.plan.place import aligned
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.kernels.choose import Choice, narrower
-from tinytrain.kernels.work import Work, spread, work_of
+from tinytrain.kernel.choose import Choice, narrower
+from tinytrain.kernel.work import Work, spread, work_of
 from tinytrain.plan.line_buffer import Stream, chains, maps_of, stream
 from tinytrain.plan.liveness import Storage, storages
 from tinytrain.plan.place import aligned, live_bytes

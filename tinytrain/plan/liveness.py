@@ -9,7 +9,7 @@ from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import stored_in
-from tinytrain.kernels.choose import Choice
+from tinytrain.kernel.choose import Choice
 from tinytrain.plan.channel_tiling import Slices
 from tinytrain.plan.line_buffer import Stream
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
-from tinytrain.kernels.choose import Choice, narrower
-from tinytrain.kernels.work import work_of
+from tinytrain.kernel.choose import Choice, narrower
+from tinytrain.kernel.work import work_of
 from tinytrain.plan.arena import choices_for
 from tinytrain.plan.channel_tiling import Slices
 from tinytrain.plan.channel_tiling_kernels import narrower_for_slices

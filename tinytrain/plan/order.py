@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.kernels.choose import Choice
+from tinytrain.kernel.choose import Choice
 from tinytrain.plan.liveness import in_arena, storages, takeover
 from tinytrain.plan.place import aligned
 

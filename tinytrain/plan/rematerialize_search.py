@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from tinytrain.ir.graph import Graph
-from tinytrain.kernels.choose import Choice
+from tinytrain.kernel.choose import Choice
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
 from tinytrain.plan.rematerialize import Part, again_nodes, again_of, parts, repeated

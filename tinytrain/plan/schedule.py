@@ -21,7 +21,7 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
 from tinytrain.ir.ops_update import FINISH_OPS, SGD_OPS, UPDATE_OPS, replaced
 from tinytrain.isa import ISAS
-from tinytrain.kernels.choose import choose_kernels
+from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import Region
 from tinytrain.plan.place import live_bytes

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tinytrain.ir.graph import Node
-from tinytrain.kernels.choose import Choice, candidates
-from tinytrain.kernels.work import Work
+from tinytrain.kernel.choose import Choice, candidates
+from tinytrain.kernel.work import Work
 from tinytrain.plan.line_buffer import Stream, row_bytes
 
 _CALL = 60

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from tinytrain.kernels.sources import includes
+from tinytrain.kernel.sources import includes
 
 FOLDER = "TINYTRAIN_OBJECTS"
 """The environment variable."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tinytrain.kernels.table import KERNELS, Kernel
-from tinytrain.kernels.work import Work
+from tinytrain.kernel.table import KERNELS, Kernel
+from tinytrain.kernel.work import Work
 
 if TYPE_CHECKING:
     from tests.support.kernels.cases import Case

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinytrain.kernels.work import Window
+from tinytrain.kernel.work import Window
 
 Rng = np.random.Generator
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.kernels.table import KERNELS
-from tinytrain.kernels.work import Work
+from tinytrain.kernel.table import KERNELS
+from tinytrain.kernel.work import Work
 from tinytrain.reference.health import UpdateHealth
 from tinytrain.reference.update import Step, rate_parts
 from tinytrain.reference.windows import Window

@@ -17,8 +17,8 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
-from tinytrain.kernels.table import works_in_place
-from tinytrain.kernels.work import work_of
+from tinytrain.kernel.table import works_in_place
+from tinytrain.kernel.work import work_of
 from tinytrain.plan.channel_tiling import Slices
 from tinytrain.plan.line_buffer import Stream
 from tinytrain.plan.proof.channel_tiling import SliceRun

@@ -1,0 +1,291 @@
+"""Labelled data of an experiment, in the form that the user has, as the integers of a model."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from tinytrain.data import SampleSpec
+from tinytrain.data.dataset import CHUNK, labelled, read_arrays
+from tinytrain.errors import DataError, Where
+from tinytrain.experiments.learner import Samples
+from tinytrain.experiments.once import computed_once
+from tinytrain.experiments.spec import DataSpec
+
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png")
+"""Endings of the files of a class folder that are read."""
+
+TEST_FOLDERS = ("val", "test", "validation")
+"""Names of the folder of test images beside `train`, the first that is there counting."""
+
+
+class Split(Protocol):
+    """Samples to learn from, or to be tested by."""
+
+    @property
+    def where(self) -> Where:
+        """Of errors."""
+        ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Integers [N], from 0."""
+        ...
+
+    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Chosen samples, uint8 images [n, h, w, c] or [n, h, w], or floats as a model takes them.
+
+        Args:
+            size: height and width that files of many sizes are resized to.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """A `Split` of an .npz file."""
+
+    where: Where
+    x: np.ndarray
+    labels: np.ndarray
+
+    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """See `Split`; arrays have one size."""
+        chosen: np.ndarray = self.x[index]
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """A `Split` of image files, a folder for each class.
+
+    Attributes:
+        names: of the files.
+        read: gives the bytes of a file by its name.
+    """
+
+    where: Where
+    names: tuple[str, ...]
+    labels: np.ndarray
+    read: Callable[[str], bytes]
+
+    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """See `Split`: RGB, by the filter of `Preprocess`."""
+        height, width = size
+        out = np.empty((len(index), height, width, 3), np.uint8)
+        for row, place in enumerate(index):
+            name = self.names[place]
+            try:
+                with Image.open(io.BytesIO(self.read(name))) as image:
+                    whole = image.convert("RGB")
+            except (OSError, ValueError, UnidentifiedImageError, zipfile.BadZipFile) as error:
+                raise DataError(
+                    f"image '{name}' cannot be read: {error}", where=self.where
+                ) from error
+            if whole.size != (width, height):
+                whole = whole.resize((width, height), Image.Resampling.BILINEAR)
+            out[row] = np.asarray(whole)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Both splits.
+
+    Attributes:
+        classes: the number of classes, at least 2.
+        digest: SHA-256 of the files, 64 hex digits.
+    """
+
+    train: Split
+    test: Split
+    classes: int
+    digest: str
+
+    def limited(self, train: int | None, test: int | None) -> Data:
+        """At most that many samples of each split, evenly spread over it."""
+        return Data(_Spread(self.train, train), _Spread(self.test, test), self.classes, self.digest)
+
+
+class _Spread:
+    """A `Split` of which some samples are taken."""
+
+    def __init__(self, split: Split, limit: int | None) -> None:
+        count = len(split.labels)
+        self._index = np.linspace(0, count - 1, min(count, limit or count)).astype(np.int64)
+        self._split = split
+        self.where = split.where
+        self.labels = split.labels[self._index]
+
+    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """See `Split`."""
+        return self._split.samples(self._index[index], size)
+
+
+@contextmanager
+def open_data(spec: DataSpec) -> Iterator[Data]:
+    """The data of an experiment; images are read from their files as long as it is open.
+
+    Raises:
+        DataError: something is missing or cannot be read.
+    """
+    digest = digest_of(spec)
+    if spec.path is None:
+        assert spec.train is not None and spec.test is not None
+        yield _data(_arrays(spec.train, "x", "y"), _arrays(spec.test, "x", "y"), digest)
+    elif spec.path.is_dir():
+        names = sorted(
+            file.relative_to(spec.path).as_posix()
+            for file in spec.path.rglob("*")
+            if file.is_file()
+        )
+        root = spec.path
+        yield _folders(names, lambda name: (root / name).read_bytes(), Where(str(root)), digest)
+    elif spec.path.suffix == ".npz":
+        yield _data(
+            _arrays(spec.path, "x_train", "y_train"), _arrays(spec.path, "x_test", "y_test"), digest
+        )
+    else:
+        try:
+            archive = zipfile.ZipFile(spec.path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(
+                "the data is neither an .npz file, nor a .zip file, nor a folder",
+                where=Where(str(spec.path)),
+            ) from error
+        with archive:
+            names = sorted(archive.namelist())
+            yield _folders(names, archive.read, Where(str(spec.path)), digest)
+
+
+def digest_of(spec: DataSpec) -> str:
+    """SHA-256 of all that the data consists of, 64 hex digits."""
+    digest = hashlib.sha256()
+    for path in spec.files():
+        if path.is_dir():
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                name = file.relative_to(path).as_posix().encode(errors="surrogateescape")
+                digest.update(name + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        else:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _arrays(path: Path, x: str, y: str) -> Arrays:
+    where = Where(str(path))
+    found = read_arrays(path, where, (x, y))
+    for name in (x, y):
+        if name not in found:
+            raise DataError(f"the data file has no array '{name}'", where=where)
+    labels = found[y]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(found[x]):
+        raise DataError(
+            f"array '{y}' is not a list of integer labels, one for each of '{x}'", where=where
+        )
+    if labels.size == 0 or labels.min() < 0:
+        what = "is empty" if labels.size == 0 else f"holds the label {labels.min()}"
+        raise DataError(f"array '{y}' {what}", where=where)
+    return Arrays(where, found[x], labels.astype(np.int64))
+
+
+def _data(train: Split, test: Split, digest: str) -> Data:
+    classes = int(train.labels.max()) + 1
+    if classes < 2:
+        raise DataError("the samples to learn from are all of one class", where=train.where)
+    if test.labels.max() >= classes:
+        raise DataError(
+            f"the test samples have label {test.labels.max()}, "
+            f"but the largest label to learn from is {classes - 1}",
+            where=test.where,
+        )
+    return Data(train, test, classes, digest)
+
+
+def _folders(names: list[str], read: Callable[[str], bytes], where: Where, digest: str) -> Data:
+    """Sorts files PREFIX/train/CLASS/NAME and PREFIX/val/CLASS/NAME into their parts."""
+    parts: dict[str, dict[str, list[str]]] = {}
+    for name in names:
+        pieces = PurePosixPath(name).parts
+        if len(pieces) >= 3 and pieces[-1].lower().endswith(IMAGES):
+            parts.setdefault(pieces[-3], {}).setdefault(pieces[-2], []).append(name)
+    test = next((name for name in TEST_FOLDERS if name in parts), None)
+    if "train" not in parts or test is None:
+        raise DataError(
+            "the data holds no class folders of images",
+            where=where,
+            help="lay them out as train/CLASS/IMAGE.jpg and val/CLASS/IMAGE.jpg",
+        )
+    classes = sorted(parts["train"])
+    unknown = sorted(set(parts[test]) - set(classes))
+    if unknown:
+        raise DataError(f"class '{unknown[0]}' is in '{test}' but not in 'train'", where=where)
+    found = [_image_files(parts[part], classes, read, where) for part in ("train", test)]
+    return _data(found[0], found[1], digest)
+
+
+def _image_files(
+    part: Mapping[str, list[str]], classes: list[str], read: Callable[[str], bytes], where: Where
+) -> ImageFiles:
+    files = [(name, k) for k, label in enumerate(classes) for name in part.get(label, ())]
+    labels = np.array([label for _, label in files], np.int64)
+    return ImageFiles(where, tuple(name for name, _ in files), labels, read)
+
+
+def integer_samples(data: Data, spec: SampleSpec, cache: Path) -> tuple[Samples, str]:
+    """All samples as a model takes them, memory-mapped from a file that is made once.
+
+    Args:
+        data: what the run takes of it.
+        spec: of the compiled model.
+        cache: folder for such files.
+
+    Returns:
+        The samples, and the cache key of their inputs.
+
+    Raises:
+        DataError: they do not fit the model.
+    """
+    meaning = hashlib.sha256(repr(spec).encode()).hexdigest()
+    inputs: list[np.ndarray] = []
+    keys: list[str] = []
+    for split in (data.train, data.test):
+        # Which samples a limit chose shows in their labels' number alone: they are evenly spread.
+        decided_by = f"{data.digest}{meaning}{len(keys)}{len(split.labels)}"
+        key = hashlib.sha256(decided_by.encode()).hexdigest()[:32]
+
+        def write(path: Path, split: Split = split) -> None:
+            _write_integers(split, spec, path)
+
+        path = computed_once(cache / f"samples-{key}.npy", write)
+        inputs.append(np.load(path, mmap_mode="r"))
+        keys.append(key)
+    labels = [split.labels.astype(np.int32) for split in (data.train, data.test)]
+    return Samples(inputs[0], labels[0], inputs[1], labels[1]), "".join(keys)
+
+
+def _write_integers(split: Split, spec: SampleSpec, path: Path) -> None:
+    count = len(split.labels)
+    with path.open("wb") as file:
+        header = {"descr": "|i1", "fortran_order": False, "shape": (count, *spec.shape[1:])}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, count, CHUNK):
+            index = np.arange(start, min(start + CHUNK, count))
+            x = split.samples(index, (spec.shape[1], spec.shape[2]))
+            found = labelled(x, split.labels[index], spec, split.where)
+            file.write(found.quantized(slice(None)).tobytes())
+
+
+def calibration_samples(data: Data, size: tuple[int, int], limit: int) -> np.ndarray:
+    """At most `limit` samples to learn from, evenly spread, as the data has them."""
+    count = len(data.train.labels)
+    index = np.linspace(0, count - 1, min(count, limit)).astype(np.int64)
+    return data.train.samples(index, size)

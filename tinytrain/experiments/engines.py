@@ -1,0 +1,130 @@
+"""The learners: the C that ships, on this machine, and what it is compared with."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.compiler.compile import emit_step
+from tinytrain.compiler.pipeline import Compiled
+from tinytrain.experiments.frozen import frozen_activations, frozen_identity
+from tinytrain.experiments.learner import Learner, RateOf, Samples, Score
+from tinytrain.experiments.spec import Run
+from tinytrain.kernel.sources import runtime_files
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.library_build import LibraryModel, build_library
+
+
+class CLearner:
+    """A `Learner` that runs the generated C, which knows its schedule and its seed by itself.
+
+    Args:
+        rate: that the schedule starts from.
+        samples_key: cache key of the inputs of `samples`.
+        cache: folder for libraries and frozen activations, shared by all runs.
+        replay_steps: on remembered samples after each new one; 0 without a replay buffer.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        samples: Samples,
+        rate: float,
+        *,
+        samples_key: str,
+        cache: Path,
+        replay_steps: int = 0,
+    ) -> None:
+        self._replay_steps = replay_steps
+        self._library = _library(compiled, cache / "libraries")
+        # What the model's schedule starts from. The rate is no part of the library, which thus
+        # serves the runs of all rates.
+        self._library.set_learning_rate(rate)
+        parts = (samples.train_x, samples.train_y), (samples.test_x, samples.test_y)
+        if self._library.model.frozen_bytes:
+            layers = frozen_identity(compiled)
+            self._train, self._test = (
+                LibrarySamples(
+                    y,
+                    None,
+                    frozen_activations(self._library, x, f"{layers}-{samples_key}-{k}", cache),
+                )
+                for k, (x, y) in enumerate(parts)
+            )
+        else:
+            self._train, self._test = (LibrarySamples(y, x) for x, y in parts)
+
+    def train(self, order: np.ndarray) -> np.ndarray:
+        """See `Learner`."""
+        losses, _ = self._library.train(self._train, order, replay_steps=self._replay_steps)
+        return losses
+
+    def evaluate(self) -> Score:
+        """See `Learner`."""
+        losses, predictions = self._library.evaluate(self._test)
+        right = predictions == self._test.labels
+        return Score(float(np.mean(right)), float(np.mean(losses, dtype=np.float64)))
+
+    def weights_sha256(self) -> str:
+        """Of all trained parameters, as `simulate` gives it."""
+        return self._library.weights_sha256()
+
+
+def _library(compiled: Compiled, cache: Path) -> HostLibrary:
+    files = emit_step(compiled)
+    name = compiled.graph.name
+    sources = {f"src/{file}": text for file, text in files.files.items()}
+    sources |= runtime_files(files.files[f"{name}.c"])
+    model = LibraryModel(
+        name,
+        compiled.classes,
+        compiled.graph.inputs[0].type.size,
+        files.saved_bytes,
+        files.frozen_bytes,
+        bool(compiled.options.replay),
+    )
+    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+        for file, text in sources.items():
+            path = Path(place, file)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return HostLibrary(build_library(Path(place), model, cache), model)
+
+
+def make_learner(
+    run: Run,
+    compiled: Compiled,
+    samples: Samples,
+    rate_of: RateOf,
+    *,
+    samples_key: str,
+    cache: Path,
+) -> Learner:
+    """The learner of a run's rule.
+
+    Args:
+        rate_of: as the model's schedule has it.
+        samples_key, cache: see the learners.
+
+    Raises:
+        UsageError: the engine refuses an option.
+    """
+    engine = run.rule.engine
+    if engine == "c":
+        replay_steps = run.rule.replay_steps
+        return CLearner(
+            compiled,
+            samples,
+            run.rate,
+            samples_key=samples_key,
+            cache=cache,
+            replay_steps=replay_steps,
+        )
+    # Only an experiment with such an engine loads PyTorch.
+    from tinytrain.experiments.baseline.float_learner import FloatLearner
+
+    return FloatLearner(
+        compiled, samples, rate_of, run.seed, mode=engine, samples_key=samples_key, cache=cache
+    )

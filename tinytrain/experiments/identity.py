@@ -1,0 +1,117 @@
+"""What decides a result, as a hash that names its file."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tinytrain
+from tinytrain import resources
+from tinytrain.experiments.data import digest_of
+from tinytrain.experiments.spec import DataSpec, Run
+from tinytrain.version import __version__
+
+_SHOWS_ONLY = (
+    "arguments.py",
+    "cli.py",
+    "commands.py",
+    "console.py",
+    "inspect.py",
+    "experiment/command.py",
+    "experiment/once.py",
+    "experiment/pool.py",
+    "experiment/plots.py",
+    "experiment/progress.py",
+    "experiment/report.py",
+    "experiment/results.py",
+    "experiment/runner.py",
+    "experiment/table.py",
+    "experiment/toml_file.py",
+)
+"""Files of the package that decide no result."""
+
+
+def run_key(run: Run) -> str:
+    """Of a run: the same for runs with the same curve."""
+    return _key(
+        {
+            **_shared(run),
+            "replay_steps": run.rule.replay_steps,
+            "rate": run.rate,
+            "steps": run.steps,
+            "epochs": run.epochs,
+            "order": run.order,
+            "evaluations": run.evaluations,
+            "torch": None if run.rule.engine == "c" else _installed("torch"),
+        }
+    )
+
+
+def cost_key(run: Run, target: str, instructions: bool) -> str:
+    """Of what the run's rule costs on a target."""
+    path = Path(target)
+    described = _file_digest(path) if path.is_file() else target
+    return _key({**_shared(run), "target": described, "instructions": instructions})
+
+
+def _shared(run: Run) -> dict[str, Any]:
+    model, scheme = run.model, Path(run.scheme)
+    return {
+        "code": code_digest(),
+        "packages": {name: _installed(name) for name in ("numpy", "pillow", "apache-tvm")},
+        "model": _file_digest(model.path),
+        "head": model.head,
+        "preprocess": [model.resize, model.mean, model.std],
+        "data": data_digest(run.data),
+        "train_limit": run.train_limit,
+        "test_limit": run.test_limit,
+        "scheme": _file_digest(scheme) if scheme.is_file() else run.scheme,
+        "engine": run.rule.engine,
+        "options": dict(run.rule.options),
+        "seed": run.seed,
+    }
+
+
+def _key(described: dict[str, Any]) -> str:
+    text = json.dumps(described, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 of all of tinytrain that can change a result, 64 hex digits."""
+    package = Path(tinytrain.__file__).parent
+    digest = hashlib.sha256(__version__.encode())
+    for root, pattern in (
+        (package, "*.py"),
+        (resources.folder("codegen"), "*"),
+        (resources.folder("runtime_c"), "*.[ch]"),
+        (resources.folder("targets"), "*"),
+    ):
+        for file in sorted(file for file in root.rglob(pattern) if file.is_file()):
+            name = file.relative_to(root).as_posix()
+            if name not in _SHOWS_ONLY and "__pycache__" not in name:
+                digest.update(name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@functools.cache
+def data_digest(spec: DataSpec) -> str:
+    """`digest_of`, computed once."""
+    return digest_of(spec)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

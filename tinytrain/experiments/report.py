@@ -1,0 +1,191 @@
+"""What an experiment gave, as a CSV file and as tables in Markdown."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import statistics
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+
+import numpy as np
+
+from tinytrain.experiments.identity import code_digest, data_digest
+from tinytrain.experiments.results import GroupResult
+from tinytrain.experiments.spec import Experiment
+from tinytrain.version import __version__
+
+COLUMNS = (
+    "model data scheme rule engine rate seed chosen step accuracy loss train_loss not_finite "
+    "weights_sha256"
+).split()
+
+_ORDER = {"shuffled": "in a new random order each epoch", "by-class": "sorted by class"}
+
+
+def csv_text(groups: Sequence[GroupResult]) -> str:
+    """A row for each run and evaluation; `chosen` is 1 at the best rate, which the tables show."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for group in groups:
+        best = group.best_rate()
+        for result in group.done():
+            run = result.run
+            names = run.model.name, run.data.name, run.scheme_name, run.rule.name, run.rule.engine
+            last = result.not_finite, result.weights_sha256
+            for point in result.curve:
+                writer.writerow(
+                    [
+                        *names,
+                        f"{run.rate:.9g}",
+                        run.seed,
+                        int(run.rate == best),
+                        point["step"],
+                        *(_figure(point[key]) for key in ("accuracy", "loss", "train_loss")),
+                        *(last if point is result.curve[-1] else ("", "")),
+                    ]
+                )
+    return out.getvalue()
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def markdown_text(
+    experiment: Experiment,
+    groups: Sequence[GroupResult],
+    command: str,
+    plots: Sequence[str],
+    failures: Sequence[tuple[str, str]],
+) -> str:
+    """Everything that someone needs to see, and to do it again.
+
+    Args:
+        command: as a user types it.
+        plots: file names beside the Markdown file.
+        failures: titles and reasons of what failed.
+    """
+    lines = [f"# {experiment.name}", "", f"    {command}", "", *_conditions(experiment, groups), ""]
+    for title, members in _by_model_and_data(groups):
+        lines += [f"## {title}", "", *_accuracies(members), ""]
+        if any(len({run.rate for run in group.runs}) > 1 for group in members):
+            lines += [*_rates(members), ""]
+    lines += [f"![{name.removesuffix('.svg')}]({name})\n" for name in plots]
+    if failures:
+        lines += ["## Failed", ""]
+        lines += [f"- {title}: {reason.splitlines()[0]}" for title, reason in failures] + [""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _by_model_and_data(groups: Sequence[GroupResult]) -> Iterator[tuple[str, list[GroupResult]]]:
+    members: dict[str, list[GroupResult]] = {}
+    for group in groups:
+        title = f"{group.first.model.name}, {group.first.data.name}"
+        members.setdefault(title, []).append(group)
+    yield from members.items()
+
+
+def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[str]:
+    """What decided the figures below."""
+    length = f"{experiment.epochs} epochs" if experiment.epochs else f"{experiment.steps:,} steps"
+    seeds = len(experiment.seeds)
+    lines = [
+        f"{length} at batch 1, samples {_ORDER[experiment.order]}; {seeds} "
+        f"seed{'s' if seeds > 1 else ''}, of the order of the samples, of a fresh head and of "
+        "stochastic rounding. Accuracy is of the test samples after the last step: mean ± standard "
+        "deviation over the seeds.",
+    ]
+    if any(len({run.rate for run in group.runs}) > 1 for group in groups):
+        lines += [
+            "",
+            f"Of several learning rates, each rule takes the one with the best accuracy on seed "
+            f"{experiment.seeds[0]}; the other seeds run with that one alone.",
+        ]
+    lines += [
+        "",
+        f"RAM, with everything counted, and instructions are those of {_target(experiment)}.",
+        "",
+    ]
+    for rule in {group.first.rule.name: group.first.rule for group in groups}.values():
+        given = {"engine": rule.engine, **rule.options}
+        if rule.replay_steps:
+            given["replay_steps"] = rule.replay_steps
+        lines.append(f"- rule {rule.name}: " + ", ".join(f"{k} {v}" for k, v in given.items()))
+    for spec in {group.first.model: None for group in groups}:
+        digest = hashlib.sha256(spec.path.read_bytes()).hexdigest()
+        lines.append(f"- model {spec.name}: `{spec.path.name}`, SHA-256 {digest[:16]}")
+    for data in {group.first.data: None for group in groups}:
+        names = ", ".join(f"`{file.name}`" for file in data.files())
+        lines.append(f"- data {data.name}: {names}, SHA-256 {data_digest(data)[:16]}")
+    packages = ["numpy"]
+    if any(group.first.rule.engine != "c" for group in groups):
+        packages.append("torch")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    file = hashlib.sha256(experiment.file.read_bytes()).hexdigest()
+    lines.append(
+        f"- `{experiment.file.name}`, SHA-256 {file[:16]}; tinytrain {__version__}, sources "
+        f"{code_digest()[:16]}; {versions}"
+    )
+    return lines
+
+
+def _target(experiment: Experiment) -> str:
+    return f"`{experiment.target.rpartition('/')[2]}`"
+
+
+def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
+    lines = [
+        "| scheme | rule | rate | accuracy, % | loss | seeds | RAM, bytes | trained, bytes "
+        "| instructions a step |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for group in groups:
+        chosen = group.chosen()
+        rate = f"{chosen[0].run.rate:.4g}" if chosen else "-"
+        ram = group.cost["ram"] if group.cost else None
+        counted = group.cost["instructions"] if group.cost else None
+        cells = [
+            group.first.scheme_name,
+            group.first.rule.name,
+            rate,
+            mean_and_spread([100 * result.accuracy for result in chosen], 1),
+            mean_and_spread([result.loss for result in chosen], 3),
+            str(len(chosen)),
+            f"{ram['total']:,}" if ram else "-",
+            f"{ram['trained parameters']:,}" if ram else "-",
+            f"{counted:,}" if counted else "-",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _rates(groups: Sequence[GroupResult]) -> list[str]:
+    rates = sorted({run.rate for group in groups for run in group.runs})
+    seed = groups[0].first.seed
+    lines = [
+        f"Accuracy on seed {seed} by learning rate, %:",
+        "",
+        "| scheme | rule | " + " | ".join(f"{rate:.4g}" for rate in rates) + " |",
+        "|---|---|" + "---:|" * len(rates),
+    ]
+    for group in groups:
+        found = {
+            result.run.rate: result.accuracy for result in group.done() if result.run.seed == seed
+        }
+        cells = [f"{100 * found[rate]:.1f}" if rate in found else "-" for rate in rates]
+        names = [group.first.scheme_name, group.first.rule.name]
+        lines.append("| " + " | ".join([*names, *cells]) + " |")
+    return lines
+
+
+def mean_and_spread(values: Sequence[float], digits: int) -> str:
+    """Mean ± standard deviation of a sample; the deviation is left out for a single value."""
+    if not values:
+        return "-"
+    if not np.isfinite(values).all():
+        return "not finite"
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean

@@ -1,0 +1,223 @@
+"""One run, from a model's file to its curve; and what a rule costs on the target."""
+
+from __future__ import annotations
+
+import functools
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.compiler.compile import (
+    CALIBRATION_SAMPLES,
+    integer_model,
+    map_shape,
+    sample_spec,
+    write_folder,
+)
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.data import Preprocess
+from tinytrain.data.dataset import labelled
+from tinytrain.experiments.data import Data, calibration_samples, integer_samples, open_data
+from tinytrain.experiments.engines import CLearner, make_learner
+from tinytrain.experiments.learner import RateOf
+from tinytrain.experiments.spec import Run, with_schedule
+from tinytrain.ir.graph import Graph
+from tinytrain.passes.base import Runner
+from tinytrain.reference.schedule import rate_at
+from tinytrain.simulation.orders import by_class
+from tinytrain.simulation.session import simulate
+from tinytrain.simulation.stream import training_order
+from tinytrain.target import load_target
+
+REPORT_STEPS = 200
+"""Steps between two notes of progress."""
+
+COUNTED_STEPS = 3
+"""Steps on the emulator; the first reading of its counter is left out."""
+
+Report = Callable[[str, int, int], None]
+"""Called with a note and steps done of all steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    compiled: Compiled
+    preprocess: Preprocess | None
+    data: Data
+    steps: int
+
+
+def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[str, Any]:
+    """Train, and evaluate on the way.
+
+    Args:
+        target: whose kernels' layout is compiled; results are the same for all.
+        cache: folder for what several runs share.
+
+    Returns:
+        What a run's file holds: `curve`, a list of step, accuracy, loss of the test samples and
+        mean loss of the training steps since the last evaluation; figures that are not finite are
+        None. `not_finite`, steps whose loss was not finite, which the device skips.
+        `weights_sha256` of the C engine.
+
+    Raises:
+        TinytrainError: model, data or scheme do not fit.
+    """
+    report("compile", 0, 1)
+    with _prepared(run, target, in_ram=True) as made:
+        report("data", 0, 1)
+        spec = sample_spec(made.compiled, made.preprocess)
+        samples, samples_key = integer_samples(made.data, spec, cache)
+    steps = made.steps
+    report("frozen layers", 0, steps)
+    learner = make_learner(
+        run,
+        made.compiled,
+        samples,
+        rate_of(made.compiled, run.rate),
+        samples_key=samples_key,
+        cache=cache,
+    )
+    skipped = 0
+    order = training_order(len(samples.train_y), steps, run.seed)
+    if run.order == "by-class":
+        order = by_class(order, samples.train_y, made.data.classes, run.seed)
+    curve: list[dict[str, Any]] = []
+    losses: list[float] = []
+    done = 0
+    window = made.compiled.options.accumulate
+    # A learner that takes several samples at once gets whole batches.
+    chunk = window * max(1, REPORT_STEPS // window)
+    for stop in [0, *evaluation_steps(steps, run.evaluations, window)]:
+        while done < stop:
+            part = order[done : min(done + chunk, stop)]
+            found = learner.train(part)
+            skipped += int(np.count_nonzero(~np.isfinite(found)))
+            losses += found.tolist()
+            done += len(part)
+            report("" if not curve else f"accuracy {curve[-1]['accuracy']:.3f}", done, steps)
+        score = learner.evaluate()
+        curve.append(
+            {
+                "step": done,
+                "accuracy": score.accuracy,
+                "loss": _finite(score.loss),
+                "train_loss": _finite(math.fsum(losses) / len(losses)) if losses else None,
+            }
+        )
+        losses = []
+    record: dict[str, Any] = {"curve": curve, "not_finite": skipped}
+    if isinstance(learner, CLearner):
+        record["weights_sha256"] = learner.weights_sha256()
+    return record
+
+
+def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
+    """RAM of a rule on the target, and instructions of a step if asked for.
+
+    Returns:
+        `ram` by use with its total, `flash_total`, `frozen_bytes`, `instructions` or None.
+
+    Raises:
+        TinytrainError: as for a run; or it does not fit the target.
+    """
+    with (
+        _prepared(run, target, in_ram=False) as made,
+        tempfile.TemporaryDirectory(prefix="tinytrain-") as place,
+    ):
+        product = write_folder(
+            made.compiled,
+            Path(place) / "model",
+            target=load_target(target),
+            target_name=target,
+            preprocess=made.preprocess,
+        )
+        counted = None
+        if instructions:
+            spec = sample_spec(made.compiled, made.preprocess)
+            split = made.data.train
+            index = np.arange(min(COUNTED_STEPS, len(split.labels)))
+            x = split.samples(index, (spec.shape[1], spec.shape[2]))
+            few = labelled(x, split.labels[index], spec, split.where)
+            counted = simulate(
+                product.directory, on="qemu", data=few, steps=COUNTED_STEPS, icount=True
+            ).instructions_per_step
+        manifest = product.manifest
+        return {
+            "ram": dict(manifest["ram"]),
+            "flash_total": manifest["flash"]["total"],
+            "frozen_bytes": manifest["frozen_bytes"],
+            "instructions": counted,
+        }
+
+
+def evaluation_steps(steps: int, evaluations: int, window: int) -> list[int]:
+    """After which steps a run is evaluated: evenly spread, ascending, the last one at its end.
+
+    Args:
+        window: the others are multiples of it.
+    """
+    spread = {steps * (k + 1) // evaluations // window * window for k in range(evaluations)}
+    return sorted((spread | {steps}) - {0})
+
+
+def rate_of(compiled: Compiled, rate: float) -> RateOf:
+    """The learning rate of each step, as the device computes it, from the one it starts with."""
+    options = compiled.options
+    schedule = options.rate_schedule
+    return lambda step: float(rate_at(schedule, rate, step // options.accumulate))
+
+
+@contextmanager
+def _prepared(run: Run, target: str, *, in_ram: bool) -> Iterator[_Prepared]:
+    """The compiled training step of a run, and its data.
+
+    Args:
+        in_ram: replay slots that the rule puts into flash lie in RAM, with the same results: the
+            host library has no flash.
+    """
+    runner = Runner()
+    with open_data(run.data) as whole:
+        data = whole.limited(run.train_limit, run.test_limit)
+        steps = run.steps_for(len(data.train.labels))
+        given_options = with_schedule(run.rule.options, steps)
+        if in_ram:
+            given_options.pop("replay_in", None)
+        options = Options(
+            scheme=run.scheme,
+            classes=None if run.model.head == "keep" else data.classes,
+            seed=run.seed,
+            **given_options,
+        )
+        source = _imported(run.model.path)
+        height, width = _size(source)
+        samples = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
+        preprocess = run.model.preprocess(height, width) if samples.dtype == np.uint8 else None
+        given = integer_model(source, samples, preprocess, options, runner)
+        compiled = build_step(
+            given.forward, options, runner, given.quantized_samples(), load_target(target).isa
+        )
+        yield _Prepared(compiled, preprocess, data, steps)
+
+
+@functools.lru_cache(maxsize=4)
+def _imported(path: Path) -> Graph:
+    from tinytrain.frontend import load_model
+
+    return Runner().check(load_model(path), "import")
+
+
+def _size(source: Graph) -> tuple[int, int]:
+    """Height and width of a model's input."""
+    return map_shape(source.inputs[0].type.shape)[1:3]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

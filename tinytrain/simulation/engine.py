@@ -1,0 +1,100 @@
+"""What runs a session: the interface shared by host, emulator and reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tinytrain.reference.health import Health
+from tinytrain.simulation.stream import SampleStream
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with a stage ("build", "prepare", "evaluate before", "train", "evaluate", "evaluate
+after"), how many of its items are done, how many there are, and a note such as "loss 0.123"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One pass over the evaluation samples, in their order.
+
+    Attributes:
+        predictions: the predicted class of each; empty for a regression.
+        squares: the sum of the squared errors of each output, added up in double from the first
+            element to the last; empty for a classification.
+    """
+
+    predictions: tuple[int, ...] = ()
+    squares: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An evaluation between steps, as the model's own functions added it up.
+
+    Attributes:
+        step: training steps before it.
+        correct: samples whose prediction was their label; 0 for a regression.
+        loss: the mean, a float32 value.
+        verdict: "improved", "waiting" or "stop"; training ends after the last.
+        predictions: the predicted class of each sample; empty for a regression.
+    """
+
+    step: int
+    correct: int
+    loss: float
+    verdict: str
+    predictions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RawOutcome:
+    """What an engine observed.
+
+    Attributes:
+        losses: of each training step, float32 [steps], as the model computed it; fewer than
+            planned where a checkpoint ended training.
+        predictions: the class predicted in each training step; empty for a regression.
+        before, after: evaluation before the first and after the last step.
+        weights: all trainable parameters after the last step, as in a saved file.
+        saved: the whole saved file; None if the engine writes none.
+        step_instructions: of each training step; empty where nothing counts them.
+        replay_instructions: of each step on a remembered sample; likewise.
+        infer_instructions: of each inference of the evaluations; likewise.
+        stack_used: deepest stack in bytes; None where it is not measured.
+        checkpoints: evaluations between steps, in order.
+        health: counters of this run; None where the model has none.
+        kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
+    """
+
+    losses: np.ndarray
+    predictions: tuple[int, ...]
+    before: Evaluation
+    after: Evaluation
+    weights: bytes
+    saved: bytes | None = None
+    step_instructions: tuple[int, ...] = ()
+    replay_instructions: tuple[int, ...] = ()
+    infer_instructions: tuple[int, ...] = ()
+    stack_used: int | None = None
+    health: Health | None = None
+    kept_bytes: int = 0
+    checkpoints: tuple[Checkpoint, ...] = ()
+
+
+class Engine(Protocol):
+    """Runs the whole of a stream on one implementation of the model."""
+
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
+        """Evaluate, train in the stream's order, evaluate again.
+
+        Raises:
+            TinytrainError: the run did not reach its end.
+        """
+        ...
+
+
+def ignore_progress(stage: str, done: int, total: int, note: str) -> None:
+    """A `Progress` that shows nothing."""

@@ -1,0 +1,212 @@
+"""The generated sources as a shared library of this machine: many steps for one call.
+
+A session's program reads a stream and prints a line for each step, which suits an emulator. An
+experiment of many runs goes through this library instead: the same C, its loops around the model in
+`codegen/library.c.j2`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from tinytrain.errors import DataError, ToolchainError, Where
+from tinytrain.simulation.library_build import LibraryModel
+from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.saved import read_saved
+
+
+@dataclass(frozen=True, eq=False)
+class LibrarySamples:
+    """Samples for a library.
+
+    Attributes:
+        labels: int32 [N], 0 to classes - 1.
+        inputs: int8 [N, ...]; None where `frozen` holds all that is needed.
+        frozen: the frozen activations, uint8 [N, frozen_bytes], from `HostLibrary.frozen`; None
+            computes them.
+    """
+
+    labels: np.ndarray
+    inputs: np.ndarray | None = None
+    frozen: np.ndarray | None = None
+
+
+class _Samples(ctypes.Structure):
+    _fields_ = (
+        ("inputs", ctypes.c_void_p),
+        ("frozen", ctypes.c_void_p),
+        ("labels", ctypes.c_void_p),
+    )
+
+
+class HostLibrary:
+    """A model in a shared library, with one state of its own, which starts as factory.
+
+    Args:
+        path: from `build_library`.
+        model: of the same folder.
+
+    Raises:
+        ToolchainError: the library cannot be loaded.
+    """
+
+    def __init__(self, path: Path, model: LibraryModel) -> None:
+        self.model = model
+        try:
+            self._functions = ctypes.CDLL(str(path.resolve()))
+        except OSError as error:
+            raise ToolchainError(f"the library cannot be loaded: {error}") from error
+        size = self._function("library_state_size", ctypes.c_size_t)()
+        self._memory = np.zeros(-(-size // 8), np.uint64)
+        self._state = ctypes.c_void_p(self._memory.ctypes.data)
+        self.init()
+
+    def init(self) -> None:
+        """Back to the factory state."""
+        self._function("init", None)(self._state)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """0 to 1024."""
+        function = self._function("set_learning_rate", ctypes.c_int)
+        _check(function(self._state, ctypes.c_float(rate)))
+
+    def train(
+        self,
+        samples: LibrarySamples,
+        order: np.ndarray,
+        rates: np.ndarray | None = None,
+        *,
+        replay_steps: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One training step for each entry of `order`.
+
+        Args:
+            order: index of each step's sample, int64 [n].
+            rates: that each step's schedule starts from, float32 [n]; None keeps the state's own.
+            replay_steps: on remembered samples after each of them, for a model with a replay
+                buffer, which then remembers every sample.
+
+        Returns:
+            Loss, float32 [n], and predicted class, int32 [n], of each step before its update. A
+            step whose loss is not finite was skipped.
+
+        Raises:
+            DataError: an index or a label is out of range.
+        """
+        self._check_labels(samples)
+        assert self.model.replay or not replay_steps, "the model has no replay buffer"
+        order = np.ascontiguousarray(order, np.int64)
+        if order.size and not (order.min() >= 0 and order.max() < len(samples.labels)):
+            raise DataError(f"the order names samples beyond the {len(samples.labels)} there are")
+        steps = None if rates is None else np.ascontiguousarray(rates, np.float32)
+        assert steps is None or steps.shape == order.shape
+        losses, predictions = np.empty(order.size, np.float32), np.empty(order.size, np.int32)
+        status = self._function("library_train", ctypes.c_int)(
+            self._state,
+            ctypes.byref(self._struct(samples)),
+            ctypes.c_size_t(order.size),
+            _pointer(order),
+            _pointer(steps),
+            ctypes.c_uint32(replay_steps),
+            _pointer(losses),
+            _pointer(predictions),
+        )
+        _check(status)
+        return losses, predictions
+
+    def evaluate(self, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
+        """Loss, float32 [N], and predicted class, int32 [N], of every sample; nothing is learned.
+
+        Raises:
+            DataError: a label is out of range.
+        """
+        self._check_labels(samples)
+        count = len(samples.labels)
+        losses, predictions = np.empty(count, np.float32), np.empty(count, np.int32)
+        status = self._function("library_evaluate", ctypes.c_int)(
+            self._state,
+            ctypes.byref(self._struct(samples)),
+            ctypes.c_size_t(count),
+            _pointer(losses),
+            _pointer(predictions),
+        )
+        _check(status)
+        return losses, predictions
+
+    def frozen(self, inputs: np.ndarray, out: np.ndarray) -> None:
+        """Compute the frozen activations of samples.
+
+        Args:
+            inputs: int8 [N, ...].
+            out: uint8 [N, frozen_bytes], contiguous; written.
+        """
+        assert self.model.frozen_bytes > 0, "no layer is frozen"
+        assert out.shape == (len(inputs), self.model.frozen_bytes) and out.flags.c_contiguous
+        given = np.ascontiguousarray(inputs, np.int8)
+        assert given.size == len(given) * self.model.input_size
+        self._function("library_frozen", None)(
+            self._state, ctypes.c_size_t(len(given)), _pointer(given), _pointer(out)
+        )
+
+    def save(self) -> bytes:
+        """The saved file of the trained parameters."""
+        data = np.empty(self.model.saved_bytes, np.uint8)
+        function = self._function("library_save", ctypes.c_int)
+        _check(function(self._state, _pointer(data), ctypes.c_size_t(data.size)))
+        return data.tobytes()
+
+    def load(self, data: bytes) -> None:
+        """Go on from a saved file.
+
+        Raises:
+            DataError: it is damaged, or of another model.
+        """
+        read_saved(data)
+        given = np.frombuffer(data, np.uint8)
+        function = self._function("library_load", ctypes.c_int)
+        _check(function(self._state, _pointer(given), ctypes.c_size_t(given.size)))
+
+    def weights_sha256(self) -> str:
+        """Of all trained parameters, 64 hex digits; as `simulate` gives it."""
+        return hashlib.sha256(read_saved(self.save()).weights).hexdigest()
+
+    def _function(self, name: str, result: type | None) -> Callable[..., int]:
+        function = getattr(self._functions, f"{self.model.name}_{name}")
+        function.restype = result
+        return cast(Callable[..., int], function)
+
+    def _check_labels(self, samples: LibrarySamples) -> None:
+        labels = samples.labels
+        if labels.size and not (labels.min() >= 0 and labels.max() < self.model.classes):
+            raise DataError(f"a label is not one of the model's {self.model.classes} classes")
+
+    def _struct(self, samples: LibrarySamples) -> _Samples:
+        """Pointers into arrays that `samples` keeps alive."""
+        inputs, frozen, labels = samples.inputs, samples.frozen, samples.labels
+        count = len(labels)
+        assert inputs is not None or frozen is not None, "samples without inputs"
+        assert labels.dtype == np.int32 and labels.flags.c_contiguous
+        if inputs is not None:
+            assert inputs.dtype == np.int8 and inputs.flags.c_contiguous
+            assert inputs.size == count * self.model.input_size
+        if frozen is not None:
+            assert frozen.dtype == np.uint8 and frozen.flags.c_contiguous
+            assert frozen.shape == (count, self.model.frozen_bytes)
+        return _Samples(_pointer(inputs), _pointer(frozen), _pointer(labels))
+
+
+def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if array is None else array.ctypes.data)
+
+
+def _check(status: int) -> None:
+    if status != 0:
+        what = STATUS[status] if status < len(STATUS) else f"status {status}"
+        raise DataError(f"the model refuses: {what}", where=Where("the host library"))

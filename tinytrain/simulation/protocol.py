@@ -1,0 +1,242 @@
+"""The lines that main.c prints, read back."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections import deque
+
+import numpy as np
+
+from tinytrain.errors import (
+    DataError,
+    ModelError,
+    TinytrainError,
+    ToolchainError,
+    UsageError,
+    Where,
+)
+from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
+from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.saved import read_saved
+from tinytrain.simulation.stream import SampleStream
+
+STATUS = (
+    "TT_OK",
+    "TT_ERROR_LABEL",
+    "TT_ERROR_TARGET",
+    "TT_ERROR_RATE",
+    "TT_ERROR_IO",
+    "TT_ERROR_FORMAT",
+    "TT_ERROR_MODEL",
+    "TT_ERROR_CRC",
+    "TT_ERROR_LOSS",
+    "TT_ERROR_EMPTY",
+    "TT_ERROR_ROWS",
+)
+"""`tt_status` of tinytrain.h, by value."""
+
+_EVENT = re.compile(
+    r"(?P<kind>before|step|replay|after) (?P<index>\d+)"
+    r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
+    r"(?: prediction (?P<prediction>\d+))?"
+    r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
+    r" instructions 0x(?P<instructions>[0-9a-f]{16})"
+)
+_CHECKPOINT = re.compile(
+    r"evaluation (?P<step>\d+) correct (?P<correct>\d+) loss 0x(?P<loss>[0-9a-f]{8})"
+    r" (?P<verdict>waiting|improved|stop)"
+)
+_COUNTERS = re.compile(
+    r"gradient \d+ saturated (?P<saturated>\d+) rises (?P<rises>\d+) falls (?P<falls>\d+)"
+    r"|update \d+ seen (?P<seen>\d+) lost (?P<lost>\d+) at_end (?P<at_end>\d+)"
+)
+_STAGES = {
+    "before": "evaluate before",
+    "step": "train",
+    "replay": "train",
+    "after": "evaluate after",
+}
+_TAIL = 12
+
+_NOTE_STEPS = 50
+"""Steps that the loss shown while training is the mean of: at batch 1 a single one says little."""
+
+
+class ProtocolReader:
+    """Collects an outcome from lines, and turns a bad end into an error.
+
+    Args:
+        stream: what the firmware was given.
+        progress: told of each event as its line arrives.
+    """
+
+    def __init__(self, stream: SampleStream, progress: Progress) -> None:
+        self._stream = stream
+        self._progress = progress
+        self._events: dict[str, list[dict[str, str | None]]] = {kind: [] for kind in _STAGES}
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._losses: deque[float] = deque(maxlen=_NOTE_STEPS)
+        self._right = dict.fromkeys(_STAGES, 0)
+        self._failure: tuple[str, int] | None = None
+        self._checkpoints: list[Checkpoint] = []
+        self._between: list[int] = []
+        self._step_count = stream.step_count
+        self._stack_used: int | None = None
+        self._health: Health | None = None
+        self._done = False
+
+    def line(self, text: str) -> None:
+        """Take one line, without its line end; a line of another kind is kept for the error."""
+        self._tail.append(text)
+        if event := _EVENT.fullmatch(text):
+            self._take_event(event.groupdict())
+        elif match := re.fullmatch(r"between (\d+)(?: prediction (\d+))?", text):
+            self._between += [int(match[2])] if match[2] else []
+            note = f"evaluating {int(match[1]) + 1}/{self._stream.eval_count}"
+            self._progress("train", len(self._events["step"]), self._stream.step_count, note)
+        elif match := _CHECKPOINT.fullmatch(text):
+            self._take_checkpoint(match)
+        elif match := re.fullmatch(r"error (\S+) (\d+)", text):
+            self._failure = match[1], int(match[2])
+        elif match := re.fullmatch(r"stack (\d+)", text):
+            self._stack_used = int(match[1])
+        elif match := re.fullmatch(r"health steps (\d+) skipped (\d+)", text):
+            self._health = Health(int(match[1]), int(match[2]))
+        elif self._health is not None and (match := _COUNTERS.fullmatch(text)):
+            _take_counters(self._health, match)
+        elif text == "done":
+            self._done = True
+
+    def failed(self, what: str) -> TinytrainError:
+        """The error for a run that ended badly, with the last lines that it printed.
+
+        What the firmware said itself comes before `what` was seen from outside.
+        """
+        if self._failure is not None:
+            return self._failure_error(*self._failure)
+        detail = "\n".join(self._tail) or "(it printed nothing)"
+        return ToolchainError(what, detail=f"its last lines:\n{detail}")
+
+    def outcome(self, saved: bytes) -> RawOutcome:
+        """The collected outcome, once the firmware has ended well.
+
+        Raises:
+            ToolchainError: lines are missing.
+        """
+        steps = self._events["step"]
+        if not self._done or any(len(self._events[kind]) != self._count(kind) for kind in _STAGES):
+            raise self.failed("the firmware ended before its work was done")
+        evaluations = self._events["before"] + self._events["after"]
+        return RawOutcome(
+            losses=np.array([_float32(event["loss"]) for event in steps], dtype=np.float32),
+            predictions=_predictions(steps),
+            before=_evaluation(self._events["before"]),
+            after=_evaluation(self._events["after"]),
+            weights=read_saved(saved, Where("parameters_out.bin")).weights,
+            saved=saved,
+            step_instructions=_instructions(steps),
+            replay_instructions=_instructions(self._events["replay"]),
+            infer_instructions=_instructions(evaluations),
+            stack_used=self._stack_used or None,
+            checkpoints=tuple(self._checkpoints),
+            health=self._health,
+        )
+
+    def _take_checkpoint(self, found: re.Match[str]) -> None:
+        step, correct = int(found["step"]), int(found["correct"])
+        predictions, self._between = tuple(self._between), []
+        point = Checkpoint(step, correct, _float32(found["loss"]), found["verdict"], predictions)
+        self._checkpoints.append(point)
+        note = f"step {step}: loss {point.loss:.4f}"
+        if self._stream.train.spec.classes:
+            note += f", accuracy {correct / self._stream.eval_count:.1%}"
+        if point.verdict == "stop":
+            self._step_count = step
+        if point.verdict != "waiting":
+            note += f", {point.verdict}"
+        total = self._stream.step_count // self._stream.evaluate_every
+        self._progress("evaluate", len(self._checkpoints), total, note)
+
+    def _take_event(self, event: dict[str, str | None]) -> None:
+        kind = str(event["kind"])
+        seen = self._events[kind]
+        if event["index"] != str(len(seen)):
+            raise self.failed(f"the firmware printed event '{kind} {event['index']}' out of order")
+        seen.append(event)
+        if kind != "replay":  # the stage is that of the step which it follows
+            note = self._note(kind, len(seen) - 1, event)
+            self._progress(_STAGES[kind], len(seen), self._count(kind), note)
+
+    def _count(self, kind: str) -> int:
+        """Events of a kind in a whole session."""
+        if kind == "replay":
+            return self._step_count * (self._stream.replay_steps or 0)
+        return self._step_count if kind == "step" else self._stream.eval_count
+
+    def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
+        """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
+        if event["loss"] is not None:
+            loss = _float32(event["loss"])
+            if math.isfinite(loss):
+                self._losses.append(loss)
+            # Before the first loss that is finite the mean is none.
+            return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
+        if self._stream.evaluation is None or event["prediction"] is None:
+            return ""
+        label = self._stream.evaluation.targets(slice(index, index + 1))[0]
+        self._right[kind] += int(event["prediction"]) == label
+        return f"accuracy {self._right[kind] / (index + 1):.1%}"
+
+    def _failure_error(self, what: str, status: int) -> TinytrainError:
+        name = STATUS[status] if status < len(STATUS) else f"status {status}"
+        if what == "load":
+            reason = {
+                "TT_ERROR_CRC": "the saved parameters are damaged: their checksum is wrong",
+                "TT_ERROR_MODEL": "the saved parameters belong to another model",
+                "TT_ERROR_FORMAT": "the file holds no saved parameters of this format",
+            }.get(name, f"the saved parameters cannot be loaded ({name})")
+            return DataError(reason, where=Where("parameters_in.bin"))
+        if what == "stream" and name == "TT_ERROR_FORMAT":
+            return ModelError(
+                "the folder was compiled by another version of tinytrain, whose program cannot "
+                "read this session",
+                help="compile the model again",
+            )
+        if what == "set_learning_rate":
+            return UsageError(
+                f"the model does not take a learning rate of {self._stream.learning_rate}"
+            )
+        return ToolchainError(f"the firmware stopped with {name} in '{what}'")
+
+
+def _take_counters(health: Health, match: re.Match[str]) -> None:
+    counters = {name: int(value) for name, value in match.groupdict().items() if value is not None}
+    if "seen" in counters:
+        health.at_end.append(counters.pop("at_end"))
+        health.updates.append(UpdateHealth(**counters))
+    else:
+        health.gradients.append(GradientHealth(**counters))
+
+
+def _float32(bits: str | None) -> float:
+    return float(struct.unpack(">f", bytes.fromhex(bits or "7fc00000"))[0])
+
+
+def _instructions(events: list[dict[str, str | None]]) -> tuple[int, ...]:
+    return tuple(int(event["instructions"] or "0", 16) for event in events)
+
+
+def _predictions(events: list[dict[str, str | None]]) -> tuple[int, ...]:
+    return tuple(int(event["prediction"]) for event in events if event["prediction"] is not None)
+
+
+def _evaluation(events: list[dict[str, str | None]]) -> Evaluation:
+    squares = (event["squares"] for event in events)
+    return Evaluation(
+        predictions=_predictions(events),
+        squares=tuple(
+            float(struct.unpack(">d", bytes.fromhex(bits))[0]) for bits in squares if bits
+        ),
+    )

@@ -1,0 +1,77 @@
+"""Sessions on an emulated microcontroller."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinytrain.errors import UsageError
+from tinytrain.simulation.engine import Progress, RawOutcome
+from tinytrain.simulation.folder import GeneratedFolder
+from tinytrain.simulation.process import run_session
+from tinytrain.simulation.stream import SampleStream
+from tinytrain.target import Target, load_target
+from tinytrain.toolchain.build import build, require
+
+EMULATOR = "qemu-system-arm"
+
+
+@dataclass(frozen=True)
+class QemuEngine:
+    """Builds a folder's firmware and runs sessions with it under QEMU; an `Engine`.
+
+    Attributes:
+        folder: a checked folder.
+        icount: let one instruction take one nanosecond of the emulated clock, so that instructions
+            can be counted; slower.
+        target: emulate this target; None takes the one that the folder was compiled for.
+        optimise: the optimisation flag.
+    """
+
+    folder: GeneratedFolder
+    icount: bool = False
+    target: Target | None = None
+    optimise: str = "-O2"
+
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
+        """Build, then run a session; see `Engine`.
+
+        Raises:
+            UsageError: nothing emulates the target.
+        """
+        target = self.target or load_target(self.folder.target)
+        if target.machine is None:
+            raise UsageError(
+                f"nothing emulates target '{target.name}'",
+                help="simulate with --on host, or compile for one of the emulated targets",
+            )
+        emulator = require(EMULATOR)
+        firmware = build(
+            self.folder.path,
+            target,
+            optimise=self.optimise,
+            variant=f"simulate{self.optimise}-{target.name}",
+            name=self.folder.name,
+        )
+        progress("build", 1, 1, "")
+        command = [
+            emulator,
+            "-machine",
+            target.machine,
+            "-nographic",
+            "-semihosting-config",
+            "enable=on,target=native",
+            *(("-icount", "shift=0") if self.icount else ()),
+            "-kernel",
+            str(firmware.resolve()),
+        ]
+        with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
+            outcome = run_session(command, Path(directory), stream, progress)
+        if self.icount and target.instructions_per_tick:
+            return outcome
+        # Without icount the emulated clock follows the real one, and its ticks mean nothing.
+        return dataclasses.replace(
+            outcome, step_instructions=(), replay_instructions=(), infer_instructions=()
+        )

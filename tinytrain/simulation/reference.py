@@ -1,0 +1,171 @@
+"""A session on the NumPy reference: the same stream, the same hashes, no C."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.types import DType
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.machine import Scale
+from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.reference.replay import ReplayBuffer
+from tinytrain.reference.schedule import CONSTANT, Schedule
+from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.stream import SampleStream
+
+
+class ReferenceEngine:
+    """Runs a scheduled training graph.
+
+    Args:
+        graph: what the folder was emitted from.
+        scales: initial scales of the gradients.
+        rate: learning rate where the stream gives none.
+        seed: of stochastic rounding.
+        schedule: of the learning rate.
+        slots: of the replay buffer.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        scales: Mapping[str, Scale],
+        rate: float,
+        seed: int,
+        schedule: Schedule = CONSTANT,
+        slots: int = 0,
+    ) -> None:
+        self._graph = graph
+        self._scales = scales
+        self._rate = rate
+        self._seed = seed
+        self._schedule = schedule
+        self._slots = slots
+
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
+        """See `Engine`.
+
+        Raises:
+            UsageError: the stream starts from saved parameters, which only a device can load.
+        """
+        if stream.parameters_in is not None:
+            raise UsageError("the reference starts from the factory state only")
+        rate = self._rate if stream.learning_rate is None else stream.learning_rate
+        machine = Machine(
+            self._graph,
+            rate=float(np.float32(rate)),
+            schedule=self._schedule,
+            seed=self._seed,
+        )
+        for name, scale in self._scales.items():
+            machine.scales[name] = replace(scale)
+        x, target = self._graph.inputs[:2]
+        loss, output = self._graph.outputs[:2]
+        before = self._evaluate(machine, stream, progress, "evaluate before")
+        losses, predictions = [], []
+        is_regression = target.type.dtype is not DType.S32
+        classes = 1 if is_regression else output.type.size
+        buffer = ReplayBuffer(self._slots, classes, self._seed)
+        remembered: dict[int, dict[str, np.ndarray]] = {}
+        checkpoints: list[Checkpoint] = []
+        early_stop = EarlyStop(stream.patience)
+        for step, (sample, wanted) in enumerate(stream.train_samples()):
+            inputs = {
+                x.name: sample.reshape(x.type.shape),
+                target.name: np.reshape(wanted, target.type.shape),
+            }
+            if stream.replay_steps is not None:
+                slot = buffer.offer(0 if is_regression else int(wanted))
+                if slot is not None:
+                    remembered[slot] = inputs
+            known = machine.run(inputs)
+            losses.append(known[loss][0])
+            if not is_regression:
+                predictions.append(int(np.argmax(known[output])))
+            for _ in range(stream.replay_steps or 0):
+                again = buffer.draw_slot()
+                assert again is not None, "the first sample is always kept"
+                machine.run(remembered[again])
+            progress("train", step + 1, stream.step_count, f"loss {losses[-1]:.4f}")
+            if stream.evaluate_every and (step + 1) % stream.evaluate_every == 0:
+                checkpoints.append(self._checkpoint(machine, stream, step + 1, early_stop))
+                if checkpoints[-1].verdict == "stop":
+                    break
+        after = self._evaluate(machine, stream, progress, "evaluate after")
+        weights = machine.weights_bytes()
+        return RawOutcome(
+            losses=np.array(losses, np.float32),
+            predictions=tuple(predictions),
+            before=before,
+            after=after,
+            weights=weights,
+            saved=weights + (buffer.state_bytes() if self._slots else b"") + state_bytes(machine),
+            checkpoints=tuple(checkpoints),
+            health=machine.health,
+        )
+
+    def _checkpoint(
+        self, machine: Machine, stream: SampleStream, step: int, early_stop: EarlyStop
+    ) -> Checkpoint:
+        """An evaluation with the loss, as `evaluate_between` of main.c adds it up."""
+        trial = self._trial(machine, with_loss=True)
+        x, target = self._graph.inputs[:2]
+        loss, output = self._graph.outputs[:2]
+        is_classification = target.type.dtype is DType.S32
+        metrics, predictions = Metrics(), []
+        for sample, wanted in stream.eval_samples():
+            given = np.reshape(wanted, target.type.shape)
+            known = trial.run({x.name: sample.reshape(x.type.shape), target.name: given})
+            if is_classification:
+                predictions.append(int(np.argmax(known[output])))
+            is_correct = is_classification and predictions[-1] == wanted
+            metrics.add(known[loss][0], is_correct=bool(is_correct))
+        verdict = early_stop.add(metrics.accuracy if is_classification else -metrics.loss)
+        found = float(metrics.loss)
+        return Checkpoint(step, metrics.correct, found, verdict, tuple(predictions))
+
+    def _trial(self, machine: Machine, *, with_loss: bool) -> Machine:
+        """A machine that infers with the parameters of another, and changes nothing."""
+        nodes = _forward(self._graph, with_loss=with_loss)
+        trial = Machine(replace(self._graph, nodes=nodes, updates={}))
+        trial.parameters = machine.parameters
+        trial.scales = {}
+        return trial
+
+    def _evaluate(
+        self, machine: Machine, stream: SampleStream, progress: Progress, stage: str
+    ) -> Evaluation:
+        trial = self._trial(machine, with_loss=False)
+        x, target = self._graph.inputs[:2]
+        output = self._graph.outputs[1]
+        predictions, squares = [], []
+        nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
+        for index, (sample, wanted) in enumerate(stream.eval_samples()):
+            known = trial.run({x.name: sample.reshape(x.type.shape), target.name: nothing})
+            if target.type.dtype is DType.S32:
+                predictions.append(int(np.argmax(known[output])))
+            else:
+                difference = (known[output].ravel() - np.ravel(wanted)).astype(np.float64)
+                squares.append(float(np.cumsum(difference * difference)[-1]))
+            progress(stage, index + 1, stream.eval_count, "")
+        return Evaluation(tuple(predictions), tuple(squares))
+
+
+def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
+    return graph.nodes[: loss_index(graph) + with_loss]
+
+
+def state_bytes(machine: Machine) -> bytes:
+    """What follows the weights in a saved file: scales, rate, seed, count."""
+    scales = b"".join(
+        struct.pack("<iI", s.exponent, s.running_max) for s in machine.scales.values()
+    )
+    step = machine.step
+    return scales + struct.pack("<fII", step.rate, step.seed, step.count)

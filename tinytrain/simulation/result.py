@@ -1,0 +1,211 @@
+"""What a session showed, from what its engine observed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome
+from tinytrain.simulation.folder import GeneratedFolder
+from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, forgetting
+from tinytrain.simulation.health import HealthReport, health_report
+from tinytrain.simulation.stream import SampleStream
+
+LOSS_WINDOW = 50
+"""Steps that `loss_first` and `loss_last` average at most."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """An evaluation between steps.
+
+    Attributes:
+        step: training steps before it.
+        accuracy: for a classification, 0 to 1.
+        loss: mean over the evaluation samples.
+    """
+
+    step: int
+    accuracy: float | None
+    loss: float
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a session showed. A figure that was not measured is None.
+
+    Attributes:
+        on: the engine that ran: "host" or "qemu", or the name of another one.
+        steps: training steps done on new samples, with those that were skipped.
+        replay_steps: on remembered ones after each of them; None without a replay buffer.
+        skipped: steps on new samples whose loss was NaN or infinite; they changed nothing.
+        loss_first, loss_last: mean loss over the first and over the last w steps that were not
+            skipped, where w = min(50, steps // 2), and 1 for a single step.
+        accuracy_before, accuracy_after: share of evaluation samples whose predicted class is their
+            label, 0 to 1; for a classification.
+        accuracy_new: share of the new samples whose class was predicted right before the step.
+        class_accuracy_before, class_accuracy_after: as accuracy, of each class alone; None for a
+            class that the evaluation samples lack.
+        forgetting: the mean over classes of the best accuracy that a class had in an evaluation,
+            minus its last one.
+        mse_before, mse_after: squared error averaged over outputs and samples; for a regression.
+        weights_sha256: of all trainable parameters after the last step, 64 hex digits.
+        instructions_per_step, instructions_per_replay_step, instructions_per_inference: mean
+            number, the first reading left out; counted on an emulator with icount only.
+        ram_bytes, flash_bytes: what the manifest promises.
+        stack_used: deepest stack seen, in bytes.
+        curve: evaluations between steps, in order.
+        best: the one with the largest accuracy, or the smallest loss of a regression; the first of
+            equals.
+        stopped_at: training steps after which evaluations had been no better for too long.
+        kept_bytes: of the frozen-activation cache, on the host.
+        health: what the model's counters say of this session; None where it has none.
+        losses: of each step, as float32 holds them.
+        predictions: the class predicted in each step; empty for a regression.
+        saved: the saved file of the trained parameters; None if the engine writes none.
+    """
+
+    on: str
+    steps: int
+    replay_steps: int | None
+    skipped: int
+    loss_first: float | None
+    loss_last: float | None
+    accuracy_before: float | None
+    accuracy_after: float | None
+    accuracy_new: float | None
+    class_accuracy_before: ClassAccuracies | None
+    class_accuracy_after: ClassAccuracies | None
+    forgetting: float | None
+    mse_before: float | None
+    mse_after: float | None
+    weights_sha256: str
+    instructions_per_step: int | None
+    instructions_per_replay_step: int | None
+    instructions_per_inference: int | None
+    ram_bytes: int
+    flash_bytes: int
+    stack_used: int | None
+    kept_bytes: int
+    curve: tuple[CurvePoint, ...]
+    best: CurvePoint | None
+    stopped_at: int | None
+    health: HealthReport | None = field(repr=False)
+    losses: tuple[float, ...] = field(repr=False)
+    predictions: tuple[int, ...] = field(repr=False)
+    saved: bytes | None = field(repr=False)
+
+    def to_json(self) -> str:
+        """One JSON object of all figures; lists and files left out.
+
+        A figure that is None or not finite (the loss of a training that diverged) is null.
+        """
+        figures = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in ("losses", "predictions", "saved")
+        }
+        return json.dumps(_finite(figures), indent=2)
+
+
+def summarize(
+    folder: GeneratedFolder, stream: SampleStream, outcome: RawOutcome, *, on: str
+) -> SimulationResult:
+    """The result of a session from what its engine observed."""
+    losses = tuple(float(loss) for loss in outcome.losses)
+    between = [_class_accuracies(stream, point.predictions) for point in outcome.checkpoints]
+    before = _class_accuracies(stream, outcome.before.predictions)
+    after = _class_accuracies(stream, outcome.after.predictions)
+    learned = tuple(filter(math.isfinite, losses))
+    curve = tuple(_curve_point(stream, point) for point in outcome.checkpoints)
+    better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
+    is_stopped = bool(outcome.checkpoints) and outcome.checkpoints[-1].verdict == "stop"
+    window = max(1, min(LOSS_WINDOW, len(learned) // 2))
+    return SimulationResult(
+        on=on,
+        steps=len(losses),
+        replay_steps=stream.replay_steps,
+        skipped=len(losses) - len(learned),
+        loss_first=_mean(learned[:window]),
+        loss_last=_mean(learned[-window:]),
+        accuracy_before=_accuracy(stream, outcome.before),
+        accuracy_after=_accuracy(stream, outcome.after),
+        accuracy_new=_accuracy_new(stream, outcome),
+        class_accuracy_before=before,
+        class_accuracy_after=after,
+        forgetting=forgetting([found for found in (before, *between, after) if found]),
+        mse_before=_mean_squared_error(stream, outcome.before),
+        mse_after=_mean_squared_error(stream, outcome.after),
+        weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
+        instructions_per_step=_steady_mean(outcome.step_instructions),
+        instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
+        instructions_per_inference=_steady_mean(outcome.infer_instructions),
+        ram_bytes=folder.ram_bytes,
+        flash_bytes=folder.flash_bytes,
+        stack_used=outcome.stack_used,
+        curve=curve,
+        best=curve[better[-1]] if better else None,
+        stopped_at=outcome.checkpoints[-1].step if is_stopped else None,
+        kept_bytes=outcome.kept_bytes,
+        health=health_report(folder.manifest, outcome.health),
+        losses=losses,
+        predictions=outcome.predictions,
+        saved=outcome.saved,
+    )
+
+
+def _curve_point(stream: SampleStream, point: Checkpoint) -> CurvePoint:
+    accuracy = point.correct / stream.eval_count if stream.train.spec.classes else None
+    return CurvePoint(point.step, accuracy, point.loss)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _accuracy(stream: SampleStream, evaluation: Evaluation) -> float | None:
+    if stream.evaluation is None or stream.train.spec.classes == 0:
+        return None
+    labels = stream.evaluation.targets(slice(None))
+    return float(np.mean(np.asarray(evaluation.predictions) == labels))
+
+
+def _class_accuracies(stream: SampleStream, predictions: Sequence[int]) -> ClassAccuracies | None:
+    if stream.evaluation is None or stream.train.spec.classes == 0:
+        return None
+    labels = stream.evaluation.targets(slice(None))
+    return class_accuracies(predictions, labels, stream.train.spec.classes)
+
+
+def _accuracy_new(stream: SampleStream, outcome: RawOutcome) -> float | None:
+    if not outcome.predictions:
+        return None
+    # Fewer than planned where training stopped early.
+    labels = stream.train.targets(stream.order[: len(outcome.predictions)])
+    return float(np.mean(np.asarray(outcome.predictions) == labels))
+
+
+def _mean_squared_error(stream: SampleStream, evaluation: Evaluation) -> float | None:
+    mean = _mean(evaluation.squares)
+    return None if mean is None else mean / stream.train.spec.output_size
+
+
+def _steady_mean(counts: Sequence[int]) -> int | None:
+    return round(statistics.mean(counts[1:])) if len(counts) > 1 else None

@@ -1,0 +1,94 @@
+"""What a session feeds to a model: evaluation samples, and training samples in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytrain.data import Dataset
+from tinytrain.data.dataset import CHUNK
+from tinytrain.simulation.orders import drifted
+
+
+@dataclass(frozen=True, eq=False)
+class SampleStream:
+    """All that an engine needs to run a session.
+
+    Attributes:
+        train: samples to learn from.
+        order: for each training step the index of its sample in `train`, int64 [steps].
+        evaluation: samples to evaluate before and after; None evaluates nothing.
+        learning_rate: set before the first step; None keeps the model's own.
+        parameters_in: a saved file of trained parameters to start from; None starts from factory.
+        replay_steps: steps on remembered samples after each new one; None where the model has no
+            replay buffer, or is not to use it.
+        drifts: whether the training samples change on the way, see `orders.drifted`.
+        evaluate_every: steps after which the evaluation samples are looked at in between; 0 never.
+        patience: such evaluations in a row without a better score that end training; 0 never does.
+    """
+
+    train: Dataset
+    order: np.ndarray
+    evaluation: Dataset | None = None
+    learning_rate: float | None = None
+    parameters_in: bytes | None = None
+    replay_steps: int | None = None
+    drifts: bool = False
+    evaluate_every: int = 0
+    patience: int = 0
+
+    @property
+    def step_count(self) -> int:
+        """Training steps."""
+        return int(self.order.size)
+
+    @property
+    def eval_count(self) -> int:
+        """Samples of each evaluation."""
+        return 0 if self.evaluation is None else len(self.evaluation)
+
+    def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input and target of each step in order.
+
+        Yields:
+            int8 [H, W, C], and an int32 label [] or a float32 target [output_size].
+        """
+        for start in range(0, self.step_count, CHUNK):
+            steps = np.arange(start, min(start + CHUNK, self.step_count))
+            targets = self.train.targets(self.order[steps])
+            yield from zip(self.train_inputs(steps), targets, strict=True)
+
+    def eval_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input and target of each evaluation sample; the same for both evaluations."""
+        if self.evaluation is not None:
+            for chunk in self.evaluation.chunks():
+                yield from _pairs(self.evaluation, chunk)
+
+    def train_inputs(self, steps: np.ndarray) -> np.ndarray:
+        """int8 [n, H, W, C], the input of each of these steps."""
+        inputs = self.train.quantized(self.order[steps])
+        if not self.drifts:
+            return inputs
+        progress = steps / max(self.step_count - 1, 1)
+        return drifted(inputs, progress, self.train.spec.zero_point)
+
+
+def training_order(count: int, steps: int, seed: int) -> np.ndarray:
+    """Which of `count` samples each step takes, int64 [steps]: every epoch in a new random order.
+
+    Drawn from NumPy's legacy generator, whose sequence is frozen for good (NEP 19), so that a seed
+    means the same order with any NumPy.
+
+    Args:
+        count: at least 1.
+        seed: 0 to 2**32 - 1.
+    """
+    generator = np.random.RandomState(seed)
+    epochs = [generator.permutation(count) for _ in range(-(-steps // count))]
+    return np.concatenate([np.empty(0, dtype=np.int64), *epochs])[:steps]
+
+
+def _pairs(data: Dataset, index: slice | np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    return zip(data.quantized(index), data.targets(index), strict=True)
