@@ -247,7 +247,7 @@ typedef struct {
     uint32_t first;
 } tt_update;
 
-/* How a velocity is applied at the end of a window of accumulated gradients (docs/arithmetic.md
+/* How a velocity is applied at the end of an accumulation window (docs/arithmetic.md
  * section 6). Velocities of weights are s8 with 4 fractional bits, those of biases s32; both count
  * in 2^-8 of the trained integer. */
 typedef struct {
@@ -255,16 +255,16 @@ typedef struct {
     uint8_t stochastic;
     uint16_t momentum; /* in units of 2^-16 */
     float decay;       /* what a step of rate 1 takes off a weight, 0 to 65,535 */
-} tt_finish;
+} tt_apply_rule;
 
 /* `size` weights after their velocity and their decay; the velocity after its momentum. factor: of
  * tt_clip_factor, NULL does not clip. velocity may be NULL: decay alone. */
-void tt_finish_s8(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
-                  const tt_trained *trained, const tt_trained *velocity);
+void tt_apply_s8(size_t size, const tt_apply_rule *rule, const tt_step *step, const int32_t *factor,
+                 const tt_trained *trained, const tt_trained *velocity);
 
 /* The same for biases, without decay. Both within +-2^30, before and after. */
-void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
-                   int32_t *bias, int32_t *velocity);
+void tt_apply_s32(size_t size, const tt_apply_rule *rule, const tt_step *step,
+                  const int32_t *factor, int32_t *bias, int32_t *velocity);
 
 /* Sum of the squares of a velocity: `size` elements for each of `channels`, units[o] the square of
  * what 1 means. */

@@ -15,7 +15,7 @@ from tests.support.steps import inputs_of, plain_step, step_of
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
-from tinytrain.ir.ops_update import FINISH_OPS, UPDATE_OPS
+from tinytrain.ir.ops_update import APPLY_OPS, UPDATE_OPS
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
@@ -34,7 +34,7 @@ POINT = {"kernel": (1, 1), "padding": (0, 0, 0, 0)}
 def pooled(net: Net, x: Value) -> Graph:
     """Ends a network with few inputs of its last layer, whose scratch would be the peak."""
     x = net.pool("avg_pool2d", x, x.type.shape[1:3], (1, 1), count_include_pad=False)
-    return net.finish(net.dense(net.flat(x), 3))
+    return net.applied(net.dense(net.flat(x), 3))
 
 
 def breadth_first() -> Graph:
@@ -171,11 +171,11 @@ def test_an_order_needs_no_more_anywhere_and_gives_the_same_bits(seed: int) -> N
     assert graph.nodes[:frozen] == plain.nodes[:frozen]
     assert graph.nodes[loss : loss + 2] == plain.nodes[loss : loss + 2]
     assert {n.name for n in graph.nodes[:loss]} == {n.name for n in plain.nodes[:loss]}
-    for ops in (UPDATE_OPS, FINISH_OPS):
+    for ops in (UPDATE_OPS, APPLY_OPS):
         names = [[n.name for n in g.nodes if n.op in ops] for g in (graph, plain)]
         assert names[0] == names[1]
-    finish = [n.op in FINISH_OPS for n in graph.nodes]
-    assert finish == sorted(finish)
+    applied = [n.op in APPLY_OPS for n in graph.nodes]
+    assert applied == sorted(applied)
     # Rounding is stochastic: other draws would be other bits.
     inputs = inputs_of(graph)
     found, wanted = plain_step(compiled, inputs), plain_step(replace(compiled, graph=plain), inputs)

@@ -89,8 +89,8 @@ def test_velocities_are_parameters_and_their_factor_lies_in_the_arena() -> None:
     inputs = inputs_of(graph)
     found, wanted = run_in_arena(compiled, inputs), plain_step(compiled, inputs)
     assert found.weights_sha256() == wanted.weights_sha256()
-    finish = [node for node in graph.nodes if node.op.startswith("finish_")]
-    early = [*finish, *(node for node in graph.nodes if node not in finish)]
+    applied = [node for node in graph.nodes if node.op.startswith("apply_")]
+    early = [*applied, *(node for node in graph.nodes if node not in applied)]
     with pytest.raises(InternalError):
         check_plan(
             replace(graph, nodes=tuple(early)),

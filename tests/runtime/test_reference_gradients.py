@@ -130,7 +130,7 @@ def test_avg_pool2d_grad(rng: Rng, include_pad: bool) -> None:
         x, kernel, geometry = pool(rng)
         area, zero = kernel[0] * kernel[1], 0
         options = {"count_include_pad": include_pad, **geometry}
-        window = gradients.Window(kernel, geometry["strides"], geometry["padding"])
+        window = gradients.SlidingWindow(kernel, geometry["strides"], geometry["padding"])
         counts = window.counts(*x.shape[1:3], include_pad=include_pad)
         g = gradient(rng, np.int8, 1, *counts.shape[1:3], x.shape[3])
         # With weight 1 on every count but one, the sums are adjoint to the sum over windows.

@@ -56,7 +56,7 @@ def random_rule(rng: Rng) -> dict:
 
 def apply_rule(rule: dict, r: np.ndarray) -> np.ndarray:
     m, s = multiplier(rule["ratio"])
-    step = update.Step(rule["rate"], rule["n"])
+    step = update.StepState(rule["rate"], rule["n"])
     sums = np.full((1, r.size), rule["sum"], np.int64)
     return update.deltas(sums, m, s, step, rule["exponent"], 0, r.reshape(1, -1))[0]
 
@@ -85,7 +85,7 @@ def test_float_update_is_near_and_unbiased(rng: Rng) -> None:
         rule = random_rule(rng)
         ratio = np.float32([rule["ratio"] * 2.0 ** (rule["exponent"] + rule["n"])])
         sums = np.full((1, r.size), rule["sum"], np.float32)
-        got = update.deltas_f32(sums, ratio, update.Step(rule["rate"]), r.reshape(1, -1))
+        got = update.deltas_f32(sums, ratio, update.StepState(rule["rate"]), r.reshape(1, -1))
         real = real_update(rule)
         assert abs(np.mean(got) - real) <= 1 / 2048 + abs(real) * 2**-20
 
@@ -93,9 +93,9 @@ def test_float_update_is_near_and_unbiased(rng: Rng) -> None:
 def test_updates_far_off_vanish_or_saturate() -> None:
     one = np.int64([[5, -5, 0]])
     r = np.full((1, 3), update.NEAREST, np.int64)
-    far = update.deltas(one, 2**30, 31, update.Step(1024.0, 122), 60, 0, r)
+    far = update.deltas(one, 2**30, 31, update.StepState(1024.0, 122), 60, 0, r)
     assert far.tolist() == [[2**31 - 1, -(2**31), 0]]
-    near = update.deltas(one, 2**30, -31, update.Step(1e-30, -120), -60, 0, r)
+    near = update.deltas(one, 2**30, -31, update.StepState(1e-30, -120), -60, 0, r)
     assert near.tolist() == [[0, 0, 0]]
 
 

@@ -12,17 +12,17 @@ import pytest
 from tests.support.runtime.cases import Rng, same
 from tests.support.runtime.kernels import Kernels
 from tinytrain.errors import UsageError
-from tinytrain.reference.schedule import KINDS, MAX_STEPS, Schedule, parse_schedule, rate_at
+from tinytrain.reference.schedule import KINDS, MAX_STEPS, RateSchedule, parse_schedule, rate_at
 
 SCHEDULES = (
-    Schedule(warm_up=7),
-    Schedule("step", 10, float(np.float32(0.5))),
-    Schedule("step", 1, float(np.float32(0.999))),
-    Schedule("step", 3, float(np.float32(0.1)), warm_up=4),
-    Schedule("cosine", 1),
-    Schedule("cosine", 1000, warm_up=50),
-    Schedule("cosine", 20_000),
-    Schedule("cosine", MAX_STEPS, warm_up=MAX_STEPS),
+    RateSchedule(warm_up=7),
+    RateSchedule("step", 10, float(np.float32(0.5))),
+    RateSchedule("step", 1, float(np.float32(0.999))),
+    RateSchedule("step", 3, float(np.float32(0.1)), warm_up=4),
+    RateSchedule("cosine", 1),
+    RateSchedule("cosine", 1000, warm_up=50),
+    RateSchedule("cosine", 20_000),
+    RateSchedule("cosine", MAX_STEPS, warm_up=MAX_STEPS),
 )
 
 
@@ -37,7 +37,7 @@ class CSchedule(ctypes.Structure):
     )
 
 
-def steps_of(schedule: Schedule, rng: Rng) -> list[int]:
+def steps_of(schedule: RateSchedule, rng: Rng) -> list[int]:
     """The first ones, those around every seam, and some from everywhere."""
     seams = [schedule.warm_up, schedule.warm_up + schedule.period]
     seams.append(schedule.warm_up + schedule.period // 2)
@@ -46,7 +46,7 @@ def steps_of(schedule: Schedule, rng: Rng) -> list[int]:
     return [t for t in [*range(100), *near, *far, 2**32 - 1] if 0 <= t < 2**32]
 
 
-def exact(schedule: Schedule, base: float, t: int) -> float:
+def exact(schedule: RateSchedule, base: float, t: int) -> float:
     """The formula in double precision."""
     if t < schedule.warm_up:
         return base * (t + 1) / schedule.warm_up
@@ -59,7 +59,7 @@ def exact(schedule: Schedule, base: float, t: int) -> float:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
-def test_kernel_equals_its_twin(schedule: Schedule, kernels: Kernels, rng: Rng) -> None:
+def test_kernel_equals_its_twin(schedule: RateSchedule, kernels: Kernels, rng: Rng) -> None:
     given = CSchedule(
         KINDS.index(schedule.kind), schedule.warm_up, schedule.period, schedule.factor
     )
@@ -76,7 +76,7 @@ def test_kernel_equals_its_twin(schedule: Schedule, kernels: Kernels, rng: Rng) 
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
-def test_twin_is_near_the_formula(schedule: Schedule, rng: Rng) -> None:
+def test_twin_is_near_the_formula(schedule: RateSchedule, rng: Rng) -> None:
     """docs/arithmetic.md states the bounds; the formula itself cancels near the end of a cosine."""
     for t in steps_of(schedule, rng):
         wanted = exact(schedule, 1.0, t)

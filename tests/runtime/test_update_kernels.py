@@ -18,7 +18,7 @@ def at_shift(h: int, outputs: int, q: int = 0, **options: object) -> Update:
     shift = int(np.clip(31 - h, -31, 31))
     rest = 31 - shift - h - q  # what E + n must come to
     exponent = int(np.clip(rest, -60, 60))
-    step = update.Step(RATE, rest - exponent, seed=12345, count=2**32 - 1)
+    step = update.StepState(RATE, rest - exponent, seed=12345, count=2**32 - 1)
     return Update(
         step,
         multiplier=np.full(outputs, 2**31 - 1, np.int32),
@@ -101,7 +101,7 @@ def test_float_updates_that_are_not_finite_change_nothing(kernels: Kernels) -> N
     """The last two are finite and saturate."""
     g = np.float32([0.0, 3e38, -3e38, 1.0, 1e30, -1e30]).reshape(1, 1, 1, 6)
     bias = np.int32([5, 5, 5, 5, 5, 5])
-    rule = Update(update.Step(1024.0), real=np.float32([np.inf, 1.0, 1.0, np.nan, 1.0, 1.0]))
+    rule = Update(update.StepState(1024.0), real=np.float32([np.inf, 1.0, 1.0, np.nan, 1.0, 1.0]))
     with np.errstate(invalid="ignore"):
         expected = update.apply_bias(bias, deltas(gradients.bias_grad(g), rule))
     assert expected.tolist() == [5, 5, 5, 5, 5 - 2**30, 2**30]

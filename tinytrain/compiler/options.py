@@ -11,7 +11,7 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.types import DType
 from tinytrain.passes.update import FRACTION_BITS, RULES, UpdateRule
 from tinytrain.reference.replay import MAX_SLOTS
-from tinytrain.reference.schedule import Schedule, parse_schedule
+from tinytrain.reference.schedule import RateSchedule, parse_schedule
 
 LARGEST_HEADROOM = 64.0
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
@@ -139,7 +139,7 @@ class Options:
                 )
 
     @property
-    def rate_schedule(self) -> Schedule:
+    def rate_schedule(self) -> RateSchedule:
         """The rate of a step from its number."""
         return parse_schedule(self.schedule, self.warm_up)
 

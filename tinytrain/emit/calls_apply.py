@@ -18,7 +18,7 @@ def trained(context: EmitContext, w: Value, fraction: Value | None, bits: int) -
     return f"&(tt_trained){{{context.place(w)}, {low}, {bits}}}"
 
 
-def _finish(context: EmitContext, node: Node, decay: float) -> tuple[str, str, str]:
+def _apply(context: EmitContext, node: Node, decay: float) -> tuple[str, str, str]:
     fields = [
         context.updates[node.name],
         int(node.attrs["rule"] == "stochastic"),
@@ -26,11 +26,11 @@ def _finish(context: EmitContext, node: Node, decay: float) -> tuple[str, str, s
         float_literal(decay),
     ]
     factor = context.place(node.inputs[0]) if node.attrs["clip"] else "NULL"
-    return f"&(const tt_finish){{{', '.join(map(str, fields))}}}", "&state->step", factor
+    return f"&(const tt_apply_rule){{{', '.join(map(str, fields))}}}", "&state->step", factor
 
 
-@calls("finish_weight")
-def _finish_weight(context: EmitContext, node: Node) -> list[str]:
+@calls("apply_weight")
+def _apply_weight(context: EmitContext, node: Node) -> list[str]:
     bits = node.attrs["fraction_bits"]
     given = iter(node.inputs[int(node.attrs["clip"]) :])
     w = next(given)
@@ -38,15 +38,15 @@ def _finish_weight(context: EmitContext, node: Node) -> list[str]:
     velocity = "NULL"
     if node.attrs["velocity"]:
         velocity = trained(context, next(given), next(given), VELOCITY_BITS)
-    decay = float(lowering.window_decay(node, context.window))
-    return [call("tt_finish_s8", w.type.size, *_finish(context, node, decay), weights, velocity)]
+    decay = float(lowering.accumulated_decay(node, context.accumulation_window))
+    return [call("tt_apply_s8", w.type.size, *_apply(context, node, decay), weights, velocity)]
 
 
-@calls("finish_bias")
-def _finish_bias(context: EmitContext, node: Node) -> list[str]:
+@calls("apply_bias")
+def _apply_bias(context: EmitContext, node: Node) -> list[str]:
     b, velocity = node.inputs[-2:]
     places = context.places(b, velocity)
-    return [call("tt_finish_s32", b.type.size, *_finish(context, node, 0.0), *places)]
+    return [call("tt_apply_s32", b.type.size, *_apply(context, node, 0.0), *places)]
 
 
 @calls("clip_factor")
@@ -63,6 +63,6 @@ def _clip_factor(context: EmitContext, node: Node) -> list[str]:
             tensor = trained(context, value, below, VELOCITY_BITS)
             found = call("tt_squares_s8", channels, each, array, tensor)
         lines.append(f"squares += {found}")
-    limit = float_literal(float(lowering.clip_limit(node, context.window)))
+    limit = float_literal(float(lowering.clip_limit(node, context.accumulation_window)))
     place = context.place(node.output)
     return [*lines, f"*{place} = tt_clip_factor(squares, state->step.rate * {limit});"]

@@ -91,7 +91,7 @@ class EmitContext:
         self.fields = field_names(self.graph)
         self._names: set[str] = set()
         self._segments: dict[Value, str] = {}
-        self.window = self.graph.accumulate
+        self.accumulation_window = self.graph.accumulate
         self._stored_in = stored_in(self.graph)
 
     def place(self, value: Value) -> str:

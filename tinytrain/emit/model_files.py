@@ -17,7 +17,7 @@ from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_s
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.ir.ops_update import FINISH_OPS
+from tinytrain.ir.ops_update import APPLY_OPS
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
@@ -26,7 +26,7 @@ from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.machine import Scale, rounding_nodes
-from tinytrain.reference.schedule import Schedule, describe
+from tinytrain.reference.schedule import RateSchedule, describe
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
@@ -86,7 +86,7 @@ def emit_model(
     *,
     scales: Mapping[str, Scale],
     rate: float,
-    schedule: Schedule,
+    schedule: RateSchedule,
     seed: int,
     classes: int,
     summary: str,
@@ -112,8 +112,8 @@ def emit_model(
     context = EmitContext(graph, plan, name, health=health)
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
-    backward = [node for node in rest[2:] if node.op not in FINISH_OPS]
-    finish = [node for node in rest[2:] if node.op in FINISH_OPS]
+    backward = [node for node in rest[2:] if node.op not in APPLY_OPS]
+    apply = [node for node in rest[2:] if node.op in APPLY_OPS]
     frozen = kept = frozen_part(graph, plan, forward)
     streams = [stream_text(context, chain) for chain in plan.streams]
     if any(chain.last >= frozen.nodes for chain in streams):
@@ -123,7 +123,7 @@ def emit_model(
         frozen = FrozenPart(0, ())
     forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
     backward_text = backward_steps(context, backward)
-    finish_text = [step for node in finish for step in node_steps(context, node)]
+    apply_text = [step for node in apply for step in node_steps(context, node)]
     fields = [
         {
             "name": context.fields[value],
@@ -172,7 +172,7 @@ def emit_model(
         "health": health,
         "gradient_names": [node.name for node in rounding_nodes(graph).values()],
         "trained": [_trained(context, tensor) for tensor in trained_tensors(graph)],
-        "rate": float_literal(float(np.float32(rate) / np.float32(context.window))),
+        "rate": float_literal(float(np.float32(rate) / np.float32(context.accumulation_window))),
         "rate_text": f"{rate:g}",
         "schedule": None if schedule.is_constant else _schedule_fields(schedule),
         "schedule_text": describe(schedule),
@@ -189,8 +189,8 @@ def emit_model(
         "frozen_bytes": frozen.nbytes,
         "forward": forward_text,
         "backward": backward_text,
-        "finish": finish_text,
-        "window": context.window,
+        "apply": apply_text,
+        "accumulation_window": context.accumulation_window,
         "saves": any(step["training_only"] for step in forward_text),
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
@@ -234,7 +234,7 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     return list(graph.nodes[:index]), rest
 
 
-def _schedule_fields(schedule: Schedule) -> str:
+def _schedule_fields(schedule: RateSchedule) -> str:
     """The initialiser of a `tt_schedule`."""
     kind, factor = f"TT_SCHEDULE_{schedule.kind.upper()}", float_literal(schedule.factor)
     return f"{{{kind}, {schedule.warm_up}U, {schedule.period}U, {factor}}}"

@@ -14,11 +14,11 @@ from tinytrain.ir.graph import Node
 from tinytrain.ir.ops_training import TRAINING_ONLY
 from tinytrain.ir.text import format_type
 
-Step = dict[str, object]
+StepText = dict[str, object]
 """`comment`, `lines`, and `training_only`: whether inference leaves it out."""
 
 
-def node_steps(context: EmitContext, node: Node) -> list[Step]:
+def node_steps(context: EmitContext, node: Node) -> list[StepText]:
     """What the template writes for a node: nothing for one that only renames or views."""
     training_only = node.op in TRAINING_ONLY
     context.layer = node.layer
@@ -36,11 +36,11 @@ def node_steps(context: EmitContext, node: Node) -> list[Step]:
 
 def frozen_steps(
     context: EmitContext, nodes: Sequence[Node], streams: Sequence[StreamText]
-) -> list[Step]:
+) -> list[StepText]:
     """What the template writes for the frozen nodes; a chain stands where its first node does."""
     begins = {chain.first: chain for chain in streams}
     streamed = {k for chain in streams for k in range(chain.first, chain.last + 1)}
-    steps: list[Step] = []
+    steps: list[StepText] = []
     for index, node in enumerate(nodes):
         if index in begins:
             steps += begins[index].steps()
@@ -49,14 +49,14 @@ def frozen_steps(
     return steps
 
 
-def backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[Step]:
+def backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[StepText]:
     """What the template writes for the backward nodes; a loop stands where its first node does."""
     graph = context.graph
     begins = {graph.nodes[run.first].name: run for run in context.plan.slices}
     sliced = {
         node.name for run in begins.values() for node in graph.nodes[run.first : run.last + 1]
     }
-    steps: list[Step] = []
+    steps: list[StepText] = []
     for node in nodes:
         if node.name in begins:
             run = begins[node.name]
@@ -72,7 +72,7 @@ def backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[Step]:
     return steps
 
 
-def _step(comment: str, lines: list[str]) -> Step:
+def _step(comment: str, lines: list[str]) -> StepText:
     return {"comment": comment, "lines": lines, "training_only": False}
 
 

@@ -1,4 +1,4 @@
-"""Updates: `sgd_*` apply a gradient, `finish_*` what waits in a velocity.
+"""Updates: `sgd_*` apply a gradient, `apply_*` what waits in a velocity.
 
 Each writes in place: its outputs take the storage of its last inputs, one for one. A velocity is a
 tensor beside the trained one, of its shape: s8 with four fractional bits for weights, s32 for a
@@ -13,10 +13,10 @@ from tinytrain.ir.ops_training import GEOMETRY, weights_shape
 from tinytrain.ir.types import DType, TensorType
 
 SGD_OPS = frozenset({"sgd_weight", "sgd_bias", "conv2d_grad_weight_sgd", "bias_grad_sgd"})
-FINISH_OPS = frozenset({"clip_factor", "finish_weight", "finish_bias"})
-"""Operations that run in the last step of a window of accumulated gradients only."""
+APPLY_OPS = frozenset({"clip_factor", "apply_weight", "apply_bias"})
+"""Operations that run in the last step of an accumulation window only."""
 
-UPDATE_OPS = SGD_OPS | {"finish_weight", "finish_bias"}
+UPDATE_OPS = SGD_OPS | {"apply_weight", "apply_bias"}
 VELOCITY_BITS = 4
 """Fractional bits of a velocity of weights."""
 
@@ -114,17 +114,17 @@ def _clip_factor(node: Node) -> Signature:
     return (((1,), (DType.S32,)),)
 
 
-_FINISH = "rule velocity clip momentum decay"
+_APPLY = "rule velocity clip momentum decay"
 """`velocity`, `clip`: whether there is a velocity, and a factor as first input. `momentum`: what is
 left of a velocity. `decay`: what a weight loses, by the rate."""
 
 
 @register(
-    "finish_weight",
+    "apply_weight",
     "factor, w and its bits, velocity and its bits, each where it is there, to their new values",
-    f"fraction_bits {_FINISH}",
+    f"fraction_bits {_APPLY}",
 )
-def _finish_weight(node: Node) -> Signature:
+def _apply_weight(node: Node) -> Signature:
     bits = node.attrs["fraction_bits"]
     trained = [value.type for value in node.inputs[int(node.attrs["clip"]) :]]
     count = 2 if bits else 1
@@ -136,8 +136,8 @@ def _finish_weight(node: Node) -> Signature:
     return signature
 
 
-@register("finish_bias", "factor (where there is one), b and its velocity to new ones", _FINISH)
-def _finish_bias(node: Node) -> Signature:
+@register("apply_bias", "factor (where there is one), b and its velocity to new ones", _APPLY)
+def _apply_bias(node: Node) -> Signature:
     b, velocity = (value.type for value in node.inputs[-2:])
     expect(b.dtype is DType.S32 and b.shape == velocity.shape, "bias and velocity are s32 alike")
     return ((b.shape, (DType.S32,)), (velocity.shape, (DType.S32,)))

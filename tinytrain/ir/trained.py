@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_update import FINISH_OPS, SGD_OPS, replaced, stored_in
+from tinytrain.ir.ops_update import APPLY_OPS, SGD_OPS, replaced, stored_in
 from tinytrain.ir.types import DType
 
 
@@ -38,13 +38,13 @@ def trained_tensors(graph: Graph) -> tuple[TrainedTensor, ...]:
     written = {
         node: [roots.get(old, old) for old, _ in replaced(node)]
         for node in graph.nodes
-        if node.op in SGD_OPS | FINISH_OPS
+        if node.op in SGD_OPS | APPLY_OPS
     }
     # Of a tensor with a velocity, the node that applies the velocity knows both.
-    finished = {value: node for node in written if node.op in FINISH_OPS for value in written[node]}
+    applied = {value: node for node in written if node.op in APPLY_OPS for value in written[node]}
     tensors = []
     for node in (node for node in written if node.op in SGD_OPS):
-        last = finished.get(written[node][0], node)
+        last = applied.get(written[node][0], node)
         parameter, *rest = written[last]
         bits = int(last.attrs.get("fraction_bits", 0))
         tensors.append(TrainedTensor(node, parameter, rest[0] if bits else None, bits))

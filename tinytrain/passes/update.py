@@ -5,7 +5,7 @@ domain that is a step of rate·dW·s_x/s_w on the integer (docs/arithmetic.md se
 nothing on the device. Neither does a rate of a single layer, nor leaving QAS out.
 
 Momentum, accumulation and clipping put a velocity between gradient and weight: the same kernels
-update it instead of the weight, and `finish_*` nodes at the end of the graph apply it.
+update it instead of the weight, and `apply_*` nodes at the end of the graph apply it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class UpdateRule:
     Attributes:
         rounding: one of `RULES`.
         fraction_bits: kept below each trained s8 weight, one of `FRACTION_BITS`.
-        momentum: share of a velocity that the next window keeps, 0 <= momentum <= 0.999.
+        momentum: share of a velocity that is left behind a step that applies it, 0 to 0.999.
         accumulate: steps whose mean gradient is applied together, at least 1.
         clip_norm: largest norm of what is applied, over the rate; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
@@ -81,7 +81,7 @@ class Update:
             if parameter is not None:
                 scale = input_scale[node.layer]
                 changed.append(self._update(builder, node, parameter, scale))
-        self._finish(builder, changed)
+        self._apply(builder, changed)
         return builder.build()
 
     def _update(
@@ -117,7 +117,7 @@ class Update:
             return _Changed(node, trained, outputs, (), ())
         return _Changed(node, trained, trained, target, outputs)
 
-    def _finish(self, builder: GraphBuilder, changed: Sequence[_Changed]) -> None:
+    def _apply(self, builder: GraphBuilder, changed: Sequence[_Changed]) -> None:
         rule = self.rule
         factor: tuple[Value, ...] = ()
         if rule.clip_norm is not None:
@@ -138,10 +138,10 @@ class Update:
             attrs: dict[str, object] = {} if is_bias else {"fraction_bits": rule.fraction_bits}
             old = (*tensor.trained, *tensor.velocity)
             outputs = builder.node(
-                "finish_bias" if is_bias else "finish_weight",
+                "apply_bias" if is_bias else "apply_weight",
                 [*factor, *tensor.trained_now, *tensor.velocity_now],
                 [value.type for value in old],
-                name=f"{tensor.trained[0].name}_finished",
+                name=f"{tensor.trained[0].name}_applied",
                 layer=tensor.gradient.layer,
                 where=tensor.gradient.where,
                 rule=rule.rounding,

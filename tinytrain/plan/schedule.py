@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
-from tinytrain.ir.ops_update import FINISH_OPS, SGD_OPS, UPDATE_OPS, replaced
+from tinytrain.ir.ops_update import APPLY_OPS, SGD_OPS, UPDATE_OPS, replaced
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
@@ -93,12 +93,12 @@ def movable(graph: Graph) -> list[range]:
 
     They are the forward nodes behind the frozen ones, and the backward nodes. The frozen ones stay
     as they are, as what they give is kept and streamed as a whole; the loss and its quantization
-    stay together, and what finishes a window comes last.
+    stay together, and what applies accumulated gradients comes last.
     """
     ops = [node.op for node in graph.nodes]
     loss = next((k for k, op in enumerate(ops) if op in LOSS_OPS), len(ops))
-    finish = next((k for k, op in enumerate(ops) if op in FINISH_OPS), len(ops))
-    return [range(frozen_count(graph, graph.nodes[:loss]), loss), range(loss + 2, finish)]
+    apply = next((k for k, op in enumerate(ops) if op in APPLY_OPS), len(ops))
+    return [range(frozen_count(graph, graph.nodes[:loss]), loss), range(loss + 2, apply)]
 
 
 def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
-from tinytrain.reference.update import NEAREST, Step, random_numbers
+from tinytrain.reference.update import NEAREST, StepState, random_numbers
 
 F = np.float32
 ONE = 2**15
@@ -18,7 +18,7 @@ _LARGEST_DECAY = F(0.25)
 
 
 def draws(
-    step: Step, index: int, shape: tuple[int, ...], count: int, *, stochastic: bool
+    step: StepState, index: int, shape: tuple[int, ...], count: int, *, stochastic: bool
 ) -> list[np.ndarray]:
     """`count` numbers r for each element, drawn element by element: int64 of `shape` each."""
     if not stochastic:
@@ -35,7 +35,7 @@ def clipped(velocity: np.ndarray, factor: int, r: np.ndarray) -> np.ndarray:
 
 
 def kept(velocity: np.ndarray, momentum: float, r: np.ndarray) -> np.ndarray:
-    """What the next window finds: velocity times momentum, in units of 2^-16."""
+    """What the next accumulation window finds: velocity times momentum, in units of 2^-16."""
     result: np.ndarray = (velocity * momentum_factor(momentum) + (r >> 16)) >> 16
     return result
 
@@ -54,7 +54,7 @@ def moves(velocity: np.ndarray, bits: int, r: np.ndarray | None) -> np.ndarray:
     return result
 
 
-def decays(whole: np.ndarray, decay: float, step: Step, r: np.ndarray) -> np.ndarray:
+def decays(whole: np.ndarray, decay: float, step: StepState, r: np.ndarray) -> np.ndarray:
     """What a step takes off weights `whole` (int64, with their fractional bits)."""
     share = min(F(step.rate) * F(decay), _LARGEST_DECAY)
     result: np.ndarray = (whole * int(share * F(2.0**32)) + r) >> 32

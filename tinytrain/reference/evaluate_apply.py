@@ -9,16 +9,15 @@ import numpy as np
 from tinytrain.ir.graph import Node
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType
-from tinytrain.reference import apply as finish
-from tinytrain.reference import lowering, update
+from tinytrain.reference import apply, lowering, update
 from tinytrain.reference.evaluation import Result, evaluates
 from tinytrain.reference.machine import MachineState
 
 
 @evaluates("clip_factor")
 def _clip_factor(machine: MachineState, node: Node, *velocities: np.ndarray) -> np.ndarray:
-    if not machine.finishes:
-        return np.array([finish.ONE], np.int32)
+    if not machine.applies:
+        return np.array([apply.ONE], np.int32)
     total = np.float32(0)
     known = dict(zip(node.inputs, velocities, strict=True))
     for value, units in lowering.velocity_units(node):
@@ -26,18 +25,18 @@ def _clip_factor(machine: MachineState, node: Node, *velocities: np.ndarray) -> 
         if value.type.dtype is DType.S8:
             below = known[node.inputs[node.inputs.index(value) + 1]]
             whole = update.whole(known[value], below, VELOCITY_BITS)
-        total = np.float32(total + finish.squares(whole, units))
-    limit = np.float32(machine.step.rate) * lowering.clip_limit(node, machine.window)
-    return np.array([finish.clip_factor(total, limit)], np.int32)
+        total = np.float32(total + apply.squares(whole, units))
+    limit = np.float32(machine.step.rate) * lowering.clip_limit(node, machine.accumulation_window)
+    return np.array([apply.clip_factor(total, limit)], np.int32)
 
 
-@evaluates("finish_weight")
-def _finish_weight(machine: MachineState, node: Node, *inputs: np.ndarray) -> Result:
-    if not machine.finishes:
+@evaluates("apply_weight")
+def _apply_weight(machine: MachineState, node: Node, *inputs: np.ndarray) -> Result:
+    if not machine.applies:
         return tuple(inputs[int(node.attrs["clip"]) :])
     attrs, bits = node.attrs, node.attrs["fraction_bits"]
     given = iter(inputs)
-    factor = int(next(given)[0]) if attrs["clip"] else finish.ONE
+    factor = int(next(given)[0]) if attrs["clip"] else apply.ONE
     w = next(given)
     fraction = next(given) if bits else None
     whole = update.whole(w, fraction, bits)
@@ -48,34 +47,34 @@ def _finish_weight(machine: MachineState, node: Node, *inputs: np.ndarray) -> Re
         high, low = given
         velocity = update.whole(high, low, VELOCITY_BITS)
         if attrs["clip"]:
-            velocity = finish.clipped(velocity, factor, next(draws))
+            velocity = apply.clipped(velocity, factor, next(draws))
         cut = bits < 8
-        moved = finish.moves(velocity, bits, next(draws) if cut else None)
+        moved = apply.moves(velocity, bits, next(draws) if cut else None)
     if attrs["decay"]:
-        decay = float(lowering.window_decay(node, machine.window))
-        moved = moved - finish.decays(whole, decay, machine.step, next(draws))
+        decay = float(lowering.accumulated_decay(node, machine.accumulation_window))
+        moved = moved - apply.decays(whole, decay, machine.step, next(draws))
     new = update.split(whole + moved, bits)
     results = [new[0], *([new[1].reshape(fraction.shape)] if fraction is not None else [])]
     if velocity is not None:
         left = np.zeros_like(velocity)
         if attrs["momentum"]:
-            left = finish.kept(velocity, attrs["momentum"], next(draws))
+            left = apply.kept(velocity, attrs["momentum"], next(draws))
         results += update.split(left, VELOCITY_BITS)
     return tuple(results)
 
 
-@evaluates("finish_bias")
-def _finish_bias(machine: MachineState, node: Node, *inputs: np.ndarray) -> Result:
+@evaluates("apply_bias")
+def _apply_bias(machine: MachineState, node: Node, *inputs: np.ndarray) -> Result:
     b, velocity = (data.astype(np.int64) for data in inputs[-2:])
-    if not machine.finishes:
+    if not machine.applies:
         return inputs[-2], inputs[-1]
     draws = _draws(machine, node, b.shape)
     if node.attrs["clip"]:
-        velocity = finish.clipped(velocity, int(inputs[0][0]), next(draws))
-    b = np.clip(b + finish.moves(velocity, 0, next(draws)), -(2**30), 2**30)
+        velocity = apply.clipped(velocity, int(inputs[0][0]), next(draws))
+    b = np.clip(b + apply.moves(velocity, 0, next(draws)), -(2**30), 2**30)
     left = np.zeros_like(velocity)
     if node.attrs["momentum"]:
-        left = finish.kept(velocity, node.attrs["momentum"], next(draws))
+        left = apply.kept(velocity, node.attrs["momentum"], next(draws))
     return b.astype(np.int32), left.astype(np.int32)
 
 
@@ -84,6 +83,4 @@ def _draws(machine: MachineState, node: Node, shape: tuple[int, ...]) -> Iterato
     cut = attrs["velocity"] and attrs.get("fraction_bits", 0) < 8
     count = sum(map(bool, (attrs["clip"], cut, attrs["decay"], attrs["momentum"])))
     stochastic = attrs["rule"] == "stochastic"
-    return iter(
-        finish.draws(machine.step, machine.index(node), shape, count, stochastic=stochastic)
-    )
+    return iter(apply.draws(machine.step, machine.index(node), shape, count, stochastic=stochastic))

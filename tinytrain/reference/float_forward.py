@@ -15,7 +15,7 @@ import numpy as np
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.reference.windows import Window
+from tinytrain.reference.windows import SlidingWindow
 
 Arrays = list[np.ndarray]
 
@@ -84,7 +84,9 @@ def _dequantize(node: Node, args: Arrays) -> np.ndarray:
 def _conv2d(node: Node, args: Arrays) -> np.ndarray:
     x, w, b = args
     attrs = node.attrs
-    window = Window((w.shape[1], w.shape[2]), attrs["strides"], attrs["padding"], attrs["dilation"])
+    window = SlidingWindow(
+        (w.shape[1], w.shape[2]), attrs["strides"], attrs["padding"], attrs["dilation"]
+    )
     outputs = window.outputs(x.shape[1], x.shape[2])
     padded = window.pad(x)
     batch, groups = x.shape[0], attrs["groups"]
@@ -114,7 +116,7 @@ def _dense(node: Node, args: Arrays) -> np.ndarray:
 def _avg_pool2d(node: Node, args: Arrays) -> np.ndarray:
     (x,) = args
     attrs = node.attrs
-    window = Window(attrs["window"], attrs["strides"], attrs["padding"])
+    window = SlidingWindow(attrs["window"], attrs["strides"], attrs["padding"])
     outputs = window.outputs(x.shape[1], x.shape[2])
     total = np.zeros((x.shape[0], *outputs, x.shape[3]), dtype=x.dtype)
     for _, _, view in window.taps(window.pad(x), outputs):
@@ -126,7 +128,7 @@ def _avg_pool2d(node: Node, args: Arrays) -> np.ndarray:
 def _max_pool2d(node: Node, args: Arrays) -> np.ndarray:
     (x,) = args
     attrs = node.attrs
-    window = Window(attrs["window"], attrs["strides"], attrs["padding"])
+    window = SlidingWindow(attrs["window"], attrs["strides"], attrs["padding"])
     outputs = window.outputs(x.shape[1], x.shape[2])
     best = np.full((x.shape[0], *outputs, x.shape[3]), -np.inf, dtype=x.dtype)
     for _, _, view in window.taps(window.pad(x, -np.inf), outputs):

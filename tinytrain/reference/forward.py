@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinytrain.reference.fixed_point import requantize
-from tinytrain.reference.windows import Pair, Window
+from tinytrain.reference.windows import Pair, SlidingWindow
 
 Padding = tuple[int, int, int, int]
 
@@ -38,7 +38,7 @@ def conv2d_s32(
     At most 32,768 products a sum keep every accumulator below 2**31; float64 holds each partial sum
     exactly, in whatever order the matrix product takes.
     """
-    window = Window((w.shape[1], w.shape[2]), strides, padding, dilation)
+    window = SlidingWindow((w.shape[1], w.shape[2]), strides, padding, dilation)
     outputs = window.outputs(x.shape[1], x.shape[2])
     centred = window.pad(x.astype(np.int16) - np.int16(x_zero))
     if w.shape[3] == 1 and groups > 1:
@@ -49,7 +49,9 @@ def conv2d_s32(
     return result
 
 
-def _depthwise(window: Window, outputs: Pair, centred: np.ndarray, w: np.ndarray) -> np.ndarray:
+def _depthwise(
+    window: SlidingWindow, outputs: Pair, centred: np.ndarray, w: np.ndarray
+) -> np.ndarray:
     per_channel = w.shape[0] // centred.shape[3]
     weights = w.astype(np.int32)
     acc = np.zeros((centred.shape[0], *outputs, w.shape[0]), dtype=np.int32)
@@ -59,7 +61,7 @@ def _depthwise(window: Window, outputs: Pair, centred: np.ndarray, w: np.ndarray
 
 
 def _grouped(
-    window: Window, outputs: Pair, centred: np.ndarray, w: np.ndarray, groups: int
+    window: SlidingWindow, outputs: Pair, centred: np.ndarray, w: np.ndarray, groups: int
 ) -> np.ndarray:
     batch, (out, k_h, k_w, per_group) = centred.shape[0], w.shape
     positions = batch * outputs[0] * outputs[1]
@@ -154,7 +156,7 @@ def avg_pool2d(
     `multiplier` and `shift` belongs to a window of `count` taps. `count_include_pad` counts the
     taps in the padding too, as elements of real value 0.
     """
-    window = Window(kernel, strides, padding)
+    window = SlidingWindow(kernel, strides, padding)
     outputs = window.outputs(x.shape[1], x.shape[2])
     centred = window.pad(x.astype(np.int64) - x_zero)
     total = np.zeros((x.shape[0], *outputs, x.shape[3]), dtype=np.int64)
@@ -179,7 +181,7 @@ def max_pool2d(
         int8 [N,out_h,out_w,C], and uint8 of the same shape: kh * KW + kw of the first largest tap
         (modulo 256: only kernels of at most 256 taps are trained through).
     """
-    window = Window(kernel, strides, padding)
+    window = SlidingWindow(kernel, strides, padding)
     outputs = window.outputs(x.shape[1], x.shape[2])
     # -129 lies below every s8, so padding never wins, not even over -128.
     padded = window.pad(x.astype(np.int16), -129)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tinytrain.reference.fixed_point import rh, rh64
 from tinytrain.reference.loss import sequential_sum
-from tinytrain.reference.windows import Pair, Window
+from tinytrain.reference.windows import Pair, SlidingWindow
 
 Padding = tuple[int, int, int, int]
 F = np.float32
@@ -125,7 +125,7 @@ def conv2d_grad_input(
 
     Float32 sums run over kh, kw, o in that order.
     """
-    window = Window((w.shape[1], w.shape[2]), strides, padding, dilation)
+    window = SlidingWindow((w.shape[1], w.shape[2]), strides, padding, dilation)
     outputs = (g.shape[1], g.shape[2])
     scaled = pre(g, factors).reshape(1, *outputs, groups, w.shape[0] // groups)
     weights = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
@@ -159,7 +159,7 @@ def conv2d_grad_weight(
     Integer sums are exact (`sum_shift` cuts those of int16 to 32 bits); float32 sums run over rows,
     then columns.
     """
-    window = Window(kernel, strides, padding, dilation)
+    window = SlidingWindow(kernel, strides, padding, dilation)
     outputs = (g.shape[1], g.shape[2])
     positions = outputs[0] * outputs[1]
     centred = window.pad(x.astype(np.int16) - np.int16(x_zero))
@@ -215,7 +215,7 @@ def avg_pool2d_grad(
 
     Float32 sums run over kh, kw.
     """
-    window = Window(kernel, strides, padding)
+    window = SlidingWindow(kernel, strides, padding)
     counts = window.counts(input_shape[1], input_shape[2], include_pad=count_include_pad)
     scaled = pre(g, np.asarray(factors)[counts - 1])
     acc = np.zeros(window.padded_shape(input_shape), dtype=scaled.dtype)
@@ -237,7 +237,7 @@ def max_pool2d_grad(
 
     Float32 sums run over kh, kw.
     """
-    window = Window(kernel, strides, padding)
+    window = SlidingWindow(kernel, strides, padding)
     acc = np.zeros(window.padded_shape(input_shape), dtype=np.float32 if is_real(g) else np.int64)
     for kh, kw, view in window.taps(acc, (g.shape[1], g.shape[2])):
         view += np.where(winner == kh * kernel[1] + kw, g, g.dtype.type(0))

@@ -26,7 +26,7 @@ from tinytrain.reference import (
 from tinytrain.reference.evaluation import EVALUATE
 from tinytrain.reference.health import Health, ends_of
 from tinytrain.reference.machine import MachineState
-from tinytrain.reference.schedule import CONSTANT, Schedule, rate_at
+from tinytrain.reference.schedule import CONSTANT, RateSchedule, rate_at
 
 Observer = Callable[[Node, Mapping[Value, np.ndarray]], None]
 
@@ -47,7 +47,7 @@ class Machine(MachineState):
         graph: Graph,
         *,
         rate: float = 0.0,
-        schedule: Schedule = CONSTANT,
+        schedule: RateSchedule = CONSTANT,
         seed: int = 0,
         observer: Observer | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Machine(MachineState):
         for scale in self.scales.values():
             scale.peak = 0
         base = self.step.rate
-        now = rate_at(self.schedule, base, self.step.count // self.window)
+        now = rate_at(self.schedule, base, self.step.count // self.accumulation_window)
         self.step = replace(self.step, rate=float(now))
         is_finite = self._run_nodes(known)
         self.step = replace(self.step, rate=base)

@@ -14,7 +14,7 @@ from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType, Quantization
 from tinytrain.reference import factors, gradients
 from tinytrain.reference.fixed_point import multipliers, requantizers
-from tinytrain.reference.windows import Window
+from tinytrain.reference.windows import SlidingWindow
 
 SLOPE_SHIFT = 14
 """Slopes of activations are held in units of 2^-14, as s16."""
@@ -169,7 +169,7 @@ def avg_pool_factors(node: Node) -> Factors:
     """m[count] and c of an `avg_pool2d_grad` node, by count - 1."""
     kernel, strides = node.attrs["window"], node.attrs["strides"]
     _, height, width, _ = node.attrs["input_shape"]
-    window = Window(kernel, strides, node.attrs["padding"])
+    window = SlidingWindow(kernel, strides, node.attrs["padding"])
     counts = window.counts(height, width, include_pad=node.attrs["count_include_pad"])
     # An element lies in at most this many windows.
     windows = -(-kernel[0] // strides[0]) * -(-kernel[1] // strides[1])
@@ -239,8 +239,8 @@ def velocity_units(node: Node) -> list[tuple[Value, np.ndarray]]:
     return found
 
 
-def window_decay(node: Node, window: int) -> np.float32:
-    """What a `finish_weight` node takes off a weight for a rate of 1, the rate being a step's."""
+def accumulated_decay(node: Node, window: int) -> np.float32:
+    """What a `apply_weight` node takes off a weight for a rate of 1, the rate being a step's."""
     return np.float32(np.float32(node.attrs["decay"]) * np.float32(window))
 
 

@@ -72,7 +72,7 @@ class MachineState:
     Attributes:
         parameters: data of each parameter as it is now.
         scales: of the gradients, by the name of their exponent.
-        window: steps whose gradients are applied together.
+        accumulation_window: steps whose gradients are applied together.
         step: rate, loss normaliser, seed and number of the step.
         active: whether the loss of this step has a gradient.
     """
@@ -81,10 +81,10 @@ class MachineState:
         self.graph = graph
         self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
         self.scales = {name: Scale() for name in scale_names(graph)}
-        # Of a window of accumulated gradients the mean counts: each comes in with its share.
-        self.window = graph.accumulate
-        share = float(np.float32(rate) / np.float32(self.window))
-        self.step = update.Step(rate=share, seed=seed)
+        # Of the gradients of an accumulation window the mean counts: each comes in with its share.
+        self.accumulation_window = graph.accumulate
+        share = float(np.float32(rate) / np.float32(self.accumulation_window))
+        self.step = update.StepState(rate=share, seed=seed)
         self.active = True
         self.trained = trained_tensors(graph)
         self.gradient_health = [GradientHealth() for _ in self.scales]
@@ -117,9 +117,9 @@ class MachineState:
         return result
 
     @property
-    def finishes(self) -> bool:
-        """Whether this step is the last of a window of accumulated gradients."""
-        return (self.step.count + 1) % 2**32 % self.window == 0
+    def applies(self) -> bool:
+        """Whether this step is the last of an accumulation window."""
+        return (self.step.count + 1) % 2**32 % self.accumulation_window == 0
 
     def count_update(self, node: Node, sums: np.ndarray, d: np.ndarray) -> None:
         """Counts an update in the steps that are looked at."""

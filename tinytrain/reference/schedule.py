@@ -22,7 +22,7 @@ _HALF_PI = F(1.5707963267948966)
 
 
 @dataclass(frozen=True)
-class Schedule:
+class RateSchedule:
     """How the rate of a step follows from its number.
 
     Attributes:
@@ -43,10 +43,10 @@ class Schedule:
         return self.kind == "constant" and self.warm_up == 0
 
 
-CONSTANT = Schedule()
+CONSTANT = RateSchedule()
 
 
-def parse_schedule(text: str, warm_up: int = 0) -> Schedule:
+def parse_schedule(text: str, warm_up: int = 0) -> RateSchedule:
     """The schedule that a user wrote: `constant`, `step:EVERY:FACTOR` or `cosine:STEPS`.
 
     Raises:
@@ -55,7 +55,7 @@ def parse_schedule(text: str, warm_up: int = 0) -> Schedule:
     if not 0 <= warm_up <= MAX_STEPS:
         raise UsageError(f"a warm-up of {warm_up} steps is not between 0 and {MAX_STEPS}")
     if text == "constant":
-        return Schedule(warm_up=warm_up)
+        return RateSchedule(warm_up=warm_up)
     found = re.fullmatch(r"(step):([0-9]{1,10}):([0-9.eE+-]+)|(cosine):([0-9]{1,10})", text)
     if not found:
         raise UsageError(f"schedule '{text}' is unknown", help=_WAY_OUT)
@@ -66,7 +66,7 @@ def parse_schedule(text: str, warm_up: int = 0) -> Schedule:
             help=_WAY_OUT,
         )
     if kind == "cosine":
-        return Schedule(kind, period, warm_up=warm_up)
+        return RateSchedule(kind, period, warm_up=warm_up)
     try:
         factor = float(F(float(found[3])))
     except ValueError:
@@ -76,10 +76,10 @@ def parse_schedule(text: str, warm_up: int = 0) -> Schedule:
             f"schedule '{text}' multiplies by {found[3]}, which is not above 0 and below 1",
             help=_WAY_OUT,
         )
-    return Schedule(kind, period, factor, warm_up)
+    return RateSchedule(kind, period, factor, warm_up)
 
 
-def describe(schedule: Schedule) -> str:
+def describe(schedule: RateSchedule) -> str:
     """A schedule in words, for a comment."""
     texts = {
         "constant": "constant",
@@ -90,7 +90,7 @@ def describe(schedule: Schedule) -> str:
     return before + texts[schedule.kind]
 
 
-def rate_at(schedule: Schedule, base: float, t: int) -> np.float32:
+def rate_at(schedule: RateSchedule, base: float, t: int) -> np.float32:
     """The learning rate of step t.
 
     Args:

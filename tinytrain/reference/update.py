@@ -18,7 +18,7 @@ _WORD = 2**32
 
 
 @dataclass(frozen=True)
-class Step:
+class StepState:
     """What is the same for all updates of a step.
 
     Attributes:
@@ -69,7 +69,9 @@ def random_numbers(seed: int, count: int, index: int, size: int) -> np.ndarray:
     return powers * np.uint32(start) + np.uint32(1013904223) * geometric
 
 
-def rounding(step: Step, index: int, shape: tuple[int, ...], *, stochastic: bool) -> np.ndarray:
+def rounding(
+    step: StepState, index: int, shape: tuple[int, ...], *, stochastic: bool
+) -> np.ndarray:
     """r for each element of an update, int64 of `shape`, in memory order."""
     if not stochastic:
         return np.full(shape, NEAREST, dtype=np.int64)
@@ -77,7 +79,7 @@ def rounding(step: Step, index: int, shape: tuple[int, ...], *, stochastic: bool
     return numbers.astype(np.int64).reshape(shape)
 
 
-def update_shift(shift: npt.ArrayLike, step: Step, exponent: int, q: int) -> np.ndarray:
+def update_shift(shift: npt.ArrayLike, step: StepState, exponent: int, q: int) -> np.ndarray:
     """h = 31 - S - e_r - E - n - q for each channel."""
     rest = 31 - rate_parts(step.rate)[1] - exponent - step.normaliser - q
     return rest - np.asarray(shift, dtype=np.int64)
@@ -87,7 +89,7 @@ def deltas(
     sums: np.ndarray,
     multiplier: npt.ArrayLike,
     shift: npt.ArrayLike,
-    step: Step,
+    step: StepState,
     exponent: int,
     q: int,
     r: np.ndarray,
@@ -117,7 +119,9 @@ def deltas(
     return np.select([h > 62, h > 35, h > 0], [0, short, (product + u) >> inside], left)
 
 
-def deltas_f32(sums: np.ndarray, factors: npt.ArrayLike, step: Step, r: np.ndarray) -> np.ndarray:
+def deltas_f32(
+    sums: np.ndarray, factors: npt.ArrayLike, step: StepState, r: np.ndarray
+) -> np.ndarray:
     """D of float32 sums [O,...], int64; `factors` are c[o] in float32. NaN and infinity give 0."""
     per_channel = np.broadcast_to(np.asarray(factors, dtype=F), (sums.shape[0],))
     factor = F(step.rate if step.rate >= 2.0**-126 else 0.0) * per_channel

@@ -11,7 +11,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Window:
+class SlidingWindow:
     """Geometry of a convolution or a pooling; `padding` is (top, left, bottom, right)."""
 
     kernel: Pair

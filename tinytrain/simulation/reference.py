@@ -16,7 +16,7 @@ from tinytrain.reference.interpret import Machine
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.replay import ReplayBuffer
-from tinytrain.reference.schedule import CONSTANT, Schedule
+from tinytrain.reference.schedule import CONSTANT, RateSchedule
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulation.stream import SampleStream
 
@@ -39,7 +39,7 @@ class ReferenceEngine:
         scales: Mapping[str, Scale],
         rate: float,
         seed: int,
-        schedule: Schedule = CONSTANT,
+        schedule: RateSchedule = CONSTANT,
         slots: int = 0,
     ) -> None:
         self._graph = graph

@@ -11,7 +11,7 @@ from tests.support.runtime.memory import Update
 from tinytrain.reference import update
 from tinytrain.reference.fixed_point import multipliers, requantizers
 from tinytrain.reference.health import HEALTH_STEPS, UpdateHealth
-from tinytrain.reference.windows import Window
+from tinytrain.reference.windows import SlidingWindow
 
 DTYPES = [np.int8, np.int16, np.float32]
 Rng = np.random.Generator
@@ -86,7 +86,7 @@ class Conv:
     @property
     def output_shape(self) -> tuple[int, ...]:
         g = self.geometry
-        window = Window(self.w.shape[1:3], g["strides"], g["padding"], g["dilation"])
+        window = SlidingWindow(self.w.shape[1:3], g["strides"], g["padding"], g["dilation"])
         return (1, *window.outputs(*self.x.shape[1:3]), self.w.shape[0])
 
     def gradient(self, rng: Rng, dtype: Any) -> np.ndarray:
@@ -184,7 +184,7 @@ def shift_for(rng: Rng, sums: np.ndarray, dtype: Any) -> int:
 def sgd(rng: Rng, dtype: Any, sums: np.ndarray, bits: int, q: int) -> Update:
     """An update whose D is of the size of a weight's last bits, or far off."""
     outputs = sums.shape[0]
-    step = update.Step(
+    step = update.StepState(
         rate=float(np.float32(rng.choice([0.0, 1e-39, 1e-3, 0.1, 1.0, 1024.0, rng.random()]))),
         normaliser=int(rng.integers(-120, 123)),
         seed=int(rng.integers(2**32)),
@@ -212,7 +212,7 @@ def sgd(rng: Rng, dtype: Any, sums: np.ndarray, bits: int, q: int) -> Update:
         e_r = update.rate_parts(step.rate)[1]
         n = 31 - int(shifts[0]) - e_r - common["exponent"] - q - wanted
         n = int(np.clip(n, -120, 122))
-        step = update.Step(step.rate, n, step.seed, step.count)
+        step = update.StepState(step.rate, n, step.seed, step.count)
         shifts = np.clip(shifts[0] + rng.integers(-2, 3, outputs), -31, 31).astype(np.int8)
     return Update(step, multiplier=mantissas, shift=shifts, q=q, **common)
 

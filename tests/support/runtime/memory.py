@@ -11,8 +11,8 @@ import numpy as np
 from tinytrain.kernel.table import KERNELS
 from tinytrain.kernel.work import Work
 from tinytrain.reference.health import UpdateHealth
-from tinytrain.reference.update import Step, rate_parts
-from tinytrain.reference.windows import Window
+from tinytrain.reference.update import StepState, rate_parts
+from tinytrain.reference.windows import SlidingWindow
 
 Channels = list[np.ndarray]
 """Input channels of each segment, within a group."""
@@ -162,7 +162,7 @@ class Update:
 
     def __init__(
         self,
-        step: Step,
+        step: StepState,
         *,
         bits: int = 0,
         multiplier: np.ndarray | None = None,
@@ -250,7 +250,7 @@ def conv_window(
     dilation: tuple[int, int] = (1, 1),
     groups: int = 1,
 ) -> tuple[CWindow, tuple[int, int]]:
-    outputs = Window(w.shape[1:3], strides, padding, dilation).outputs(shape[1], shape[2])
+    outputs = SlidingWindow(w.shape[1:3], strides, padding, dilation).outputs(shape[1], shape[2])
     fields = (
         *shape[1:],
         *outputs,
@@ -295,7 +295,7 @@ def pool_window(
     strides: tuple[int, int],
     padding: tuple[int, int, int, int],
 ) -> tuple[CWindow, tuple[int, int]]:
-    outputs = Window(kernel, strides, padding).outputs(shape[1], shape[2])
+    outputs = SlidingWindow(kernel, strides, padding).outputs(shape[1], shape[2])
     return CWindow(
         *shape[1:], *outputs, shape[3], *kernel, *strides, 1, 1, *padding[:2], 1
     ), outputs

@@ -14,7 +14,7 @@ from tinytrain.experiments.baseline.torch_network import Make
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
-from tinytrain.reference.windows import Window
+from tinytrain.reference.windows import SlidingWindow
 
 Tensor = Any
 Function = Callable[..., Tensor]
@@ -105,7 +105,7 @@ def window_sums(node: Node, x: Tensor) -> Tensor:
 def window_counts(node: Node) -> Tensor:
     """The taps that the mean of each window divides by: float32 [1, H, W, 1]."""
     _, height, width, _ = node.inputs[0].type.shape
-    window = Window(node.attrs["window"], node.attrs["strides"], node.attrs["padding"])
+    window = SlidingWindow(node.attrs["window"], node.attrs["strides"], node.attrs["padding"])
     counts = window.counts(height, width, include_pad=node.attrs["count_include_pad"])
     return torch.from_numpy(np.broadcast_to(counts, (1, *window.outputs(height, width), 1)).copy())
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.relax.calls import Call, Const, Program
-from tinytrain.frontend.relax.rewrite import Rewriter, Rule
+from tinytrain.frontend.relax.rewrite import Rewriter, RewriteRule
 
 
 def find_activations(program: Program) -> Program:
@@ -107,4 +107,4 @@ def _scaled(rewriter: Rewriter, call: Call, source: Call, factor: float) -> Call
     return None
 
 
-_RULES: dict[str, Rule] = {"clip": _clip, "multiply": _multiply}
+_RULES: dict[str, RewriteRule] = {"clip": _clip, "multiply": _multiply}

@@ -11,7 +11,7 @@ import numpy as np
 from tinytrain.errors import ModelError
 from tinytrain.frontend.relax.calls import Call, Const, Program
 
-Rule = Callable[[Call, list[Const]], Const | None]
+FoldRule = Callable[[Call, list[Const]], Const | None]
 
 
 def fold_constants(program: Program) -> Program:
@@ -108,7 +108,7 @@ def _quantize(call: Call, args: list[Const]) -> Const | None:
     return Const(np.clip(q, limits.min, limits.max).astype(call.dtype))
 
 
-def _view(move: Callable[[np.ndarray, Call], np.ndarray]) -> Rule:
+def _view(move: Callable[[np.ndarray, Call], np.ndarray]) -> FoldRule:
     """A rule for an operation that moves elements without changing them."""
 
     def rule(call: Call, args: list[Const]) -> Const:
@@ -120,7 +120,7 @@ def _view(move: Callable[[np.ndarray, Call], np.ndarray]) -> Rule:
     return rule
 
 
-def _element_wise(function: Callable[..., Any]) -> Rule:
+def _element_wise(function: Callable[..., Any]) -> FoldRule:
     def rule(call: Call, args: list[Const]) -> Const:
         return Const(np.asarray(function(*(arg.real() for arg in args))).astype(call.dtype))
 
@@ -160,7 +160,7 @@ def _reshape(data: np.ndarray, call: Call) -> np.ndarray:
     return data.reshape(call.shape)
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, FoldRule] = {
     "dequantize": _dequantize,
     "quantize": _quantize,
     "reshape": _view(_reshape),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.relax.calls import Call, Const, Program
-from tinytrain.frontend.relax.rewrite import Rewriter, Rule
+from tinytrain.frontend.relax.rewrite import Rewriter, RewriteRule
 
 
 def fuse_layers(program: Program, channels_last: bool) -> Program:
@@ -23,7 +23,7 @@ def fuse_layers(program: Program, channels_last: bool) -> Program:
     Raises:
         ModelError: a clip, pad or constant that no rule takes.
     """
-    rules: dict[str, Rule] = {
+    rules: dict[str, RewriteRule] = {
         "add": lambda rewriter, call: _affine(rewriter, call, channels_last),
         "multiply": lambda rewriter, call: _affine(rewriter, call, channels_last),
         "clip": _clip,

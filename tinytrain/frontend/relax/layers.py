@@ -22,7 +22,7 @@ import numpy as np
 from tinytrain.frontend.relax.calls import Call, Const, Program
 from tinytrain.frontend.relax.fold import clip_bounds
 from tinytrain.frontend.relax.pools import POOL_RULES
-from tinytrain.frontend.relax.rewrite import Rewriter, Rule, view
+from tinytrain.frontend.relax.rewrite import Rewriter, RewriteRule, view
 
 _ALIASES = {
     "squeeze": "reshape",
@@ -175,7 +175,7 @@ def _emit_clip(rewriter: Rewriter, call: Call, low: float, high: float) -> Call:
     return rewriter.like(call, "clip", [source], low=low, high=high)
 
 
-def _activation(function: str) -> Rule:
+def _activation(function: str) -> RewriteRule:
     def rule(rewriter: Rewriter, call: Call) -> Call:
         alpha = float(call.attrs.get("alpha") or 0.0)
         return rewriter.like(
@@ -203,7 +203,7 @@ def _pad(rewriter: Rewriter, call: Call) -> Call:
     return rewriter.emit(call)
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, RewriteRule] = {
     "nn.conv1d": _conv,
     "nn.conv2d": _conv,
     "matmul": _matmul,

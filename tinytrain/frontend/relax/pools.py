@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tinytrain.frontend.relax.calls import Call
-from tinytrain.frontend.relax.rewrite import Rewriter, Rule
+from tinytrain.frontend.relax.rewrite import Rewriter, RewriteRule
 
 
-def _pool(kind: str) -> Rule:
+def _pool(kind: str) -> RewriteRule:
     def rule(rewriter: Rewriter, call: Call) -> Call:
         attrs = call.attrs
         one_d = call.op.endswith("1d")
@@ -114,7 +114,7 @@ def _global(rewriter: Rewriter, call: Call) -> Call:
     return _whole_map(rewriter, call, axes, axis)
 
 
-POOL_RULES: dict[str, Rule] = {
+POOL_RULES: dict[str, RewriteRule] = {
     "nn.avg_pool1d": _pool("avg"),
     "nn.avg_pool2d": _pool("avg"),
     "nn.max_pool1d": _pool("max"),

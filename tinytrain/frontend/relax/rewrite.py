@@ -17,7 +17,7 @@ SUPPORTED = (
 )
 
 
-Rule = Callable[["Rewriter", Call], Call | None]
+RewriteRule = Callable[["Rewriter", Call], Call | None]
 
 
 class Rewriter:
@@ -27,7 +27,7 @@ class Rewriter:
     was there already.
     """
 
-    def __init__(self, program: Program, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, program: Program, rules: Mapping[str, RewriteRule]) -> None:
         self.program = program
         self.rules = rules
         self.calls: list[Call] = []

@@ -4,10 +4,9 @@
 enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
 
 /* The random numbers of one tensor are all that is used of a tt_sgd here. */
-static tt_sgd begin(const tt_finish *finish, const tt_step *step)
+static tt_sgd begin(const tt_apply_rule *rule, const tt_step *step)
 {
-    return (tt_sgd){.random = tt_random_begin(step, finish->index),
-                    .stochastic = finish->stochastic};
+    return (tt_sgd){.random = tt_random_begin(step, rule->index), .stochastic = rule->stochastic};
 }
 
 /* r >> drop, r being the next number; drop <= 31. */
@@ -46,20 +45,20 @@ static int32_t move(int32_t velocity, uint32_t bits, tt_sgd *from)
 }
 
 /* The share of a weight that goes, in units of 2^-32: at most 2^30. */
-static int32_t decay_of(const tt_finish *finish, const tt_step *step)
+static int32_t decay_of(const tt_apply_rule *rule, const tt_step *step)
 {
-    const float share = step->rate * finish->decay;
+    const float share = step->rate * rule->decay;
     return (int32_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
 }
 
-/* tt_finish_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves
+/* tt_apply_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves
  * the work. */
 __attribute__((always_inline)) static inline void
-finish_weights(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
-               const tt_trained *trained, uint32_t bits, const tt_trained *velocity)
+apply_to_weights(size_t size, const tt_apply_rule *rule, const tt_step *step, const int32_t *factor,
+                 const tt_trained *trained, uint32_t bits, const tt_trained *velocity)
 {
-    tt_sgd from = begin(finish, step);
-    const int32_t decay = decay_of(finish, step);
+    tt_sgd from = begin(rule, step);
+    const int32_t decay = decay_of(rule, step);
     for (size_t i = 0; i < size; i++) {
         const int32_t whole = tt_whole(trained, i, bits);
         int32_t moved = whole;
@@ -71,38 +70,38 @@ finish_weights(size_t size, const tt_finish *finish, const tt_step *step, const 
             }
             moved += move(waiting, bits, &from);
         }
-        if (finish->decay > 0) {
+        if (rule->decay > 0) {
             /* |whole| <= 2^15, so that the product is at most 2^45. */
             moved -= (int32_t)((whole * (int64_t)decay + draw(&from, 0)) >> 32);
         }
         tt_put_whole(trained, i, bits, moved);
         if (velocity != NULL) {
-            tt_put_whole(velocity, i, VELOCITY_BITS, kept_s8(waiting, finish->momentum, &from));
+            tt_put_whole(velocity, i, VELOCITY_BITS, kept_s8(waiting, rule->momentum, &from));
         }
     }
 }
 
-void tt_finish_s8(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
-                  const tt_trained *trained, const tt_trained *velocity)
+void tt_apply_s8(size_t size, const tt_apply_rule *rule, const tt_step *step, const int32_t *factor,
+                 const tt_trained *trained, const tt_trained *velocity)
 {
     if (trained->fraction_bits == 4) {
-        finish_weights(size, finish, step, factor, trained, 4, velocity);
+        apply_to_weights(size, rule, step, factor, trained, 4, velocity);
     } else {
-        finish_weights(size, finish, step, factor, trained, trained->fraction_bits, velocity);
+        apply_to_weights(size, rule, step, factor, trained, trained->fraction_bits, velocity);
     }
 }
 
-void tt_finish_s32(size_t size, const tt_finish *finish, const tt_step *step, const int32_t *factor,
-                   int32_t *bias, int32_t *velocity)
+void tt_apply_s32(size_t size, const tt_apply_rule *rule, const tt_step *step,
+                  const int32_t *factor, int32_t *bias, int32_t *velocity)
 {
-    tt_sgd from = begin(finish, step);
+    tt_sgd from = begin(rule, step);
     for (size_t i = 0; i < size; i++) {
         int32_t waiting = velocity[i];
         if (factor != NULL) {
             waiting = clipped_s32(waiting, *factor, &from);
         }
         bias[i] = tt_apply_bias(bias[i], -(int64_t)move(waiting, 0, &from));
-        velocity[i] = kept_s32(waiting, finish->momentum, &from);
+        velocity[i] = kept_s32(waiting, rule->momentum, &from);
     }
 }
 

@@ -14,8 +14,7 @@ from tinytrain.ir.graph import Value
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
-from tinytrain.reference import apply as finish
-from tinytrain.reference import update
+from tinytrain.reference import apply, update
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization
 
@@ -95,7 +94,7 @@ def test_momentum_is_that_of_sgd() -> None:
         assert np.abs(moved - wanted).max() <= 3 * unit(compiled, name), name
         kept = first[1][f"{name}_velocity"]
         assert np.abs(kept - wanted / 2).max() <= 3 * unit(compiled, name), name
-    assert machine.window == 1
+    assert machine.accumulation_window == 1
 
 
 @pytest.mark.parametrize("rule", ["nearest", "stochastic"])
@@ -136,18 +135,18 @@ def test_weights_decay_by_the_rate() -> None:
 
 
 def test_decay_is_unbiased_where_it_is_far_below_a_unit() -> None:
-    step = update.Step(rate=1e-4, seed=9)
+    step = update.StepState(rate=1e-4, seed=9)
     weights = np.full((400, 100), 1000, np.int64)
-    (r,) = finish.draws(step, 4, weights.shape, 1, stochastic=True)
-    lost = finish.decays(weights, 0.5, step, r)
+    (r,) = apply.draws(step, 4, weights.shape, 1, stochastic=True)
+    lost = apply.decays(weights, 0.5, step, r)
     assert set(np.unique(lost)) == {0, 1}
     assert lost.mean() == pytest.approx(1000 * 1e-4 * 0.5, rel=0.1)
 
 
 def test_factor_of_clipping() -> None:
-    assert finish.clip_factor(np.float32(4.0), np.float32(2.0)) == finish.ONE
-    assert finish.clip_factor(np.float32(16.0), np.float32(2.0)) == finish.ONE // 2
-    assert finish.clip_factor(np.float32(0.0), np.float32(0.0)) == finish.ONE
-    assert finish.clip_factor(np.float32(1.0), np.float32(0.0)) == 0
+    assert apply.clip_factor(np.float32(4.0), np.float32(2.0)) == apply.ONE
+    assert apply.clip_factor(np.float32(16.0), np.float32(2.0)) == apply.ONE // 2
+    assert apply.clip_factor(np.float32(0.0), np.float32(0.0)) == apply.ONE
+    assert apply.clip_factor(np.float32(1.0), np.float32(0.0)) == 0
     v = np.array([-(2**30), 2**30, 5], np.int64)
-    assert np.array_equal(finish.clipped(v, finish.ONE, np.full(3, 2**32 - 1)), v)
+    assert np.array_equal(apply.clipped(v, apply.ONE, np.full(3, 2**32 - 1)), v)
