@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.onnx_models import quantized_model
 from tests.support.refusals import Refuse
+from tests.support.surroundings import HANGS, as_from_a_terminal, is_alive
 from tinytrain.cli import main
 from tinytrain.emit import folder as folder_module
 from tinytrain.emit.folder import FolderWriter
@@ -214,39 +215,65 @@ def test_signal_in_the_middle(
     number: signal.Signals, code: int, model: Path, tmp_path: Path
 ) -> None:
     """While the target's compiler runs: no partial folder, no temporary one, no process left."""
-    out = tmp_path / "new" / "out"
-    # A compiler that says when it is reached and then takes its time.
-    slow = tmp_path / "bin" / "cc"
-    slow.parent.mkdir()
-    slow.write_text(
-        '#!/bin/sh\ncase "$*" in *--version*) echo slow; exit;; esac\n'
-        f"echo $$ >> {tmp_path}/running\nsleep 60\n"
-    )
-    slow.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tinytrain.cli", "compile", str(model), "-o", str(out)],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "running").exists() and time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        time.sleep(0.05)
-    assert (tmp_path / "new").exists()
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    out, running = tmp_path / "new" / "out", tmp_path / "running"
+    process = compile_slowly(model, out, running)
+    send_when_running(process, number, running)
+    _, errors = process.communicate(timeout=HANGS)
     assert process.returncode == code
     assert "Traceback" not in errors
     assert not (tmp_path / "new").exists()
-    for pid in (tmp_path / "running").read_text().split():
-        assert not _alive(int(pid))
+    for pid in running.read_text().split():
+        assert not is_alive(int(pid))
 
 
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signal_that_the_parent_ignores(
+    number: signal.Signals, model: Path, tmp_path: Path
+) -> None:
+    """As under nohup: the compiler goes on to its end."""
+    out, running = tmp_path / "out", tmp_path / "running"
+    process = compile_slowly(model, out, running, ignored=number)
+    send_when_running(process, number, running)
+    (tmp_path / "go").touch()
+    _, errors = process.communicate(timeout=HANGS)
+    assert process.returncode == 0, errors
+    assert (out / "manifest.json").is_file()
+
+
+def compile_slowly(
+    model: Path, out: Path, running: Path, ignored: signal.Signals | None = None
+) -> subprocess.Popen[str]:
+    """Compiles with a `cc` that writes its process' number and waits for a file `go` beside it."""
+    cc = running.parent / "bin" / "cc"
+    cc.parent.mkdir()
+    cc.write_text(
+        '#!/bin/sh\ncase "$*" in *--version*) exec gcc "$@";; esac\n'
+        f"echo $$ >> '{running}'\n"
+        f"while ! [ -e '{running.parent}/go' ]; do sleep 0.1; done\n"
+        'exec gcc "$@"\n'
+    )
+    cc.chmod(0o755)
+
+    def signals() -> None:
+        as_from_a_terminal()
+        if ignored is not None:
+            signal.signal(ignored, signal.SIG_IGN)
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "tinytrain.cli", "compile", str(model), "-o", str(out)],
+        env={**os.environ, "PATH": f"{cc.parent}:{os.environ['PATH']}"},
+        preexec_fn=signals,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def send_when_running(
+    process: subprocess.Popen[str], number: signal.Signals, running: Path
+) -> None:
+    """Sends a signal once the slow compiler has said that it runs."""
+    while not (running.exists() and running.read_text().endswith("\n")):
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        time.sleep(0.05)
+    process.send_signal(number)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import cProfile
+import pstats
 from pathlib import Path
 
 import numpy as np
@@ -227,13 +228,14 @@ def test_where_names_the_users_node() -> None:
     assert str(node.where) == "mcunet-5fps-int8.onnx, node 'block13_project'"
 
 
-def test_import_is_quick() -> None:
-    """Below a second once TVM is imported; the whole compiler has twenty."""
+def test_import_does_little() -> None:
+    """Held in calls of functions, which are the same on every machine: 233,000, a fifth of a second
+    on one of today's. TVM's first use, which loads it, is not counted."""
     path = shared_model("mcunet-5fps-int8.onnx")
     load_model(path)
-    start = time.perf_counter()
-    integerize(load_model(path))
-    assert time.perf_counter() - start < 3
+    with cProfile.Profile() as profile:
+        integerize(load_model(path))
+    assert pstats.Stats(profile).total_calls < 350_000
 
 
 def test_run_integers_takes_real_inputs() -> None:

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from tests.support.manifests import WAYS, change_manifest
+from tests.support.surroundings import HANGS
 from tinytrain import resources
 from tinytrain.plan.record import KINDS
 from tinytrain.reports.facts import Report, read_report
@@ -130,7 +131,7 @@ def browse(file: Path, *options: str) -> tuple[str, list[str]]:
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
                "--window-size=1280,900", "--virtual-time-budget=20000",
                f"--user-data-dir={file.parent / 'profile'}", *options, file.as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, check=False)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert done.returncode == 0, done.stderr
     return done.stdout, console

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.surroundings import HANGS
 from tinytrain.target import Target, list_targets, load_target
 from tinytrain.toolchain.build_files import cmake_lists, makefile, port_files
 from tinytrain.toolchain.sections import measure
@@ -82,7 +83,7 @@ def execute(program: Path, target: Target, directory: Path) -> Run:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS,
         check=False,
     )
     return Run(done.returncode, done.stdout.splitlines(), done.stderr)

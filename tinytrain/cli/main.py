@@ -69,13 +69,17 @@ def _failed(error: TinytrainError) -> int:
 
 @contextmanager
 def _unwound_by(*signals: signal.Signals) -> Iterator[None]:
-    """Lets signals that would end the process at once raise `_Terminated` instead."""
+    """Lets signals that would end the process at once raise `_Terminated` instead.
+
+    A signal that whoever started us ignores, as `nohup` ignores SIGHUP, stays ignored.
+    """
 
     def unwind(number: int, frame: object) -> None:
         raise _Terminated(number)
 
+    heard = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
     try:
-        previous = {number: signal.signal(number, unwind) for number in signals}
+        previous = {number: signal.signal(number, unwind) for number in heard}
     except ValueError:  # only the main thread may; a test or a program may call us from another
         previous = {}
     try:

@@ -32,13 +32,13 @@ from tests.support.kernels.cases import (
 )
 from tests.support.kernels.scratch import portable_bytes, scratch_bytes
 from tests.support.paths import RUNTIME
+from tests.support.surroundings import HANGS
 from tinytrain.isa import available
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import port_files
 
 PROGRAMS = Path(__file__).parent / "programs"
-TIMEOUT = 900
 
 
 def declared_kernels(isa: str) -> tuple[str, ...]:
@@ -245,11 +245,11 @@ def _run(
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=TIMEOUT,
+                timeout=HANGS,
                 check=False,
             )
         except subprocess.TimeoutExpired as late:
-            return (late.stdout or b"").decode(), f"no end within {TIMEOUT} s"
+            return (late.stdout or b"").decode(), f"no end within {HANGS:g} s"
         return done.stdout, done.stderr
 
 
