@@ -29,7 +29,7 @@ STACK_CFLAGS = ("-fcallgraph-info=su", "-fno-ipa-icf")
 """gcc's flags for the stack analysis: write the call graph, and let no function become another name
 of an equal one, which the graph would not show."""
 
-WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wredundant-decls", "-Werror")
 """Warnings that every C file is free of."""
 
 

@@ -1,58 +1,33 @@
-/* Kernels for cores with DSP instructions (Cortex-M4, M7, M33): the contracts of tt_kernels.h, name
- * by name. */
+/* Kernels for cores with DSP instructions (Cortex-M4, M7, M33), where the compiler defines
+ * __ARM_FEATURE_SIMD32. Each has the type and the contract of its portable twin in tt_kernels.h,
+ * with the same results to the bit. Some serve fewer geometries than that: `fits` of their rows in
+ * tinytrain/kernels; the compiler calls the twin instead. */
 #ifndef TT_KERNELS_DSP_H
 #define TT_KERNELS_DSP_H
 
 #include "tt_kernels.h"
 
-void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant,
-                      const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                      const int8_t *x, int8_t *y, void *scratch, size_t room);
-void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant,
-                          const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                          const int8_t *x, int32_t *y, void *scratch, size_t room);
-void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments,
-                                 size_t segment_count, const tt_factors *factors,
-                                 const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                 void *scratch, size_t room);
-void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update,
-                                  const tt_step *step, int8_t x_zero, const int8_t *x,
-                                  const int8_t *g, tt_trained *trained, void *scratch);
+extern __typeof__(tt_conv2d_s8) tt_conv2d_s8_dsp;
+extern __typeof__(tt_conv2d_s8_s32) tt_conv2d_s8_s32_dsp;
 
 /* Requires out_c == in_c, no dilation along an axis with several taps, and a stride_w of 1 or 2. */
-void tt_depthwise_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant,
-                                const int8_t *weights, const uint16_t *outputs, size_t count,
-                                const int32_t *bias, const int8_t *x, int8_t *y, void *scratch);
+extern __typeof__(tt_depthwise_conv2d_s8) tt_depthwise_conv2d_s8_dsp;
 
-/* Requires the same, and a stride_h of 1 or 2. */
-void tt_depthwise_conv2d_s8_grad_input_dsp(const tt_window *window, const int8_t *weights,
-                                           const uint16_t *outputs, size_t count,
-                                           const tt_factors *factors, const tt_rescale *rescale,
-                                           const int8_t *g, int8_t *dx, void *scratch);
+extern __typeof__(tt_add_s8) tt_add_s8_dsp;
+extern __typeof__(tt_clamp_mask_s8) tt_clamp_mask_s8_dsp;
 
-void tt_clamp_mask_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask);
-void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y,
-                          int8_t *out);
-void tt_grad_clamp_mask_s8_dsp(size_t size, const int8_t *g, const uint8_t *mask, int8_t *out);
-void tt_bias_s8_grad_dsp(size_t positions, size_t channels, const tt_update *update,
-                         const tt_step *step, const int8_t *g, int32_t *bias);
+extern __typeof__(tt_conv2d_s8_grad_input) tt_conv2d_s8_grad_input_dsp;
+extern __typeof__(tt_conv2d_s8_grad_weight) tt_conv2d_s8_grad_weight_dsp;
 
-/* Requires the same as the forward kernel. */
-void tt_depthwise_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update,
-                                            const tt_step *step, int8_t x_zero, const int8_t *x,
-                                            const int8_t *g, tt_trained *trained, void *scratch);
+/* Requires what the forward kernel does, and a stride_h of 1 or 2. */
+extern __typeof__(tt_depthwise_conv2d_s8_grad_input) tt_depthwise_conv2d_s8_grad_input_dsp;
 
-void tt_add_s8_dsp(const tt_add *add, size_t size, const int8_t *a, const int8_t *b, int8_t *y);
+/* Requires what the forward kernel does. */
+extern __typeof__(tt_depthwise_conv2d_s8_grad_weight) tt_depthwise_conv2d_s8_grad_weight_dsp;
 
-void tt_clamp_mask_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask);
-void tt_grad_clamp_s8_dsp(size_t size, int8_t lo, int8_t hi, const int8_t *g, const int8_t *y,
-                          int8_t *out);
-void tt_grad_clamp_mask_s8_dsp(size_t size, const int8_t *g, const uint8_t *mask, int8_t *out);
-
-void tt_grad_add_s8_dsp(size_t size, const tt_rescale *rescale, int32_t b_exponent, const int8_t *a,
-                        const int8_t *b, int8_t *out);
-
-void tt_bias_s8_grad_dsp(size_t positions, size_t channels, const tt_update *update,
-                         const tt_step *step, const int8_t *g, int32_t *bias);
+extern __typeof__(tt_grad_clamp_s8) tt_grad_clamp_s8_dsp;
+extern __typeof__(tt_grad_clamp_mask_s8) tt_grad_clamp_mask_s8_dsp;
+extern __typeof__(tt_grad_add_s8) tt_grad_add_s8_dsp;
+extern __typeof__(tt_bias_s8_grad) tt_bias_s8_grad_dsp;
 
 #endif

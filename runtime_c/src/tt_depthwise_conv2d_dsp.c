@@ -125,7 +125,7 @@ typedef struct {
     uint32_t rows; /* of outputs */
     tt_planes_rows filled;
     tt_view_job job;
-    tt_store_dsp store;
+    tt_quad_rows_dsp quad_rows;
 } conv;
 
 /* Divides scratch: planes, weights in order, sums, table of quads. The room is exact but for a map
@@ -169,7 +169,7 @@ static void begin_strip(conv *c, uint32_t first, uint32_t from)
     c->rows = left < c->most ? left : c->most;
     c->filled = tt_planes_rows_dsp(&c->planes, from);
     c->job = tt_view_begin_dsp(&c->view, &c->planes, first, c->rows, c->table);
-    c->store = tt_store_of(c->view.columns, c->rows, step, c->view.columns * step);
+    c->quad_rows = tt_quad_rows_of(c->view.columns, c->rows, step, c->view.columns * step);
 }
 
 /* The strip of output channel o, from weights w and a plane. y points to the first output. */
@@ -180,7 +180,8 @@ static void channel_of(const conv *c, size_t o, const int8_t *w, const uint32_t 
     tt_view_sum_dsp(&c->job, plane, c->taps, c->acc);
     size_t done = 0;
     if (c->quads && c->requant->shift[o] == -1) {
-        tt_rows_requantize_dsp(&c->store, c->acc, y, c->requant->multiplier[o], c->requant->zero);
+        tt_rows_requantize_dsp(&c->quad_rows, c->acc, y, c->requant->multiplier[o],
+                               c->requant->zero);
         done = columns & ~(size_t)3;
     }
     if (done < columns) {

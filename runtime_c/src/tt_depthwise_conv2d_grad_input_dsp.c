@@ -45,7 +45,7 @@ typedef struct {
     /* Of the strip in the planes. */
     uint32_t rows;
     tt_view_job job;
-    tt_store_dsp store;
+    tt_quad_rows_dsp quad_rows;
 } part;
 
 typedef struct {
@@ -206,7 +206,7 @@ static void begin_strip(gradient *c, uint32_t first, uint32_t from)
         p->rows = rest < c->most ? rest : c->most;
         if (p->rows > 0) {
             p->job = tt_view_begin_dsp(&p->view, &c->planes, first, p->rows, table);
-            p->store = tt_store_of(p->view.columns, p->rows, step, row_step);
+            p->quad_rows = tt_quad_rows_of(p->view.columns, p->rows, step, row_step);
             table += p->rows * tt_quads(p->view.columns);
         }
     }
@@ -264,7 +264,7 @@ static void part_of(gradient *c, const part *p, const uint16_t *channel, size_t 
         order(p, w, c->half, c->taps);
         tt_view_sum_dsp(&p->job, plane, c->taps, c->acc);
         if (done > 0) {
-            tt_rows_round_dsp(&p->store, c->acc, to, &c->rounding);
+            tt_rows_round_dsp(&p->quad_rows, c->acc, to, &c->rounding);
         }
         if (done < columns) {
             round_rest(c, p, done, to);

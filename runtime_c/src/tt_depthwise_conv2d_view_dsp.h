@@ -50,14 +50,15 @@ typedef struct {
 } tt_view_job;
 
 /* Whole quads of `rows` rows of `columns` >= 4 outputs, `step` apart, in rows `row_step` apart. */
-static inline tt_store_dsp tt_store_of(size_t columns, size_t rows, size_t step, size_t row_step)
+static inline tt_quad_rows_dsp tt_quad_rows_of(size_t columns, size_t rows, size_t step,
+                                               size_t row_step)
 {
     const size_t quads = columns / 4;
     if (columns % 4 == 0 && row_step == columns * step) {
-        return (tt_store_dsp){step, quads * rows, 1, 0, 0};
+        return (tt_quad_rows_dsp){step, quads * rows, 1, 0, 0};
     }
-    return (tt_store_dsp){step, quads, rows, columns % 4 != 0 ? 16 : 0,
-                          row_step - 4 * quads * step};
+    return (tt_quad_rows_dsp){step, quads, rows, columns % 4 != 0 ? 16 : 0,
+                              row_step - 4 * quads * step};
 }
 
 /* The kind that serves a whole window over a map of 4x4, in reverse, too, or -1. */

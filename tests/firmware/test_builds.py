@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.host_programs import STRICT, Compile
-from tinytrain.target import list_targets, load_target
+from tinytrain.target import WARNINGS, list_targets, load_target
 
 HOST_BUILDS = [(compiler, f"-O{level}") for compiler in ("gcc", "clang") for level in "0123s"]
 QUICK = ("microbit", "mps2-an386", "mps2-an505")
@@ -144,7 +144,7 @@ def test_header_in_cpp(compiler: str, standard: str, alone: Path) -> None:
     for source in sorted((alone / "src").glob("*.c")):
         objects.append(source.stem + ".o")
         run(["gcc", *STRICT, "-Iinclude", "-Isrc", "-c", f"src/{source.name}"], alone)
-    warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-pedantic"]
+    warnings = [*WARNINGS, "-pedantic"]
     run(
         [compiler, f"-std={standard}", *warnings, "-Iinclude", "-Isrc", "app.cpp", *objects,
          "-o", "app"],

@@ -9,19 +9,12 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
+from tinytrain.target import WARNINGS
 
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-STRICT = (
-    "-std=c11",
-    "-ffp-contract=off",
-    "-Wall",
-    "-Wextra",
-    "-Wconversion",
-    "-Wshadow",
-    "-Werror",
-)
+STRICT = ("-std=c11", "-ffp-contract=off", *WARNINGS)
 
 
 PROGRAMS = ROOT / "tests" / "firmware" / "programs"

@@ -46,8 +46,8 @@ def declared_kernels(isa: str) -> tuple[str, ...]:
     header = RUNTIME / "include" / f"tt_kernels_{isa}.h"
     if not header.exists():
         return ()
-    text = re.sub(r"/\*.*?\*/", "", header.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return tuple(dict.fromkeys(re.findall(r"\b(tt_\w+)\s*\(", text)))
+    text = header.read_text(encoding="utf-8")
+    return tuple(re.findall(r"^extern __typeof__\(\w+\) (\w+);$", text, re.MULTILINE))
 
 
 def defined_kernels(isa: str) -> tuple[str, ...]:

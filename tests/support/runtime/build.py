@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 
 from tests.support.paths import RUNTIME
+from tinytrain.target import WARNINGS
 from tinytrain.toolchain.objects import FOLDER, contents
 
 KEPT = Path(os.environ[FOLDER]) / "runtime"
-WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+STRICT = ("-std=c11", *WARNINGS)
 
 Change = Callable[[str, str], str]
 """From the name and the text of a source file to the text that is compiled in its place."""
@@ -50,7 +51,7 @@ def build(
         for path in RUNTIME.glob("src/*.[ch]"):
             text = change(path.name, path.read_text(encoding="utf-8"))
             (source_folder / path.name).write_text(text, encoding="utf-8")
-    command = (compiler, *WARNINGS, "-fPIC", *flags, "-I", RUNTIME / "include", "-c")
+    command = (compiler, *STRICT, "-fPIC", *flags, "-I", RUNTIME / "include", "-c")
 
     found_of = contents(sources(source_folder), (source_folder, RUNTIME / "include"))
 
