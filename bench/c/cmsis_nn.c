@@ -25,9 +25,9 @@ static cmsis_nn_per_channel_quant_params quantization(const tt_window *window,
 
 void cmsis_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
-                     void *scratch, size_t room)
+                     void *workspace, size_t workspace_bytes)
 {
-    (void)room;
+    (void)workspace_bytes;
     const cmsis_nn_conv_params params = {
         .input_offset = -requant->input_zero,
         .output_offset = requant->zero,
@@ -37,7 +37,7 @@ void cmsis_conv2d_s8(const tt_window *window, const tt_requant *requant, const t
         .activation = {.min = requant->lo, .max = requant->hi},
     };
     const cmsis_nn_per_channel_quant_params quant = quantization(window, requant);
-    const cmsis_nn_context context = {.buf = scratch, .size = 1 << 20};
+    const cmsis_nn_context context = {.buf = workspace, .size = 1 << 20};
     const cmsis_nn_dims input = dims(1, window->in_h, window->in_w, window->in_c);
     const cmsis_nn_dims filter =
         dims(window->out_c, window->kernel_h, window->kernel_w, window->in_c);
@@ -50,7 +50,7 @@ void cmsis_conv2d_s8(const tt_window *window, const tt_requant *requant, const t
 
 void cmsis_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
                                const int8_t *weights, const uint16_t *outputs, size_t count,
-                               const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                               const int32_t *bias, const int8_t *x, int8_t *y, void *workspace)
 {
     const cmsis_nn_dw_conv_params params = {
         .input_offset = -requant->input_zero,
@@ -62,7 +62,7 @@ void cmsis_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requan
         .activation = {.min = requant->lo, .max = requant->hi},
     };
     const cmsis_nn_per_channel_quant_params quant = quantization(window, requant);
-    const cmsis_nn_context context = {.buf = scratch, .size = 1 << 20};
+    const cmsis_nn_context context = {.buf = workspace, .size = 1 << 20};
     const cmsis_nn_dims input = dims(1, window->in_h, window->in_w, window->in_c);
     const cmsis_nn_dims filter = dims(1, window->kernel_h, window->kernel_w, window->out_c);
     const cmsis_nn_dims biases = dims(1, 1, 1, window->out_c);

@@ -14,7 +14,7 @@
 #define MAP_BYTES 0x20000U
 #define WEIGHT_BYTES 0x18000U
 #define CHANNELS 1024U
-#define SCRATCH_BYTES 0x40000U
+#define MOST_WORKSPACE 0x40000U
 
 enum candidate_kind { OTHER, CMSIS_NN };
 
@@ -25,8 +25,8 @@ static int32_t bias[CHANNELS], multiplier[CHANNELS];
 static int8_t shift[CHANNELS];
 static int32_t rate[CHANNELS];
 static int16_t factor[CHANNELS];
-static _Alignas(8) uint8_t scratch[SCRATCH_BYTES];
-static size_t room; /* of it, for the kernel that is measured */
+static _Alignas(8) uint8_t workspace[MOST_WORKSPACE];
+static size_t workspace_bytes; /* of it, for the kernel that is measured */
 static tt_scale scale;
 static uint32_t seed;
 
@@ -88,7 +88,7 @@ static void measure_conv2d_s8(const tt_window *window, enum candidate_kind kind,
     const tt_requant requant = requantization();
     const tt_segment segment = {weights, NULL, window->in_c};
     (void)kind;
-    kernel(window, &requant, &segment, 1, bias, x, y, scratch, room);
+    kernel(window, &requant, &segment, 1, bias, x, y, workspace, workspace_bytes);
 }
 
 static void measure_depthwise_conv2d_s8(const tt_window *window, enum candidate_kind kind,
@@ -96,7 +96,7 @@ static void measure_depthwise_conv2d_s8(const tt_window *window, enum candidate_
 {
     const tt_requant requant = requantization();
     kernel(window, &requant, kind == CMSIS_NN ? transposed : weights, NULL, window->out_c, bias, x,
-           y, scratch);
+           y, workspace);
 }
 
 /* x is read as the gradient; its elements are within +-127. */
@@ -115,7 +115,7 @@ static void measure_conv2d_s8_grad_input(const tt_window *window, enum candidate
     const tt_factors factors = {factor, NULL};
     const tt_rescale rescale = rescaling(window);
     (void)kind;
-    kernel(window, &segment, 1, &factors, &rescale, x, y, scratch, room);
+    kernel(window, &segment, 1, &factors, &rescale, x, y, workspace, workspace_bytes);
 }
 
 static void
@@ -125,7 +125,7 @@ measure_depthwise_conv2d_s8_grad_input(const tt_window *window, enum candidate_k
     const tt_factors factors = {factor, NULL};
     const tt_rescale rescale = rescaling(window);
     (void)kind;
-    kernel(window, weights, NULL, window->out_c, &factors, &rescale, x, y, scratch);
+    kernel(window, weights, NULL, window->out_c, &factors, &rescale, x, y, workspace);
 }
 
 /* y is the gradient, the weights change. Stochastic rounding, four fractional bits. */
@@ -137,7 +137,7 @@ static void measure_conv2d_s8_grad_weight(const tt_window *window, enum candidat
     /* h = 46 for sums of some 20 bits: D is a few units. */
     const tt_step step = {0.01F, 0x51EB851F, -6, 31 - shift[0] + 6 - 46, 1, 2};
     (void)kind;
-    kernel(window, &update, &step, -3, x, y, &trained, scratch);
+    kernel(window, &update, &step, -3, x, y, &trained, workspace);
 }
 
 static void prepare_gradient_of_weights(const tt_window *window)
@@ -182,21 +182,21 @@ int main(void)
     const uint64_t earlier = tt_port_instructions();
     const uint32_t reading = (uint32_t)(tt_port_instructions() - earlier);
 
-/* ROOM: scratch; FIRST: nonzero for the first candidate of a work; RESULT and SIZE: what it
- * computes. */
-#define MEASURE(CONTRACT, KIND, KERNEL, ROOM, FIRST, RESULT, SIZE, PREPARE, ...) \
-    {                                                                            \
-        static const tt_window window = {__VA_ARGS__};                           \
-        prepare(&window);                                                        \
-        PREPARE;                                                                 \
-        room = ROOM;                                                             \
-        const uint64_t start = tt_port_instructions();                           \
-        measure_##CONTRACT(&window, KIND, KERNEL);                               \
-        const uint32_t spent = (uint32_t)(tt_port_instructions() - start);       \
-        put_number("count ", number++);                                          \
-        put_number(" ", spent - reading);                                        \
-        compare(RESULT, SIZE, FIRST);                                            \
-        tt_port_print("\n");                                                     \
+/* BYTES: of the workspace; FIRST: nonzero for the first candidate of a work; RESULT and SIZE: what
+ * it computes. */
+#define MEASURE(CONTRACT, KIND, KERNEL, BYTES, FIRST, RESULT, SIZE, PREPARE, ...) \
+    {                                                                             \
+        static const tt_window window = {__VA_ARGS__};                            \
+        prepare(&window);                                                         \
+        PREPARE;                                                                  \
+        workspace_bytes = BYTES;                                                  \
+        const uint64_t start = tt_port_instructions();                            \
+        measure_##CONTRACT(&window, KIND, KERNEL);                                \
+        const uint32_t spent = (uint32_t)(tt_port_instructions() - start);        \
+        put_number("count ", number++);                                           \
+        put_number(" ", spent - reading);                                         \
+        compare(RESULT, SIZE, FIRST);                                             \
+        tt_port_print("\n");                                                      \
     }
 #include "measured_kernels.inc.h"
 

@@ -55,21 +55,21 @@ static void convolve(const tt_window *window, const tt_requant *requant, const i
 
 void naive_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
                      size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
-                     void *scratch, size_t room)
+                     void *workspace, size_t workspace_bytes)
 {
     (void)segment_count;
-    (void)scratch;
-    (void)room;
+    (void)workspace;
+    (void)workspace_bytes;
     convolve(window, requant, segments->weights, bias, x, y);
 }
 
 void naive_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
                                const int8_t *weights, const uint16_t *outputs, size_t count,
-                               const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                               const int32_t *bias, const int8_t *x, int8_t *y, void *workspace)
 {
     (void)outputs;
     (void)count;
-    (void)scratch;
+    (void)workspace;
     convolve(window, requant, weights, bias, x, y);
 }
 
@@ -123,33 +123,33 @@ static void input_gradient(const tt_window *window, const int8_t *weights,
 void naive_conv2d_s8_grad_input(const tt_window *window, const tt_segment *segments,
                                 size_t segment_count, const tt_factors *factors,
                                 const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                void *scratch, size_t room)
+                                void *workspace, size_t workspace_bytes)
 {
     (void)segment_count;
-    (void)scratch;
-    (void)room;
+    (void)workspace;
+    (void)workspace_bytes;
     input_gradient(window, segments->weights, factors, rescale, g, dx);
 }
 
 void naive_depthwise_conv2d_s8_grad_input(const tt_window *window, const int8_t *weights,
                                           const uint16_t *outputs, size_t count,
                                           const tt_factors *factors, const tt_rescale *rescale,
-                                          const int8_t *g, int8_t *dx, void *scratch)
+                                          const int8_t *g, int8_t *dx, void *workspace)
 {
     (void)outputs;
     (void)count;
-    (void)scratch;
+    (void)workspace;
     input_gradient(window, weights, factors, rescale, g, dx);
 }
 
 void naive_conv2d_s8_grad_weight(const tt_window *window, const tt_update *update,
                                  const tt_step *step, int8_t x_zero, const int8_t *x,
-                                 const int8_t *g, tt_trained *trained, void *scratch)
+                                 const int8_t *g, tt_trained *trained, void *workspace)
 {
     const int32_t count = window->in_c / window->groups;
     tt_sgd sgd = tt_sgd_begin(update, step);
     size_t index = 0;
-    (void)scratch;
+    (void)workspace;
     for (int32_t o = 0; o < window->out_c; o++) {
         tt_sgd_channel_s8(&sgd, update, step, (size_t)o);
         const int32_t first = o / (window->out_c / window->groups) * count;

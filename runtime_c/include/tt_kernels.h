@@ -3,12 +3,14 @@
  * docs/arithmetic.md defines every result to the bit; a kernel for any instruction set gives the
  * same bits. The compiler proves the ranges named here, so kernels check nothing at run time.
  *
- * Maps are NHWC with N = 1. Unless a comment says otherwise buffers do not overlap, sizes are in
- * elements, pointers may have any alignment that their type needs. scratch is 8-aligned and may
- * hold anything before and after; how many bytes of it a kernel takes stands in the compiler's
- * table of kernels, and 0 may come as NULL. A kernel with the argument `room` takes no more bytes
- * than that: the more there are, up to a number, the faster it is, and the table has the least.
- * Results do not depend on it.
+ * Maps are NHWC with N = 1. Sizes and counts are in elements unless their names end in `bytes`.
+ * Buffers do not overlap unless a comment says so. A pointer has the alignment that its type needs,
+ * no more.
+ *
+ * `workspace` is memory for the call alone: 8-aligned, of any content before and after. How many
+ * bytes of it a kernel takes is in the compiler's table of kernels; where that is 0 it may be NULL.
+ * A kernel with the argument `workspace_bytes` takes no more than that. It is faster with more, up
+ * to a limit; the table has the least that it works with. The result is the same with any size.
  */
 #ifndef TT_KERNELS_H
 #define TT_KERNELS_H
@@ -60,12 +62,12 @@ typedef struct {
  * below 2^31. */
 void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
                   size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
-                  void *scratch, size_t room);
+                  void *workspace, size_t workspace_bytes);
 
 /* The accumulators themselves, y[out_h][out_w][out_c] s32; only requant->input_zero is read. */
 void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant,
                       const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                      const int8_t *x, int32_t *y, void *scratch, size_t room);
+                      const int8_t *x, int32_t *y, void *workspace, size_t workspace_bytes);
 
 /* Depthwise: groups == in_c, out_c a multiple of in_c; output channel o reads input channel o /
  * (out_c / in_c). Computes only the `count` output channels listed in `outputs` (ascending; NULL:
@@ -77,7 +79,7 @@ void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant,
  * table). */
 void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
                             const int8_t *weights, const uint16_t *outputs, size_t count,
-                            const int32_t *bias, const int8_t *x, int8_t *y, void *scratch);
+                            const int32_t *bias, const int8_t *x, int8_t *y, void *workspace);
 
 /* y = clamp(((a - a_zero) * a_factor + (b - b_zero) * b_factor + 2^(shift - 1) >> shift) + zero),
  * `size` elements; y may be a or b. 0 <= factor < 2^21, shift in [1, 30]. */
@@ -298,24 +300,24 @@ uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
     void tt_conv2d_##dtype##_grad_input(const tt_window *window, const tt_segment *segments,       \
                                         size_t segment_count, const tt_factors *factors,           \
                                         const tt_rescale *rescale, const type *g, type *dx,        \
-                                        void *scratch, size_t room);                               \
+                                        void *workspace, size_t workspace_bytes);                  \
     /* Depthwise: the listed output channels (with all the others of the same input channels) as   \
      * in tt_depthwise_conv2d_s8; writes only the input channels that they read. dx may be g where \
      * both have one shape, strides are 1 and the table of kernels says so: small maps. */         \
     void tt_depthwise_conv2d_##dtype##_grad_input(                                                 \
         const tt_window *window, const int8_t *weights, const uint16_t *outputs, size_t count,     \
         const tt_factors *factors, const tt_rescale *rescale, const type *g, type *dx,             \
-        void *scratch);                                                                            \
+        void *workspace);                                                                          \
     /* Weight gradient and update in one go, weights[out_c][kernel_h][kernel_w][in_c / groups] in  \
      * that order; x[in_h][in_w][in_c] holds just the trained channels. s8: out_h * out_w <=       \
      * 66,311. */                                                                                  \
     void tt_conv2d_##dtype##_grad_weight(const tt_window *window, const tt_update *update,         \
                                          const tt_step *step, int8_t x_zero, const int8_t *x,      \
-                                         const type *g, tt_trained *trained, void *scratch);       \
+                                         const type *g, tt_trained *trained, void *workspace);     \
     /* Depthwise: weights[out_c][kernel_h][kernel_w]; groups == in_c. */                           \
     void tt_depthwise_conv2d_##dtype##_grad_weight(                                                \
         const tt_window *window, const tt_update *update, const tt_step *step, int8_t x_zero,      \
-        const int8_t *x, const type *g, tt_trained *trained, void *scratch);                       \
+        const int8_t *x, const type *g, tt_trained *trained, void *workspace);                     \
     /* bias[o] -= update of the sum of g over positions; positions <= 65,536. */                   \
     void tt_bias_##dtype##_grad(size_t positions, size_t channels, const tt_update *update,        \
                                 const tt_step *step, const type *g, int32_t *bias);                \

@@ -94,7 +94,7 @@ typedef struct {
     tt_operand *tile;
     size_t taps;
     int is_pointwise;
-    size_t room; /* in scratch, for the tile */
+    size_t workspace_bytes;
 } forward_call;
 
 /* Fills the tile with `positions` positions of a group, (oh, ow) being the first, to be left behind
@@ -179,7 +179,8 @@ static void convolve(const forward_call *call)
     const size_t depth = call->taps * (window->in_c / window->groups);
     const size_t all = (size_t)window->out_h * window->out_w;
     const size_t outputs = window->out_c / window->groups;
-    const size_t most = call->room < TT_POSITIONS * depth * sizeof(int32_t) ? 1 : TT_POSITIONS;
+    const size_t most =
+        call->workspace_bytes < TT_POSITIONS * depth * sizeof(int32_t) ? 1 : TT_POSITIONS;
     for (size_t group = 0; group < window->groups; group++) {
         uint32_t oh = 0;
         uint32_t ow = 0;
@@ -194,18 +195,18 @@ static void convolve(const forward_call *call)
 
 void tt_conv2d_s8(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
                   size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,
-                  void *scratch, size_t room)
+                  void *workspace, size_t workspace_bytes)
 {
-    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, y, NULL, scratch,
-                             taps_of(window), is_pointwise(window), room});
+    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, y, NULL, workspace,
+                             taps_of(window), is_pointwise(window), workspace_bytes});
 }
 
 void tt_conv2d_s8_s32(const tt_window *window, const tt_requant *requant,
                       const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                      const int8_t *x, int32_t *y, void *scratch, size_t room)
+                      const int8_t *x, int32_t *y, void *workspace, size_t workspace_bytes)
 {
-    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, NULL, y, scratch,
-                             taps_of(window), is_pointwise(window), room});
+    convolve(&(forward_call){window, requant, segments, segment_count, bias, x, NULL, y, workspace,
+                             taps_of(window), is_pointwise(window), workspace_bytes});
 }
 
 /* Where each input is read by one output alone, a map is as good as one row: no tile ends early. */

@@ -1,9 +1,9 @@
 /* Convolution and dense layers on a core with DSP instructions.
  *
- * Eight output positions at a time: what their windows hold is widened to s16 once, in scratch, and
- * meets every row of weights there (tt_dot8_dsp.h). Few positions, or windows too large for
- * scratch, go one by one. With little room segments are not joined, and with less there is no tile
- * either.
+ * Eight output positions at a time: what their windows hold is widened to s16 once, in the
+ * workspace, and meets every row of weights there (tt_dot8_dsp.h). Few positions, or windows too
+ * large for workspace, go one by one. With little of it, segments are not joined, and with less
+ * there is no tile either.
  */
 #include "tt_lanes_dsp.h"
 #include "tt_requantize_dsp.h"
@@ -253,11 +253,11 @@ static size_t most_rows(const conv *c, size_t position, int8_t *y, const tt_quad
 }
 
 static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int32_t *y32,
-                  void *scratch)
+                  void *workspace)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->out_c / window->groups;
-    tt_quad *tile = scratch;
+    tt_quad *tile = workspace;
     for (size_t group = 0; group < window->groups; group++) {
         fill(c, position, lanes, group, tile, TT_LANES);
         size_t o = group * per_group;
@@ -281,11 +281,11 @@ static void tile8(const conv *c, size_t position, size_t lanes, int8_t *y8, int3
     }
 }
 
-static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *scratch)
+static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *workspace)
 {
     const tt_window *window = c->window;
     const size_t per_group = window->out_c / window->groups;
-    tt_quad *lane = scratch;
+    tt_quad *lane = workspace;
     for (size_t group = 0; group < window->groups; group++) {
         fill(c, position, 1, group, lane, 1);
         for (size_t o = group * per_group; o < (group + 1) * per_group; o++) {
@@ -301,7 +301,7 @@ static void one(const conv *c, size_t position, int8_t *y8, int32_t *y32, void *
 
 static void conv2d(const tt_window *window, const tt_requant *requant, const tt_segment *segments,
                    size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y8,
-                   int32_t *y32, void *scratch, size_t room)
+                   int32_t *y32, void *workspace, size_t workspace_bytes)
 {
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -321,42 +321,42 @@ static void conv2d(const tt_window *window, const tt_requant *requant, const tt_
     /* Weights that are joined, lanes of a tile or a single one, and what gathers a window. A tile
      * costs as much as five or six single positions. */
     const size_t tile = quads * (TT_LANES * sizeof(tt_quad) + 4) + 4;
-    const int is_tiled = positions >= 6 && quads <= TT_TILE_QUADS_DSP && room >= tile;
+    const int is_tiled = positions >= 6 && quads <= TT_TILE_QUADS_DSP && workspace_bytes >= tile;
     const size_t lanes = is_tiled ? tile : quads * (sizeof(tt_quad) + 4) + 4;
     const size_t joined = 4 * quads * window->out_c;
     if (y8 != NULL && window->groups == 1 && is_plain(requant, window->out_c)) {
         if (segment_count == 1) {
             c.rows = segments[0].weights;
             c.surplus = 4 * quads - area * segments[0].count;
-        } else if (joined <= TT_JOINED_DSP && room >= (joined + 7) / 8 * 8 + lanes) {
-            c.rows = scratch;
-            scratch = join(segments, segment_count, area, window->out_c, scratch);
+        } else if (joined <= TT_JOINED_DSP && workspace_bytes >= (joined + 7) / 8 * 8 + lanes) {
+            c.rows = workspace;
+            workspace = join(segments, segment_count, area, window->out_c, workspace);
         }
     }
     size_t position = 0;
     while (is_tiled && positions - position >= 6) {
         /* Lanes without a position hold whatever was there. */
         const size_t count = positions - position < TT_LANES ? positions - position : TT_LANES;
-        tile8(&c, position, count, y8, y32, scratch);
+        tile8(&c, position, count, y8, y32, workspace);
         position += count;
     }
     for (; position < positions; position++) {
-        one(&c, position, y8, y32, scratch);
+        one(&c, position, y8, y32, workspace);
     }
 }
 
 void tt_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant,
                       const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                      const int8_t *x, int8_t *y, void *scratch, size_t room)
+                      const int8_t *x, int8_t *y, void *workspace, size_t workspace_bytes)
 {
-    conv2d(window, requant, segments, segment_count, bias, x, y, NULL, scratch, room);
+    conv2d(window, requant, segments, segment_count, bias, x, y, NULL, workspace, workspace_bytes);
 }
 
 void tt_conv2d_s8_s32_dsp(const tt_window *window, const tt_requant *requant,
                           const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                          const int8_t *x, int32_t *y, void *scratch, size_t room)
+                          const int8_t *x, int32_t *y, void *workspace, size_t workspace_bytes)
 {
-    conv2d(window, requant, segments, segment_count, bias, x, NULL, y, scratch, room);
+    conv2d(window, requant, segments, segment_count, bias, x, NULL, y, workspace, workspace_bytes);
 }
 
 #endif

@@ -152,20 +152,21 @@ static void TT_FN(serve_taps_, )(const backward_call *call, tt_rounding *roundin
 void TT_FN(tt_conv2d_, _grad_input)(const tt_window *window, const tt_segment *segments,
                                     size_t segment_count, const tt_factors *factors,
                                     const tt_rescale *rescale, const TT_GRAD *g, TT_GRAD *dx,
-                                    void *scratch, size_t room)
+                                    void *workspace, size_t workspace_bytes)
 {
     const tt_window flat = flattened(window);
     const size_t channels = window->in_c / window->groups;
     const size_t outputs = window->out_c / window->groups;
     const size_t sums = TT_POSITIONS * channels * sizeof(TT_ACC);
-    TT_LOOP(tt_row_) *rows = scratch;
-    const int is_roomy = room >= outputs * sizeof *rows + (taps_of(window) > 1 ? sums : 0);
+    TT_LOOP(tt_row_) *rows = workspace;
+    const int is_large =
+        workspace_bytes >= outputs * sizeof *rows + (taps_of(window) > 1 ? sums : 0);
     size_t most = outputs;
     size_t inputs = TT_POSITIONS;
-    if (!is_roomy) {
+    if (!is_large) {
         const size_t least = (outputs < TT_FEW_ROWS ? outputs : TT_FEW_ROWS) * sizeof *rows;
-        inputs = room >= sums + least ? TT_POSITIONS : 1;
-        most = (room - inputs * channels * sizeof(TT_ACC)) / sizeof *rows;
+        inputs = workspace_bytes >= sums + least ? TT_POSITIONS : 1;
+        most = (workspace_bytes - inputs * channels * sizeof(TT_ACC)) / sizeof *rows;
     }
     backward_call call = {.window = &flat,
                           .segments = segments,
@@ -190,7 +191,7 @@ void TT_FN(tt_conv2d_, _grad_input)(const tt_window *window, const tt_segment *s
                      call.iw += (uint32_t)call.positions * flat.stride_w) {
                     const int whole = call.iw + (TT_POSITIONS - 1) * flat.stride_w < flat.in_w;
                     call.positions = whole ? inputs : 1;
-                    if (is_roomy && taps_of(window) == 1) {
+                    if (is_large && taps_of(window) == 1) {
                         TT_FN(serve_tap_, )(&call, &rounding, row + (size_t)call.iw * flat.in_c);
                     } else {
                         TT_FN(serve_taps_, )(&call, &rounding, row + (size_t)call.iw * flat.in_c);
@@ -286,11 +287,11 @@ static void TT_FN(weight_sums_, )(const tt_window *window, size_t o, uint32_t kh
 
 void TT_FN(tt_conv2d_, _grad_weight)(const tt_window *window, const tt_update *update,
                                      const tt_step *step, int8_t x_zero, const int8_t *x,
-                                     const TT_GRAD *g, tt_trained *trained, void *scratch)
+                                     const TT_GRAD *g, tt_trained *trained, void *workspace)
 {
     const tt_window flat = flattened(window);
     const size_t count = window->in_c / window->groups;
-    TT_SUM *sums = scratch;
+    TT_SUM *sums = workspace;
     weight_pair *pairs = (weight_pair *)(void *)(sums + count);
     tt_sgd sgd = tt_sgd_begin(update, step);
     size_t index = 0;

@@ -1,10 +1,10 @@
 /* Gradient of the input of a convolution on a core with DSP instructions.
  *
  * Eight input positions to a tile: the gradients of the outputs that read them, times the factors
- * of their channels, lie widened in scratch, and each column of weights is widened once for as many
- * tiles as scratch holds (tt_dot8_dsp.h). Few positions go one by one. Where scratch has no room
- * for a tile, it holds some outputs of one at a time, and sums of all columns to which each part
- * adds.
+ * of their channels, lie widened in the workspace, and each column of weights is widened once for
+ * as many tiles as the workspace holds (tt_dot8_dsp.h). Few positions go one by one. Where it is
+ * too small for a tile, it holds some outputs of one at a time, and sums of all columns to which
+ * each part adds.
  */
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
@@ -21,7 +21,7 @@ typedef struct {
     int32_t *slices; /* sums to which slices of the outputs add; NULL where dx is written */
     size_t area;
     size_t outputs; /* of a group */
-    /* Of the outputs that are in scratch at a time: all, or a part where there is little room. */
+    /* Of the outputs that are in the workspace at a time: all, or a part where it is small. */
     size_t first, part; /* the first of them, and how many they are */
     size_t tap_quads;   /* quads of them */
     size_t quads;       /* of all taps */
@@ -173,7 +173,7 @@ static void put(const gradient *c, const int32_t *sums, size_t count, tt_roundin
     }
 }
 
-/* The gradient at `lanes` positions from `position` on. scratch: tiles, four columns, sums. */
+/* The gradient at `lanes` positions from `position` on. Workspace: tiles, four columns, sums. */
 __attribute__((noinline)) static void some(const gradient *c, size_t position, size_t lanes,
                                            size_t tiles, tt_rounding *rounding, tt_quad *tile)
 {
@@ -218,12 +218,12 @@ static size_t sums_bytes(const tt_window *window)
     return window->in_c / window->groups * TT_LANES * sizeof(int32_t);
 }
 
-/* Outputs of a part for which there is room; 0 where they were so few that single positions are the
- * better choice. */
-static size_t outputs_of_part(const tt_window *window, size_t area, size_t room)
+/* Outputs of a part that the workspace holds; 0 where they were so few that single positions are
+ * the better choice. */
+static size_t outputs_of_part(const tt_window *window, size_t area, size_t workspace_bytes)
 {
     const size_t rest = sums_bytes(window) + TT_LANES * sizeof(int32_t);
-    const size_t quads = room < rest ? 0 : (room - rest) / QUAD_BYTES;
+    const size_t quads = workspace_bytes < rest ? 0 : (workspace_bytes - rest) / QUAD_BYTES;
     return quads < TT_PART_QUADS_DSP ? 0 : 4 * (quads / area);
 }
 
@@ -234,8 +234,8 @@ static void add8(int32_t *to, const int32_t *sums)
     }
 }
 
-/* The gradient at up to eight positions, `part` outputs at a time. scratch: sums of all columns, a
- * tile, four columns, sums of one. */
+/* The gradient at up to eight positions, `part` outputs at a time. Workspace: sums of all columns,
+ * a tile, four columns, sums of one. */
 static void in_parts(gradient c, position_range at, size_t part, tt_rounding *rounding,
                      int32_t *all)
 {
@@ -276,7 +276,7 @@ static void in_parts(gradient c, position_range at, size_t part, tt_rounding *ro
 void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segments,
                                  size_t segment_count, const tt_factors *factors,
                                  const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                 void *scratch, size_t room)
+                                 void *workspace, size_t workspace_bytes)
 {
     const size_t positions = (size_t)window->in_h * window->in_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -285,26 +285,28 @@ void tt_conv2d_s8_grad_input_dsp(const tt_window *window, const tt_segment *segm
     const size_t quads = area * tap_quads;
     const gradient c = {window,  segments, segment_count, factors,   g,    dx, rescale->sums, area,
                         outputs, 0,        outputs,       tap_quads, quads};
-    /* As many tiles at a time as there are, or as scratch has room for, with a column of sums each,
+    /* As many tiles at a time as there are, or as the workspace holds, with a column of sums each,
      * beside four columns of weights; none where that is less than one, or where a tile, which
      * costs as much as three single positions, would be nearly empty. */
     const size_t wanted = (positions + TT_LANES - 1) / TT_LANES;
     const size_t columns = 4 * quads * sizeof(tt_quad);
     const size_t tile = TT_LANES * (quads * sizeof(tt_quad) + sizeof(int32_t));
-    const size_t most = positions < 3 || room < columns ? 0 : (room - columns) / tile;
+    const size_t most =
+        positions < 3 || workspace_bytes < columns ? 0 : (workspace_bytes - columns) / tile;
     const size_t tiles = wanted < most ? wanted : most;
-    const size_t part = positions < 3 || tiles > 0 ? 0 : outputs_of_part(window, area, room);
+    const size_t part =
+        positions < 3 || tiles > 0 ? 0 : outputs_of_part(window, area, workspace_bytes);
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
     for (size_t position = 0; part > 0 && position < positions; position += TT_LANES) {
         const size_t left = positions - position;
         in_parts(c, (position_range){position, left < TT_LANES ? left : TT_LANES}, part, &rounding,
-                 scratch);
+                 workspace);
     }
     for (size_t position = 0; part == 0 && position < positions;) {
         const size_t left = positions - position;
         size_t lanes = left < tiles * TT_LANES ? left : tiles * TT_LANES;
         lanes = lanes < 3 ? 1 : lanes;
-        some(&c, position, lanes, (lanes + TT_LANES - 1) / TT_LANES, &rounding, scratch);
+        some(&c, position, lanes, (lanes + TT_LANES - 1) / TT_LANES, &rounding, workspace);
         position += lanes;
     }
     tt_rounding_end_s8(rescale, rounding);

@@ -146,7 +146,7 @@ static void begin_run(const tt_input_gradient *layer, const tt_segment *segment,
     run->w_step = TT_LANES * row;
 }
 
-/* Up to a multiple of four positions, for which scratch has room. nano.specs' memset goes byte by
+/* Up to a multiple of four positions, which the workspace holds. nano.specs' memset goes byte by
  * byte. */
 static void clear_sums(int32_t *acc, size_t positions)
 {
@@ -209,8 +209,8 @@ static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, c
     /* Output column ow reaches input column ow * stride - back. */
     const int32_t back = window->pad_left - (int32_t)(kw * window->dilation_w);
     const int32_t begin = back > 0 ? (back + stride - 1) / stride : 0;
-    const int32_t room = window->in_w - 1 + back;
-    const int32_t most = room < 0 ? 0 : room / stride + 1;
+    const int32_t reach = window->in_w - 1 + back;
+    const int32_t most = reach < 0 ? 0 : reach / stride + 1;
     const int32_t end = most < window->out_w ? most : window->out_w;
     if (begin >= end) {
         return;
@@ -272,37 +272,37 @@ static int is_pointwise(const tt_window *window)
            (window->stride_w == 1 || window->in_w == 1);
 }
 
-/* Of a map whose windows are its positions: as many as a panel and sums in `room` bytes serve, in
- * fours unless all. */
-static size_t positions_at_once(size_t positions, size_t outputs, size_t room)
+/* Of a map whose windows are its positions: as many as a panel and sums in `workspace_bytes` serve,
+ * in fours unless all. */
+static size_t positions_at_once(size_t positions, size_t outputs, size_t workspace_bytes)
 {
     const size_t panel = (outputs + TT_LANES - 1) / TT_LANES * sizeof(int16_t[TT_LANES]);
-    const size_t fours = room / (4 * (panel + sizeof(int32_t[TT_COLUMNS])));
+    const size_t fours = workspace_bytes / (4 * (panel + sizeof(int32_t[TT_COLUMNS])));
     const size_t most = positions < POSITIONS ? positions : POSITIONS;
     const size_t whole = (most + 3) / 4 * 4 * sizeof(int32_t[TT_COLUMNS]) + most * panel;
-    return room >= whole ? most : 4 * fours;
+    return workspace_bytes >= whole ? most : 4 * fours;
 }
 
 void tt_conv2d_s8_grad_input_mve(const tt_window *window, const tt_segment *segments,
                                  size_t segment_count, const tt_factors *factors,
                                  const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                 void *scratch, size_t room)
+                                 void *workspace, size_t workspace_bytes)
 {
     if (!is_near(window, segments, segment_count)) {
-        tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch,
-                                room);
+        tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, workspace,
+                                workspace_bytes);
         return;
     }
     const int is_simple = is_pointwise(window);
     const size_t positions = (size_t)window->in_h * window->in_w;
     const size_t outputs = (size_t)window->out_c / window->groups;
-    const size_t most = positions_at_once(positions, outputs, room);
+    const size_t most = positions_at_once(positions, outputs, workspace_bytes);
     const size_t sums = is_simple ? most : window->in_w;
     tt_input_gradient layer = {.window = window,
                                .most = most,
                                .outputs = outputs,
                                .inputs = (size_t)window->in_c / window->groups,
-                               .acc = scratch,
+                               .acc = workspace,
                                .rounding = tt_rounding_begin_s8(rescale),
                                .dx = dx,
                                .slices = rescale->sums};

@@ -1,7 +1,7 @@
 /* Gradient of the weights of a convolution, with the update, on a core with DSP instructions.
  *
  * Eight input channels at a time: their elements under one tap, four positions to a quad, lie
- * widened in scratch and meet the gradients of each output channel there (tt_dot8_dsp.h).
+ * widened in the workspace and meet the gradients of each output channel there (tt_dot8_dsp.h).
  */
 #include "tt_gradient.h"
 #include "tt_lanes_dsp.h"
@@ -124,7 +124,7 @@ static void one_position(const gradient *c, const tt_update *update, const tt_st
 
 void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update,
                                   const tt_step *step, int8_t x_zero, const int8_t *x,
-                                  const int8_t *g, tt_trained *trained, void *scratch)
+                                  const int8_t *g, tt_trained *trained, void *workspace)
 {
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
@@ -137,9 +137,9 @@ void tt_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *upda
         one_position(&c, update, step, &sgd, trained);
         return;
     }
-    tt_quad *tiles = scratch;
+    tt_quad *tiles = workspace;
     const size_t tile_count = (count + TT_LANES - 1) / TT_LANES;
-    tt_four16 *fours = scratch;
+    tt_four16 *fours = workspace;
     tt_quad *row =
         c.sixteen ? (tt_quad *)(fours + 2 * tile_count) : tiles + tile_count * quads * TT_LANES;
     int32_t *in_row = (int32_t *)(row + quads);

@@ -12,7 +12,7 @@
 #include "tt_sgd_mve.h"
 #include "tt_transpose_mve.h"
 
-/* Scratch of a layer, and where its random numbers are. */
+/* Workspace of a layer, and where its random numbers are. */
 typedef struct {
     const tt_window *window;
     size_t count;       /* channels of x in a group */
@@ -52,10 +52,10 @@ static int is_near(const tt_window *window)
 
 void tt_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_update *update,
                                   const tt_step *step, int8_t x_zero, const int8_t *x,
-                                  const int8_t *g, tt_trained *trained, void *scratch)
+                                  const int8_t *g, tt_trained *trained, void *workspace)
 {
     if (!is_near(window)) {
-        tt_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, scratch);
+        tt_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, workspace);
         return;
     }
     const size_t positions = (size_t)window->out_h * window->out_w;
@@ -64,7 +64,7 @@ void tt_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_update *upda
     tt_weight_gradient layer = {.window = window,
                                 .count = (size_t)window->in_c / window->groups,
                                 .padded = tt_padded(positions),
-                                .x = scratch,
+                                .x = workspace,
                                 .sgd = tt_sgd_begin(update, step)};
     layer.g = layer.x + layer.count * layer.padded;
     layer.sums = (int32_t (*)[2])(void *)(layer.g + TT_TRANSPOSED * layer.padded);

@@ -1,7 +1,7 @@
 /* Convolution and dense layers for MVE: forward. tt_conv2d.c is the reference.
  *
  * Raw inputs are multiplied, the zero point is taken out by bias[o] - zero * sum of w[o], and so a
- * tap in the padding is an input at the zero point. Scratch: the biases, the sums of a pair of
+ * tap in the padding is an input at the zero point. Workspace: the biases, the sums of a pair of
  * positions, a copy of weights that are in segments, and unless windows lie in the map as they are,
  * their inputs; the compiler's table has the formula. */
 #include "tt_kernels_mve.h"
@@ -107,24 +107,24 @@ static void join(const tt_segment *segment, size_t rows, size_t in_c, int8_t *to
 }
 
 static void begin(const tt_window *window, int8_t zero, const tt_segment *segments,
-                  size_t segment_count, const int32_t *bias, void *scratch, tt_conv *conv)
+                  size_t segment_count, const int32_t *bias, void *workspace, tt_conv *conv)
 {
     conv->window = window;
     conv->outputs = (size_t)window->out_c / window->groups;
     conv->inputs = (size_t)window->in_c / window->groups;
     conv->taps = (size_t)window->kernel_h * window->kernel_w;
-    conv->bias = scratch;
+    conv->bias = workspace;
     conv->acc = conv->bias + ((size_t)window->out_c + 3) / 4 * 4;
-    int8_t *room = (int8_t *)(conv->acc + (conv->outputs + 3) / 4 * 8);
+    int8_t *rest = (int8_t *)(conv->acc + (conv->outputs + 3) / 4 * 8);
     if (is_joined(window, segment_count)) {
         const size_t rows = conv->taps * window->out_c;
         for (size_t s = 0; s < segment_count; s++) {
-            join(&segments[s], rows, window->in_c, room);
+            join(&segments[s], rows, window->in_c, rest);
         }
-        conv->joined = (tt_segment){room, NULL, window->in_c, 0};
+        conv->joined = (tt_segment){rest, NULL, window->in_c, 0};
         segments = &conv->joined;
         segment_count = 1;
-        room += (rows * window->in_c + 7) / 8 * 8;
+        rest += (rows * window->in_c + 7) / 8 * 8;
     }
     conv->segments = segments;
     conv->segment_count = segment_count;
@@ -132,9 +132,9 @@ static void begin(const tt_window *window, int8_t zero, const tt_segment *segmen
     conv->row[0] = NULL;
     conv->row[1] = NULL;
     if (!is_pointwise(window, segments, segment_count)) {
-        conv->row[0] = room;
+        conv->row[0] = rest;
         /* short_layer has its own idea of this space. */
-        conv->row[1] = room + conv->taps * conv->inputs;
+        conv->row[1] = rest + conv->taps * conv->inputs;
     }
     for (size_t o = 0; o < window->out_c; o += 4) {
         vstrwq_s32(conv->bias + o, vldrwq_z_s32(bias + o, vctp32q((uint32_t)(window->out_c - o))));
@@ -292,11 +292,11 @@ static int short_layer(const tt_conv *conv, const tt_requant *requant, const int
 
 void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant,
                       const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                      const int8_t *x, int8_t *y, void *scratch, size_t room)
+                      const int8_t *x, int8_t *y, void *workspace, size_t workspace_bytes)
 {
-    (void)room;
+    (void)workspace_bytes;
     tt_conv conv;
-    begin(window, requant->input_zero, segments, segment_count, bias, scratch, &conv);
+    begin(window, requant->input_zero, segments, segment_count, bias, workspace, &conv);
     const int is_vector = tt_is_high_word(requant, 0, window->out_c);
     const int is_even = ((window->out_c | conv.outputs | (uintptr_t)y) & 1U) == 0;
     const size_t positions = (size_t)window->out_h * window->out_w;
@@ -333,11 +333,11 @@ void tt_conv2d_s8_mve(const tt_window *window, const tt_requant *requant,
 
 void tt_conv2d_s8_s32_mve(const tt_window *window, const tt_requant *requant,
                           const tt_segment *segments, size_t segment_count, const int32_t *bias,
-                          const int8_t *x, int32_t *y, void *scratch, size_t room)
+                          const int8_t *x, int32_t *y, void *workspace, size_t workspace_bytes)
 {
-    (void)room;
+    (void)workspace_bytes;
     tt_conv conv;
-    begin(window, requant->input_zero, segments, segment_count, bias, scratch, &conv);
+    begin(window, requant->input_zero, segments, segment_count, bias, workspace, &conv);
     const size_t positions = (size_t)window->out_h * window->out_w;
     uint32_t oh[2] = {0, 0};
     uint32_t ow[2] = {0, 0};

@@ -12,17 +12,18 @@ static inline size_t listed(const uint16_t *outputs, size_t k)
 
 void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
                             const int8_t *weights, const uint16_t *outputs, size_t count,
-                            const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                            const int32_t *bias, const int8_t *x, int8_t *y, void *workspace)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t multiple = window->out_c / window->in_c;
     const uint32_t outputs_each = tt_strip_outputs(window);
-    int32_t *sums = scratch;
+    int32_t *sums = workspace;
     int32_t *values = sums + (size_t)outputs_each * window->out_w;
     /* A strip goes through all channels, which are neighbours in memory. In place a channel goes
      * through all strips, and no row is read twice: what the next strip needs of this one stays in
-     * scratch. A strip reads down to its last output row at least, since strides are 1 and padding
-     * is less than the window, so that no output lies over a row that is still to be read. */
+     * the workspace. A strip reads down to its last output row at least, since strides are 1 and
+     * padding is less than the window, so that no output lies over a row that is still to be read.
+     */
     const size_t together = x == y ? 1 : count;
     for (size_t begin = 0; begin < count; begin += together) {
         tt_strip strip = {.rows = 0};
@@ -46,9 +47,9 @@ void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
     }
 }
 
-/* Rows of the input gradient that are summed at a time, which bounds scratch; but where dx may be
- * g, the whole of a map whose sums take no more than TT_BAND_BYTES: a channel is read to its end
- * before any of it is written. */
+/* Rows of the input gradient that are summed at a time, which bounds the workspace; but where dx
+ * may be g, the whole of a map whose sums take no more than TT_BAND_BYTES: a channel is read to its
+ * end before any of it is written. */
 #define TT_BAND_ROWS 8U
 #define TT_BAND_BYTES 5120U
 

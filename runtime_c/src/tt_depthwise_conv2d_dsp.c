@@ -1,9 +1,9 @@
 /* Forward depthwise convolution on a core with DSP instructions.
  *
- * Four channels at a time, a strip of rows of the map goes from NHWC to planes of s16 in scratch,
- * centred and padded with 0. A channel's sums then take one instruction for two multiplications,
- * most loads being shared by four outputs, and no tap asks whether it is in the map. Sums become
- * outputs in a loop of their own.
+ * Four channels at a time, a strip of rows of the map goes from NHWC to planes of s16 in the
+ * workspace, centred and padded with 0. A channel's sums then take one instruction for two
+ * multiplications, most loads being shared by four outputs, and no tap asks whether it is in the
+ * map. Sums become outputs in a loop of their own.
  *
  * Strips go down a map of four channels; rows that two of them need stay in the planes. So a row is
  * read once, and y may be x where strides are 1 and no window lies above the map: a strip of
@@ -128,9 +128,9 @@ typedef struct {
     tt_quad_rows_dsp quad_rows;
 } conv;
 
-/* Divides scratch: planes, weights in order, sums, table of quads. The room is exact but for a map
- * of 4x4. */
-static void divide(conv *c, const int8_t *x, uint32_t left, void *scratch)
+/* Divides the workspace: planes, weights in order, sums, table of quads. The size is exact but for
+ * a map of 4x4. */
+static void divide(conv *c, const int8_t *x, uint32_t left, void *workspace)
 {
     const tt_window *window = c->window;
     const uint32_t pitch = tt_view_words(window->out_w, window->kernel_w, window->stride_w);
@@ -141,7 +141,7 @@ static void divide(conv *c, const int8_t *x, uint32_t left, void *scratch)
     const int32_t rest = row * (window->kernel_h - window->stride_h) + 4 * (int32_t)taps;
     c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES - rest) / more, 1, window->out_h);
     const uint32_t rows = (c->most - 1) * window->stride_h + window->kernel_h;
-    uint32_t *planes = scratch;
+    uint32_t *planes = workspace;
     c->taps = (int32_t *)(planes + (size_t)TT_PLANES * rows * pitch);
     c->acc = c->taps + taps;
     c->table = (tt_quad_dsp *)(c->acc + (size_t)c->most * quads * 4);
@@ -221,13 +221,13 @@ static void channels_of(conv *c, const uint16_t *channel, size_t channels, const
 
 void tt_depthwise_conv2d_s8_dsp(const tt_window *window, const tt_requant *requant,
                                 const int8_t *weights, const uint16_t *outputs, size_t count,
-                                const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                                const int32_t *bias, const int8_t *x, int8_t *y, void *workspace)
 {
     uint32_t left;
     conv c = {.window = window, .requant = requant, .bias = bias, .view = view_of(window, &left)};
     c.full = is_full(&c.view);
     c.quads = window->out_w >= 4 && requant->lo == INT8_MIN && requant->hi == INT8_MAX;
-    divide(&c, x, left, scratch);
+    divide(&c, x, left, workspace);
     tt_planes_clear_dsp(&c.planes);
     begin_strip(&c, 0, 0);
     for (size_t k = 0; k < count; k += TT_PLANES) {

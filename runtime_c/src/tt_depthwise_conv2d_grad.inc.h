@@ -47,7 +47,7 @@ static TT_ALONE void TT_FN(scatter_row_, )(const tt_window *window, const tt_fac
     }
 }
 
-/* Rows of the input whose sums lie in scratch at a time. */
+/* Rows of the input whose sums lie in the workspace at a time. */
 typedef struct {
     uint32_t first, rows;
     size_t width; /* padding and all that windows reach included */
@@ -82,14 +82,14 @@ static void TT_FN(sum_band_, )(const tt_window *window, TT_FN(band_, ) band, con
 void TT_FN(tt_depthwise_conv2d_, _grad_input)(const tt_window *window, const int8_t *weights,
                                               const uint16_t *outputs, size_t count,
                                               const tt_factors *factors, const tt_rescale *rescale,
-                                              const TT_GRAD *g, TT_GRAD *dx, void *scratch)
+                                              const TT_GRAD *g, TT_GRAD *dx, void *workspace)
 {
     const size_t multiple = window->out_c / window->in_c;
     const size_t reach = tt_reach(window);
     const size_t padded = (size_t)window->pad_left + window->in_w;
     const size_t width = reach > padded ? reach : padded;
     const uint32_t most = band_rows(window, width);
-    TT_ACC *acc = scratch;
+    TT_ACC *acc = workspace;
     tt_rounding rounding = TT_FN(tt_rounding_begin_, )(rescale);
     for (uint32_t first = 0; first < window->in_h; first += most) {
         const uint32_t left = window->in_h - first;
@@ -139,11 +139,12 @@ static void TT_FN(window_sums_, )(const tt_window *window, int32_t zero, const i
 
 void TT_FN(tt_depthwise_conv2d_, _grad_weight)(const tt_window *window, const tt_update *update,
                                                const tt_step *step, int8_t x_zero, const int8_t *x,
-                                               const TT_GRAD *g, tt_trained *trained, void *scratch)
+                                               const TT_GRAD *g, tt_trained *trained,
+                                               void *workspace)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t multiple = window->out_c / window->in_c;
-    TT_SUM *sums = scratch;
+    TT_SUM *sums = workspace;
     tt_sgd sgd = tt_sgd_begin(update, step);
     for (size_t o = 0; o < window->out_c; o++) {
         TT_FN(tt_sgd_channel_, )(&sgd, update, step, o);

@@ -103,9 +103,9 @@ static uint32_t larger(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-/* Classes, planes and what scratch holds, in this order: planes, weights in order, sums, tables of
- * the parts. The room is exact but for a map of 4x4. */
-static void begin(gradient *c, const tt_window *window, const int8_t *g, void *scratch)
+/* Classes, planes and what the workspace holds, in this order: planes, weights in order, sums,
+ * tables of the parts. The size is exact but for a map of 4x4. */
+static void begin(gradient *c, const tt_window *window, const int8_t *g, void *workspace)
 {
     class_of rows[MOST_CLASSES];
     class_of columns[MOST_CLASSES];
@@ -155,7 +155,7 @@ static void begin(gradient *c, const tt_window *window, const int8_t *g, void *s
     const int32_t more = row + (int32_t)(16 * quads + sizeof(tt_quad_dsp) * table);
     const int32_t rest = row * ((int32_t)span - 1) + 4 * (int32_t)taps;
     c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES - rest) / more, 1, (int32_t)c->all);
-    uint32_t *planes = scratch;
+    uint32_t *planes = workspace;
     const uint32_t plane_rows = c->most + span - 1;
     c->planes = (tt_planes){.map = g,
                             .height = window->out_h,
@@ -298,10 +298,10 @@ static void channels_of(gradient *c, const uint16_t *channel, size_t channels,
 void tt_depthwise_conv2d_s8_grad_input_dsp(const tt_window *window, const int8_t *weights,
                                            const uint16_t *outputs, size_t count,
                                            const tt_factors *factors, const tt_rescale *rescale,
-                                           const int8_t *g, int8_t *dx, void *scratch)
+                                           const int8_t *g, int8_t *dx, void *workspace)
 {
     gradient c = {.rounding = tt_rounding_begin_s8(rescale)};
-    begin(&c, window, g, scratch);
+    begin(&c, window, g, workspace);
     if (c.rounding.shift > 0 && c.rounding.shift <= 30) {
         c.half = 1 << (c.rounding.shift - 1);
     }

@@ -110,7 +110,7 @@ static void sum_position_scalar(const tt_position *position, size_t channels, tt
     }
 }
 
-/* Scratch of a layer, for `width` channels at a time, a multiple of 16. */
+/* Workspace of a layer, for `width` channels at a time, a multiple of 16. */
 typedef struct {
     const tt_window *window;
     size_t width;
@@ -123,12 +123,12 @@ typedef struct {
     uint16_t *counts; /* [in_w]: how many of them */
 } tt_layer;
 
-static tt_layer begin(const tt_window *window, size_t count, void *scratch)
+static tt_layer begin(const tt_window *window, size_t count, void *workspace)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     tt_layer layer = {.window = window,
                       .width = count < CHANNELS ? (count + 15) / 16 * 16 : CHANNELS};
-    layer.taps = scratch;
+    layer.taps = workspace;
     layer.rows = layer.taps + area;
     layer.columns = layer.rows + window->kernel_h;
     layer.panel = (int16_t *)(void *)(layer.columns + (size_t)window->in_w * window->kernel_w);
@@ -237,7 +237,7 @@ static void scatter(size_t count, const int8_t *row, const uint16_t *channels, i
 void tt_depthwise_conv2d_s8_grad_input_mve(const tt_window *window, const int8_t *weights,
                                            const uint16_t *outputs, size_t count,
                                            const tt_factors *factors, const tt_rescale *rescale,
-                                           const int8_t *g, int8_t *dx, void *scratch)
+                                           const int8_t *g, int8_t *dx, void *workspace)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
@@ -245,10 +245,10 @@ void tt_depthwise_conv2d_s8_grad_input_mve(const tt_window *window, const int8_t
     /* Gathers of weights reach 64 KB. */
     if (window->out_c != window->in_c || 7 * area > UINT16_MAX) {
         tt_depthwise_conv2d_s8_grad_input(window, weights, outputs, count, factors, rescale, g, dx,
-                                          scratch);
+                                          workspace);
         return;
     }
-    const tt_layer layer = begin(window, count, scratch);
+    const tt_layer layer = begin(window, count, workspace);
     tt_position position = {.taps = layer.taps, .down = -rounding.shift, .one = 1};
     vstrwq_s32(position.left, vdupq_n_s32(31 - rounding.shift));
     vstrbq_s8(position.lowest, vdupq_n_s8(-INT8_MAX));

@@ -11,7 +11,7 @@
 #if defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
 
-/* Scratch that strips are cut to, in bytes, where a strip of one row does not need more. */
+/* Workspace that strips are cut to, in bytes, where a strip of one row does not need more. */
 #define STRIP_BYTES 6144
 
 #define MOST_STRIDE 2
@@ -31,8 +31,8 @@ typedef struct {
     int32_t *row;               /* [kernel_h][kernel_w] */
 } gradient;
 
-/* Divides scratch: planes of the input, of gradients, sums. */
-static void begin(gradient *c, const int8_t *x, const int8_t *g, void *scratch)
+/* Divides the workspace: planes of the input, of gradients, sums. */
+static void begin(gradient *c, const int8_t *x, const int8_t *g, void *workspace)
 {
     const tt_window *window = c->window;
     const uint32_t stride = window->stride_w;
@@ -45,7 +45,7 @@ static void begin(gradient *c, const int8_t *x, const int8_t *g, void *scratch)
     const int32_t more = x_row * window->stride_h + (int32_t)(TT_PLANES * 4 * pairs * 2);
     const int32_t rest = x_row * (window->kernel_h - window->stride_h) + 4 * (int32_t)(sums + area);
     c->most = (uint32_t)tt_clamp_s32((STRIP_BYTES - rest) / more, 1, window->out_h);
-    uint32_t *planes = scratch;
+    uint32_t *planes = workspace;
     for (uint32_t k = 0; k < stride; k++) {
         const uint32_t left =
             window->pad_left > k ? (window->pad_left - k + stride - 1) / stride : 0;
@@ -211,12 +211,12 @@ static void order(const gradient *c, size_t i)
 
 void tt_depthwise_conv2d_s8_grad_weight_dsp(const tt_window *window, const tt_update *update,
                                             const tt_step *step, int8_t x_zero, const int8_t *x,
-                                            const int8_t *g, tt_trained *trained, void *scratch)
+                                            const int8_t *g, tt_trained *trained, void *workspace)
 {
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     tt_sgd sgd = tt_sgd_begin(update, step);
     gradient c = {.window = window, .x_zero = x_zero};
-    begin(&c, x, g, scratch);
+    begin(&c, x, g, workspace);
     for (uint32_t k = 0; k < window->stride_w; k++) {
         tt_planes_clear_dsp(&c.x[k]);
     }

@@ -10,7 +10,7 @@
 
 void tt_depthwise_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_update *update,
                                             const tt_step *step, int8_t x_zero, const int8_t *x,
-                                            const int8_t *g, tt_trained *trained, void *scratch)
+                                            const int8_t *g, tt_trained *trained, void *workspace)
 {
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t padded = tt_padded(positions);
@@ -18,10 +18,10 @@ void tt_depthwise_conv2d_s8_grad_weight_mve(const tt_window *window, const tt_up
     const size_t multiple = window->out_c / window->in_c;
     /* Scatters reach 64 KB. */
     if (7 * taps * padded > UINT16_MAX) {
-        tt_depthwise_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, scratch);
+        tt_depthwise_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, workspace);
         return;
     }
-    int8_t *x_rows = scratch; /* [TT_TRANSPOSED][taps][padded] */
+    int8_t *x_rows = workspace; /* [TT_TRANSPOSED][taps][padded] */
     int8_t *g_rows = x_rows + TT_TRANSPOSED * taps * padded;
     /* [taps + TT_SUMS_BEHIND] */
     int32_t (*sums)[2] = (int32_t (*)[2])(void *)(g_rows + TT_TRANSPOSED * padded);

@@ -2,8 +2,8 @@
  *
  * Rows of the map are woven into strips (tt_strips_mve.h), along which each channel's windows go
  * (tt_strip_walk_mve.h). Raw inputs are multiplied, the zero point is taken out by bias - zero *
- * sum of w, and padding is an input at the zero point. Scratch: the strips. Where they hold a whole
- * map at once, y may be x: 16 channels are woven before any output of theirs is written. */
+ * sum of w, and padding is an input at the zero point. Workspace: the strips. Where they hold a
+ * whole map at once, y may be x: 16 channels are woven before any output of theirs is written. */
 #include "tt_kernels_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
@@ -86,7 +86,7 @@ static int is_woven(const tt_window *window)
 }
 
 static void begin(const tt_window *window, const tt_requant *requant, tt_depthwise *layer,
-                  void *scratch)
+                  void *workspace)
 {
     const uint32_t groups = window->kernel_h > 4 || window->kernel_w > 4 ? 2 : 1;
     const uint32_t vectors = groups == 1 ? 1 : window->kernel_w <= 5 ? 3 : 4;
@@ -105,8 +105,8 @@ static void begin(const tt_window *window, const tt_requant *requant, tt_depthwi
     layer->window = window;
     layer->requant = requant;
     layer->strips = (tt_strips){
-        window, requant->input_zero, groups, rows, columns, columns * groups * TT_STRIP_GROUP,
-        scratch};
+        window,   requant->input_zero, groups, rows, columns, columns * groups * TT_STRIP_GROUP,
+        workspace};
     layer->vectors = vectors;
     layer->form = window->stride_w == 2 ? TT_WALK_DOUBLE : 0;
     layer->form += requant->lo != INT8_MIN || requant->hi != INT8_MAX ? TT_WALK_CLAMPED : 0;
@@ -254,8 +254,8 @@ static void convolve_scalar(const tt_window *window, const tt_requant *requant, 
     }
 }
 
-/* The same where y may be x: from a copy of the channel in scratch. The strips of a whole map have
- * room for it: each has 64 bytes for a column of at most 4 rows. */
+/* The same where y may be x: from a copy of the channel in the workspace. The strips of a whole map
+ * have room for it: each has 64 bytes for a column of at most 4 rows. */
 static void convolve_copy(const tt_window *window, const tt_requant *requant, size_t o,
                           const int8_t *weights, int32_t bias, const int8_t *x, int8_t *y,
                           int8_t *copy)
@@ -347,21 +347,21 @@ convolve_strips(const tt_depthwise *layer, const tt_channels *channels, tt_lane_
 
 void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requant,
                                 const int8_t *weights, const uint16_t *outputs, size_t count,
-                                const int32_t *bias, const int8_t *x, int8_t *y, void *scratch)
+                                const int32_t *bias, const int8_t *x, int8_t *y, void *workspace)
 {
     if (!is_woven(window)) {
-        tt_depthwise_conv2d_s8(window, requant, weights, outputs, count, bias, x, y, scratch);
+        tt_depthwise_conv2d_s8(window, requant, weights, outputs, count, bias, x, y, workspace);
         return;
     }
     const size_t area = (size_t)window->kernel_h * window->kernel_w;
     const size_t multiple = window->out_c / window->in_c;
     tt_depthwise layer;
     tt_lane_job job;
-    begin(window, requant, &layer, scratch);
+    begin(window, requant, &layer, workspace);
     begin_job(&layer, &job);
     const uint32_t strips = (window->out_h + layer.strips.rows - 1U) / layer.strips.rows;
-    const uint32_t room = STRIPS_SIZE / layer.strips.size;
-    const uint32_t batch = room == 0 ? 1 : room < strips ? room : strips;
+    const uint32_t fitting = STRIPS_SIZE / layer.strips.size;
+    const uint32_t batch = fitting == 0 ? 1 : fitting < strips ? fitting : strips;
     tt_channels channels = {weights, outputs, bias, 0, 0, multiple, 0};
     for (size_t c = 0; c < window->in_c; c += TT_STRIP_CHANNELS) {
         const size_t inputs =
@@ -390,7 +390,7 @@ void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requa
             continue;
         }
         if (x == y) {
-            convolve_copy(window, requant, o, weights + k * area, bias[o], x + o, y + o, scratch);
+            convolve_copy(window, requant, o, weights + k * area, bias[o], x + o, y + o, workspace);
         } else {
             convolve_scalar(window, requant, o, weights + k * area, bias[o], x + o / multiple,
                             y + o);

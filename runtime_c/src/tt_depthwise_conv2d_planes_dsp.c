@@ -166,11 +166,11 @@ void tt_planes_clear_dsp(const tt_planes *planes)
     clear(planes->planes, (size_t)TT_PLANES * planes->rows * planes->pitch);
 }
 
-/* Elements of a row of the map that rows of planes have room for. */
+/* Elements of a row of the map that rows of planes hold. */
 static size_t columns_of(const tt_planes *planes)
 {
-    const uint32_t room = 2 * planes->pitch;
-    const uint32_t columns = room > planes->left ? room - planes->left : 0;
+    const uint32_t elements = 2 * planes->pitch;
+    const uint32_t columns = elements > planes->left ? elements - planes->left : 0;
     return columns < planes->width ? columns : planes->width;
 }
 
@@ -181,7 +181,7 @@ static uint32_t within(uint32_t value, uint32_t low, uint32_t high)
 
 tt_planes_rows tt_planes_rows_dsp(const tt_planes *planes, uint32_t from)
 {
-    /* Rows [begin, end) of scratch are rows of the map. */
+    /* Rows [begin, end) of the workspace are rows of the map. */
     const uint32_t bottom = planes->strip + planes->rows;
     const uint32_t begin = within(planes->top, planes->strip + from, bottom) - planes->strip;
     const uint32_t end =

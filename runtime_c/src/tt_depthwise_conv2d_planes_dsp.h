@@ -7,7 +7,7 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
-/* Channels whose planes are in scratch at once. */
+/* Channels whose planes are in the workspace at once. */
 #define TT_PLANES 4U
 
 /* The low half of low and the high half of high. */
@@ -25,8 +25,8 @@ typedef struct {
                                 next */
     uint32_t top, left;      /* row and column of planes where it begins */
     uint32_t pitch;          /* words from one row of a plane to the next */
-    uint32_t rows;           /* of a plane in scratch */
-    uint32_t strip;          /* row of the whole plane that stands first in scratch */
+    uint32_t rows;           /* of a plane in the workspace */
+    uint32_t strip;          /* row of the whole plane that stands first in the workspace */
     uint32_t *planes;        /* [TT_PLANES][rows][pitch] */
 } tt_planes;
 

@@ -11,7 +11,7 @@
 
 #define TT_LANES 8U
 
-/* Quads that a lane of a tile may have; the compiler sizes scratch by it. */
+/* Quads that a lane of a tile may have; the compiler sizes the workspace by it. */
 #define TT_TILE_QUADS_DSP 288U
 
 /* Quads of a part of the outputs, at least: with less, its sums cost more than its products. */

@@ -54,8 +54,8 @@ void tt_strip_fill(const tt_strip *strip, uint32_t from, const int8_t *x, int32_
     const tt_window *window = strip->window;
     const size_t step = window->in_c;
     const size_t before = window->pad_left < strip->width ? window->pad_left : strip->width;
-    const size_t room = strip->width - before;
-    const size_t inside = room < window->in_w ? room : window->in_w;
+    const size_t rest = strip->width - before;
+    const size_t inside = rest < window->in_w ? rest : window->in_w;
     x += (size_t)(strip->first_row + from) * window->in_w * step;
     values += from * strip->width;
     for (uint32_t row = from; row < strip->rows; row++, x += window->in_w * step) {
@@ -66,7 +66,7 @@ void tt_strip_fill(const tt_strip *strip, uint32_t from, const int8_t *x, int32_
         for (const int32_t *end = values + inside; values < end; element += step) {
             *values++ = *element - zero;
         }
-        for (const int32_t *end = values + (room - inside); values < end;) {
+        for (const int32_t *end = values + (rest - inside); values < end;) {
             *values++ = 0;
         }
     }

@@ -77,8 +77,8 @@ static void weave_rows(const tt_strips *strips, int32_t row, uint32_t channels, 
     const int8_t padding = strips->zero;
     int8_t zero[16];
     const uint32_t before = window->pad_left < strips->columns ? window->pad_left : strips->columns;
-    const uint32_t room = strips->columns - before;
-    const uint32_t count = room < window->in_w ? room : window->in_w;
+    const uint32_t rest = strips->columns - before;
+    const uint32_t count = rest < window->in_w ? rest : window->in_w;
     tt_weft weft = {{NULL, NULL, NULL, NULL}, {0, 0, 0, 0}, pitch, channels, count};
     vstrbq_s8(zero, vdupq_n_s8(padding));
     for (uint32_t r = 0; r < 4; r++, row += window->dilation_h) {
@@ -90,7 +90,7 @@ static void weave_rows(const tt_strips *strips, int32_t row, uint32_t channels, 
     if (count > 0) {
         to = weave_columns(&weft, to);
     }
-    (void)weave_padding(to, pitch, room - count, padding);
+    (void)weave_padding(to, pitch, rest - count, padding);
 }
 
 void tt_weave_strips_mve(const tt_strips *strips, uint32_t first, uint32_t count, uint32_t channels,

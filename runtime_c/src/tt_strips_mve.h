@@ -20,7 +20,7 @@ typedef struct {
     uint32_t rows;    /* of outputs that a strip serves */
     uint32_t columns; /* the first is column -pad_left of the map */
     uint32_t size;    /* of a strip, in bytes */
-    int8_t *bytes;    /* of the strips in scratch */
+    int8_t *bytes;    /* of the strips in the workspace */
 } tt_strips;
 
 /* `count` strips, from that of output row first * rows on, for up to 16 channels, the first of

@@ -51,8 +51,8 @@ static inline void tt_transpose_tap(const tt_window *window, uint32_t kh, uint32
     const int32_t stride = window->stride_w;
     /* Output column ow reads input column ow * stride - back. */
     const int32_t back = window->pad_left - (int32_t)(kw * window->dilation_w);
-    const int32_t room = window->in_w - 1 + back;
-    const int32_t most = room < 0 ? 0 : room / stride + 1;
+    const int32_t reach = window->in_w - 1 + back;
+    const int32_t most = reach < 0 ? 0 : reach / stride + 1;
     const int32_t end = most < window->out_w ? most : window->out_w;
     const int32_t first = back > 0 ? (back + stride - 1) / stride : 0;
     const int32_t begin = first < end ? first : end;

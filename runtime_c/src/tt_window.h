@@ -4,7 +4,7 @@
 
 #include "tt_kernels.h"
 
-/* Channels whose sums a kernel without scratch keeps at once, on its stack. */
+/* Channels whose sums a kernel without workspace keeps at once, on its stack. */
 #define TT_CHANNEL_BLOCK 16U
 
 /* Along one axis: the first input element of a window (negative in the padding), and its taps
@@ -27,12 +27,12 @@ static inline tt_taps tt_taps_at(uint32_t position, uint32_t stride, uint32_t pa
                                  uint32_t dilation, uint32_t kernel, uint32_t extent)
 {
     tt_taps taps = {(int32_t)(position * stride) - (int32_t)padding, 0, 0};
-    const int32_t room = (int32_t)extent - taps.start;
+    const int32_t rest = (int32_t)extent - taps.start;
     if (taps.start < 0) {
         taps.begin = tt_dilations(-taps.start, dilation);
     }
-    if (room > 0) {
-        taps.end = tt_dilations(room, dilation);
+    if (rest > 0) {
+        taps.end = tt_dilations(rest, dilation);
     }
     taps.end = taps.end < kernel ? taps.end : kernel;
     taps.begin = taps.begin < taps.end ? taps.begin : taps.end;

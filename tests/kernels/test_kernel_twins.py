@@ -63,8 +63,10 @@ def test_many_random_shapes(firmware: Firmware, seed: int) -> None:
 
 @pytest.mark.parametrize("target", ["mps2-an385", "m0"])
 def test_portable_kernels_stay_in_their_buffers(target: str, tmp_path: Path) -> None:
-    """They are their own twins, with other noise around and in the scratch. Unaligned accesses are
-    faults where the core cannot do them."""
+    """They are their own twins, with other noise around and in the workspace.
+
+    Unaligned accesses are faults where the core cannot do them.
+    """
     kernels = [f"tt_{contract}" for contract in CONTRACTS]
     firmware = build_firmware(tmp_path, load_target(target), kernels=kernels, leave_out=NO_ISA)
     cases = []
@@ -108,7 +110,7 @@ PLANTED = {
     "tt_conv2d_s8_result": r"y: differ 1 of 2880 bytes, the first at 2879: -?\d+ instead of -?\d+",
     "tt_conv2d_s8_behind": r"tt_conv2d_s8_behind: guard of y broken, byte 2880 of 2880",
     "tt_conv2d_s8_before": r"tt_conv2d_s8_before: guard of y broken, byte -1 of 2880",
-    "tt_conv2d_s8_scratch": r"tt_conv2d_s8_scratch: guard of scratch broken, byte 4096 of 4096",
+    "tt_conv2d_s8_beyond": r"tt_conv2d_s8_beyond: guard of workspace broken, byte 4096 of 4096",
     "tt_conv2d_s8_input": r"x: differ 1 of 672 bytes, the first at 0: .*",
     "tt_conv2d_s8_bias": r"tt_conv2d_s8_bias: guard of bias broken, byte 240 of 240",
     "tt_conv2d_s8_grad_input_peak": r"scale: differ \d of 12 bytes, the first at 8: .*",

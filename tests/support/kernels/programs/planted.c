@@ -5,8 +5,9 @@
 #define CONV2D(name)                                                                          \
     void name(const tt_window *window, const tt_requant *requant, const tt_segment *segments, \
               size_t segment_count, const int32_t *bias, const int8_t *x, int8_t *y,          \
-              void *scratch, size_t room)
-#define PORTABLE() tt_conv2d_s8(window, requant, segments, segment_count, bias, x, y, scratch, room)
+              void *workspace, size_t workspace_bytes)
+#define PORTABLE() \
+    tt_conv2d_s8(window, requant, segments, segment_count, bias, x, y, workspace, workspace_bytes)
 #define SIZE_Y ((size_t)window->out_h * window->out_w * window->out_c)
 #define SIZE_X ((size_t)window->in_h * window->in_w * window->in_c)
 
@@ -33,10 +34,10 @@ CONV2D(tt_conv2d_s8_before)
     y[-1] = (int8_t)~y[-1];
 }
 
-CONV2D(tt_conv2d_s8_scratch)
+CONV2D(tt_conv2d_s8_beyond)
 {
     PORTABLE();
-    ((uint8_t *)scratch)[4096] ^= 1U;
+    ((uint8_t *)workspace)[4096] ^= 1U;
 }
 
 CONV2D(tt_conv2d_s8_input)
@@ -60,18 +61,18 @@ CONV2D(tt_conv2d_s8_read)
 void tt_conv2d_s8_grad_input_peak(const tt_window *window, const tt_segment *segments,
                                   size_t segment_count, const tt_factors *factors,
                                   const tt_rescale *rescale, const int8_t *g, int8_t *dx,
-                                  void *scratch, size_t room)
+                                  void *workspace, size_t workspace_bytes)
 {
-    tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, scratch,
-                            room);
+    tt_conv2d_s8_grad_input(window, segments, segment_count, factors, rescale, g, dx, workspace,
+                            workspace_bytes);
     rescale->output->peak++;
 }
 
 void tt_conv2d_s8_grad_weight_fraction(const tt_window *window, const tt_update *update,
                                        const tt_step *step, int8_t x_zero, const int8_t *x,
-                                       const int8_t *g, tt_trained *trained, void *scratch)
+                                       const int8_t *g, tt_trained *trained, void *workspace)
 {
-    tt_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, scratch);
+    tt_conv2d_s8_grad_weight(window, update, step, x_zero, x, g, trained, workspace);
     if (trained->fraction_bits != 0) {
         trained->fraction[0] ^= 1U;
     }
@@ -82,10 +83,10 @@ void tt_depthwise_conv2d_s8_grad_input_unlisted(const tt_window *window, const i
                                                 const uint16_t *outputs, size_t count,
                                                 const tt_factors *factors,
                                                 const tt_rescale *rescale, const int8_t *g,
-                                                int8_t *dx, void *scratch)
+                                                int8_t *dx, void *workspace)
 {
     tt_depthwise_conv2d_s8_grad_input(window, weights, outputs, count, factors, rescale, g, dx,
-                                      scratch);
+                                      workspace);
     for (size_t i = 0; i < SIZE_X && count < window->out_c; i++) {
         if (i % window->in_c == window->in_c - 1U) {
             dx[i] = 0;
@@ -100,7 +101,7 @@ CONV2D(tt_conv2d_s8_vector)
 {
     PORTABLE();
     /* On bytes as halfwords: a fault on a core unless their address happens to be even. */
-    vst1q_s16((int16_t *)scratch,
+    vst1q_s16((int16_t *)workspace,
               vld1q_s16((const int16_t *)(const void *)(x + ((uintptr_t)x & 1U ? 0 : 1))));
 }
 #endif

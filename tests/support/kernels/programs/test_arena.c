@@ -22,13 +22,13 @@ static uint32_t draw(test_arena *arena)
 }
 
 void arena_begin(test_arena *arena, uint8_t *base, uint32_t seed, uint32_t salt, uint32_t fences,
-                 size_t scratch_bytes)
+                 size_t workspace_bytes)
 {
     *arena = (test_arena){.base = base,
                           .salt = salt,
                           .random = seed,
                           .fences = fences,
-                          .scratch_bytes = scratch_bytes};
+                          .workspace_bytes = workspace_bytes};
 }
 
 static size_t rounded_up(size_t offset, size_t alignment)
@@ -38,7 +38,7 @@ static size_t rounded_up(size_t offset, size_t alignment)
 
 /* Where the next buffer begins, and where the space for the one after it begins. */
 static uint8_t *reserve(test_arena *arena, const char *name, size_t size, size_t alignment,
-                        int scratch)
+                        int workspace)
 {
     const size_t gap = arena->used;
     size_t start = rounded_up(gap + TEST_GUARD + FENCE, FENCE);
@@ -76,12 +76,12 @@ static uint8_t *reserve(test_arena *arena, const char *name, size_t size, size_t
         arena->base[i] = noise(i, arena->salt);
     }
     for (size_t i = start; i < arena->used; i++) {
-        arena->base[i] = noise(i - start, scratch ? ~arena->salt : 100U + (uint32_t)arena->count);
+        arena->base[i] = noise(i - start, workspace ? ~arena->salt : 100U + (uint32_t)arena->count);
     }
     for (size_t i = arena->used; i < arena->used + TEST_GUARD + FENCE; i++) {
         arena->base[i] = noise(i, arena->salt);
     }
-    arena->buffers[arena->count++] = (test_buffer){name, arena->base + start, size, scratch};
+    arena->buffers[arena->count++] = (test_buffer){name, arena->base + start, size, workspace};
     return arena->base + start;
 }
 
@@ -90,9 +90,10 @@ void *arena_take(test_arena *arena, const char *name, size_t size, size_t alignm
     return reserve(arena, name, size, alignment, 0);
 }
 
-void *arena_take_scratch(test_arena *arena)
+void *arena_take_workspace(test_arena *arena)
 {
-    return arena->scratch_bytes == 0 ? NULL : reserve(arena, "scratch", arena->scratch_bytes, 8, 1);
+    return arena->workspace_bytes == 0 ? NULL
+                                       : reserve(arena, "workspace", arena->workspace_bytes, 8, 1);
 }
 
 static void set_region(uint32_t region, uintptr_t begin, uintptr_t end)
@@ -182,7 +183,7 @@ size_t arena_differences(const test_arena *expected, const test_arena *actual)
         const test_buffer *right = &actual->buffers[b];
         size_t differ = 0;
         size_t first = 0;
-        for (size_t i = 0; i < left->size && !left->scratch && !right->scratch; i++) {
+        for (size_t i = 0; i < left->size && !left->workspace && !right->workspace; i++) {
             if (left->start[i] != right->start[i] && differ++ == 0) {
                 first = i;
             }

@@ -17,7 +17,7 @@ typedef struct {
     const char *name;
     uint8_t *start;
     size_t size;
-    int scratch; /* its content does not count */
+    int workspace; /* its content does not count */
 } test_buffer;
 
 typedef struct {
@@ -27,7 +27,7 @@ typedef struct {
     uint32_t random; /* draws alignments */
     uint32_t fences; /* 0: none; 1: behind buffers; 2: before them; plus 256 times the number from 1
                         of the only one */
-    size_t scratch_bytes;
+    size_t workspace_bytes;
     size_t count;
     size_t fenced;      /* buffers that have a fence */
     size_t fence_count; /* fences that stand: all of those, or one */
@@ -38,15 +38,15 @@ typedef struct {
 /* Empties the arena. Two arenas with one `seed` lay out the same buffers alike; noise depends on
  * `salt`. */
 void arena_begin(test_arena *arena, uint8_t *base, uint32_t seed, uint32_t salt, uint32_t fences,
-                 size_t scratch_bytes);
+                 size_t workspace_bytes);
 
 /* A buffer of `size` bytes aligned to `alignment` (a power of two up to 8), and seldom to more;
  * filled with noise that is the same in both arenas. */
 void *arena_take(test_arena *arena, const char *name, size_t size, size_t alignment);
 
-/* Scratch: arena->scratch_bytes, 8-aligned, filled with noise of this arena; NULL when there is
+/* Workspace: arena->workspace_bytes, 8-aligned, filled with noise of this arena; NULL when there is
  * none. Taken last. */
-void *arena_take_scratch(test_arena *arena);
+void *arena_take_workspace(test_arena *arena);
 
 /* From here to arena_lower_fences the fences stand. */
 void arena_raise_fences(const test_arena *arena);

@@ -8,7 +8,7 @@ typedef struct {
     uint32_t kernel; /* entry of the table of kernels */
     uint32_t seed;   /* of all operands */
     uint32_t fences; /* nonzero: the memory protection unit guards ends of buffers (test_arena.h) */
-    uint32_t scratch_bytes, portable_scratch_bytes;
+    uint32_t workspace_bytes, portable_workspace_bytes;
     uint32_t window[15];        /* fields of tt_window in order */
     uint32_t segment_counts[3]; /* channels of each segment; 0: no such segment */
     uint32_t listed; /* nonzero: segments or outputs come with a list even where it is complete */

@@ -58,10 +58,10 @@ TEST_DRIVER(conv2d_s8)
     const size_t count = draw_segments(operands, test, &window, segments);
     const tt_requant requant = draw_requant(operands, window.out_c);
     const int32_t *bias = draw_bias(operands, window.out_c);
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8, function)(&window, &requant, segments, count, bias, x, y, scratch,
-                              operands->arena->scratch_bytes);
+    CALL(conv2d_s8, function)(&window, &requant, segments, count, bias, x, y, workspace,
+                              operands->arena->workspace_bytes);
 }
 
 TEST_DRIVER(conv2d_s8_s32)
@@ -73,10 +73,10 @@ TEST_DRIVER(conv2d_s8_s32)
     const size_t count = draw_segments(operands, test, &window, segments);
     const tt_requant requant = {NULL, NULL, draw_zero(operands), 0, 0, 0};
     const int32_t *bias = draw_bias(operands, window.out_c);
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     arena_raise_fences(operands->arena);
-    CALL(conv2d_s8_s32, function)(&window, &requant, segments, count, bias, x, y, scratch,
-                                  operands->arena->scratch_bytes);
+    CALL(conv2d_s8_s32, function)(&window, &requant, segments, count, bias, x, y, workspace,
+                                  operands->arena->workspace_bytes);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8)
@@ -88,11 +88,11 @@ TEST_DRIVER(depthwise_conv2d_s8)
     const uint16_t *outputs = draw_outputs(operands, test, window.out_c, 1);
     const tt_requant requant = draw_requant(operands, window.out_c);
     const int32_t *bias = draw_bias(operands, window.out_c);
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     x = input_of(test, &window, outputs, x, y);
     arena_raise_fences(operands->arena);
     CALL(depthwise_conv2d_s8, function)(&window, &requant, weights, outputs, test->count, bias, x,
-                                        y, scratch);
+                                        y, workspace);
 }
 
 TEST_DRIVER(conv2d_s8_grad_input)
@@ -112,10 +112,10 @@ TEST_DRIVER(conv2d_s8_grad_input)
     if (draw_once_in(operands, 3)) {
         rescale.sums = draw_sums(operands, input_size(&window));
     }
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     arena_raise_fences(operands->arena);
     CALL(conv2d_s8_grad_input, function)(&window, segments, count, &factors, &rescale, g, dx,
-                                         scratch, operands->arena->scratch_bytes);
+                                         workspace, operands->arena->workspace_bytes);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8_grad_input)
@@ -128,11 +128,11 @@ TEST_DRIVER(depthwise_conv2d_s8_grad_input)
     const uint16_t *outputs = draw_outputs(operands, test, window.out_c, multiple);
     const tt_factors factors = draw_factors(operands, window.in_c, multiple, area(&window));
     const tt_rescale rescale = draw_rescale(operands, FACTORED_BOUND);
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     g = input_of(test, &window, outputs, g, dx);
     arena_raise_fences(operands->arena);
     CALL(depthwise_conv2d_s8_grad_input, function)(&window, weights, outputs, test->count, &factors,
-                                                   &rescale, g, dx, scratch);
+                                                   &rescale, g, dx, workspace);
 }
 
 TEST_DRIVER(conv2d_s8_grad_weight)
@@ -144,10 +144,10 @@ TEST_DRIVER(conv2d_s8_grad_weight)
     tt_trained trained = draw_trained(operands, test->fraction_bits, weights);
     const test_rule rule = draw_rule(operands, window.out_c);
     const int8_t zero = draw_zero(operands);
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     arena_raise_fences(operands->arena);
     CALL(conv2d_s8_grad_weight, function)(&window, &rule.update, &rule.step, zero, x, g, &trained,
-                                          scratch);
+                                          workspace);
 }
 
 TEST_DRIVER(depthwise_conv2d_s8_grad_weight)
@@ -158,10 +158,10 @@ TEST_DRIVER(depthwise_conv2d_s8_grad_weight)
     tt_trained trained = draw_trained(operands, test->fraction_bits, window.out_c * area(&window));
     const test_rule rule = draw_rule(operands, window.out_c);
     const int8_t zero = draw_zero(operands);
-    void *scratch = arena_take_scratch(operands->arena);
+    void *workspace = arena_take_workspace(operands->arena);
     arena_raise_fences(operands->arena);
     CALL(depthwise_conv2d_s8_grad_weight, function)(&window, &rule.update, &rule.step, zero, x, g,
-                                                    &trained, scratch);
+                                                    &trained, workspace);
 }
 
 TEST_DRIVER(bias_s8_grad)

@@ -31,9 +31,9 @@ void say_number(const char *text, int32_t value)
 }
 
 static void run(const test_case *test, test_arena *arena, uint8_t *base, uint32_t salt,
-                uint32_t fences, uint32_t scratch, test_driver driver, test_function function)
+                uint32_t fences, uint32_t workspace, test_driver driver, test_function function)
 {
-    arena_begin(arena, base, test->seed, salt, fences, scratch);
+    arena_begin(arena, base, test->seed, salt, fences, workspace);
     test_operands operands = {arena, test->seed * 2U + 1U};
     driver(test, &operands, function);
     arena_lower_fences();
@@ -68,9 +68,9 @@ int main(void)
         const test_kernel *kernel = &test_kernels[test.kernel];
         test_case apart = test;
         apart.in_place = 0;
-        run(&apart, &expected, expected_bytes, 1, 0, test.portable_scratch_bytes, kernel->driver,
+        run(&apart, &expected, expected_bytes, 1, 0, test.portable_workspace_bytes, kernel->driver,
             kernel->portable);
-        run(&test, &actual, actual_bytes, 2, test.fences, test.scratch_bytes, kernel->driver,
+        run(&test, &actual, actual_bytes, 2, test.fences, test.workspace_bytes, kernel->driver,
             kernel->tested);
         const size_t wrong = arena_broken(&expected, "portable") +
                              arena_broken(&actual, kernel->name) +
