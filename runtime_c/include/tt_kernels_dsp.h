@@ -1,7 +1,7 @@
 /* Kernels for cores with DSP instructions (Cortex-M4, M7, M33), where the compiler defines
  * __ARM_FEATURE_SIMD32. Each has the type and the contract of its portable twin in tt_kernels.h,
  * with the same results to the bit. Some serve fewer geometries than that: `fits` of their rows in
- * tinytrain/kernels; the compiler calls the twin instead. */
+ * tinytrain/kernel; the compiler calls the twin instead. */
 #ifndef TT_KERNELS_DSP_H
 #define TT_KERNELS_DSP_H
 

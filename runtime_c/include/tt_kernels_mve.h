@@ -1,7 +1,7 @@
 /* Kernels for cores with MVE (Helium, Armv8.1-M: Cortex-M55, M85), where the compiler defines
  * __ARM_FEATURE_MVE. Each has the type and the contract of its portable twin in tt_kernels.h, with
  * the same results to the bit. Some serve fewer geometries than that: `fits` of their rows in
- * tinytrain/kernels/mve.py; the compiler calls the twin instead. */
+ * tinytrain/kernel/mve.py; the compiler calls the twin instead. */
 #ifndef TT_KERNELS_MVE_H
 #define TT_KERNELS_MVE_H
 

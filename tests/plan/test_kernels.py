@@ -68,7 +68,7 @@ def test_the_header_of_an_instruction_set_declares_its_rows_by_their_twins(isa: 
     place = f"runtime_c/include/{row.header}"
     lacks, has = sorted(wanted - set(found)), sorted(set(found) - wanted)
     assert not lacks, "\n".join([f"add to {place}:", *lacks])
-    assert not has, "\n".join([f"take out of {place}, or add rows to tinytrain/kernels:", *has])
+    assert not has, "\n".join([f"take out of {place}, or add rows to tinytrain/kernel:", *has])
     assert len(found) == len(set(found)), f"declared twice in {place}"
 
 
