@@ -34,10 +34,11 @@ from fuzz_mutations import damage
 from fuzz_seeds import Seed, load_seeds
 
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import build_step, is_quantized, to_integers
+from tinytrain.compiler.pipeline import build_step, to_integers
 from tinytrain.errors import InternalError, TinytrainError
 from tinytrain.frontend import load_model
 from tinytrain.passes.base import Runner
+from tinytrain.quantize.passes import is_quantized
 
 SECONDS = 30
 """Of processor time; of real time four times as many, as the machine may be shared."""

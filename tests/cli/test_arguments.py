@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinytrain.autodiff.train_step import LOSSES
+from tinytrain.autodiff.differentiate import LOSSES
 from tinytrain.cli.arguments import make_parser
 from tinytrain.compiler.options import FEEDS, GRADIENTS, REPLAY_PLACES, Options
 from tinytrain.passes.update import FRACTION_BITS, RULES

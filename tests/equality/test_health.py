@@ -10,8 +10,9 @@ import numpy as np
 from tests.support.graphs import GRAPHS
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
 from tinytrain.reference.health import HEALTH_STEPS
 from tinytrain.reference.machine import Scale

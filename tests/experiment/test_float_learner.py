@@ -19,8 +19,9 @@ from tests.support.mirror import (  # noqa: E402
     Mirror,
     prepared,
 )
+from tinytrain.compiler.compiled import Compiled  # noqa: E402
 from tinytrain.compiler.options import Options  # noqa: E402
-from tinytrain.compiler.pipeline import Compiled, build_step  # noqa: E402
+from tinytrain.compiler.pipeline import build_step  # noqa: E402
 from tinytrain.data import Preprocess  # noqa: E402
 from tinytrain.errors import UsageError  # noqa: E402
 from tinytrain.experiments.baseline import torch_masters  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 from tests.support.graphs import GRAPHS
 from tests.support.mirror import F32_ERROR, SLOPE_ERROR, Mirror, prepared
 from tinytrain.autodiff import derivatives
-from tinytrain.compiler.pipeline import Compiled
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update

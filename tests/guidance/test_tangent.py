@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tinytrain.compiler.guidance import Guidance, guide
+from tinytrain.compiler.guidance import Guidance, guide, initial_rate, option_warnings
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import build_step, initial_rate, select_trainable, setting_warnings
+from tinytrain.compiler.pipeline import build_step, select_trainable
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine, run_forward
@@ -112,9 +112,9 @@ def test_nothing_to_measure_is_no_suggestion() -> None:
     assert nothing.suggested is None and nothing.limit is None
     assert nothing.warnings(0.5, "nearest", 0) == ()
     assert initial_rate(Options(learning_rate=0.5), nothing) == 0.5
-    assert setting_warnings(Options(learning_rate=0.5), nothing) == ()
+    assert option_warnings(Options(learning_rate=0.5), nothing) == ()
     assert initial_rate(Options(), nothing) == 0.003
-    assert setting_warnings(Options(), nothing) == (
+    assert option_warnings(Options(), nothing) == (
         "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
         "0.003; give --learning-rate, or --calibration with samples of the model's own kind",
     )

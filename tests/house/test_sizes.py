@@ -158,7 +158,6 @@ def test_every_reason_is_needed() -> None:
 
 
 WAITING = {
-    "function: tinytrain/autodiff/train_step.py:build_training_graph",
     "function: tinytrain/cli/model_options.py:add_setting",
     "module: tinytrain/compiler/compile.py",
     "parameters: tinytrain/compiler/compile.py:compile_model",

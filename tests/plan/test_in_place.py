@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.graphs import Net
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
+from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.isa import ISAS

@@ -12,7 +12,7 @@ import pytest
 from tests.support.graphs import GRAPHS, Net, at_scale
 from tests.support.random_networks import OPTIONS, network
 from tests.support.steps import inputs_of, plain_step, step_of
-from tinytrain.compiler.pipeline import Compiled
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import APPLY_OPS, UPDATE_OPS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.graphs import FULL, GRAPHS, Net
 from tests.support.steps import inputs_of, plain_step, step_of
-from tinytrain.compiler.pipeline import Compiled
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType

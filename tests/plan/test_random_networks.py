@@ -12,8 +12,9 @@ import pytest
 from tests.support.random_networks import OPTIONS, network
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step, for_isa
+from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
 from tinytrain.isa import ISAS

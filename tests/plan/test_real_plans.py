@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.paths import SCHEMES, SHARED_MODELS
 from tests.support.real_models import FILES, OWN_SCHEMES, QUICK
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step, for_isa, to_integers
+from tinytrain.compiler.pipeline import build_step, for_isa, to_integers
 from tinytrain.frontend import load_model
 from tinytrain.isa import ISAS
 from tinytrain.passes.base import Runner

@@ -11,7 +11,7 @@ from tests.support.bottlenecks import OPTIONS, bottlenecks
 from tests.support.random_networks import OPTIONS as RANDOM_OPTIONS
 from tests.support.random_networks import network
 from tests.support.steps import inputs_of, prove, step_of
-from tinytrain.compiler.pipeline import Compiled
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index

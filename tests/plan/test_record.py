@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.graphs import GRAPHS
 from tinytrain.compiler.compile import emit_step
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
 from tinytrain.plan.record import KINDS, PASSES, arena_record, layers_record
 from tinytrain.plan.speed import CYCLES_PER_INSTRUCTION, speed_record

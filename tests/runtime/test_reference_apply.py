@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Value
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType

@@ -14,8 +14,9 @@ import torch
 from torch.nn import functional as F
 
 from tests.support.graphs import GRAPHS
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner

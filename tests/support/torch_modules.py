@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step, to_integers
+from tinytrain.compiler.pipeline import build_step, to_integers
 from tinytrain.frontend import load_model
 from tinytrain.passes.base import Runner
 

@@ -31,8 +31,9 @@ from tinytrain.errors import UsageError
 
 def _compile(options: argparse.Namespace) -> None:
     from tinytrain.compiler.compile import compile_model
+    from tinytrain.compiler.pipeline import PIPELINE
 
-    stages = ("import", "quantize", "build the training step", "emit", "measure")
+    steps = [stage.name for stage in PIPELINE]
     with ProgressDisplay(quiet=options.json) as display:
         product = compile_model(
             options.model,
@@ -43,14 +44,12 @@ def _compile(options: argparse.Namespace) -> None:
             ram=options.ram,
             flash=options.flash,
             dump_ir=options.dump_ir,
-            progress=lambda stage: display.update(
-                "compile", stages.index(stage), len(stages), stage
-            ),
+            progress=lambda step: display.update("compile", steps.index(step), len(steps), step),
             health=options.health,
             name=options.name,
             **setting(options),
         )
-        display.update("compile", len(stages), len(stages), "done")
+        display.update("compile", len(steps), len(steps), "done")
     manifest = product.manifest
     print_warnings(manifest["warnings"])
     if options.json:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.fitting import what_fits
-from tinytrain.compiler.pipeline import Compiled
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from tinytrain.compiler.budget import MemoryUse, check_budget, check_slots, measure_memory
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.manifest import health_record, manifest_of
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import (
-    Compiled,
+    EMIT,
+    IMPORT,
+    MEASURE,
     build_step,
     for_isa,
-    is_quantized,
     to_integers,
     within,
 )
@@ -31,6 +33,7 @@ from tinytrain.kernel.sources import runtime_files
 from tinytrain.passes.base import Runner
 from tinytrain.plan.speed import speed_record
 from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
+from tinytrain.quantize.passes import is_quantized
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build_files import MAIN, cmake_lists, makefile, port_files
 from tinytrain.toolchain.template import render
@@ -70,7 +73,7 @@ def compile_model(
     ram: int | None = None,
     flash: int | None = None,
     dump_ir: str | Path | None = None,
-    progress: Progress = lambda stage: None,
+    progress: Progress = lambda step: None,
     **options: Any,
 ) -> Product:
     """Compiles a model into a folder of C sources.
@@ -86,7 +89,7 @@ def compile_model(
         preprocess: for uint8 images in data files.
         ram, flash: budget in bytes instead of the target's.
         dump_ir: folder that gets the graph as text after every pass.
-        progress: called with the name of each stage.
+        progress: called with the name of each step of `pipeline.PIPELINE` before it runs.
         options: fields of `options.Options`.
 
     Raises:
@@ -98,11 +101,10 @@ def compile_model(
     where = target if isinstance(target, Target) else load_target(target)
     # Before anything takes time: a folder that may not be written is refused at once.
     refuse_foreign(Path(output))
-    runner = Runner(Path(dump_ir) if dump_ir is not None else None)
-    progress("import")
-    source = runner.check(load_model(model, example_input=example_input), "import")
-    given = integer_model(source, calibration, preprocess, chosen, runner, progress)
-    progress("build the training step")
+    runner = Runner(Path(dump_ir) if dump_ir is not None else None, progress)
+    runner.begin(IMPORT)
+    source = runner.check(load_model(model, example_input=example_input), IMPORT.name)
+    given = integer_model(source, calibration, preprocess, chosen, runner)
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     return write_folder(
         compiled,
@@ -114,7 +116,7 @@ def compile_model(
         flash=flash,
         report=given.report,
         calibration=_calibration_record(calibration, given.samples),
-        progress=progress,
+        runner=runner,
     )
 
 
@@ -149,7 +151,6 @@ def integer_model(
     preprocess: Preprocess | None,
     options: Options,
     runner: Runner,
-    progress: Progress = lambda stage: None,
 ) -> IntegerModel:
     """The first half of `compile_model`: an imported model, quantized if it is not yet.
 
@@ -164,7 +165,6 @@ def integer_model(
             help="add --calibration FILE.npz with some hundred inputs as `x` (and labels as "
             "`y`, to see what quantization costs), or export the model quantized",
         )
-    progress("quantize")
     forward = to_integers(source, samples, options, runner)
     report = None
     if samples is not None and not is_quantized(source):
@@ -183,7 +183,7 @@ def write_folder(
     flash: int | None = None,
     report: QuantizationReport | None = None,
     calibration: Mapping[str, Any] | None = None,
-    progress: Progress = lambda stage: None,
+    runner: Runner | None = None,
 ) -> Product:
     """The second half of `compile_model`: emits a training step, holds it to the budget.
 
@@ -191,22 +191,26 @@ def write_folder(
         target_name: what finds the target again: its name, or the path of its file.
         report: what quantization cost, for the manifest.
         calibration: which samples were used, for the manifest.
+        runner: that the step was built with; plans that the budget asks for are dumped too.
 
     Raises:
         TinytrainError: nothing was written then.
     """
-    compiled = for_isa(compiled, target.isa)
+    runner = runner or Runner()
+    compiled = for_isa(compiled, target.isa, runner)
     sample = sample_spec(compiled, preprocess)
     budget = {"ram": ram or target.ram, "flash": flash or target.flash}
     while True:
         with FolderWriter(Path(output)) as writer:
-            progress("emit")
+            runner.begin(EMIT)
             files = _emit(writer, compiled, target, sample)
-            progress("measure")
+            runner.begin(MEASURE)
             check_slots(compiled, files, ram=budget["ram"], target=target)
             memory = measure_memory(writer.path, target, compiled, files)
             excess = memory.ram["total"] - budget["ram"]
-            smaller = within(compiled, compiled.plan.nbytes - excess) if excess > 0 else compiled
+            smaller = compiled
+            if excess > 0:
+                smaller = within(compiled, compiled.plan.nbytes - excess, runner)
             if smaller.plan.nbytes >= compiled.plan.nbytes:
                 check_budget(memory, compiled, **budget, target=target, replay=files.replay)
                 manifest = {

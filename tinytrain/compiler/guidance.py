@@ -14,11 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.autodiff.train_step import build_training_graph
+from tinytrain.autodiff.differentiate import Differentiate, Loss
+from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType
 from tinytrain.reference.lowering import quantization
 from tinytrain.reference.tangent import Tangent, measure_tangent
+from tinytrain.scheme.scheme import Scheme
 
 SHARE = 0.5
 """mu of the suggested rate."""
@@ -42,6 +45,9 @@ UNLEARNED_RATE = 0.01
 """The largest rate to suggest before K has grown."""
 
 LARGEST_RATE = 1024.0
+UNGUIDED_RATE = 0.003
+"""Learning rate where none was chosen and none can be suggested: near the best of MCUNet-5FPS."""
+
 NOISE = "noise"
 
 
@@ -197,7 +203,7 @@ def guide(
         qas: with quantization-aware scaling.
         momentum: share of a velocity that the next step keeps.
     """
-    training = build_training_graph(graph, loss=loss, gradient=DType.F32)
+    training = Differentiate(Loss(loss), DType.F32)(graph)
     producers = training.producers()
     factors = {}
     for trained, total in training.gradients.items():
@@ -213,6 +219,47 @@ def guide(
     unlearned = qas and tangent.contrast < LEARNED
     largest = UNLEARNED_RATE if unlearned else LARGEST_RATE
     return Guidance(tangent, curvature, source, momentum, largest)
+
+
+def guidance_for(
+    graph: Graph, scheme: Scheme, options: Options, samples: np.ndarray | None
+) -> Guidance:
+    """What is known of a graph from `select_trainable`, measured on s8 samples or on noise."""
+    return guide(
+        graph,
+        options.loss,
+        samples,
+        options.seed,
+        rates=scheme.rates,
+        qas=options.qas,
+        momentum=options.momentum,
+    )
+
+
+def initial_rate(options: Options, guidance: Guidance) -> float:
+    """The learning rate that was chosen, or else the suggested one.
+
+    Where the loss of every sample has no gradient, nothing can be suggested: on noise a network may
+    be certain of all. The rate is `UNGUIDED_RATE` then, and a warning says so.
+    """
+    if options.learning_rate is not None:
+        return options.learning_rate
+    return UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
+
+
+def option_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:
+    """Sentences on what is known to fail, none if nothing is."""
+    has_velocity = options.update_rule.has_velocity
+    bits = VELOCITY_RESOLUTION if has_velocity else options.fraction_bits
+    found = guidance.warnings(initial_rate(options, guidance), options.update, bits)
+    if options.learning_rate is None and guidance.suggested is None:
+        found = (
+            "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
+            f"{UNGUIDED_RATE}; give --learning-rate, or --calibration with samples of the model's "
+            "own kind",
+            *found,
+        )
+    return found
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -12,22 +12,16 @@ import numpy as np
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.compile import integer_model
-from tinytrain.compiler.guidance import Guidance
+from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
 from tinytrain.compiler.manifest import trained_record
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import (
-    guidance_for,
-    initial_rate,
-    is_quantized,
-    select_trainable,
-    setting_warnings,
-    to_integers,
-)
+from tinytrain.compiler.pipeline import select_trainable, to_integers
 from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.names import name_layers
+from tinytrain.quantize.passes import is_quantized
 
 
 @dataclass(frozen=True)
@@ -177,7 +171,7 @@ def _training(
         for layer, record in trained_record(graph).items()
     }
     rate = initial_rate(options, guidance)
-    return Training(trained, rate, guidance, setting_warnings(options, guidance))
+    return Training(trained, rate, guidance, option_warnings(options, guidance))
 
 
 def _layers(graph: Graph) -> tuple[Layer, ...]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.compiler.budget import MemoryUse
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import MANIFEST_KEYS, Options
-from tinytrain.compiler.pipeline import Compiled
 from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.autodiff.train_step import LOSSES
+from tinytrain.autodiff.differentiate import LOSSES, Loss
 from tinytrain.errors import UsageError
 from tinytrain.ir.types import DType
 from tinytrain.passes.update import FRACTION_BITS, RULES, UpdateRule
@@ -142,6 +142,11 @@ class Options:
     def rate_schedule(self) -> RateSchedule:
         """The rate of a step from its number."""
         return parse_schedule(self.schedule, self.warm_up)
+
+    @property
+    def objective(self) -> Loss:
+        """What a step makes smaller."""
+        return Loss(self.loss, float(np.float32(self.label_smoothing)))
 
     @property
     def update_rule(self) -> UpdateRule:

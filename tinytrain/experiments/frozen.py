@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compiler.pipeline import Compiled
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.experiments.once import computed_once
 from tinytrain.ir.ops_training import loss_index

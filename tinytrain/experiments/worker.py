@@ -20,8 +20,9 @@ from tinytrain.compiler.compile import (
     sample_spec,
     write_folder,
 )
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled, build_step
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
 from tinytrain.experiments.data import Data, calibration_samples, integer_samples, open_data

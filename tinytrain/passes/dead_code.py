@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Value
 
@@ -11,7 +12,8 @@ from tinytrain.ir.graph import Graph, Value
 class DeadCode:
     """Keeps exactly what the outputs and the updates depend on; inputs stay."""
 
-    name: str = "dead_code"
+    name: ClassVar[str] = "dead_code"
+    summary: ClassVar[str] = "removes what no output and no update needs"
 
     def __call__(self, graph: Graph) -> Graph:
         live: set[Value] = {*graph.outputs, *graph.updates.values(), *graph.updates}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
@@ -12,7 +13,10 @@ from tinytrain.ir.graph import Graph, Node, Value
 class DenseToConv:
     """No `dense` is left. Maps between two of them stay 4-D: a reshape of a reshape is one."""
 
-    name: str = "dense_to_conv"
+    name: ClassVar[str] = "dense_to_conv"
+    summary: ClassVar[str] = (
+        "makes a 1x1 convolution of each dense layer: one kernel and one derivative for both"
+    )
 
     def __call__(self, graph: Graph) -> Graph:
         builder = GraphBuilder(graph)

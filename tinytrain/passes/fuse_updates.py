@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Node
 
@@ -13,7 +14,10 @@ _FUSED = {"conv2d_grad_weight": "sgd_weight", "bias_grad": "sgd_bias"}
 class FuseUpdates:
     """`X_grad` followed by its only user `sgd_*` becomes `X_grad_sgd`, at the place of the user."""
 
-    name: str = "fuse_updates"
+    name: ClassVar[str] = "fuse_updates"
+    summary: ClassVar[str] = (
+        "forms and applies a gradient in one node, so that no dW is ever stored"
+    )
 
     def __call__(self, graph: Graph) -> Graph:
         users = graph.users()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 import numpy as np
 
@@ -29,7 +29,10 @@ class ProveRanges:
         ModelError: an extent, a window or a number of terms is beyond what a kernel can hold.
     """
 
-    name: str = "prove_ranges"
+    name: ClassVar[str] = "prove_ranges"
+    summary: ClassVar[str] = (
+        "proves that nothing overflows a kernel's sums and fields; changes nothing"
+    )
 
     def __call__(self, graph: Graph) -> Graph:
         for node in graph.nodes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,18 +25,21 @@ MAX_CLASSES = 65_535
 
 @dataclass(frozen=True)
 class ReplaceHead:
-    """Replaces the head by one of `classes` outputs.
+    """Replaces the head by one of `classes` outputs; None keeps it.
 
     Raises:
         UsageError: fewer than two classes, or more than `MAX_CLASSES`.
         ModelError: the last layer with weights does not feed the output directly.
     """
 
-    classes: int
+    classes: int | None
     seed: int
-    name: str = "replace_head"
+    name: ClassVar[str] = "replace_head"
+    summary: ClassVar[str] = "puts a fresh classifier in the place of the last layer, if asked to"
 
     def __call__(self, graph: Graph) -> Graph:
+        if self.classes is None:
+            return graph
         if not 2 <= self.classes <= MAX_CLASSES:
             raise UsageError(
                 f"{self.classes} classes make no classifier",

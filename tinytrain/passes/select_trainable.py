@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,7 +39,11 @@ class SelectTrainable:
     scheme: Scheme
     fraction_bits: int
     seed: int
-    name: str = "select_trainable"
+    name: ClassVar[str] = "select_trainable"
+    summary: ClassVar[str] = (
+        "makes parameters of the constants that the update scheme trains; `merge_channels` joins "
+        "them with the frozen channels of their layer"
+    )
 
     def __call__(self, graph: Graph) -> Graph:
         head = weighted_layers(graph)[-1]

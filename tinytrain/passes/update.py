@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -64,7 +64,11 @@ class Update:
 
     rule: UpdateRule
     rates: Mapping[str, float] = field(default_factory=dict)
-    name: str = "update"
+    name: ClassVar[str] = "update"
+    summary: ClassVar[str] = (
+        "adds SGD with quantization-aware scaling in its constants; with momentum, accumulation or "
+        "clipping, a velocity and the nodes that apply it"
+    )
 
     def __call__(self, graph: Graph) -> Graph:
         builder = GraphBuilder(graph)

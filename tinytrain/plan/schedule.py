@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
@@ -33,7 +34,10 @@ _EAGER = SGD_OPS | {"clamp_mask", "gather_channels"}
 class Schedule:
     """Moves eager nodes forward, then looks for orders with a smaller peak."""
 
-    name: str = "schedule"
+    name: ClassVar[str] = "schedule"
+    summary: ClassVar[str] = (
+        "moves updates and masks as early as they may run, and orders branches for least memory"
+    )
 
     def __call__(self, graph: Graph) -> Graph:
         return _smaller(self.plain(graph))

@@ -85,7 +85,7 @@ def measure_tangent(
     """Runs `SAMPLES` samples through a training graph.
 
     Args:
-        graph: with f32 gradients, from `build_training_graph`.
+        graph: with f32 gradients, from `Differentiate`.
         factors: on the learning rate, for each output channel of each parameter.
         samples: s8 [N,...] inputs, of which evenly spread ones are taken; uniform noise where there
             are none. Labels take turns: K hardly depends on them.

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import Compiled
 from tinytrain.errors import UsageError
 from tinytrain.experiments.baseline.torch_convolution import Motion
 from tinytrain.experiments.baseline.torch_float import FloatArithmetic

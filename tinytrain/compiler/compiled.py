@@ -1,0 +1,58 @@
+"""A training step as the compiler hands it on: planned, proved, ready to be emitted or run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tinytrain.compiler.guidance import Guidance, initial_rate, option_warnings
+from tinytrain.compiler.options import Options
+from tinytrain.ir.graph import Graph
+from tinytrain.plan.arena import Plan
+from tinytrain.plan.within import Way
+from tinytrain.reference.machine import Scale
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A training step ready to be emitted or run by the reference.
+
+    Attributes:
+        graph: scheduled; what the device runs, node by node.
+        plan: of its arena.
+        ways: what was done to make the plan small.
+        scales: initial scales of the gradients.
+        options: that it was compiled with.
+        guidance: what is known of the scheme before it trains.
+        forward: the s8 model before anything was trained.
+    """
+
+    graph: Graph
+    plan: Plan
+    ways: tuple[Way, ...]
+    scales: Mapping[str, Scale]
+    options: Options
+    guidance: Guidance
+    forward: Graph
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on what is known to fail, none if nothing is."""
+        return option_warnings(self.options, self.guidance)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that the device begins with."""
+        return initial_rate(self.options, self.guidance)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, 0 for a regression."""
+        if self.options.loss == "mean_squared_error":
+            return 0
+        return self.output_size
+
+    @property
+    def output_size(self) -> int:
+        """Elements of the network's output."""
+        return self.graph.outputs[1].type.size
