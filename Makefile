@@ -1,11 +1,14 @@
 # The commands of tinytrain's repository; `make help` lists them.
 
 BIN := .venv/bin
+ISSUE_CONFIG := .github/ISSUE_TEMPLATE/config.yml
+ISSUE_FORMS = $(filter-out $(ISSUE_CONFIG),$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 C_FILES = $(shell find bench runtime_c targets tests -name '*.[ch]')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-all bench bench-speed bench-memory bench-host format lint clean
+.PHONY: help setup demo test test-slow test-all bench bench-speed bench-memory bench-host \
+	format lint style types imports workflows clean
 
 help: ## list the targets
 	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,11 +19,13 @@ setup: ## install what is needed: compilers, emulator, the Python environment in
 demo: setup ## watch an emulated Cortex-M7 learn how a new person moves
 	@$(BIN)/python -m examples.watch.demo
 
-test: setup ## run the tests that take seconds each
+test: lint ## check style, types and imports, and run the tests that take seconds each
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: setup ## run all tests, those that take minutes too
-	@$(BIN)/python -m pytest -n 2
+test-slow: setup ## run the tests that take minutes
+	@$(BIN)/python -m pytest -n 2 -m slow
+
+test-all: test test-slow ## all of both
 
 bench: setup ## count instructions and bytes of the example models on every emulated core
 	@$(BIN)/python -m bench.examples
@@ -40,12 +45,23 @@ format: setup ## bring the style of Python and C files in order
 	@$(BIN)/ruff format .
 	@$(BIN)/clang-format -i $(C_FILES)
 
-lint: setup ## check style, types and the direction of imports
+lint: style types imports workflows ## all checks that run nothing: the four that follow
+
+style: setup ## check the style of Python and C files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+
+types: setup ## check the types of the package
 	@$(BIN)/mypy
+
+imports: setup ## check that imports go one way
 	@$(BIN)/lint-imports --no-logo
+
+workflows: setup ## check what the repository's host reads: workflows and issue forms
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(ISSUE_FORMS)
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config $(ISSUE_CONFIG)
 
 clean: ## remove what builds and tools left behind; .venv stays
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
