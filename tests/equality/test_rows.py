@@ -1,4 +1,4 @@
-"""Chains that run row by row, and samples fed in rows, give the bits of the reference."""
+"""Line-buffered chains, and samples fed in rows, give the bits of the reference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def product_of(seed: int, directory: Path, target: str, **options: object) -> Pr
     product = write_folder(
         within(for_isa(compiled, found.isa), 0), directory, target=found, target_name=target
     )
-    assert product.compiled.plan.streams or chosen.feed == "whole"
+    assert product.compiled.plan.chains or chosen.feed == "whole"
     return product
 
 

@@ -88,7 +88,7 @@ def check(graph: Graph, plan: Plan, **changes: object) -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_layers_take_over_their_input(isa: str) -> None:
+def test_layers_reuse_the_storage_of_their_input(isa: str) -> None:
     step = compiled(isa)
     nodes = depthwise(step)
     assert {node.op for node in nodes} == {"conv2d", "conv2d_grad_input"}

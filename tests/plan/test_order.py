@@ -19,9 +19,9 @@ from tinytrain.ir.ops_update import APPLY_OPS, UPDATE_OPS
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
-from tinytrain.plan.order import Region
+from tinytrain.plan.order import OrderSearch
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.schedule import Schedule, fixed_pairs, frozen_count, movable
+from tinytrain.plan.schedule import ScheduleNodes, fixed_pairs, frozen_count, movable
 
 SEEDS = range(8)
 SMALL = (0, 1, 7, 13, 19, 23)
@@ -34,7 +34,7 @@ POINT = {"kernel": (1, 1), "padding": (0, 0, 0, 0)}
 def pooled(net: Net, x: Value) -> Graph:
     """Ends a network with few inputs of its last layer, whose scratch would be the peak."""
     x = net.pool("avg_pool2d", x, x.type.shape[1:3], (1, 1), count_include_pad=False)
-    return net.applied(net.dense(net.flat(x), 3))
+    return net.finish(net.dense(net.flat(x), 3))
 
 
 def breadth_first() -> Graph:
@@ -49,7 +49,7 @@ def breadth_first() -> Graph:
 
 
 def early_shortcut() -> Graph:
-    """A wide shortcut, computed before a long branch through fewer channels and read behind it."""
+    """A wide shortcut, computed before a long branch through fewer channels and read after it."""
     net = Net((1, 8, 8, 2), 6, "early_shortcut")
     x = net.conv(net.x, 2, clamp="relu")
     shortcut = net.conv(x, 48, **POINT)
@@ -64,13 +64,13 @@ def plain_and_scheduled(graph: Graph, **options: object) -> tuple[Graph, Compile
     """A training graph as it was before the schedule looked for orders, and what came of it."""
     plain: list[Graph] = []
 
-    class Spy(Schedule):
+    class Spy(ScheduleNodes):
         def __call__(self, graph: Graph) -> Graph:
             plain.append(self.plain(graph))
             return super().__call__(graph)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tinytrain.compiler.pipeline.Schedule", Spy)
+        patch.setattr("tinytrain.compiler.pipeline.ScheduleNodes", Spy)
         compiled = step_of(graph, **options)
     return plain[0], compiled
 
@@ -124,7 +124,7 @@ def test_branches_run_in_the_order_that_needs_least(name: str) -> None:
     assert is_small(plain, span, 3000)
     naive, best = peak(plain, span, "portable"), least(plain, span, "portable")
     assert best < naive
-    order = Region(plain, span, [], choose_kernels(plain)).better_order(naive)
+    order = OrderSearch(plain, span, [], choose_kernels(plain)).better_order(naive)
     assert order is not None
     assert peak(moved(plain, span, order), span, "portable") == best
 
@@ -152,9 +152,9 @@ def test_no_order_of_a_small_run_needs_less(seed: int) -> None:
         tried += 1
         naive, best = peak(plain, span, "dsp"), least(plain, span, "dsp")
         choices = choose_kernels(plain, "dsp")
-        region = Region(plain, span, fixed_pairs(plain), choices)
-        assert region.floor() <= best
-        order = region.better_order(naive)
+        search = OrderSearch(plain, span, fixed_pairs(plain), choices)
+        assert search.floor() <= best
+        order = search.better_order(naive)
         assert (naive if order is None else peak(moved(plain, span, order), span, "dsp")) == best
     assert tried
 

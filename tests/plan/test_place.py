@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from tinytrain.plan.liveness import Storage
+from tinytrain.plan.liveness import ArenaStorage
 from tinytrain.plan.place import ALIGNMENT, Placement, live_bytes, place
 
 
-def dense(seed: int, steps: int, height: int) -> list[Storage]:
+def dense(seed: int, steps: int, height: int) -> list[ArenaStorage]:
     """Storages that fill an arena of `height` units at every step, sizes changing all the time.
 
     Two or three end at each step, others of the same sum begin: hard to place without gaps.
@@ -36,10 +36,12 @@ def dense(seed: int, steps: int, height: int) -> list[Storage]:
         found += [(size, first, step - 1) for size, first in gone]
         live += [(size, step) for size in parts(sum(size for size, _ in gone))]
     found += [(size, first, steps - 1) for size, first in live]
-    return [Storage(f"s{k}", (), ALIGNMENT * size, a, b) for k, (size, a, b) in enumerate(found)]
+    return [
+        ArenaStorage(f"s{k}", (), ALIGNMENT * size, a, b) for k, (size, a, b) in enumerate(found)
+    ]
 
 
-def assert_valid(items: list[Storage], found: Placement, bound: int) -> None:
+def assert_valid(items: list[ArenaStorage], found: Placement, bound: int) -> None:
     assert found.nbytes >= bound
     assert (found.proof == "bound met") == (found.nbytes == bound)
     assert all(offset % ALIGNMENT == 0 for offset in found.offsets)
@@ -58,7 +60,7 @@ def test_storages_that_live_together_lie_apart(seed: int) -> None:
     for k in range(rng.randint(0, 40)):
         first = rng.randrange(steps)
         last = min(steps - 1, first + rng.randint(0, 6))
-        items.append(Storage(f"s{k}", (), rng.randint(1, 3000), first, last))
+        items.append(ArenaStorage(f"s{k}", (), rng.randint(1, 3000), first, last))
     sums = live_bytes(items, range(steps))
     bound, peak = max(sums), sums.index(max(sums))
     live = [s for s in items if s.first <= peak <= s.last]

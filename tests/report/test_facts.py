@@ -28,7 +28,7 @@ def test_a_report_holds_what_the_manifest_says(real: Path) -> None:
     assert sum(layer.constant_bytes for layer in report.layers) <= report.flash["constants"]
     kernels = sum(kernel["instructions"] for kernel in manifest["kernels"])
     assert sum(row[3] for row in report.by_op()) == report.speed.instructions == kernels
-    assert {way.way for way in report.ways} <= {"takeover"}
+    assert {way.way for way in report.ways} <= {"in-place reuse"}
     assert report.speed.seconds is not None
 
 
@@ -74,7 +74,7 @@ def test_tables_in_a_narrow_terminal(
     assert main(["report", str(folder)]) == 0
     *lines, _ = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 60
-    assert any("streaming" in line for line in lines)
+    assert any("buffering" in line for line in lines)
 
 
 # --- what cannot be reported on -------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_ways_are_shown_where_there_are_any(compiled: Path, tmp_path: Path) -> N
     assert 'id="ways"' not in report_page(read_report(compiled)).decode()
     report = changed(compiled, tmp_path, lambda m: m["arena"].update(ways=WAYS))
     text = report_page(report).decode()
-    assert "conv_0 to conv_10 in 34 turns of 4 rows" in text
+    assert "a chain of 11 layers" in text
     assert "118,000" in text and "+1,234,567" in text
 
 

@@ -1,4 +1,4 @@
-"""Random frozen stems: every operation that can run row by row, in every geometry."""
+"""Random frozen stems: every operation that can be line-buffered, in every geometry."""
 
 from __future__ import annotations
 

@@ -51,6 +51,6 @@ def prove(graph: Graph, plan: Plan) -> None:
         sizes,
         plan.nbytes,
         plan.kernels,
-        plan.streams,
-        plan.slices,
+        plan.chains,
+        plan.tilings,
     )

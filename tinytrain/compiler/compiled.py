@@ -9,7 +9,7 @@ from tinytrain.compiler.guidance import Guidance, initial_rate, option_warnings
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.arena import Plan
-from tinytrain.plan.within import Way
+from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.machine import Scale
 
 
@@ -20,7 +20,7 @@ class Compiled:
     Attributes:
         graph: scheduled; what the device runs, node by node.
         plan: of its arena.
-        ways: what was done to make the plan small.
+        optimizations: what was done to make the plan small.
         scales: initial scales of the gradients.
         options: that it was compiled with.
         guidance: what is known of the scheme before it trains.
@@ -29,7 +29,7 @@ class Compiled:
 
     graph: Graph
     plan: Plan
-    ways: tuple[Way, ...]
+    optimizations: tuple[MemoryOptimization, ...]
     scales: Mapping[str, Scale]
     options: Options
     guidance: Guidance

@@ -15,33 +15,32 @@ from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.trained import trained_tensors
-from tinytrain.plan.channel_tiling import Slices
-from tinytrain.plan.line_buffer import Stream
+from tinytrain.plan.channel_tiling import ChannelTiling
+from tinytrain.plan.line_buffer import LineBufferedChain
 from tinytrain.plan.record import arena_record, layers_record
-from tinytrain.plan.rematerialize import again_of
 from tinytrain.reference.health import ends_of
 from tinytrain.reference.machine import rounding_nodes
 from tinytrain.version import __version__
 
 
-def _chain(graph: Graph, chain: Stream) -> dict[str, Any]:
-    """A chain that runs row by row, for the manifest."""
+def _chain(graph: Graph, chain: LineBufferedChain) -> dict[str, Any]:
+    """A line-buffered chain, for the manifest."""
     return {
         "nodes": [node.name for node in graph.nodes[chain.first : chain.last + 1]],
         "source": chain.source.name,
-        "rows": chain.step,
-        "turns": chain.turns,
+        "rows": chain.rows_per_step,
+        "turns": chain.steps,
         "buffers": {buffer.value.name: buffer.nbytes for buffer in chain.buffers},
     }
 
 
-def _slices(graph: Graph, run: Slices) -> dict[str, Any]:
-    """A run that works slice by slice, for the manifest."""
+def _tiling(graph: Graph, tiling: ChannelTiling) -> dict[str, Any]:
+    """A channel tiling, for the manifest."""
     return {
-        "nodes": [node.name for node in run.nodes(graph)],
-        "channels": run.channels,
-        "slices": run.count,
-        "sums": run.sums,
+        "nodes": [node.name for node in tiling.nodes(graph)],
+        "channels": tiling.channels,
+        "slices": tiling.count,
+        "sums": tiling.sums,
     }
 
 
@@ -82,10 +81,10 @@ def manifest_of(
         "flash": memory.flash,
         "arena": {
             **arena,
-            "ways": [way.to_manifest() for way in compiled.ways],
-            "chains": [_chain(graph, chain) for chain in compiled.plan.streams],
-            "slices": [_slices(graph, run) for run in compiled.plan.slices],
-            "again": [node.name for node in graph.nodes if node.name in again_of(graph)],
+            "ways": [each.to_manifest() for each in compiled.optimizations],
+            "chains": [_chain(graph, chain) for chain in compiled.plan.chains],
+            "slices": [_tiling(graph, tiling) for tiling in compiled.plan.tilings],
+            "again": [node.name for node in graph.nodes if node.name in graph.rematerialized],
         },
         "layers": layers_record(graph, arena, files.constants),
         "parameters": [

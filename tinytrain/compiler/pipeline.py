@@ -30,8 +30,8 @@ from tinytrain.passes.select_trainable import SelectTrainable, weighted_layers
 from tinytrain.passes.update import Update
 from tinytrain.plan.arena import Plan
 from tinytrain.plan.proof.plan import check_plan
-from tinytrain.plan.schedule import Schedule
-from tinytrain.plan.within import Way, plan_within
+from tinytrain.plan.schedule import ScheduleNodes
+from tinytrain.plan.within import MemoryOptimization, plan_within
 from tinytrain.quantize.headroom import Headroom
 from tinytrain.quantize.passes import Integerize, Quantize, WidenScales
 from tinytrain.reference.warm_up import warm_up
@@ -83,7 +83,7 @@ def training(options: Options, scheme: Scheme) -> list[Pass]:
         FuseUpdates(),
         DeadCode(),
         SavedActivations(),
-        Schedule(),
+        ScheduleNodes(),
         ProveRanges(),
     ]
 
@@ -147,31 +147,31 @@ def build_step(
     graph = runner.run(graph, training(options, scheme))
     runner.begin(WARM_UP)
     scales = warm_up(graph, samples, options.seed)
-    plan, ways = _proved_plan(graph, isa, None, options, runner)
-    return Compiled(graph, plan, ways, scales, options, guidance, forward)
+    plan, optimizations = _proved_plan(graph, isa, None, options, runner)
+    return Compiled(graph, plan, optimizations, scales, options, guidance, forward)
 
 
 def for_isa(compiled: Compiled, isa: str, runner: Runner | None = None) -> Compiled:
     """The same training step with the kernels of another instruction set."""
     if compiled.plan.isa == isa:
         return compiled
-    plan, ways = _proved_plan(compiled.graph, isa, None, compiled.options, runner)
-    return replace(compiled, plan=plan, ways=ways)
+    plan, optimizations = _proved_plan(compiled.graph, isa, None, compiled.options, runner)
+    return replace(compiled, plan=plan, optimizations=optimizations)
 
 
 def within(compiled: Compiled, nbytes: int, runner: Runner | None = None) -> Compiled:
     """The same training step in an arena of at most so many bytes, or the smallest there is."""
     isa = compiled.plan.isa
-    plan, ways = _proved_plan(compiled.graph, isa, nbytes, compiled.options, runner)
-    return replace(compiled, plan=plan, ways=ways)
+    plan, optimizations = _proved_plan(compiled.graph, isa, nbytes, compiled.options, runner)
+    return replace(compiled, plan=plan, optimizations=optimizations)
 
 
 def _proved_plan(
     graph: Graph, isa: str, nbytes: int | None, options: Options, runner: Runner | None
-) -> tuple[Plan, tuple[Way, ...]]:
+) -> tuple[Plan, tuple[MemoryOptimization, ...]]:
     runner = runner or Runner()
     runner.begin(PLAN)
-    plan, ways = plan_within(
+    plan, optimizations = plan_within(
         graph, isa, nbytes, fed=options.feed == "rows", recompute=options.recompute
     )
     runner.check(plan.graph, PLAN.name)
@@ -182,7 +182,7 @@ def _proved_plan(
         plan.scratch_sizes,
         plan.nbytes,
         plan.kernels,
-        plan.streams,
-        plan.slices,
+        plan.chains,
+        plan.tilings,
     )
-    return plan, ways
+    return plan, optimizations

@@ -59,7 +59,7 @@ def window(
             "groups": node.attrs.get("groups", 1),
         },
     )
-    return context.window_of_band(whole)
+    return context.stripe_window(whole)
 
 
 def _requant(

@@ -1,7 +1,7 @@
-"""Runs of backward nodes that work slice by slice: a loop over slices of channels.
+"""The C of channel tilings: a loop over tiles of channels.
 
-In the loop `c` is the first channel of the slice. What belongs to single channels is read from
-there on; a slice of a gradient lies together, that of a saved map or mask does not.
+In the loop, `c` is the first channel of the tile; data of single channels is read from there on. A
+tile of a gradient is contiguous, a tile of a saved map or mask is not.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.text import format_type
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
-from tinytrain.plan.channel_tiling import Slices
-from tinytrain.plan.channel_tiling_kernels import copied
+from tinytrain.plan.channel_tiling import ChannelTiling
+from tinytrain.plan.channel_tiling_kernels import copied_bytes
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import zero_of
 
-SliceCall = Callable[[EmitContext, Node, Slices], list[str]]
+TileCall = Callable[[EmitContext, Node, ChannelTiling], list[str]]
 
 
-def slice_lines(context: EmitContext, run: Slices) -> list[str]:
-    """The loop, without what stands behind it."""
+def tile_lines(context: EmitContext, tiling: ChannelTiling) -> list[str]:
+    """The loop, without the deferred nodes and the rounding of the sums."""
     lines = []
-    if run.total is not None:
-        lines.append(call("memset", _sums(context, run), 0, run.sums))
-    lines.append(f"for (size_t c = 0; c < {run.channels}; c += {run.size}) {{")
-    for node in run.nodes(context.graph):
+    if tiling.total is not None:
+        lines.append(call("memset", _sums(context, tiling), 0, tiling.sums))
+    lines.append(f"for (size_t c = 0; c < {tiling.channels}; c += {tiling.size}) {{")
+    for node in tiling.nodes(context.graph):
         context.layer = node.layer
         shown = " ".join(format_type(value.type) for value in node.outputs[:1])
-        lines.append(f"    /* {node.name}: {node.op} -> slice of {shown} */")
+        lines.append(f"    /* {node.name}: {node.op} -> tile of {shown} */")
         lines.append("    {")
-        for line in _calls(context, node, run):
+        for line in _calls(context, node, tiling):
             inner = line.lstrip(" ")
             column = 8 + len(line) - len(inner)
             # Within the function's own four.
@@ -45,31 +45,31 @@ def slice_lines(context: EmitContext, run: Slices) -> list[str]:
     return [*lines, "}"]
 
 
-def round_lines(context: EmitContext, run: Slices) -> list[str]:
-    """What makes a gradient of sums."""
-    if run.total is None:
+def round_lines(context: EmitContext, tiling: ChannelTiling) -> list[str]:
+    """Rounds the sums to the gradient."""
+    if tiling.total is None:
         return []
-    node = next(node for node in run.nodes(context.graph) if run.is_total(node))
+    node = next(node for node in tiling.nodes(context.graph) if tiling.is_total(node))
     found = _input_factors(node)
     scaling = rescale(context, node, found.shift)
-    places = _sums(context, run), context.place(run.total)
-    return [call(f"tt_round_sums_{dtype_of(node)}", run.total.type.size, scaling, *places)]
+    places = _sums(context, tiling), context.place(tiling.total)
+    return [call(f"tt_round_sums_{dtype_of(node)}", tiling.total.type.size, scaling, *places)]
 
 
-def _calls(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _calls(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     if node.op == "conv2d_grad_input":
         if is_depthwise(node):
-            return _depthwise_input(context, node, run)
-        if run.is_total(node):
-            return _last_input(context, node, run)
-        return _first_input(context, node, run)
+            return _depthwise_input(context, node, tiling)
+        if tiling.is_total(node):
+            return _last_input(context, node, tiling)
+        return _first_input(context, node, tiling)
     if node.op == "conv2d_grad_weight_sgd":
-        return _weight(context, node, run)
-    return _CALLS[node.op](context, node, run)
+        return _weight(context, node, tiling)
+    return _CALLS[node.op](context, node, tiling)
 
 
-def _sums(context: EmitContext, run: Slices) -> str:
-    return f"at_s32(state, {context.plan.scratch[run.sums_name or '']})"
+def _sums(context: EmitContext, tiling: ChannelTiling) -> str:
+    return f"at_s32(state, {context.plan.scratch[tiling.sums_name or '']})"
 
 
 def _input_factors(node: Node) -> lowering.Factors:
@@ -77,60 +77,62 @@ def _input_factors(node: Node) -> lowering.Factors:
     return lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
 
 
-def _sliced(value: Value, run: Slices) -> tuple[int, ...]:
-    """Shape of a slice."""
-    return (*value.type.shape[:-1], run.size)
+def _tile_shape(value: Value, tiling: ChannelTiling) -> tuple[int, ...]:
+    """Shape of a tile."""
+    return (*value.type.shape[:-1], tiling.size)
 
 
-def _per_position(node: Node, run: Slices, line: str) -> list[str]:
-    """A call for each position p: there the channels of a slice lie together in a whole map."""
+def _per_position(node: Node, tiling: ChannelTiling, line: str) -> list[str]:
+    """A call per position p, where the channels of a tile are contiguous even in a whole map."""
     _, height, width, _ = node.output.type.shape
     return [f"for (size_t p = 0; p < {height * width}; p++) {{", f"    {line}", "}"]
 
 
-def _in_slice(context: EmitContext, value: Value, run: Slices) -> str:
-    return f"{context.place(value)} + p * {run.size}"
+def _in_tile(context: EmitContext, value: Value, tiling: ChannelTiling) -> str:
+    return f"{context.place(value)} + p * {tiling.size}"
 
 
-def _in_map(run: Slices) -> str:
-    return f"p * {run.channels} + c"
+def _in_map(tiling: ChannelTiling) -> str:
+    return f"p * {tiling.channels} + c"
 
 
-def _grad_clamp(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _grad_clamp(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, y = node.inputs
     is_mask = y.type.dtype is DType.BIT
     clamp = () if is_mask else node.attrs["clamp"]
-    place = f"({_in_map(run)}) / 8" if is_mask else _in_map(run)
-    operands = _in_slice(context, g, run), f"{context.place(y)} + {place}"
-    out = _in_slice(context, node.output, run)
-    line = call(context.kernel(node), run.size, *clamp, *operands, out)
-    return _per_position(node, run, line)
+    place = f"({_in_map(tiling)}) / 8" if is_mask else _in_map(tiling)
+    operands = _in_tile(context, g, tiling), f"{context.place(y)} + {place}"
+    out = _in_tile(context, node.output, tiling)
+    line = call(context.kernel(node), tiling.size, *clamp, *operands, out)
+    return _per_position(node, tiling, line)
 
 
-def _activation_grad(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _activation_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, x = node.inputs
     table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
-    head = table, run.size, rescale(context, node, lowering.SLOPE_SHIFT)
-    operands = _in_slice(context, g, run), f"{context.place(x)} + {_in_map(run)}"
-    out = _in_slice(context, node.output, run)
+    head = table, tiling.size, rescale(context, node, lowering.SLOPE_SHIFT)
+    operands = _in_tile(context, g, tiling), f"{context.place(x)} + {_in_map(tiling)}"
+    out = _in_tile(context, node.output, tiling)
     line = call(f"tt_lookup_{dtype_of(node)}_grad", *head, *operands, out)
-    return _per_position(node, run, line)
+    return _per_position(node, tiling, line)
 
 
-def _bias_grad(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _bias_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, b = node.inputs
-    positions = g.type.size // run.channels
+    positions = g.type.size // tiling.channels
     rates = update(context, node, b, positions, g.type.dtype, ("c", "(uint32_t)c"))
-    head = positions, run.size, rates, "&state->step"
+    head = positions, tiling.size, rates, "&state->step"
     return [call(context.kernel(node), *head, context.place(g), f"{context.place(b)} + c")]
 
 
-def _first_input(context: EmitContext, node: Node, run: Slices) -> list[str]:
-    """The input gradient that gives the first wide one: some columns of the weights."""
+def _first_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
+    """The input gradient that writes the first wide one: some columns of the weights."""
     g, w = node.inputs
     found = _input_factors(node)
-    geometry = window(context, node, _sliced(node.output, run), g.type.shape, w.type.shape[1:3])
-    part = f"{{{context.place(w)} + c, NULL, {run.size}, {run.channels}}}"
+    geometry = window(
+        context, node, _tile_shape(node.output, tiling), g.type.shape, w.type.shape[1:3]
+    )
+    part = f"{{{context.place(w)} + c, NULL, {tiling.size}, {tiling.channels}}}"
     scaling = factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node), context.room(node)
     return [
@@ -140,22 +142,26 @@ def _first_input(context: EmitContext, node: Node, run: Slices) -> list[str]:
     ]
 
 
-def _depthwise_input(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _depthwise_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, w = node.inputs
     found = _input_factors(node)
-    geometry = window(context, node, _sliced(node.output, run), _sliced(g, run), w.type.shape[1:3])
-    taps = w.type.size // run.channels
+    geometry = window(
+        context, node, _tile_shape(node.output, tiling), _tile_shape(g, tiling), w.type.shape[1:3]
+    )
+    taps = w.type.size // tiling.channels
     weights = f"{context.place(w)} + c * {taps}"
     scaling = _moved_factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node)
-    return [call(context.kernel(node), geometry, weights, "NULL", run.size, *scaling, *places)]
+    return [call(context.kernel(node), geometry, weights, "NULL", tiling.size, *scaling, *places)]
 
 
-def _last_input(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _last_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     """The input gradient that adds to sums: some rows of the weights."""
     g, w = node.inputs
     found = _input_factors(node)
-    geometry = window(context, node, node.output.type.shape, _sliced(g, run), w.type.shape[1:3])
+    geometry = window(
+        context, node, node.output.type.shape, _tile_shape(g, tiling), w.type.shape[1:3]
+    )
     taps = w.type.shape[1] * w.type.shape[2]
     parts = [
         (f"{weights} + c * {taps * columns}", channels, columns)
@@ -164,7 +170,7 @@ def _last_input(context: EmitContext, node: Node, run: Slices) -> list[str]:
     body = ", ".join(f"{{{', '.join(map(str, part))}, 0}}" for part in parts)
     scaling = (
         _moved_factors(context, node, found),
-        rescale(context, node, found.shift, _sums(context, run)),
+        rescale(context, node, found.shift, _sums(context, tiling)),
     )
     places = *context.places(g, node.output), context.scratch(node), context.room(node)
     head = geometry, f"(const tt_segment[]){{{body}}}", len(parts)
@@ -175,10 +181,10 @@ def _moved_factors(context: EmitContext, node: Node, found: lowering.Factors) ->
     return f"&(const tt_factors){{{factors_array(context, node, found)} + c, NULL}}"
 
 
-def _weight(context: EmitContext, node: Node, run: Slices) -> list[str]:
+def _weight(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     x, g, w = node.inputs[:3]
     bits = node.attrs["fraction_bits"]
-    row = w.type.size // run.channels
+    row = w.type.size // tiling.channels
     positions = g.type.shape[1] * g.type.shape[2]
     first = f"c * {row}"
     rates = update(context, node, w, positions, g.type.dtype, ("c", f"(uint32_t)({first})"))
@@ -188,21 +194,29 @@ def _weight(context: EmitContext, node: Node, run: Slices) -> list[str]:
     shape = x.type.shape
     if is_depthwise(node):
         if node.name not in context.plan.scratch:
-            raise InternalError(f"{node.name} has no place for a slice of {x}")
+            raise InternalError(f"{node.name} has no place for a tile of {x}")
         start = context.plan.scratch[node.name]
-        shape, copy = _sliced(x, run), f"at_s8(state, {start})"
-        rows = x.type.size // run.channels
+        shape, copy = _tile_shape(x, tiling), f"at_s8(state, {start})"
+        rows = x.type.size // tiling.channels
         lines.append(
-            call("tt_copy_rows", rows, run.size, f"{source} + c", run.channels, copy, run.size)
+            call(
+                "tt_copy_rows",
+                rows,
+                tiling.size,
+                f"{source} + c",
+                tiling.channels,
+                copy,
+                tiling.size,
+            )
         )
-        scratch = f"at_u8(state, {start + copied(node, run)})"
+        scratch = f"at_u8(state, {start + copied_bytes(node, tiling)})"
         source = copy
-    geometry = window(context, node, shape, _sliced(g, run), node.attrs["kernel"])
+    geometry = window(context, node, shape, _tile_shape(g, tiling), node.attrs["kernel"])
     head = geometry, rates, "&state->step", zero_of(x), source, context.place(g)
     return [*lines, call(context.kernel(node), *head, target, scratch)]
 
 
-_CALLS: dict[str, SliceCall] = {
+_CALLS: dict[str, TileCall] = {
     "grad_clamp": _grad_clamp,
     "activation_grad": _activation_grad,
     "bias_grad_sgd": _bias_grad,

@@ -49,11 +49,11 @@ class Constant:
 
 
 @dataclass
-class BandPlaces:
-    """How a node of a chain that runs row by row is called for one band.
+class StripePlaces:
+    """Where a node of a line-buffered chain reads and writes one stripe.
 
     Attributes:
-        starts: for each of its maps, a C expression for the row of its buffer where the band is.
+        starts: for each of its maps, a C expression for the row of the buffer where the stripe is.
         window: the address of the window of the whole map, once the node has named it.
     """
 
@@ -70,7 +70,7 @@ class EmitContext:
         constants: in order of first use; equal arrays are stored once.
         locals: definitions of static structures, in order.
         health: whether updates are counted.
-        band: set while a node is called for a band of rows.
+        stripe: set while a node is called for a stripe of rows.
         layer: of the node that is being emitted; constants remember it.
     """
 
@@ -80,7 +80,7 @@ class EmitContext:
     constants: dict[tuple[str, bytes], Constant] = field(default_factory=dict)
     locals: list[str] = field(default_factory=list)
     health: bool = False
-    band: BandPlaces | None = None
+    stripe: StripePlaces | None = None
     layer: str = ""
 
     def __post_init__(self) -> None:
@@ -95,11 +95,11 @@ class EmitContext:
         self._stored_in = stored_in(self.graph)
 
     def place(self, value: Value) -> str:
-        """A C expression for the first element of a value, or of the rows of a band."""
+        """A C expression for the first element of a value, or of the rows of a stripe."""
         if value in self.plan.offsets:
             place = f"{_ACCESS[value.type.dtype]}(state, {self.plan.offsets[value]})"
-            if self.band is not None and value in self.band.starts:
-                return f"{place} + {self.band.starts[value]} * {_row_size(value)}U"
+            if self.stripe is not None and value in self.stripe.starts:
+                return f"{place} + {self.stripe.starts[value]} * {_row_size(value)}U"
             return place
         if value in self.fields:
             return f"state->{self.fields[value]}"
@@ -114,16 +114,16 @@ class EmitContext:
         return [self.place(value) for value in values]
 
     def size(self, value: Value) -> str:
-        """A C expression for the elements of a value, or of the rows of a band."""
-        if self.band is not None:
-            return f"band->rows * {_row_size(value)}U"
+        """A C expression for the elements of a value, or of the rows of a stripe."""
+        if self.stripe is not None:
+            return f"stripe->rows * {_row_size(value)}U"
         return str(value.type.size)
 
-    def window_of_band(self, address: str) -> str:
+    def stripe_window(self, address: str) -> str:
         """A C expression for the window that a kernel is called with."""
-        if self.band is None:
+        if self.stripe is None:
             return address
-        self.band.window = address
+        self.stripe.window = address
         return "&window"
 
     def kernel(self, node: Node) -> str:
@@ -189,7 +189,7 @@ def _row_size(value: Value) -> int:
 def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
-    taken: set[str] = {"step", "scales", "health", "arena", "fed_turns", "fed_rows", *REPLAY_FIELDS}
+    taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", *REPLAY_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

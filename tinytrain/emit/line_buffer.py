@@ -1,4 +1,4 @@
-"""Chains that run row by row: each node a call for one band, in a function for one turn."""
+"""The C of line-buffered chains: a function for one step, which calls each node for a stripe."""
 
 from __future__ import annotations
 
@@ -8,98 +8,101 @@ from typing import Any
 
 from tinytrain.emit.c_text import identifier, wrapped
 from tinytrain.emit.calls_forward import CALLS
-from tinytrain.emit.context import BandPlaces, EmitContext
+from tinytrain.emit.context import EmitContext, StripePlaces
 from tinytrain.ir.graph import Node
 from tinytrain.ir.text import format_type
-from tinytrain.plan.line_buffer import Band, Stream, maps_of, row_bytes
+from tinytrain.plan.line_buffer import LineBufferedChain, Stripe, maps_of, row_bytes
 
 
 @dataclass(frozen=True)
-class StreamText:
-    """What the templates write for a chain.
+class ChainText:
+    """What the templates write for a line-buffered chain.
 
     Attributes:
-        first, last: places of its nodes in the schedule.
-        name: C function that runs one turn.
+        first, last: indices of its first and its last node in the schedule.
+        name: C function that runs one step.
         title: which nodes it runs.
-        tables: arrays of `tt_band`: name and initialiser.
-        stages: of each node: its comment, the name of its table, its lines.
-        feed: of a source whose rows arrive turn by turn, what `feed.c.j2` writes.
+        steps: iterations of the loop.
+        tables: arrays of `tt_stripe`: name and initialiser.
+        stages: for each node, its comment, the name of its table, its lines.
+        feed: for a source whose rows arrive step by step, what `feed.c.j2` writes.
     """
 
     first: int
     last: int
     name: str
     title: str
-    turns: int
+    steps: int
     tables: tuple[Mapping[str, str], ...]
     stages: tuple[Mapping[str, Any], ...]
     feed: Mapping[str, Any] | None
 
-    def steps(self) -> list[dict[str, object]]:
-        """What the forward pass runs: nothing if the turns have run when rows arrived."""
+    def loop(self) -> list[dict[str, object]]:
+        """What the forward pass runs: nothing if the steps run as rows arrive."""
         if self.feed is not None:
             return []
         lines = [
-            f"for (size_t turn = 0; turn < {self.turns}; turn++) {{",
-            f"    {self.name}(state, turn);",
+            f"for (size_t step = 0; step < {self.steps}; step++) {{",
+            f"    {self.name}(state, step);",
             "}",
         ]
         return [{"comment": self.title, "lines": lines, "training_only": False}]
 
 
-def stream_text(context: EmitContext, stream: Stream) -> StreamText:
+def chain_text(context: EmitContext, chain: LineBufferedChain) -> ChainText:
     """The C of one chain."""
-    nodes = context.graph.nodes[stream.first : stream.last + 1]
+    nodes = context.graph.nodes[chain.first : chain.last + 1]
     tables: dict[str, str] = {}
 
-    def table(title: str, bands: Sequence[Band]) -> str:
-        text = _bands(bands)
+    def table(title: str, stripes: Sequence[Stripe]) -> str:
+        text = _table(stripes)
         if text not in tables:
-            tables[text] = context.unique(f"{identifier(title)}_bands")
+            tables[text] = context.unique(f"{identifier(title)}_stripes")
         return tables[text]
 
     stages = [
-        _stage(context, node, table(node.name, bands), stream)
-        for node, bands in zip(nodes, stream.bands, strict=True)
+        _stage(context, node, table(node.name, stripes), chain)
+        for node, stripes in zip(nodes, chain.stripes, strict=True)
     ]
     name = context.unique(f"run_{identifier(nodes[0].name)}_to_{identifier(nodes[-1].name)}")
     feed = None
-    if stream.feed is not None:
-        source = stream.source
+    if chain.feed is not None:
+        source = chain.source
         feed = {
             "buffer": context.place(source),
-            "table": table(source.name, stream.feed),
+            "table": table(source.name, chain.feed),
             "chain": name,
-            "turns": stream.turns,
+            "steps": chain.steps,
             "rows": source.type.shape[1],
             "row_size": row_bytes(source),
         }
-    return StreamText(
-        stream.first,
-        stream.last,
+    return ChainText(
+        chain.first,
+        chain.last,
         name,
         f"{nodes[0].name} to {nodes[-1].name}",
-        stream.turns,
+        chain.steps,
         tuple({"name": name, "text": text} for text, name in tables.items()),
         tuple(stages),
         feed,
     )
 
 
-def _stage(context: EmitContext, node: Node, table: str, stream: Stream) -> dict[str, Any]:
+def _stage(
+    context: EmitContext, node: Node, table: str, chain: LineBufferedChain
+) -> dict[str, Any]:
     y = node.output
-    starts = {value: f"band->skip[{k}]" for k, value in enumerate(maps_of(node))}
+    starts = {value: f"stripe->skip[{k}]" for k, value in enumerate(maps_of(node))}
     context.layer = node.layer
-    context.band = BandPlaces({**starts, y: "band->kept"})
+    context.stripe = StripePlaces({**starts, y: "stripe->kept"})
     calls = CALLS[node.op](context, node)
-    window = context.band.window
-    context.band = None
+    window = context.stripe.window
+    context.stripe = None
     lines = []
     if window is not None:
-        lines.append(f"const tt_window window = tt_band_window(band, {window});")
-    if stream.buffer_of(y) is not None:
-        lines.append(f"tt_band_roll(band, {row_bytes(y)}, {context.place(y)});")
+        lines.append(f"const tt_window window = tt_stripe_window(stripe, {window});")
+    if chain.buffer_of(y) is not None:
+        lines.append(f"tt_stripe_roll(stripe, {row_bytes(y)}, {context.place(y)});")
     comment = f"{node.name}: {node.op} -> rows of {format_type(y.type)}"
     return {
         "comment": comment,
@@ -108,13 +111,12 @@ def _stage(context: EmitContext, node: Node, table: str, stream: Stream) -> dict
     }
 
 
-def _bands(bands: Sequence[Band]) -> str:
+def _table(stripes: Sequence[Stripe]) -> str:
     items = []
-    for band in bands:
-        skip = ", ".join(map(str, band.skip)) or "0"
-        items.append(
-            f"{{{band.drop}, {band.kept}, {band.rows}, {band.in_rows}, {band.pad_top}, {{{skip}}}}}"
-        )
+    for stripe in stripes:
+        skip = ", ".join(map(str, stripe.skip)) or "0"
+        moved = f"{stripe.drop}, {stripe.kept}, {stripe.rows}"
+        items.append(f"{{{moved}, {stripe.in_rows}, {stripe.pad_top}, {{{skip}}}}}")
     per_line = 4
     lines = [", ".join(items[k : k + per_line]) for k in range(0, len(items), per_line)]
     return "{\n    " + ",\n    ".join(lines) + "\n}"

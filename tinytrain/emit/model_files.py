@@ -11,7 +11,7 @@ import numpy as np
 from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
-from tinytrain.emit.line_buffer import stream_text
+from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_steps
 from tinytrain.errors import InternalError
@@ -115,11 +115,11 @@ def emit_model(
     backward = [node for node in rest[2:] if node.op not in APPLY_OPS]
     apply = [node for node in rest[2:] if node.op in APPLY_OPS]
     frozen = kept = frozen_part(graph, plan, forward)
-    streams = [stream_text(context, chain) for chain in plan.streams]
-    if any(chain.last >= frozen.nodes for chain in streams):
-        raise InternalError("a chain that runs row by row is not frozen")
-    frozen_text = frozen_steps(context, forward[: frozen.nodes], streams)
-    if not frozen_text and not streams:
+    chains = [chain_text(context, chain) for chain in plan.chains]
+    if any(chain.last >= frozen.nodes for chain in chains):
+        raise InternalError("a line-buffered chain is not frozen")
+    frozen_text = frozen_steps(context, forward[: frozen.nodes], chains)
+    if not frozen_text and not chains:
         frozen = FrozenPart(0, ())
     forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
     backward_text = backward_steps(context, backward)
@@ -180,8 +180,8 @@ def emit_model(
         "hash_bytes": ", ".join(str(byte) for byte in digest),
         "hash_short": digest.hex()[:12],
         "locals": [wrapped(local, 0) for local in context.locals],
-        "streams": streams,
-        "feed": next((chain.feed for chain in streams if chain.feed is not None), None),
+        "chains": chains,
+        "feed": next((chain.feed for chain in chains if chain.feed is not None), None),
         "has_frozen": frozen.nodes > 0,
         "frozen": frozen_text,
         "frozen_spans": kept.spans,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
 from tinytrain.emit.c_text import call, float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
-from tinytrain.emit.channel_tiling import round_lines, slice_lines
+from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
-from tinytrain.emit.line_buffer import StreamText
+from tinytrain.emit.line_buffer import ChainText
 from tinytrain.ir.graph import Node
 from tinytrain.ir.ops_training import TRAINING_ONLY
 from tinytrain.ir.text import format_type
@@ -35,16 +35,16 @@ def node_steps(context: EmitContext, node: Node) -> list[StepText]:
 
 
 def frozen_steps(
-    context: EmitContext, nodes: Sequence[Node], streams: Sequence[StreamText]
+    context: EmitContext, nodes: Sequence[Node], chains: Sequence[ChainText]
 ) -> list[StepText]:
     """What the template writes for the frozen nodes; a chain stands where its first node does."""
-    begins = {chain.first: chain for chain in streams}
-    streamed = {k for chain in streams for k in range(chain.first, chain.last + 1)}
+    begins = {chain.first: chain for chain in chains}
+    chained = {k for chain in chains for k in range(chain.first, chain.last + 1)}
     steps: list[StepText] = []
     for index, node in enumerate(nodes):
         if index in begins:
-            steps += begins[index].steps()
-        if index not in streamed:
+            steps += begins[index].loop()
+        if index not in chained:
             steps += node_steps(context, node)
     return steps
 
@@ -52,22 +52,25 @@ def frozen_steps(
 def backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[StepText]:
     """What the template writes for the backward nodes; a loop stands where its first node does."""
     graph = context.graph
-    begins = {graph.nodes[run.first].name: run for run in context.plan.slices}
-    sliced = {
-        node.name for run in begins.values() for node in graph.nodes[run.first : run.last + 1]
+    begins = {graph.nodes[tiling.first].name: tiling for tiling in context.plan.tilings}
+    tiled = {
+        node.name
+        for tiling in begins.values()
+        for node in graph.nodes[tiling.first : tiling.last + 1]
     }
     steps: list[StepText] = []
     for node in nodes:
         if node.name in begins:
-            run = begins[node.name]
-            first, last = graph.nodes[run.first], graph.nodes[run.last]
-            title = f"{first.name} to {last.name}: {run.count} slices of {run.size} channels"
-            steps.append(_step(title, slice_lines(context, run)))
-            for other in graph.nodes[run.first : run.last + 1]:
-                steps += node_steps(context, other) if other.name in run.behind else []
-            if run.total is not None:
-                steps.append(_step(f"{run.total.name}: from its sums", round_lines(context, run)))
-        elif node.name not in sliced:
+            tiling = begins[node.name]
+            first, last = graph.nodes[tiling.first], graph.nodes[tiling.last]
+            title = f"{first.name} to {last.name}: {tiling.count} tiles of {tiling.size} channels"
+            steps.append(_step(title, tile_lines(context, tiling)))
+            for other in graph.nodes[tiling.first : tiling.last + 1]:
+                steps += node_steps(context, other) if other.name in tiling.deferred else []
+            if tiling.total is not None:
+                title = f"{tiling.total.name}: from its sums"
+                steps.append(_step(title, round_lines(context, tiling)))
+        elif node.name not in tiled:
             steps += node_steps(context, node)
     return steps
 

@@ -49,7 +49,7 @@ _SOURCES = (
     ("tt_crc32", "tt_crc32.c"),
     ("tt_replay_flash_", "tt_replay_flash.c"),
     ("tt_replay_", "tt_replay.c"),
-    ("tt_band_", "tt_stream.h"),
+    ("tt_stripe_", "tt_line_buffer.h"),
     ("tt_metrics_", "tt_metrics.c"),
     ("tt_early_stop_", "tt_metrics.c"),
 )

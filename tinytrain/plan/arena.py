@@ -1,4 +1,4 @@
-"""Plans the arena of a scheduled graph: kernels, storages, their offsets."""
+"""Plans the arena of a scheduled graph: kernels, storages and their offsets."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from dataclasses import dataclass
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.kernel.choose import Choice, choose_kernels
 from tinytrain.kernel.work import work_of
-from tinytrain.plan.channel_tiling import Slices
-from tinytrain.plan.channel_tiling_kernels import choose_for_slices
-from tinytrain.plan.line_buffer import Stream
-from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.channel_tiling import ChannelTiling
+from tinytrain.plan.channel_tiling_kernels import choose_for_tiles
+from tinytrain.plan.line_buffer import LineBufferedChain
+from tinytrain.plan.liveness import ArenaStorage, storages
 from tinytrain.plan.place import live_bytes, place
-from tinytrain.plan.stripe_kernels import choose_for_bands
+from tinytrain.plan.stripe_kernels import choose_for_stripes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a step runs, and where every tensor of it lies.
+    """The nodes that a training step runs, and the place of every tensor in the arena.
 
     Attributes:
-        graph: the nodes in the order in which they run, those that run again included.
-        offsets: of values in the arena, in bytes.
-        scratch: offset of the scratch of a node, by node name, and of the sums of a run that works
-            slice by slice, by the name of their storage.
-        nbytes: size of the arena.
-        lower_bound: the largest sum of live bytes over the schedule; no placement is smaller.
+        graph: the nodes in the order in which they run, rematerialized ones included.
+        offsets: of the values in the arena, in bytes. The offset of a value with a line buffer, or
+            of one that is tiled, is that of its buffer or its tile.
+        scratch: offset of the scratch of each node that has any, in bytes by node name, and of the
+            sums of each channel tiling, by `ChannelTiling.sums_name`.
+        nbytes: size of the arena, in bytes.
+        lower_bound: the largest sum of live bytes over the schedule: no arena is smaller, in bytes.
         peak: index of the node where that sum is reached.
-        storages: what was placed.
+        storages: everything that was placed.
         choices: the kernel of each node that has a choice, by node name.
         isa: the instruction set that they were chosen for.
-        placement: what is proved of `nbytes` and what found it, such as "bound met (first fit)".
-        streams: chains that run row by row.
-        slices: runs that work on a slice of channels at a time.
+        placement: what is proved of `nbytes`, and which method found it, such as
+            "bound met (first fit)".
+        chains: line-buffered chains.
+        tilings: runs of backward nodes that work on a tile of channels at a time.
     """
 
     graph: Graph
@@ -42,36 +44,38 @@ class Plan:
     nbytes: int
     lower_bound: int
     peak: int
-    storages: tuple[Storage, ...]
+    storages: tuple[ArenaStorage, ...]
     choices: Mapping[str, Choice]
     isa: str
     placement: str
-    streams: tuple[Stream, ...] = ()
-    slices: tuple[Slices, ...] = ()
+    chains: tuple[LineBufferedChain, ...] = ()
+    tilings: tuple[ChannelTiling, ...] = ()
 
     @property
     def gap(self) -> int:
-        """Bytes of the arena beyond the lower bound."""
+        """Size of the arena beyond the lower bound, in bytes."""
         return self.nbytes - self.lower_bound
 
     @property
     def scratch_sizes(self) -> dict[str, int]:
-        """Bytes of what `scratch` has offsets of, by the same names."""
+        """Size of everything that `scratch` has an offset of, in bytes by the same names."""
         scratch = {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
-        return scratch | {run.sums_name: run.sums for run in self.slices if run.sums_name}
+        return scratch | {
+            tiling.sums_name: tiling.sums for tiling in self.tilings if tiling.sums_name
+        }
 
     @property
     def cost(self) -> int:
-        """Estimated instructions of the nodes that have a choice of kernels."""
+        """Estimated instructions of a step: of all nodes that have a choice of kernels."""
         return sum(choice.cost for choice in self.choices.values())
 
     @property
     def kernels(self) -> dict[str, str]:
-        """C functions by node name, of nodes that have a choice."""
+        """The C function of each node that has a choice, by node name."""
         return {name: choice.kernel for name, choice in self.choices.items()}
 
-    def at_peak(self) -> list[Storage]:
-        """Storages that are live at the peak, largest first."""
+    def at_peak(self) -> list[ArenaStorage]:
+        """The storages that are live at the peak, the largest first."""
         live = [s for s in self.storages if s.first <= self.peak <= s.last]
         return sorted(live, key=lambda s: (-s.nbytes, s.name))
 
@@ -81,19 +85,19 @@ def plan_memory(
     isa: str = "portable",
     limits: Mapping[str, int] | None = None,
     *,
-    streams: Sequence[Stream] = (),
-    slices: Sequence[Slices] = (),
+    chains: Sequence[LineBufferedChain] = (),
+    tilings: Sequence[ChannelTiling] = (),
 ) -> Plan:
     """Chooses the kernels and plans the arena of a scheduled graph.
 
     Args:
         isa: the richest instruction set of the core, one of `isa.ISAS`.
-        limits: see `choose_kernels`; `narrow.narrowed` finds them.
-        streams: chains that run row by row.
-        slices: runs that work on a slice of channels at a time.
+        limits: the most scratch that a node may take, in bytes by node name; see `narrowed`.
+        chains: line-buffered chains.
+        tilings: runs that work on a tile of channels at a time.
     """
-    choices = choices_for(graph, isa, limits, streams, slices)
-    items = storages(graph, choices, streams, slices)
+    choices = choices_for(graph, isa, limits, chains, tilings)
+    items = storages(graph, choices, chains, tilings)
     live = live_bytes(items, range(max(len(graph.nodes), 1)))
     bound = max(live)
     placed = place(items, bound)
@@ -108,8 +112,8 @@ def plan_memory(
         choices=choices,
         isa=isa,
         placement=str(placed),
-        streams=tuple(streams),
-        slices=tuple(slices),
+        chains=tuple(chains),
+        tilings=tuple(tilings),
     )
 
 
@@ -117,16 +121,16 @@ def choices_for(
     graph: Graph,
     isa: str,
     limits: Mapping[str, int] | None = None,
-    streams: Sequence[Stream] = (),
-    slices: Sequence[Slices] = (),
+    chains: Sequence[LineBufferedChain] = (),
+    tilings: Sequence[ChannelTiling] = (),
 ) -> dict[str, Choice]:
-    """The kernel of each node that has a choice, in whichever way it runs; as `plan_memory`."""
+    """The kernel of each node that has a choice, by node name; arguments as for `plan_memory`."""
     choices = choose_kernels(graph, isa, limits)
-    for chain in streams:
+    for chain in chains:
         nodes = graph.nodes[chain.first : chain.last + 1]
-        choices |= choose_for_bands(nodes, [work_of(graph, node) for node in nodes], chain, isa)
-    for run in slices:
-        choices |= choose_for_slices(graph, run, isa, limits)
+        choices |= choose_for_stripes(nodes, [work_of(graph, node) for node in nodes], chain, isa)
+    for tiling in tilings:
+        choices |= choose_for_tiles(graph, tiling, isa, limits)
     return choices
 
 
@@ -135,10 +139,10 @@ def outline(
     isa: str,
     limits: Mapping[str, int] | None = None,
     *,
-    streams: Sequence[Stream] = (),
-    slices: Sequence[Slices] = (),
+    chains: Sequence[LineBufferedChain] = (),
+    tilings: Sequence[ChannelTiling] = (),
 ) -> tuple[int, int]:
-    """The lower bound of the arena, and the instructions of a step, without placing anything."""
-    choices = choices_for(graph, isa, limits, streams, slices)
-    live = live_bytes(storages(graph, choices, streams, slices), range(max(len(graph.nodes), 1)))
+    """Lower bound of the arena, in bytes, and instructions of a step; nothing is placed."""
+    choices = choices_for(graph, isa, limits, chains, tilings)
+    live = live_bytes(storages(graph, choices, chains, tilings), range(max(len(graph.nodes), 1)))
     return max(live), sum(choice.cost for choice in choices.values())

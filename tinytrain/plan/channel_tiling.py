@@ -1,11 +1,12 @@
-"""Runs of backward nodes that work on a slice of the channels of a wide map at a time.
+"""Channel tiling: runs of backward nodes that work on some channels of a wide map at a time.
 
-Between the input gradients of two layers, a wide gradient is often read channel by channel alone:
-behind `project`, through a depthwise layer, to `expand`. Such a run is a loop over slices of the
-channels: all of its nodes run for one slice, then for the next, so that the wide gradients never
-exist whole. The input gradient that ends it needs all channels: each slice adds to its sums in s32,
-and they are rounded once, behind the loop, so that every bit stays. What updates narrow tensors in
-between runs behind the loop, with the random numbers that are its own anyway.
+Between the input gradients of two layers, every reader of a wide gradient often treats its channels
+apart: from `project`, through a depthwise layer, to `expand`. Such a run becomes a loop over tiles
+of the channels: all of its nodes run for one tile, then for the next, so the wide gradients never
+exist whole. The input gradient that ends the run needs all channels: each tile adds to its sums in
+s32, which are rounded once, after the loop, so every bit stays the same. Updates of narrow tensors
+within the run are deferred until after the loop; each has random numbers of its own, so they stay
+the same, too.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from tinytrain.ir.ops_update import SGD_OPS
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
 
-COUNTS = (2, 3, 4, 6, 8, 12, 16)
-"""Slices that a run may have."""
+TILE_COUNTS = (2, 3, 4, 6, 8, 12, 16)
+"""Tiles that a run may be divided into."""
 
 _LEAST = 8
-"""Channels of a slice, at least: kernels work on as many at once."""
+"""Fewest channels of a tile: kernels work on that many at once."""
 
 
 @dataclass(frozen=True)
-class Slices:
-    """A run of backward nodes of a scheduled graph, and how it is cut.
+class ChannelTiling:
+    """A run of backward nodes of a scheduled graph, and the tiles that it is divided into.
 
     Attributes:
-        first, last: places of its nodes in the schedule, both included.
+        first, last: indices of its first and its last node in the schedule.
         channels: of the wide map.
-        count: slices, all of one size.
-        wide: gradients of which one slice exists at a time.
-        total: the narrow gradient to whose sums each slice adds; None if nothing needs it.
-        behind: names of nodes in between that run behind the loop.
+        count: tiles, all of one size.
+        wide: gradients of which one tile exists at a time.
+        total: the narrow gradient to whose sums each tile adds; None if nothing needs it.
+        deferred: names of nodes in between that run after the loop.
     """
 
     first: int
@@ -45,42 +46,42 @@ class Slices:
     count: int
     wide: tuple[Value, ...]
     total: Value | None
-    behind: tuple[str, ...]
+    deferred: tuple[str, ...]
 
     @property
     def size(self) -> int:
-        """Channels of a slice."""
+        """Channels of a tile."""
         return self.channels // self.count
 
     @property
     def sums(self) -> int:
-        """Bytes of the sums of `total`."""
+        """Size of the sums of `total`, in bytes."""
         return 0 if self.total is None else 4 * self.total.type.size
 
     @property
     def sums_name(self) -> str | None:
-        """What the storage of the sums is called; None without sums."""
+        """Name of the storage of the sums; None without sums."""
         return None if self.total is None else f"{self.total.name}_sums"
 
     def nodes(self, graph: Graph) -> tuple[Node, ...]:
-        """Those that run once for each slice."""
+        """The nodes that run once per tile."""
         run = graph.nodes[self.first : self.last + 1]
-        return tuple(node for node in run if node.name not in self.behind)
+        return tuple(node for node in run if node.name not in self.deferred)
 
     def is_total(self, node: Node) -> bool:
-        """Whether a node adds to sums."""
+        """Whether a node adds to the sums of `total`."""
         return self.total is not None and node.outputs[0] == self.total
 
     def nbytes(self, value: Value) -> int:
-        """Bytes of a slice of a wide gradient."""
+        """Size of a tile of a wide gradient, in bytes."""
         return value.type.nbytes // self.count
 
 
-def runs(graph: Graph) -> list[Slices]:
-    """The runs that may be cut, each in one slice yet, in their order; they share no node."""
+def tileable_runs(graph: Graph) -> list[ChannelTiling]:
+    """The runs that can be tiled, in order, each as one tile yet; no two share a node."""
     last = last_use(graph)
     merged = {node.output for node in graph.nodes if node.op == "merge_channels"}
-    found: list[Slices] = []
+    found: list[ChannelTiling] = []
     for index in range(loss_index(graph), len(graph.nodes)):
         if not found or index > found[-1].last:
             run = _run(graph, index, last, merged)
@@ -89,31 +90,33 @@ def runs(graph: Graph) -> list[Slices]:
     return found
 
 
-def cut(graph: Graph, run: Slices) -> list[Slices]:
-    """A run in all numbers of slices that its kernels can work on."""
+def tilings_of(graph: Graph, run: ChannelTiling) -> list[ChannelTiling]:
+    """A run with every count of tiles that its kernels can work on."""
     return [
         replace(run, count=count)
-        for count in COUNTS
+        for count in TILE_COUNTS
         if run.channels % count == 0
         and run.channels // count >= _LEAST
         and all(_is_divisible(node, run.channels // count) for node in run.nodes(graph))
     ]
 
 
-def _run(graph: Graph, first: int, last: Mapping[Value, int], merged: set[Value]) -> Slices | None:
-    """The run that begins with an input gradient, up to the last reader of a wide gradient."""
+def _run(
+    graph: Graph, first: int, last: Mapping[Value, int], merged: set[Value]
+) -> ChannelTiling | None:
+    """The run from an input gradient to the last reader of a wide one; None if there is none."""
     head = graph.nodes[first]
     if not _is_plain_gradient(head) or head.inputs[1] in merged:
         return None
     channels = head.output.type.shape[3]
-    wide, behind = [head.output], []
+    wide, deferred = [head.output], []
     total: Value | None = None
     for place in range(first + 1, len(graph.nodes)):
         node = graph.nodes[place]
         if not any(value in wide for value in node.inputs):
             if node.op not in SGD_OPS:
                 return None
-            behind.append(node.name)
+            deferred.append(node.name)
             continue
         if _is_plain_gradient(node):
             if total is not None:
@@ -125,7 +128,7 @@ def _run(graph: Graph, first: int, last: Mapping[Value, int], merged: set[Value]
         else:
             return None
         if all(last[value] <= place for value in wide):
-            return Slices(first, place, channels, 1, tuple(wide), total, tuple(behind))
+            return ChannelTiling(first, place, channels, 1, tuple(wide), total, tuple(deferred))
     return None
 
 
@@ -139,7 +142,7 @@ def _is_plain_gradient(node: Node) -> bool:
 
 
 def _keeps_channels(node: Node, channels: int, merged: set[Value]) -> bool:
-    """Whether what a node does to one channel of a wide gradient needs no other channel."""
+    """Whether a node treats each channel of a wide gradient without the others."""
     if node.op in ("grad_clamp", "activation_grad", "bias_grad_sgd"):
         return True
     if node.op == "conv2d_grad_input":
@@ -153,7 +156,7 @@ def _keeps_channels(node: Node, channels: int, merged: set[Value]) -> bool:
 
 
 def _is_divisible(node: Node, size: int) -> bool:
-    """Whether a slice of so many channels begins at a whole byte of all that a node works on."""
+    """Whether tiles of `size` channels begin at whole bytes of everything that a node works on."""
     if node.op == "grad_clamp" and node.inputs[1].type.dtype is DType.BIT:
         return size % 8 == 0
     if node.op == "conv2d_grad_weight_sgd":

@@ -1,4 +1,4 @@
-"""Chooses a kernel for each node that runs slice by slice: one for all slices."""
+"""Chooses a kernel for each node of a channel tiling: one kernel for all of its tiles."""
 
 from __future__ import annotations
 
@@ -8,83 +8,84 @@ from dataclasses import replace
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.kernel.choose import Choice, choose, narrower
 from tinytrain.kernel.work import Work, is_depthwise, work_of
-from tinytrain.plan.channel_tiling import Slices
+from tinytrain.plan.channel_tiling import ChannelTiling
 from tinytrain.plan.place import aligned
 
 _CALL = 40
-"""Instructions around a call for a slice: its arguments move along."""
+"""Instructions around the call for a tile: its arguments move along."""
 _SUMMED = 6
-"""Instructions for an element of sums that a slice adds to."""
+"""Instructions per element of the sums that a tile adds to."""
 _ROUNDED = 18
-"""Instructions for an element of sums that is rounded behind the loop."""
+"""Instructions per element of the sums that is rounded after the loop."""
 
 
-def choose_for_slices(
-    graph: Graph, slices: Slices, isa: str, limits: Mapping[str, int] | None = None
+def choose_for_tiles(
+    graph: Graph, tiling: ChannelTiling, isa: str, limits: Mapping[str, int] | None = None
 ) -> dict[str, Choice]:
-    """The kernel of each node of a run that has a choice, by node name.
+    """The kernel of each node of a tiled run that has a choice, by node name.
 
     Args:
-        limits: the most scratch that a node may take, in bytes, by node name.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
+        limits: the most scratch that a node may take, in bytes by node name.
     """
     choices = {}
-    for node in slices.nodes(graph):
-        work = slice_work(graph, node, slices)
+    for node in tiling.nodes(graph):
+        work = tile_work(graph, node, tiling)
         if work is not None:
             limit = (limits or {}).get(node.name)
             if limit is not None:
-                limit -= copied(node, slices)
-            choices[node.name] = _of_all(node, slices, choose(work, isa, limit))
+                limit -= copied_bytes(node, tiling)
+            choices[node.name] = _of_all(node, tiling, choose(work, isa, limit))
     return choices
 
 
-def narrower_for_slices(graph: Graph, node: Node, slices: Slices, isa: str) -> list[Choice]:
-    """What else may be chosen for one of them with less scratch, the largest first."""
-    work = slice_work(graph, node, slices)
+def narrower_for_tiles(graph: Graph, node: Node, tiling: ChannelTiling, isa: str) -> list[Choice]:
+    """The other choices for a node of a tiled run, with less scratch, the largest first."""
+    work = tile_work(graph, node, tiling)
     if work is None:
         return []
-    return [_of_all(node, slices, choice) for choice in narrower(work, isa)]
+    return [_of_all(node, tiling, choice) for choice in narrower(work, isa)]
 
 
-def copied(node: Node, slices: Slices) -> int:
-    """Bytes of scratch that hold a slice of a saved activation, whose channels lie apart."""
+def copied_bytes(node: Node, tiling: ChannelTiling) -> int:
+    """Bytes of scratch for a copy of a tile of a saved activation, whose channels lie apart."""
     if node.op != "conv2d_grad_weight_sgd" or not is_depthwise(node):
         return 0
-    return aligned(node.inputs[0].type.nbytes // slices.count)
+    return aligned(node.inputs[0].type.nbytes // tiling.count)
 
 
-def slice_work(graph: Graph, node: Node, slices: Slices) -> Work | None:
-    """What one call for a slice asks of its kernel."""
+def tile_work(graph: Graph, node: Node, tiling: ChannelTiling) -> Work | None:
+    """The work of one call, for one tile; None for a node without a choice of kernels."""
     work = work_of(graph, node)
     if work is None:
         return None
-    size = slices.size
+    size = tiling.size
     if node.op in ("grad_clamp", "bias_grad_sgd"):
         return replace(work, count=size)
     if is_depthwise(node):
         return replace(work, in_c=size, out_c=size, groups=size, count=size)
-    if node.outputs[0] in slices.wide:
-        return replace(work, in_c=size, segments=(size,), step=slices.channels)
+    if node.outputs[0] in tiling.wide:
+        return replace(work, in_c=size, segments=(size,), step=tiling.channels)
     return replace(work, out_c=size)
 
 
-def _of_all(node: Node, slices: Slices, choice: Choice) -> Choice:
-    """The choice for a slice as one for the whole run."""
-    calls = slices.count
+def _of_all(node: Node, tiling: ChannelTiling, choice: Choice) -> Choice:
+    """The choice for one tile, with the costs of all tiles."""
+    calls = tiling.count
     if node.op == "grad_clamp":
-        # The channels of a slice lie together at one position, not at the next.
+        # The channels of a tile lie together at one position, apart from those of the next.
         _, height, width, _ = node.output.type.shape
         calls *= height * width
     besides = 0
-    if slices.is_total(node):
-        besides = node.outputs[0].type.size * (_SUMMED * slices.count + _ROUNDED)
+    if tiling.is_total(node):
+        besides = node.outputs[0].type.size * (_SUMMED * tiling.count + _ROUNDED)
 
     def whole(cost: int) -> int:
         return calls * (cost + _CALL) + besides
 
     return replace(
         choice,
-        scratch=choice.scratch + copied(node, slices),
+        scratch=choice.scratch + copied_bytes(node, tiling),
         cost=whole(choice.cost),
         considered={name: whole(cost) for name, cost in choice.considered.items()},
     )

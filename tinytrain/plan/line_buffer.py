@@ -1,8 +1,13 @@
-"""Chains of forward nodes that run row by row through rolling buffers (docs/memory.md).
+"""Line-buffered chains: forward nodes that run a few rows at a time (docs/memory.md).
 
-Sources: the line buffers of TensorFlow's and Halide's sliding windows; for networks on
-microcontrollers, patch-by-patch inference of Lin et al., "MCUNetV2", 2021, which computes overlaps
-twice where this computes nothing twice.
+In each step of a chain some rows of its source arrive, and every node computes the stripe of its
+output that those rows allow. A map between two nodes exists only as a line buffer: the rows that
+later steps still read.
+
+Sources: the sliding windows of Halide (Ragan-Kelley et al., "Halide: A Language and Compiler for
+Optimizing Parallelism, Locality, and Recomputation in Image Processing Pipelines", PLDI 2013); for
+networks on microcontrollers, the patch-by-patch inference of Lin et al., "MCUNetV2", NeurIPS 2021,
+which computes overlaps twice where this computes nothing twice.
 """
 
 from __future__ import annotations
@@ -16,20 +21,20 @@ from tinytrain.ir.types import DType
 
 _WINDOWS = {"conv2d": "", "avg_pool2d": "window", "max_pool2d": "window"}
 _ELEMENTWISE = frozenset({"add", "activation"})
-STREAMABLE = frozenset(_WINDOWS) | _ELEMENTWISE
-"""Operations of whose rows each depends on a window of rows of the input."""
+LINE_BUFFERED_OPS = frozenset(_WINDOWS) | _ELEMENTWISE
+"""Operations each of whose output rows depends on a window of input rows."""
 
 
 @dataclass(frozen=True)
-class Band:
-    """What one turn does to one map: rows leave its buffer, and new rows are written.
+class Stripe:
+    """The rows of one map that one step computes, and what happens to its line buffer.
 
     Attributes:
-        drop: rows that leave the front of the buffer, before anything is written.
+        drop: rows that leave the front of the buffer before anything is written.
         kept: rows that then move to the front.
-        rows: new rows behind them; 0 where the turn computes none.
-        skip: of each input, rows in its buffer before the first one that is read.
-        in_rows: rows that are read, of each input.
+        rows: new rows, written behind those; 0 where the step computes none.
+        skip: for each input, the rows in its buffer above the first one that is read.
+        in_rows: rows that are read of each input.
         pad_top: rows of padding above them.
     """
 
@@ -42,13 +47,13 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Buffer:
-    """Where the rows of one map lie.
+class LineBuffer:
+    """The buffer of one map of a chain.
 
     Attributes:
-        rows: how many it holds at most.
-        carries: whether rows in it are needed from turn to turn; one that does not carry is empty
-            between its last reader in a turn and its writer in the next.
+        rows: the most rows that it holds.
+        carries: whether it holds rows from one step to the next; a buffer that does not is live
+            only from its writer to its last reader within each step.
     """
 
     value: Value
@@ -62,39 +67,39 @@ class Buffer:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the buffer."""
+        """Size of the buffer, in bytes."""
         return self.rows * self.row_bytes
 
 
 @dataclass(frozen=True)
-class Stream:
-    """A chain of nodes of a scheduled graph, and what each of its turns does.
+class LineBufferedChain:
+    """A chain of consecutive nodes of a scheduled graph, and what each of its steps does.
 
     Attributes:
-        first, last: places of its nodes in the schedule, both included.
+        first, last: indices of its first and its last node in the schedule.
         source: the map that it reads.
-        step: rows of the source that a turn takes.
-        feed: of the source, what each turn drops, keeps and takes; None where the source lies in
-            the arena as a whole.
-        bands: of each node, one band a turn.
-        buffers: of each map that does not exist as a whole; the chain's last one does.
+        rows_per_step: rows of the source that a step takes.
+        feed: for each step, the rows of the source that leave, stay and arrive; None where the
+            whole source lies in the arena.
+        stripes: for each node, one stripe per step.
+        buffers: one for each map that does not exist as a whole; the output of the last node does.
     """
 
     first: int
     last: int
     source: Value
-    step: int
-    feed: tuple[Band, ...] | None
-    bands: tuple[tuple[Band, ...], ...]
-    buffers: tuple[Buffer, ...]
+    rows_per_step: int
+    feed: tuple[Stripe, ...] | None
+    stripes: tuple[tuple[Stripe, ...], ...]
+    buffers: tuple[LineBuffer, ...]
 
     @property
-    def turns(self) -> int:
-        """How often the loop runs."""
-        return len(self.bands[0])
+    def steps(self) -> int:
+        """Iterations of the loop."""
+        return len(self.stripes[0])
 
-    def buffer_of(self, value: Value) -> Buffer | None:
-        """The rolling buffer of a map, None for one that exists as a whole."""
+    def buffer_of(self, value: Value) -> LineBuffer | None:
+        """The line buffer of a map; None for a map that exists as a whole."""
         return next((buffer for buffer in self.buffers if buffer.value == value), None)
 
 
@@ -104,13 +109,13 @@ def row_bytes(value: Value) -> int:
 
 
 def maps_of(node: Node) -> tuple[Value, ...]:
-    """The maps that a node reads: weights and biases left out."""
+    """The maps that a node reads, without weights and biases."""
     return node.inputs if node.op == "add" else node.inputs[:1]
 
 
 def row_window(node: Node) -> tuple[int, int, int]:
-    """(reach, stride, padding above) in rows: output row o reads the rows from
-    o * stride - padding on, `reach` of them."""
+    """(reach, stride, padding) in rows: output row o reads the `reach` rows of the input that begin
+    at row o * stride - padding."""
     if node.op in _ELEMENTWISE:
         return 1, 1, 0
     kernel = node.inputs[1].type.shape[1] if node.op == "conv2d" else node.attrs["window"][0]
@@ -118,14 +123,14 @@ def row_window(node: Node) -> tuple[int, int, int]:
     return (kernel - 1) * dilation + 1, node.attrs["strides"][0], node.attrs["padding"][0]
 
 
-def chains(graph: Graph, first: int, end: int) -> Iterator[int]:
-    """Last nodes of the chains that begin at node `first`: places before `end`, ascending."""
+def chain_ends(graph: Graph, first: int, end: int) -> Iterator[int]:
+    """Indices below `end` of the last nodes of all chains that begin at `first`, ascending."""
     users = graph.users()
     inside: set[Value] = set()
     source: Value | None = None
     for index in range(first, end):
         node = graph.nodes[index]
-        if not is_streamable(graph, node):
+        if not can_be_line_buffered(graph, node):
             return
         outside = {value for value in maps_of(node) if value not in inside}
         if outside - {source}:
@@ -143,12 +148,12 @@ def chains(graph: Graph, first: int, end: int) -> Iterator[int]:
             yield index
 
 
-def is_streamable(graph: Graph, node: Node) -> bool:
-    """Whether a node's rows can be computed apart, from constants and a map of more than a row.
+def can_be_line_buffered(graph: Graph, node: Node) -> bool:
+    """Whether a node can compute a stripe of its output from constants and some rows of its maps.
 
-    Each of its windows holds a row of the map: a band has rows to read.
+    Each of its windows must contain a row of the map, so that every stripe has rows to read.
     """
-    if node.op not in STREAMABLE or node.output.type.dtype is not DType.S8:
+    if node.op not in LINE_BUFFERED_OPS or node.output.type.dtype is not DType.S8:
         return False
     maps = maps_of(node)
     rest = node.inputs[len(maps) :]
@@ -167,7 +172,7 @@ def is_streamable(graph: Graph, node: Node) -> bool:
 
 
 class _Rows:
-    """Of one map: absolute rows [start, end) that its buffer holds."""
+    """The rows [start, end) of one map, counted from its top, that its buffer holds."""
 
     def __init__(self, value: Value, *, whole: bool) -> None:
         self.value, self.whole = value, whole
@@ -175,7 +180,7 @@ class _Rows:
         self.start = self.end = self.most = 0
         self.carries = False
         self.readers: list[tuple[_Rows, int, int]] = []
-        """Of each node that reads the map: its output, its stride, its padding above."""
+        """For each node that reads the map: its output, its stride, its padding at the top."""
 
     @property
     def is_complete(self) -> bool:
@@ -183,30 +188,32 @@ class _Rows:
         return self.end == self.height
 
     def needed(self) -> int:
-        """The first row that a reader will still read; the height where none will."""
+        """The first row that some reader still needs; the height of the map if none does."""
         needed = self.height
         for out, stride, padding in self.readers:
             if out.end < out.height:
                 needed = min(needed, max(out.end * stride - padding, 0))
         return needed
 
-    def take(self, rows: int) -> Band:
-        """Makes room for new rows; those that no reader needs go."""
+    def take(self, rows: int) -> Stripe:
+        """Drops the rows that no reader needs any more, and adds new ones."""
         drop = 0 if self.whole else min(max(self.needed() - self.start, 0), self.end - self.start)
         self.start += drop
         kept = self.end - self.start
         self.end += rows
         self.most = max(self.most, self.end - self.start)
-        return Band(drop, kept, rows)
+        return Stripe(drop, kept, rows)
 
 
-def stream(graph: Graph, first: int, last: int, step: int, *, fed: bool = False) -> Stream:
-    """The turns of a chain.
+def line_buffered(
+    graph: Graph, first: int, last: int, rows_per_step: int, *, fed: bool = False
+) -> LineBufferedChain:
+    """The steps of a chain, simulated row by row.
 
     Args:
-        first, last: a chain of `chains`.
-        step: rows of the source that each turn takes.
-        fed: the source is a rolling buffer too, whose rows arrive turn by turn.
+        first, last: a chain that `chain_ends` found.
+        rows_per_step: rows of the source that each step takes.
+        fed: the source has a line buffer too, and its rows arrive step by step.
     """
     nodes = graph.nodes[first : last + 1]
     made = {node.output for node in nodes}
@@ -220,27 +227,34 @@ def stream(graph: Graph, first: int, last: int, step: int, *, fed: bool = False)
             rows[value].readers.append((out, *window[1:]))
         stages.append((out, [rows[value] for value in maps_of(node)], window))
         rows[node.output] = out
-    bands: list[list[Band]] = [[] for _ in nodes]
-    feed: list[Band] = []
+    stripes: list[list[Stripe]] = [[] for _ in nodes]
+    feed: list[Stripe] = []
     result = rows[nodes[-1].output]
-    # A fed source is taken whole, even where a stride leaves its last rows out.
+    # All rows of a fed source are taken, even where a stride skips the last ones.
     while not result.is_complete or (fed and not rows[source].is_complete):
-        feed.append(rows[source].take(min(step, rows[source].height - rows[source].end)))
-        for stage, of_node in zip(stages, bands, strict=True):
-            of_node.append(_turn(*stage))
+        feed.append(rows[source].take(min(rows_per_step, rows[source].height - rows[source].end)))
+        for stage, of_node in zip(stages, stripes, strict=True):
+            of_node.append(_stripe(*stage))
         if len(feed) > rows[source].height:
             raise InternalError(f"the chain from {nodes[0].name} on does not end")
         for held in rows.values():
             held.carries |= not held.whole and held.end > max(held.needed(), held.start)
     buffers = tuple(
-        Buffer(value, held.most, held.carries) for value, held in rows.items() if not held.whole
+        LineBuffer(value, held.most, held.carries) for value, held in rows.items() if not held.whole
     )
-    turns = tuple(map(tuple, bands))
-    return Stream(first, last, source, step, tuple(feed) if fed else None, turns, buffers)
+    return LineBufferedChain(
+        first,
+        last,
+        source,
+        rows_per_step,
+        tuple(feed) if fed else None,
+        tuple(map(tuple, stripes)),
+        buffers,
+    )
 
 
-def _turn(out: _Rows, maps: Sequence[_Rows], window: tuple[int, int, int]) -> Band:
-    """Computes all rows of a node's output that can be computed by now."""
+def _stripe(out: _Rows, maps: Sequence[_Rows], window: tuple[int, int, int]) -> Stripe:
+    """The rows of a node's output that can be computed by now."""
     reach, stride, padding = window
     begin = end = out.end
     if out.whole or out.needed() < out.height:
@@ -249,9 +263,9 @@ def _turn(out: _Rows, maps: Sequence[_Rows], window: tuple[int, int, int]) -> Ba
             if not read.is_complete:
                 end = min(end, (read.end + padding - reach) // stride + 1)
     if end <= begin:
-        return Band(0, out.end - out.start, 0)
-    band = out.take(end - begin)
+        return Stripe(0, out.end - out.start, 0)
+    stripe = out.take(end - begin)
     top = begin * stride - padding
     bottom = min((end - 1) * stride - padding + reach, maps[0].height)
     skip = tuple(max(top, 0) - read.start for read in maps)
-    return Band(band.drop, band.kept, band.rows, skip, bottom - max(top, 0), max(-top, 0))
+    return Stripe(stripe.drop, stripe.kept, stripe.rows, skip, bottom - max(top, 0), max(-top, 0))

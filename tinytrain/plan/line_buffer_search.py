@@ -1,8 +1,8 @@
-"""Which chains of the frozen stem run row by row, and how many rows a turn takes.
+"""Chooses the line-buffered chains of the frozen stem, and how many rows a step of each takes.
 
-The stem is cut into segments: single nodes that run as a whole, and chains. Between segments one
-map exists as a whole, so that what a segment needs depends on nothing but itself, and the cheapest
-cut within a limit is a shortest path over the places between nodes.
+The stem is cut into segments: single nodes that run as a whole, and chains. A whole map lies
+between two segments, so the memory of a segment depends on that segment alone, and the cheapest cut
+within a limit is a shortest path over the places between nodes.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.work import Work, spread, work_of
-from tinytrain.plan.line_buffer import Stream, chains, maps_of, stream
-from tinytrain.plan.liveness import Storage, storages
+from tinytrain.plan.line_buffer import LineBufferedChain, chain_ends, line_buffered, maps_of
+from tinytrain.plan.liveness import ArenaStorage, storages
 from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.schedule import frozen_count
-from tinytrain.plan.stripe_kernels import choose_for_bands
+from tinytrain.plan.stripe_kernels import choose_for_stripes
 
-_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
-"""Rows of the source that a turn may take, of a map of at most `_TURNS` rows; in proportion of one
-that is higher."""
+_ROWS_PER_STEP = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+"""Rows of the source that a step may take, for a map of at most `_MOST_STEPS` rows; proportionally
+more for a higher one."""
 
-_TURNS = 128
-"""Most turns of a chain: each takes 14 bytes of flash for each of its layers."""
+_MOST_STEPS = 128
+"""Most steps of a chain: each takes 14 bytes of flash per layer."""
 
 
 @dataclass(frozen=True)
@@ -33,41 +33,43 @@ class Cut:
     """How the stem runs.
 
     Attributes:
-        streams: the chains.
-        limits: of the scratch of nodes that run as a whole, in bytes by name.
+        chains: the line-buffered chains, in order.
+        limits: of the scratch of nodes that run as a whole, in bytes by node name.
     """
 
-    streams: tuple[Stream, ...]
+    chains: tuple[LineBufferedChain, ...]
     limits: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of the stem: one node, or a chain.
+    """A piece of the stem: one node, or a chain.
 
     Attributes:
-        first, last: places of its nodes in the schedule, both included.
-        stream: None for a node that runs as a whole.
-        peak: the largest sum of live bytes at its nodes.
+        first, last: indices of its first and its last node in the schedule.
+        chain: None for a node that runs as a whole.
+        peak: the largest sum of live bytes at its nodes, in bytes.
         cost: estimated instructions.
-        limits: of the scratch of a node that runs as a whole, by name; none for the fastest.
+        limits: of the scratch of a node that runs as a whole, in bytes by node name; empty for the
+            fastest kernel.
     """
 
     first: int
     last: int
-    stream: Stream | None
+    chain: LineBufferedChain | None
     peak: int
     cost: int
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
 class Stem:
-    """The forward nodes that may run row by row, cut into segments in all ways.
+    """The frozen nodes at the start of a schedule, cut into segments in every possible way.
 
     Args:
         graph: scheduled.
-        choices: the kernels of all nodes as they run as a whole.
-        fed: the graph's input arrives row by row, so that a chain begins with it.
+        choices: the kernels of all nodes when they run as a whole.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
+        fed: the graph's input arrives row by row, so a chain must begin with it.
     """
 
     def __init__(
@@ -87,27 +89,24 @@ class Stem:
                 self._segments[first] += _as_a_whole(
                     first, graph.nodes[first].name, choices, works[first], whole[first], isa
                 )
-            for last in chains(graph, first, self.end):
+            for last in chain_ends(graph, first, self.end):
                 if last == first and not feeds:
                     continue  # nothing lies between its layers
                 if feeds and any(k > last for k in readers):
-                    continue  # somebody else needs the whole input
+                    continue  # another node needs the whole input
                 height = graph.nodes[first].inputs[0].type.shape[1]
-                unit = spread(height, _TURNS)
-                for step in (step * unit for step in _STEPS if step * unit <= max(1, height // 2)):
-                    chain = stream(graph, first, last, step, fed=feeds)
-                    self._segments[first].append(_segment(graph, near, works, chain, isa))
+                unit = spread(height, _MOST_STEPS)
+                for rows in (rows * unit for rows in _ROWS_PER_STEP):
+                    if rows <= max(1, height // 2):
+                        chain = line_buffered(graph, first, last, rows, fed=feeds)
+                        self._segments[first].append(_segment(graph, near, works, chain, isa))
 
     def limits(self) -> list[int]:
-        """Every peak of a segment, ascending: the limits that make a difference."""
+        """The peaks of all segments, in bytes, ascending: the only limits that matter."""
         return sorted({segment.peak for segments in self._segments for segment in segments})
 
     def within(self, nbytes: int) -> Cut | None:
-        """The cheapest cut whose segments all need at most so many bytes.
-
-        Returns:
-            None if there is no such cut.
-        """
+        """The cheapest cut whose segments need at most `nbytes` each; None if there is none."""
         best: list[tuple[int, tuple[Segment, ...]] | None] = [None] * (self.end + 1)
         best[0] = 0, ()
         for place in range(self.end):
@@ -123,12 +122,12 @@ class Stem:
         if found is None:
             return None
         return Cut(
-            tuple(part.stream for part in found[1] if part.stream is not None),
-            {name: limit for part in found[1] for name, limit in part.limits.items()},
+            tuple(segment.chain for segment in found[1] if segment.chain is not None),
+            {name: limit for segment in found[1] for name, limit in segment.limits.items()},
         )
 
     def smallest(self) -> int | None:
-        """The least limit that some cut keeps; None where there is no cut, as no chain is fed."""
+        """The lowest limit that some cut keeps, in bytes; None if rows cannot be fed."""
         if self.end == 0:
             return None if self._fed else 0
         return next((limit for limit in self.limits() if self.within(limit) is not None), None)
@@ -137,7 +136,7 @@ class Stem:
 def _as_a_whole(
     index: int, name: str, choices: Mapping[str, Choice], work: Work | None, peak: int, isa: str
 ) -> list[Segment]:
-    """A node with the scratch that makes it fastest, and with less."""
+    """A node as a segment: with the scratch of its fastest kernel, and with less."""
     if work is None:
         return [Segment(index, index, None, peak, 0)]
     fastest = choices[name]
@@ -151,12 +150,16 @@ def _as_a_whole(
 
 
 def _segment(
-    graph: Graph, near: Sequence[Storage], works: Sequence[Work | None], chain: Stream, isa: str
+    graph: Graph,
+    near: Sequence[ArenaStorage],
+    works: Sequence[Work | None],
+    chain: LineBufferedChain,
+    isa: str,
 ) -> Segment:
-    """A chain; `near` is what lives around it while it runs as a whole."""
+    """A chain as a segment; `near`: storages that live around it when its nodes run as a whole."""
     nodes = graph.nodes[chain.first : chain.last + 1]
-    banded = choose_for_bands(nodes, works[chain.first : chain.last + 1], chain, isa)
-    # The rows of a fed source arrive before the first node of a turn.
+    striped = choose_for_stripes(nodes, works[chain.first : chain.last + 1], chain, isa)
+    # The rows of a fed source arrive before the first node of a step.
     index = {chain.source: chain.first}
     index |= {node.output: chain.first + k for k, node in enumerate(nodes)}
     until = dict(index)
@@ -166,7 +169,7 @@ def _segment(
     items = [item for item in near if own.isdisjoint((*item.values, item.name))]
 
     def add(name: str, nbytes: int, first: int, last: int) -> None:
-        items.append(Storage(name, (), nbytes, first, last))
+        items.append(ArenaStorage(name, (), nbytes, first, last))
 
     if chain.feed is None:
         add("source", chain.source.type.nbytes, chain.first, chain.last)
@@ -177,8 +180,8 @@ def _segment(
         else:
             add("buffer", buffer.nbytes, index[buffer.value], until[buffer.value])
     for k, node in enumerate(nodes):
-        if node.name in banded and banded[node.name].scratch:
-            add("scratch", banded[node.name].scratch, chain.first + k, chain.first + k)
+        if node.name in striped and striped[node.name].scratch:
+            add("scratch", striped[node.name].scratch, chain.first + k, chain.first + k)
     peak = max(live_bytes(items, range(chain.first, chain.last + 1)))
-    cost = sum(choice.cost for choice in banded.values())
+    cost = sum(choice.cost for choice in striped.values())
     return Segment(chain.first, chain.last, chain, peak, cost)

@@ -1,4 +1,4 @@
-"""Which tensors share storage, and from when to when each storage is needed."""
+"""Liveness: which tensors share storage, and when each storage is live."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import stored_in
 from tinytrain.kernel.choose import Choice
-from tinytrain.plan.channel_tiling import Slices
-from tinytrain.plan.line_buffer import Stream
+from tinytrain.plan.channel_tiling import ChannelTiling
+from tinytrain.plan.line_buffer import LineBufferedChain
 
 
 @dataclass(frozen=True)
-class Storage:
-    """Bytes that are needed from node `first` to node `last`, both included.
+class ArenaStorage:
+    """Bytes of the arena that are live from node `first` to node `last`, both included.
 
-    `values` hold one another's place in turn: a reshape is the same bytes under another shape, an
-    in-place operation overwrites its input. Scratch has no values; its name is that of its node.
-    A rolling buffer has one value, of which it holds a few rows. Sums to which slices add have none
-    either; they are named after the node that adds to them.
+    Attributes:
+        name: of its first value; of its node for scratch; `ChannelTiling.sums_name` for sums.
+        values: that lie there one after another: a reshape is the same bytes with another shape, an
+            operation with in-place reuse overwrites its input. Empty for scratch and for sums. A
+            line buffer has one value and holds a few rows of it.
+        nbytes: size, in bytes.
+        first, last: indices of nodes in the schedule.
     """
 
     name: str
@@ -32,7 +35,7 @@ class Storage:
 
 
 def in_arena(graph: Graph) -> list[Value]:
-    """Values with a place in the arena: inputs, results that are no scalar, view or parameter."""
+    """Values that lie in the arena: inputs, and results that are no scalar, view or parameter."""
     written_in_place = stored_in(graph)
     # Label and target are arguments of the training step: the caller holds them.
     values = [value for value in graph.inputs if value != graph.target]
@@ -47,15 +50,15 @@ def in_arena(graph: Graph) -> list[Value]:
 def storages(
     graph: Graph,
     choices: Mapping[str, Choice],
-    streams: Sequence[Stream] = (),
-    slices: Sequence[Slices] = (),
-) -> list[Storage]:
+    chains: Sequence[LineBufferedChain] = (),
+    tilings: Sequence[ChannelTiling] = (),
+) -> list[ArenaStorage]:
     """All storages of a scheduled graph, in order of first use.
 
     Args:
         choices: the kernel of each node that has a choice; its scratch is a storage too.
-        streams: chains that run row by row.
-        slices: runs that work on a slice of channels at a time.
+        chains: line-buffered chains.
+        tilings: runs that work on a tile of channels at a time.
     """
     last = last_use(graph)
     arena = set(in_arena(graph))
@@ -63,23 +66,23 @@ def storages(
     members: dict[Value, list[Value]] = {value: [value] for value in arena}
     first = dict.fromkeys(graph.inputs, 0)
     nbytes = {value: value.type.nbytes for value in arena}
-    streamed = {index for chain in streams for index in range(chain.first, chain.last + 1)}
-    for run in slices:
-        for node in graph.nodes[run.first : run.last + 1]:
-            # Every slice reads what comes from outside.
+    chained = {index for chain in chains for index in range(chain.first, chain.last + 1)}
+    for tiling in tilings:
+        for node in graph.nodes[tiling.first : tiling.last + 1]:
+            # Every tile reads the values from outside of the run.
             for value in node.inputs:
-                if value not in run.wide:
-                    last[value] = max(last[value], run.last)
-        nbytes.update((value, run.nbytes(value)) for value in run.wide)
+                if value not in tiling.wide:
+                    last[value] = max(last[value], tiling.last)
+        nbytes.update((value, tiling.nbytes(value)) for value in tiling.wide)
 
     for index, node in enumerate(graph.nodes):
         for value in node.outputs:
             first[value] = index
         target = node.outputs[-1]
-        # In a chain an input is still read when the first rows of the output are written.
-        if target not in arena or index in streamed:
+        # In a chain the input is still read after the first rows of the output are written.
+        if target not in arena or index in chained:
             continue
-        for source in takeover(node, choices.get(node.name)):
+        for source in reusable_inputs(node, choices.get(node.name)):
             if source not in arena:
                 continue
             group = members[root[source]]
@@ -91,17 +94,17 @@ def storages(
                 root[target] = root[source]
                 break
 
-    for run in slices:
-        if run.total is not None:
-            # Sums are rounded behind the loop, where a slice was.
-            first[run.total] = run.last
-            held = next(value for value in run.wide if last[value] == run.last)
-            members[root[held]] += members.pop(run.total)
+    for tiling in tilings:
+        if tiling.total is not None:
+            # Sums are rounded after the loop, into the storage of a tile.
+            first[tiling.total] = tiling.last
+            held = next(value for value in tiling.wide if last[value] == tiling.last)
+            members[root[held]] += members.pop(tiling.total)
 
-    for chain in streams:
+    for chain in chains:
         _stretch(chain, graph, first, last, nbytes)
     found = [
-        Storage(
+        ArenaStorage(
             group[0].name,
             tuple(group),
             max(nbytes[value] for value in group),
@@ -112,23 +115,23 @@ def storages(
     ]
     for index, node in enumerate(graph.nodes):
         if node.name in choices and choices[node.name].scratch:
-            found.append(Storage(node.name, (), choices[node.name].scratch, index, index))
+            found.append(ArenaStorage(node.name, (), choices[node.name].scratch, index, index))
     found += [
-        Storage(run.sums_name, (), run.sums, run.first, run.last)
-        for run in slices
-        if run.sums_name is not None
+        ArenaStorage(tiling.sums_name, (), tiling.sums, tiling.first, tiling.last)
+        for tiling in tilings
+        if tiling.sums_name is not None
     ]
     return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
 
 
 def _stretch(
-    chain: Stream,
+    chain: LineBufferedChain,
     graph: Graph,
     first: dict[Value, int],
     last: dict[Value, int],
     nbytes: dict[Value, int],
 ) -> None:
-    """What a turn leaves for the next lives as long as the chain."""
+    """Makes whatever a step leaves for the next one live as long as the chain."""
     whole = [graph.nodes[chain.last].output]
     if chain.feed is None:
         whole.append(chain.source)
@@ -140,8 +143,8 @@ def _stretch(
         nbytes[buffer.value] = buffer.nbytes
 
 
-def takeover(node: Node, choice: Choice | None) -> list[Value]:
-    """Inputs whose storage the last output may take over, if they die here."""
+def reusable_inputs(node: Node, choice: Choice | None) -> list[Value]:
+    """The inputs whose storage the last output may reuse in place, if they die here."""
     if choice is not None and choice.in_place:
         return [node.inputs[0]]
     return [node.inputs[position] for position in OPS[node.op].in_place]

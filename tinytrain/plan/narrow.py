@@ -1,4 +1,4 @@
-"""Less scratch where a step needs most memory: which nodes take how much, at what cost."""
+"""Narrow scratch: kernels with less scratch at the nodes where a step needs most memory."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from tinytrain.ir.graph import Graph
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.work import work_of
 from tinytrain.plan.arena import choices_for
-from tinytrain.plan.channel_tiling import Slices
-from tinytrain.plan.channel_tiling_kernels import narrower_for_slices
+from tinytrain.plan.channel_tiling import ChannelTiling
+from tinytrain.plan.channel_tiling_kernels import narrower_for_tiles
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
 
 
 @dataclass(frozen=True)
 class Narrowed:
-    """Limits of scratch, and what they bring.
+    """Limits of scratch, and their effect.
 
     Attributes:
-        limits: for `plan_memory`: bytes by node name.
-        bound: with them no arena is smaller, in bytes.
-        cost: instructions of the nodes that were looked at, with the limits, estimated.
-        least: bytes that each node of the graph needs with the least scratch.
+        limits: for `plan_memory`, in bytes by node name.
+        bound: lower bound of the arena with these limits, in bytes.
+        cost: estimated instructions of the considered nodes with these limits.
+        least: for each node of the graph, the bytes that it needs with the least scratch.
     """
 
     limits: Mapping[str, int]
@@ -37,29 +37,29 @@ def narrowed(
     isa: str,
     most: int = 0,
     span: range | None = None,
-    slices: Sequence[Slices] = (),
+    tilings: Sequence[ChannelTiling] = (),
 ) -> Narrowed:
-    """The cheapest limits with which a scheduled graph needs `most` bytes at a time, or the least.
+    """The cheapest limits of scratch that keep `most` bytes, or else those of the smallest arena.
 
-    The scratch of a node is there in its own step only. So each step that needs too much takes the
-    cheapest kernel with which it does not, whatever the others do.
+    Scratch is live at its own node only, so nodes do not affect each other: each one that needs too
+    much takes the cheapest kernel that keeps the limit.
 
     Args:
         isa: the richest instruction set of the core, one of `isa.ISAS`.
-        most: bytes of arena that will do.
-        span: places of the nodes that are looked at; all others are somebody else's.
-        slices: runs that work on a slice of channels at a time.
+        most: size of the arena to keep within, in bytes.
+        span: indices of the nodes to consider; all if None.
+        tilings: runs that work on a tile of channels at a time.
     """
     looked = range(len(graph.nodes)) if span is None else span
-    choices = choices_for(graph, isa, slices=slices)
-    items = storages(graph, choices, slices=slices)
+    choices = choices_for(graph, isa, tilings=tilings)
+    items = storages(graph, choices, tilings=tilings)
     values = [item for item in items if item.values or item.name not in choices]
     live = live_bytes(values, range(len(graph.nodes)))
     names = [node.name for node in graph.nodes]
     sizes = [choices[name].scratch if name in choices else 0 for name in names]
     needed = [beside + aligned(size) for beside, size in zip(live, sizes, strict=True)]
-    run_of = {node.name: run for run in slices for node in run.nodes(graph)}
-    options = {k: _options(graph, k, isa, run_of.get(names[k])) for k in looked}
+    tiling_of = {node.name: tiling for tiling in tilings for node in tiling.nodes(graph)}
+    options = {k: _options(graph, k, isa, tiling_of.get(names[k])) for k in looked}
     least = list(needed)
     for k, offered in options.items():
         smallest = min((choice.scratch for choice in offered), default=sizes[k])
@@ -78,9 +78,9 @@ def narrowed(
     return Narrowed(limits, bound, cost, least)
 
 
-def _options(graph: Graph, k: int, isa: str, run: Slices | None) -> Sequence[Choice]:
+def _options(graph: Graph, k: int, isa: str, tiling: ChannelTiling | None) -> Sequence[Choice]:
     node = graph.nodes[k]
-    if run is not None:
-        return narrower_for_slices(graph, node, run, isa)
+    if tiling is not None:
+        return narrower_for_tiles(graph, node, tiling, isa)
     work = work_of(graph, node)
     return [] if work is None else narrower(work, isa)

@@ -1,14 +1,15 @@
-"""Searches an order of nodes whose largest sum of live bytes is the least.
+"""Searches for the order of nodes with the smallest peak, the largest sum of live bytes.
 
-Only which nodes have run decides what is live, not their order, so partial orders that have run the
-same nodes are one state. States are walked by the number of nodes that have run, and each remembers
-the smallest peak on a way to it. Where more than `_WIDTH` states have run equally many nodes, those
-of the smallest peaks go on: up to there the search is exact, from there on a beam search.
+What is live depends on which nodes have run, not on their order, so all partial orders of the same
+nodes are one state. States are visited by the number of nodes that have run, and each keeps the
+smallest peak of any order that leads to it. If more than `_WIDTH` states have run the same number
+of nodes, those with the smallest peaks are kept: the search is exact up to there, and a beam search
+from there on.
 
 Sources: Ahn et al., "Ordering Chaos: Memory-Aware Scheduling of Irregularly Wired Neural Networks
 for Edge Devices", MLSys 2020, for the dynamic programme and for the peak of a known order as a
 budget; Liu, "An Application of Generalized Tree Pebbling to Sparse Matrix Factorization", 1987, for
-running at once what leaves no more behind than it found.
+running a node at once if it leaves no more live than it found.
 """
 
 from __future__ import annotations
@@ -18,34 +19,45 @@ from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.kernel.choose import Choice
-from tinytrain.plan.liveness import in_arena, storages, takeover
+from tinytrain.plan.liveness import in_arena, reusable_inputs, storages
 from tinytrain.plan.place import aligned
 
 _WIDTH = 200
+"""States of the same number of nodes that are kept."""
 
 
 @dataclass(frozen=True)
 class _Item:
-    """What running a node does. Nodes are bits of a mask; a place holds a value and its reshapes.
+    """The effect of running one node. Nodes are bits of a mask; a place holds a value and its
+    reshapes.
 
-    `before`: nodes that run earlier. `opened`: places that it writes first. `target`: that of its
-    last output if it is one of them, else -1. `takes`: places whose storage `target` may take over.
+    Attributes:
+        before: mask of the nodes that run earlier.
+        touched: places that it reads or writes.
+        opened: places that it is the first to write.
+        target: the place of its last output if it is one of `opened`, else -1.
+        reusable: places whose storage `target` may reuse in place.
+        scratch: in bytes.
     """
 
     before: int
     touched: tuple[int, ...]
     opened: tuple[int, ...]
     target: int
-    takes: tuple[int, ...]
+    reusable: tuple[int, ...]
     scratch: int
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """What has run: `node`, after all of `parent`.
+    """The nodes that have run: those of `parent`, then `node`.
 
-    `larger` holds the size of each place whose storage is larger than it needs, as it took it over;
-    of all that is live this alone depends on the order.
+    Attributes:
+        done: mask of the nodes.
+        live: bytes that are live after them.
+        larger: (place, bytes) of each place whose reused storage is larger than it needs; nothing
+            else that is live depends on the order.
+        peak: the largest sum of live bytes so far.
     """
 
     done: int
@@ -56,13 +68,14 @@ class _State:
     parent: _State | None
 
 
-class Region:
-    """A run of nodes that may be put in another order, everything around it staying as it is.
+class OrderSearch:
+    """Looks for other orders of some nodes, while all nodes around them stay where they are.
 
     Args:
         graph: in a valid order.
-        span: indices of the nodes.
-        after: pairs of indices, the first of which runs before the second whatever they write.
+        span: indices of the nodes to reorder.
+        after: pairs of indices of which the first runs before the second, beside the order that
+            values demand.
         choices: the kernel of each node that has a choice, for its scratch.
     """
 
@@ -123,24 +136,32 @@ class Region:
             tuple(self._places_of(node.inputs + node.outputs)),
             tuple(opened),
             target if target in opened else -1,
-            tuple(self._place[value] for value in takeover(node, choice) if value in self._place),
+            tuple(
+                self._place[value]
+                for value in reusable_inputs(node, choice)
+                if value in self._place
+            ),
             aligned(0 if choice is None else choice.scratch),
         )
 
     def floor(self) -> int:
-        """What no order goes below: each node's own places, its scratch, and what stays anyway."""
+        """Lower bound of all peaks, in bytes: a node's places, its scratch, and what stays live."""
         always = {place for place in self._found if self._kept[place]}
         least = self._live if not self._items else 0
         for item in self._items:
             places = always.union(item.touched)
-            if item.takes:
+            if item.reusable:
                 places.discard(item.target)
             total = sum(aligned(self._needs[place]) for place in places)
             least = max(least, total + item.scratch)
         return least
 
     def better_order(self, budget: int) -> list[int] | None:
-        """An order, as offsets into the region, of a peak below a budget; None if none is found."""
+        """An order with a peak below `budget` bytes; None if none is found.
+
+        Returns:
+            Indices into the span.
+        """
         floor = self.floor()
         if floor >= budget or not self._items:
             return None
@@ -175,10 +196,10 @@ class Region:
                 yield k
 
     def _settled(self, state: _State) -> _State:
-        """Also runs what neither raises the peak nor leaves more behind than it found.
+        """Also runs nodes that neither raise the peak nor leave more live than they found.
 
-        In any order to come such a node can move to here: whatever runs before it there finds no
-        more live than it did.
+        Any order that continues from here can run such a node first: what ran before it then finds
+        no more live than it did.
         """
         while True:
             for node in self._ready(state):
@@ -196,7 +217,7 @@ class Region:
         dying = [p for p in item.touched if not self._kept[p] and not self._touch[p] & ~done]
         taken = -1
         if item.target >= 0:
-            for place in item.takes:
+            for place in item.reusable:
                 held = larger.get(place, self._needs[place])
                 if place in dying and self._needs[item.target] <= held:
                     taken = place
@@ -218,7 +239,7 @@ class Region:
 
 
 def _places(graph: Graph) -> dict[Value, int]:
-    """For each value in the arena its place, which reshapes share."""
+    """The place of each value in the arena; a value and its reshapes share one."""
     places = {value: k for k, value in enumerate(in_arena(graph))}
     for node in graph.nodes:
         if node.op == "reshape" and node.inputs[0] in places:

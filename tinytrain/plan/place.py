@@ -1,12 +1,12 @@
 """Places storages at offsets in one arena.
 
-Offline dynamic storage allocation is NP-hard. First fit by decreasing size, then by other orders
-and by local changes of the best order, meets the lower bound nearly always: it is tried first.
-Where it leaves a gap, a solver looks for less, or proves that there is none.
+Offline dynamic storage allocation is NP-hard. First fit is tried first: by decreasing size, then in
+other orders and with local changes of the best one. It nearly always meets the lower bound. If it
+leaves a gap, a solver looks for a smaller arena, or proves that there is none.
 
-The same storages get the same offsets on every machine: random numbers come from a fixed seed, the
-solver has one worker and counts its own work, not seconds. Another version of it may find others,
-so the manifest records it.
+The same storages get the same offsets on every machine: random numbers come from a fixed seed, and
+the solver has one worker and a limit that counts work, not seconds. Another version of the solver
+may find other offsets, so the manifest records its version.
 
 Sources: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, for
 greedy placement by size; Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-
@@ -21,25 +21,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from tinytrain.plan.liveness import Storage
+from tinytrain.plan.liveness import ArenaStorage
 
 ALIGNMENT = 8
+"""Offsets in the arena are multiples of this, in bytes."""
 
 _TRIES = 400
 _WORK = 0.1
-"""What the solver may do in one run, in its deterministic seconds: some 10 real ones on dense
-instances of a hundred storages, of which it counts little."""
+"""Limit of one run of the solver, in its deterministic seconds: about 10 real seconds for a hundred
+storages that are nearly all live together."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where storages lie.
+    """Offsets of storages in the arena.
 
     Attributes:
-        offsets: one for each storage.
-        nbytes: size of the arena.
-        proof: "bound met", where the arena is as large as the lower bound; "optimal", where the
-            solver has proved that it cannot be smaller; "best found" otherwise.
+        offsets: one per storage, in bytes, multiples of `ALIGNMENT`.
+        nbytes: size of the arena, in bytes.
+        proof: "bound met" if the arena is as large as the lower bound; "optimal" if the solver has
+            proved that it cannot be smaller; "best found" otherwise.
         method: "first fit" or "CP-SAT", whichever found the offsets.
     """
 
@@ -53,14 +54,14 @@ class Placement:
 
 
 def aligned(nbytes: int) -> int:
-    """What a storage of some bytes takes up."""
+    """Bytes that a storage of `nbytes` takes up: a multiple of `ALIGNMENT`."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def live_bytes(items: Sequence[Storage], span: range) -> list[int]:
-    """The sum of live bytes at each node of a run of them.
+def live_bytes(items: Sequence[ArenaStorage], span: range) -> list[int]:
+    """The sum of live bytes at each node of a span.
 
-    No placement is smaller than the largest: what is live at one node lies apart.
+    No arena is smaller than the largest of these sums: storages that are live together lie apart.
     """
     changes = [0] * (len(span) + 1)
     for item in items:
@@ -71,11 +72,11 @@ def live_bytes(items: Sequence[Storage], span: range) -> list[int]:
     return list(accumulate(changes[:-1]))
 
 
-def place(items: Sequence[Storage], bound: int) -> Placement:
+def place(items: Sequence[ArenaStorage], bound: int) -> Placement:
     """Offsets at which no two storages that are live together share a byte.
 
     Args:
-        bound: a size that no placement goes below; the search ends where it is met.
+        bound: lower bound of the arena, in bytes; the search ends when it is met.
     """
     offsets, nbytes = _first_fit(items, bound)
     if nbytes <= bound:
@@ -83,7 +84,7 @@ def place(items: Sequence[Storage], bound: int) -> Placement:
     return _solve(items, bound, Placement(tuple(offsets), nbytes, "best found", "first fit"))
 
 
-def _first_fit(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
+def _first_fit(items: Sequence[ArenaStorage], bound: int) -> tuple[list[int], int]:
     conflicts = [
         [
             j
@@ -121,7 +122,7 @@ def _first_fit(items: Sequence[Storage], bound: int) -> tuple[list[int], int]:
 
 
 def _in_order(
-    items: Sequence[Storage], conflicts: Sequence[Sequence[int]], order: Sequence[int]
+    items: Sequence[ArenaStorage], conflicts: Sequence[Sequence[int]], order: Sequence[int]
 ) -> tuple[list[int], int]:
     offsets = [-1] * len(items)
     top = 0
@@ -141,9 +142,9 @@ def _in_order(
     return offsets, top
 
 
-def _solve(items: Sequence[Storage], bound: int, known: Placement) -> Placement:
-    """A smaller placement than a known one, or the known one with what was proved of it."""
-    # Without a hint: to look near a placement that does not fit takes longer than to begin anew.
+def _solve(items: Sequence[ArenaStorage], bound: int, known: Placement) -> Placement:
+    """A smaller placement than a known one; else the known one, with what was proved of it."""
+    # Without a hint: a search near a placement that does not fit takes longer than a new one.
     met, _ = _run_solver(items, bound, bound)
     if met is not None:
         return met
@@ -153,7 +154,7 @@ def _solve(items: Sequence[Storage], bound: int, known: Placement) -> Placement:
     return found
 
 
-def _sections(items: Sequence[Storage]) -> list[list[int]]:
+def _sections(items: Sequence[ArenaStorage]) -> list[list[int]]:
     """Largest sets of storages that are live together; whatever meets meets in one of them."""
     # A set can only be the largest of its kind where something begins.
     live = {
@@ -168,7 +169,7 @@ def _sections(items: Sequence[Storage]) -> list[list[int]]:
 
 
 def _run_solver(
-    items: Sequence[Storage], least: int, most: int, hint: Sequence[int] = ()
+    items: Sequence[ArenaStorage], least: int, most: int, hint: Sequence[int] = ()
 ) -> tuple[Placement | None, bool]:
     """A placement of `least` to `most` bytes, if one is found, and whether none is smaller."""
     # Here, as it takes a third of a second, and few plans need it.

@@ -1,7 +1,7 @@
-"""A plan for the manifest: what lies where in the arena and when, and what each layer takes.
+"""A plan for the manifest: what lies in the arena, where and when, and what each layer takes.
 
-Everything comes from what was placed, `Plan.storages`, and from the nodes: a tensor need not have a
-place of its full size.
+All of it comes from `Plan.storages` and from the nodes, as not every tensor has a place of its full
+size.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from typing import Any
 from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.plan.arena import Plan
-from tinytrain.plan.liveness import Storage
+from tinytrain.plan.liveness import ArenaStorage
 from tinytrain.plan.place import ALIGNMENT, live_bytes
-from tinytrain.plan.rematerialize import again_of
 
 KINDS = ("input", "activation", "saved", "gradient", "scratch")
 """What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,
-masks of one bit an element, winners of a pooling. What is computed again in the backward pass is an
-`activation`."""
+masks of one bit per element, winners of a pooling. A rematerialized value is an `activation`."""
 
 PASSES = ("forward", "loss", "backward")
-"""Parts of a step, in their order; updates belong to the backward pass."""
+"""Parts of a step, in order; updates belong to the backward pass."""
 
 # The loss, and the rounding of its gradient to integers.
 _LOSS_STEPS = 2
@@ -47,11 +45,13 @@ def arena_record(graph: Graph, plan: Plan) -> dict[str, Any]:
 
 
 def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
-    """Each storage with its place, its time, its kind and the layer that fills it first."""
+    """Each storage with its offset, its lifetime, its kind and the layer that first writes it."""
     writers = {value: node.layer for node in graph.nodes for value in node.outputs}
     nodes = {node.name: node.layer for node in graph.nodes}
     nodes |= {
-        run.sums_name: writers[run.total] for run in plan.slices if run.total and run.sums_name
+        tiling.sums_name: writers[tiling.total]
+        for tiling in plan.tilings
+        if tiling.total and tiling.sums_name
     }
     kinds = _Kinds(graph, plan)
     return [
@@ -69,7 +69,7 @@ def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
 
 
 def steps_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
-    """Each node in the order of execution; `instructions` is None where nothing estimates it."""
+    """Each node in the order of execution; `instructions` is None where there is no estimate."""
     live = live_bytes(plan.storages, range(len(graph.nodes)))
     loss = loss_index(graph)
     return [
@@ -88,15 +88,15 @@ def steps_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
 def layers_record(
     graph: Graph, arena: Mapping[str, Any], constants: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """What each layer takes, in the order of the forward pass, without those that take nothing.
+    """What each layer takes, in the order of the forward pass, without layers that take nothing.
 
     Args:
         arena: from `arena_record`.
         constants: bytes of the arrays in flash by layer, from emission.
 
     Returns:
-        For each layer `trained_bytes` and `saved_bytes` of RAM, `constant_bytes` of flash, and
-        `instructions` of all its steps.
+        For each layer `trained_bytes` and `saved_bytes` of RAM, `constant_bytes` of flash, and the
+        `instructions` of all its nodes.
     """
     keys = ("trained_bytes", "saved_bytes", "constant_bytes", "instructions")
     # Forward first: a gradient may serve a layer before others of the same layer come.
@@ -121,7 +121,7 @@ def layers_record(
 def _first_readers(
     nodes: Iterable[Node], wanted: Mapping[Value, object]
 ) -> Iterable[tuple[Value, str]]:
-    """Each wanted value that is read, with the layer of the node that reads it first."""
+    """Each wanted value that is read, and the layer of its first reader."""
     seen: set[Value] = set()
     for node in nodes:
         for value in node.inputs:
@@ -130,25 +130,27 @@ def _first_readers(
                 yield value, node.layer
 
 
-def _offset(plan: Plan, storage: Storage) -> int:
+def _offset(plan: Plan, storage: ArenaStorage) -> int:
     return plan.offsets[storage.values[0]] if storage.values else plan.scratch[storage.name]
 
 
 class _Kinds:
-    """Tells the kind of a storage by the values that it holds."""
+    """Finds the kind of a storage from the values that it holds."""
 
     def __init__(self, graph: Graph, plan: Plan) -> None:
-        self._sums = {run.sums_name for run in plan.slices}
+        self._sums = {tiling.sums_name for tiling in plan.tilings}
         self._inputs = set(graph.inputs)
         self._loss = loss_index(graph)
         self._last = last_use(graph)
         self._forward = {
             value for node in graph.nodes[: self._loss] for value in node.outputs
         } | self._inputs
-        again = again_of(graph)
-        self._again = {value for n in graph.nodes if n.name in again for value in n.outputs}
+        originals = graph.rematerialized
+        self._rematerialized = {
+            value for node in graph.nodes if node.name in originals for value in node.outputs
+        }
 
-    def of(self, storage: Storage) -> str:
+    def of(self, storage: ArenaStorage) -> str:
         """One of `KINDS`."""
         if not storage.values:
             return "gradient" if storage.name in self._sums else "scratch"
@@ -157,6 +159,6 @@ class _Kinds:
         forward = [value for value in storage.values if value in self._forward]
         if any(self._last[value] > self._loss for value in forward):
             return "saved"
-        if forward or storage.values[0] in self._again:
+        if forward or storage.values[0] in self._rematerialized:
             return "activation"
         return "gradient"

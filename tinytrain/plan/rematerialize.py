@@ -1,13 +1,13 @@
-"""Parts of the forward pass that run again in the backward pass: what they save need not wait.
+"""Rematerialization: parts of the forward pass run a second time in the backward pass.
 
-A *part* is a run of forward nodes between two places where a single map is handed on. Where it runs
-again, that map waits for the backward pass in the place of everything that the part saves. The
-nodes that run again are the same nodes on the same values, so every bit stays: no parameter that
-they read has been updated by then.
+A *part* is a run of forward nodes between two places where exactly one map is passed on. If a part
+is rematerialized, only that map waits for the backward pass, instead of everything that the part
+saves. The second run has the same nodes and the same values, so every bit stays the same: none of
+the parameters that they read has been updated by then.
 
 Sources: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016, for the idea; Jain et
 al., "Checkmate: Breaking the Memory Wall with Optimal Tensor Rematerialization", MLSys 2020, for
-choosing what to compute again by its cost within a budget.
+choosing by cost what to compute again within a budget.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import replaced
 
-AGAIN = "_again"
-"""What the names of nodes and values that are there for the second time end in."""
+SUFFIX = "_again"
+"""Ending of the names of rematerialized nodes and values."""
 
 
 @dataclass(frozen=True, order=True)
-class Part:
+class ForwardPart:
     """Forward nodes [first, end) of a scheduled graph."""
 
     first: int
     end: int
 
-    def meets(self, other: Part) -> bool:
-        """Whether they share a node."""
+    def meets(self, other: ForwardPart) -> bool:
+        """Whether two parts share a node."""
         return self.first < other.end and other.first < self.end
 
 
-def parts(graph: Graph, start: int, most: int | None = None) -> list[Part]:
-    """The parts that may run again, by their first node and then by their last.
+def parts(graph: Graph, start: int, most: int | None = None) -> list[ForwardPart]:
+    """The parts that can be rematerialized, ordered by their first node, then by their last.
 
-    They begin and end where a smaller map is handed on than at the places around, and one alone.
+    They begin and end where exactly one map is passed on, one that is no larger than those passed
+    on at the places before and after.
 
     Args:
-        start: the first node that may be in one; those before it are frozen.
-        most: how many there may be; of more, those remain that begin and end at places apart.
+        start: index of the first node that may be in a part; those before it are frozen.
+        most: the most parts to return; of more, the places that lie closest together are dropped.
     """
     cuts = _cuts(graph, start)
     while most is not None and len(cuts) > 2 and math.comb(len(cuts), 2) > most:
         nearest = min(range(1, len(cuts) - 1), key=lambda k: cuts[k + 1] - cuts[k - 1])
         del cuts[nearest]
-    found = [Part(a, b) for k, a in enumerate(cuts) for b in cuts[k + 1 :]]
+    found = [ForwardPart(a, b) for k, a in enumerate(cuts) for b in cuts[k + 1 :]]
     return [part for part in found if _saved(graph, part)]
 
 
@@ -78,8 +79,8 @@ def _cuts(graph: Graph, start: int) -> list[int]:
     ]
 
 
-def _saved(graph: Graph, part: Part) -> set[Value]:
-    """What a part leaves for the backward pass; views of weights aside, which take no place."""
+def _saved(graph: Graph, part: ForwardPart) -> set[Value]:
+    """What a part leaves for the backward pass, without views of weights, which take no memory."""
     made = {
         value
         for node in graph.nodes[part.first : part.end]
@@ -90,17 +91,12 @@ def _saved(graph: Graph, part: Part) -> set[Value]:
     return {value for node in after for value in node.inputs if value in made}
 
 
-def again_nodes(graph: Graph, part: Part) -> list[Node]:
-    """The nodes of a part that run again: those that what it saves is made from."""
+def rematerialized_nodes(graph: Graph, part: ForwardPart) -> list[Node]:
+    """The nodes of a part that run a second time: those that compute what the part saves."""
     return _made_from(graph, part, _saved(graph, part))
 
 
-def again_of(graph: Graph) -> Mapping[str, str]:
-    """For each node that runs for the second time, the one that it repeats; by name."""
-    return graph.rematerialized
-
-
-def _made_from(graph: Graph, part: Part, saved: set[Value]) -> list[Node]:
+def _made_from(graph: Graph, part: ForwardPart, saved: set[Value]) -> list[Node]:
     wanted = set(saved)
     found = []
     for node in reversed(graph.nodes[part.first : part.end]):
@@ -110,8 +106,8 @@ def _made_from(graph: Graph, part: Part, saved: set[Value]) -> list[Node]:
     return found[::-1]
 
 
-def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
-    """The graph with parts that run again, each right before it is needed.
+def rematerialized(graph: Graph, chosen: Iterable[ForwardPart]) -> Graph:
+    """The graph with some parts rematerialized, each right before the first node that needs it.
 
     Args:
         graph: scheduled.
@@ -119,41 +115,41 @@ def repeated(graph: Graph, chosen: Iterable[Part]) -> Graph:
     """
     before: dict[str, list[Node]] = {}
     renamed: dict[Value, Value] = {}
-    repeats: dict[str, str] = {}
+    originals: dict[str, str] = {}
     loss = loss_index(graph)
     # A node may be called like the value that it writes.
     values = {value.name for value in graph.values()}
     nodes = {node.name for node in graph.nodes}
     for part in chosen:
         saved = _saved(graph, part)
-        again = _made_from(graph, part, saved)
+        second = _made_from(graph, part, saved)
         names = {
             value: Value(_fresh(value.name, values), value.type)
-            for node in again
+            for node in second
             for value in node.outputs
         }
-        read = {value for node in again for value in node.inputs}
+        read = {value for node in second for value in node.inputs}
         place = next(
             node
             for node in graph.nodes[loss + 1 :]
             if not saved.isdisjoint(node.inputs) or any(old in read for old, _ in replaced(node))
         )
-        for node in again:
+        for node in second:
             name = _fresh(node.name, nodes)
             outputs = tuple(names[value] for value in node.outputs)
             twin = replace(_reading(node, names), outputs=outputs, name=name)
             before.setdefault(place.name, []).append(twin)
-            repeats[name] = node.name
+            originals[name] = node.name
         renamed |= names
     rest = [_reading(node, renamed) for node in graph.nodes[loss:]]
     rest = [item for node in rest for item in (*before.get(node.name, ()), node)]
     forward = _without_unread(graph.nodes[:loss], rest, graph.outputs)
-    return replace(graph, nodes=(*forward, *rest), rematerialized=repeats)
+    return replace(graph, nodes=(*forward, *rest), rematerialized=originals)
 
 
 def _fresh(name: str, taken: set[str]) -> str:
-    """What the second one is called; nothing else is from then on."""
-    while (name := name + AGAIN) in taken:
+    """An unused name for the second run of a node or value; it is used from then on."""
+    while (name := name + SUFFIX) in taken:
         pass
     taken.add(name)
     return name
@@ -168,7 +164,7 @@ def _reading(node: Node, names: Mapping[Value, Value]) -> Node:
 def _without_unread(
     forward: Sequence[Node], rest: Sequence[Node], outputs: Sequence[Value]
 ) -> list[Node]:
-    """Forward nodes whose results somebody reads."""
+    """The forward nodes whose results are read."""
     read = {*outputs, *(value for node in rest for value in node.inputs)}
     kept = []
     for node in reversed(forward):

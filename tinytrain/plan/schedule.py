@@ -1,14 +1,14 @@
-"""Puts nodes in the order in which the device runs them.
+"""Schedules the nodes: puts them in the order in which the device runs them.
 
-The order of the graph is kept, but what frees memory runs as soon as it can: an update once its
-gradient exists and the last reader of the old parameter has run, a mask or a cut of an activation
-once the activation exists. Where another order of the forward nodes, or of the backward nodes,
-needs less memory, it is taken.
+The order of the graph is kept, but nodes that free memory run as early as possible: an update once
+its gradient exists and the last reader of the old parameter has run, a mask or a selection of
+channels of an activation once the activation exists. If another order of the forward nodes, or of
+the backward nodes, needs less memory, it is taken.
 
 Every order gives the same bits. Nodes only compute their outputs from their inputs, with two
-exceptions: an update overwrites its parameter, so its readers stay before it; and random numbers of
-stochastic rounding come from a generator for each update that begins from the update's place among
-all of them (docs/arithmetic.md section 6), so their order among each other stays.
+exceptions. An update overwrites its parameter, so the readers of the parameter stay before it. And
+each update has a generator of random numbers that is seeded by its place among the updates
+(docs/arithmetic.md section 6), so the updates keep their order.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tinytrain.ir.ops_update import APPLY_OPS, SGD_OPS, UPDATE_OPS, replaced
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
-from tinytrain.plan.order import Region
+from tinytrain.plan.order import OrderSearch
 from tinytrain.plan.place import live_bytes
 
 _EAGER = SGD_OPS | {"clamp_mask", "gather_channels"}
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Moves eager nodes forward, then looks for orders with a smaller peak."""
+class ScheduleNodes:
+    """Moves eager nodes forward, then looks for an order with a smaller peak of live bytes."""
 
     name: ClassVar[str] = "schedule"
     summary: ClassVar[str] = (
@@ -43,7 +43,7 @@ class Schedule:
         return _smaller(self.plain(graph))
 
     def plain(self, graph: Graph) -> Graph:
-        """Eager nodes moved forward; everything else keeps its order."""
+        """With eager nodes moved forward; all others keep their order."""
         readers = parameter_readers(graph)
         waiting = [node for node in graph.nodes if node.op in _EAGER]
         known: set[Value] = {*graph.inputs, *graph.constants, *graph.parameters}
@@ -74,7 +74,7 @@ class Schedule:
 
 
 def parameter_readers(graph: Graph) -> dict[str, set[str]]:
-    """For each node that writes a parameter: the nodes before it, which read the old one."""
+    """For each node that writes a parameter, the nodes that read the old one and run before it."""
     views: dict[Value, set[Value]] = {}
     for node in graph.nodes:
         if node.op == "merge_channels":
@@ -93,11 +93,11 @@ def parameter_readers(graph: Graph) -> dict[str, set[str]]:
 
 
 def movable(graph: Graph) -> list[range]:
-    """Runs of nodes of which each may be put in another order.
+    """Spans of nodes that may be reordered, each by itself.
 
-    They are the forward nodes behind the frozen ones, and the backward nodes. The frozen ones stay
-    as they are, as what they give is kept and streamed as a whole; the loss and its quantization
-    stay together, and what applies accumulated gradients comes last.
+    They are the forward nodes after the frozen ones, and the backward nodes. The frozen nodes keep
+    their order, as their outputs are cached as a whole; the loss and the quantization of its
+    gradient stay together, and the nodes that apply accumulated gradients come last.
     """
     ops = [node.op for node in graph.nodes]
     loss = next((k for k, op in enumerate(ops) if op in LOSS_OPS), len(ops))
@@ -106,7 +106,7 @@ def movable(graph: Graph) -> list[range]:
 
 
 def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
-    """How many nodes come before the first that reads a parameter, or that inference leaves out.
+    """Number of nodes before the first that reads a parameter or that inference leaves out.
 
     Args:
         forward: the nodes before the loss.
@@ -115,7 +115,7 @@ def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
     for count, node in enumerate(forward):
         reads = trained.intersection(node.inputs)
         if node.op == "merge_channels":
-            # No code: it only says where both parts of the weights lie.
+            # No code: it only says where the two parts of the weights lie.
             trained.update(node.outputs if reads else ())
         elif reads or node.op in TRAINING_ONLY:
             return count
@@ -123,7 +123,7 @@ def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
 
 
 def fixed_pairs(graph: Graph) -> list[tuple[int, int]]:
-    """Indices of nodes whose order must stay beside what their values ask for."""
+    """Pairs of indices of nodes that must keep their order although no value demands it."""
     index = {node.name: k for k, node in enumerate(graph.nodes)}
     pairs = [
         (index[reader], index[writer])
@@ -135,10 +135,10 @@ def fixed_pairs(graph: Graph) -> list[tuple[int, int]]:
 
 
 def _smaller(graph: Graph) -> Graph:
-    """The graph in an order that needs less on some core and more on none."""
+    """The graph in an order that needs less memory on some core, and more on none."""
     for span in movable(graph):
         peaks = _peaks(graph, span)
-        # One order for all cores: a saved file names the model by its nodes in their order.
+        # One order for all cores: the hash of the model, which saved files carry, depends on it.
         found = [other for isa in ISAS if (other := _reordered(graph, span, isa)) is not None]
         found = [
             o for o in found if all(a <= b for a, b in zip(_peaks(o, span), peaks, strict=True))
@@ -148,7 +148,7 @@ def _smaller(graph: Graph) -> Graph:
 
 
 def _peaks(graph: Graph, span: range) -> list[int]:
-    """The largest sum of live bytes within a run of nodes, for each instruction set."""
+    """The largest sum of live bytes within a span of nodes, for each instruction set."""
     return [
         max(live_bytes(storages(graph, choose_kernels(graph, isa)), span), default=0)
         for isa in ISAS
@@ -158,7 +158,7 @@ def _peaks(graph: Graph, span: range) -> list[int]:
 def _reordered(graph: Graph, span: range, isa: str) -> Graph | None:
     choices = choose_kernels(graph, isa)
     budget = max(live_bytes(storages(graph, choices), span), default=0)
-    order = Region(graph, span, fixed_pairs(graph), choices).better_order(budget)
+    order = OrderSearch(graph, span, fixed_pairs(graph), choices).better_order(budget)
     if order is None:
         return None
     nodes = list(graph.nodes)

@@ -17,9 +17,9 @@ CYCLES_PER_INSTRUCTION: Mapping[str, tuple[float, float]] = {
     "cortex-m7": (0.8, 1.7),
     "cortex-m55": (1.3, 2.3),
 }
-"""Least and most, by core: the estimate of cycles in docs/speed.md over the instructions counted
-there, for one training step of MCUNet-5FPS. An M0+ is taken as an M0, an M33 as an M4. Memory
-answers at once: wait states of flash and cache misses are not in it."""
+"""(least, most) by core: the cycles estimated in docs/speed.md over the instructions counted there,
+for one training step of MCUNet-5FPS. An M0+ counts as an M0, an M33 as an M4. Wait states of flash
+and cache misses are not included."""
 
 
 def speed_record(plan: Plan, target: Target) -> dict[str, Any]:

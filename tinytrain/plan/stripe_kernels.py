@@ -1,4 +1,4 @@
-"""Chooses a kernel for each node of a chain that runs row by row: one for all of its bands."""
+"""Chooses a kernel for each node of a line-buffered chain: one kernel for all of its stripes."""
 
 from __future__ import annotations
 
@@ -9,47 +9,48 @@ from dataclasses import replace
 from tinytrain.ir.graph import Node
 from tinytrain.kernel.choose import Choice, candidates
 from tinytrain.kernel.work import Work
-from tinytrain.plan.line_buffer import Stream, row_bytes
+from tinytrain.plan.line_buffer import LineBufferedChain, row_bytes
 
 _CALL = 60
-"""Instructions around the call of a band: its window, the moves of its buffer."""
+"""Instructions around the call for a stripe: its window, the move of its buffer."""
 _MOVED = 0.3
-"""Instructions for a byte that moves to the front of its buffer."""
+"""Instructions per byte that moves to the front of its buffer."""
 
 
-def choose_for_bands(
-    nodes: Sequence[Node], works: Sequence[Work | None], stream: Stream, isa: str
+def choose_for_stripes(
+    nodes: Sequence[Node], works: Sequence[Work | None], chain: LineBufferedChain, isa: str
 ) -> dict[str, Choice]:
     """The kernel of each node of a chain that has a choice, by node name.
 
-    A node without one costs what it costs as a whole.
-
     Args:
         nodes: of the chain.
-        works: what each asks of its kernel as a whole, from `work_of`.
+        works: the work of each node as a whole, from `work_of`; None for a node without a choice.
+        isa: the richest instruction set of the core, one of `isa.ISAS`.
     """
     choices = {}
-    for node, whole, bands in zip(nodes, works, stream.bands, strict=True):
+    for node, whole, stripes in zip(nodes, works, chain.stripes, strict=True):
         if whole is None:
             continue
         row = whole.count // node.output.type.shape[1]
-        shapes = Counter((band.in_rows, band.rows, band.pad_top) for band in bands if band.rows)
-        counted = {_band(whole, node, row, *shape): count for shape, count in shapes.items()}
-        moves = sum(band.kept for band in bands if band.drop) * row_bytes(node.output)
+        shapes = Counter(
+            (stripe.in_rows, stripe.rows, stripe.pad_top) for stripe in stripes if stripe.rows
+        )
+        counted = {_stripe_work(whole, node, row, *shape): count for shape, count in shapes.items()}
+        moves = sum(stripe.kept for stripe in stripes if stripe.drop) * row_bytes(node.output)
         besides = _CALL * shapes.total() + _MOVED * moves
         choices[node.name] = _cheapest(counted, isa, besides)
     return choices
 
 
-def _band(whole: Work, node: Node, row: int, in_rows: int, rows: int, pad_top: int) -> Work:
-    """The work of one band."""
+def _stripe_work(whole: Work, node: Node, row: int, in_rows: int, rows: int, pad_top: int) -> Work:
+    """The work of one stripe."""
     if node.op != "conv2d":
         return replace(whole, count=row * rows)
     return replace(whole, in_h=in_rows, out_h=rows, pad_top=pad_top)
 
 
 def _cheapest(works: Mapping[Work, int], isa: str, besides: float) -> Choice:
-    """The cheapest kernel that fits all bands; of equals the plainer one."""
+    """The cheapest kernel that fits all stripes; the plainer one if two are equal."""
     sets = [{kernel.suffix: kernel for kernel in candidates(work, isa)} for work in works]
     shared = [suffix for suffix in sets[0] if all(suffix in found for found in sets)]
     contract = next(iter(works)).contract

@@ -1,4 +1,4 @@
-"""The cheapest plan whose arena keeps within a limit."""
+"""The cheapest plan whose arena keeps within a limit, and what was done to get there."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.line_buffer_search import Stem
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.rematerialize import again_of
-from tinytrain.plan.rematerialize_search import Candidates, RepeatSearch
+from tinytrain.plan.rematerialize_search import Candidates, RematerializationSearch
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to less memory that a plan takes.
+class MemoryOptimization:
+    """One memory optimization of a plan.
 
     Attributes:
-        name: what docs/memory.md calls it.
+        name: as in docs/memory.md.
         detail: what it was applied to.
-        saved_bytes: by which the arena's lower bound fell when it was added to those before it.
-        instructions: that it costs a step, estimated.
+        saved_bytes: by how much the lower bound of the arena fell, in bytes, when it was added to
+            the optimizations before it.
+        instructions: estimated instructions that it adds to a step.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Way:
     instructions: int
 
     def to_manifest(self) -> dict[str, str | int]:
-        """As it stands under `arena.ways`."""
+        """An entry of `arena.ways` in the manifest."""
         return {
             "way": self.name,
             "detail": self.detail,
@@ -50,29 +50,28 @@ def plan_within(
     *,
     fed: bool = False,
     recompute: float = 0.0,
-) -> tuple[Plan, tuple[Way, ...]]:
-    """The plan that costs least of those whose arena takes at most so many bytes.
+) -> tuple[Plan, tuple[MemoryOptimization, ...]]:
+    """The cheapest plan whose arena is at most `nbytes` large, or else the smallest one found.
 
-    What the stem needs and what the rest of a step needs are there at different times, so that the
-    cheapest chains within the limit and the cheapest rest within it are the cheapest of all.
+    The stem and the rest of a step need memory at different times, so the cheapest chains within
+    the limit and the cheapest rest within it are together the cheapest plan.
 
     Args:
         graph: scheduled.
         isa: the richest instruction set of the core, one of `isa.ISAS`.
-        nbytes: the limit; None sets none.
-        fed: the rows of the input arrive one after another.
-        recompute: share of a step's instructions that may be spent to run forward nodes again.
+        nbytes: the largest arena allowed, in bytes; None sets no limit.
+        fed: whether the rows of the input arrive one after another.
+        recompute: share of a step's instructions that may be spent on rematerialization, in [0, 1].
 
     Returns:
-        The plan, and what was done to get there; where no plan keeps within the limit, the
-        smallest that was found.
+        The plan, and its memory optimizations in the order in which they count.
 
     Raises:
         UsageError: rows are to be fed to layers that need the whole input.
     """
     plain = plan_memory(graph, isa)
     if not fed and (nbytes is None or plain.nbytes <= nbytes):
-        return plain, _takeover(graph, plain)
+        return plain, _in_place_reuse(graph, plain)
     stem = Stem(graph, plain.choices, isa, fed=fed)
     smallest = stem.smallest()
     if smallest is None:
@@ -84,20 +83,23 @@ def plan_within(
     wanted = max(max(stem.limits()) if nbytes is None else nbytes, smallest)
     most = int(recompute * plain.cost)
     rest = min(
-        (fitted(other, isa, wanted, stem.end) for other in _repeats(plain, stem.end, wanted, most)),
+        (
+            fitted(other, isa, wanted, stem.end)
+            for other in _rematerialized(plain, stem.end, wanted, most)
+        ),
         key=lambda found: (max(found.scratch.bound, wanted), found.scratch.cost),
     )
     limit = max(wanted, rest.scratch.bound)
     cut = stem.within(limit)
     assert cut is not None, "the smallest limit keeps every larger one"
     limits = {**cut.limits, **rest.scratch.limits}
-    plan = plan_memory(rest.graph, isa, limits, streams=cut.streams, slices=rest.slices)
-    return plan, (*_takeover(rest.graph, plan), *_ways(plain, plan, limits))
+    plan = plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings)
+    return plan, (*_in_place_reuse(rest.graph, plan), *_optimizations(plain, plan, limits))
 
 
-def _repeats(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
-    """The graph as it is, and with parts that run again: so that all else that helps can, and so
-    that nothing else need."""
+def _rematerialized(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
+    """The graph as it is, and with rematerialized parts: chosen once for nodes with the least
+    scratch, and once for nodes with the kernels of the plain plan."""
     graph = plain.graph
     if most == 0:
         return [graph]
@@ -110,38 +112,40 @@ def _repeats(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
             node.name: level - live
             for node, level, live in zip(graph.nodes, levels, beside, strict=True)
         }
-        search = RepeatSearch(candidates, extra, most)
-        repeats = search.within(limit)
-        if repeats is None and levels is least:
-            repeats = search.smallest()
-        if repeats is not None and repeats.parts:
-            found.append(repeats.graph)
+        search = RematerializationSearch(candidates, extra, most)
+        chosen = search.within(limit)
+        if chosen is None and levels is least:
+            chosen = search.smallest()
+        if chosen is not None and chosen.parts:
+            found.append(chosen.graph)
     return found
 
 
-def _ways(plain: Plan, plan: Plan, limits: Mapping[str, int]) -> Iterator[Way]:
-    """What was done beside takeover, one added to the other."""
+def _optimizations(
+    plain: Plan, plan: Plan, limits: Mapping[str, int]
+) -> Iterator[MemoryOptimization]:
+    """All but in-place reuse, each added to those before it."""
     before = plain.lower_bound, plain.cost
-    again = len(again_of(plan.graph))
+    rematerialized = len(plan.graph.rematerialized)
     steps: list[tuple[str, str, Graph, dict[str, Any]]] = []
     done: dict[str, Any] = {}
-    if plan.streams:
-        done = {**done, "streams": plan.streams}
-        layers = [chain.last - chain.first + 1 for chain in plan.streams]
-        steps.append(("streaming", _sizes(layers), plain.graph, done))
-    if again:
-        steps.append(("recomputation", f"{again} nodes run again", plan.graph, done))
-    if plan.slices:
-        done = {**done, "slices": plan.slices}
-        counts = _listed([run.count for run in plan.slices])
-        runs = "a run" if len(plan.slices) == 1 else f"{len(plan.slices)} runs"
-        steps.append(("slices", f"{runs} in {counts} slices", plan.graph, done))
+    if plan.chains:
+        done = {**done, "chains": plan.chains}
+        layers = [chain.last - chain.first + 1 for chain in plan.chains]
+        steps.append(("line buffering", _sizes(layers), plain.graph, done))
+    if rematerialized:
+        steps.append(("rematerialization", f"{rematerialized} nodes", plan.graph, done))
+    if plan.tilings:
+        done = {**done, "tilings": plan.tilings}
+        counts = _listed([tiling.count for tiling in plan.tilings])
+        runs = "a run" if len(plan.tilings) == 1 else f"{len(plan.tilings)} runs"
+        steps.append(("channel tiling", f"{runs} in {counts} tiles", plan.graph, done))
     if limits:
         done = {**done, "limits": limits}
         steps.append(("narrow scratch", f"{len(limits)} kernels", plan.graph, done))
-    for name, detail, graph, ways in steps:
-        after = outline(graph, plan.isa, **ways)
-        yield Way(name, detail, before[0] - after[0], after[1] - before[1])
+    for name, detail, graph, options in steps:
+        after = outline(graph, plan.isa, **options)
+        yield MemoryOptimization(name, detail, before[0] - after[0], after[1] - before[1])
         before = after
 
 
@@ -156,9 +160,9 @@ def _listed(counts: list[int]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def _takeover(graph: Graph, plan: Plan) -> tuple[Way, ...]:
-    """What depthwise layers save that write over their input."""
-    chained = {k for chain in plan.streams for k in range(chain.first, chain.last + 1)}
+def _in_place_reuse(graph: Graph, plan: Plan) -> tuple[MemoryOptimization, ...]:
+    """What the depthwise layers that write over their input save."""
+    chained = {k for chain in plan.chains for k in range(chain.first, chain.last + 1)}
     layers = [
         node.name
         for k, node in enumerate(graph.nodes)
@@ -168,6 +172,10 @@ def _takeover(graph: Graph, plan: Plan) -> tuple[Way, ...]:
         and plan.offsets.get(node.output) == plan.offsets.get(node.inputs[0])
     ]
     apart = {name: replace(choice, in_place=False) for name, choice in plan.choices.items()}
-    items = storages(graph, apart, plan.streams, plan.slices)
+    items = storages(graph, apart, plan.chains, plan.tilings)
     saved = max(live_bytes(items, range(len(graph.nodes)))) - plan.lower_bound
-    return (Way("takeover", f"{len(layers)} depthwise layers", saved, 0),) if layers else ()
+    return (
+        (MemoryOptimization("in-place reuse", f"{len(layers)} depthwise layers", saved, 0),)
+        if layers
+        else ()
+    )

@@ -1,9 +1,8 @@
-"""Proves a run of backward nodes that works slice by slice, by running it; shares nothing with
-`slices` but what a run says of itself.
+"""Proves a channel tiling by running it; shares nothing with the planner but the tiling.
 
-Every byte remembers which slice of which gradient it holds. What is wide is found from the nodes
-again: a gradient that only the run reads. Each node of the loop may know of one channel what
-belongs to that channel alone; the one that does not has to add to sums.
+Every byte remembers which tile of which gradient it holds. What is wide is found from the nodes
+again: a gradient that only the run reads. Each node of the loop must treat channels apart; a node
+that sums over them has to add to the sums.
 """
 
 from __future__ import annotations
@@ -17,30 +16,30 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_update import SGD_OPS, replaced
 from tinytrain.ir.types import DType
-from tinytrain.plan.channel_tiling import Slices
+from tinytrain.plan.channel_tiling import ChannelTiling
 from tinytrain.plan.proof.line_buffer import meet
 
 _NOBODY = -1
-_FIRST_SLICE = 1 << 50
-_SUMS = _FIRST_SLICE - 1
+_FIRST_TILE = 1 << 50
+_SUMS = _FIRST_TILE - 1
 """Above every number that the rest of the checker gives to contents."""
 
 
 @dataclass
-class SliceRun:
-    """The bytes of an arena while a run works slice by slice.
+class TilingRun:
+    """The bytes of an arena while a run works tile by tile.
 
     Attributes:
-        offsets: of the values in the arena; a wide gradient's is that of its slice.
+        offsets: of the values in the arena; the offset of a wide gradient is that of its tile.
         areas: offset and bytes of the scratch of each node that has any, and of the sums.
         owner: whose content each byte holds; changed in place.
-        is_whole: whether a value from outside of the run is there, all of it.
-        overwritten: inputs of a node, which works on so many channels, that its output may lie
-            over, by the table of kernels.
+        is_whole: whether all of a value from outside of the run is there.
+        overwritten: inputs that the output of a node on so many channels may overwrite, by the
+            table of kernels.
     """
 
     graph: Graph
-    run: Slices
+    tiling: ChannelTiling
     offsets: Mapping[Value, int]
     areas: Mapping[str, tuple[int, int]]
     owner: np.ndarray
@@ -48,32 +47,32 @@ class SliceRun:
     overwritten: Callable[[Node, int], set[Value]]
 
     def __post_init__(self) -> None:
-        self._nodes = self.graph.nodes[self.run.first : self.run.last + 1]
-        self._loop = [node for node in self._nodes if node.name not in self.run.behind]
+        self._nodes = self.graph.nodes[self.tiling.first : self.tiling.last + 1]
+        self._loop = [node for node in self._nodes if node.name not in self.tiling.deferred]
         updates = {new for node in self._nodes for _, new in replaced(node)}
         made = [value for node in self._loop for value in node.outputs if value not in updates]
-        self._wide = [value for value in made if value != self.run.total]
+        self._wide = [value for value in made if value != self.tiling.total]
         self._number = {value: k for k, value in enumerate(self._wide)}
 
     def execute(self) -> None:
-        """Runs all slices, what stands behind them, and the rounding of the sums.
+        """Runs all tiles, the deferred nodes, and the rounding of the sums.
 
         Raises:
-            InternalError: something is read that is not there, or lost that is still needed, or a
-                node cannot work on a slice.
+            InternalError: something is read that is not there or overwritten although it is still
+                needed, or a node cannot work on a tile.
         """
         self._judge()
-        total = self.run.total
+        total = self.tiling.total
         sums = None if total is None else self._area(f"{total.name}_sums", 4 * total.type.size)
         if sums is not None:
             if sums.start % 4:
                 raise InternalError(f"sums of {total} do not begin at a word")
             self.owner[sums.start : sums.stop] = _SUMS
-        for turn in range(self.run.count):
+        for tile in range(self.tiling.count):
             for node in self._loop:
-                self._compute(node, turn, sums)
+                self._compute(node, tile, sums)
         for node in self._nodes:
-            if node.name in self.run.behind:
+            if node.name in self.tiling.deferred:
                 self._read_outside(node)
                 self._clobber(node, [])
         if total is not None and sums is not None:
@@ -83,31 +82,31 @@ class SliceRun:
                 raise InternalError(f"{total} lies over its sums")
 
     def _judge(self) -> None:
-        """The nodes may run in slices at all."""
-        run = self.run
+        """Demands that the nodes can run in tiles at all."""
+        run = self.tiling
         if run.count * run.size != run.channels:
-            raise InternalError(f"{run.count} slices do not make up {run.channels} channels")
+            raise InternalError(f"{run.count} tiles do not make up {run.channels} channels")
         head = self._loop[0]
         if any(old in head.inputs for node in self._loop for old, _ in replaced(node)):
-            raise InternalError(f"{head.name} reads weights that an earlier slice has updated")
+            raise InternalError(f"{head.name} reads weights that an earlier tile has updated")
         inside = {node.name for node in self._nodes}
         for node in self._nodes[::-1]:
             wide = [value for value in node.inputs if value in self._wide]
-            if node.name in run.behind:
+            if node.name in run.deferred:
                 if wide or node.op not in SGD_OPS:
-                    raise InternalError(f"{node.name} cannot run behind the loop")
+                    raise InternalError(f"{node.name} cannot run after the loop")
                 continue
             if run.total in node.inputs:
                 raise InternalError(f"{node.name} reads a sum before it is complete")
             if node is not head and not wide:
-                raise InternalError(f"{node.name} would run once for each slice")
+                raise InternalError(f"{node.name} would run once per tile")
             self._judge_bytes(node)
             groups = node.attrs.get("groups")
             if node.op == "conv2d_grad_input" and groups == 1:
                 if node is not head and node.outputs[0] != run.total:
                     raise InternalError(f"{node.name} would round a part of a sum")
             elif groups not in (None, 1, run.channels):
-                raise InternalError(f"{node.name} has groups of channels that slices cut")
+                raise InternalError(f"{node.name} has groups of channels that tiles cut")
         for value in self._wide:
             if value.type.shape[-1] != run.channels:
                 raise InternalError(f"{value} has not the channels of the run")
@@ -116,47 +115,47 @@ class SliceRun:
                 raise InternalError(f"{node.name} reads a gradient that never exists whole")
 
     def _judge_bytes(self, node: Node) -> None:
-        """Slices begin at whole bytes of masks and of fractions; a saved map that a depthwise
-        update reads has room for a slice of it, as its channels lie apart."""
-        if any(v.type.dtype is DType.BIT for v in node.inputs) and self.run.size % 8:
+        """Demands that tiles begin at whole bytes of masks and fractions, and that a depthwise
+        update has scratch for a copy of a tile of its saved map, whose channels lie apart."""
+        if any(v.type.dtype is DType.BIT for v in node.inputs) and self.tiling.size % 8:
             raise InternalError(
-                f"slices of {self.run.size} channels cut bytes of {node.name}'s mask"
+                f"tiles of {self.tiling.size} channels cut bytes of {node.name}'s mask"
             )
         if node.op != "conv2d_grad_weight_sgd":
             return
         x, w = (node.inputs[k].type for k in (0, 2))
-        if self.run.size * (w.size // self.run.channels) * node.attrs["fraction_bits"] % 8:
+        if self.tiling.size * (w.size // self.tiling.channels) * node.attrs["fraction_bits"] % 8:
             raise InternalError(
-                f"slices of {self.run.size} channels cut bytes that {node.name} updates"
+                f"tiles of {self.tiling.size} channels cut bytes that {node.name} updates"
             )
         if node.attrs["groups"] > 1:
-            self._area(node.name, x.nbytes // self.run.count)
+            self._area(node.name, x.nbytes // self.tiling.count)
 
-    def _compute(self, node: Node, turn: int, sums: range | None) -> None:
+    def _compute(self, node: Node, tile: int, sums: range | None) -> None:
         self._read_outside(node)
         reads = []
         for value in node.inputs:
             if value in self._number:
-                area = self._slice(value)
-                wanted = _FIRST_SLICE + (turn << 20) + self._number[value]
+                area = self._tile(value)
+                wanted = _FIRST_TILE + (tile << 20) + self._number[value]
                 if not (self.owner[area.start : area.stop] == wanted).all():
-                    raise InternalError(f"{node.name} reads a slice of {value} that is not there")
+                    raise InternalError(f"{node.name} reads a tile of {value} that is not there")
                 reads.append((value, area))
         written = [value for value in node.outputs if value in self._number]
         self._clobber(node, [area for _, area in reads])
         for value in written:
-            area = self._slice(value)
-            allowed = self.overwritten(node, self.run.size)
+            area = self._tile(value)
+            allowed = self.overwritten(node, self.tiling.size)
             for source, other in reads:
                 same = other == area and source in allowed
                 if meet(area, other) and not same:
                     raise InternalError(f"{node.name} writes {value} over its input {source}")
             if node.name in self.areas and meet(area, self._area(node.name)):
                 raise InternalError(f"the scratch of {node.name} overlaps {value}")
-            number = _FIRST_SLICE + (turn << 20) + self._number[value]
+            number = _FIRST_TILE + (tile << 20) + self._number[value]
             self.owner[area.start : area.stop] = number
         if sums is not None and not (self.owner[sums.start : sums.stop] == _SUMS).all():
-            raise InternalError(f"{node.name} writes over the sums of {self.run.total}")
+            raise InternalError(f"{node.name} writes over the sums of {self.tiling.total}")
 
     def _read_outside(self, node: Node) -> None:
         for value in node.inputs:
@@ -176,8 +175,8 @@ class SliceRun:
             raise InternalError(f"the scratch of {node.name} overlaps what it reads")
         self.owner[area.start : area.stop] = _NOBODY
 
-    def _slice(self, value: Value) -> range:
-        return self._span(value, value.type.nbytes // self.run.count)
+    def _tile(self, value: Value) -> range:
+        return self._span(value, value.type.nbytes // self.tiling.count)
 
     def _span(self, value: Value, nbytes: int) -> range:
         return self._inside(str(value), self.offsets[value], nbytes)

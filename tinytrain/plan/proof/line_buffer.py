@@ -1,7 +1,7 @@
-"""Proves a chain that runs row by row, by running it; shares nothing with `stream`.
+"""Proves a line-buffered chain by running it; shares nothing with the planner but the chain.
 
-Every byte remembers which row of which map it holds. A band may read only rows that its window
-asks for, where they still are; the geometry is worked out from the nodes again.
+Every byte remembers which row of which map it holds. A stripe may read only rows that its window
+asks for, where they still lie; the geometry is derived from the nodes again.
 """
 
 from __future__ import annotations
@@ -12,72 +12,72 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.plan.line_buffer import Band, Stream
+from tinytrain.plan.line_buffer import LineBufferedChain, Stripe
 
 _NOBODY = -1
 _FIRST_ROW = 1 << 40
 """Above every number that the rest of the checker gives to contents."""
 
 
-class StreamRun:
+class ChainRun:
     """The bytes of an arena while a chain runs.
 
     Args:
-        offsets: of the maps; a rolling buffer's is that of its first byte.
+        offsets: of the maps; the offset of a line buffer is that of its first byte.
         scratch: offset and bytes of the scratch of each node that has any.
         owner: whose content each byte holds; changed in place.
-        source: the number of the source's content, None if its rows arrive turn by turn.
+        source: the number of the source's content, None if its rows arrive step by step.
     """
 
     def __init__(
         self,
         graph: Graph,
-        stream: Stream,
+        chain: LineBufferedChain,
         offsets: Mapping[Value, int],
         scratch: Mapping[str, tuple[int, int]],
         owner: np.ndarray,
         source: int | None,
     ) -> None:
-        self._nodes = graph.nodes[stream.first : stream.last + 1]
-        self._stream, self._offsets, self._scratch, self._owner = stream, offsets, scratch, owner
+        self._nodes = graph.nodes[chain.first : chain.last + 1]
+        self._chain, self._offsets, self._scratch, self._owner = chain, offsets, scratch, owner
         self._source = source
-        maps = [stream.source, *(node.output for node in self._nodes)]
+        maps = [chain.source, *(node.output for node in self._nodes)]
         self._numbers = {value: index for index, value in enumerate(maps)}
         self._done = dict.fromkeys(maps, 0)
 
     def run(self) -> None:
-        """Runs all turns.
+        """Runs all steps.
 
         Raises:
             InternalError: a row is read that is not where it should be, or is never computed.
         """
-        for turn in range(self._stream.turns):
-            if self._stream.feed is not None:
-                band = self._stream.feed[turn]
-                self._write(self._stream.source, band, self._roll(self._stream.source, band))
-            for node, bands in zip(self._nodes, self._stream.bands, strict=True):
-                if bands[turn].rows:
-                    self._compute(node, bands[turn])
-        # A stride may leave the last rows of a map between them out.
+        for step in range(self._chain.steps):
+            if self._chain.feed is not None:
+                stripe = self._chain.feed[step]
+                self._write(self._chain.source, stripe, self._roll(self._chain.source, stripe))
+            for node, stripes in zip(self._nodes, self._chain.stripes, strict=True):
+                if stripes[step].rows:
+                    self._compute(node, stripes[step])
+        # A stride may skip the last rows of a map in between.
         last = self._nodes[-1].output
         if self._done[last] != last.type.shape[1]:
             raise InternalError(f"{self._nodes[-1].name} computes too few rows")
-        source = self._stream.source
-        if self._stream.feed is not None and self._done[source] != source.type.shape[1]:
+        source = self._chain.source
+        if self._chain.feed is not None and self._done[source] != source.type.shape[1]:
             raise InternalError(f"too few rows of {source} arrive")
         self._expect("what follows", last, 0, 0, last.type.shape[1])
 
-    def _compute(self, node: Node, band: Band) -> None:
+    def _compute(self, node: Node, stripe: Stripe) -> None:
         y = node.output
-        begin, end = self._done[y], self._done[y] + band.rows
+        begin, end = self._done[y], self._done[y] + stripe.rows
         if end > y.type.shape[1]:
             raise InternalError(f"{node.name} computes more rows than there are")
-        written = self._roll(y, band)
+        written = self._roll(y, stripe)
         reads = []
         maps = node.inputs if node.op == "add" else node.inputs[:1]
-        for value, skip in zip(maps, band.skip, strict=True):
+        for value, skip in zip(maps, stripe.skip, strict=True):
             top, bottom, above = _rows_read(node, begin, end, value.type.shape[1])
-            if top >= bottom or (band.in_rows, band.pad_top) != (bottom - top, above):
+            if top >= bottom or (stripe.in_rows, stripe.pad_top) != (bottom - top, above):
                 raise InternalError(f"{node.name} reads other rows than its window asks for")
             reads.append(self._expect(node.name, value, skip, top, bottom))
         start, size = self._scratch.get(node.name, (0, 0))
@@ -89,29 +89,29 @@ class StreamRun:
             raise InternalError(f"{node.name} writes over what it reads")
         if any(meet(area, read) for read in reads):
             raise InternalError(f"the scratch of {node.name} overlaps what it reads")
-        self._write(y, band, written)
+        self._write(y, stripe, written)
 
-    def _roll(self, value: Value, band: Band) -> range:
-        """Moves what is kept to the front, and says where new rows go."""
+    def _roll(self, value: Value, stripe: Stripe) -> range:
+        """Moves the kept rows to the front; returns the place of the new ones."""
         row = value.type.nbytes // value.type.shape[1]
         base = self._offsets[value]
-        start = base + band.drop * row
-        kept = self._owner[start : start + band.kept * row].copy()
+        start = base + stripe.drop * row
+        kept = self._owner[start : start + stripe.kept * row].copy()
         self._owner[base : base + len(kept)] = kept
-        begin = base + band.kept * row
-        return range(begin, begin + band.rows * row)
+        begin = base + stripe.kept * row
+        return range(begin, begin + stripe.rows * row)
 
-    def _write(self, value: Value, band: Band, area: range) -> None:
+    def _write(self, value: Value, stripe: Stripe, area: range) -> None:
         if area.stop > len(self._owner):
             raise InternalError(f"{value} leaves the arena")
         row = value.type.nbytes // value.type.shape[1]
-        for k in range(band.rows):
+        for k in range(stripe.rows):
             start = area.start + k * row
             self._owner[start : start + row] = self._row(value, self._done[value])
             self._done[value] += 1
 
     def _expect(self, reader: str, value: Value, skip: int, top: int, bottom: int) -> range:
-        """Rows [top, bottom) of a map lie `skip` rows behind the start of its buffer."""
+        """Demands that rows [top, bottom) of a map begin `skip` rows into its buffer."""
         row = value.type.nbytes // value.type.shape[1]
         begin = self._offsets[value] + skip * row
         for k in range(top, bottom):
@@ -123,13 +123,13 @@ class StreamRun:
         return range(begin, begin + (bottom - top) * row)
 
     def _row(self, value: Value, row: int) -> int:
-        if value == self._stream.source and self._source is not None:
+        if value == self._chain.source and self._source is not None:
             return self._source
         return _FIRST_ROW + (self._numbers[value] << 20) + row
 
 
 def _rows_read(node: Node, begin: int, end: int, height: int) -> tuple[int, int, int]:
-    """First row that output rows [begin, end) read, the one behind the last, rows of padding."""
+    """(first, end, padding): the rows [first, end) that output rows [begin, end) read."""
     if node.op in ("add", "activation"):
         return begin, end, 0
     taps = node.inputs[1].type.shape[1] if node.op == "conv2d" else node.attrs["window"][0]
@@ -140,5 +140,5 @@ def _rows_read(node: Node, begin: int, end: int, height: int) -> tuple[int, int,
 
 
 def meet(a: range, b: range) -> bool:
-    """Whether two runs of bytes share any."""
+    """Whether two ranges of bytes share any."""
     return a.start < b.stop and b.start < a.stop

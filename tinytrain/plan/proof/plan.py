@@ -19,10 +19,10 @@ from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
 from tinytrain.kernel.table import works_in_place
 from tinytrain.kernel.work import work_of
-from tinytrain.plan.channel_tiling import Slices
-from tinytrain.plan.line_buffer import Stream
-from tinytrain.plan.proof.channel_tiling import SliceRun
-from tinytrain.plan.proof.line_buffer import StreamRun, meet
+from tinytrain.plan.channel_tiling import ChannelTiling
+from tinytrain.plan.line_buffer import LineBufferedChain
+from tinytrain.plan.proof.channel_tiling import TilingRun
+from tinytrain.plan.proof.line_buffer import ChainRun, meet
 
 _NOBODY = -1
 
@@ -34,8 +34,8 @@ def check_plan(
     scratch_sizes: Mapping[str, int],
     nbytes: int,
     kernels: Mapping[str, str] | None = None,
-    streams: Sequence[Stream] = (),
-    slices: Sequence[Slices] = (),
+    chains: Sequence[LineBufferedChain] = (),
+    tilings: Sequence[ChannelTiling] = (),
 ) -> None:
     """Runs a scheduled graph over the byte owners of an arena.
 
@@ -47,8 +47,8 @@ def check_plan(
         nbytes: size of the arena.
         kernels: C functions that are called, by node name. What the table of kernels promises of
             one decides whether a depthwise layer may write over its input; none may without it.
-        streams: chains that run row by row.
-        slices: runs that work on a slice of channels at a time.
+        chains: line-buffered chains.
+        tilings: runs that work on a tile of channels at a time.
 
     Raises:
         InternalError: a read of bytes that something else has overwritten, a place outside the
@@ -70,14 +70,14 @@ def check_plan(
         owner[span(value)] = identity
         content[value] = identity
 
-    fed = {chain.source for chain in streams if chain.feed is not None}
-    begins = {chain.first: chain for chain in streams}
+    fed = {chain.source for chain in chains if chain.feed is not None}
+    begins = {chain.first: chain for chain in chains}
     for k, value in enumerate(graph.inputs):
         if value in offsets and value not in fed:
             write(value, k)
     areas = {name: (start, scratch_sizes.get(name, 0)) for name, start in scratch.items()}
-    loops = {run.first: run for run in slices}
-    done = sliced = -1
+    loops = {tiling.first: tiling for tiling in tilings}
+    done = tiled = -1
 
     def is_whole(value: Value) -> bool:
         return value not in stale and bool((owner[span(value)] == content.get(value)).all())
@@ -89,20 +89,20 @@ def check_plan(
         if step in begins:
             chain = begins[step]
             source = content.get(chain.source)
-            StreamRun(graph, chain, offsets, areas, owner, source).run()
+            ChainRun(graph, chain, offsets, areas, owner, source).run()
             write(graph.nodes[chain.last].output, (step + 1) * 1000)
             done = chain.last
         if step in loops:
-            SliceRun(graph, loops[step], offsets, areas, owner, is_whole, overwritten).execute()
-            sliced = loops[step].last
+            TilingRun(graph, loops[step], offsets, areas, owner, is_whole, overwritten).execute()
+            tiled = loops[step].last
             if (total := loops[step].total) is not None:
-                write(total, (sliced + 1) * 1000)
+                write(total, (tiled + 1) * 1000)
         if step <= done:
             continue
         for value in node.inputs:
             if value in stale:
                 raise InternalError(f"{node.name} reads parameter {value} after its update")
-        if step <= sliced:
+        if step <= tiled:
             stale.update(_replaced_by(graph, node))
             elsewhere.update(new for _, new in replaced(node))
             continue
@@ -145,7 +145,7 @@ def _replaced_by(graph: Graph, node: Node) -> set[Value]:
 
 
 def _overwritten(graph: Graph, node: Node, kernel: str | None, channels: int | None) -> set[Value]:
-    """Inputs that the last output may lie over; `channels`: of a slice that a kernel works on."""
+    """Inputs that the last output may lie over; `channels`: of the tile of a call."""
     allowed = {node.inputs[k] for k in OPS[node.op].in_place}
     if kernel is not None and node.op in ("conv2d", "conv2d_grad_input"):
         work, a, b = work_of(graph, node), node.inputs[0].type, node.output.type

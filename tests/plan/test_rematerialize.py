@@ -1,4 +1,4 @@
-"""Parts that run again: the same weights, proved plans, limits that hold."""
+"""Rematerialized parts: the same weights, proved plans, limits that hold."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
 from tinytrain.ir.ops_update import replaced
 from tinytrain.ir.verify import verify
 from tinytrain.isa import ISAS
-from tinytrain.plan import rematerialize_search as recompute_search
+from tinytrain.plan import rematerialize_search
 from tinytrain.plan.arena import plan_memory
-from tinytrain.plan.rematerialize import AGAIN, Part, again_of, parts, repeated
+from tinytrain.plan.rematerialize import SUFFIX, ForwardPart, parts, rematerialized
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.within import plan_within
 from tinytrain.reference.interpret import Machine
@@ -40,9 +40,9 @@ def start_of(graph: Graph) -> int:
     return frozen_count(graph, graph.nodes[: loss_index(graph)])
 
 
-def apart(found: list[Part]) -> list[Part]:
+def apart(found: list[ForwardPart]) -> list[ForwardPart]:
     """As many as share no node, the shortest first."""
-    chosen: list[Part] = []
+    chosen: list[ForwardPart] = []
     for part in sorted(found, key=lambda part: (part.end - part.first, part)):
         if not any(part.meets(other) for other in chosen):
             chosen.append(part)
@@ -50,15 +50,15 @@ def apart(found: list[Part]) -> list[Part]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_runs_again_gives_the_same_weights(seed: int) -> None:
+def test_rematerialized_parts_give_the_same_weights(seed: int) -> None:
     graph = step(seed).graph
     found = parts(graph, start_of(graph))
     if not found:
         # Not a gap: the test below holds that the others have parts of every kind.
         pytest.skip("no map of this network is handed on alone")
     for chosen in [apart(found), *([part] for part in found)]:
-        other = repeated(graph, chosen)
-        verify(other, after="repeated")
+        other = rematerialized(graph, chosen)
+        verify(other, after="rematerialize")
         plan = plan_memory(other)
         prove(other, plan)
         machines = [Machine(one, rate=0.01, seed=3) for one in (graph, other)]
@@ -73,39 +73,39 @@ def test_enough_networks_have_parts_with_every_operation() -> None:
     for seed in SEEDS:
         graph = step(seed).graph
         for part in parts(graph, start_of(graph)):
-            again = repeated(graph, [part]).nodes
-            ops |= {node.op for node in again if node.name.endswith(AGAIN)}
+            nodes = rematerialized(graph, [part]).nodes
+            ops |= {node.op for node in nodes if node.name.endswith(SUFFIX)}
     assert ops >= {"conv2d", "add", "activation", "clamp_mask", "max_pool2d_winner"}
 
 
-def test_names_that_are_taken_are_not_given_again() -> None:
+def test_names_that_are_taken_are_not_given_twice() -> None:
     graph = step(0).graph
     part = max(parts(graph, start_of(graph)), key=lambda part: part.end - part.first)
-    twin, name = next(iter(again_of(repeated(graph, [part])).items()))
-    # One that runs again itself, and one that does not.
+    twin, name = next(iter(rematerialized(graph, [part]).rematerialized.items()))
+    # One that is rematerialized itself, and one that is not.
     other = next(n.name for n in graph.nodes[part.first : part.end] if n.name != name)
     for old in (other, graph.nodes[-1].name):
         nodes = tuple(replace(n, name=twin) if n.name == old else n for n in graph.nodes)
-        found = repeated(replace(graph, nodes=nodes), [part])
-        verify(found, after="repeated")
-        assert twin not in again_of(found)
+        found = rematerialized(replace(graph, nodes=nodes), [part])
+        verify(found, after="rematerialize")
+        assert twin not in found.rematerialized
         assert len({node.name for node in found.nodes}) == len(found.nodes)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_masks_of_what_runs_again_are_not_made_before(seed: int) -> None:
+def test_masks_of_rematerialized_parts_are_not_made_before(seed: int) -> None:
     graph = step(seed).graph
     for part in parts(graph, start_of(graph)):
-        other = repeated(graph, [part])
+        other = rematerialized(graph, [part])
         forward = {node.name for node in other.nodes[: loss_index(other)]}
         masks = [n for n in graph.nodes[part.first : part.end] if n.op in TRAINING_ONLY]
-        again = {node.name for node in other.nodes if node.name.endswith(AGAIN)}
+        twins = {node.name for node in other.nodes if node.name.endswith(SUFFIX)}
         for mask in masks:
-            assert (mask.name in forward) != (mask.name + AGAIN in again)
+            assert (mask.name in forward) != (mask.name + SUFFIX in twins)
 
 
 def test_too_late_is_refused() -> None:
-    """What runs again reads parameters before they are updated."""
+    """Rematerialized nodes read parameters before they are updated."""
     refused = 0
     for seed in SEEDS:
         graph = step(seed).graph
@@ -130,10 +130,10 @@ def test_with_leave_a_plan_needs_less_and_spends_no_more(seed: int, isa: str) ->
     plain = plan_memory(graph, isa)
     without, _ = plan_within(graph, isa, 0)
     for share in (0.05, 1.0):
-        plan, ways = plan_within(graph, isa, 0, recompute=share)
+        plan, optimizations = plan_within(graph, isa, 0, recompute=share)
         prove(plan.graph, plan)
         assert plan.lower_bound <= without.lower_bound
-        spent = [way.instructions for way in ways if way.name == "recomputation"]
+        spent = [each.instructions for each in optimizations if each.name == "rematerialization"]
         assert sum(spent) <= share * plain.cost
     # Where there is room nothing runs twice.
     plan, _ = plan_within(graph, isa, plain.nbytes, recompute=1.0)
@@ -148,20 +148,20 @@ def deep() -> Graph:
 def test_a_search_keeps_to_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     worked = []
 
-    def counted(graph: Graph, chosen: tuple[Part, ...]) -> Graph:
-        found = repeated(graph, chosen)
+    def counted(graph: Graph, chosen: tuple[ForwardPart, ...]) -> Graph:
+        found = rematerialized(graph, chosen)
         worked.append(len(found.nodes))
         return found
 
     work = 24 * len(deep().nodes)
-    monkeypatch.setattr(recompute_search, "_WORK", work)
-    monkeypatch.setattr(recompute_search, "repeated", counted)
+    monkeypatch.setattr(rematerialize_search, "_WORK", work)
+    monkeypatch.setattr(rematerialize_search, "rematerialized", counted)
     plan, _ = plan_within(deep(), "mve", 0, recompute=1.0)
     prove(plan.graph, plan)
     # The last graph may be one that was begun within the limit.
     assert work / 3 < sum(worked[:-1]) <= work
     # Little work finds little, but not nothing.
-    assert again_of(plan.graph)
+    assert plan.graph.rematerialized
     assert plan.lower_bound < plan_within(deep(), "mve", 0)[0].lower_bound
 
 

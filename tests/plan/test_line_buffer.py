@@ -1,4 +1,4 @@
-"""Chains that run row by row: every row once and where it is read, in no more bytes than said."""
+"""Line-buffered chains: every row once and where it is read, in no more bytes than said."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinytrain.errors import InternalError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
 from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.line_buffer import Band, Stream, chains, stream
+from tinytrain.plan.line_buffer import LineBufferedChain, Stripe, chain_ends, line_buffered
 from tinytrain.plan.line_buffer_search import Stem
 from tinytrain.plan.within import plan_within
 from tinytrain.quantize import integerize
@@ -32,13 +32,13 @@ def test_every_chain_is_proved_and_computes_no_row_twice(seed: int) -> None:
     graph = scheduled(seed)
     end = Stem(graph, plan_memory(graph).choices, "portable").end
     for first in range(end):
-        for last, step, fed in itertools.product(chains(graph, first, end), (1, 2, 5), (0, 1)):
+        for last, rows, fed in itertools.product(chain_ends(graph, first, end), (1, 2, 5), (0, 1)):
             if fed and first > 0:
                 continue
-            chain = stream(graph, first, last, step, fed=bool(fed))
-            for node, bands in zip(graph.nodes[first:], chain.bands, strict=False):
-                assert sum(band.rows for band in bands) <= node.output.type.shape[1]
-            prove(graph, plan_memory(graph, "dsp", streams=[chain]))
+            chain = line_buffered(graph, first, last, rows, fed=bool(fed))
+            for node, stripes in zip(graph.nodes[first:], chain.stripes, strict=False):
+                assert sum(stripe.rows for stripe in stripes) <= node.output.type.shape[1]
+            prove(graph, plan_memory(graph, "dsp", chains=[chain]))
 
 
 def test_some_stem_has_a_long_chain_and_every_operation() -> None:
@@ -47,7 +47,7 @@ def test_some_stem_has_a_long_chain_and_every_operation() -> None:
         graph = scheduled(seed)
         end = Stem(graph, plan_memory(graph).choices, "portable").end
         ops |= {node.op for node in graph.nodes[:end]}
-        longest = max(longest, *chains(graph, 0, end), 0)
+        longest = max(longest, *chain_ends(graph, 0, end), 0)
     assert ops >= {"conv2d", "add", "avg_pool2d", "max_pool2d", "activation"}
     assert longest >= 8
 
@@ -65,7 +65,7 @@ def test_a_segments_peak_is_that_of_the_plan(seed: int) -> None:
         for limit in {smallest, *(each for each in stem.limits()[-2:] if each > smallest)}:
             cut = stem.within(limit)
             assert cut is not None
-            plan = plan_memory(graph, "dsp", cut.limits, streams=cut.streams)
+            plan = plan_memory(graph, "dsp", cut.limits, chains=cut.chains)
             prove(graph, plan)
             behind = max(_live(graph, plan)[stem.end :])
             assert max(_live(graph, plan)[: stem.end]) <= limit
@@ -81,12 +81,15 @@ def _live(graph: Graph, plan: Plan) -> list[int]:
     return live
 
 
-def _changed(band: Band) -> list[Band]:
-    changes = [replace(band, rows=band.rows + 1), replace(band, rows=band.rows - 1)]
-    changes += [replace(band, in_rows=band.in_rows + 1), replace(band, pad_top=band.pad_top + 1)]
-    changes += [replace(band, kept=band.kept + 1)]
-    if band.skip:
-        changes.append(replace(band, skip=(band.skip[0] + 1, *band.skip[1:])))
+def _changed(stripe: Stripe) -> list[Stripe]:
+    changes = [replace(stripe, rows=stripe.rows + 1), replace(stripe, rows=stripe.rows - 1)]
+    changes += [
+        replace(stripe, in_rows=stripe.in_rows + 1),
+        replace(stripe, pad_top=stripe.pad_top + 1),
+    ]
+    changes += [replace(stripe, kept=stripe.kept + 1)]
+    if stripe.skip:
+        changes.append(replace(stripe, skip=(stripe.skip[0] + 1, *stripe.skip[1:])))
     return changes
 
 
@@ -94,38 +97,40 @@ def _changed(band: Band) -> list[Band]:
 def test_the_checker_refuses_changed_bands(seed: int) -> None:
     graph = scheduled(seed)
     end = Stem(graph, plan_memory(graph).choices, "portable").end
-    last = max(chains(graph, 0, end))
-    chain = stream(graph, 0, last, 3, fed=True)
-    plan = plan_memory(graph, "dsp", streams=[chain])
+    last = max(chain_ends(graph, 0, end))
+    chain = line_buffered(graph, 0, last, 3, fed=True)
+    plan = plan_memory(graph, "dsp", chains=[chain])
     prove(graph, plan)
     tried = 0
-    for node, bands in enumerate(chain.bands):
+    for node, stripes in enumerate(chain.stripes):
         # A stride may leave the last rows out: there a change may be harmless.
-        for turn in (0, len(bands) // 2):
-            if bands[turn].rows == 0:
+        for step in (0, len(stripes) // 2):
+            if stripes[step].rows == 0:
                 continue
-            for band in _changed(bands[turn]):
-                _refused(graph, plan, _with_band(chain, node, turn, band))
+            for stripe in _changed(stripes[step]):
+                _refused(graph, plan, _with_stripe(chain, node, step, stripe))
                 tried += 1
     assert tried > 10
 
 
-def _with_band(chain: Stream, node: int, turn: int, band: Band) -> Stream:
-    bands = [list(of_node) for of_node in chain.bands]
-    bands[node][turn] = band
-    return replace(chain, bands=tuple(map(tuple, bands)))
+def _with_stripe(
+    chain: LineBufferedChain, node: int, step: int, stripe: Stripe
+) -> LineBufferedChain:
+    stripes = [list(of_node) for of_node in chain.stripes]
+    stripes[node][step] = stripe
+    return replace(chain, stripes=tuple(map(tuple, stripes)))
 
 
-def _refused(graph: Graph, plan: Plan, chain: Stream) -> None:
+def _refused(graph: Graph, plan: Plan, chain: LineBufferedChain) -> None:
     with pytest.raises(InternalError):
-        prove(graph, replace(plan, streams=(chain,)))
+        prove(graph, replace(plan, chains=(chain,)))
 
 
 def test_the_checker_refuses_a_buffer_over_another() -> None:
     graph = scheduled(5)
     end = Stem(graph, plan_memory(graph).choices, "portable").end
-    chain = stream(graph, 0, max(chains(graph, 0, end)), 2, fed=True)
-    plan = plan_memory(graph, "dsp", streams=[chain])
+    chain = line_buffered(graph, 0, max(chain_ends(graph, 0, end)), 2, fed=True)
+    plan = plan_memory(graph, "dsp", chains=[chain])
     carrying = [buffer.value for buffer in chain.buffers if buffer.carries]
     assert len(carrying) > 1
     for value in carrying[1:]:
@@ -137,14 +142,14 @@ def test_the_checker_refuses_a_buffer_over_another() -> None:
 def test_the_plain_plan_is_taken_where_it_fits() -> None:
     graph = scheduled(5)
     plain = plan_memory(graph, "dsp")
-    plan, ways = plan_within(graph, "dsp", plain.nbytes)
-    assert plan.nbytes == plain.nbytes and not plan.streams
-    assert not {way.name for way in ways} & {"streaming", "narrow scratch"}
-    plan, ways = plan_within(graph, "dsp", plain.nbytes - 8)
-    assert plan.nbytes < plain.nbytes and plan.streams
-    saved = {way.name: way.saved_bytes for way in ways}
-    assert saved["streaming"] > 0
-    lost = saved["streaming"] + saved.get("narrow scratch", 0)
+    plan, optimizations = plan_within(graph, "dsp", plain.nbytes)
+    assert plan.nbytes == plain.nbytes and not plan.chains
+    assert not {each.name for each in optimizations} & {"line buffering", "narrow scratch"}
+    plan, optimizations = plan_within(graph, "dsp", plain.nbytes - 8)
+    assert plan.nbytes < plain.nbytes and plan.chains
+    saved = {each.name: each.saved_bytes for each in optimizations}
+    assert saved["line buffering"] > 0
+    lost = saved["line buffering"] + saved.get("narrow scratch", 0)
     assert lost == plain.lower_bound - plan.lower_bound
 
 
@@ -152,7 +157,7 @@ def test_a_network_without_a_frozen_stem_is_planned_as_a_whole() -> None:
     graph = step_of(random_stem(5), scheme="full").graph
     plan, _ = plan_within(graph, "dsp", 0)
     prove(graph, plan)
-    assert not plan.streams and plan.nbytes <= plan_memory(graph, "dsp").nbytes
+    assert not plan.chains and plan.nbytes <= plan_memory(graph, "dsp").nbytes
 
 
 def test_rows_cannot_be_fed_where_the_input_is_read_again() -> None:
@@ -166,7 +171,7 @@ def test_rows_cannot_be_fed_where_the_input_is_read_again() -> None:
     prove(graph, plan)
 
 
-def test_chains_go_on_behind_what_cannot_run_row_by_row() -> None:
+def test_chains_go_on_after_what_cannot_be_line_buffered() -> None:
     net = Net((1, 24, 24, 3), 0)
     x = net.conv(net.x, 4, strides=(2, 2))
     gate = net.pool("avg_pool2d", x, (12, 12), (1, 1), count_include_pad=False)
@@ -175,7 +180,7 @@ def test_chains_go_on_behind_what_cannot_run_row_by_row() -> None:
     graph = step_of(net.finish(net.dense(net.flat(x), 3)), scheme="head").graph
     plan, _ = plan_within(graph, "dsp", 0)
     prove(graph, plan)
-    assert any(graph.nodes[chain.first].layer == "conv_1" for chain in plan.streams)
+    assert any(graph.nodes[chain.first].layer == "conv_1" for chain in plan.chains)
 
 
 @pytest.mark.parametrize("padding", [(0, 0, 1, 0), (1, 0, 0, 0), (3, 0, 0, 0), (0, 0, 4, 0)])
@@ -189,17 +194,19 @@ def test_windows_that_lie_in_the_padding_stay_out_of_chains(
     graph = step_of(net.finish(net.dense(net.flat(net.conv(x, 4)), 3)), scheme="head").graph
     plan, _ = plan_within(graph, "dsp", 0)
     prove(graph, plan)
-    assert all(band.in_rows > 0 for c in plan.streams for b in c.bands for band in b if band.rows)
+    assert all(
+        stripe.in_rows > 0 for c in plan.chains for b in c.stripes for stripe in b if stripe.rows
+    )
 
 
-def test_a_high_map_takes_no_more_turns_than_another() -> None:
+def test_a_high_map_takes_no_more_steps_than_another() -> None:
     net = Net((1, 1500, 2, 1), 0)
     x = net.conv(net.conv(net.x, 2, strides=(2, 1)), 2, strides=(3, 1))
     graph = step_of(net.finish(net.dense(net.flat(x), 2)), scheme="head").graph
     plan, _ = plan_within(graph, "dsp", 0, fed=True)
     prove(graph, plan)
-    assert 1 <= len(plan.streams) <= 2
-    assert all(chain.turns <= 128 for chain in plan.streams)
+    assert 1 <= len(plan.chains) <= 2
+    assert all(chain.steps <= 128 for chain in plan.chains)
 
 
 def test_rows_cannot_be_fed_to_layers_that_need_the_whole_input() -> None:

@@ -1,4 +1,4 @@
-"""Runs that work slice by slice: proved plans, broken ones refused, fewer bytes."""
+"""Channel tiling: proved plans, broken ones refused, fewer bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinytrain.ir.types import DType
 from tinytrain.isa import ISAS
 from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.channel_tiling import COUNTS, Slices, cut, runs
+from tinytrain.plan.channel_tiling import TILE_COUNTS, ChannelTiling, tileable_runs, tilings_of
 from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.schedule import frozen_count
@@ -31,30 +31,30 @@ def scheduled(seed: int) -> Graph:
     return step_of(bottlenecks(seed), seed=seed, **OPTIONS[seed % len(OPTIONS)]).graph
 
 
-def finest(graph: Graph) -> list[Slices]:
-    """Every run in as many slices as it can be cut into."""
-    return [cut(graph, run)[-1] for run in runs(graph) if cut(graph, run)]
+def finest(graph: Graph) -> list[ChannelTiling]:
+    """Every run in as many tiles as it can be divided into."""
+    return [tilings_of(graph, run)[-1] for run in tileable_runs(graph) if tilings_of(graph, run)]
 
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_cut_is_proved(seed: int, isa: str) -> None:
+def test_every_tiling_is_proved(seed: int, isa: str) -> None:
     graph = scheduled(seed)
-    for run in runs(graph):
-        for slices in cut(graph, run):
-            assert slices.size * slices.count == slices.channels
-            prove(graph, plan_memory(graph, isa, slices=[slices]))
-    plan = plan_memory(graph, isa, slices=finest(graph))
+    for run in tileable_runs(graph):
+        for tiling in tilings_of(graph, run):
+            assert tiling.size * tiling.count == tiling.channels
+            prove(graph, plan_memory(graph, isa, tilings=[tiling]))
+    plan = plan_memory(graph, isa, tilings=finest(graph))
     prove(graph, plan)
 
 
 def test_some_network_has_every_kind_of_node_in_a_run() -> None:
-    ops, ends, behind = set(), set(), 0
+    ops, ends, deferred = set(), set(), 0
     for seed in SEEDS:
         for run in finest(scheduled(seed)):
             ops |= {node.op for node in run.nodes(scheduled(seed))}
             ends.add(run.total is None)
-            behind += len(run.behind)
+            deferred += len(run.deferred)
     assert ops == {
         "conv2d_grad_input",
         "conv2d_grad_weight_sgd",
@@ -62,16 +62,16 @@ def test_some_network_has_every_kind_of_node_in_a_run() -> None:
         "grad_clamp",
         "activation_grad",
     }
-    assert ends == {True, False} and behind > 0
+    assert ends == {True, False} and deferred > 0
 
 
-def a_plan() -> tuple[Graph, Plan, Slices]:
-    """Of a run with sums, two wide gradients at a time, and something behind the loop."""
+def a_plan() -> tuple[Graph, Plan, ChannelTiling]:
+    """Of a run with sums, two wide gradients at a time, and something after the loop."""
     for seed in SEEDS:
         graph = scheduled(seed)
         for run in finest(graph):
-            if run.total is not None and run.behind and len(run.wide) > 3:
-                return graph, plan_memory(graph, slices=[run]), run
+            if run.total is not None and run.deferred and len(run.wide) > 3:
+                return graph, plan_memory(graph, tilings=[run]), run
     raise AssertionError("no network has one")
 
 
@@ -99,32 +99,32 @@ def test_runs_that_are_none_are_refused() -> None:
         replace(run, total=None),
         replace(run, last=run.last - 1),
         replace(run, first=run.first + 1),
-        replace(run, behind=()),
-        replace(run, behind=(*run.behind, updates[0])),
+        replace(run, deferred=()),
+        replace(run, deferred=(*run.deferred, updates[0])),
     ):
         with pytest.raises(InternalError):
-            prove(graph, replace(plan, slices=(wrong,)))
+            prove(graph, replace(plan, tilings=(wrong,)))
 
 
-def test_slices_that_cut_a_byte_are_refused() -> None:
+def test_tiles_that_cut_a_byte_are_refused() -> None:
     refused = set()
     for seed in SEEDS:
         graph = scheduled(seed)
-        for run in runs(graph):
-            whole = {slices.count for slices in cut(graph, run)}
-            for count in COUNTS:
+        for run in tileable_runs(graph):
+            whole = {tiling.count for tiling in tilings_of(graph, run)}
+            for count in TILE_COUNTS:
                 wrong = replace(run, count=count)
                 if run.channels % count or count in whole:
                     continue
                 ops = {node.op for node in wrong.nodes(graph) if not _begins_at_a_byte(node, wrong)}
                 if ops:
                     with pytest.raises(InternalError, match="cut bytes"):
-                        prove(graph, plan_memory(graph, slices=[wrong]))
+                        prove(graph, plan_memory(graph, tilings=[wrong]))
                 refused |= ops
     assert refused == {"grad_clamp", "conv2d_grad_weight_sgd"}
 
 
-def _begins_at_a_byte(node: Node, run: Slices) -> bool:
+def _begins_at_a_byte(node: Node, run: ChannelTiling) -> bool:
     bits = 0
     if node.op == "conv2d_grad_weight_sgd":
         bits = node.inputs[2].type.size // run.channels * node.attrs["fraction_bits"]
@@ -161,7 +161,7 @@ def test_a_limit_is_kept_or_the_least_is_reached(seed: int, isa: str) -> None:
     for limit in range(least.scratch.bound, plain.bound, 997):
         found = fitted(graph, isa, limit, start)
         assert found.scratch.bound <= limit
-        assert plain.cost <= found.scratch.cost <= least.scratch.cost or found.slices
+        assert plain.cost <= found.scratch.cost <= least.scratch.cost or found.tilings
         if alone.bound <= limit:
             assert found.scratch.cost <= narrowed(graph, isa, limit, span).cost
 

@@ -1,4 +1,4 @@
-"""Backward in slices of channels, and parts that run again, give the bits of the reference."""
+"""Channel tiling and rematerialization give the bits of the reference."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.channel_tiling import cut, runs
+from tinytrain.plan.channel_tiling import tileable_runs, tilings_of
 from tinytrain.plan.narrow import narrowed
-from tinytrain.plan.rematerialize import Part, parts, repeated
+from tinytrain.plan.rematerialize import ForwardPart, parts, rematerialized
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
@@ -33,19 +33,19 @@ from tinytrain.target import load_target
 
 
 def plan_of(graph: Graph, isa: str, seed: int) -> Plan:
-    """As many parts again as share no node, and every run cut, one more finely than the other; the
-    scratch narrow at times."""
+    """As many rematerialized parts as share no node, and every run tiled, some more finely than
+    others; the scratch narrow at times."""
     start = frozen_count(graph, graph.nodes[: loss_index(graph)])
-    chosen: list[Part] = []
+    chosen: list[ForwardPart] = []
     for part in parts(graph, start)[seed % 2 :]:
         if not any(part.meets(other) for other in chosen):
             chosen.append(part)
-    other = repeated(graph, chosen)
-    found = [cut(other, one) for one in runs(other)]
-    slices = [cuts[(seed + k) % len(cuts)] for k, cuts in enumerate(found) if cuts]
-    assert slices or chosen
-    limits = narrowed(other, isa, 0, slices=slices).limits if seed % 3 == 0 else {}
-    return plan_memory(other, isa, limits, slices=slices)
+    other = rematerialized(graph, chosen)
+    found = [tilings_of(other, one) for one in tileable_runs(other)]
+    tilings = [each[(seed + k) % len(each)] for k, each in enumerate(found) if each]
+    assert tilings or chosen
+    limits = narrowed(other, isa, 0, tilings=tilings).limits if seed % 3 == 0 else {}
+    return plan_memory(other, isa, limits, tilings=tilings)
 
 
 def product_of(seed: int, directory: Path, target: str) -> Product:
