@@ -27,4 +27,9 @@ class DeadCode:
             nodes=tuple(reversed(nodes)),
             constants={value: data for value, data in graph.constants.items() if value in live},
             parameters={value: data for value, data in graph.parameters.items() if value in live},
+            fractions={
+                weights: fraction
+                for weights, fraction in graph.fractions.items()
+                if weights in live and fraction in live
+            },
         )
