@@ -24,7 +24,7 @@ from tinytrain.target import Target
 from tinytrain.toolchain.build import require
 from tinytrain.toolchain.build_files import port_files
 
-SCRATCH = 0x40000
+WORKSPACE = 0x40000
 """What kernel_main.c has."""
 
 
@@ -70,7 +70,7 @@ class Candidate:
         by: "tinytrain", "naive" or "CMSIS-NN".
         function: its C name.
         work: what it does.
-        room: scratch that it has, in bytes, where it is told.
+        workspace: what it has, in bytes, where it is told.
     """
 
     layer: str
@@ -78,7 +78,7 @@ class Candidate:
     by: str
     function: str
     work: Work
-    room: int = 0
+    workspace: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,9 @@ def _candidates(isa: str, with_cmsis_nn: bool) -> list[Candidate]:
                 fraction_bits=4 if kind == "weight gradient" else 0,
             )
             for kernel in candidates(work, isa):
-                assert kernel.scratch(work) <= SCRATCH, kernel
-                name = work.contract + kernel.suffix
-                room = kernel.scratch(work)
-                found.append(Candidate(layer, kind, "tinytrain", name, work, room))
+                workspace = kernel.workspace(work)
+                assert workspace <= WORKSPACE, kernel
+                found.append(Candidate(layer, kind, "tinytrain", kernel.name, work, workspace))
             found.append(Candidate(layer, kind, "naive", f"naive_{contract}", work))
             if with_cmsis_nn and kind == "forward":
                 found.append(Candidate(layer, kind, "CMSIS-NN", f"cmsis_{contract}", work))
@@ -171,7 +170,7 @@ def _case(candidate: Candidate, first: bool) -> str:
     prepare = "prepare_gradient_of_weights(&window)" if trains else "(void)0"
     window = ", ".join(f".{field.name} = {getattr(work, field.name)}" for field in fields(Window))
     return (
-        f"MEASURE({contract}, {kind}, {candidate.function}, {candidate.room}, {int(first)}, "
+        f"MEASURE({contract}, {kind}, {candidate.function}, {candidate.workspace}, {int(first)}, "
         f"{result}, {size}, {prepare}, {window})\n"
     )
 
@@ -183,8 +182,8 @@ def _build(
     port.mkdir(parents=True)
     for name, text in port_files(target).items():
         (port / name).write_text(text, encoding="utf-8")
-    calls = "".join(f"{one.function}(\n" for one in found if one.by == "tinytrain")
-    sets = kernel_sets(one.function for one in found if one.by == "tinytrain")
+    called = {one.function for one in found if one.by == "tinytrain"}
+    sets = kernel_sets(called)
     headers = ["tt_kernels.h", *(one.isa.header for one in sets)]
     includes = "".join(f'#include "{name}"\n' for name in headers)
     (port / "measured_kernels.h").write_text(includes, encoding="utf-8")
@@ -195,7 +194,7 @@ def _build(
     )
     (port / "measured_kernels.inc.h").write_text("".join(cases), encoding="utf-8")
     folders = [port, C_SOURCES, runtime / "include", runtime / "src"]
-    needed = (runtime / name for name in runtime_files(calls) if name.endswith(".c"))
+    needed = (runtime / name for name in runtime_files(called) if name.endswith(".c"))
     ours = [*needed, *port.glob("*.c")]
     ours += [C_SOURCES / "kernel_main.c", C_SOURCES / "naive.c"]
     jobs = [(source, ("-O2",), folders) for source in sorted(ours)]

@@ -47,7 +47,7 @@ def test_variants_of_every_kernel_are_in_order() -> None:
     for kernels in KERNELS.values():
         for kernel in kernels:
             if kernel.narrow(GRADIENT):
-                sizes = [variant.scratch for variant in kernel.variants(GRADIENT)]
+                sizes = [variant.workspace for variant in kernel.variants(GRADIENT)]
                 assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == len(sizes)
 
 

@@ -305,7 +305,7 @@ def _emit(
     name = compiled.graph.name
     files = emit_step(compiled)
     writer.write({f"src/{file}": text for file, text in files.files.items()})
-    runtime = runtime_files(files.files[f"{name}.c"])
+    runtime = runtime_files(files.functions)
     writer.write(runtime)
     sources = sorted(
         [path for path in runtime if path.endswith(".c")]

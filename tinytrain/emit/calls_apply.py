@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinytrain.emit.c_text import call, float_literal
+from tinytrain.emit.c_text import float_literal
 from tinytrain.emit.calls_forward import calls
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
@@ -39,14 +39,16 @@ def _apply_weight(context: EmitContext, node: Node) -> list[str]:
     if node.attrs["velocity"]:
         velocity = trained(context, next(given), next(given), VELOCITY_BITS)
     decay = float(lowering.accumulated_decay(node, context.accumulation_window))
-    return [call("tt_apply_s8", w.type.size, *_apply(context, node, decay), weights, velocity)]
+    return [
+        context.call("tt_apply_s8", w.type.size, *_apply(context, node, decay), weights, velocity)
+    ]
 
 
 @calls("apply_bias")
 def _apply_bias(context: EmitContext, node: Node) -> list[str]:
     b, velocity = node.inputs[-2:]
     places = context.places(b, velocity)
-    return [call("tt_apply_s32", b.type.size, *_apply(context, node, 0.0), *places)]
+    return [context.call("tt_apply_s32", b.type.size, *_apply(context, node, 0.0), *places)]
 
 
 @calls("clip_factor")
@@ -56,13 +58,14 @@ def _clip_factor(context: EmitContext, node: Node) -> list[str]:
         array = context.array(f"{value.name}_units", units)
         channels = value.type.shape[0]
         if value.type.dtype is DType.S32:
-            found = call("tt_squares_s32", channels, array, context.place(value))
+            found = context.call("tt_squares_s32", channels, array, context.place(value))
         else:
             below = node.inputs[node.inputs.index(value) + 1]
             each = value.type.size // channels
             tensor = trained(context, value, below, VELOCITY_BITS)
-            found = call("tt_squares_s8", channels, each, array, tensor)
+            found = context.call("tt_squares_s8", channels, each, array, tensor)
         lines.append(f"squares += {found}")
     limit = float_literal(float(lowering.clip_limit(node, context.accumulation_window)))
+    found = context.call("tt_clip_factor", "squares", f"state->step.rate * {limit}")
     place = context.place(node.output)
-    return [*lines, f"*{place} = tt_clip_factor(squares, state->step.rate * {limit});"]
+    return [*lines, f"*{place} = {found}"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinytrain.emit.c_text import call, float_literal
+from tinytrain.emit.c_text import float_literal
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
@@ -129,15 +129,15 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
         operands = requant, *segments(context, w), *places, context.room(node)
-        return [call(context.kernel(node), geometry, *operands)]
+        return [context.kernel_call(node, geometry, *operands)]
     requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
-            call(context.kernel(node), geometry, requant, *part, *places)
+            context.kernel_call(node, geometry, requant, *part, *places)
             for part in weight_parts(context, w)
         ]
     operands = requant, *segments(context, w), *places, context.room(node)
-    return [call(context.kernel(node), geometry, *operands)]
+    return [context.kernel_call(node, geometry, *operands)]
 
 
 @calls("add")
@@ -159,7 +159,7 @@ def _add(context: EmitContext, node: Node) -> list[str]:
             "hi": hi,
         },
     )
-    return [call(context.kernel(node), add, context.size(a), *context.places(a, b, node.output))]
+    return [context.kernel_call(node, add, context.size(a), *context.places(a, b, node.output))]
 
 
 def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
@@ -176,7 +176,7 @@ def _multiply(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     requant = _requant(context, node, lowering.multiply_requant(a, b, node.output), a, node.output)
     steps, places = broadcast_steps(a, b), context.places(a, b, node.output)
-    return [call("tt_multiply_s8", requant, zero_of(b), *steps, *places)]
+    return [context.call("tt_multiply_s8", requant, zero_of(b), *steps, *places)]
 
 
 @calls("avg_pool2d")
@@ -185,7 +185,7 @@ def _avg_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     requant = _requant(context, node, lowering.avg_pool_requant(node), x, y)
     include = int(node.attrs["count_include_pad"])
-    return [call("tt_avg_pool2d_s8", geometry, requant, include, *context.places(x, y))]
+    return [context.call("tt_avg_pool2d_s8", geometry, requant, include, *context.places(x, y))]
 
 
 @calls("max_pool2d")
@@ -194,7 +194,7 @@ def _max_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     winner = context.place(node.outputs[1]) if len(node.outputs) > 1 else "NULL"
     lo, hi = node.attrs["clamp"]
-    return [call("tt_max_pool2d_s8", geometry, lo, hi, *context.places(x, y), winner)]
+    return [context.call("tt_max_pool2d_s8", geometry, lo, hi, *context.places(x, y), winner)]
 
 
 CALLS["max_pool2d_winner"] = _max_pool2d
@@ -204,7 +204,7 @@ CALLS["max_pool2d_winner"] = _max_pool2d
 def _activation(context: EmitContext, node: Node) -> list[str]:
     x = node.inputs[0]
     table = context.array(f"{node.name}_table", lowering.activation_table(node))
-    return [call("tt_lookup_s8", table, context.size(x), *context.places(x, node.output))]
+    return [context.call("tt_lookup_s8", table, context.size(x), *context.places(x, node.output))]
 
 
 @calls("concatenate")
@@ -217,7 +217,9 @@ def _concatenate(context: EmitContext, node: Node) -> list[str]:
     for value in node.inputs:
         nbytes = math.prod(value.type.shape[axis:]) * element
         target = f"(uint8_t *){whole} + {start}" if start else whole
-        lines.append(call("tt_copy_rows", rows, nbytes, context.place(value), nbytes, target, step))
+        lines.append(
+            context.call("tt_copy_rows", rows, nbytes, context.place(value), nbytes, target, step)
+        )
         start += nbytes
     return lines
 
@@ -231,7 +233,7 @@ def _slice(context: EmitContext, node: Node) -> list[str]:
     step, nbytes = x.type.shape[axis] * inner, y.type.shape[axis] * inner
     start = node.attrs["start"] * inner
     source = f"(const uint8_t *){context.place(x)} + {start}" if start else context.place(x)
-    return [call("tt_copy_rows", rows, nbytes, source, step, context.place(y), nbytes)]
+    return [context.call("tt_copy_rows", rows, nbytes, source, step, context.place(y), nbytes)]
 
 
 @calls("gather_channels")
@@ -242,7 +244,7 @@ def _gather_channels(context: EmitContext, node: Node) -> list[str]:
     element = x.type.dtype.numpy.itemsize
     rows, total = x.type.size // x.type.shape[-1], x.type.shape[-1]
     shape = element, rows, total
-    return [call("tt_gather_channels", *shape, name, len(channels), *context.places(x, y))]
+    return [context.call("tt_gather_channels", *shape, name, len(channels), *context.places(x, y))]
 
 
 @calls("reshape")
@@ -261,7 +263,7 @@ def _transpose(context: EmitContext, node: Node) -> list[str]:
     axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8))
     element = x.type.dtype.numpy.itemsize
     places = context.places(x, node.output)
-    return [call("tt_transpose", element, shape_name, axes_name, *places)]
+    return [context.call("tt_transpose", element, shape_name, axes_name, *places)]
 
 
 @calls("dequantize")
@@ -269,14 +271,14 @@ def _dequantize(context: EmitContext, node: Node) -> list[str]:
     x, places = node.inputs[0], context.places(node.inputs[0], node.output)
     if x.type.dtype is DType.S8:
         scale = float_literal(scale_of(x))
-        return [call("tt_dequantize_s8_f32", x.type.size, zero_of(x), scale, *places)]
+        return [context.call("tt_dequantize_s8_f32", x.type.size, zero_of(x), scale, *places)]
     scales = np.array(quantization(x).scale, np.float32)
     name = context.array(f"{node.name}_scale", scales)
-    return [call("tt_dequantize_s32_f32", x.type.size, scales.size, name, *places)]
+    return [context.call("tt_dequantize_s32_f32", x.type.size, scales.size, name, *places)]
 
 
 @calls("clamp_mask")
 def _clamp_mask(context: EmitContext, node: Node) -> list[str]:
     y = node.inputs[0]
     places = context.places(y, node.output)
-    return [call(context.kernel(node), y.type.size, *node.attrs["clamp"], *places)]
+    return [context.kernel_call(node, y.type.size, *node.attrs["clamp"], *places)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinytrain.emit.c_text import call, float_literal
+from tinytrain.emit.c_text import float_literal
 from tinytrain.emit.calls_apply import trained
 from tinytrain.emit.calls_forward import broadcast_steps, calls, segments, weight_parts, window
 from tinytrain.emit.context import EmitContext
@@ -85,8 +85,8 @@ def _grad_clamp(context: EmitContext, node: Node) -> list[str]:
     g, y = node.inputs
     places = context.places(g, y, node.output)
     if y.type.dtype is DType.BIT:
-        return [call(context.kernel(node), g.type.size, *places)]
-    return [call(context.kernel(node), g.type.size, *node.attrs["clamp"], *places)]
+        return [context.kernel_call(node, g.type.size, *places)]
+    return [context.kernel_call(node, g.type.size, *node.attrs["clamp"], *places)]
 
 
 @calls("grad_add")
@@ -94,7 +94,7 @@ def _grad_add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     scaling = rescale(context, node, 8), context.exponent(b.type.exponent)
     places = context.places(a, b, node.output)
-    return [call(context.kernel(node), a.type.size, *scaling, *places)]
+    return [context.kernel_call(node, a.type.size, *scaling, *places)]
 
 
 @calls("conv2d_grad_input")
@@ -106,11 +106,11 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     places = *context.places(g, node.output), context.scratch(node)
     if is_depthwise(node):
         return [
-            call(context.kernel(node), geometry, *part, *scaling, *places)
+            context.kernel_call(node, geometry, *part, *scaling, *places)
             for part in weight_parts(context, w)
         ]
     operands = *segments(context, w), *scaling, *places, context.room(node)
-    return [call(context.kernel(node), geometry, *operands)]
+    return [context.kernel_call(node, geometry, *operands)]
 
 
 @calls("conv2d_grad_weight_sgd")
@@ -123,7 +123,7 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     target = trained(context, w, fraction, node.attrs["fraction_bits"])
     places = *context.places(x, g), target, context.scratch(node)
     head = geometry, rates, "&state->step", zero_of(x), *places
-    return [call(context.kernel(node), *head)]
+    return [context.kernel_call(node, *head)]
 
 
 @calls("bias_grad_sgd")
@@ -133,7 +133,7 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
     positions = g.type.size // channels
     rates = update(context, node, b, positions, g.type.dtype)
     head = positions, channels, rates, "&state->step"
-    return [call(context.kernel(node), *head, *context.places(g, b))]
+    return [context.kernel_call(node, *head, *context.places(g, b))]
 
 
 @calls("avg_pool2d_grad")
@@ -144,7 +144,7 @@ def _avg_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     include = int(node.attrs["count_include_pad"])
     scaling = rescale(context, node, found.shift)
     head = geometry, factors(context, node, found), include, scaling
-    return [call(f"tt_avg_pool2d_{dtype_of(node)}_grad", *head, *context.places(g, x))]
+    return [context.call(f"tt_avg_pool2d_{dtype_of(node)}_grad", *head, *context.places(g, x))]
 
 
 @calls("max_pool2d_grad")
@@ -153,7 +153,9 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, node.output.type.shape, g.type.shape, node.attrs["window"])
     places = context.places(g, winner, node.output)
     return [
-        call(f"tt_max_pool2d_{dtype_of(node)}_grad", geometry, rescale(context, node, 0), *places)
+        context.call(
+            f"tt_max_pool2d_{dtype_of(node)}_grad", geometry, rescale(context, node, 0), *places
+        )
     ]
 
 
@@ -162,7 +164,9 @@ def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
     table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
     head = table, g.type.size, rescale(context, node, lowering.SLOPE_SHIFT)
-    return [call(f"tt_lookup_{dtype_of(node)}_grad", *head, *context.places(g, x, node.output))]
+    return [
+        context.call(f"tt_lookup_{dtype_of(node)}_grad", *head, *context.places(g, x, node.output))
+    ]
 
 
 def _other_factor(context: EmitContext, node: Node) -> tuple[object, ...]:
@@ -176,7 +180,9 @@ def _multiply_grad(context: EmitContext, node: Node) -> list[str]:
     g, other = node.inputs
     head = *broadcast_steps(g, other), *_other_factor(context, node)
     return [
-        call(f"tt_multiply_{dtype_of(node)}_grad", *head, *context.places(g, other, node.output))
+        context.call(
+            f"tt_multiply_{dtype_of(node)}_grad", *head, *context.places(g, other, node.output)
+        )
     ]
 
 
@@ -187,4 +193,4 @@ def _multiply_grad_broadcast(context: EmitContext, node: Node) -> list[str]:
     step = 1 if node.output.type.size == channels else 0
     head = g.type.size // channels, channels, step, *_other_factor(context, node)
     places = context.places(g, other, node.output)
-    return [call(f"tt_multiply_{dtype_of(node)}_grad_broadcast", *head, *places)]
+    return [context.call(f"tt_multiply_{dtype_of(node)}_grad_broadcast", *head, *places)]

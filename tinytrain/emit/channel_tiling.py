@@ -53,7 +53,9 @@ def round_lines(context: EmitContext, tiling: ChannelTiling) -> list[str]:
     found = _input_factors(node)
     scaling = rescale(context, node, found.shift)
     places = _sums(context, tiling), context.place(tiling.total)
-    return [call(f"tt_round_sums_{dtype_of(node)}", tiling.total.type.size, scaling, *places)]
+    return [
+        context.call(f"tt_round_sums_{dtype_of(node)}", tiling.total.type.size, scaling, *places)
+    ]
 
 
 def _calls(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
@@ -103,7 +105,7 @@ def _grad_clamp(context: EmitContext, node: Node, tiling: ChannelTiling) -> list
     place = f"({_in_map(tiling)}) / 8" if is_mask else _in_map(tiling)
     operands = _in_tile(context, g, tiling), f"{context.place(y)} + {place}"
     out = _in_tile(context, node.output, tiling)
-    line = call(context.kernel(node), tiling.size, *clamp, *operands, out)
+    line = context.kernel_call(node, tiling.size, *clamp, *operands, out)
     return _per_position(node, tiling, line)
 
 
@@ -113,7 +115,7 @@ def _activation_grad(context: EmitContext, node: Node, tiling: ChannelTiling) ->
     head = table, tiling.size, rescale(context, node, lowering.SLOPE_SHIFT)
     operands = _in_tile(context, g, tiling), f"{context.place(x)} + {_in_map(tiling)}"
     out = _in_tile(context, node.output, tiling)
-    line = call(f"tt_lookup_{dtype_of(node)}_grad", *head, *operands, out)
+    line = context.call(f"tt_lookup_{dtype_of(node)}_grad", *head, *operands, out)
     return _per_position(node, tiling, line)
 
 
@@ -122,7 +124,7 @@ def _bias_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[
     positions = g.type.size // tiling.channels
     rates = update(context, node, b, positions, g.type.dtype, ("c", "(uint32_t)c"))
     head = positions, tiling.size, rates, "&state->step"
-    return [call(context.kernel(node), *head, context.place(g), f"{context.place(b)} + c")]
+    return [context.kernel_call(node, *head, context.place(g), f"{context.place(b)} + c")]
 
 
 def _first_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
@@ -136,9 +138,7 @@ def _first_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> lis
     scaling = factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node), context.room(node)
     return [
-        call(
-            context.kernel(node), geometry, f"(const tt_segment[]){{{part}}}", 1, *scaling, *places
-        )
+        context.kernel_call(node, geometry, f"(const tt_segment[]){{{part}}}", 1, *scaling, *places)
     ]
 
 
@@ -152,7 +152,7 @@ def _depthwise_input(context: EmitContext, node: Node, tiling: ChannelTiling) ->
     weights = f"{context.place(w)} + c * {taps}"
     scaling = _moved_factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node)
-    return [call(context.kernel(node), geometry, weights, "NULL", tiling.size, *scaling, *places)]
+    return [context.kernel_call(node, geometry, weights, "NULL", tiling.size, *scaling, *places)]
 
 
 def _last_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
@@ -174,7 +174,7 @@ def _last_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list
     )
     places = *context.places(g, node.output), context.scratch(node), context.room(node)
     head = geometry, f"(const tt_segment[]){{{body}}}", len(parts)
-    return [call(context.kernel(node), *head, *scaling, *places)]
+    return [context.kernel_call(node, *head, *scaling, *places)]
 
 
 def _moved_factors(context: EmitContext, node: Node, found: lowering.Factors) -> str:
@@ -199,7 +199,7 @@ def _weight(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str
         shape, copy = _tile_shape(x, tiling), f"at_s8(state, {start})"
         rows = x.type.size // tiling.channels
         lines.append(
-            call(
+            context.call(
                 "tt_copy_rows",
                 rows,
                 tiling.size,
@@ -213,7 +213,7 @@ def _weight(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str
         source = copy
     geometry = window(context, node, shape, _tile_shape(g, tiling), node.attrs["kernel"])
     head = geometry, rates, "&state->step", zero_of(x), source, context.place(g)
-    return [*lines, call(context.kernel(node), *head, target, scratch)]
+    return [*lines, context.kernel_call(node, *head, target, scratch)]
 
 
 _CALLS: dict[str, TileCall] = {

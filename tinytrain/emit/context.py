@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinytrain.emit.c_text import C_TYPES, identifier, initializer
+from tinytrain.emit.c_text import C_TYPES, call, identifier, initializer
 from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_update import stored_in
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
+from tinytrain.kernel.table import RUNTIME
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.machine import scale_names, update_indices
 
@@ -69,6 +70,7 @@ class EmitContext:
         prefix: C prefix of everything that the model defines at file scope.
         constants: in order of first use; equal arrays are stored once.
         locals: definitions of static structures, in order.
+        functions: names of the runtime's functions that the code calls.
         health: whether updates are counted.
         stripe: set while a node is called for a stripe of rows.
         layer: of the node that is being emitted; constants remember it.
@@ -79,6 +81,7 @@ class EmitContext:
     prefix: str
     constants: dict[tuple[str, bytes], Constant] = field(default_factory=dict)
     locals: list[str] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
     health: bool = False
     stripe: StripePlaces | None = None
     layer: str = ""
@@ -126,9 +129,24 @@ class EmitContext:
         self.stripe.window = address
         return "&window"
 
-    def kernel(self, node: Node) -> str:
-        """The C function that was chosen for a node."""
-        return self.plan.choices[node.name].kernel
+    def function(self, name: str) -> str:
+        """The name of a function of the runtime, for code that calls it.
+
+        Raises:
+            InternalError: the runtime has no such function.
+        """
+        if name not in RUNTIME:
+            raise InternalError(f"the runtime has no function {name}")
+        self.functions.add(name)
+        return name
+
+    def call(self, function: str, *arguments: object) -> str:
+        """A statement that calls a function of the runtime."""
+        return call(self.function(function), *arguments)
+
+    def kernel_call(self, node: Node, *arguments: object) -> str:
+        """A statement that calls the kernel that was chosen for a node."""
+        return self.call(self.plan.choices[node.name].kernel, *arguments)
 
     def scratch(self, node: Node) -> str:
         """A C expression for the scratch of a node; NULL where its kernel needs none."""

@@ -100,9 +100,10 @@ def _stage(
     context.stripe = None
     lines = []
     if window is not None:
-        lines.append(f"const tt_window window = tt_stripe_window(stripe, {window});")
+        window = context.call("tt_stripe_window", "stripe", window)
+        lines.append(f"const tt_window window = {window}")
     if chain.buffer_of(y) is not None:
-        lines.append(f"tt_stripe_roll(stripe, {row_bytes(y)}, {context.place(y)});")
+        lines.append(context.call("tt_stripe_roll", "stripe", row_bytes(y), context.place(y)))
     comment = f"{node.name}: {node.op} -> rows of {format_type(y.type)}"
     return {
         "comment": comment,

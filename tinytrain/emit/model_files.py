@@ -40,6 +40,7 @@ class ModelFiles:
 
     Attributes:
         files: text by name, for the folder `src`.
+        functions: names of the runtime's functions that they call.
         model_hash: SHA-256 that a parameter file must carry.
         weights_bytes: of all trained parameters.
         saved_bytes: of a saved file.
@@ -51,6 +52,7 @@ class ModelFiles:
     """
 
     files: Mapping[str, str]
+    functions: frozenset[str]
     model_hash: bytes
     weights_bytes: int
     saved_bytes: int
@@ -171,7 +173,7 @@ def emit_model(
         "saved_bytes": saved,
         "health": health,
         "gradient_names": [node.name for node in rounding_nodes(graph).values()],
-        "trained": [_trained(context, tensor) for tensor in trained_tensors(graph)],
+        "trained": [_trained(context, tensor) for tensor in trained_tensors(graph) if health],
         "rate": float_literal(float(np.float32(rate) / np.float32(context.accumulation_window))),
         "rate_text": f"{rate:g}",
         "schedule": None if schedule.is_constant else _schedule_fields(schedule),
@@ -195,7 +197,8 @@ def emit_model(
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
     text["accessors"] = _used_accessors(text)
-    text["kernel_sets"] = kernel_sets(choice.kernel for choice in plan.choices.values())
+    text["kernel_sets"] = kernel_sets(context.functions)
+    text["runtime"] = context.function
     files = {
         f"{name}.h": render("codegen", "model.h.j2", **text),
         f"{name}.c": render("codegen", "model.c.j2", **text),
@@ -204,7 +207,10 @@ def emit_model(
     }
     constants = _by_layer(context)
     rows = graph.inputs[0].type.shape[1] if text["feed"] else 0
-    return ModelFiles(files, digest, weights, saved, frozen.nbytes, constants, replay, rows)
+    functions = frozenset(context.functions)
+    return ModelFiles(
+        files, functions, digest, weights, saved, frozen.nbytes, constants, replay, rows
+    )
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:
@@ -244,9 +250,9 @@ def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:
     """A trained tensor's name, and the call that counts its elements at an end of their range."""
     size, place = tensor.parameter.type.size, context.place(tensor.parameter)
     if tensor.parameter.type.dtype is DType.S32:
-        return {"name": tensor.name, "count_ends": f"tt_count_ends_s32({size}, {place})"}
+        return {"name": tensor.name, "count_ends": context.call("tt_count_ends_s32", size, place)}
     fraction = "NULL" if tensor.fraction is None else context.place(tensor.fraction)
-    ends = f"tt_count_ends_s8({size}, {place}, {fraction}, {tensor.bits})"
+    ends = context.call("tt_count_ends_s8", size, place, fraction, tensor.bits)
     return {"name": tensor.name, "count_ends": ends}
 
 

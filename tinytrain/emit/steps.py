@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
-from tinytrain.emit.c_text import call, float_literal, wrapped
+from tinytrain.emit.c_text import float_literal, wrapped
 from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
@@ -84,8 +84,10 @@ def loss_call(context: EmitContext, loss: Node) -> str:
     logits, gradient = context.place(loss.inputs[0]), context.place(loss.outputs[1])
     size = loss.inputs[0].type.size
     if loss.op == "mean_squared_error":
-        return call("tt_mean_squared_error_f32", size, logits, "target", gradient)
+        return context.call("tt_mean_squared_error_f32", size, logits, "target", gradient)
     if "smoothing" in loss.attrs:
         smoothing = float_literal(loss.attrs["smoothing"])
-        return call("tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient)
-    return call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
+        return context.call(
+            "tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient
+        )
+    return context.call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)

@@ -76,7 +76,7 @@ def _library(compiled: Compiled, cache: Path) -> HostLibrary:
     files = emit_step(compiled)
     name = compiled.graph.name
     sources = {f"src/{file}": text for file, text in files.files.items()}
-    sources |= runtime_files(files.files[f"{name}.c"])
+    sources |= runtime_files(files.functions)
     model = LibraryModel(
         name,
         compiled.classes,

@@ -62,33 +62,33 @@ def choose(work: Work, isa: str, limit: int | None = None) -> Choice:
     """
     able = list(candidates(work, isa))
     twin = able[0].variants(work)
-    least = min(variant.scratch for variant in twin)
+    least = min(variant.workspace for variant in twin)
     if limit is None:
-        found = {kernel: Variant(kernel.scratch(work), kernel.cost(work)) for kernel in able}
-        limit = max(twin[0].scratch, *(variant.scratch for variant in found.values()))
+        found = {kernel: kernel.widest(work) for kernel in able}
+        limit = max(twin[0].workspace, *(variant.workspace for variant in found.values()))
     else:
         limit = max(limit, least)
         found = {kernel: _within(kernel.variants(work), limit) for kernel in able}
-    names = {work.contract + kernel.suffix: variant for kernel, variant in found.items()}
+    names = {kernel.name: variant for kernel, variant in found.items()}
     costs = {name: round(variant.cost) for name, variant in names.items()}
-    name = min(costs, key=lambda key: (max(0, names[key].scratch - limit), costs[key]))
+    name = min(costs, key=lambda key: (max(0, names[key].workspace - limit), costs[key]))
     # The plainest one takes its place where the sources are built for another core.
-    scratch = max(names[name].scratch, _within(twin, limit).scratch)
+    scratch = max(names[name].workspace, _within(twin, limit).workspace)
     return Choice(name, scratch, costs[name], costs, works_in_place(name, work))
 
 
 def _within(variants: Sequence[Variant], limit: int) -> Variant:
     """The cheapest that takes no more scratch than that, or the one that takes least."""
-    fitting = [variant for variant in variants if variant.scratch <= limit]
+    fitting = [variant for variant in variants if variant.workspace <= limit]
     if fitting:
         return min(fitting, key=lambda variant: variant.cost)
-    return min(variants, key=lambda variant: variant.scratch)
+    return min(variants, key=lambda variant: variant.workspace)
 
 
 @cache
 def narrower(work: Work, isa: str) -> Sequence[Choice]:
     """What else may be chosen with less scratch, and more instructions, the largest first."""
-    sizes = {v.scratch for kernel in candidates(work, isa) for v in kernel.variants(work)}
+    sizes = {v.workspace for kernel in candidates(work, isa) for v in kernel.variants(work)}
     found = [choose(work, isa)]
     for size in sorted(sizes, reverse=True):
         choice = choose(work, isa, size)

@@ -22,7 +22,7 @@ def _input_fits(work: Work) -> bool:
 
 
 def _strips(rest: int, per_row: int, rows: int) -> tuple[int, int]:
-    """Rows of a strip, and bytes of scratch: `rest` + `per_row` for each."""
+    """Rows of a strip, and bytes of workspace: `rest` + `per_row` for each."""
     count = min(rows, max(1, (_STRIP_BYTES - rest) // per_row if rest <= _STRIP_BYTES else 1))
     return count, rest + per_row * count
 
@@ -45,7 +45,7 @@ def _forward_strip(work: Work) -> tuple[int, int]:
     return _strips(rest, per_row, work.out_h)
 
 
-def _forward_scratch(work: Work) -> int:
+def _forward_workspace(work: Work) -> int:
     return _forward_strip(work)[1]
 
 
@@ -99,11 +99,11 @@ def _input_strip(work: Work) -> tuple[int, int]:
     )
 
 
-def _input_scratch(work: Work) -> int:
+def _input_workspace(work: Work) -> int:
     return _input_strip(work)[1]
 
 
-def _weight_scratch(work: Work) -> int:
+def _weight_workspace(work: Work) -> int:
     pairs = work.out_w // 2 + 1
     quads = (spread(work.kernel_w, work.stride_w) + 4) // 4
     row = 4 * _PLANES * (pairs + 2 * quads) * work.stride_w
@@ -195,11 +195,32 @@ def _weight_cost(work: Work) -> float:
     return 2000 + work.out_c * (sums + fill + work.area * (update + 25) + 200)
 
 
-DEPTHWISE_DSP: dict[str, Kernel] = {
-    "tt_depthwise_conv2d_s8": Kernel("dsp", _forward_cost, _forward_scratch, _fits, reads_ahead),
-    "tt_depthwise_conv2d_s8_grad_input": Kernel(
-        "dsp", _input_cost, _input_scratch, _input_fits, is_alike
+DEPTHWISE_DSP = (
+    Kernel(
+        "tt_depthwise_conv2d_s8",
+        "dsp",
+        "tt_depthwise_conv2d_dsp.c",
+        _forward_cost,
+        _forward_workspace,
+        _fits,
+        reads_ahead,
     ),
-    "tt_depthwise_conv2d_s8_grad_weight": Kernel("dsp", _weight_cost, _weight_scratch, _fits),
-}
-"""By contract."""
+    Kernel(
+        "tt_depthwise_conv2d_s8_grad_input",
+        "dsp",
+        "tt_depthwise_conv2d_grad_input_dsp.c",
+        _input_cost,
+        _input_workspace,
+        _input_fits,
+        is_alike,
+    ),
+    Kernel(
+        "tt_depthwise_conv2d_s8_grad_weight",
+        "dsp",
+        "tt_depthwise_conv2d_grad_weight_dsp.c",
+        _weight_cost,
+        _weight_workspace,
+        _fits,
+    ),
+)
+"""One row for each."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tinytrain.kernel.depthwise_dsp import DEPTHWISE_DSP
 from tinytrain.kernel.kernel import Kernel, Variant, per_channel, per_element
 from tinytrain.kernel.work import Work, spread
 
@@ -41,12 +40,12 @@ def _conv2d_variant(work: Work, joined: int, tiled: bool) -> Variant:
     per_tile: float = work.groups * _LANES * (30 + 8 * quads)
     per_tile += work.out_c * (27.75 * quads + 50 + apart)
     per_single = work.groups * (60 + 8 * quads) + work.out_c * (9 * quads + 90)
-    scratch = joined + quads * (8 * (_LANES if tiled else 1) + 4) + 4
-    return Variant(scratch, tiles * per_tile + single * per_single)
+    workspace = joined + quads * (8 * (_LANES if tiled else 1) + 4) + 4
+    return Variant(workspace, tiles * per_tile + single * per_single)
 
 
-def _conv2d_scratch(work: Work) -> int:
-    return _conv2d_variant(work, _joined(work), _is_tiled(work)).scratch
+def _conv2d_workspace(work: Work) -> int:
+    return _conv2d_variant(work, _joined(work), _is_tiled(work)).workspace
 
 
 def _conv2d_cost(work: Work) -> float:
@@ -65,7 +64,7 @@ def _input_quads(work: Work) -> int:
 
 
 def _input_tiles(work: Work) -> int:
-    """Tiles that scratch holds at once where it is not narrow; 0: positions go one by one.
+    """Tiles that workspace holds at once where it is not narrow; 0: positions go one by one.
 
     No more than the passes over the weights need, which are as few as the room allows.
     """
@@ -77,17 +76,17 @@ def _input_tiles(work: Work) -> int:
 
 def _grad_input_variant(work: Work, tiles: int) -> Variant:
     quads, positions = _input_quads(work), work.in_h * work.in_w
-    scratch = quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
+    workspace = quads * (64 * tiles or 8) + 32 * quads + 32 * max(tiles, 1)
     cost: float = positions * work.groups * (20 * work.area + 19 * quads)
     if tiles == 0:
-        return Variant(scratch, cost + positions * work.in_c * (23 * quads + 145))
+        return Variant(workspace, cost + positions * work.in_c * (23 * quads + 145))
     cost += spread(positions, 8 * tiles) * work.in_c * (11 * quads + 60)
     cost += spread(positions, 8) * work.in_c * (25.75 * quads + 15 + 8 * 17)
-    return Variant(scratch, cost)
+    return Variant(workspace, cost)
 
 
-def _grad_input_scratch(work: Work) -> int:
-    return _grad_input_variant(work, _input_tiles(work)).scratch
+def _grad_input_workspace(work: Work) -> int:
+    return _grad_input_variant(work, _input_tiles(work)).workspace
 
 
 def _grad_input_cost(work: Work) -> float:
@@ -102,27 +101,27 @@ def _grad_input_narrow(work: Work) -> list[Variant]:
     if work.in_h * work.in_w >= 3:
         found += [_parts_variant(work, parts) for parts in (2, 3, 4, 6, 8, 12)]
         found.append(_grad_input_variant(work, 0))
-    # Whatever takes more scratch than one that is faster is of no use.
+    # Whatever takes more workspace than one that is faster is of no use.
     useful: list[Variant] = []
     for variant in sorted(found, key=lambda variant: variant.cost):
-        least = useful[-1].scratch if useful else _grad_input_scratch(work)
-        if variant.scratch < least:
+        least = useful[-1].workspace if useful else _grad_input_workspace(work)
+        if variant.workspace < least:
             useful.append(variant)
     return useful
 
 
 def _parts_variant(work: Work, parts: int) -> Variant:
-    """A tile of which scratch holds so many parts one after another."""
+    """A tile of which workspace holds so many parts one after another."""
     outputs = spread(work.out_c // work.groups, 4)
     taken = max(spread(outputs, parts), spread(_PART_QUADS, work.area))
     parts = spread(outputs, taken)
     tiles, columns = spread(work.in_h * work.in_w, _LANES), work.in_c // work.groups
-    scratch = 96 * taken * work.area + 32 + 32 * columns
+    workspace = 96 * taken * work.area + 32 + 32 * columns
     whole = _grad_input_variant(work, 1).cost
-    return Variant(scratch, whole + tiles * work.in_c * parts * 150)
+    return Variant(workspace, whole + tiles * work.in_c * parts * 150)
 
 
-def _grad_weight_scratch(work: Work) -> int:
+def _grad_weight_workspace(work: Work) -> int:
     if work.out_h * work.out_w == 1:
         return 0
     quads, tiles = spread(work.out_h * work.out_w, 4), spread(work.in_c // work.groups, _LANES)
@@ -149,24 +148,44 @@ def _grad_weight_cost(work: Work) -> float:
 _LARGEST_SUMS = 32768
 """Scratch of a weight gradient beyond which the portable kernel serves, in bytes."""
 
-DSP: dict[str, Kernel] = {
-    "tt_conv2d_s8": Kernel("dsp", _conv2d_cost, _conv2d_scratch, narrow=_conv2d_narrow),
-    "tt_conv2d_s8_s32": Kernel("dsp", _conv2d_cost, _conv2d_scratch, narrow=_conv2d_narrow),
-    "tt_conv2d_s8_grad_input": Kernel(
-        "dsp", _grad_input_cost, _grad_input_scratch, narrow=_grad_input_narrow
-    ),
-    "tt_conv2d_s8_grad_weight": Kernel(
+DSP = (
+    Kernel(
+        "tt_conv2d_s8",
         "dsp",
-        _grad_weight_cost,
-        _grad_weight_scratch,
-        lambda work: _grad_weight_scratch(work) <= _LARGEST_SUMS,
+        "tt_conv2d_dsp.c",
+        _conv2d_cost,
+        _conv2d_workspace,
+        narrow=_conv2d_narrow,
     ),
-    "tt_add_s8": Kernel("dsp", per_element(8.6)),
-    "tt_clamp_mask_s8": Kernel("dsp", per_element(1.8)),
-    "tt_grad_clamp_s8": Kernel("dsp", per_element(1.9)),
-    "tt_grad_clamp_mask_s8": Kernel("dsp", per_element(1.9)),
-    "tt_grad_add_s8": Kernel("dsp", per_element(14.3)),
-    "tt_bias_s8_grad": Kernel("dsp", per_channel(1)),
-    **DEPTHWISE_DSP,
-}
-"""By contract."""
+    Kernel(
+        "tt_conv2d_s8_s32",
+        "dsp",
+        "tt_conv2d_dsp.c",
+        _conv2d_cost,
+        _conv2d_workspace,
+        narrow=_conv2d_narrow,
+    ),
+    Kernel(
+        "tt_conv2d_s8_grad_input",
+        "dsp",
+        "tt_conv2d_grad_input_dsp.c",
+        _grad_input_cost,
+        _grad_input_workspace,
+        narrow=_grad_input_narrow,
+    ),
+    Kernel(
+        "tt_conv2d_s8_grad_weight",
+        "dsp",
+        "tt_conv2d_grad_weight_dsp.c",
+        _grad_weight_cost,
+        _grad_weight_workspace,
+        lambda work: _grad_weight_workspace(work) <= _LARGEST_SUMS,
+    ),
+    Kernel("tt_add_s8", "dsp", "tt_add_dsp.c", per_element(8.6)),
+    Kernel("tt_clamp_mask_s8", "dsp", "tt_clamp_dsp.c", per_element(1.8)),
+    Kernel("tt_grad_clamp_s8", "dsp", "tt_clamp_dsp.c", per_element(1.9)),
+    Kernel("tt_grad_clamp_mask_s8", "dsp", "tt_clamp_dsp.c", per_element(1.9)),
+    Kernel("tt_grad_add_s8", "dsp", "tt_grad_add_dsp.c", per_element(14.3)),
+    Kernel("tt_bias_s8_grad", "dsp", "tt_bias_dsp.c", per_channel(1)),
+)
+"""One row for each."""

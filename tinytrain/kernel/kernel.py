@@ -1,56 +1,79 @@
-"""What the compiler knows of one kernel, and rules of cost that many share."""
+"""What the compiler knows of one kernel, and costs that many share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tinytrain.errors import InternalError
 from tinytrain.isa import INSTRUCTION_SETS
 from tinytrain.kernel.work import Work
 
-Rule = Callable[[Work], float]
+Cost = Callable[[Work], float]
+"""Instructions of a piece of work, fitted to counts under emulation. Costs rank kernels and
+estimate a step; nothing that the device computes depends on them."""
+
 Bytes = Callable[[Work], int]
+Condition = Callable[[Work], bool]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A kernel with so much scratch, in bytes, and its instructions."""
+    """A kernel with so much workspace, in bytes, and its instructions."""
 
-    scratch: int
+    workspace: int
     cost: float
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One implementation of a contract of `tt_kernels.h`.
+    """One row of the table: one implementation of a contract of `tt_kernels.h`.
 
     Attributes:
-        isa: the instruction set that it needs.
-        cost: instructions, fitted to counts under emulation. Costs rank kernels and estimate a
-            step; nothing that the device computes depends on them.
-        scratch: bytes; exact, tests put guards behind them.
-        narrow: what it costs with less scratch, for kernels that are told how much they have;
-            the more scratch, the earlier.
+        contract: name of the portable C function, `tt_add_s8`, which says what is computed.
+        isa: the instruction set that it needs, one of `isa.ISAS`.
+        source: the file of `runtime_c/src` that defines it.
+        cost: None where nothing estimates it; it is then the only kernel of its contract.
+        workspace: bytes; exact, tests put guards behind them.
         fits: whether it may be called at all.
         in_place: whether its output may lie where its input does: it has then read all that it
             needs of a byte before it writes it.
+        narrow: what it costs with less workspace, for kernels that are told how much they have;
+            the more workspace, the earlier.
     """
 
+    contract: str
     isa: str
-    cost: Rule
-    scratch: Bytes = lambda work: 0
-    fits: Callable[[Work], bool] = lambda work: True
-    in_place: Callable[[Work], bool] = lambda work: False
+    source: str
+    cost: Cost | None = None
+    workspace: Bytes = lambda work: 0
+    fits: Condition = lambda work: True
+    in_place: Condition = lambda work: False
     narrow: Callable[[Work], Sequence[Variant]] = lambda work: ()
 
     @property
-    def suffix(self) -> str:
-        """Of the C function's name."""
-        return INSTRUCTION_SETS[self.isa].suffix
+    def name(self) -> str:
+        """Of the C function."""
+        return self.contract + INSTRUCTION_SETS[self.isa].suffix
+
+    @property
+    def header(self) -> str:
+        """The file of `runtime_c/include` that declares it."""
+        return INSTRUCTION_SETS[self.isa].header
+
+    def widest(self, work: Work) -> Variant:
+        """With all the workspace that it can use.
+
+        Raises:
+            InternalError: nothing estimates the kernel.
+        """
+        if self.cost is None:
+            raise InternalError(f"no cost of {self.name} is known")
+        return Variant(self.workspace(work), self.cost(work))
 
     def variants(self, work: Work) -> list[Variant]:
-        """With all the scratch that it can use, and with less."""
-        return [Variant(self.scratch(work), self.cost(work)), *self.narrow(work)]
+        """With all the workspace that it can use, and with less."""
+        return [self.widest(work), *self.narrow(work)]
 
 
 def is_alike(work: Work) -> bool:
@@ -68,16 +91,16 @@ def reads_ahead(work: Work) -> bool:
     return is_alike(work) and work.pad_top <= (work.kernel_h - 1) * work.dilation_h
 
 
-def per_element(factor: float) -> Rule:
+def per_element(factor: float) -> Cost:
     """Of an elementwise kernel."""
     return lambda work: factor * work.count + 40
 
 
-def per_channel(factor: float) -> Rule:
+def per_channel(factor: float) -> Cost:
     """Of a bias: `factor` a position, and the update."""
     return lambda work: work.count * (factor * work.rows + 60) + 60
 
 
-def per_mac(factor: float, per_output: float) -> Rule:
+def per_mac(factor: float, per_output: float) -> Cost:
     """Of a convolution, by its multiplications and its outputs."""
     return lambda work: factor * work.macs + per_output * work.out_h * work.out_w * work.out_c

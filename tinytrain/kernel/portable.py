@@ -1,13 +1,10 @@
-"""The portable kernels: scratch, and what they cost on a Cortex-M7."""
+"""The portable kernels: workspace, and what they cost on a Cortex-M7."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tinytrain.kernel.kernel import (
-    Bytes,
+    Cost,
     Kernel,
-    Rule,
     Variant,
     is_alike,
     per_channel,
@@ -78,7 +75,7 @@ def _narrow_rows(work: Work) -> list[Variant]:
         Variant(24 * rows + positions * sums, per_mac(factor * per_product, 30)(work))
         for rows, positions, factor in divided
     ]
-    return [variant for variant in found if variant.scratch < _rows_and_sums(work)]
+    return [variant for variant in found if variant.workspace < _rows_and_sums(work)]
 
 
 def _weight_sums(work: Work) -> int:
@@ -102,38 +99,65 @@ def _tap_sums(work: Work) -> int:
     return _sum_bytes(work) * work.area
 
 
-def _weight_cost(factor: float) -> Rule:
+def _weight_cost(factor: float) -> Cost:
     """By multiplications, and an update for each weight."""
     return lambda work: (
         factor * work.macs + 55 * work.out_c * work.area * (work.in_c // work.groups)
     )
 
 
-def _kernel(cost: Rule, scratch: Bytes = lambda work: 0) -> Kernel:
-    return Kernel("portable", cost, scratch)
-
-
-PORTABLE: dict[str, Kernel] = {
-    "tt_conv2d_s8": replace(_kernel(per_mac(4.5, 60), _tile), narrow=_narrow_tile),
-    "tt_conv2d_s8_s32": replace(_kernel(per_mac(4.5, 40), _tile), narrow=_narrow_tile),
-    "tt_depthwise_conv2d_s8": replace(_kernel(per_mac(7, 60), _strip), in_place=reads_ahead),
-    "tt_add_s8": _kernel(per_element(28)),
-    "tt_clamp_mask_s8": _kernel(per_element(7)),
-}
+PORTABLE = [
+    Kernel("tt_conv2d_s8", "portable", "tt_conv2d.c", per_mac(4.5, 60), _tile, narrow=_narrow_tile),
+    Kernel(
+        "tt_conv2d_s8_s32", "portable", "tt_conv2d.c", per_mac(4.5, 40), _tile, narrow=_narrow_tile
+    ),
+    Kernel(
+        "tt_depthwise_conv2d_s8",
+        "portable",
+        "tt_depthwise_conv2d.c",
+        per_mac(7, 60),
+        _strip,
+        in_place=reads_ahead,
+    ),
+    Kernel("tt_add_s8", "portable", "tt_add.c", per_element(28)),
+    Kernel("tt_clamp_mask_s8", "portable", "tt_clamp.c", per_element(7)),
+]
+"""Those with a cost: one row each, those of gradients for each of their types."""
 
 for _dtype, _slower in (("s8", 0), ("s16", 2), ("f32", 2)):
-    PORTABLE |= {
-        f"tt_conv2d_{_dtype}_grad_input": replace(
-            _kernel(per_mac(6 + _slower, 30), _rows_and_sums), narrow=_narrow_rows
+    PORTABLE += [
+        Kernel(
+            f"tt_conv2d_{_dtype}_grad_input",
+            "portable",
+            "tt_conv2d.c",
+            per_mac(6 + _slower, 30),
+            _rows_and_sums,
+            narrow=_narrow_rows,
         ),
-        f"tt_conv2d_{_dtype}_grad_weight": _kernel(_weight_cost(5 + _slower), _weight_sums),
-        f"tt_depthwise_conv2d_{_dtype}_grad_input": replace(
-            _kernel(per_mac(12 + _slower, 30), _band), in_place=_is_one_band
+        Kernel(
+            f"tt_conv2d_{_dtype}_grad_weight",
+            "portable",
+            "tt_conv2d.c",
+            _weight_cost(5 + _slower),
+            _weight_sums,
         ),
-        f"tt_depthwise_conv2d_{_dtype}_grad_weight": _kernel(per_mac(12 + _slower, 30), _tap_sums),
-        f"tt_grad_clamp_{_dtype}": _kernel(per_element(11)),
-        f"tt_grad_clamp_mask_{_dtype}": _kernel(per_element(6)),
-        f"tt_grad_add_{_dtype}": _kernel(per_element(70)),
-        f"tt_bias_{_dtype}_grad": _kernel(per_channel(4)),
-    }
-"""By contract."""
+        Kernel(
+            f"tt_depthwise_conv2d_{_dtype}_grad_input",
+            "portable",
+            "tt_depthwise_conv2d.c",
+            per_mac(12 + _slower, 30),
+            _band,
+            in_place=_is_one_band,
+        ),
+        Kernel(
+            f"tt_depthwise_conv2d_{_dtype}_grad_weight",
+            "portable",
+            "tt_depthwise_conv2d.c",
+            per_mac(12 + _slower, 30),
+            _tap_sums,
+        ),
+        Kernel(f"tt_grad_clamp_{_dtype}", "portable", "tt_clamp.c", per_element(11)),
+        Kernel(f"tt_grad_clamp_mask_{_dtype}", "portable", "tt_clamp.c", per_element(6)),
+        Kernel(f"tt_grad_add_{_dtype}", "portable", "tt_grad_add.c", per_element(70)),
+        Kernel(f"tt_bias_{_dtype}_grad", "portable", "tt_bias.c", per_channel(4)),
+    ]

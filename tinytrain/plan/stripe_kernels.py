@@ -51,20 +51,18 @@ def _stripe_work(whole: Work, node: Node, row: int, in_rows: int, rows: int, pad
 
 def _cheapest(works: Mapping[Work, int], isa: str, besides: float) -> Choice:
     """The cheapest kernel that fits all stripes; the plainer one if two are equal."""
-    sets = [{kernel.suffix: kernel for kernel in candidates(work, isa)} for work in works]
-    shared = [suffix for suffix in sets[0] if all(suffix in found for found in sets)]
-    contract = next(iter(works)).contract
+    sets = [{kernel.name: kernel for kernel in candidates(work, isa)} for work in works]
+    shared = [name for name in sets[0] if all(name in found for found in sets)]
     costs: dict[str, int] = {}
-    scratch: dict[str, int] = {}
-    for suffix in shared:
+    workspace: dict[str, int] = {}
+    for name in shared:
+        widest = [found[name].widest(work) for work, found in zip(works, sets, strict=True)]
         cost = sum(
-            count * found[suffix].cost(work)
-            for (work, count), found in zip(works.items(), sets, strict=True)
+            count * variant.cost for count, variant in zip(works.values(), widest, strict=True)
         )
-        costs[contract + suffix] = round(cost + besides)
-        scratch[contract + suffix] = max(
-            found[suffix].scratch(work) for work, found in zip(works, sets, strict=True)
-        )
-    name = min(costs, key=lambda key: costs[key])
+        costs[name] = round(cost + besides)
+        workspace[name] = max(variant.workspace for variant in widest)
+    cheapest = min(costs, key=lambda key: costs[key])
     # The plainest one takes its place where the sources are built for another core.
-    return Choice(name, max(scratch[name], scratch[contract + shared[0]]), costs[name], costs)
+    most = max(workspace[cheapest], workspace[shared[0]])
+    return Choice(cheapest, most, costs[cheapest], costs)

@@ -16,7 +16,7 @@ def table_entry(kernel: str) -> tuple[str, Kernel] | None:
     """Contract and entry of a C function, if the table knows it."""
     for contract, entries in KERNELS.items():
         for entry in entries:
-            if contract + entry.suffix == kernel:
+            if entry.name == kernel:
                 return contract, entry
     return None
 
@@ -61,10 +61,10 @@ def variant_count(case: Case) -> int:
 def scratch_bytes(case: Case) -> int:
     """Scratch of the kernel under test, exactly."""
     contract, kernel = _known(case.kernel)
-    return kernel.variants(_work(case, contract))[case.narrow].scratch
+    return kernel.variants(_work(case, contract))[case.narrow].workspace
 
 
 def portable_bytes(case: Case, contract: str) -> int:
     """Scratch of the portable twin."""
     name, kernel = _known(f"tt_{contract}")
-    return kernel.scratch(_work(case, name))
+    return kernel.workspace(_work(case, name))

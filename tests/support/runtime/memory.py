@@ -267,13 +267,13 @@ def conv_window(
 def scratch_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
     """As many bytes of scratch as the compiler's table says that the portable `tt_<name>` takes."""
     work = _work(name, window, dtype)
-    return blank(np.uint8, (KERNELS[work.contract][0].scratch(work),))
+    return blank(np.uint8, (KERNELS[work.contract][0].workspace(work),))
 
 
 def rooms_of(name: str, window: CWindow, dtype: Any = np.int8) -> list[int]:
     """Bytes of scratch with which the portable `tt_<name>` works, in one way each."""
     work = _work(name, window, dtype)
-    return [variant.scratch for variant in KERNELS[work.contract][0].variants(work)]
+    return [variant.workspace for variant in KERNELS[work.contract][0].variants(work)]
 
 
 def works_in_place(name: str, window: CWindow, dtype: Any = np.int8) -> bool:

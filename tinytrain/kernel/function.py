@@ -1,0 +1,61 @@
+"""Functions of the runtime beside the kernels: the state of training, replay, metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Function:
+    """A C function that generated code may call.
+
+    Attributes:
+        name: of the function.
+        source: the file that defines it: of `runtime_c/src`, or its header where it is inline.
+        header: the file of `runtime_c/include` that declares it.
+    """
+
+    name: str
+    source: str
+    header: str
+
+
+def _functions(source: str, header: str, *names: str) -> tuple[Function, ...]:
+    return tuple(Function(name, source, header) for name in names)
+
+
+FUNCTIONS = (
+    *_functions("tt_step.c", "tt_kernels.h", "tt_set_rate", "tt_scales_begin", "tt_scales_end"),
+    *_functions("tt_schedule.c", "tt_kernels.h", "tt_rate_at"),
+    *_functions("tt_crc32.c", "tt_kernels.h", "tt_crc32"),
+    *_functions(
+        "tt_state.c",
+        "tt_state.h",
+        "tt_state_init",
+        "tt_state_save",
+        "tt_state_check",
+        "tt_state_load",
+    ),
+    *_functions(
+        "tt_replay.c",
+        "tt_replay.h",
+        "tt_replay_choose",
+        "tt_replay_commit",
+        "tt_replay_draw",
+        "tt_replay_clear",
+    ),
+    *_functions(
+        "tt_replay_flash.c", "tt_replay.h", "tt_replay_flash_write", "tt_replay_flash_read"
+    ),
+    *_functions("tt_line_buffer.h", "tt_line_buffer.h", "tt_stripe_roll", "tt_stripe_window"),
+    *_functions(
+        "tt_metrics.c",
+        "tinytrain.h",
+        "tt_metrics_reset",
+        "tt_metrics_add",
+        "tt_metrics_accuracy",
+        "tt_early_stop_reset",
+        "tt_early_stop_add",
+    ),
+)
+"""One row for each."""
