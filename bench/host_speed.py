@@ -26,7 +26,8 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_training import LOSS_OPS

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compiler.compile import Product, compile_model, write_folder
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.pipeline import within
 from tinytrain.errors import ToolchainError
 from tinytrain.simulation.engine import RawOutcome, ignore_progress

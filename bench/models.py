@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compiler.compile import Product, compile_model, write_folder
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.data import Dataset, Preprocess, load_dataset
 from tinytrain.experiments.report import mean_and_spread
 from tinytrain.simulation.folder import open_folder

@@ -26,7 +26,8 @@ from bench.counting import (
 )
 from bench.cycles import Cycles, estimate
 from bench.nodes import macs, place_of, read_comments
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.graph import Graph
 from tinytrain.simulation.folder import open_folder

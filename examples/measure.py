@@ -18,7 +18,8 @@ from pathlib import Path
 from examples.demonstration import COUNTED_STEPS, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.result import SimulationResult
 from tinytrain.simulation.session import simulate
 

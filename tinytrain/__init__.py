@@ -11,13 +11,14 @@ __all__ = ["Preprocess", "Product", "TinytrainError", "__version__", "compile_mo
 
 _HOMES = {
     "Preprocess": "tinytrain.data",
-    "Product": "tinytrain.compiler.compile",
+    "Product": "tinytrain.compiler.folder",
     "TinytrainError": "tinytrain.errors",
     "compile_model": "tinytrain.compiler.compile",
 }
 
 if TYPE_CHECKING:
-    from tinytrain.compiler.compile import Product, compile_model
+    from tinytrain.compiler.compile import compile_model
+    from tinytrain.compiler.folder import Product
     from tinytrain.data import Preprocess
     from tinytrain.errors import TinytrainError
 

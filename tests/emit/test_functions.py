@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tinytrain.compiler.compile import emit_step
+from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, within
 from tinytrain.isa import ISAS

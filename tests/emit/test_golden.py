@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.graphs import signal
-from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.emit.c_text import float_literal, identifier, initializer, int_literal, wrapped

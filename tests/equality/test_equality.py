@@ -19,7 +19,8 @@ from tests.support.sessions import (
     run,
 )
 from tests.support.torch_modules import Blocks, samples
-from tinytrain.compiler.compile import Product, compile_model, write_folder
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner

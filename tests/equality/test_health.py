@@ -9,8 +9,8 @@ import numpy as np
 
 from tests.support.graphs import GRAPHS
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tinytrain.compiler.compile import Product, write_folder
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner

@@ -11,7 +11,7 @@ import pytest
 from tests.support.graphs import GRAPHS
 from tests.support.replay_sessions import hold
 from tests.support.sessions import make_stream, opened, reference_engine, run
-from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner

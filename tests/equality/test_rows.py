@@ -17,7 +17,7 @@ from tests.support.sessions import (
     run,
 )
 from tests.support.stems import random_stem
-from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa, within
 from tinytrain.passes.base import Runner

@@ -18,7 +18,7 @@ from tests.support.sessions import (
     reference_engine,
     run,
 )
-from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.data import load_dataset

@@ -16,7 +16,7 @@ from tests.support.sessions import (
     reference_engine,
     run,
 )
-from tinytrain.compiler.compile import Product, write_folder
+from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph

@@ -14,7 +14,8 @@ from examples.digits import data
 from examples.digits.story import MODEL
 from tests.support.paths import SHARED_MODELS
 from tinytrain.cli import main
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.session import simulate
 
 RESNET8 = SHARED_MODELS / "resnet8_int8.tflite"

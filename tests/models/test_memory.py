@@ -10,7 +10,8 @@ from bench.memory import CASES, Case, measured
 from tests.support.imported import shared_model
 from tests.support.paths import SCHEMES
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.host import HostEngine
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests.support.paths import SCHEMES, SHARED_MODELS
 from tests.support.real_models import FILES, OWN_SCHEMES, QUICK
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tinytrain.compiler.compile import Product, compile_model
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.engine import Engine
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine

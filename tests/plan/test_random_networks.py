@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.random_networks import OPTIONS, network
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
-from tinytrain.compiler.compile import write_folder
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tinytrain.compiler.compile import emit_step
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner

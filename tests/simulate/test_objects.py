@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tinytrain.compiler.compile import write_folder
+from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner

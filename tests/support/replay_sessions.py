@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.support.sessions import SANITIZE, opened, reference_engine, run
-from tinytrain.compiler.compile import Product
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.engine import Engine, RawOutcome
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compiler.compile import Product
+from tinytrain.compiler.folder import Product
 from tinytrain.simulation.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.reference import ReferenceEngine

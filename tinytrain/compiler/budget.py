@@ -21,6 +21,14 @@ _MEASURE_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Bytes of RAM and of flash that a folder may take, everything counted."""
+
+    ram: int
+    flash: int
+
+
+@dataclass(frozen=True)
 class MemoryUse:
     """Bytes by use; `total` is their sum.
 
@@ -96,12 +104,13 @@ def _roomy(target: Target) -> Target:
     )
 
 
-def check_slots(compiled: Compiled, files: ModelFiles, *, ram: int, target: Target) -> None:
+def check_slots(compiled: Compiled, files: ModelFiles, budget: Budget, target: Target) -> None:
     """Refuses replay slots that no linker would place, so that they cannot be measured either.
 
     Raises:
         BudgetError: says how many could fit.
     """
+    ram = budget.ram
     needed = compiled.plan.nbytes + files.weights_bytes
     needed += files.replay.ram_bytes if files.replay else 0
     if needed > max(ram, _MEASURE_BYTES // 2):
@@ -113,19 +122,14 @@ def check_slots(compiled: Compiled, files: ModelFiles, *, ram: int, target: Targ
 
 
 def check_budget(
-    memory: MemoryUse,
-    compiled: Compiled,
-    *,
-    ram: int,
-    flash: int,
-    target: Target,
-    replay: Replay | None = None,
+    memory: MemoryUse, compiled: Compiled, files: ModelFiles, budget: Budget, target: Target
 ) -> None:
     """Refuses what does not fit.
 
     Raises:
         BudgetError: says which tensors stand at the peak, and what would help.
     """
+    ram, flash = budget.ram, budget.flash
     used = memory.ram["total"]
     if used > ram:
         besides = used - memory.ram["arena"] - memory.ram["trained parameters"]
@@ -133,7 +137,7 @@ def check_budget(
             f"{used:,} bytes of RAM are needed in the smallest plan, {used - ram:,} more than the "
             f"{ram:,} of target '{target.name}'",
             detail=_listing(memory.ram) + "\n" + _peak(compiled),
-            help=_fewer_slots(used - ram, replay) or what_fits(compiled, ram, besides),
+            help=_fewer_slots(used - ram, files.replay) or what_fits(compiled, ram, besides),
         )
     used = memory.flash["total"]
     if used > flash:

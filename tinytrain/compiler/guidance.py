@@ -1,4 +1,4 @@
-"""Which learning rate suits what a scheme trains, and which settings are known to fail.
+"""Which learning rate suits what a scheme trains, and which options are known to fail.
 
 The rule is that of normalised least mean squares (Nagumo and Noda 1967; Haykin, Adaptive Filter
 Theory): a step that removes the share `mu` of a sample's own error converges for 0 < mu < 2. Here

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
-from tinytrain.compiler.compile import integer_model
 from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
+from tinytrain.compiler.integers import integer_model
 from tinytrain.compiler.manifest import trained_record
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import select_trainable, to_integers
@@ -25,7 +25,7 @@ from tinytrain.quantize.passes import is_quantized
 
 
 @dataclass(frozen=True)
-class Layer:
+class ModelLayer:
     """One node of the forward graph.
 
     Attributes:
@@ -48,7 +48,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Training:
-    """What a setting trains, and how that is expected to go.
+    """What some model options train, and how that is expected to go.
 
     Attributes:
         trained: for each layer that trains: whether its bias does, which channels of its weights,
@@ -81,12 +81,12 @@ class ModelReport:
         layers: in execution order.
         quantized: whether the model brings its own quantization.
         missing: what keeps it from being compiled as it is; None if nothing does.
-        training: what a setting trains, if one was asked for.
+        training: what the options train, if there were any.
     """
 
     file: str
     input_shape: tuple[int, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[ModelLayer, ...]
     quantized: bool
     missing: str | None
     training: Training | None = None
@@ -127,13 +127,13 @@ def inspect_model(
 
     Args:
         path: of the model file.
-        options: a setting to be looked at too; what is missing is shown without it.
+        options: model options to look at too; what is missing is shown without them.
         calibration: samples as `compile_model` takes them.
         preprocess: for uint8 images among them.
 
     Raises:
         ModelError: it cannot be imported.
-        TinytrainError: the setting or the samples do not fit the model.
+        TinytrainError: the options or the samples do not fit the model.
     """
     from tinytrain.frontend import load_model
 
@@ -174,9 +174,9 @@ def _training(
     return Training(trained, rate, guidance, option_warnings(options, guidance))
 
 
-def _layers(graph: Graph) -> tuple[Layer, ...]:
+def _layers(graph: Graph) -> tuple[ModelLayer, ...]:
     differentiable = set(graph.outputs)
-    found: list[Layer] = []
+    found: list[ModelLayer] = []
     for node in reversed(graph.nodes):
         if node.op in ("quantize", "dequantize", "reshape"):
             if node.output in differentiable:
@@ -189,12 +189,12 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(reversed(found))
 
 
-def _layer(node: Node, through: bool) -> Layer:
+def _layer(node: Node, through: bool) -> ModelLayer:
     weights = biases = macs = 0
     if node.op in ("conv2d", "dense"):
         w = node.inputs[1].type
         weights, biases = w.size, w.shape[0]
         macs = node.output.type.size * math.prod(w.shape[1:])
-    return Layer(
+    return ModelLayer(
         node.layer, node.op, node.output.type.shape, macs, weights, biases, through and weights > 0
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.compiler.compile import emit_step
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.emission import emit_step
 from tinytrain.experiments.frozen import frozen_activations, frozen_identity
 from tinytrain.experiments.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiments.spec import Run

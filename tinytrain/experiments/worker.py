@@ -13,16 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.compiler.compile import (
-    CALIBRATION_SAMPLES,
-    integer_model,
-    map_shape,
-    sample_spec,
-    write_folder,
-)
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.folder import write_folder
+from tinytrain.compiler.integers import CALIBRATION_SAMPLES, integer_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
+from tinytrain.compiler.samples import map_shape, sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
 from tinytrain.experiments.data import Data, calibration_samples, integer_samples, open_data

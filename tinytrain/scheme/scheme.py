@@ -103,7 +103,7 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
             where=Where(path.name),
             help=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
         ) from error
-    return _Reader(path.name, body, layers[-1]).read(fields)
+    return _SchemeReader(path.name, body, layers[-1]).read(fields)
 
 
 def _known_count(count: int, body: Sequence[str], file: str, what: str) -> None:
@@ -115,7 +115,7 @@ def _known_count(count: int, body: Sequence[str], file: str, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _SchemeReader:
     file: str
     body: Sequence[str]
     head: str

@@ -1,0 +1,88 @@
+"""The C of a training step, and everything that makes it a folder that builds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.manifest import health_record
+from tinytrain.emit.folder import FolderWriter
+from tinytrain.emit.model_files import ModelFiles, emit_model
+from tinytrain.kernel.sources import runtime_files
+from tinytrain.target import Target
+from tinytrain.toolchain.build_files import MAIN, cmake_lists, makefile, port_files
+from tinytrain.toolchain.template import render
+from tinytrain.version import __version__
+
+
+def emit_step(compiled: Compiled) -> ModelFiles:
+    """The C of a training step, without what makes it a folder."""
+    return emit_model(
+        compiled.graph,
+        compiled.plan,
+        scales=compiled.scales,
+        rate=compiled.rate,
+        schedule=compiled.options.rate_schedule,
+        seed=compiled.options.seed,
+        classes=compiled.classes,
+        summary=_summary(compiled),
+        slots=compiled.options.replay,
+        slots_in=compiled.options.replay_in,
+        health=compiled.options.health,
+    )
+
+
+def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> ModelFiles:
+    """Writes all but the manifest: the model, the runtime that it calls, port, build files, main.
+
+    Returns:
+        the model's files, and what they measure.
+    """
+    name = compiled.graph.name
+    files = emit_step(compiled)
+    runtime = runtime_files(files.functions)
+    written = {f"src/{file}": text for file, text in files.files.items()} | runtime
+    sources = sorted(path for path in written if path.endswith(".c"))
+    writer.write(written)
+    writer.write({f"port/{file}": text for file, text in port_files(target).items()})
+    writer.write(
+        {
+            "Makefile": makefile(target, name, sources),
+            "CMakeLists.txt": cmake_lists(target, name, sources),
+            MAIN: _main(compiled, files),
+            "README.md": _readme(compiled, target),
+        }
+    )
+    return files
+
+
+def _main(compiled: Compiled, files: ModelFiles) -> str:
+    """The program that `simulate` speaks to."""
+    name = compiled.graph.name
+    return render(
+        "codegen",
+        "main_simulate.c.j2",
+        name=name,
+        NAME=name.upper(),
+        classes=compiled.classes,
+        replay=files.replay,
+        health=health_record(compiled),
+        feed_rows=files.feed_rows,
+    )
+
+
+def _readme(compiled: Compiled, target: Target) -> str:
+    return render(
+        "codegen",
+        "folder_readme.md.j2",
+        name=compiled.graph.name,
+        target=target.name,
+        version=__version__,
+        summary=_summary(compiled),
+    )
+
+
+def _summary(compiled: Compiled) -> str:
+    what = f"{compiled.classes} classes" if compiled.classes else f"{compiled.output_size} outputs"
+    file = compiled.forward.source.file or "a PyTorch module"
+    return f"{file}, {what}, update scheme {Path(compiled.options.scheme).name}"

@@ -1,0 +1,112 @@
+"""Writes a training step as a folder of C that is known to fit its target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tinytrain.compiler.budget import Budget, MemoryUse, check_budget, check_slots, measure_memory
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.emission import emit_folder
+from tinytrain.compiler.integers import IntegerModel
+from tinytrain.compiler.manifest import manifest_of
+from tinytrain.compiler.pipeline import EMIT, MEASURE, for_isa, within
+from tinytrain.compiler.samples import sample_spec
+from tinytrain.data import Preprocess
+from tinytrain.emit.folder import FolderWriter
+from tinytrain.passes.base import Runner
+from tinytrain.plan.speed import speed_record
+from tinytrain.quantize.accuracy import QuantizationReport
+from tinytrain.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A written folder.
+
+    Attributes:
+        directory: the folder.
+        manifest: what stands in its manifest.json, without the file hashes.
+        compiled: graph, plan and options; what the reference runs.
+        memory: RAM and flash, everything counted.
+        quantization: what quantization cost, if the model came as floats.
+    """
+
+    directory: Path
+    manifest: Mapping[str, Any]
+    compiled: Compiled
+    memory: MemoryUse
+    quantization: QuantizationReport | None
+
+
+def write_folder(
+    compiled: Compiled,
+    output: str | Path,
+    *,
+    target: Target,
+    target_name: str | None = None,
+    preprocess: Preprocess | None = None,
+    budget: Budget | None = None,
+    given: IntegerModel | None = None,
+    runner: Runner | None = None,
+) -> Product:
+    """The second half of `compile_model`: emits a training step, holds it to the budget.
+
+    Args:
+        output: the folder to write; replaced as a whole if tinytrain wrote it before.
+        target: the device; its kernels are chosen anew if the step was planned for another core.
+        target_name: what finds the target again: its name, or the path of its file.
+        preprocess: for uint8 images in data files.
+        budget: bytes that it may take; None leaves it what the target has.
+        given: the model before anything in it was trained, for the manifest.
+        runner: that the step was built with; plans that the budget asks for are dumped too.
+
+    Raises:
+        TinytrainError: nothing was written then.
+    """
+    runner = runner or Runner()
+    budget = budget or Budget(target.ram, target.flash)
+    compiled = for_isa(compiled, target.isa, runner)
+    sample = sample_spec(compiled, preprocess)
+    while True:
+        with FolderWriter(Path(output)) as writer:
+            runner.begin(EMIT)
+            files = emit_folder(writer, compiled, target)
+            runner.begin(MEASURE)
+            check_slots(compiled, files, budget, target)
+            memory = measure_memory(writer.path, target, compiled, files)
+            smaller = _smaller(compiled, memory, budget, runner)
+            if smaller is None:
+                check_budget(memory, compiled, files, budget, target)
+                manifest = {
+                    **manifest_of(compiled, files, memory, sample),
+                    "speed": speed_record(compiled.plan, target),
+                    "target": target_name or target.name,
+                    "budget": asdict(budget),
+                    **_origin_record(given),
+                }
+                writer.commit(manifest)
+                report = None if given is None else given.report
+                return Product(Path(output), manifest, compiled, memory, report)
+        compiled = smaller
+
+
+def _smaller(
+    compiled: Compiled, memory: MemoryUse, budget: Budget, runner: Runner
+) -> Compiled | None:
+    """The step in an arena smaller by what is missing; None if it fits, or none is smaller."""
+    excess = memory.ram["total"] - budget.ram
+    if excess <= 0:
+        return None
+    smaller = within(compiled, compiled.plan.nbytes - excess, runner)
+    return smaller if smaller.plan.nbytes < compiled.plan.nbytes else None
+
+
+def _origin_record(given: IntegerModel | None) -> dict[str, Any]:
+    """How the model became integers, for the manifest."""
+    if given is None:
+        return {"quantization": None, "calibration": None}
+    report = None if given.report is None else given.report.to_manifest()
+    return {"quantization": report, "calibration": given.calibration}

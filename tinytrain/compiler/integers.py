@@ -1,0 +1,92 @@
+"""An imported model in integers, quantized from calibration samples where it was not yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import to_integers
+from tinytrain.compiler.samples import source_spec
+from tinytrain.data import Preprocess, load_calibration
+from tinytrain.data.spec import quantize_input
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph
+from tinytrain.passes.base import Runner
+from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
+from tinytrain.quantize.passes import is_quantized
+from tinytrain.reference.lowering import scale_of, zero_of
+
+CALIBRATION_SAMPLES = 256
+"""How many are used at most."""
+
+CalibrationSamples = str | Path | np.ndarray
+"""Path of an .npz with `x`, or f32 [N,...] in the model's units and layout."""
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel:
+    """A model in integers, before anything in it is chosen to train.
+
+    Attributes:
+        forward: the s8 graph.
+        samples: calibration samples f32 [N,H,W,C] in the model's units; None if none were given.
+        report: what quantization cost, if the model came as floats.
+        calibration: which samples those were, for the manifest.
+    """
+
+    forward: Graph
+    samples: np.ndarray | None
+    report: QuantizationReport | None
+    calibration: Mapping[str, Any] | None
+
+    def quantized_samples(self) -> np.ndarray | None:
+        """The calibration samples as the model takes them, s8 [N,H,W,C]."""
+        if self.samples is None:
+            return None
+        x = self.forward.inputs[0]
+        return quantize_input(self.samples, scale_of(x), zero_of(x))
+
+
+def integer_model(
+    source: Graph,
+    calibration: CalibrationSamples | None,
+    preprocess: Preprocess | None,
+    options: Options,
+    runner: Runner,
+) -> IntegerModel:
+    """The first half of `compile_model`: an imported model, quantized if it is not yet.
+
+    Raises:
+        UsageError: the model needs calibration samples, and there are none.
+        DataError: the samples do not fit.
+    """
+    is_float = not is_quantized(source)
+    if calibration is None:
+        if is_float:
+            raise UsageError(
+                "the model is not quantized, and no calibration samples are given",
+                help="add --calibration FILE.npz with a few hundred inputs as `x` (and labels as "
+                "`y`, to see what quantization costs), or export the model quantized",
+            )
+        return IntegerModel(to_integers(source, None, options, runner), None, None, None)
+    spec = source_spec(source, preprocess)
+    samples, labels = load_calibration(calibration, spec, CALIBRATION_SAMPLES)
+    forward = to_integers(source, samples, options, runner)
+    report = quantization_report(source, forward, samples, labels) if is_float else None
+    return IntegerModel(forward, samples, report, _record(calibration, len(samples)))
+
+
+def _record(calibration: CalibrationSamples, count: int) -> dict[str, Any]:
+    name: str | None = None
+    if isinstance(calibration, np.ndarray):
+        data = calibration.tobytes()
+    else:
+        name, data = Path(calibration).name, Path(calibration).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return {"file": name, "sha256": digest, "samples_used": count}
