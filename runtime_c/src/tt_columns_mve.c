@@ -50,7 +50,7 @@
 
 void tt_add_columns_mve(const tt_run *run, int32_t outputs, const int8_t *w, const int16_t *g)
 {
-    if (run->acc_step == sizeof(int32_t[TT_COLUMNS])) {
+    if (run->acc_step == sizeof(int32_t[TT_RUN_COLUMNS])) {
         /* Two positions a turn, after the odd one. */
         /* clang-format off */
         TT_COLUMNS_LOOP("lsrs r3, lr, #1\n"

@@ -7,21 +7,21 @@
 #include <stdint.h>
 
 enum {
-    TT_COLUMNS = 6, /* even registers that hold sums */
-    TT_LANES = 8    /* of s16: output channels in a vector */
+    TT_RUN_COLUMNS = 6, /* even registers that hold sums */
+    TT_RUN_LANES = 8    /* of s16: output channels in a vector */
 };
 
 /* Sums of six columns along a run of positions, in steps of eight outputs. */
 typedef struct {
-    uint32_t column[TT_COLUMNS]; /* 0: where columns lie in a row of weights; the last may be
+    uint32_t column[TT_RUN_COLUMNS]; /* 0: where columns lie in a row of weights; the last may be
                                     repeated */
-    uint32_t count;              /* 24: positions */
-    uint32_t acc_step;           /* 28: bytes of sums from one position to the next */
+    uint32_t count;                  /* 24: positions */
+    uint32_t acc_step;               /* 28: bytes of sums from one position to the next */
     uint32_t g_step; /* 32: bytes of the panel from the end of the run to its start, eight outputs
                         on */
     uint32_t w_step; /* 36: bytes of weights from eight outputs to the next */
-    uint16_t rows[TT_LANES];    /* 40: where the weights of eight outputs lie */
-    int32_t (*acc)[TT_COLUMNS]; /* 56: sums at the first position */
+    uint16_t rows[TT_RUN_LANES];    /* 40: where the weights of eight outputs lie */
+    int32_t (*acc)[TT_RUN_COLUMNS]; /* 56: sums at the first position */
 } tt_run;
 
 _Static_assert(offsetof(tt_run, count) == 24 && offsetof(tt_run, acc_step) == 28 &&
@@ -35,9 +35,9 @@ void tt_add_columns_mve(const tt_run *run, int32_t outputs, const int8_t *w, con
 
 /* Where sums of four positions go: to[i] belongs to lane i of the pairs of vectors below. */
 typedef struct {
-    uint16_t to[4 * TT_COLUMNS]; /* 0 */
-    int32_t left[4];             /* 48: 31 - shift */
-    int8_t lowest[16];           /* 64: -127 */
+    uint16_t to[4 * TT_RUN_COLUMNS]; /* 0 */
+    int32_t left[4];                 /* 48: 31 - shift */
+    int8_t lowest[16];               /* 64: -127 */
 } tt_target;
 
 _Static_assert(offsetof(tt_target, left) == 48 && offsetof(tt_target, lowest) == 64,

@@ -13,16 +13,16 @@
 #include "tt_gradient_mve.h"
 #include "tt_window.h"
 
-enum { POSITIONS = 32 /* of a pointwise layer that are in the panel at a time, at most */ };
+enum { TT_POSITIONS_MVE = 32 /* of a pointwise layer that are in the panel at a time, at most */ };
 
 /* A layer on its way. */
 typedef struct {
     const tt_window *window;
-    size_t most;                /* positions of a pointwise layer that are in the panel at a time */
-    size_t outputs;             /* of a group */
-    size_t inputs;              /* of a group */
-    int32_t (*acc)[TT_COLUMNS]; /* [positions, rounded up to fours] */
-    int16_t *panel;             /* [outputs / 8, rounded up][positions][8] */
+    size_t most;    /* positions of a pointwise layer that are in the panel at a time */
+    size_t outputs; /* of a group */
+    size_t inputs;  /* of a group */
+    int32_t (*acc)[TT_RUN_COLUMNS]; /* [positions, rounded up to fours] */
+    int16_t *panel;                 /* [outputs / 8, rounded up][positions][8] */
     tt_rounding rounding;
     tt_target target;
     const int8_t *dx;
@@ -37,14 +37,15 @@ static inline size_t channel_of(const tt_segment *segment, size_t j)
 
 /* Where six columns go from four positions on. 16-bit lane i of a pair of vectors is lane i / 2 of
  * vector i % 2. */
-static void set_target(const tt_window *window, const size_t channel[TT_COLUMNS], tt_target *target)
+static void set_target(const tt_window *window, const size_t channel[TT_RUN_COLUMNS],
+                       tt_target *target)
 {
     size_t k = 0;
     size_t p = 0;
-    for (size_t i = 0; i < 4 * TT_COLUMNS; i++) {
+    for (size_t i = 0; i < 4 * TT_RUN_COLUMNS; i++) {
         target->to[i / 8 * 8 + i % 4 * 2 + i / 4 % 2] = (uint16_t)(p + channel[k]);
         k++;
-        if (k == TT_COLUMNS) {
+        if (k == TT_RUN_COLUMNS) {
             k = 0;
             p += window->in_c;
         }
@@ -57,9 +58,9 @@ static void set_target(const tt_window *window, const size_t channel[TT_COLUMNS]
 static void add_columns(const tt_input_gradient *layer, const tt_segment *segment, size_t first,
                         size_t count, size_t at)
 {
-    const size_t begin = (first + TT_COLUMNS - 1) / TT_COLUMNS * TT_COLUMNS - first;
+    const size_t begin = (first + TT_RUN_COLUMNS - 1) / TT_RUN_COLUMNS * TT_RUN_COLUMNS - first;
     const size_t left = segment->count - first;
-    for (size_t k = begin; k < TT_COLUMNS && k < left; k++) {
+    for (size_t k = begin; k < TT_RUN_COLUMNS && k < left; k++) {
         int32_t *to = layer->slices + at + channel_of(segment, first + k);
         for (size_t p = 0; p < count; p++, to += layer->window->in_c) {
             *to += layer->acc[p][k];
@@ -80,16 +81,16 @@ static void round_columns(tt_input_gradient *layer, const tt_segment *segment, s
     const size_t in_c = layer->window->in_c;
     const size_t last = segment->count - 1U;
     const int is_vector = tt_is_vector_shift(layer->rounding.shift) && count >= 4;
-    if (is_vector && segment->channels == NULL && segment->count >= TT_COLUMNS) {
+    if (is_vector && segment->channels == NULL && segment->count >= TT_RUN_COLUMNS) {
         dx += first;
     } else {
-        size_t channel[TT_COLUMNS];
-        for (size_t k = 0; k < TT_COLUMNS; k++) {
+        size_t channel[TT_RUN_COLUMNS];
+        for (size_t k = 0; k < TT_RUN_COLUMNS; k++) {
             channel[k] = channel_of(segment, first + k < last ? first + k : last);
         }
         if (!is_vector) {
             for (size_t p = 0; p < count; p++) {
-                for (size_t k = 0; k < TT_COLUMNS; k++) {
+                for (size_t k = 0; k < TT_RUN_COLUMNS; k++) {
                     dx[p * in_c + channel[k]] = tt_rounded_s8(layer->acc[p][k], &layer->rounding);
                 }
             }
@@ -112,8 +113,8 @@ static void round_columns(tt_input_gradient *layer, const tt_segment *segment, s
 /* Before the blocks of columns of a segment. */
 static void begin_segment(tt_input_gradient *layer, const tt_segment *segment)
 {
-    static const size_t channel[TT_COLUMNS] = {0, 1, 2, 3, 4, 5};
-    if (segment->channels == NULL && segment->count >= TT_COLUMNS) {
+    static const size_t channel[TT_RUN_COLUMNS] = {0, 1, 2, 3, 4, 5};
+    if (segment->channels == NULL && segment->count >= TT_RUN_COLUMNS) {
         set_target(layer->window, channel, &layer->target);
     }
 }
@@ -124,7 +125,7 @@ static void make_panel(const tt_input_gradient *layer, size_t count, const int8_
                        const int16_t *factors)
 {
     int16_t *to = layer->panel;
-    for (size_t o = 0; o < layer->outputs; o += TT_LANES, to += count * TT_LANES) {
+    for (size_t o = 0; o < layer->outputs; o += TT_RUN_LANES, to += count * TT_RUN_LANES) {
         tt_factored_panel(count, g + o, layer->window->out_c, factors + o,
                           (uint32_t)(layer->outputs - o), to);
     }
@@ -136,14 +137,14 @@ static void begin_run(const tt_input_gradient *layer, const tt_segment *segment,
 {
     const size_t taps = (size_t)layer->window->kernel_h * layer->window->kernel_w;
     const size_t row = taps * tt_row_step(segment);
-    for (uint32_t k = 0; k < TT_COLUMNS; k++) {
+    for (uint32_t k = 0; k < TT_RUN_COLUMNS; k++) {
         const size_t j = first + k;
         run->column[k] = (uint32_t)(j < segment->count ? j : segment->count - 1U);
     }
-    for (uint32_t i = 0; i < TT_LANES; i++) {
+    for (uint32_t i = 0; i < TT_RUN_LANES; i++) {
         run->rows[i] = (uint16_t)(i * row);
     }
-    run->w_step = TT_LANES * row;
+    run->w_step = TT_RUN_LANES * row;
 }
 
 /* Up to a multiple of four positions, which the workspace holds. nano.specs' memset goes byte by
@@ -151,7 +152,7 @@ static void begin_run(const tt_input_gradient *layer, const tt_segment *segment,
 static void clear_sums(int32_t *acc, size_t positions)
 {
     const int32x4_t zero = vdupq_n_s32(0);
-    for (size_t p = 0; p < positions; p += 4, acc += 4 * TT_COLUMNS) {
+    for (size_t p = 0; p < positions; p += 4, acc += 4 * TT_RUN_COLUMNS) {
         vstrwq_s32(acc, zero);
         vstrwq_s32(acc + 4, zero);
         vstrwq_s32(acc + 8, zero);
@@ -164,12 +165,12 @@ static void clear_sums(int32_t *acc, size_t positions)
 /* The next block of columns after `first`: the last block may overlap the one before. */
 static size_t next_columns(const tt_segment *segment, size_t first)
 {
-    const size_t next = first + TT_COLUMNS;
+    const size_t next = first + TT_RUN_COLUMNS;
     const size_t count = segment->count;
-    if (next >= count || next + TT_COLUMNS <= count) {
+    if (next >= count || next + TT_RUN_COLUMNS <= count) {
         return next;
     }
-    return count - TT_COLUMNS;
+    return count - TT_RUN_COLUMNS;
 }
 
 /* One group of a layer whose windows are the positions of the map one by one. */
@@ -188,7 +189,7 @@ static void pointwise_group(tt_input_gradient *layer, const tt_segment *segments
             begin_segment(layer, segment);
             for (size_t j = 0; j < segment->count; j = next_columns(segment, j)) {
                 tt_run run = {.count = count,
-                              .acc_step = sizeof(int32_t[TT_COLUMNS]),
+                              .acc_step = sizeof(int32_t[TT_RUN_COLUMNS]),
                               .g_step = 0,
                               .acc = layer->acc};
                 begin_run(layer, segment, j, &run);
@@ -218,10 +219,10 @@ static void add_tap(const tt_input_gradient *layer, const tt_segment *segment, c
     const size_t positions = (size_t)window->out_h * window->out_w;
     const size_t tap = (size_t)kh * window->kernel_w + kw;
     run->count = (size_t)(end - begin);
-    run->g_step = (positions - run->count) * sizeof(int16_t[TT_LANES]);
+    run->g_step = (positions - run->count) * sizeof(int16_t[TT_RUN_LANES]);
     run->acc = layer->acc + (begin * stride - back);
     tt_add_columns_mve(run, (int32_t)layer->outputs, w + tap * tt_row_step(segment),
-                       layer->panel + (oh * window->out_w + (size_t)begin) * TT_LANES);
+                       layer->panel + (oh * window->out_w + (size_t)begin) * TT_RUN_LANES);
 }
 
 /* One group of any layer, row by row of dx. */
@@ -237,7 +238,7 @@ static void window_group(tt_input_gradient *layer, const tt_segment *segments, s
             const int8_t *w = segment->weights + group * layer->outputs * taps * segment->count;
             begin_segment(layer, segment);
             for (size_t j = 0; j < segment->count; j = next_columns(segment, j)) {
-                tt_run run = {.acc_step = window->stride_w * sizeof(int32_t[TT_COLUMNS])};
+                tt_run run = {.acc_step = window->stride_w * sizeof(int32_t[TT_RUN_COLUMNS])};
                 begin_run(layer, segment, j, &run);
                 clear_sums(*layer->acc, window->in_w);
                 for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
@@ -257,7 +258,7 @@ static int is_near(const tt_window *window, const tt_segment *segments, size_t s
 {
     const size_t taps = (size_t)window->kernel_h * window->kernel_w;
     for (size_t s = 0; s < segment_count; s++) {
-        if ((TT_LANES - 1) * taps * tt_row_step(&segments[s]) > UINT16_MAX) {
+        if ((TT_RUN_LANES - 1) * taps * tt_row_step(&segments[s]) > UINT16_MAX) {
             return 0;
         }
     }
@@ -276,10 +277,11 @@ static int is_pointwise(const tt_window *window)
  * in fours unless all. */
 static size_t positions_at_once(size_t positions, size_t outputs, size_t workspace_bytes)
 {
-    const size_t panel = (outputs + TT_LANES - 1) / TT_LANES * sizeof(int16_t[TT_LANES]);
-    const size_t fours = workspace_bytes / (4 * (panel + sizeof(int32_t[TT_COLUMNS])));
-    const size_t most = positions < POSITIONS ? positions : POSITIONS;
-    const size_t whole = (most + 3) / 4 * 4 * sizeof(int32_t[TT_COLUMNS]) + most * panel;
+    const size_t panel =
+        (outputs + TT_RUN_LANES - 1) / TT_RUN_LANES * sizeof(int16_t[TT_RUN_LANES]);
+    const size_t fours = workspace_bytes / (4 * (panel + sizeof(int32_t[TT_RUN_COLUMNS])));
+    const size_t most = positions < TT_POSITIONS_MVE ? positions : TT_POSITIONS_MVE;
+    const size_t whole = (most + 3) / 4 * 4 * sizeof(int32_t[TT_RUN_COLUMNS]) + most * panel;
     return workspace_bytes >= whole ? most : 4 * fours;
 }
 

@@ -13,7 +13,8 @@
 #include "tt_conv2d_pack_mve.h"
 #include "tt_conv2d_pair_mve.h"
 
-enum { JOINED_SIZE = 16384 /* of the copy of weights in segments, at most */ };
+/* Bytes of weights of several segments that are joined to one. */
+#define TT_JOINED_MVE 16384U
 
 /* What stays the same for all positions. */
 typedef struct {
@@ -75,7 +76,7 @@ static int is_joined(const tt_window *window, size_t segment_count)
 {
     const size_t taps = (size_t)window->kernel_h * window->kernel_w;
     return segment_count > 1 && window->groups == 1 &&
-           taps * window->in_c * window->out_c <= JOINED_SIZE;
+           taps * window->in_c * window->out_c <= TT_JOINED_MVE;
 }
 
 /* Columns of a segment to their channels: to[rows][in_c]. In assembly for its predicate, which

@@ -139,7 +139,7 @@ static void divide(conv *c, const int8_t *x, uint32_t left, void *workspace)
     const int32_t row = (int32_t)(TT_PLANES * 4 * pitch);
     const int32_t more = row * window->stride_h + (int32_t)(quads * (16 + sizeof(tt_quad_dsp)));
     const int32_t rest = row * (window->kernel_h - window->stride_h) + 4 * (int32_t)taps;
-    c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES - rest) / more, 1, window->out_h);
+    c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES_DSP - rest) / more, 1, window->out_h);
     const uint32_t rows = (c->most - 1) * window->stride_h + window->kernel_h;
     uint32_t *planes = workspace;
     c->taps = (int32_t *)(planes + (size_t)TT_PLANES * rows * pitch);

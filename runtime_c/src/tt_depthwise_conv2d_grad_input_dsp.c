@@ -154,7 +154,7 @@ static void begin(gradient *c, const tt_window *window, const int8_t *g, void *w
     const int32_t row = (int32_t)(TT_PLANES * 4 * pitch);
     const int32_t more = row + (int32_t)(16 * quads + sizeof(tt_quad_dsp) * table);
     const int32_t rest = row * ((int32_t)span - 1) + 4 * (int32_t)taps;
-    c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES - rest) / more, 1, (int32_t)c->all);
+    c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES_DSP - rest) / more, 1, (int32_t)c->all);
     uint32_t *planes = workspace;
     const uint32_t plane_rows = c->most + span - 1;
     c->planes = (tt_planes){.map = g,

@@ -11,9 +11,6 @@
 #if defined(__ARM_FEATURE_SIMD32)
 #include <arm_acle.h>
 
-/* Workspace that strips are cut to, in bytes, where a strip of one row does not need more. */
-#define STRIP_BYTES 6144
-
 #define MOST_STRIDE 2
 
 typedef struct {
@@ -44,7 +41,7 @@ static void begin(gradient *c, const int8_t *x, const int8_t *g, void *workspace
     const int32_t x_row = (int32_t)(TT_PLANES * 4 * pitch * stride);
     const int32_t more = x_row * window->stride_h + (int32_t)(TT_PLANES * 4 * pairs * 2);
     const int32_t rest = x_row * (window->kernel_h - window->stride_h) + 4 * (int32_t)(sums + area);
-    c->most = (uint32_t)tt_clamp_s32((STRIP_BYTES - rest) / more, 1, window->out_h);
+    c->most = (uint32_t)tt_clamp_s32((TT_STRIP_BYTES_DSP - rest) / more, 1, window->out_h);
     uint32_t *planes = workspace;
     for (uint32_t k = 0; k < stride; k++) {
         const uint32_t left =

@@ -15,10 +15,10 @@
 #include "tt_strips_mve.h"
 #include "tt_window.h"
 
-enum {
-    WALKS = 2 * TT_STRIP_ROWS,
-    STRIPS_SIZE = 16384 /* strips made at a time, in bytes, but at least one */
-};
+/* Bytes of strips that are made at a time; at least one is. */
+#define TT_STRIPS_BYTES_MVE 16384U
+
+enum { WALKS = 2 * TT_STRIP_ROWS_MVE };
 
 /* Which weights lie where in the vectors that meet a strip: byte i is weight tap[i] where bit i of
  * inside is set, and 0 elsewhere. */
@@ -36,7 +36,7 @@ typedef struct {
     uint32_t form;    /* of walks, without the vectors */
     int is_paired;    /* one vector serves two rows */
     int is_high_word; /* every shift is -1 */
-    tt_weave weave[TT_STRIP_ROWS];
+    tt_weave weave[TT_STRIP_ROWS_MVE];
 } tt_depthwise;
 
 /* The weights that meet bytes of four words: `column` of the kernel for each word, and the row of
@@ -360,7 +360,7 @@ void tt_depthwise_conv2d_s8_mve(const tt_window *window, const tt_requant *requa
     begin(window, requant, &layer, workspace);
     begin_job(&layer, &job);
     const uint32_t strips = (window->out_h + layer.strips.rows - 1U) / layer.strips.rows;
-    const uint32_t fitting = STRIPS_SIZE / layer.strips.size;
+    const uint32_t fitting = TT_STRIPS_BYTES_MVE / layer.strips.size;
     const uint32_t batch = fitting == 0 ? 1 : fitting < strips ? fitting : strips;
     tt_channels channels = {weights, outputs, bias, 0, 0, multiple, 0};
     for (size_t c = 0; c < window->in_c; c += TT_STRIP_CHANNELS) {

@@ -10,6 +10,9 @@
 /* Channels whose planes are in the workspace at once. */
 #define TT_PLANES 4U
 
+/* Workspace that strips are cut to, in bytes, where a strip of one row does not need more. */
+#define TT_STRIP_BYTES_DSP 6144
+
 /* The low half of low and the high half of high. */
 static inline int32_t tt_low_and_high(int32_t low, int32_t high)
 {

@@ -8,9 +8,6 @@
 
 #if defined(__ARM_FEATURE_SIMD32)
 
-/* Workspace that strips are cut to, in bytes, where a strip of one row does not need more. */
-#define TT_STRIP_BYTES 6144
-
 /* The faster ones first, for each stride; those for a map of 4x4 are chosen apart. */
 typedef enum {
     TT_ROWS_3X3_STRIDE1,

@@ -7,7 +7,7 @@
 
 enum {
     TT_STRIP_VECTORS = 4, /* of weights, at most */
-    TT_STRIP_ROWS = 4     /* of outputs that a strip serves, at most */
+    TT_STRIP_ROWS_MVE = 4 /* of outputs that a strip serves, at most */
 };
 
 /* One output channel on its way through the strips. The loops over it are in assembly, for the
@@ -32,7 +32,7 @@ typedef struct {
     uint32_t strips;     /* 124 */
     uint32_t inside;     /* 128: predicate of the stores */
     uint32_t gap;        /* 132: bytes of y from the end of a row to the one in the next strip */
-    int8_t w[TT_STRIP_ROWS][TT_STRIP_VECTORS][16]; /* 136: of each output row of a strip */
+    int8_t w[TT_STRIP_ROWS_MVE][TT_STRIP_VECTORS][16]; /* 136: of each output row of a strip */
 } tt_lane_job;
 
 /* A row of outputs, or a pair, in each of some strips: all of its fours of positions, or the rest

@@ -21,6 +21,7 @@ from tinytrain.ir.ops_update import APPLY_OPS
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
+from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.sources import kernel_sets
 from tinytrain.plan.arena import Plan
 from tinytrain.reference.gradients import limit
@@ -30,7 +31,7 @@ from tinytrain.reference.schedule import RateSchedule, describe
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
-RUNTIME_VERSION = 1
+RUNTIME_VERSION = c_constant("tinytrain.h", "TINYTRAIN_RUNTIME_VERSION")
 _ACCESSORS = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t", "f32": "float"}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.kernel import Kernel, is_alike, reads_ahead
 from tinytrain.kernel.work import Work, spread
 
-_STRIP_BYTES = 6144  # TT_STRIP_BYTES, STRIP_BYTES
-_PLANES = 4  # TT_PLANES
+_STRIP_BYTES = c_constant("tt_depthwise_conv2d_planes_dsp.h", "TT_STRIP_BYTES_DSP")
+_PLANES = c_constant("tt_depthwise_conv2d_planes_dsp.h", "TT_PLANES")
 
 
 def _fits(work: Work) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.kernel import Kernel, is_alike
 from tinytrain.kernel.mve import LARGE, REACH, padded_positions
 from tinytrain.kernel.work import Work, spread
 
-_STRIPS = 16384  # STRIPS_SIZE of tt_depthwise_conv2d_mve.c, bytes
+_TRANSPOSED = c_constant("tt_transpose_mve.h", "TT_TRANSPOSED")
+_SUMS_BEHIND = c_constant("tt_sgd_mve.h", "TT_SUMS_BEHIND")
+_CHANNELS = c_constant("tt_depthwise_conv2d_grad_input_mve.c", "CHANNELS")
+_STRIPS_BYTES = c_constant("tt_depthwise_conv2d_mve.c", "TT_STRIPS_BYTES_MVE")
 
 
 def _strips(work: Work) -> tuple[int, int, int, int]:
@@ -24,7 +28,7 @@ def _strips(work: Work) -> tuple[int, int, int, int]:
     columns = (4 * spread(work.out_w, 4) - 1) * work.stride_w + reach + 1
     size = 64 * groups * columns
     strips = spread(work.out_h, rows)
-    return size, strips, min(strips, max(1, _STRIPS // size)), vectors
+    return size, strips, min(strips, max(1, _STRIPS_BYTES // size)), vectors
 
 
 def _forward_workspace(work: Work) -> int:
@@ -59,7 +63,7 @@ def _forward_cost(work: Work) -> float:
 
 
 def _width(work: Work) -> int:
-    return min(64, 16 * spread(work.count, 16))
+    return min(_CHANNELS, 16 * spread(work.count, 16))
 
 
 def _grad_input_workspace(work: Work) -> int:
@@ -83,7 +87,8 @@ def _grad_input_cost(work: Work) -> float:
 
 
 def _grad_weight_workspace(work: Work) -> int:
-    return (8 * work.area + 8) * padded_positions(work) + 8 * (work.area + 6)
+    panels = _TRANSPOSED * (work.area + 1) * padded_positions(work)
+    return panels + 8 * (work.area + _SUMS_BEHIND)
 
 
 def _grad_weight_fits(work: Work) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.kernel import Kernel, Variant, per_channel, per_element
 from tinytrain.kernel.work import Work, spread
 
-_LANES = 8
-_TILE_QUADS = 288  # TT_TILE_QUADS_DSP
-_JOINED = 16384  # TT_JOINED_DSP, bytes
-_PART_QUADS = 8  # TT_PART_QUADS_DSP
+_LANES = c_constant("tt_dot8_dsp.h", "TT_LANES")
+_TILE_QUADS = c_constant("tt_dot8_dsp.h", "TT_TILE_QUADS_DSP")
+_JOINED = c_constant("tt_dot8_dsp.h", "TT_JOINED_DSP")
+_PART_QUADS = c_constant("tt_dot8_dsp.h", "TT_PART_QUADS_DSP")
 _INPUT_TILES = 20480  # bytes of tiles of an input gradient beyond which more make it little faster
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.kernel import Kernel, Variant, per_element
 from tinytrain.kernel.work import Work, spread
 
-_JOINED = 16384  # JOINED_SIZE of tt_conv2d_mve.c, bytes
+_JOINED = c_constant("tt_conv2d_mve.c", "TT_JOINED_MVE")
+_SHORT_WINDOW = c_constant("tt_conv2d_pack_mve.h", "TT_SHORT_WINDOW")
+_TRANSPOSED = c_constant("tt_transpose_mve.h", "TT_TRANSPOSED")
+_AT_ONCE = c_constant("tt_conv2d_grad_input_mve.c", "TT_POSITIONS_MVE")
+_COLUMNS = c_constant("tt_columns_mve.h", "TT_RUN_COLUMNS")
+_LANES = c_constant("tt_columns_mve.h", "TT_RUN_LANES")
+_SUMS_BEHIND = c_constant("tt_sgd_mve.h", "TT_SUMS_BEHIND")
 REACH = 65535  # of gather loads and scatter stores, bytes
 LARGE = 32768  # workspace beyond which a portable kernel is the better choice, bytes
 
@@ -38,11 +45,11 @@ def _conv2d_workspace(work: Work) -> int:
     if (
         (len(work.segments) == 1 or joined > 0)
         and work.groups == 1
-        and inputs <= 32
+        and inputs <= _SHORT_WINDOW
         and work.out_c % 2 == 0
         and work.out_w >= 2
     ):
-        rows = max(rows, 32 * work.out_w + 60 * work.out_c)
+        rows = max(rows, _SHORT_WINDOW * work.out_w + 60 * work.out_c)
     return tables + joined + rows
 
 
@@ -55,7 +62,7 @@ def _conv2d_cost(work: Work) -> float:
     zeros = work.out_c * (2.5 * sum(chunks) + 8) + 0.9 * _joined(work)
     if _conv2d_is_direct(work) and inputs in (8, 16) and work.groups == 1:
         return zeros + positions * work.out_c * 3.15
-    if not _conv2d_is_direct(work) and inputs <= 32 and work.groups == 1:
+    if not _conv2d_is_direct(work) and inputs <= _SHORT_WINDOW and work.groups == 1:
         return zeros + positions * (work.out_c * 6 + 12 * work.kernel_h + 8)
     slices = sum(spread(n, 3) for n in chunks)
     if _conv2d_is_direct(work) and slices == 1:
@@ -79,16 +86,16 @@ def _is_one_by_one(work: Work) -> bool:
 
 def _at_once(work: Work) -> int:
     """Positions in the panel, of a layer whose windows are the positions of the map."""
-    return min(work.in_h * work.in_w, 32)
+    return min(work.in_h * work.in_w, _AT_ONCE)
 
 
 def _pointwise_workspace(work: Work, positions: int) -> int:
-    lanes = spread(work.out_c // work.groups, 8)
+    lanes = spread(work.out_c // work.groups, _LANES)
     return 96 * spread(positions, 4) + 16 * lanes * positions
 
 
 def _grad_input_workspace(work: Work) -> int:
-    lanes = spread(work.out_c // work.groups, 8)
+    lanes = spread(work.out_c // work.groups, _LANES)
     if _is_one_by_one(work):
         return _pointwise_workspace(work, _at_once(work))
     return 96 * spread(work.in_w, 4) + 16 * lanes * work.out_h * work.out_w
@@ -111,8 +118,8 @@ def _grad_input_fits(work: Work) -> bool:
 
 
 def _pointwise_cost(work: Work, at_once: int) -> float:
-    lanes, positions = spread(work.out_c // work.groups, 8), work.in_h * work.in_w
-    blocks = sum(spread(count, 6) for count in work.segments) * work.groups
+    lanes, positions = spread(work.out_c // work.groups, _LANES), work.in_h * work.in_w
+    blocks = sum(spread(count, _COLUMNS) for count in work.segments) * work.groups
     panel = 8.5 * work.groups * lanes * work.out_h * work.out_w
     parts = spread(positions, at_once)
     rounding = 16 * positions + 120 * parts if positions >= 4 else 200 * positions + 300
@@ -122,8 +129,8 @@ def _pointwise_cost(work: Work, at_once: int) -> float:
 def _grad_input_cost(work: Work) -> float:
     if _is_one_by_one(work):
         return _pointwise_cost(work, _at_once(work))
-    lanes, positions = spread(work.out_c // work.groups, 8), work.in_h * work.in_w
-    blocks = sum(spread(count, 6) for count in work.segments) * work.groups
+    lanes, positions = spread(work.out_c // work.groups, _LANES), work.in_h * work.in_w
+    blocks = sum(spread(count, _COLUMNS) for count in work.segments) * work.groups
     panel = 8.5 * work.groups * lanes * work.out_h * work.out_w
     taps = work.area / (work.stride_h * work.stride_w)
     runs = taps * work.in_h * lanes * (11 * work.in_w + 40)
@@ -137,7 +144,7 @@ def padded_positions(work: Work) -> int:
 
 def _grad_weight_workspace(work: Work) -> int:
     count = work.in_c // work.groups
-    return (count + 8) * padded_positions(work) + 8 * (count + 6)
+    return (count + _TRANSPOSED) * padded_positions(work) + 8 * (count + _SUMS_BEHIND)
 
 
 def _grad_weight_fits(work: Work) -> bool:

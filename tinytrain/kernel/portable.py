@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.kernel import (
     Cost,
     Kernel,
@@ -14,12 +15,13 @@ from tinytrain.kernel.kernel import (
 )
 from tinytrain.kernel.work import Work
 
-_POSITIONS = 4  # TT_POSITIONS
-_ROWS = 8  # TT_STRIP_ROWS and TT_BAND_ROWS
-_STRIP_BYTES = 2048  # TT_STRIP_BYTES
-_BAND_BYTES = 5120  # TT_BAND_BYTES
-_PAIRS = 64  # PAIRS
-_FEW_ROWS = 16  # TT_FEW_ROWS
+_POSITIONS = c_constant("tt_tile.h", "TT_POSITIONS")
+_STRIP_ROWS = c_constant("tt_strip.h", "TT_STRIP_ROWS")
+_STRIP_BYTES = c_constant("tt_strip.h", "TT_STRIP_BYTES")
+_BAND_ROWS = c_constant("tt_depthwise_conv2d.c", "TT_BAND_ROWS")
+_BAND_BYTES = c_constant("tt_depthwise_conv2d.c", "TT_BAND_BYTES")
+_PAIRS = c_constant("tt_conv2d.c", "PAIRS")
+_FEW_ROWS = c_constant("tt_conv2d.c", "TT_FEW_ROWS")
 
 
 def _sum_bytes(work: Work) -> int:
@@ -47,7 +49,7 @@ def _narrow_tile(work: Work) -> list[Variant]:
 
 
 def _strip(work: Work) -> int:
-    for outputs in range(min(work.out_h, _ROWS), 0, -1):
+    for outputs in range(min(work.out_h, _STRIP_ROWS), 0, -1):
         nbytes = _strip_of(work, outputs)
         if nbytes <= _STRIP_BYTES:
             break
@@ -86,7 +88,7 @@ def _weight_sums(work: Work) -> int:
 def _band(work: Work) -> int:
     row = 4 * max(_reach(work), work.pad_left + work.in_w)
     whole = is_alike(work) and row * work.in_h <= _BAND_BYTES
-    return row * (work.in_h if whole else min(work.in_h, _ROWS))
+    return row * (work.in_h if whole else min(work.in_h, _BAND_ROWS))
 
 
 def _is_one_band(work: Work) -> bool:
