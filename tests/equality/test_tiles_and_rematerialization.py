@@ -22,9 +22,10 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.passes.base import Runner
-from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.channel_tiling import tileable_runs, tilings_of
 from tinytrain.plan.narrow import narrowed
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize import ForwardPart, parts, rematerialized
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.simulation.host import HostEngine

@@ -17,11 +17,13 @@ from tinytrain.ir.ops_update import replaced
 from tinytrain.ir.types import DType
 from tinytrain.isa import ISAS
 from tinytrain.kernel.work import is_depthwise
-from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.channel_tiling import TILE_COUNTS, ChannelTiling, tileable_runs, tilings_of
+from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.channel_tiling import TILE_COUNTS, tileable_runs, tilings_of
 from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.narrow import narrowed
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.schedule import frozen_count
+from tinytrain.plan.tiling import ChannelTiling
 
 SEEDS = range(18)
 

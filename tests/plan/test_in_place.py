@@ -14,7 +14,8 @@ from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose
 from tinytrain.kernel.work import Work
 from tinytrain.passes.base import Runner
-from tinytrain.plan.arena import Plan, plan_memory
+from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.plan import check_plan
 
 SAME = {

@@ -14,9 +14,11 @@ from tests.support.steps import prove, step_of
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import Plan, plan_memory
-from tinytrain.plan.line_buffer import LineBufferedChain, Stripe, chain_ends, line_buffered
+from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.chain import LineBufferedChain, Stripe
+from tinytrain.plan.line_buffer import chain_ends, line_buffered
 from tinytrain.plan.line_buffer_search import Stem
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import plan_within
 from tinytrain.quantize import integerize
 

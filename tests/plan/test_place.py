@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tinytrain.plan.liveness import ArenaStorage
 from tinytrain.plan.place import ALIGNMENT, Placement, live_bytes, place
+from tinytrain.plan.storage import ArenaStorage
 
 
 def dense(seed: int, steps: int, height: int) -> list[ArenaStorage]:

@@ -12,7 +12,7 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.reference.interpret import Machine
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tinytrain.compiler.guidance import Guidance, initial_rate, option_warnings
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.machine import Scale
 

@@ -15,9 +15,9 @@ from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.trained import trained_tensors
-from tinytrain.plan.channel_tiling import ChannelTiling
-from tinytrain.plan.line_buffer import LineBufferedChain
+from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.record import arena_record, layers_record
+from tinytrain.plan.tiling import ChannelTiling
 from tinytrain.reference.health import ends_of
 from tinytrain.reference.machine import rounding_nodes
 from tinytrain.version import __version__

@@ -28,7 +28,7 @@ from tinytrain.passes.replace_head import ReplaceHead
 from tinytrain.passes.saved_activations import SavedActivations
 from tinytrain.passes.select_trainable import SelectTrainable, weighted_layers
 from tinytrain.passes.update import Update
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.schedule import ScheduleNodes
 from tinytrain.plan.within import MemoryOptimization, plan_within

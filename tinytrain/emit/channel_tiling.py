@@ -17,8 +17,8 @@ from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.text import format_type
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
-from tinytrain.plan.channel_tiling import ChannelTiling
 from tinytrain.plan.channel_tiling_kernels import copied_bytes
+from tinytrain.plan.tiling import ChannelTiling
 from tinytrain.reference import lowering
 from tinytrain.reference.lowering import zero_of
 

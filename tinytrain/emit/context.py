@@ -15,7 +15,7 @@ from tinytrain.ir.ops_update import stored_in
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.table import RUNTIME
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.reference.machine import scale_names, update_indices
 
 _ACCESS = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, last_use
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.schedule import frozen_count
 
 

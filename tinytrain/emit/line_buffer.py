@@ -11,7 +11,8 @@ from tinytrain.emit.calls_forward import CALLS
 from tinytrain.emit.context import EmitContext, StripePlaces
 from tinytrain.ir.graph import Node
 from tinytrain.ir.text import format_type
-from tinytrain.plan.line_buffer import LineBufferedChain, Stripe, maps_of, row_bytes
+from tinytrain.plan.chain import LineBufferedChain, Stripe, row_bytes
+from tinytrain.plan.line_buffer import maps_of
 
 
 @dataclass(frozen=True)

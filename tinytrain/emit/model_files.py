@@ -23,7 +23,7 @@ from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.sources import kernel_sets
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.machine import Scale, rounding_nodes

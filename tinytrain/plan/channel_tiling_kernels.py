@@ -8,8 +8,8 @@ from dataclasses import replace
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.kernel.choose import Choice, choose, narrower
 from tinytrain.kernel.work import Work, is_depthwise, work_of
-from tinytrain.plan.channel_tiling import ChannelTiling
 from tinytrain.plan.place import aligned
+from tinytrain.plan.tiling import ChannelTiling
 
 _CALL = 40
 """Instructions around the call for a tile: its arguments move along."""

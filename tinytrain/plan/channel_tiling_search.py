@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.channel_tiling import ChannelTiling, tileable_runs, tilings_of
+from tinytrain.plan.channel_tiling import tileable_runs, tilings_of
 from tinytrain.plan.narrow import Narrowed, narrowed
+from tinytrain.plan.tiling import ChannelTiling
 
 
 @dataclass(frozen=True)

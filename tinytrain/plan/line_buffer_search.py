@@ -14,10 +14,12 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_training import loss_index
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.work import Work, spread, work_of
-from tinytrain.plan.line_buffer import LineBufferedChain, chain_ends, line_buffered, maps_of
-from tinytrain.plan.liveness import ArenaStorage, storages
+from tinytrain.plan.chain import LineBufferedChain
+from tinytrain.plan.line_buffer import chain_ends, line_buffered, maps_of
+from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.schedule import frozen_count
+from tinytrain.plan.storage import ArenaStorage
 from tinytrain.plan.stripe_kernels import choose_for_stripes
 
 _ROWS_PER_STEP = (1, 2, 3, 4, 6, 8, 12, 16, 32)

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops import OPS
 from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import stored_in
 from tinytrain.kernel.choose import Choice
-from tinytrain.plan.channel_tiling import ChannelTiling
-from tinytrain.plan.line_buffer import LineBufferedChain
-
-
-@dataclass(frozen=True)
-class ArenaStorage:
-    """Bytes of the arena that are live from node `first` to node `last`, both included.
-
-    Attributes:
-        name: of its first value; of its node for scratch; `ChannelTiling.sums_name` for sums.
-        values: that lie there one after another: a reshape is the same bytes with another shape, an
-            operation with in-place reuse overwrites its input. Empty for scratch and for sums. A
-            line buffer has one value and holds a few rows of it.
-        nbytes: size, in bytes.
-        first, last: indices of nodes in the schedule.
-    """
-
-    name: str
-    values: tuple[Value, ...]
-    nbytes: int
-    first: int
-    last: int
+from tinytrain.plan.chain import LineBufferedChain
+from tinytrain.plan.storage import ArenaStorage
+from tinytrain.plan.tiling import ChannelTiling
 
 
 def in_arena(graph: Graph) -> list[Value]:

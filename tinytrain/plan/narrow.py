@@ -9,10 +9,10 @@ from tinytrain.ir.graph import Graph
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.work import work_of
 from tinytrain.plan.arena import choices_for
-from tinytrain.plan.channel_tiling import ChannelTiling
 from tinytrain.plan.channel_tiling_kernels import narrower_for_tiles
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
+from tinytrain.plan.tiling import ChannelTiling
 
 
 @dataclass(frozen=True)

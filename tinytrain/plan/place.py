@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from tinytrain.plan.liveness import ArenaStorage
+from tinytrain.plan.storage import ArenaStorage
 
 ALIGNMENT = 8
 """Offsets in the arena are multiples of this, in bytes."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.ops_training import loss_index
-from tinytrain.plan.arena import Plan
-from tinytrain.plan.liveness import ArenaStorage
 from tinytrain.plan.place import ALIGNMENT, live_bytes
+from tinytrain.plan.plan import Plan
+from tinytrain.plan.storage import ArenaStorage
 
 KINDS = ("input", "activation", "saved", "gradient", "scratch")
 """What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,

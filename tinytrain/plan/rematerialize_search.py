@@ -12,12 +12,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.kernel.choose import Choice
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.rematerialize import (
-    ForwardPart,
-    parts,
-    rematerialized,
-    rematerialized_nodes,
-)
+from tinytrain.plan.rematerialize import ForwardPart, parts, rematerialized, rematerialized_nodes
 
 _SHARES = (0.8, 0.95, 0.99)
 """Each next limit to try, as a share of what the last one reached."""

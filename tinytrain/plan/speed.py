@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tinytrain.plan.arena import Plan
+from tinytrain.plan.plan import Plan
 from tinytrain.target import Target
 
 CYCLES_PER_INSTRUCTION: Mapping[str, tuple[float, float]] = {

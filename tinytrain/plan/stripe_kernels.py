@@ -9,7 +9,7 @@ from dataclasses import replace
 from tinytrain.ir.graph import Node
 from tinytrain.kernel.choose import Choice, candidates
 from tinytrain.kernel.work import Work
-from tinytrain.plan.line_buffer import LineBufferedChain, row_bytes
+from tinytrain.plan.chain import LineBufferedChain, row_bytes
 
 _CALL = 60
 """Instructions around the call for a stripe: its window, the move of its buffer."""

@@ -8,11 +8,12 @@ from typing import Any
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
-from tinytrain.plan.arena import Plan, outline, plan_memory
+from tinytrain.plan.arena import outline, plan_memory
 from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.line_buffer_search import Stem
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
+from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize_search import Candidates, RematerializationSearch
 
 

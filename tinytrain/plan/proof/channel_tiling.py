@@ -16,8 +16,8 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops_update import SGD_OPS, replaced
 from tinytrain.ir.types import DType
-from tinytrain.plan.channel_tiling import ChannelTiling
 from tinytrain.plan.proof.line_buffer import meet
+from tinytrain.plan.tiling import ChannelTiling
 
 _NOBODY = -1
 _FIRST_TILE = 1 << 50

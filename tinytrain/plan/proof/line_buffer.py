@@ -12,7 +12,7 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.plan.line_buffer import LineBufferedChain, Stripe
+from tinytrain.plan.chain import LineBufferedChain, Stripe
 
 _NOBODY = -1
 _FIRST_ROW = 1 << 40

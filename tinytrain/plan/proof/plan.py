@@ -19,10 +19,10 @@ from tinytrain.ir.ops_training import LOSS_OPS
 from tinytrain.ir.ops_update import replaced
 from tinytrain.kernel.table import works_in_place
 from tinytrain.kernel.work import work_of
-from tinytrain.plan.channel_tiling import ChannelTiling
-from tinytrain.plan.line_buffer import LineBufferedChain
+from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.proof.channel_tiling import TilingRun
 from tinytrain.plan.proof.line_buffer import ChainRun, meet
+from tinytrain.plan.tiling import ChannelTiling
 
 _NOBODY = -1
 
