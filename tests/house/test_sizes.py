@@ -167,7 +167,6 @@ WAITING = {
     "function: tinytrain/experiments/worker.py:run_to_record",
     "module: tinytrain/frontend/onnx.py",
     "function: tinytrain/plan/liveness.py:storages",
-    "function: tinytrain/plan/proof/plan.py:check_plan",
     "module: tinytrain/quantize/integerize.py",
     "parameters: tinytrain/reference/forward.py:conv2d",
     "parameters: tinytrain/reference/forward.py:avg_pool2d",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.bottlenecks import OPTIONS, bottlenecks
 from tests.support.imported import shared_model
-from tests.support.steps import prove, step_of
+from tests.support.steps import step_of
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.ops_training import loss_index
@@ -22,6 +22,7 @@ from tinytrain.plan.channel_tiling import TILE_COUNTS, tileable_runs, tilings_of
 from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.plan import Plan
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.tiling import ChannelTiling
 
@@ -45,9 +46,9 @@ def test_every_tiling_is_proved(seed: int, isa: str) -> None:
     for run in tileable_runs(graph):
         for tiling in tilings_of(graph, run):
             assert tiling.size * tiling.count == tiling.channels
-            prove(graph, plan_memory(graph, isa, tilings=[tiling]))
+            check_plan(plan_memory(graph, isa, tilings=[tiling]))
     plan = plan_memory(graph, isa, tilings=finest(graph))
-    prove(graph, plan)
+    check_plan(plan)
 
 
 def test_some_network_has_every_kind_of_node_in_a_run() -> None:
@@ -90,7 +91,7 @@ def test_broken_plans_are_refused() -> None:
         {"offsets": {**plan.offsets, run.wide[-1]: plan.nbytes - 4}},
     ):
         with pytest.raises(InternalError):
-            prove(graph, replace(plan, **change))
+            check_plan(replace(plan, **change))
 
 
 def test_runs_that_are_none_are_refused() -> None:
@@ -105,7 +106,7 @@ def test_runs_that_are_none_are_refused() -> None:
         replace(run, deferred=(*run.deferred, updates[0])),
     ):
         with pytest.raises(InternalError):
-            prove(graph, replace(plan, tilings=(wrong,)))
+            check_plan(replace(plan, tilings=(wrong,)))
 
 
 def test_tiles_that_cut_a_byte_are_refused() -> None:
@@ -121,7 +122,7 @@ def test_tiles_that_cut_a_byte_are_refused() -> None:
                 ops = {node.op for node in wrong.nodes(graph) if not _begins_at_a_byte(node, wrong)}
                 if ops:
                     with pytest.raises(InternalError, match="cut bytes"):
-                        prove(graph, plan_memory(graph, tilings=[wrong]))
+                        check_plan(plan_memory(graph, tilings=[wrong]))
                 refused |= ops
     assert refused == {"grad_clamp", "conv2d_grad_weight_sgd"}
 
@@ -142,13 +143,13 @@ def test_sums_and_copies_have_their_room() -> None:
     wider = replace(plan, nbytes=plan.nbytes + 8)
     with pytest.raises(InternalError, match="begin at a word"):
         moved = {**plan.scratch, name: plan.nbytes - run.sums + 2}
-        prove(graph, replace(wider, scratch=moved))
+        check_plan(replace(wider, scratch=moved))
     copies = [n for n in run.nodes(graph) if n.op == "conv2d_grad_weight_sgd" and is_depthwise(n)]
     assert copies
     for node in copies:
         small = replace(plan.choices[node.name], scratch=4)
         with pytest.raises(InternalError, match="takes"):
-            prove(graph, replace(plan, choices={**plan.choices, node.name: small}))
+            check_plan(replace(plan, choices={**plan.choices, node.name: small}))
 
 
 @pytest.mark.parametrize("isa", ISAS)

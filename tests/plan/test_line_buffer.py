@@ -10,7 +10,7 @@ import pytest
 from tests.support.graphs import Net
 from tests.support.imported import shared_model
 from tests.support.stems import random_stem
-from tests.support.steps import prove, step_of
+from tests.support.steps import step_of
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
@@ -19,6 +19,7 @@ from tinytrain.plan.chain import LineBufferedChain, Stripe
 from tinytrain.plan.line_buffer import chain_ends, line_buffered
 from tinytrain.plan.line_buffer_search import Stem
 from tinytrain.plan.plan import Plan
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.within import plan_within
 from tinytrain.quantize import integerize
 
@@ -40,7 +41,7 @@ def test_every_chain_is_proved_and_computes_no_row_twice(seed: int) -> None:
             chain = line_buffered(graph, first, last, rows, fed=bool(fed))
             for node, stripes in zip(graph.nodes[first:], chain.stripes, strict=False):
                 assert sum(stripe.rows for stripe in stripes) <= node.output.type.shape[1]
-            prove(graph, plan_memory(graph, "dsp", chains=[chain]))
+            check_plan(plan_memory(graph, "dsp", chains=[chain]))
 
 
 def test_some_stem_has_a_long_chain_and_every_operation() -> None:
@@ -68,7 +69,7 @@ def test_a_segments_peak_is_that_of_the_plan(seed: int) -> None:
             cut = stem.within(limit)
             assert cut is not None
             plan = plan_memory(graph, "dsp", cut.limits, chains=cut.chains)
-            prove(graph, plan)
+            check_plan(plan)
             behind = max(_live(graph, plan)[stem.end :])
             assert max(_live(graph, plan)[: stem.end]) <= limit
             assert plan.lower_bound <= max(limit, behind)
@@ -102,7 +103,7 @@ def test_the_checker_refuses_changed_bands(seed: int) -> None:
     last = max(chain_ends(graph, 0, end))
     chain = line_buffered(graph, 0, last, 3, fed=True)
     plan = plan_memory(graph, "dsp", chains=[chain])
-    prove(graph, plan)
+    check_plan(plan)
     tried = 0
     for node, stripes in enumerate(chain.stripes):
         # A stride may leave the last rows out: there a change may be harmless.
@@ -125,7 +126,7 @@ def _with_stripe(
 
 def _refused(graph: Graph, plan: Plan, chain: LineBufferedChain) -> None:
     with pytest.raises(InternalError):
-        prove(graph, replace(plan, chains=(chain,)))
+        check_plan(replace(plan, chains=(chain,)))
 
 
 def test_the_checker_refuses_a_buffer_over_another() -> None:
@@ -138,7 +139,7 @@ def test_the_checker_refuses_a_buffer_over_another() -> None:
     for value in carrying[1:]:
         offsets = {**plan.offsets, value: plan.offsets[carrying[0]]}
         with pytest.raises(InternalError):
-            prove(graph, replace(plan, offsets=offsets))
+            check_plan(replace(plan, offsets=offsets))
 
 
 def test_the_plain_plan_is_taken_where_it_fits() -> None:
@@ -158,7 +159,7 @@ def test_the_plain_plan_is_taken_where_it_fits() -> None:
 def test_a_network_without_a_frozen_stem_is_planned_as_a_whole() -> None:
     graph = step_of(random_stem(5), scheme="full").graph
     plan, _ = plan_within(graph, "dsp", 0)
-    prove(graph, plan)
+    check_plan(plan)
     assert not plan.chains and plan.nbytes <= plan_memory(graph, "dsp").nbytes
 
 
@@ -170,7 +171,7 @@ def test_rows_cannot_be_fed_where_the_input_is_read_again() -> None:
     with pytest.raises(UsageError, match="needs it whole"):
         plan_within(graph, "dsp", fed=True)
     plan, _ = plan_within(graph, "dsp", 0)
-    prove(graph, plan)
+    check_plan(plan)
 
 
 def test_chains_go_on_after_what_cannot_be_line_buffered() -> None:
@@ -181,7 +182,7 @@ def test_chains_go_on_after_what_cannot_be_line_buffered() -> None:
     x = net.conv(net.conv(net.conv(x, 16), 16), 4, strides=(2, 2))
     graph = step_of(net.finish(net.dense(net.flat(x), 3)), scheme="head").graph
     plan, _ = plan_within(graph, "dsp", 0)
-    prove(graph, plan)
+    check_plan(plan)
     assert any(graph.nodes[chain.first].layer == "conv_1" for chain in plan.chains)
 
 
@@ -195,7 +196,7 @@ def test_windows_that_lie_in_the_padding_stay_out_of_chains(
     x = net.conv(x, 4, kernel=(1, 1), strides=(stride, 1), padding=padding)
     graph = step_of(net.finish(net.dense(net.flat(net.conv(x, 4)), 3)), scheme="head").graph
     plan, _ = plan_within(graph, "dsp", 0)
-    prove(graph, plan)
+    check_plan(plan)
     assert all(
         stripe.in_rows > 0 for c in plan.chains for b in c.stripes for stripe in b if stripe.rows
     )
@@ -206,7 +207,7 @@ def test_a_high_map_takes_no_more_steps_than_another() -> None:
     x = net.conv(net.conv(net.x, 2, strides=(2, 1)), 2, strides=(3, 1))
     graph = step_of(net.finish(net.dense(net.flat(x), 2)), scheme="head").graph
     plan, _ = plan_within(graph, "dsp", 0, fed=True)
-    prove(graph, plan)
+    check_plan(plan)
     assert 1 <= len(plan.chains) <= 2
     assert all(chain.steps <= 128 for chain in plan.chains)
 
@@ -223,9 +224,9 @@ def test_the_stem_of_a_real_network_runs_in_a_third_of_the_bytes() -> None:
     graph = step_of(integerize(model), scheme=scheme, classes=10).graph
     plain = plan_memory(graph, "dsp")
     plan, _ = plan_within(graph, "dsp", 44_000, fed=True)
-    prove(graph, plan)
+    check_plan(plan)
     assert plan.nbytes == plan.lower_bound <= 44_000 < plain.nbytes / 3
     assert plan.cost < 1.05 * plain.cost
     plan, _ = plan_within(graph, "dsp", 0, fed=True)
-    prove(graph, plan)
+    check_plan(plan)
     assert plan.nbytes == plan.lower_bound < 40_000

@@ -71,7 +71,7 @@ def test_limits_bring_what_they_promise(name: str, isa: str) -> None:
     least = narrowed(graph, isa)
     plan = plan_memory(graph, isa, least.limits)
     assert plan.lower_bound == least.bound <= plain.lower_bound
-    check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.kernels)
+    check_plan(plan)
     cost = sum(choice.cost for choice in plan.choices.values())
     assert cost == least.cost
     # What fits already stays as it is; what lies between costs no more than the least.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -18,15 +17,9 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
 from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.proof.arena_bytes import ArenaBytes
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.reference.interpret import Machine
-
-
-def check(compiled: Compiled, offsets: Mapping[Value, int], nbytes: int | None = None) -> None:
-    graph, plan = compiled.graph, compiled.plan
-    sizes = plan.scratch_sizes
-    size = plan.nbytes if nbytes is None else nbytes
-    check_plan(graph, offsets, plan.scratch, sizes, size, plan.kernels)
 
 
 def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
@@ -80,7 +73,7 @@ def test_plans_reach_the_lower_bound(name: str, gradient: str) -> None:
 
 def test_velocities_are_parameters_and_their_factor_lies_in_the_arena() -> None:
     compiled = step_of(GRAPHS["mixture"](), momentum=0.5, clip_norm=1.0)
-    check(compiled, compiled.plan.offsets)
+    check_plan(compiled.plan)
     factors = [value for value in compiled.plan.offsets if value.name == "clip_factor"]
     assert [value.type.nbytes for value in factors] == [4]
     graph = compiled.graph
@@ -92,14 +85,7 @@ def test_velocities_are_parameters_and_their_factor_lies_in_the_arena() -> None:
     applied = [node for node in graph.nodes if node.op.startswith("apply_")]
     early = [*applied, *(node for node in graph.nodes if node not in applied)]
     with pytest.raises(InternalError):
-        check_plan(
-            replace(graph, nodes=tuple(early)),
-            compiled.plan.offsets,
-            compiled.plan.scratch,
-            compiled.plan.scratch_sizes,
-            compiled.plan.nbytes,
-            compiled.plan.kernels,
-        )
+        check_plan(replace(compiled.plan, graph=replace(graph, nodes=tuple(early))))
 
 
 @pytest.mark.parametrize("gradient", ["s8", "s16", "f32"])
@@ -177,13 +163,13 @@ def test_checker_refuses_overlap_of_live_values() -> None:
         for value in b.values:
             offsets[value] = plan.offsets[a.values[0]]
         with pytest.raises(InternalError):
-            check(compiled, offsets)
+            check_plan(replace(plan, offsets=offsets))
 
 
 def test_checker_refuses_a_place_outside() -> None:
     compiled = step_of(GRAPHS["signal"]())
     with pytest.raises(InternalError, match="outside"):
-        check(compiled, compiled.plan.offsets, compiled.plan.nbytes - 8)
+        check_plan(replace(compiled.plan, nbytes=compiled.plan.nbytes - 8))
 
 
 def test_checker_refuses_a_read_after_the_update() -> None:
@@ -201,4 +187,25 @@ def test_checker_refuses_a_read_after_the_update() -> None:
     graph = replace(compiled.graph, nodes=tuple(nodes))
     plan = plan_memory(graph)
     with pytest.raises(InternalError, match="after its update"):
-        check_plan(graph, plan.offsets, plan.scratch, plan.scratch_sizes, plan.nbytes, plan.kernels)
+        check_plan(plan)
+
+
+def test_checker_refuses_scratch_without_a_place() -> None:
+    plan = step_of(GRAPHS["convolutions"]()).plan
+    assert plan.scratch
+    for name in plan.scratch:
+        others = {other: start for other, start in plan.scratch.items() if other != name}
+        with pytest.raises(InternalError, match=f"the scratch of {name} has no place"):
+            check_plan(replace(plan, scratch=others))
+
+
+def test_a_content_is_taken_for_no_other() -> None:
+    """More contents than any arithmetic on indices would keep apart."""
+    plan = replace(step_of(GRAPHS["signal"]()).plan, nbytes=8)
+    memory, area = ArenaBytes(plan), range(8)
+    keys = [(kind, k) for kind in ("row", "tile") for k in range(5000)]
+    for key, following in zip(keys, [*keys[1:], keys[0]], strict=True):
+        memory.fill(area, key)
+        assert memory.holds(area, key) and not memory.holds(area, following)
+    memory.clear(range(7, 8))
+    assert not memory.holds(area, keys[-1]) and memory.holds(range(7), keys[-1])

@@ -10,7 +10,7 @@ import pytest
 from tests.support.bottlenecks import OPTIONS, bottlenecks
 from tests.support.random_networks import OPTIONS as RANDOM_OPTIONS
 from tests.support.random_networks import network
-from tests.support.steps import inputs_of, prove, step_of
+from tests.support.steps import inputs_of, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
@@ -20,6 +20,7 @@ from tinytrain.ir.verify import verify
 from tinytrain.isa import ISAS
 from tinytrain.plan import rematerialize_search
 from tinytrain.plan.arena import plan_memory
+from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.rematerialize import SUFFIX, ForwardPart, parts, rematerialized
 from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.within import plan_within
@@ -60,7 +61,7 @@ def test_rematerialized_parts_give_the_same_weights(seed: int) -> None:
         other = rematerialized(graph, chosen)
         verify(other, after="rematerialize")
         plan = plan_memory(other)
-        prove(other, plan)
+        check_plan(plan)
         machines = [Machine(one, rate=0.01, seed=3) for one in (graph, other)]
         for turn in range(3):
             for machine in machines:
@@ -118,7 +119,7 @@ def test_too_late_is_refused() -> None:
                 moved = replace(graph, nodes=(*graph.nodes, late))
                 verify(moved, after="moved")
                 with pytest.raises(InternalError, match="after its update"):
-                    prove(moved, plan_memory(moved))
+                    check_plan(plan_memory(moved))
                 refused += 1
     assert refused > 20
 
@@ -131,7 +132,7 @@ def test_with_leave_a_plan_needs_less_and_spends_no_more(seed: int, isa: str) ->
     without, _ = plan_within(graph, isa, 0)
     for share in (0.05, 1.0):
         plan, optimizations = plan_within(graph, isa, 0, recompute=share)
-        prove(plan.graph, plan)
+        check_plan(plan)
         assert plan.lower_bound <= without.lower_bound
         spent = [each.instructions for each in optimizations if each.name == "rematerialization"]
         assert sum(spent) <= share * plain.cost
@@ -157,7 +158,7 @@ def test_a_search_keeps_to_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rematerialize_search, "_WORK", work)
     monkeypatch.setattr(rematerialize_search, "rematerialized", counted)
     plan, _ = plan_within(deep(), "mve", 0, recompute=1.0)
-    prove(plan.graph, plan)
+    check_plan(plan)
     # The last graph may be one that was begun within the limit.
     assert work / 3 < sum(worked[:-1]) <= work
     # Little work finds little, but not nothing.

@@ -1,4 +1,4 @@
-"""Training steps of small graphs: built, run by the reference, their plans proved."""
+"""Training steps of small graphs: built, and run by the reference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
-from tinytrain.plan.plan import Plan
-from tinytrain.plan.proof.plan import check_plan
 from tinytrain.reference.interpret import Machine
 
 
@@ -39,18 +37,3 @@ def plain_step(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
         machine.scales[name] = replace(scale)
     machine.run(inputs)
     return machine
-
-
-def prove(graph: Graph, plan: Plan) -> None:
-    """Raises InternalError unless the plan is sound."""
-    sizes = plan.scratch_sizes
-    check_plan(
-        graph,
-        plan.offsets,
-        plan.scratch,
-        sizes,
-        plan.nbytes,
-        plan.kernels,
-        plan.chains,
-        plan.tilings,
-    )

@@ -175,14 +175,5 @@ def _proved_plan(
         graph, isa, nbytes, fed=options.feed == "rows", recompute=options.recompute
     )
     runner.check(plan.graph, PLAN.name)
-    check_plan(
-        plan.graph,
-        plan.offsets,
-        plan.scratch,
-        plan.scratch_sizes,
-        plan.nbytes,
-        plan.kernels,
-        plan.chains,
-        plan.tilings,
-    )
+    check_plan(plan)
     return plan, optimizations
