@@ -30,7 +30,7 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.operations import LOSS_OPS
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 from tinytrain.simulation.session import simulate
 

@@ -20,7 +20,7 @@ from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.operations import loss_index
 from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.channel_tiling import tileable_runs, tilings_of

@@ -12,8 +12,7 @@ from tests.support.imported import shared_model
 from tests.support.steps import step_of
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.ops_training import loss_index
-from tinytrain.ir.ops_update import replaced
+from tinytrain.ir.operations import loss_index, replaced
 from tinytrain.ir.types import DType
 from tinytrain.isa import ISAS
 from tinytrain.kernel.work import is_depthwise

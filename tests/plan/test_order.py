@@ -14,8 +14,7 @@ from tests.support.random_networks import OPTIONS, network
 from tests.support.steps import inputs_of, plain_step, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
-from tinytrain.ir.ops_update import APPLY_OPS, UPDATE_OPS
+from tinytrain.ir.operations import APPLY_OPS, TRAINING_ONLY, UPDATE_OPS, loss_index
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages

@@ -14,8 +14,7 @@ from tests.support.steps import inputs_of, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
-from tinytrain.ir.ops_update import replaced
+from tinytrain.ir.operations import TRAINING_ONLY, loss_index, replaced
 from tinytrain.ir.verify import verify
 from tinytrain.isa import ISAS
 from tinytrain.plan import rematerialize_search

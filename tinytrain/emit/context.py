@@ -11,7 +11,7 @@ from tinytrain.emit.c_text import C_TYPES, call, identifier, initializer
 from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_update import stored_in
+from tinytrain.ir.operations import stored_in
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.table import RUNTIME

@@ -16,8 +16,7 @@ from tinytrain.emit.replay import Replay
 from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_steps
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import loss_index
-from tinytrain.ir.ops_update import APPLY_OPS
+from tinytrain.ir.operations import APPLY_OPS, loss_index
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType

@@ -11,7 +11,7 @@ from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.line_buffer import ChainText
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops_training import TRAINING_ONLY
+from tinytrain.ir.operations import TRAINING_ONLY
 from tinytrain.ir.text import format_type
 
 StepText = dict[str, object]

@@ -11,7 +11,7 @@ import numpy as np
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.experiments.once import computed_once
-from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.operations import loss_index
 from tinytrain.simulation.library import HostLibrary
 
 _CHUNK = 64

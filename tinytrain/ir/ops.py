@@ -1,7 +1,10 @@
 """The table of operations: what each means, its attributes, and the shapes and dtypes it yields.
 
-`ops_forward` and `ops_training` fill it, `verify` holds every node to it; docs/architecture.md says
-how to add an operation.
+The modules `ops_*` fill it, `operations` gives it whole, `verify` holds every node to it.
+
+A gradient is s8, s16 or f32 (`GRADIENT`). An integer gradient's type names its exponent; nodes that
+round a sum to integers introduce a new exponent, nodes that only move or mask integers keep it.
+A sum (dW, dB) is s32, or f32 where gradients are f32.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ class Op:
 
 OPS: dict[str, Op] = {}
 
+GRADIENT = (DType.S8, DType.S16, DType.F32)
+"""Dtypes of gradients."""
+
 
 def register(
     name: str,
@@ -78,6 +84,18 @@ def same_dtype(node: Node) -> DType:
     dtypes = {value.type.dtype for value in node.inputs}
     expect(len(dtypes) == 1, f"inputs have different dtypes: {sorted(d.value for d in dtypes)}")
     return dtypes.pop()
+
+
+def gradient_dtype(node: Node, index: int = 0) -> DType:
+    """The dtype of an input that is a gradient."""
+    dtype = node.inputs[index].type.dtype
+    expect(dtype in GRADIENT, f"a gradient is s8, s16 or f32, not {dtype.value}")
+    return dtype
+
+
+def sum_dtypes(dtype: DType) -> tuple[DType, ...]:
+    """The dtype of a sum of gradients."""
+    return (DType.F32,) if dtype is DType.F32 else (DType.S32,)
 
 
 def with_axis(shape: Shape, axis: int, size: int) -> Shape:

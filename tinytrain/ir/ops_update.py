@@ -7,37 +7,16 @@ bias (docs/arithmetic.md section 6).
 
 from __future__ import annotations
 
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Node
 from tinytrain.ir.ops import Signature, expect, register
-from tinytrain.ir.ops_training import GEOMETRY, weights_shape
+from tinytrain.ir.ops_convolution import GEOMETRY, weights_shape
 from tinytrain.ir.types import DType, TensorType
 
-SGD_OPS = frozenset({"sgd_weight", "sgd_bias", "conv2d_grad_weight_sgd", "bias_grad_sgd"})
-APPLY_OPS = frozenset({"clip_factor", "apply_weight", "apply_bias"})
-"""Operations that run in the last step of an accumulation window only."""
-
-UPDATE_OPS = SGD_OPS | {"apply_weight", "apply_bias"}
 VELOCITY_BITS = 4
 """Fractional bits of a velocity of weights."""
 
 VELOCITY_RESOLUTION = 8
 """A velocity counts in 2^-8 of the last bit of an s8 weight, or of a bias."""
-
-
-def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:
-    """(old, new) for each tensor that an update writes over; nothing for any other node."""
-    if node.op not in UPDATE_OPS:
-        return ()
-    return tuple(zip(node.inputs[-len(node.outputs) :], node.outputs, strict=True))
-
-
-def stored_in(graph: Graph) -> dict[Value, Value]:
-    """For each value that an update writes, the parameter whose storage it takes."""
-    roots: dict[Value, Value] = {}
-    for node in graph.nodes:
-        for old, new in replaced(node):
-            roots[new] = roots.get(old, old)
-    return roots
 
 
 _UPDATE = "fraction_bits resolution rule exponent input_scale"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_update import APPLY_OPS, SGD_OPS, replaced, stored_in
+from tinytrain.ir.operations import APPLY_OPS, SGD_OPS, replaced, stored_in
 from tinytrain.ir.types import DType
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tinytrain.errors import InternalError
-from tinytrain.ir import ops_forward, ops_training, ops_update  # noqa: F401  (they fill the table)
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops import OPS, TypeRuleError
+from tinytrain.ir.operations import OPS
+from tinytrain.ir.ops import TypeRuleError
 from tinytrain.ir.text import format_node
 
 

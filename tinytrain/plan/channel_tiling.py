@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
-from tinytrain.ir.ops_training import loss_index
-from tinytrain.ir.ops_update import SGD_OPS
+from tinytrain.ir.operations import SGD_OPS, loss_index
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.tiling import ChannelTiling

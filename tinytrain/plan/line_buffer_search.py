@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.operations import loss_index
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.work import Work, spread, work_of
 from tinytrain.plan.chain import LineBufferedChain

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
-from tinytrain.ir.ops import OPS
-from tinytrain.ir.ops_training import LOSS_OPS
-from tinytrain.ir.ops_update import stored_in
+from tinytrain.ir.operations import LOSS_OPS, OPS, stored_in
 from tinytrain.kernel.choose import Choice
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.storage import ArenaStorage

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
-from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.operations import loss_index
 from tinytrain.plan.place import ALIGNMENT, live_bytes
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.storage import ArenaStorage

@@ -17,8 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
-from tinytrain.ir.ops_update import replaced
+from tinytrain.ir.operations import TRAINING_ONLY, loss_index, replaced
 
 SUFFIX = "_again"
 """Ending of the names of rematerialized nodes and values."""

@@ -19,8 +19,14 @@ from itertools import pairwise
 from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import LOSS_OPS, TRAINING_ONLY
-from tinytrain.ir.ops_update import APPLY_OPS, SGD_OPS, UPDATE_OPS, replaced
+from tinytrain.ir.operations import (
+    APPLY_OPS,
+    LOSS_OPS,
+    SGD_OPS,
+    TRAINING_ONLY,
+    UPDATE_OPS,
+    replaced,
+)
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import LOSS_OPS
+from tinytrain.ir.operations import LOSS_OPS
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
     evaluate_apply,  # noqa: F401  (fills the table)

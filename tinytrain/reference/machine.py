@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_update import UPDATE_OPS
+from tinytrain.ir.operations import UPDATE_OPS
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update

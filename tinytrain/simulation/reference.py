@@ -10,7 +10,7 @@ import numpy as np
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.ops_training import loss_index
+from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.machine import Scale

@@ -19,7 +19,7 @@ import torch
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.experiments.baseline.torch_convolution import Convolution
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.ops_training import TRAINING_ONLY, loss_index
+from tinytrain.ir.operations import TRAINING_ONLY, loss_index
 
 Tensor = Any
 """A `torch.Tensor`; PyTorch is an extra, and not there for the type checker."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
-from tinytrain.ir.ops_update import SGD_OPS, replaced
+from tinytrain.ir.operations import SGD_OPS, replaced
 from tinytrain.ir.types import DType
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.arena_bytes import ArenaBytes, meet

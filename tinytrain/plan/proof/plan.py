@@ -12,9 +12,7 @@ from dataclasses import replace
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
-from tinytrain.ir.ops import OPS
-from tinytrain.ir.ops_training import LOSS_OPS
-from tinytrain.ir.ops_update import replaced
+from tinytrain.ir.operations import LOSS_OPS, OPS, replaced
 from tinytrain.kernel.table import works_in_place
 from tinytrain.kernel.work import work_of
 from tinytrain.plan.chain import LineBufferedChain

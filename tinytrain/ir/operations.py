@@ -1,0 +1,61 @@
+"""All operations as one table, and what they tell of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tinytrain.errors import InternalError
+from tinytrain.ir import (
+    ops_convolution,  # noqa: F401  (fills the table)
+    ops_elementwise,  # noqa: F401  (fills the table)
+    ops_layout,  # noqa: F401  (fills the table)
+    ops_loss,  # noqa: F401  (fills the table)
+    ops_pooling,  # noqa: F401  (fills the table)
+    ops_update,  # noqa: F401  (fills the table)
+)
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.ops import OPS as _OPS
+from tinytrain.ir.ops import Op
+
+OPS: Mapping[str, Op] = _OPS
+"""By name."""
+
+LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
+"""Operations whose outputs are the loss and its gradient."""
+
+TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
+"""Operations between forward nodes that inference leaves out."""
+
+SGD_OPS = frozenset({"sgd_weight", "sgd_bias", "conv2d_grad_weight_sgd", "bias_grad_sgd"})
+APPLY_OPS = frozenset({"clip_factor", "apply_weight", "apply_bias"})
+"""Operations that run in the last step of an accumulation window only."""
+
+UPDATE_OPS = SGD_OPS | {"apply_weight", "apply_bias"}
+
+
+def loss_index(graph: Graph) -> int:
+    """Place of the loss among the nodes: those before it are the forward pass.
+
+    Raises:
+        InternalError: the graph has none.
+    """
+    for index, node in enumerate(graph.nodes):
+        if node.op in LOSS_OPS:
+            return index
+    raise InternalError("the graph has no loss")
+
+
+def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:
+    """(old, new) for each tensor that an update writes over; nothing for any other node."""
+    if node.op not in UPDATE_OPS:
+        return ()
+    return tuple(zip(node.inputs[-len(node.outputs) :], node.outputs, strict=True))
+
+
+def stored_in(graph: Graph) -> dict[Value, Value]:
+    """For each value that an update writes, the parameter whose storage it takes."""
+    roots: dict[Value, Value] = {}
+    for node in graph.nodes:
+        for old, new in replaced(node):
+            roots[new] = roots.get(old, old)
+    return roots

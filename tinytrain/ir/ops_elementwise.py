@@ -1,0 +1,99 @@
+"""Operations element by element and their gradients; `clamp` as in `ops_convolution`."""
+
+from __future__ import annotations
+
+from tinytrain.ir.graph import Node
+from tinytrain.ir.ops import Signature, expect, gradient_dtype, register, same_dtype
+from tinytrain.ir.types import DType
+
+ACTIVATIONS = frozenset(
+    {"relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "leaky_relu", "identity"}
+)
+"""Element-wise functions of the `activation` operation. `leaky_relu` slopes `alpha` below zero;
+`hard_sigmoid` is max(0, min(1, alpha * x + beta)); `hard_swish` is x * relu6(x + 3) / 6; the
+others take no parameter and have alpha = beta = 0. `identity` in s8 form changes the scale."""
+
+
+@register("add", "element-wise sum of two tensors of one shape", "clamp", in_place=(0, 1))
+def _add(node: Node) -> Signature:
+    a, b = (value.type for value in node.inputs)
+    expect(a.shape == b.shape, f"shapes {a.shape} and {b.shape} differ")
+    return ((a.shape, (same_dtype(node),)),)
+
+
+@register(
+    "multiply",
+    "a [1,H,W,C] times b of the same shape, or [1,1,1,C], or one element",
+    "clamp",
+    in_place=(0,),
+)
+def _multiply(node: Node) -> Signature:
+    a, b = (value.type for value in node.inputs)
+    broadcast = len(a.shape) == len(b.shape) and all(
+        q in (p, 1) for p, q in zip(a.shape, b.shape, strict=True)
+    )
+    channels_or_one = b.size in (1, a.size) or b.size == b.shape[-1]
+    expect(broadcast and channels_or_one, f"cannot multiply {a.shape} by {b.shape}")
+    return ((a.shape, (same_dtype(node),)),)
+
+
+@register(
+    "activation", "an element-wise function, see ACTIVATIONS", "function alpha beta", in_place=(0,)
+)
+def _activation(node: Node) -> Signature:
+    expect(node.attrs["function"] in ACTIVATIONS, f"unknown function {node.attrs['function']!r}")
+    return ((node.inputs[0].type.shape, (same_dtype(node),)),)
+
+
+@register("clamp_mask", "one bit an element: lo < y < hi", "clamp")
+def _clamp_mask(node: Node) -> Signature:
+    return ((node.inputs[0].type.shape, (DType.BIT,)),)
+
+
+@register(
+    "grad_clamp",
+    "g where lo < y < hi, else 0; y is s8, or a mask of clamp_mask",
+    "clamp",
+    in_place=(0,),
+)
+def _grad_clamp(node: Node) -> Signature:
+    g, y = (value.type for value in node.inputs)
+    expect(g.shape == y.shape, f"gradient {g.shape} of an output {y.shape}")
+    expect(y.dtype in (DType.S8, DType.BIT), "y is s8 or a mask")
+    return ((g.shape, (gradient_dtype(node),)),)
+
+
+@register("grad_add", "sum of the gradients of two branches", in_place=(0, 1))
+def _grad_add(node: Node) -> Signature:
+    a, b = (value.type for value in node.inputs)
+    expect(a.shape == b.shape and a.dtype is b.dtype, "branches differ in shape or dtype")
+    return ((a.shape, (gradient_dtype(node),)),)
+
+
+@register(
+    "activation_grad",
+    "dX from g and x (s8); output_quantization is (scale, zero_point) of the forward output",
+    "function alpha beta output_quantization",
+    in_place=(0,),
+)
+def _activation_grad(node: Node) -> Signature:
+    expect(node.inputs[1].type.dtype is DType.S8, "x is s8")
+    return ((node.inputs[0].type.shape, (gradient_dtype(node),)),)
+
+
+@register(
+    "multiply_grad",
+    "gradient of the factor that is not broadcast: g times the other (s8)",
+    in_place=(0,),
+)
+def _multiply_grad(node: Node) -> Signature:
+    return ((node.inputs[0].type.shape, (gradient_dtype(node),)),)
+
+
+@register(
+    "multiply_grad_broadcast",
+    "gradient of a broadcast factor: g times the other (s8), summed",
+    "input_shape",
+)
+def _multiply_grad_broadcast(node: Node) -> Signature:
+    return ((tuple(node.attrs["input_shape"]), (gradient_dtype(node),)),)

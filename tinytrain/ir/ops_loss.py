@@ -1,0 +1,58 @@
+"""Where real numbers are: quantize and dequantize, softmax, losses, and a loss's gradient."""
+
+from __future__ import annotations
+
+from tinytrain.ir.graph import Node
+from tinytrain.ir.ops import GRADIENT, Signature, expect, register, same_dtype
+from tinytrain.ir.types import DType
+
+
+@register("quantize", "f32 to s8 (or u8, s32) with the quantization of the output")
+def _quantize(node: Node) -> Signature:
+    expect(node.inputs[0].type.dtype is DType.F32, "quantize takes f32")
+    expect(node.output.type.quantization is not None, "the output has no quantization")
+    return ((node.inputs[0].type.shape, (DType.S8, DType.U8, DType.S32)),)
+
+
+@register("dequantize", "integers to f32 with the quantization of the input")
+def _dequantize(node: Node) -> Signature:
+    expect(node.inputs[0].type.quantization is not None, "the input has no quantization")
+    return ((node.inputs[0].type.shape, (DType.F32,)),)
+
+
+@register("softmax", "softmax over the last axis; only ever the last node of a model")
+def _softmax(node: Node) -> Signature:
+    return ((node.inputs[0].type.shape, (same_dtype(node),)),)
+
+
+@register(
+    "softmax_cross_entropy",
+    "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32; smoothing: of the label",
+    in_place=(0,),
+    optional="smoothing",
+)
+def _softmax_cross_entropy(node: Node) -> Signature:
+    logits, label = (value.type for value in node.inputs)
+    expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,N]")
+    expect(label.shape == (1,) and label.dtype is DType.S32, "a label is s32 [1]")
+    expect(0.0 < node.attrs.get("smoothing", 0.5) < 1.0, "smoothing is above 0 and below 1")
+    return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
+
+
+@register(
+    "mean_squared_error",
+    "output f32, target f32 of its shape to loss f32 [1], gradient f32",
+    in_place=(0,),
+)
+def _mean_squared_error(node: Node) -> Signature:
+    output, target = (value.type for value in node.inputs)
+    expect(output.shape == target.shape, f"output {output.shape}, target {target.shape}")
+    return (((1,), (DType.F32,)), (output.shape, (DType.F32,)))
+
+
+@register(
+    "quantize_gradient", "the loss gradient divided by 2^n, as integers; sets n", in_place=(0,)
+)
+def _quantize_gradient(node: Node) -> Signature:
+    expect(node.inputs[0].type.dtype is DType.F32, "the loss gradient is f32")
+    return ((node.inputs[0].type.shape, GRADIENT),)
