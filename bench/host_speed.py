@@ -30,7 +30,7 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import LOSS_OPS
+from tinytrain.ir.operations import loss_index
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 from tinytrain.simulation.session import simulate
 
@@ -53,7 +53,7 @@ class FloatModel:
     def __init__(self, graph: Graph, frozen: int, memory_format: torch.memory_format) -> None:
         self._format = memory_format
         self._producers = graph.producers()
-        loss = next(i for i, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+        loss = loss_index(graph)
         self._frozen, self._rest = graph.nodes[:frozen], graph.nodes[frozen:loss]
         self._input, self._logits = graph.inputs[0], graph.nodes[loss].inputs[0]
         held = {**graph.constants, **graph.parameters}
@@ -195,7 +195,7 @@ def _torch(
     """Seconds a step of plain SGD."""
     torch.set_num_threads(threads)
     graph, plan = product.compiled.graph, product.compiled.plan
-    loss = next(i for i, node in enumerate(graph.nodes) if node.op in LOSS_OPS)
+    loss = loss_index(graph)
     model = FloatModel(graph, frozen_part(graph, plan, graph.nodes[:loss]).nodes, layout)
     optimizer = torch.optim.SGD(model.trained, lr=1e-4)
     kept = [model.frozen(sample[None]) for sample in x]

@@ -14,7 +14,8 @@ from tests.support.random_networks import OPTIONS, network
 from tests.support.steps import inputs_of, plain_step, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.operations import APPLY_OPS, TRAINING_ONLY, UPDATE_OPS, loss_index
+from tinytrain.ir.operations import loss_index, role_of, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
@@ -137,7 +138,7 @@ def test_branches_that_train_get_smaller(name: str) -> None:
 
 
 def inference(graph: Graph) -> Graph:
-    nodes = tuple(n for n in graph.nodes[: loss_index(graph)] if n.op not in TRAINING_ONLY)
+    nodes = tuple(n for n in graph.nodes[: loss_index(graph)] if role_of(n) is not Role.TRAINING)
     return replace(graph, nodes=nodes, updates={})
 
 
@@ -170,10 +171,10 @@ def test_an_order_needs_no_more_anywhere_and_gives_the_same_bits(seed: int) -> N
     assert graph.nodes[:frozen] == plain.nodes[:frozen]
     assert graph.nodes[loss : loss + 2] == plain.nodes[loss : loss + 2]
     assert {n.name for n in graph.nodes[:loss]} == {n.name for n in plain.nodes[:loss]}
-    for ops in (UPDATE_OPS, APPLY_OPS):
-        names = [[n.name for n in g.nodes if n.op in ops] for g in (graph, plain)]
+    for is_kept in (lambda n: traits_of(n).overwrites, lambda n: role_of(n) is Role.APPLY):
+        names = [[n.name for n in g.nodes if is_kept(n)] for g in (graph, plain)]
         assert names[0] == names[1]
-    applied = [n.op in APPLY_OPS for n in graph.nodes]
+    applied = [role_of(n) is Role.APPLY for n in graph.nodes]
     assert applied == sorted(applied)
     # Rounding is stochastic: other draws would be other bits.
     inputs = inputs_of(graph)

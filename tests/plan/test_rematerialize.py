@@ -14,7 +14,8 @@ from tests.support.steps import inputs_of, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.operations import TRAINING_ONLY, loss_index, replaced
+from tinytrain.ir.operations import loss_index, replaced, role_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.verify import verify
 from tinytrain.isa import ISAS
 from tinytrain.plan import rematerialize_search
@@ -98,7 +99,7 @@ def test_masks_of_rematerialized_parts_are_not_made_before(seed: int) -> None:
     for part in parts(graph, start_of(graph)):
         other = rematerialized(graph, [part])
         forward = {node.name for node in other.nodes[: loss_index(other)]}
-        masks = [n for n in graph.nodes[part.first : part.end] if n.op in TRAINING_ONLY]
+        masks = [n for n in graph.nodes[part.first : part.end] if role_of(n) is Role.TRAINING]
         twins = {node.name for node in other.nodes if node.name.endswith(SUFFIX)}
         for mask in masks:
             assert (mask.name in forward) != (mask.name + SUFFIX in twins)

@@ -13,12 +13,10 @@ from tinytrain.autodiff.gradient_builder import GradientBuilder
 from tinytrain.errors import ModelError
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Node, Value
-from tinytrain.ir.types import DType, Quantization
+from tinytrain.ir.operations import traits_of
+from tinytrain.ir.types import DType
 
 FULL_RANGE = (-128, 127)
-
-# An average cannot leave the range of what it averages, nor can a copy.
-_SATURATING = frozenset({"conv2d", "add", "multiply"})
 
 
 class Sweep:
@@ -72,9 +70,8 @@ class Sweep:
         return self._emitted.rounded("grad_add", node, [a, b], a.type.shape)
 
     def _through_clamp(self, node: Node, g: Value) -> Value:
-        clamp, y = node.attrs.get("clamp", FULL_RANGE), node.outputs[0]
-        saturates = node.op in _SATURATING or _requantizes(node) or clamp != FULL_RANGE
-        if y.type.dtype is not DType.S8 or not saturates:
+        clamp, y = node.attrs.get("clamp"), node.outputs[0]
+        if clamp is None or y.type.dtype is not DType.S8 or not _saturates(node):
             return g
         return self._emitted.moved("grad_clamp", node, [g, y], g.type.shape, clamp=clamp)
 
@@ -86,11 +83,9 @@ class Sweep:
         return reached
 
 
-def _requantizes(node: Node) -> bool:
-    return node.op == "avg_pool2d" and _quantization(node.inputs[0]) != _quantization(
-        node.outputs[0]
+def _saturates(node: Node) -> bool:
+    """Whether a node with a clamp can give a result at the end of its range."""
+    stays = traits_of(node).within_range and all(
+        value.type.quantization == node.outputs[0].type.quantization for value in node.inputs
     )
-
-
-def _quantization(value: Value) -> Quantization | None:
-    return value.type.quantization
+    return not stays or node.attrs["clamp"] != FULL_RANGE

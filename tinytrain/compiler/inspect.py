@@ -19,6 +19,7 @@ from tinytrain.compiler.pipeline import select_trainable, to_integers
 from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError
 from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.operations import traits_of
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.names import name_layers
 from tinytrain.quantize.passes import is_quantized
@@ -183,7 +184,7 @@ def _layers(graph: Graph) -> tuple[ModelLayer, ...]:
                 differentiable.add(node.inputs[0])
             continue
         through = node.outputs[0] in differentiable
-        if through and (node.op in DERIVATIVES or node.op in ("dense", "max_pool2d")):
+        if through and (traits_of(node).trained_as or node.op) in DERIVATIVES:
             differentiable.update(node.inputs)
         found.append(_layer(node, through))
     return tuple(reversed(found))
@@ -191,7 +192,7 @@ def _layers(graph: Graph) -> tuple[ModelLayer, ...]:
 
 def _layer(node: Node, through: bool) -> ModelLayer:
     weights = biases = macs = 0
-    if node.op in ("conv2d", "dense"):
+    if traits_of(node).has_weights:
         w = node.inputs[1].type
         weights, biases = w.size, w.shape[0]
         macs = node.output.type.size * math.prod(w.shape[1:])

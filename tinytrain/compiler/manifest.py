@@ -14,6 +14,8 @@ from tinytrain.compiler.options import MANIFEST_KEYS, Options
 from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.operations import role_of, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.record import arena_record, layers_record
@@ -117,9 +119,9 @@ def trained_record(graph: Graph) -> dict[str, Any]:
     """For each layer that trains: whether its bias does, and which channels of its weights."""
     record: dict[str, Any] = {}
     parameters = graph.parameters
-    chosen = {node.output: node for node in graph.nodes if node.op == "merge_channels"}
+    chosen = {node.output: node for node in graph.nodes if role_of(node) is Role.VIEW}
     for node in graph.nodes:
-        if node.op != "conv2d":
+        if not traits_of(node).has_weights:
             continue
         _, w, b = node.inputs
         channels: Any = "all" if w in parameters else None

@@ -16,7 +16,8 @@ from tinytrain.emit.replay import Replay
 from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_steps
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import APPLY_OPS, loss_index
+from tinytrain.ir.operations import loss_index, role_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
@@ -114,8 +115,8 @@ def emit_model(
     context = EmitContext(graph, plan, name, health=health)
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
-    backward = [node for node in rest[2:] if node.op not in APPLY_OPS]
-    apply = [node for node in rest[2:] if node.op in APPLY_OPS]
+    backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
+    apply = [node for node in rest[2:] if role_of(node) is Role.APPLY]
     frozen = kept = frozen_part(graph, plan, forward)
     chains = [chain_text(context, chain) for chain in plan.chains]
     if any(chain.last >= frozen.nodes for chain in chains):

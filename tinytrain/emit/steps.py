@@ -11,7 +11,8 @@ from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.line_buffer import ChainText
 from tinytrain.ir.graph import Node
-from tinytrain.ir.operations import TRAINING_ONLY
+from tinytrain.ir.operations import role_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.text import format_type
 
 StepText = dict[str, object]
@@ -20,7 +21,7 @@ StepText = dict[str, object]
 
 def node_steps(context: EmitContext, node: Node) -> list[StepText]:
     """What the template writes for a node: nothing for one that only renames or views."""
-    training_only = node.op in TRAINING_ONLY
+    training_only = role_of(node) is Role.TRAINING
     context.layer = node.layer
     calls = CALLS[node.op](context, node)
     if not calls:

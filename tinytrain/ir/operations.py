@@ -15,22 +15,20 @@ from tinytrain.ir import (
 )
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.ops import OPS as _OPS
-from tinytrain.ir.ops import Op
+from tinytrain.ir.ops import Op, Role, Traits
 
 OPS: Mapping[str, Op] = _OPS
 """By name."""
 
-LOSS_OPS = frozenset({"softmax_cross_entropy", "mean_squared_error"})
-"""Operations whose outputs are the loss and its gradient."""
 
-TRAINING_ONLY = frozenset({"clamp_mask", "gather_channels"})
-"""Operations between forward nodes that inference leaves out."""
+def traits_of(node: Node) -> Traits:
+    """What the compiler has to know of a node's operation."""
+    return OPS[node.op].traits
 
-SGD_OPS = frozenset({"sgd_weight", "sgd_bias", "conv2d_grad_weight_sgd", "bias_grad_sgd"})
-APPLY_OPS = frozenset({"clip_factor", "apply_weight", "apply_bias"})
-"""Operations that run in the last step of an accumulation window only."""
 
-UPDATE_OPS = SGD_OPS | {"apply_weight", "apply_bias"}
+def role_of(node: Node) -> Role:
+    """What a node is there for."""
+    return OPS[node.op].traits.role
 
 
 def loss_index(graph: Graph) -> int:
@@ -40,14 +38,14 @@ def loss_index(graph: Graph) -> int:
         InternalError: the graph has none.
     """
     for index, node in enumerate(graph.nodes):
-        if node.op in LOSS_OPS:
+        if role_of(node) is Role.LOSS:
             return index
     raise InternalError("the graph has no loss")
 
 
 def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:
     """(old, new) for each tensor that an update writes over; nothing for any other node."""
-    if node.op not in UPDATE_OPS:
+    if not traits_of(node).overwrites:
         return ()
     return tuple(zip(node.inputs[-len(node.outputs) :], node.outputs, strict=True))
 

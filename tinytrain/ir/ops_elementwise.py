@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import Signature, expect, gradient_dtype, register, same_dtype
+from tinytrain.ir.ops import (
+    Integers,
+    Role,
+    Signature,
+    Terms,
+    Traits,
+    expect,
+    gradient_dtype,
+    register,
+    same_dtype,
+    scale_or_one,
+)
 from tinytrain.ir.types import DType
 
 ACTIVATIONS = frozenset(
@@ -14,7 +25,19 @@ ACTIVATIONS = frozenset(
 others take no parameter and have alpha = beta = 0. `identity` in s8 form changes the scale."""
 
 
-@register("add", "element-wise sum of two tensors of one shape", "clamp", in_place=(0, 1))
+@register(
+    "add",
+    "element-wise sum of two tensors of one shape",
+    "clamp",
+    Traits(
+        by_rows=True,
+        integers=Integers.RESCALED,
+        largest_factor=lambda node: (
+            2.0 * max(map(scale_or_one, node.inputs)) / (2.0**20 * scale_or_one(node.output))
+        ),
+        in_place=(0, 1),
+    ),
+)
 def _add(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
     expect(a.shape == b.shape, f"shapes {a.shape} and {b.shape} differ")
@@ -25,7 +48,13 @@ def _add(node: Node) -> Signature:
     "multiply",
     "a [1,H,W,C] times b of the same shape, or [1,1,1,C], or one element",
     "clamp",
-    in_place=(0,),
+    Traits(
+        integers=Integers.RESCALED,
+        largest_factor=lambda node: (
+            scale_or_one(node.inputs[0]) * scale_or_one(node.inputs[1]) / scale_or_one(node.output)
+        ),
+        in_place=(0,),
+    ),
 )
 def _multiply(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
@@ -38,14 +67,17 @@ def _multiply(node: Node) -> Signature:
 
 
 @register(
-    "activation", "an element-wise function, see ACTIVATIONS", "function alpha beta", in_place=(0,)
+    "activation",
+    "an element-wise function, see ACTIVATIONS",
+    "function alpha beta",
+    Traits(by_rows=True, integers=Integers.RESCALED, in_place=(0,)),
 )
 def _activation(node: Node) -> Signature:
     expect(node.attrs["function"] in ACTIVATIONS, f"unknown function {node.attrs['function']!r}")
     return ((node.inputs[0].type.shape, (same_dtype(node),)),)
 
 
-@register("clamp_mask", "one bit an element: lo < y < hi", "clamp")
+@register("clamp_mask", "one bit an element: lo < y < hi", "clamp", Traits(role=Role.TRAINING))
 def _clamp_mask(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (DType.BIT,)),)
 
@@ -54,7 +86,7 @@ def _clamp_mask(node: Node) -> Signature:
     "grad_clamp",
     "g where lo < y < hi, else 0; y is s8, or a mask of clamp_mask",
     "clamp",
-    in_place=(0,),
+    Traits(role=Role.GRADIENT, by_channels=True, in_place=(0,)),
 )
 def _grad_clamp(node: Node) -> Signature:
     g, y = (value.type for value in node.inputs)
@@ -63,7 +95,11 @@ def _grad_clamp(node: Node) -> Signature:
     return ((g.shape, (gradient_dtype(node),)),)
 
 
-@register("grad_add", "sum of the gradients of two branches", in_place=(0, 1))
+@register(
+    "grad_add",
+    "sum of the gradients of two branches",
+    traits=Traits(role=Role.GRADIENT, in_place=(0, 1), rounds=True),
+)
 def _grad_add(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
     expect(a.shape == b.shape and a.dtype is b.dtype, "branches differ in shape or dtype")
@@ -74,7 +110,7 @@ def _grad_add(node: Node) -> Signature:
     "activation_grad",
     "dX from g and x (s8); output_quantization is (scale, zero_point) of the forward output",
     "function alpha beta output_quantization",
-    in_place=(0,),
+    Traits(role=Role.GRADIENT, by_channels=True, in_place=(0,), saves=(1,), rounds=True),
 )
 def _activation_grad(node: Node) -> Signature:
     expect(node.inputs[1].type.dtype is DType.S8, "x is s8")
@@ -84,7 +120,7 @@ def _activation_grad(node: Node) -> Signature:
 @register(
     "multiply_grad",
     "gradient of the factor that is not broadcast: g times the other (s8)",
-    in_place=(0,),
+    traits=Traits(role=Role.GRADIENT, in_place=(0,), saves=(1,), rounds=True),
 )
 def _multiply_grad(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (gradient_dtype(node),)),)
@@ -94,6 +130,14 @@ def _multiply_grad(node: Node) -> Signature:
     "multiply_grad_broadcast",
     "gradient of a broadcast factor: g times the other (s8), summed",
     "input_shape",
+    Traits(
+        role=Role.GRADIENT,
+        saves=(1,),
+        rounds=True,
+        terms=Terms(
+            "terms in a sum", lambda node: node.inputs[0].type.size, lambda node: 2**24 - 1
+        ),
+    ),
 )
 def _multiply_grad_broadcast(node: Node) -> Signature:
     return ((tuple(node.attrs["input_shape"]), (gradient_dtype(node),)),)

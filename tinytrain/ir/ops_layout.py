@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import Signature, expect, register, same_dtype, with_axis
+from tinytrain.ir.ops import (
+    Integers,
+    Role,
+    Signature,
+    Traits,
+    expect,
+    register,
+    same_dtype,
+    with_axis,
+)
 
 
-@register("concatenate", "tensors joined along `axis`", "axis")
+@register(
+    "concatenate",
+    "tensors joined along `axis`",
+    "axis",
+    Traits(kind="concat", integers=Integers.RESCALED, within_range=True),
+)
 def _concatenate(node: Node) -> Signature:
     axis = node.attrs["axis"]
     shapes = [value.type.shape for value in node.inputs]
@@ -17,28 +31,49 @@ def _concatenate(node: Node) -> Signature:
     return ((with_axis(shapes[0], axis, joined), (same_dtype(node),)),)
 
 
-@register("reshape", "the same elements in the same order under another shape", in_place=(0,))
+@register(
+    "reshape",
+    "the same elements in the same order under another shape",
+    traits=Traits(
+        integers=Integers.SAME, moves=True, within_range=True, in_place=(0,), same_bytes=True
+    ),
+)
 def _reshape(node: Node) -> Signature:
     shape = node.output.type.shape
     expect(node.output.type.size == node.inputs[0].type.size, f"cannot reshape to {shape}")
     return ((shape, (same_dtype(node),)),)
 
 
-@register("transpose", "axes permuted: output axis k is input axis axes[k]", "axes")
+@register(
+    "transpose",
+    "axes permuted: output axis k is input axis axes[k]",
+    "axes",
+    Traits(integers=Integers.SAME, moves=True, within_range=True),
+)
 def _transpose(node: Node) -> Signature:
     axes, shape = node.attrs["axes"], node.inputs[0].type.shape
     expect(sorted(axes) == list(range(len(shape))), f"axes {axes} of a {len(shape)}-D tensor")
     return ((tuple(shape[axis] for axis in axes), (same_dtype(node),)),)
 
 
-@register("slice", "`size` indices from `start` on along `axis`", "axis start size")
+@register(
+    "slice",
+    "`size` indices from `start` on along `axis`",
+    "axis start size",
+    Traits(role=Role.GRADIENT, moves=True, within_range=True),
+)
 def _slice(node: Node) -> Signature:
     shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
     expect(node.attrs["start"] + node.attrs["size"] <= shape[axis], "slice beyond the end")
     return ((with_axis(shape, axis, node.attrs["size"]), (node.inputs[0].type.dtype,)),)
 
 
-@register("gather_channels", "the listed indices of the last axis", "channels")
+@register(
+    "gather_channels",
+    "the listed indices of the last axis",
+    "channels",
+    Traits(role=Role.TRAINING, moves=True, within_range=True),
+)
 def _gather_channels(node: Node) -> Signature:
     x, channels = node.inputs[0].type, node.attrs["channels"]
     expect(min(channels) >= 0 and max(channels) < x.shape[-1], "channel out of range")
@@ -50,6 +85,7 @@ def _gather_channels(node: Node) -> Signature:
     "merge_channels",
     "a view: `trained` holds indices `channels` of `axis`, `frozen` the others",
     "axis channels",
+    Traits(role=Role.VIEW, moves=True, within_range=True),
 )
 def _merge_channels(node: Node) -> Signature:
     trained, frozen = (value.type for value in node.inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import GRADIENT, Signature, expect, register, same_dtype
+from tinytrain.ir.ops import GRADIENT, Role, Signature, Traits, expect, register, same_dtype
 from tinytrain.ir.types import DType
 
 
@@ -25,10 +25,13 @@ def _softmax(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (same_dtype(node),)),)
 
 
+_LOSS = Traits(role=Role.LOSS, in_place=(0,))
+
+
 @register(
     "softmax_cross_entropy",
     "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32; smoothing: of the label",
-    in_place=(0,),
+    traits=_LOSS,
     optional="smoothing",
 )
 def _softmax_cross_entropy(node: Node) -> Signature:
@@ -42,7 +45,7 @@ def _softmax_cross_entropy(node: Node) -> Signature:
 @register(
     "mean_squared_error",
     "output f32, target f32 of its shape to loss f32 [1], gradient f32",
-    in_place=(0,),
+    traits=_LOSS,
 )
 def _mean_squared_error(node: Node) -> Signature:
     output, target = (value.type for value in node.inputs)
@@ -51,7 +54,9 @@ def _mean_squared_error(node: Node) -> Signature:
 
 
 @register(
-    "quantize_gradient", "the loss gradient divided by 2^n, as integers; sets n", in_place=(0,)
+    "quantize_gradient",
+    "the loss gradient divided by 2^n, as integers; sets n",
+    traits=Traits(role=Role.GRADIENT, in_place=(0,)),
 )
 def _quantize_gradient(node: Node) -> Signature:
     expect(node.inputs[0].type.dtype is DType.F32, "the loss gradient is f32")

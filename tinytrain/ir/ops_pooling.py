@@ -2,22 +2,61 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import Signature, expect, gradient_dtype, register, same_dtype, window_shape
+from tinytrain.ir.ops import (
+    Integers,
+    Role,
+    Signature,
+    Terms,
+    Traits,
+    expect,
+    gradient_dtype,
+    register,
+    same_dtype,
+    scale_or_one,
+    window_shape,
+)
 from tinytrain.ir.types import DType
+
+
+def _window(node: Node) -> tuple[int, int]:
+    height, width = node.attrs["window"]
+    return height, width
 
 
 @register(
     "avg_pool2d",
     "mean over a window; with count_include_pad false, over the part of it inside the map",
     "window strides padding count_include_pad clamp",
+    Traits(
+        kind="avg_pool",
+        window=_window,
+        by_rows=True,
+        integers=Integers.RESCALED,
+        within_range=True,
+        largest_factor=lambda node: scale_or_one(node.inputs[0]) / scale_or_one(node.output),
+        terms=Terms(
+            "elements in a window", lambda node: math.prod(_window(node)), lambda node: 65_536
+        ),
+    ),
 )
 def _avg_pool2d(node: Node) -> Signature:
     return ((pool_shape(node), (same_dtype(node),)),)
 
 
+_MAXIMUM = Traits(
+    kind="max_pool", window=_window, by_rows=True, integers=Integers.SAME, within_range=True
+)
+
+
 @register(
-    "max_pool2d", "largest element of a window; padding never wins", "window strides padding clamp"
+    "max_pool2d",
+    "largest element of a window; padding never wins",
+    "window strides padding clamp",
+    replace(_MAXIMUM, trained_as="max_pool2d_winner"),
 )
 def _max_pool2d(node: Node) -> Signature:
     return ((pool_shape(node), (same_dtype(node),)),)
@@ -41,6 +80,7 @@ def pool_shape(node: Node) -> tuple[int, ...]:
     "max_pool2d_winner",
     "max_pool2d that also says which tap won, u8",
     "window strides padding clamp",
+    replace(_MAXIMUM, by_rows=False),
 )
 def _max_pool2d_winner(node: Node) -> Signature:
     expect(
@@ -50,7 +90,12 @@ def _max_pool2d_winner(node: Node) -> Signature:
     return ((shape, (DType.S8,)), (shape, (DType.U8,)))
 
 
-@register("max_pool2d_grad", "dX from g and the winners", "window strides padding input_shape")
+@register(
+    "max_pool2d_grad",
+    "dX from g and the winners",
+    "window strides padding input_shape",
+    Traits(role=Role.GRADIENT, saves=(1,), rounds=True),
+)
 def _max_pool2d_grad(node: Node) -> Signature:
     expect(
         node.inputs[0].type.shape == node.inputs[1].type.shape,
@@ -59,6 +104,11 @@ def _max_pool2d_grad(node: Node) -> Signature:
     return ((tuple(node.attrs["input_shape"]), (gradient_dtype(node),)),)
 
 
-@register("avg_pool2d_grad", "dX from g", "window strides padding count_include_pad input_shape")
+@register(
+    "avg_pool2d_grad",
+    "dX from g",
+    "window strides padding count_include_pad input_shape",
+    Traits(role=Role.GRADIENT, rounds=True),
+)
 def _avg_pool2d_grad(node: Node) -> Signature:
     return ((tuple(node.attrs["input_shape"]), (gradient_dtype(node),)),)

@@ -7,9 +7,11 @@ bias (docs/arithmetic.md section 6).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tinytrain.ir.graph import Node
-from tinytrain.ir.ops import Signature, expect, register
-from tinytrain.ir.ops_convolution import GEOMETRY, weights_shape
+from tinytrain.ir.ops import Role, Signature, Traits, expect, register
+from tinytrain.ir.ops_convolution import BIAS_POSITIONS, GEOMETRY, POSITIONS, weights_shape
 from tinytrain.ir.types import DType, TensorType
 
 VELOCITY_BITS = 4
@@ -28,10 +30,14 @@ _UPDATE_OPTIONAL = "layer_rate unscaled"
 """`layer_rate`: times the learning rate, for this tensor. `unscaled`: True leaves QAS out."""
 
 
+_SGD = Traits(role=Role.UPDATE, overwrites=True)
+
+
 @register(
     "sgd_weight",
     "dW, w and its fractional bits (if it has any) to the new w and bits",
     _UPDATE,
+    _SGD,
     optional=_UPDATE_OPTIONAL,
 )
 def _sgd_weight(node: Node) -> Signature:
@@ -51,7 +57,7 @@ def _trained(trained: list[TensorType], bits: int) -> Signature:
     return tuple((type_.shape, (type_.dtype,)) for type_ in trained)
 
 
-@register("sgd_bias", "dB and b to the new b", _UPDATE, optional=_UPDATE_OPTIONAL)
+@register("sgd_bias", "dB and b to the new b", _UPDATE, _SGD, optional=_UPDATE_OPTIONAL)
 def _sgd_bias(node: Node) -> Signature:
     gradient, b = (value.type for value in node.inputs)
     expect(
@@ -64,6 +70,7 @@ def _sgd_bias(node: Node) -> Signature:
     "conv2d_grad_weight_sgd",
     "conv2d_grad_weight and sgd_weight in one",
     f"{GEOMETRY} kernel {_UPDATE}",
+    replace(_SGD, saves=(0,), terms=POSITIONS),
     optional=_UPDATE_OPTIONAL,
 )
 def _conv2d_grad_weight_sgd(node: Node) -> Signature:
@@ -75,7 +82,13 @@ def _conv2d_grad_weight_sgd(node: Node) -> Signature:
     return _trained(trained, node.attrs["fraction_bits"])
 
 
-@register("bias_grad_sgd", "bias_grad and sgd_bias in one", _UPDATE, optional=_UPDATE_OPTIONAL)
+@register(
+    "bias_grad_sgd",
+    "bias_grad and sgd_bias in one",
+    _UPDATE,
+    replace(_SGD, by_channels=True, terms=BIAS_POSITIONS),
+    optional=_UPDATE_OPTIONAL,
+)
 def _bias_grad_sgd(node: Node) -> Signature:
     g, b = (value.type for value in node.inputs)
     expect(b.shape == (g.shape[-1],), f"bias {b.shape}, gradient of {g.shape[-1]} channels")
@@ -87,6 +100,7 @@ def _bias_grad_sgd(node: Node) -> Signature:
     "velocities (those of weights with their fractional bits) to a factor s32 [1], in units of "
     "2^-15, that shortens them together to a norm of limit * rate",
     "limit",
+    Traits(role=Role.APPLY),
 )
 def _clip_factor(node: Node) -> Signature:
     expect(node.attrs["limit"] > 0, "the limit of a norm is positive")
@@ -102,6 +116,7 @@ left of a velocity. `decay`: what a weight loses, by the rate."""
     "apply_weight",
     "factor, w and its bits, velocity and its bits, each where it is there, to their new values",
     f"fraction_bits {_APPLY}",
+    Traits(role=Role.APPLY, overwrites=True),
 )
 def _apply_weight(node: Node) -> Signature:
     bits = node.attrs["fraction_bits"]
@@ -115,7 +130,12 @@ def _apply_weight(node: Node) -> Signature:
     return signature
 
 
-@register("apply_bias", "factor (where there is one), b and its velocity to new ones", _APPLY)
+@register(
+    "apply_bias",
+    "factor (where there is one), b and its velocity to new ones",
+    _APPLY,
+    Traits(role=Role.APPLY, overwrites=True),
+)
 def _apply_bias(node: Node) -> Signature:
     b, velocity = (value.type for value in node.inputs[-2:])
     expect(b.dtype is DType.S32 and b.shape == velocity.shape, "bias and velocity are s32 alike")

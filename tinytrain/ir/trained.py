@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import APPLY_OPS, SGD_OPS, replaced, stored_in
+from tinytrain.ir.operations import replaced, role_of, stored_in
+from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 
 
@@ -38,12 +39,14 @@ def trained_tensors(graph: Graph) -> tuple[TrainedTensor, ...]:
     written = {
         node: [roots.get(old, old) for old, _ in replaced(node)]
         for node in graph.nodes
-        if node.op in SGD_OPS | APPLY_OPS
+        if role_of(node) in (Role.UPDATE, Role.APPLY)
     }
     # Of a tensor with a velocity, the node that applies the velocity knows both.
-    applied = {value: node for node in written if node.op in APPLY_OPS for value in written[node]}
+    applied = {
+        value: node for node in written if role_of(node) is Role.APPLY for value in written[node]
+    }
     tensors = []
-    for node in (node for node in written if node.op in SGD_OPS):
+    for node in (node for node in written if role_of(node) is Role.UPDATE):
         last = applied.get(written[node][0], node)
         parameter, *rest = written[last]
         bits = int(last.attrs.get("fraction_bits", 0))

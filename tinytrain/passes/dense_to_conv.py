@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class DenseToConv:
                 self._convert(builder, graph, node, source)
             else:
                 builder.nodes.append(node)
-                if node.op == "reshape":
+                if traits_of(node).same_bytes:
                     source[node.output] = source.get(node.inputs[0], node.inputs[0])
         return builder.build()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
@@ -10,15 +9,10 @@ import numpy as np
 
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.types import DType
+from tinytrain.ir.operations import traits_of
 
 MAX_EXTENT = 65_535  # tt_window holds 16 bits
-MAX_PRODUCTS = 32_768
 MAX_BIAS = 2**30
-MAX_POSITIONS = {DType.S8: 66_311, DType.S16: 2**24, DType.F32: 2**24}
-MAX_BIAS_POSITIONS = 65_536
-MAX_WINDOW = 65_536
-MAX_BROADCAST = 2**24
 
 
 @dataclass(frozen=True)
@@ -37,20 +31,12 @@ class ProveRanges:
     def __call__(self, graph: Graph) -> Graph:
         for node in graph.nodes:
             _extents(node)
-            if node.op == "conv2d":
-                _convolution(graph, node)
-            elif node.op in ("conv2d_grad_weight", "conv2d_grad_weight_sgd"):
-                _, height, width, _ = node.inputs[1].type.shape
-                _at_most(
-                    node, "positions", height * width, MAX_POSITIONS[node.inputs[1].type.dtype]
-                )
-            elif node.op in ("bias_grad", "bias_grad_sgd"):
-                g = node.inputs[0].type
-                _at_most(node, "positions", g.size // g.shape[-1], MAX_BIAS_POSITIONS)
-            elif node.op == "avg_pool2d":
-                _at_most(node, "elements in a window", math.prod(node.attrs["window"]), MAX_WINDOW)
-            elif node.op == "multiply_grad_broadcast":
-                _at_most(node, "terms in a sum", node.inputs[0].type.size, MAX_BROADCAST - 1)
+            traits = traits_of(node)
+            if traits.terms is not None:
+                terms = traits.terms
+                _at_most(node, terms.what, terms.count(node), terms.most(node))
+            if traits.has_weights:
+                _bias(graph, node)
         return graph
 
 
@@ -60,8 +46,7 @@ def _extents(node: Node) -> None:
             _at_most(node, "elements along one axis", max(value.type.shape), MAX_EXTENT)
 
 
-def _convolution(graph: Graph, node: Node) -> None:
-    _at_most(node, "products in a sum", math.prod(node.inputs[1].type.shape[1:]), MAX_PRODUCTS)
+def _bias(graph: Graph, node: Node) -> None:
     bias = graph.data(node.inputs[2])
     if bias is not None and np.abs(bias.astype(np.int64)).max() > MAX_BIAS:
         _refuse(node, f"its bias is larger than {MAX_BIAS:,} units of its scale")

@@ -16,6 +16,7 @@ import numpy as np
 
 from tinytrain.errors import ModelError, UsageError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
 
 HEADROOM = 8.0
@@ -48,7 +49,7 @@ class ReplaceHead:
         index = _head_index(graph)
         head, tail = graph.nodes[index], graph.nodes[index + 1 :]
         x, w, _ = head.inputs
-        if x.type.quantization is None or any(node.op != "reshape" for node in tail):
+        if x.type.quantization is None or any(not traits_of(node).same_bytes for node in tail):
             names = ", ".join(node.op for node in tail) or "nothing"
             raise ModelError(
                 f"the last layer with weights, '{head.name}', is followed by {names}: it is no "
@@ -106,7 +107,7 @@ def _refuse_no_classifier(head: Node) -> None:
 
 
 def _head_index(graph: Graph) -> int:
-    indices = [k for k, node in enumerate(graph.nodes) if node.op == "conv2d"]
+    indices = [k for k, node in enumerate(graph.nodes) if traits_of(node).has_weights]
     if not indices:
         raise ModelError(
             "the model has no layer with weights", help="there is nothing to train in it"

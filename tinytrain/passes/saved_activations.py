@@ -12,17 +12,8 @@ from typing import ClassVar
 
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, TensorType
-
-_SAVES = frozenset(
-    {
-        "conv2d_grad_weight",
-        "conv2d_grad_weight_sgd",
-        "activation_grad",
-        "multiply_grad",
-        "multiply_grad_broadcast",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -33,10 +24,10 @@ class SavedActivations:
     summary: ClassVar[str] = "saves one bit an element where nothing else needs an activation"
 
     def __call__(self, graph: Graph) -> Graph:
-        kept = {value for node in graph.nodes if node.op in _SAVES for value in node.inputs}
+        kept = {node.inputs[k] for node in graph.nodes for k in traits_of(node).saves}
         for node in reversed(graph.nodes):
-            # A reshape is the same bytes: what keeps one keeps the other.
-            if node.op == "reshape" and node.output in kept:
+            # Of the same bytes, what keeps one keeps the other.
+            if traits_of(node).same_bytes and node.output in kept:
                 kept.add(node.inputs[0])
         builder = GraphBuilder(graph)
         builder.nodes = []

@@ -15,6 +15,7 @@ import numpy as np
 from tinytrain.errors import SchemeError
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.reference.lowering import quantization, scale_of
 from tinytrain.scheme.channels import choose_channels
@@ -23,7 +24,7 @@ from tinytrain.scheme.scheme import Scheme, Share
 
 def weighted_layers(graph: Graph) -> list[str]:
     """Layers with weights in execution order; the last is the head."""
-    return [node.layer for node in graph.nodes if node.op in ("conv2d", "dense")]
+    return [node.layer for node in graph.nodes if traits_of(node).has_weights]
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class SelectTrainable:
         builder.nodes = []
         fractions: dict[Value, Value] = {}
         for node in graph.nodes:
-            if node.op == "conv2d" and node.layer in weights:
+            if traits_of(node).has_weights and node.layer in weights:
                 node = self._train_weights(builder, node, weights[node.layer], fractions)
-            if node.op == "conv2d" and node.layer in biases:
+            if traits_of(node).has_weights and node.layer in biases:
                 node = self._train_bias(builder, node)
             builder.nodes.append(node)
         builder.fractions = fractions
@@ -138,7 +139,7 @@ def _refuse_shared(graph: Graph, layers: set[str]) -> None:
     readers: dict[Value, list[str]] = {}
     for node in graph.nodes:
         for value in node.inputs[1:]:
-            if node.op == "conv2d" and value in graph.constants:
+            if traits_of(node).has_weights and value in graph.constants:
                 readers.setdefault(value, []).append(node.layer)
     for value, names in readers.items():
         trained = [name for name in names if name in layers]

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.ops_update import VELOCITY_BITS, VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType, TensorType
 
@@ -160,7 +161,7 @@ class Update:
     def _input_scales(self, graph: Graph) -> dict[str, float]:
         scales = {}
         for node in graph.nodes:
-            if node.op == "conv2d" and node.inputs[0].type.quantization is not None:
+            if traits_of(node).has_weights and node.inputs[0].type.quantization is not None:
                 scales[node.layer] = node.inputs[0].type.quantization.scale[0]
         return scales
 

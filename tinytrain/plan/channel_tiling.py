@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
-from tinytrain.ir.operations import SGD_OPS, loss_index
+from tinytrain.ir.operations import loss_index, replaced, role_of, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.tiling import ChannelTiling
@@ -30,7 +31,7 @@ _LEAST = 8
 def tileable_runs(graph: Graph) -> list[ChannelTiling]:
     """The runs that can be tiled, in order, each as one tile yet; no two share a node."""
     last = last_use(graph)
-    merged = {node.output for node in graph.nodes if node.op == "merge_channels"}
+    merged = {node.output for node in graph.nodes if role_of(node) is Role.VIEW}
     found: list[ChannelTiling] = []
     for index in range(loss_index(graph), len(graph.nodes)):
         if not found or index > found[-1].last:
@@ -64,7 +65,7 @@ def _run(
     for place in range(first + 1, len(graph.nodes)):
         node = graph.nodes[place]
         if not any(value in wide for value in node.inputs):
-            if node.op not in SGD_OPS:
+            if role_of(node) is not Role.UPDATE:
                 return None
             deferred.append(node.name)
             continue
@@ -73,7 +74,7 @@ def _run(
                 return None
             total = node.output
         elif _keeps_channels(node, channels, merged):
-            if node.op not in SGD_OPS:
+            if role_of(node) is not Role.UPDATE:
                 wide.append(node.output)
         else:
             return None
@@ -93,7 +94,7 @@ def _is_plain_gradient(node: Node) -> bool:
 
 def _keeps_channels(node: Node, channels: int, merged: set[Value]) -> bool:
     """Whether a node treats each channel of a wide gradient without the others."""
-    if node.op in ("grad_clamp", "activation_grad", "bias_grad_sgd"):
+    if traits_of(node).by_channels:
         return True
     if node.op == "conv2d_grad_input":
         shape = node.inputs[0].type.shape
@@ -107,10 +108,10 @@ def _keeps_channels(node: Node, channels: int, merged: set[Value]) -> bool:
 
 def _is_divisible(node: Node, size: int) -> bool:
     """Whether tiles of `size` channels begin at whole bytes of everything that a node works on."""
-    if node.op == "grad_clamp" and node.inputs[1].type.dtype is DType.BIT:
+    if any(value.type.dtype is DType.BIT for value in node.inputs):
         return size % 8 == 0
-    if node.op == "conv2d_grad_weight_sgd":
-        w = node.inputs[2].type
+    if traits_of(node).overwrites:
+        trained = replaced(node)[0][0].type
         bits: int = node.attrs["fraction_bits"]
-        return size * (w.size // w.shape[0]) * bits % 8 == 0
+        return size * (trained.size // trained.shape[0]) * bits % 8 == 0
     return True

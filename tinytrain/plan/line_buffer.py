@@ -16,26 +16,23 @@ from collections.abc import Iterator, Sequence
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
 from tinytrain.plan.chain import LineBuffer, LineBufferedChain, Stripe
-
-_WINDOWS = {"conv2d": "", "avg_pool2d": "window", "max_pool2d": "window"}
-_ELEMENTWISE = frozenset({"add", "activation"})
-LINE_BUFFERED_OPS = frozenset(_WINDOWS) | _ELEMENTWISE
-"""Operations each of whose output rows depends on a window of input rows."""
 
 
 def maps_of(node: Node) -> tuple[Value, ...]:
     """The maps that a node reads, without weights and biases."""
-    return node.inputs if node.op == "add" else node.inputs[:1]
+    return node.inputs[:1] if traits_of(node).has_weights else node.inputs
 
 
 def row_window(node: Node) -> tuple[int, int, int]:
     """(reach, stride, padding) in rows: output row o reads the `reach` rows of the input that begin
     at row o * stride - padding."""
-    if node.op in _ELEMENTWISE:
+    window = traits_of(node).window
+    if window is None:
         return 1, 1, 0
-    kernel = node.inputs[1].type.shape[1] if node.op == "conv2d" else node.attrs["window"][0]
+    kernel, _ = window(node)
     dilation = node.attrs.get("dilation", (1, 1))[0]
     return (kernel - 1) * dilation + 1, node.attrs["strides"][0], node.attrs["padding"][0]
 
@@ -70,7 +67,7 @@ def can_be_line_buffered(graph: Graph, node: Node) -> bool:
 
     Each of its windows must contain a row of the map, so that every stripe has rows to read.
     """
-    if node.op not in LINE_BUFFERED_OPS or node.output.type.dtype is not DType.S8:
+    if not traits_of(node).by_rows or node.output.type.dtype is not DType.S8:
         return False
     maps = maps_of(node)
     rest = node.inputs[len(maps) :]

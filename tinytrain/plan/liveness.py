@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
-from tinytrain.ir.operations import LOSS_OPS, OPS, stored_in
+from tinytrain.ir.operations import role_of, stored_in, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.kernel.choose import Choice
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.storage import ArenaStorage
@@ -18,9 +19,9 @@ def in_arena(graph: Graph) -> list[Value]:
     # Label and target are arguments of the training step: the caller holds them.
     values = [value for value in graph.inputs if value != graph.target]
     for node in graph.nodes:
-        if node.op == "merge_channels":
+        if role_of(node) is Role.VIEW:
             continue
-        outputs = node.outputs[1:] if node.op in LOSS_OPS else node.outputs
+        outputs = node.outputs[1:] if role_of(node) is Role.LOSS else node.outputs
         values += [value for value in outputs if value not in written_in_place]
     return values
 
@@ -66,7 +67,7 @@ def storages(
             group = members[root[source]]
             dies = all(last[value] <= index for value in group)
             fits = target.type.nbytes <= max(value.type.nbytes for value in group)
-            if node.op == "reshape" or (dies and fits):
+            if traits_of(node).same_bytes or (dies and fits):
                 group.append(target)
                 members.pop(target)
                 root[target] = root[source]
@@ -125,4 +126,4 @@ def reusable_inputs(node: Node, choice: Choice | None) -> list[Value]:
     """The inputs whose storage the last output may reuse in place, if they die here."""
     if choice is not None and choice.in_place:
         return [node.inputs[0]]
-    return [node.inputs[position] for position in OPS[node.op].in_place]
+    return [node.inputs[position] for position in traits_of(node).in_place]

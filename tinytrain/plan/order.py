@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.kernel.choose import Choice
 from tinytrain.plan.liveness import in_arena, reusable_inputs, storages
 from tinytrain.plan.place import aligned
@@ -242,6 +243,6 @@ def _places(graph: Graph) -> dict[Value, int]:
     """The place of each value in the arena; a value and its reshapes share one."""
     places = {value: k for k, value in enumerate(in_arena(graph))}
     for node in graph.nodes:
-        if node.op == "reshape" and node.inputs[0] in places:
+        if traits_of(node).same_bytes and node.inputs[0] in places:
             places[node.output] = places[node.inputs[0]]
     return places

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import TRAINING_ONLY, loss_index, replaced
+from tinytrain.ir.operations import loss_index, replaced, role_of
+from tinytrain.ir.ops import Role
 
 SUFFIX = "_again"
 """Ending of the names of rematerialized nodes and values."""
@@ -58,18 +59,18 @@ def _cuts(graph: Graph, start: int) -> list[int]:
     last: dict[Value, int] = {}
     for index, node in enumerate(graph.nodes[:loss]):
         for value in (*node.inputs, *node.outputs):
-            if node.op not in TRAINING_ONLY:
+            if role_of(node) is not Role.TRAINING:
                 last[value] = index
     known = {*graph.constants, *graph.parameters}
     open_: set[Value] = set(graph.inputs)
     handed: dict[int, int] = {}
     for index, node in enumerate(graph.nodes[:loss]):
         open_ = {value for value in open_ if last.get(value, -1) >= index}
-        if index >= start and len(open_) == 1 and node.op not in TRAINING_ONLY:
+        if index >= start and len(open_) == 1 and role_of(node) is not Role.TRAINING:
             handed[index] = next(iter(open_)).type.nbytes
-        if node.op == "merge_channels":
+        if role_of(node) is Role.VIEW:
             known.update(node.outputs)
-        elif node.op not in TRAINING_ONLY:
+        elif role_of(node) is not Role.TRAINING:
             open_.update(value for value in node.outputs if value not in known)
     places = list(handed)
     sizes = [handed[place] for place in places]
@@ -83,7 +84,7 @@ def _saved(graph: Graph, part: ForwardPart) -> set[Value]:
     made = {
         value
         for node in graph.nodes[part.first : part.end]
-        if node.op != "merge_channels"
+        if role_of(node) is not Role.VIEW
         for value in node.outputs
     }
     after = graph.nodes[loss_index(graph) + 1 :]
@@ -99,7 +100,7 @@ def _made_from(graph: Graph, part: ForwardPart, saved: set[Value]) -> list[Node]
     wanted = set(saved)
     found = []
     for node in reversed(graph.nodes[part.first : part.end]):
-        if node.op != "merge_channels" and any(value in wanted for value in node.outputs):
+        if role_of(node) is not Role.VIEW and any(value in wanted for value in node.outputs):
             found.append(node)
             wanted.update(node.inputs)
     return found[::-1]

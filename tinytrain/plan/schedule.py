@@ -19,21 +19,13 @@ from itertools import pairwise
 from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import (
-    APPLY_OPS,
-    LOSS_OPS,
-    SGD_OPS,
-    TRAINING_ONLY,
-    UPDATE_OPS,
-    replaced,
-)
+from tinytrain.ir.operations import replaced, role_of, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import OrderSearch
 from tinytrain.plan.place import live_bytes
-
-_EAGER = SGD_OPS | {"clamp_mask", "gather_channels"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class ScheduleNodes:
     def plain(self, graph: Graph) -> Graph:
         """With eager nodes moved forward; all others keep their order."""
         readers = parameter_readers(graph)
-        waiting = [node for node in graph.nodes if node.op in _EAGER]
+        waiting = [node for node in graph.nodes if _is_eager(node)]
         known: set[Value] = {*graph.inputs, *graph.constants, *graph.parameters}
         done: set[str] = set()
         order: list[Node] = []
@@ -67,7 +59,7 @@ class ScheduleNodes:
             )
 
         for node in graph.nodes:
-            if node.op in _EAGER:
+            if _is_eager(node):
                 continue
             place(node)
             while True:
@@ -79,11 +71,15 @@ class ScheduleNodes:
         return replace(graph, nodes=tuple(order + waiting))
 
 
+def _is_eager(node: Node) -> bool:
+    return role_of(node) in (Role.UPDATE, Role.TRAINING)
+
+
 def parameter_readers(graph: Graph) -> dict[str, set[str]]:
     """For each node that writes a parameter, the nodes that read the old one and run before it."""
     views: dict[Value, set[Value]] = {}
     for node in graph.nodes:
-        if node.op == "merge_channels":
+        if role_of(node) is Role.VIEW:
             for value in node.inputs:
                 views.setdefault(value, set()).add(node.output)
     before: dict[str, set[str]] = {}
@@ -105,9 +101,9 @@ def movable(graph: Graph) -> list[range]:
     their order, as their outputs are cached as a whole; the loss and the quantization of its
     gradient stay together, and the nodes that apply accumulated gradients come last.
     """
-    ops = [node.op for node in graph.nodes]
-    loss = next((k for k, op in enumerate(ops) if op in LOSS_OPS), len(ops))
-    apply = next((k for k, op in enumerate(ops) if op in APPLY_OPS), len(ops))
+    roles = [role_of(node) for node in graph.nodes]
+    loss = next((k for k, role in enumerate(roles) if role is Role.LOSS), len(roles))
+    apply = next((k for k, role in enumerate(roles) if role is Role.APPLY), len(roles))
     return [range(frozen_count(graph, graph.nodes[:loss]), loss), range(loss + 2, apply)]
 
 
@@ -120,10 +116,10 @@ def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
     trained: set[Value] = set(graph.parameters)
     for count, node in enumerate(forward):
         reads = trained.intersection(node.inputs)
-        if node.op == "merge_channels":
+        if role_of(node) is Role.VIEW:
             # No code: it only says where the two parts of the weights lie.
             trained.update(node.outputs if reads else ())
-        elif reads or node.op in TRAINING_ONLY:
+        elif reads or role_of(node) is Role.TRAINING:
             return count
     return len(forward)
 
@@ -137,7 +133,7 @@ def fixed_pairs(graph: Graph) -> list[tuple[int, int]]:
         for reader in sorted(readers)
         if index[reader] < index[writer]
     ]
-    return pairs + list(pairwise(k for k, n in enumerate(graph.nodes) if n.op in UPDATE_OPS))
+    return pairs + list(pairwise(k for k, n in enumerate(graph.nodes) if traits_of(n).overwrites))
 
 
 def _smaller(graph: Graph) -> Graph:

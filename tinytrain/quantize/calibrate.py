@@ -9,9 +9,11 @@ import numpy as np
 
 from tinytrain.errors import DataError, UsageError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
+from tinytrain.ir.ops import Integers
 from tinytrain.ir.source import Calibration
 from tinytrain.ir.types import DType, Quantization, TensorType
-from tinytrain.quantize.integerize import LAYERS, MOVES
+from tinytrain.quantize.integerize import keeps_scale
 from tinytrain.quantize.ranges import METHODS, Histogram, choose
 from tinytrain.reference.float_forward import run_float
 
@@ -91,7 +93,7 @@ def _sites(graph: Graph) -> list[Value]:
     def demand(value: Value) -> None:
         """Marks the value behind moves and maxima that needs a quantization of its own."""
         node = producers.get(value)
-        while node is not None and (node.op in MOVES or node.op == "max_pool2d"):
+        while node is not None and keeps_scale(node):
             value = node.inputs[0]
             node = producers.get(value)
         if value in graph.constants or (node is not None and node.op == "dequantize"):
@@ -103,8 +105,8 @@ def _sites(graph: Graph) -> list[Value]:
     for node in graph.nodes:
         if node.op == "softmax":
             demand(node.inputs[0])
-        elif node.op in LAYERS and not _is_bound(node):
-            data = node.inputs[:1] if node.op in ("conv2d", "dense") else node.inputs
+        elif traits_of(node).integers is Integers.RESCALED and not _is_bound(node):
+            data = node.inputs[:1] if traits_of(node).has_weights else node.inputs
             for value in data:
                 demand(value)
         elif _is_bound(node) and not absorbed(node.inputs[0], users):
@@ -124,7 +126,7 @@ def absorbed(value: Value, users: dict[Value, list[Node]]) -> bool:
     if len(readers) != 1:
         return False
     (reader,) = readers
-    if reader.op in MOVES or reader.op == "max_pool2d":
+    if keeps_scale(reader):
         return absorbed(reader.output, users)
     return _is_bound(reader)
 
@@ -189,7 +191,7 @@ def _share(
         return
     for value in node.inputs:
         inner = producers.get(value)
-        while inner is not None and (inner.op in MOVES or inner.op == "max_pool2d"):
+        while inner is not None and keeps_scale(inner):
             value = inner.inputs[0]
             inner = producers.get(value)
         if value in meanings and len(users[value]) == 1 and value not in graph.inputs:

@@ -15,12 +15,11 @@ import numpy as np
 
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
-from tinytrain.quantize.integerize import MOVES
+from tinytrain.quantize.integerize import keeps_scale
 from tinytrain.quantize.ranges import UNSEEN, affine
 
-_LAYERS = {"conv2d": "conv", "dense": "dense"}
-_PASSED = (*MOVES, "max_pool2d")
 _BOUNDED = ("sigmoid", "hard_sigmoid", "tanh")
 """Functions whose range no training widens."""
 
@@ -91,8 +90,8 @@ def layer_names(graph: Graph) -> dict[Node, str]:
     counts: dict[str, int] = {}
     names = {}
     for node in graph.nodes:
-        if node.op in _LAYERS:
-            kind = _LAYERS[node.op]
+        if traits_of(node).has_weights:
+            kind = traits_of(node).kind or node.op
             names[node] = f"{kind}_{counts.get(kind, 0)}"
             counts[kind] = counts.get(kind, 0) + 1
     return names
@@ -187,7 +186,7 @@ def _widened(
     assert meaning is not None
     low, high = _limits(meaning)
     source = producers.get(node.inputs[0])
-    while source is not None and source.op in _PASSED:
+    while source is not None and keeps_scale(source):
         source = producers.get(source.inputs[0])
     function = source.attrs.get("function") if source is not None else None
     if function in _BOUNDED:
@@ -206,7 +205,7 @@ def _branches(graph: Graph) -> dict[Value, Value]:
             continue
         total = node.output
         readers = users.get(total, [])
-        while len(readers) == 1 and readers[0].op in (*_PASSED, "activation"):
+        while len(readers) == 1 and (keeps_scale(readers[0]) or readers[0].op == "activation"):
             total = readers[0].output
             readers = users.get(total, [])
         sums = [reader.output for reader in readers if reader.op == "quantize"]
@@ -235,7 +234,7 @@ def _free_logits(graph: Graph) -> Graph:
     """Drops the quantize and dequantize behind the last layer, if that layer has weights."""
     producers, users = graph.producers(), graph.users()
     node = producers.get(graph.outputs[0])
-    while node is not None and node.op in (*MOVES, "softmax"):
+    while node is not None and (traits_of(node).moves or node.op == "softmax"):
         node = producers.get(node.inputs[0])
     if node is None or node.op != "dequantize":
         return graph
@@ -243,9 +242,9 @@ def _free_logits(graph: Graph) -> Graph:
     if quantize is None or quantize.op != "quantize" or len(users[quantize.output]) != 1:
         return graph
     last = producers.get(quantize.inputs[0])
-    while last is not None and last.op == "reshape":
+    while last is not None and traits_of(last).same_bytes:
         last = producers.get(last.inputs[0])
-    if last is None or last.op not in _LAYERS:
+    if last is None or not traits_of(last).has_weights:
         return graph
     kept = [node for node in graph.nodes if node not in (back, quantize)]
     bypassed = replace(graph, nodes=tuple(kept))

@@ -3,9 +3,12 @@
 Every f32 value is looked at as what it stands for:
 
 - `dequantize(q)`: q itself;
-- a move (reshape, transpose) or a maximum over such a value: the same on integers, same scale;
-- a layer (conv2d, dense, add, multiply, concatenate, avg_pool2d, activation) that only a `quantize`
-  reads, perhaps through relu and moves: the s8 layer with that quantization, the relu in its clamp.
+- what works on integers as on real numbers (a move, a maximum) over such a value: the same on
+  integers, at the same scale;
+- a layer whose output has a quantization of its own, which only a `quantize` reads, perhaps through
+  relu and moves: the s8 layer with that quantization, the relu in its clamp.
+
+Which is which stands in the table of operations, as `Traits.integers`.
 
 A relu before `quantize` is a bound on the integers after it, as rounding is monotone and zero is
 exactly the zero point: quantize(max(x, 0)) = max(quantize(x), zero_point). For the same reason
@@ -14,14 +17,16 @@ moves and maxima may be taken before or after quantization.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
+from tinytrain.ir.ops import Integers
 from tinytrain.ir.types import DType, Quantization, TensorType
-from tinytrain.quantize.fuse_clamps import clamp_of, fuse_clamps
+from tinytrain.quantize.fuse_clamps import fuse_clamps
 from tinytrain.quantize.limits import (
     LARGEST_SCALE,
     LEAST_SCALE,
@@ -31,24 +36,17 @@ from tinytrain.quantize.limits import (
 from tinytrain.quantize.names import name_layers
 from tinytrain.quantize.weights import integer_weights
 
-LAYERS = frozenset(
-    {"conv2d", "dense", "add", "multiply", "concatenate", "avg_pool2d", "activation"}
-)
-MOVES = frozenset({"reshape", "transpose"})
 _BOUNDS = frozenset({"relu", "relu6"})
-CLAMP = (-128, 127)
+
 _CALIBRATE = (
     "give calibration samples (--calibration) so that the rest is quantized too, or export the "
     "model with quantize and dequantize around every layer"
 )
 
 
-@dataclass(frozen=True)
-class Integers:
-    """An s8 value, and where in the order of the float nodes it belongs."""
-
-    value: Value
-    place: int
+def keeps_scale(node: Node) -> bool:
+    """Whether an operation works on integers as on real numbers, at the scale of its input."""
+    return traits_of(node).integers is Integers.SAME
 
 
 class _Integerizer:
@@ -105,7 +103,7 @@ class _Integerizer:
             source = node.inputs[0]
             constant = source in self.graph.constants
             return self._constant(source) if constant else self.held(source)
-        if node.op in MOVES or node.op == "max_pool2d":
+        if keeps_scale(node):
             source = self.integers(node.inputs[0])
             return self._moved(node, source, source.type.quantization)
         if node.op == "activation" and node.attrs["function"] in (*_BOUNDS, "identity"):
@@ -165,18 +163,18 @@ class _Integerizer:
             if source.type.quantization == meaning:
                 return source
             return self._rescaled(source, meaning, reader)
-        if node.op in MOVES or node.op == "max_pool2d":
+        if keeps_scale(node):
             return self._moved(node, self.quantized(node.inputs[0], meaning, reader), meaning)
         if node.op == "activation":
             return self._quantized_activation(node, meaning, reader)
-        if node.op in LAYERS:
+        if traits_of(node).integers is Integers.RESCALED:
             return self._layer(node, meaning)
         raise self.missing(node, "cannot be computed on integers")
 
     def _has_integers(self, value: Value) -> bool:
         """True when the value is a move of dequantized integers."""
         node = self.producers.get(value)
-        while node is not None and (node.op in MOVES or node.op == "max_pool2d"):
+        while node is not None and keeps_scale(node):
             node = self.producers.get(node.inputs[0])
         return node is not None and node.op == "dequantize"
 
@@ -220,7 +218,7 @@ class _Integerizer:
 
     def _compute(self, node: Node, type_: TensorType, meaning: Quantization | None) -> Value:
         attrs = dict(node.attrs)
-        if node.op in ("conv2d", "dense"):
+        if traits_of(node).has_weights:
             x = self.integers(node.inputs[0])
             weights = integer_weights(self.graph, self.producers, node, x)
             if weights.coarser:
@@ -257,7 +255,7 @@ class _Integerizer:
         if node.op == "softmax":
             self.softmax = True
             return self._output(node.inputs[0])
-        if node.op in ("conv2d", "dense"):
+        if traits_of(node).has_weights:
             # A last layer whose output nothing quantizes keeps its exact accumulators.
             x = self.integers(node.inputs[0])
             w = integer_weights(self.graph, self.producers, node, x).w
@@ -268,11 +266,14 @@ class _Integerizer:
             rank = len(node.output.type.shape)
             meaning = Quantization(tuple(float(s) for s in scales), 0, rank - 1)
             return self._compute(node, TensorType(node.output.type.shape, DType.S32, meaning), None)
-        if node.op in MOVES and not self._has_integers(value):
+        if traits_of(node).moves and not self._has_integers(value):
             source = self._output(node.inputs[0])
             moved = source.type.quantization
             if moved is not None and moved.axis is not None:
-                if node.op != "reshape" or node.output.type.shape[-1] != source.type.shape[-1]:
+                if (
+                    not traits_of(node).same_bytes
+                    or node.output.type.shape[-1] != source.type.shape[-1]
+                ):
                     raise self.missing(node, "moves a last layer that is not quantized")
                 moved = replace(moved, axis=len(node.output.type.shape) - 1)
             type_ = TensorType(node.output.type.shape, source.type.dtype, moved)
@@ -330,6 +331,3 @@ def integerize(graph: Graph) -> Graph:
     result = name_layers(fuse_clamps(_Integerizer(graph).run()))
     check_kernels(result)
     return result
-
-
-__all__ = ["CLAMP", "LAYERS", "MOVES", "clamp_of", "integerize"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
 
 LARGEST_SCALE = 2.0**30
@@ -17,8 +18,6 @@ LEAST_WEIGHT_SCALE = 2.0**-60
 
 _LARGEST_EXTENT = 65_535
 _LARGEST_FACTOR = 2.0**30
-_SCALED = ("add", "multiply", "avg_pool2d")
-_WINDOWED = ("conv2d", "dense", "max_pool2d", "avg_pool2d")
 
 
 def check_scales(graph: Graph) -> None:
@@ -52,10 +51,11 @@ def check_kernels(graph: Graph) -> None:
         ModelError: an extent above 65,535, or scales too far apart to be brought together.
     """
     for node in graph.nodes:
+        traits = traits_of(node)
         for value in (*node.inputs, *node.outputs):
             extents = value.type.shape
             if (
-                node.op in _WINDOWED
+                (traits.has_weights or traits.window is not None)
                 and value not in graph.constants
                 and max(extents) > _LARGEST_EXTENT
             ):
@@ -65,27 +65,12 @@ def check_kernels(graph: Graph) -> None:
                     where=node.where,
                     help="take a smaller input, or pool before this layer",
                 )
-        if node.op in _SCALED and _factor(node) >= _LARGEST_FACTOR:
+        if traits.largest_factor is not None and traits.largest_factor(node) >= _LARGEST_FACTOR:
             raise ModelError(
                 f"the scales of what '{node.op}' reads and of what it writes are too far apart",
                 where=node.where,
                 help="quantize the model again with calibration data like the real ones",
             )
-
-
-def _factor(node: Node) -> float:
-    """The largest real factor that the kernel of a node multiplies with."""
-    scales = [_scale(value) for value in node.inputs]
-    output = _scale(node.output)
-    if node.op == "add":
-        return 2.0 * max(scales) / (2.0**20 * output)
-    if node.op == "multiply":
-        return scales[0] * scales[1] / output
-    return scales[0] / output
-
-
-def _scale(value: Value) -> float:
-    return value.type.quantization.scale[0] if value.type.quantization else 1.0
 
 
 def _values(graph: Graph) -> Iterator[tuple[Node, Value]]:

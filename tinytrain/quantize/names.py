@@ -7,14 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Value
-
-_KINDS = {
-    "conv2d": "conv",
-    "concatenate": "concat",
-    "avg_pool2d": "avg_pool",
-    "max_pool2d": "max_pool",
-    "max_pool2d_winner": "max_pool",
-}
+from tinytrain.ir.operations import traits_of
 
 
 def name_layers(graph: Graph) -> Graph:
@@ -28,11 +21,12 @@ def name_layers(graph: Graph) -> Graph:
     constants: dict[Value, np.ndarray] = {}
     nodes = []
     for node in graph.nodes:
-        kind = _KINDS.get(node.op, node.op)
+        traits = traits_of(node)
+        kind = traits.kind or node.op
         number = counts.get(kind, 0)
         counts[kind] = number + 1
         name = f"{kind}_{number}"
-        suffixes = ("x", "w", "b") if node.op in ("conv2d", "dense") else ("a", "b")
+        suffixes = ("x", "w", "b") if traits.has_weights else ("a", "b")
         for place, value in enumerate(node.inputs):
             if value in graph.constants and value not in renamed:
                 suffix = suffixes[place] if place < len(suffixes) else f"in{place}"

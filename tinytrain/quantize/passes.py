@@ -8,13 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.quantize.calibrate import quantize_float
 from tinytrain.quantize.headroom import Headroom, with_headroom
-from tinytrain.quantize.integerize import integerize
+from tinytrain.quantize.integerize import integerize, keeps_scale
 from tinytrain.scheme.scheme import load_scheme
-
-_MOVES = frozenset({"reshape", "transpose", "max_pool2d"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,9 @@ def is_quantized(model: Graph) -> bool:
         node = producers.get(value)
         if node is None:
             return False
-        return node.op == "dequantize" or (node.op in _MOVES and quantized(node.inputs[0]))
+        if keeps_scale(node):
+            return quantized(node.inputs[0])
+        return node.op == "dequantize"
 
-    layers = [node for node in model.nodes if node.op in ("conv2d", "dense")]
+    layers = [node for node in model.nodes if traits_of(node).has_weights]
     return bool(layers) and all(quantized(node.inputs[0]) for node in layers)

@@ -9,12 +9,10 @@ import numpy as np
 
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.limits import LEAST_WEIGHT_SCALE
 from tinytrain.reference.symmetric import symmetric_weights
-
-MAX_PRODUCTS = 32768
-"""Products in one sum that leave an s32 accumulator room for a bias: 32768 * 255 * 128 < 2**30."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,12 @@ def integer_weights(
     w_value, b_value = (_behind_dequantize(producers, value) for value in node.inputs[1:])
     w_data, b_data = graph.data(w_value), graph.data(b_value)
     assert w_data is not None and b_data is not None
-    products = w_data.size // w_data.shape[0]
-    if products > MAX_PRODUCTS:
+    terms = traits_of(node).terms
+    assert terms is not None
+    if terms.count(node) > terms.most(node):
         raise ModelError(
-            f"each output of '{node.op}' sums {products} products; 32-bit accumulators hold "
-            f"{MAX_PRODUCTS}",
+            f"each output of '{node.op}' sums {terms.count(node)} products; 32-bit accumulators "
+            f"hold {terms.most(node)}",
             where=node.where,
             help="pool or reduce the channels before this layer",
         )

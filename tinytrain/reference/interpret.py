@@ -14,7 +14,8 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import LOSS_OPS
+from tinytrain.ir.operations import role_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
     evaluate_apply,  # noqa: F401  (fills the table)
@@ -93,7 +94,7 @@ class Machine(MachineState):
             known.update(zip(node.outputs, results, strict=True))
             if self._observer is not None:
                 self._observer(node, known)
-            if node.op in LOSS_OPS and not np.isfinite(known[node.outputs[0]][0]):
+            if role_of(node) is Role.LOSS and not np.isfinite(known[node.outputs[0]][0]):
                 return False
         return True
 

@@ -9,24 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import UPDATE_OPS
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update
 from tinytrain.reference.health import HEALTH_STEPS, GradientHealth, UpdateHealth
-
-ROUNDING = frozenset(
-    {
-        "conv2d_grad_input",
-        "avg_pool2d_grad",
-        "max_pool2d_grad",
-        "activation_grad",
-        "multiply_grad",
-        "multiply_grad_broadcast",
-        "grad_add",
-    }
-)
-"""Operations that round a gradient to a scale of its own."""
 
 
 @dataclass
@@ -40,7 +27,7 @@ class Scale:
 
 def update_indices(graph: Graph) -> dict[str, int]:
     """u of docs/arithmetic.md section 6: the place of an update among the updates."""
-    names = [node.name for node in graph.nodes if node.op in UPDATE_OPS]
+    names = [node.name for node in graph.nodes if traits_of(node).overwrites]
     return {name: index for index, name in enumerate(names)}
 
 
@@ -51,7 +38,7 @@ def rounding_nodes(graph: Graph) -> dict[str, Node]:
     """
     nodes: dict[str, Node] = {}
     for node in graph.nodes:
-        if node.op in ROUNDING and node.output.type.exponent not in (None, "loss_e"):
+        if traits_of(node).rounds and node.output.type.exponent not in (None, "loss_e"):
             nodes.setdefault(str(node.output.type.exponent), node)
     return nodes
 

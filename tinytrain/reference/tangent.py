@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization, scale_of
@@ -97,12 +98,12 @@ def measure_tangent(
         samples = samples[np.linspace(0, len(samples) - 1, SAMPLES).astype(int)]
     (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
     producers = graph.producers()
-    head = [node for node in graph.nodes if node.op == "conv2d"][-1].inputs[0]
+    head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
     trained_layers = {producers[total].layer for total in graph.gradients.values()}
     layers = {
         node.layer: [0.0] * SAMPLES
         for node in graph.nodes
-        if node.op == "conv2d" and node.layer in trained_layers
+        if traits_of(node).has_weights and node.layer in trained_layers
     }
     energy = np.zeros(_BINS)
     active, features = [], []

@@ -19,7 +19,8 @@ import torch
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.experiments.baseline.torch_convolution import Convolution
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import TRAINING_ONLY, loss_index
+from tinytrain.ir.operations import loss_index, role_of, traits_of
+from tinytrain.ir.ops import Role
 
 Tensor = Any
 """A `torch.Tensor`; PyTorch is an extra, and not there for the type checker."""
@@ -94,11 +95,7 @@ class Network:
     def __init__(self, graph: Graph, arithmetic: Arithmetic) -> None:
         self._arithmetic = arithmetic
         end = loss_index(graph)
-        forward = [
-            node
-            for node in graph.nodes[:end]
-            if node.op not in TRAINING_ONLY and node.op != "merge_channels"
-        ]
+        forward = [node for node in graph.nodes[:end] if role_of(node) is Role.FORWARD]
         self._input = graph.inputs[0]
         self._places: dict[Value, int] = {self._input: 0}
         self._fixed: dict[int, Tensor] = {}
@@ -132,7 +129,7 @@ class Network:
                 help="leave the first axis of every shape and permutation as it is",
             )
         # A convolution holds its weights itself.
-        inputs = node.inputs[:1] if node.op == "conv2d" else node.inputs
+        inputs = node.inputs[:1] if traits_of(node).has_weights else node.inputs
         for value in inputs:
             if value not in self._places:
                 place = self._places[value] = len(self._places)

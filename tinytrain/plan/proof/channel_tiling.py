@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
-from tinytrain.ir.operations import SGD_OPS, replaced
+from tinytrain.ir.operations import replaced, role_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.arena_bytes import ArenaBytes, meet
@@ -97,7 +98,7 @@ class TilingRun:
         """Demands that a node can work on a tile, or after all tiles if it is deferred."""
         is_apart = self._wide.isdisjoint(node.inputs)
         if node.name in self.tiling.deferred:
-            if not is_apart or node.op not in SGD_OPS:
+            if not is_apart or role_of(node) is not Role.UPDATE:
                 raise InternalError(f"{node.name} cannot run after the loop")
             return
         if self.tiling.total in node.inputs:

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
-from tinytrain.ir.operations import LOSS_OPS, OPS, replaced
+from tinytrain.ir.operations import replaced, role_of, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.kernel.table import works_in_place
 from tinytrain.kernel.work import work_of
 from tinytrain.plan.chain import LineBufferedChain
@@ -108,7 +109,7 @@ class _PlanRun:
                 self._elsewhere.add(value)
             elif value in self._plan.offsets:
                 self._write(value)
-            elif not (value in updated or (node.op in LOSS_OPS and position == 0)):
+            elif not (value in updated or (role_of(node) is Role.LOSS and position == 0)):
                 raise InternalError(f"{value} has no place")
 
     def _read_parameters(self, node: Node) -> None:
@@ -154,7 +155,7 @@ class _PlanRun:
 
     def _may_overwrite(self, node: Node, channels: int | None = None) -> set[Value]:
         """Inputs that the last output may lie over; `channels`: of a tile, if it works on one."""
-        allowed = {node.inputs[k] for k in OPS[node.op].in_place}
+        allowed = {node.inputs[k] for k in traits_of(node).in_place}
         kernel = self._kernels.get(node.name)
         if kernel is not None and node.op in ("conv2d", "conv2d_grad_input"):
             work, a, b = work_of(self._graph, node), node.inputs[0].type, node.output.type
