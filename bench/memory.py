@@ -238,7 +238,7 @@ def _change(path: Path, *changes: tuple[str, str]) -> None:
 
 
 def _samples(product: Product, folder: Path) -> Path:
-    shape = product.manifest["input"]["source_shape"]
+    shape = product.manifest.input.source_shape
     rng = np.random.default_rng(0)
     path = folder / "data.npz"
     x = rng.normal(size=(STEPS, *shape[1:])).astype(np.float32)

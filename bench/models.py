@@ -87,7 +87,7 @@ def _compile(file: str, scheme: str, folder: Path) -> Product:
 
 
 def _instructions(product: Product, folder: Path) -> int | None:
-    shape = product.manifest["input"]["source_shape"]
+    shape = product.manifest.input.source_shape
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, *shape[1:])).astype(np.float32)
     arrays = {"x": x}

@@ -25,7 +25,7 @@ from tinytrain.experiments.report import mean_and_spread
 from tinytrain.simulation.folder import open_folder
 from tinytrain.simulation.forgetting import class_accuracies, forgetting
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
-from tinytrain.simulation.library_build import build_library, library_model
+from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.orders import by_class, drifted
 from tinytrain.simulation.session import simulate
 from tinytrain.simulation.stream import training_order
@@ -141,7 +141,7 @@ class Bench:
 
     def _make_library(self, case: Case) -> HostLibrary:
         product = self._with_buffer(case, "ram", "host")
-        model = library_model(product.manifest)
+        model = product.manifest.interface
         return HostLibrary(build_library(product.directory, model, self._folder / "cache"), model)
 
     def _stream(self, order: str) -> np.ndarray:
@@ -177,8 +177,8 @@ class Bench:
         )
         instructions = counted.instructions_per_step or 0
         instructions += case.again * (counted.instructions_per_replay_step or 0)
-        replay = product.manifest["replay"]
-        in_flash = replay["bytes"] if case.slots and case.place == "flash" else 0
+        replay = product.manifest.replay
+        in_flash = replay.nbytes if replay is not None and replay.in_flash else 0
         return f"{product.memory.ram['total']:,} | {in_flash:,} | {instructions:,}"
 
 

@@ -116,21 +116,21 @@ def line(case: Case, output: Path) -> str:
         scheme=case.scheme,
         classes=case.classes,
     )
-    guidance = product.manifest["guidance"]
+    guidance = product.manifest.guidance
     results = [
         simulate(
             output,
             data=case.learn,
             eval_data=case.judge,
             steps=case.steps,
-            learning_rate=min(multiple * guidance["suggested_rate"], 1024.0),
+            learning_rate=min(multiple * guidance.suggested_rate, 1024.0),
         )
         for multiple in MULTIPLES
     ]
     after = [result.accuracy_after or 0.0 for result in results]
     cells = [f"**{x:.3f}**" if x == max(after) else f"{x:.3f}" for x in after]
     figures = (
-        f"{guidance['kernel']:.3g} | {guidance['suggested_rate']:g} | {guidance['rate_limit']:g} | "
+        f"{guidance.kernel:.3g} | {guidance.suggested_rate:g} | {guidance.rate_limit:g} | "
         f"{case.steps:,} | {results[0].accuracy_before:.3f}"
     )
     return f"| {case.title} | {figures} | {' | '.join(cells)} |"

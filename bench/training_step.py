@@ -208,7 +208,7 @@ def check_sums(profile: StepProfile) -> None:
 
 def _write_stream(product: Product, folder: Path) -> None:
     """Noise as input, one label after the other: the same in every run."""
-    shape = product.manifest["input"]["source_shape"]
+    shape = product.manifest.input.source_shape
     x = np.random.default_rng(0).normal(size=(STEPS, *shape[1:])).astype(np.float32)
     np.savez(folder / "data.npz", x=x, y=np.arange(STEPS))
     opened = open_folder(product.directory)

@@ -50,7 +50,7 @@ def test_curve_and_early_stop(options: dict[str, object], tmp_path: Path) -> Non
     plain = HostEngine(
         folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized", frozen_memory=0
     )
-    assert folder.frozen_bytes > 0
+    assert folder.manifest.frozen_bytes > 0
     for engine in (plain, replace(plain, frozen_memory=2**20), QemuEngine(folder)):
         found = run(engine, stream)
         assert found.checkpoints == wanted.checkpoints

@@ -38,14 +38,14 @@ def test_kept_results_change_nothing(graph: str, scheme: str, loss: str, tmp_pat
     compiled = build_step(GRAPHS[graph](), options, Runner())
     product = write_folder(compiled, tmp_path / "model", target=load_target("host"))
     folder = opened(product)
-    assert folder.frozen_bytes > 0
+    assert folder.manifest.frozen_bytes > 0
     stream = make_stream(folder, tmp_path / "data.npz", steps=14)
     wanted = run(reference_engine(product), stream)
     assert wanted.saved is not None
     state = wanted.saved[len(wanted.weights) :]
     # Four samples to learn from and four to evaluate: all, some and none of them are kept.
     for slots in (8, 6, 1, 0):
-        memory = slots * folder.frozen_bytes
+        memory = slots * folder.manifest.frozen_bytes
         engine = HostEngine(
             folder,
             optimise="-O1",
@@ -62,7 +62,7 @@ def test_where_the_first_layer_trains_nothing_is_kept(tmp_path: Path) -> None:
     compiled = build_step(GRAPHS["convolutions"](), Options(scheme="full"), Runner())
     product = write_folder(compiled, tmp_path / "model", target=load_target("host"))
     folder = opened(product)
-    assert folder.frozen_bytes == 0
+    assert folder.manifest.frozen_bytes == 0
     make_stream(folder, tmp_path / "data.npz", steps=1)
     result = simulate(product.directory, data=tmp_path / "data.npz", steps=9)
     assert result.kept_bytes == 0

@@ -50,7 +50,12 @@ def counted(
     cores_of = [QemuEngine(generated, target=load_target(core)) for core in cores]
     for engine in (HostEngine(generated, optimise="-O1"), *cores_of):
         assert_equal(run(engine, stream), wanted, state)
-    report = health_report(product.manifest, wanted.health)
+    report = health_report(
+        product.manifest.health,
+        wanted.health,
+        rule=product.manifest.rounding,
+        fraction_bits=product.manifest.fraction_bits,
+    )
     assert report is not None and report.steps == STEPS and report.skipped == 0
     return report
 
@@ -106,9 +111,9 @@ def test_without_health_the_same_is_learned_in_less_memory(tmp_path: Path) -> No
     ]
     with_health, without = products
     assert with_health.compiled.graph.parameters.keys() == without.compiled.graph.parameters.keys()
-    names = with_health.manifest["health"]
-    assert without.manifest["health"] is None
-    counters = 8 + 8 * len(names["gradients"]) + 8 * len(names["updates"])
+    names = with_health.manifest.health
+    assert names is not None and without.manifest.health is None
+    counters = 8 + 8 * len(names.gradients) + 8 * len(names.updates)
     extra = with_health.memory.ram["other state"] - without.memory.ram["other state"]
     assert counters <= extra < counters + 8  # the arena begins at a multiple of 8
     stream = make_stream(opened(without), tmp_path / "data.npz", 3)

@@ -235,3 +235,16 @@ def test_a_real_network(tmp_path: Path) -> None:
     # What frozen layers give takes 12,800 bytes a sample, whatever the arena looks like.
     sizes = sorted(file.stat().st_size for file in (tmp_path / "cache").glob("frozen-*.bin"))
     assert sizes == [8 * 12_800, 32 * 12_800]
+
+
+def test_rows_that_are_fed_and_slots_in_flash_change_no_weight(tmp_path: Path) -> None:
+    rules = (
+        '[rules.ram]\nreplay = 5\n[rules.flash]\nreplay = 5\nreplay_in = "flash"\nfeed = "rows"\n'
+    )
+    text = FILE.replace("[rules.shipped]\n", rules).replace("steps = 30", "steps = 12")
+    experiment = load_experiment(write_experiment(tmp_path, text))
+    found = {}
+    for run in (group[0] for group in experiment.groups()):
+        record = run_to_record(run, experiment.target, tmp_path / "cache", lambda *_: None)
+        found[run.rule.name] = record["weights_sha256"], record["curve"]
+    assert found["ram"] == found["flash"]

@@ -49,15 +49,15 @@ def test_the_suggested_rate_learns_and_one_far_above_the_limit_does_not(
 ) -> None:
     product = digits(samples, tmp_path / "out")
     manifest = product.manifest
-    guidance = manifest["guidance"]
-    assert manifest["options"]["rate"] is None
-    assert manifest["learning_rate"] == guidance["suggested_rate"] == product.compiled.rate
-    assert guidance["measured_on"] == "calibration samples" and guidance["samples"] == 7
-    assert guidance["rate_limit"] == pytest.approx(4 / guidance["kernel"], rel=0.05)
-    assert guidance["contrast"] > 0.7
-    assert manifest["warnings"] == []
+    guidance = manifest.guidance
+    assert manifest.options["rate"] is None
+    assert manifest.learning_rate == guidance.suggested_rate == product.compiled.rate
+    assert guidance.measured_on == "calibration samples" and guidance.samples == 7
+    assert guidance.rate_limit == pytest.approx(4 / guidance.kernel, rel=0.05)
+    assert guidance.contrast > 0.7
+    assert manifest.warnings == ()
     assert learned(product, learn, judge) > 0.85
-    assert learned(product, learn, judge, 4 * guidance["rate_limit"]) < 0.2
+    assert learned(product, learn, judge, 4 * guidance.rate_limit) < 0.2
 
 
 def test_a_rate_above_the_limit(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,14 +147,14 @@ def test_a_deep_network_without_normalisation_from_random_weights(
     samples: Path, tmp_path: Path
 ) -> None:
     product = deep(samples, tmp_path / "out")
-    (warning,) = product.manifest["warnings"]
+    (warning,) = product.manifest.warnings
     assert re.fullmatch(
         r"only [0-9.]+% of what the head reads differs between samples, which is known not to "
         r"learn, as in a deep network without normalisation from random weights: train or "
         r"initialise it better \(He et al\. 2015\), or prepare the samples as it expects them",
         warning,
     )
-    assert product.manifest["guidance"]["contrast"] < 0.1
+    assert product.manifest.guidance.contrast < 0.1
     assert product.compiled.rate == 0.01
 
 

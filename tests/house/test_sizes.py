@@ -170,7 +170,6 @@ WAITING = {
     "module: tinytrain/quantize/integerize.py",
     "parameters: tinytrain/reference/forward.py:conv2d",
     "parameters: tinytrain/reference/forward.py:avg_pool2d",
-    "function: tinytrain/simulation/library_build.py:build_library",
     "function: tinytrain/simulation/reference.py:ReferenceEngine.run",
     "function: tinytrain/simulation/session.py:simulate",
     "parameters: tinytrain/simulation/session.py:simulate",

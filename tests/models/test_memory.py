@@ -40,7 +40,7 @@ def hold(product: Product, data: Path, steps: int) -> None:
 
 def test_a_real_network_in_little_ram(tmp_path: Path) -> None:
     product = compiled(tmp_path / "model", 80_500, "rows")
-    ways = {way["way"] for way in product.manifest["arena"]["ways"]}
+    ways = {way.name for way in product.manifest.arena.optimizations}
     assert ways == {"in-place reuse", "line buffering", "channel tiling", "narrow scratch"}
     hold(product, tmp_path / "data.npz", steps=2)
     # Under emulation, its arena between guards and its stack painted.
@@ -53,7 +53,7 @@ def test_a_real_network_in_little_ram(tmp_path: Path) -> None:
 def test_where_activations_are_computed_again(tmp_path: Path) -> None:
     """All that there is, at once: what trains needs no more than the frozen stem."""
     product = compiled(tmp_path / "model", 142_500, "rows", CASES[1], recompute=0.3)
-    ways = {way["way"] for way in product.manifest["arena"]["ways"]}
+    ways = {way.name for way in product.manifest.arena.optimizations}
     assert {"rematerialization", "channel tiling"} <= ways
     hold(product, tmp_path / "data.npz", steps=3)
     assert measured(product).ram <= 142_500

@@ -22,8 +22,8 @@ from PIL import Image
 from tests.support.manifests import WAYS, change_manifest
 from tests.support.surroundings import HANGS
 from tinytrain import resources
-from tinytrain.plan.record import KINDS
-from tinytrain.reports.facts import Report, read_report
+from tinytrain.manifest import Manifest, read_manifest
+from tinytrain.manifest.arena import KINDS
 from tinytrain.reports.page import report_page
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), "")
@@ -121,7 +121,7 @@ window.addEventListener("load", async () => {
 class Seen:
     """What came back: a dictionary for each width, and what the browser's console said."""
 
-    report: Report
+    report: Manifest
     frames: dict[int, dict[str, Any]]
     console: list[str]
 
@@ -144,7 +144,7 @@ def seen(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     place = tmp_path_factory.mktemp("browser")
     folder = shutil.copytree(real, place / "model")
     change_manifest(folder, lambda m: m["arena"].update(ways=WAYS))
-    report = read_report(folder)
+    report = read_manifest(folder)
     frames = "".join(
         f'<iframe style="border:0;width:{width}px;height:5000px" '
         f'srcdoc="{html.escape(report_page(report).decode())}"></iframe>'
@@ -179,19 +179,21 @@ def test_nothing_is_wider_than_the_page(width: int, seen: Seen) -> None:
 def test_every_bar_is_drawn(width: int, seen: Seen) -> None:
     frame, report = seen.frames[width], seen.report
     assert report.name in frame["title"]
-    assert frame["bars"] == len(report.storages)
+    assert frame["bars"] == len(report.arena.storages)
     assert frame["flat"] == 0
-    assert frame["rows"] == len(report.storages) + len(report.steps)
+    assert frame["rows"] == len(report.arena.storages) + len(report.arena.steps)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_bar_says_its_name(width: int, seen: Seen) -> None:
     frame = seen.frames[width]
     name, said = frame["hovered"]
-    storage = next(s for s in seen.report.storages if s.name == name and s.kind != "scratch")
+    storage = next(s for s in seen.report.arena.storages if s.name == name and s.kind != "scratch")
     assert frame["quiet"] and frame["left"] and frame["tipInside"]
     assert said.split("\n")[0] == name
-    assert f"{storage.nbytes:,} bytes" in said and seen.report.steps[storage.first].name in said
+    assert (
+        f"{storage.nbytes:,} bytes" in said and seen.report.arena.steps[storage.first].name in said
+    )
     # What lies on top of the bar, lines and labels, lets the pointer through.
     assert frame["hit"] == name
 
@@ -199,7 +201,7 @@ def test_a_bar_says_its_name(width: int, seen: Seen) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_keys_go_from_bar_to_bar(width: int, seen: Seen) -> None:
     frame = seen.frames[width]
-    ordered = sorted(seen.report.storages, key=lambda s: (s.first, s.offset, s.last, s.name))
+    ordered = sorted(seen.report.arena.storages, key=lambda s: (s.first, s.offset, s.last, s.name))
     names = [storage.name for storage in ordered]
     assert frame["stops"] == 1
     assert frame["keys"] == [names[k] for k in (0, 1, 2, 1, -1, 0)]
@@ -208,7 +210,7 @@ def test_keys_go_from_bar_to_bar(width: int, seen: Seen) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_filters(width: int, seen: Seen) -> None:
-    frame, storages = seen.frames[width], seen.report.storages
+    frame, storages = seen.frames[width], seen.report.arena.storages
     assert frame["withoutScratch"] == sum(s.kind != "scratch" for s in storages)
     assert len(frame["stopAfterFilter"]) == 1
     assert frame["stopAfterFilter"][0] not in ("scratch", "input")

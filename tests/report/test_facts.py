@@ -11,24 +11,25 @@ import pytest
 from tests.support.manifests import WAYS, Change, change_manifest
 from tests.support.refusals import Refuse
 from tinytrain.cli import main
-from tinytrain.reports.facts import read_report
+from tinytrain.manifest import read_manifest
+from tinytrain.reports.page import by_op
 
 USAGE_ERROR, MODEL_ERROR = 2, 3
 
 
 def test_a_report_holds_what_the_manifest_says(real: Path) -> None:
-    report = read_report(real)
-    manifest = json.loads((real / "manifest.json").read_text())
-    assert report.arena_bytes == manifest["arena"]["bytes"] == manifest["ram"]["arena"]
-    assert report.gap == 0
-    assert report.steps[report.peak].name == manifest["arena"]["peak"]
-    aligned = sum(-(-s.nbytes // report.alignment) * report.alignment for s in report.at_peak())
-    assert aligned == report.lower_bound == report.steps[report.peak].live_bytes
+    report = read_manifest(real)
+    arena, manifest = report.arena, json.loads((real / "manifest.json").read_text())
+    assert arena.nbytes == manifest["arena"]["bytes"] == manifest["ram"]["arena"]
+    assert arena.gap == 0
+    assert arena.steps[arena.peak_step].name == manifest["arena"]["peak"]
+    aligned = sum(-(-s.nbytes // arena.alignment) * arena.alignment for s in arena.at_peak())
+    assert aligned == arena.lower_bound == arena.steps[arena.peak_step].live_bytes
     assert sum(layer.trained_bytes for layer in report.layers) == report.ram["trained parameters"]
     assert sum(layer.constant_bytes for layer in report.layers) <= report.flash["constants"]
     kernels = sum(kernel["instructions"] for kernel in manifest["kernels"])
-    assert sum(row[3] for row in report.by_op()) == report.speed.instructions == kernels
-    assert {way.way for way in report.ways} <= {"in-place reuse"}
+    assert sum(row[3] for row in by_op(arena.steps)) == report.speed.instructions == kernels
+    assert {way.name for way in arena.optimizations} <= {"in-place reuse"}
     assert report.speed.seconds is not None
 
 
@@ -82,15 +83,23 @@ def test_tables_in_a_narrow_terminal(
 MANIFESTS: dict[str, tuple[Change, str]] = {
     "before there were storages": (
         lambda m: m["arena"].pop("storages"),
-        "the manifest has no 'arena.storages', which a report needs: it was written by tinytrain ",
+        "the manifest has no 'arena.storages'; it was written by tinytrain ",
     ),
     "before there were layers": (
         lambda m: (m.pop("layers"), m.update(tinytrain="0.0.1")),
-        "the manifest has no 'layers', which a report needs: it was written by tinytrain 0.0.1",
+        "the manifest has no 'layers'; it was written by tinytrain 0.0.1",
     ),
     "no version either": (
         lambda m: (m.pop("speed"), m.pop("tinytrain")),
-        "the manifest has no 'tinytrain', which a report needs: it was written by something else",
+        "the manifest has no 'tinytrain'; it was written by something else",
+    ),
+    "before there were ways": (
+        lambda m: m["arena"].pop("ways"),
+        "the manifest has no 'arena.ways'; it was written by tinytrain ",
+    ),
+    "of a later version": (
+        lambda m: (m["arena"].update(colour="red"), m.update(tinytrain="9.0")),
+        "the manifest has an unknown entry 'arena.colour'; it was written by tinytrain 9.0",
     ),
     "another format": (lambda m: m.update(format=2), "the manifest has format 2, but this version"),
     "outside the arena": (
@@ -131,7 +140,7 @@ MANIFESTS: dict[str, tuple[Change, str]] = {
     ),
     "endless": (
         lambda m: m["speed"].update(seconds=[0.1, float("inf")]),
-        "the manifest has a wrong entry: 'speed.seconds' is no pair of numbers",
+        "the manifest has a wrong entry: 'speed.seconds[1]' is no number",
     ),
     "half a character": (
         lambda m: m["arena"]["storages"][0].update(name="\ud800"),

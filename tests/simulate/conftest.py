@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support.manifests import small_manifest
 from tinytrain import resources
+from tinytrain.manifest.records import OutputRecord
 from tinytrain.target import load_target
 from tinytrain.toolchain.build_files import port_files
 from tinytrain.toolchain.template import render
@@ -35,7 +37,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         runtime = resources.folder("runtime_c")
         files = {
             "src/fake.c": source or (FAKE_MODEL / "fake.c").read_text(),
-            "src/fake.h": (FAKE_MODEL / "fake.h").read_text().replace("@CLASSES@", str(classes)),
+            "src/fake.h": (FAKE_MODEL / "fake.h").read_text().replace("CLASS_COUNT", str(classes)),
             "src/tt_metrics.c": (runtime / "src" / "tt_metrics.c").read_text(),
             "include/tinytrain.h": (runtime / "include" / "tinytrain.h").read_text(),
             "port/main.c": render_main(classes),
@@ -44,25 +46,13 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
-        manifest = {
-            "format": 1,
-            "name": "fake",
-            "target": target,
-            "input": {
-                "shape": [1, 1, 1, INPUT_SIZE],
-                "scale": 1 / 32,
-                "zero_point": -3,
-                "source_shape": [1, INPUT_SIZE],
-                "source_layout": "NC",
-            },
-            "output": {"size": OUTPUT_SIZE, "classes": classes},
-            "preprocess": None,
-            "ram": {"total": 5000},
-            "flash": {"total": 9000},
-            "frozen_bytes": 0,
-            "files": {name: hashlib.sha256(files[name].encode()).hexdigest() for name in files},
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        manifest = dataclasses.replace(
+            small_manifest(),
+            target=target,
+            output=OutputRecord(size=OUTPUT_SIZE, classes=classes),
+            files={name: hashlib.sha256(files[name].encode()).hexdigest() for name in files},
+        )
+        (folder / "manifest.json").write_text(manifest.text())
         return folder
 
     return make
@@ -70,15 +60,6 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 def render_main(classes: int) -> str:
     """main.c of the hand-made model."""
-    return render(
-        "codegen",
-        "main_simulate.c.j2",
-        name="fake",
-        NAME="FAKE",
-        classes=classes,
-        input_size=INPUT_SIZE,
-        output_size=OUTPUT_SIZE,
-        replay=None,
-        health=None,
-        feed_rows=0,
-    )
+    output = OutputRecord(size=OUTPUT_SIZE, classes=classes)
+    interface = dataclasses.replace(small_manifest(), output=output).interface
+    return render("codegen", "main_simulate.c.j2", NAME="FAKE", health=None, **vars(interface))

@@ -25,7 +25,7 @@ def test_whole_folder(make_folder: MakeFolder) -> None:
     folder = open_folder(make_folder(classes=20))
     assert folder.spec.size == 40
     assert folder.spec.classes == folder.spec.output_size == 20
-    assert (folder.ram_bytes, folder.flash_bytes) == (5000, 9000)
+    assert (folder.manifest.ram["total"], folder.manifest.flash["total"]) == (5000, 9000)
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ def test_added_source(make_folder: MakeFolder) -> None:
 @pytest.mark.parametrize("name", ["../outside.c", "/outside.c"])
 def test_manifest_that_points_outside(make_folder: MakeFolder, name: str) -> None:
     folder = make_folder(classes=20)
-    edit(folder, lambda m: m["files"].update({name: "0"}))
+    edit(folder, lambda m: m["files"].update({name: "0" * 64}))
     with pytest.raises(ModelError, match="outside its folder"):
         open_folder(folder)

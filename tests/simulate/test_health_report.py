@@ -7,22 +7,34 @@ from typing import Any
 import pytest
 
 from tinytrain.cli.console import print_health
+from tinytrain.manifest.records import (
+    GradientCounterRecord,
+    HealthRecord,
+    UpdateCounterRecord,
+)
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
-from tinytrain.simulation.health import health_report
+from tinytrain.simulation.health import HealthReport, health_report
 
 
-def manifest(rule: str = "nearest", bits: int = 4, tensors: int = 2) -> dict[str, Any]:
+def counters(tensors: int = 2) -> HealthRecord:
     kinds = ("weights", "bias")
-    return {
-        "options": {"rule": rule, "fraction_bits": bits},
-        "health": {
-            "gradients": [{"name": "conv_1_conv2d_grad_input", "layer": "conv_1"}],
-            "updates": [
-                {"name": f"{kinds[k % 2]} of conv_{k}", "layer": "a", "elements": 640, "at_end": 3}
-                for k in range(tensors)
-            ],
-        },
-    }
+    return HealthRecord(
+        gradients=(GradientCounterRecord(name="conv_1_conv2d_grad_input", layer="conv_1"),),
+        updates=tuple(
+            UpdateCounterRecord(
+                name=f"{kinds[k % 2]} of conv_{k}", layer="a", elements=640, at_end=3
+            )
+            for k in range(tensors)
+        ),
+    )
+
+
+def report_of(
+    found: Health, rule: str = "nearest", bits: int = 4, tensors: int = 2
+) -> HealthReport:
+    report = health_report(counters(tensors), found, rule=rule, fraction_bits=bits)
+    assert report is not None
+    return report
 
 
 def health(
@@ -38,9 +50,7 @@ def health(
 
 
 def advice(found: Health, **options: Any) -> tuple[str, ...]:
-    report = health_report(manifest(**options), found)
-    assert report is not None
-    return report.advice
+    return report_of(found, **options).advice
 
 
 def test_thresholds_are_not_advice() -> None:
@@ -87,19 +97,15 @@ def test_a_short_session_says_nothing() -> None:
 
 
 def test_a_model_without_counters_has_no_report() -> None:
-    assert health_report({"options": {}, "health": None}, None) is None
-    assert health_report({**manifest(), "health": None}, None) is None
+    assert health_report(None, None, rule="nearest", fraction_bits=4) is None
+    assert health_report(counters(), None, rule="nearest", fraction_bits=4) is None
 
 
 def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
-    report = health_report(manifest(), health(saturated=16, lost=1000, at_end=640))
-    assert report is not None
-    print_health(report)
+    print_health(report_of(health(saturated=16, lost=1000, at_end=640)))
     shown = capsys.readouterr().out
     for part in ("cut in 10% of the steps", "100.0% of updates lost", "640 of 640 at an end"):
         assert part in shown
     assert shown.count("health: ") == 3
-    report = health_report(manifest(), health())
-    assert report is not None
-    print_health(report)
+    print_health(report_of(health()))
     assert capsys.readouterr().out == "health: all counters are within their thresholds\n"

@@ -18,7 +18,7 @@ from tinytrain.errors import DataError, ToolchainError, UsageError
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
-from tinytrain.simulation.library_build import build_library, library_model
+from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.stream import SampleStream
 from tinytrain.target import load_target
 
@@ -33,7 +33,7 @@ def product_of(graph: str, folder: Path, **options: object) -> Product:
 
 def library_of(product: Product, cache: Path) -> HostLibrary:
     """Its library."""
-    model = library_model(product.manifest)
+    model = product.manifest.interface
     return HostLibrary(build_library(product.directory, model, cache), model)
 
 
@@ -125,13 +125,13 @@ def test_the_loss_of_an_evaluation_is_cross_entropy(tmp_path: Path) -> None:
 
 def test_what_is_built_is_found_again(tmp_path: Path) -> None:
     product = product_of("convolutions", tmp_path / "model", scheme="head")
-    model = library_model(product.manifest)
+    model = product.manifest.interface
     path = build_library(product.directory, model, tmp_path / "cache")
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
     assert build_library(product.directory, model, tmp_path / "cache") == path
     # The runtime's objects serve another model; its own files and the library are new.
     other = product_of("convolutions", tmp_path / "other", scheme="head", seed=1)
-    again = build_library(other.directory, library_model(other.manifest), tmp_path / "cache")
+    again = build_library(other.directory, other.manifest.interface, tmp_path / "cache")
     assert again != path
     after = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").iterdir()}
     assert before.items() <= after.items()
@@ -159,9 +159,9 @@ def test_bad_samples_and_files_are_refused(tmp_path: Path) -> None:
 def test_bad_libraries_are_refused(tmp_path: Path) -> None:
     product = product_of("mixture", tmp_path / "model", scheme="head", loss="mean_squared_error")
     with pytest.raises(UsageError, match="regression"):
-        library_model(product.manifest)
+        build_library(product.directory, product.manifest.interface, tmp_path / "cache")
     product = product_of("convolutions", tmp_path / "other", scheme="head")
-    model = library_model(product.manifest)
+    model = product.manifest.interface
     (product.directory / "src" / f"{model.name}.c").write_text("no C")
     with pytest.raises(ToolchainError, match="cannot build"):
         build_library(product.directory, model, tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Manifests that say something else than the compiler wrote."""
+"""Manifests made by hand, and those that say something else than the compiler wrote."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tinytrain.manifest import FORMAT, Manifest
+from tinytrain.manifest.arena import ArenaRecord, SpeedRecord, StepRecord
+from tinytrain.manifest.records import (
+    BudgetRecord,
+    GuidanceRecord,
+    InputRecord,
+    OutputRecord,
+    SourceRecord,
+    TrainedRecord,
+)
 
 WAYS = [
     {
@@ -22,6 +33,89 @@ WAYS = [
     },
 ]
 """As the manifest lists what each memory optimization saved."""
+
+SHA256 = "0" * 64
+
+
+def small_manifest() -> Manifest:
+    """The manifest of a model that takes a vector of 40 and gives 20 outputs; it has no files."""
+    return Manifest(
+        format=FORMAT,
+        tinytrain="0.0.1",
+        name="fake",
+        model=SourceRecord(file="fake.onnx", sha256=SHA256),
+        model_hash=SHA256,
+        options={"scheme": "full", "rule": "stochastic", "fraction_bits": 4},
+        trained={"dense_0": TrainedRecord(bias=True, channels=(0, 3))},
+        kernels=(),
+        versions={},
+        loss="cross_entropy",
+        input=InputRecord(
+            shape=(1, 1, 1, 40),
+            scale=1 / 32,
+            zero_point=-3,
+            source_shape=(1, 40),
+            source_layout="NC",
+        ),
+        output=OutputRecord(size=20, classes=20),
+        preprocess=None,
+        learning_rate=0.01,
+        guidance=GuidanceRecord(
+            suggested_rate=None,
+            rate_limit=None,
+            kernel=0.0,
+            curvature=0.5,
+            contrast=0.0,
+            samples=0,
+            measured_on="noise",
+        ),
+        warnings=(),
+        ram={"arena": 5000, "total": 5000},
+        flash={"code": 9000, "total": 9000},
+        arena=ArenaRecord(
+            nbytes=48,
+            lower_bound=48,
+            placement="bound met",
+            peak="loss",
+            peak_step=0,
+            alignment=8,
+            storages=(),
+            steps=(
+                StepRecord(
+                    name="loss",
+                    op="softmax",
+                    layer="",
+                    part="loss",
+                    live_bytes=48,
+                    instructions=None,
+                ),
+            ),
+            optimizations=(),
+            chains=(),
+            tilings=(),
+            rematerialized=(),
+        ),
+        layers=(),
+        parameters=(),
+        health=None,
+        saved_bytes=64,
+        frozen_bytes=0,
+        feed_rows=0,
+        replay=None,
+        speed=SpeedRecord(
+            core="host",
+            clock_hz=None,
+            instructions=0,
+            cycles_per_instruction=None,
+            seconds=None,
+        ),
+        target="mps2-an500",
+        budget=BudgetRecord(ram=1 << 20, flash=1 << 20),
+        quantization=None,
+        calibration=None,
+        files={},
+    )
+
 
 Change = Callable[[dict[str, Any]], object]
 

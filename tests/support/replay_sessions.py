@@ -26,8 +26,8 @@ def hold(product: Product, stream: SampleStream) -> RawOutcome:
     """Every engine agrees with the reference; returns what that found."""
     wanted = run(reference_engine(product), stream)
     assert wanted.saved is not None
-    options = product.compiled.options
-    slots = opened(product).manifest["replay"]["bytes"] if options.replay_in == "ram" else 0
+    replay = opened(product).manifest.replay
+    slots = 0 if replay is None or replay.in_flash else replay.nbytes
     for name, engine in engines_of(product).items():
         found = run(engine, stream)
         assert found.losses.tobytes() == wanted.losses.tobytes(), name

@@ -32,6 +32,7 @@ from tinytrain.errors import UsageError
 def _compile(options: argparse.Namespace) -> None:
     from tinytrain.compiler.compile import compile_model
     from tinytrain.compiler.pipeline import PIPELINE
+    from tinytrain.manifest import to_json
 
     steps = [stage.name for stage in PIPELINE]
     with ProgressDisplay(quiet=options.json) as display:
@@ -51,26 +52,27 @@ def _compile(options: argparse.Namespace) -> None:
         )
         display.update("compile", len(steps), len(steps), "done")
     manifest = product.manifest
-    print_warnings(manifest["warnings"])
+    print_warnings(manifest.warnings)
     if options.json:
-        print(json.dumps(manifest, indent=2))
+        # Hashes of files are for whoever checks the folder.
+        shown = {key: held for key, held in to_json(manifest).items() if key != "files"}
+        print(json.dumps(shown, indent=2))
         return
-    budget = manifest["budget"]
     print_table(
         memory_table(
             product.memory.ram,
             product.memory.flash,
-            ram_budget=budget["ram"],
-            flash_budget=budget["flash"],
+            ram_budget=manifest.budget.ram,
+            flash_budget=manifest.budget.flash,
         )
     )
-    facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest['name']}.h"}
+    facts: dict[str, object] = {"sources": product.directory, "header": f"src/{manifest.name}.h"}
     facts["learning rate"] = product.compiled.guidance.rate_text(product.compiled.rate)
-    facts["kernels"] = kernels_summary(manifest["kernels"])
-    if ways := ways_summary(manifest["arena"]["ways"]):
+    facts["kernels"] = kernels_summary(manifest.kernels)
+    if ways := ways_summary(manifest.arena.optimizations):
         facts["arena"] = ways
-    if manifest["replay"] is not None:
-        facts["replay slots"] = replay_summary(manifest["replay"])
+    if manifest.replay is not None:
+        facts["replay slots"] = replay_summary(manifest.replay)
     if product.quantization is not None:
         report = product.quantization
         facts["same prediction as float"] = f"{report.agreement:.1%} of {report.samples} samples"
@@ -206,18 +208,19 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _kernels(options: argparse.Namespace) -> None:
+    from tinytrain.manifest import to_json
     from tinytrain.simulation.folder import open_folder
 
-    kernels = open_folder(options.directory).manifest.get("kernels", [])
+    kernels = open_folder(options.directory).manifest.kernels
     if options.json:
-        print(json.dumps(kernels, indent=2))
+        print(json.dumps(to_json(kernels), indent=2))
         return
     print_table(kernels_table(kernels))
     print(kernels_summary(kernels))
 
 
 def _report(options: argparse.Namespace) -> None:
-    from tinytrain.reports.facts import read_report
+    from tinytrain.manifest import read_manifest
     from tinytrain.reports.page import report_page
     from tinytrain.reports.tables import (
         layers_table,
@@ -227,24 +230,24 @@ def _report(options: argparse.Namespace) -> None:
         ways_table,
     )
 
-    report = read_report(options.directory)
+    manifest = read_manifest(options.directory)
     page = Path(options.output or Path(options.directory, "build", "report.html"))
     if not options.output:
         # In `build`, which belongs to nobody: `compile` replaces no folder that holds other files.
         with suppress(OSError):
             page.parent.mkdir(exist_ok=True)
     _check_place(page)
-    _write(page, report_page(report))
+    _write(page, report_page(manifest))
     if options.json:
-        print(json.dumps(report_json(report, page), indent=2))
+        print(json.dumps(report_json(manifest, page), indent=2))
         return
-    ram, flash = report.ram_budget, report.flash_budget
-    print_table(memory_table(report.ram, report.flash, ram_budget=ram, flash_budget=flash))
-    print_table(peak_table(report))
-    print_table(layers_table(report))
-    if report.ways:
-        print_table(ways_table(report))
-    print_table(facts_table(report_facts(report)))
+    ram, flash = manifest.budget.ram, manifest.budget.flash
+    print_table(memory_table(manifest.ram, manifest.flash, ram_budget=ram, flash_budget=flash))
+    print_table(peak_table(manifest.arena))
+    print_table(layers_table(manifest.layers))
+    if manifest.arena.optimizations:
+        print_table(ways_table(manifest.arena.optimizations))
+    print_table(facts_table(report_facts(manifest)))
     # Below the table, where the narrowest terminal shows it whole.
     print(f"page: {page}")
 

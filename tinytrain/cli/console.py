@@ -22,6 +22,8 @@ from rich.text import Text
 
 from tinytrain.errors import TinytrainError
 from tinytrain.isa import isa_of
+from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
+from tinytrain.manifest.records import ReplayRecord
 from tinytrain.simulation.health import HealthReport
 from tinytrain.target import Target
 
@@ -186,11 +188,10 @@ def classes_table(
     return table
 
 
-def replay_summary(replay: Mapping[str, Any]) -> str:
-    """Slots, their bytes and where they lie, from a manifest."""
-    where = "in RAM" if replay["in"] == "ram" else "in flash, behind your callbacks"
-    slots, size, nbytes = (f"{replay[key]:,}" for key in ("slots", "slot_bytes", "bytes"))
-    return f"{slots} of {size} bytes, {nbytes} in all, {where}"
+def replay_summary(replay: ReplayRecord) -> str:
+    """Slots, their bytes and where they lie."""
+    where = "in flash, behind your callbacks" if replay.in_flash else "in RAM"
+    return f"{replay.slots:,} of {replay.slot_bytes:,} bytes, {replay.nbytes:,} in all, {where}"
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:
@@ -208,39 +209,37 @@ def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def kernels_table(kernels: Sequence[Mapping[str, Any]]) -> Table:
+def kernels_table(kernels: Sequence[KernelRecord]) -> Table:
     """A line for each node: its kernel, scratch and estimate, and the estimates of the others."""
     table = Table()
     for column in ("node", "kernel", "instructions", "scratch", "others"):
         right = column in ("instructions", "scratch")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for entry in kernels:
-        others = {
-            name: cost for name, cost in entry["considered"].items() if name != entry["kernel"]
-        }
+        others = {name: cost for name, cost in entry.considered.items() if name != entry.kernel}
         table.add_row(
-            entry["node"],
-            entry["kernel"],
-            f"{entry['instructions']:,}",
-            f"{entry['scratch']:,}",
+            entry.node,
+            entry.kernel,
+            f"{entry.instructions:,}",
+            f"{entry.scratch:,}",
             ", ".join(f"{name} {cost:,}" for name, cost in others.items()),
         )
     return table
 
 
-def ways_summary(ways: Sequence[Mapping[str, Any]]) -> str:
+def ways_summary(ways: Sequence[OptimizationRecord]) -> str:
     """What was done to make the arena small, and what it saves and costs."""
     lines = []
     for way in ways:
-        cost = f", {way['instructions'] / 1e6:+.2f} M instructions" if way["instructions"] else ""
-        lines.append(f"{way['way']}: {way['detail']}; {way['saved_bytes']:,} bytes less{cost}")
+        cost = f", {way.instructions / 1e6:+.2f} M instructions" if way.instructions else ""
+        lines.append(f"{way.name}: {way.detail}; {way.saved_bytes:,} bytes less{cost}")
     return "\n".join(lines)
 
 
-def kernels_summary(kernels: Sequence[Mapping[str, Any]]) -> str:
+def kernels_summary(kernels: Sequence[KernelRecord]) -> str:
     """How many kernels of each instruction set, and what they take together."""
-    counts = Counter(isa_of(entry["kernel"]) for entry in kernels)
-    total = sum(entry["instructions"] for entry in kernels)
+    counts = Counter(isa_of(entry.kernel) for entry in kernels)
+    total = sum(entry.instructions for entry in kernels)
     parts = ", ".join(f"{count} {isa}" for isa, count in sorted(counts.items()))
     return f"{parts}; about {total / 1e6:.3g} M instructions a step"
 

@@ -58,16 +58,12 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
 
 def _main(compiled: Compiled, files: ModelFiles) -> str:
     """The program that `simulate` speaks to."""
-    name = compiled.graph.name
     return render(
         "codegen",
         "main_simulate.c.j2",
-        name=name,
-        NAME=name.upper(),
-        classes=compiled.classes,
-        replay=files.replay,
+        NAME=compiled.graph.name.upper(),
         health=health_record(compiled),
-        feed_rows=files.feed_rows,
+        **vars(files.interface),
     )
 
 

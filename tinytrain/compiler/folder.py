@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tinytrain.compiler.budget import Budget, MemoryUse, check_budget, check_slots, measure_memory
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_folder
 from tinytrain.compiler.integers import IntegerModel
-from tinytrain.compiler.manifest import manifest_of
+from tinytrain.compiler.manifest import Setting, manifest_of
 from tinytrain.compiler.pipeline import EMIT, MEASURE, for_isa, within
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.emit.folder import FolderWriter
+from tinytrain.manifest import Manifest
+from tinytrain.manifest.records import QuantizationRecord
 from tinytrain.passes.base import Runner
-from tinytrain.plan.speed import speed_record
-from tinytrain.quantize.accuracy import QuantizationReport
 from tinytrain.target import Target
 
 
@@ -28,17 +26,17 @@ class Product:
 
     Attributes:
         directory: the folder.
-        manifest: what stands in its manifest.json, without the file hashes.
+        manifest: what stands in its manifest.json.
         compiled: graph, plan and options; what the reference runs.
         memory: RAM and flash, everything counted.
         quantization: what quantization cost, if the model came as floats.
     """
 
     directory: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     compiled: Compiled
     memory: MemoryUse
-    quantization: QuantizationReport | None
+    quantization: QuantizationRecord | None
 
 
 def write_folder(
@@ -70,6 +68,13 @@ def write_folder(
     budget = budget or Budget(target.ram, target.flash)
     compiled = for_isa(compiled, target.isa, runner)
     sample = sample_spec(compiled, preprocess)
+    setting = Setting(
+        target,
+        target_name or target.name,
+        budget,
+        None if given is None else given.report,
+        None if given is None else given.calibration,
+    )
     while True:
         with FolderWriter(Path(output)) as writer:
             runner.begin(EMIT)
@@ -80,16 +85,9 @@ def write_folder(
             smaller = _smaller(compiled, memory, budget, runner)
             if smaller is None:
                 check_budget(memory, compiled, files, budget, target)
-                manifest = {
-                    **manifest_of(compiled, files, memory, sample),
-                    "speed": speed_record(compiled.plan, target),
-                    "target": target_name or target.name,
-                    "budget": asdict(budget),
-                    **_origin_record(given),
-                }
-                writer.commit(manifest)
-                report = None if given is None else given.report
-                return Product(Path(output), manifest, compiled, memory, report)
+                manifest = manifest_of(compiled, files, memory, sample, setting, writer.digests)
+                writer.commit(manifest.text())
+                return Product(Path(output), manifest, compiled, memory, setting.quantization)
         compiled = smaller
 
 
@@ -102,11 +100,3 @@ def _smaller(
         return None
     smaller = within(compiled, compiled.plan.nbytes - excess, runner)
     return smaller if smaller.plan.nbytes < compiled.plan.nbytes else None
-
-
-def _origin_record(given: IntegerModel | None) -> dict[str, Any]:
-    """How the model became integers, for the manifest."""
-    if given is None:
-        return {"quantization": None, "calibration": None}
-    report = None if given.report is None else given.report.to_manifest()
-    return {"quantization": report, "calibration": given.calibration}

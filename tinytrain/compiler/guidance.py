@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType
+from tinytrain.manifest.records import GuidanceRecord
 from tinytrain.reference.lowering import quantization
 from tinytrain.reference.tangent import Tangent, measure_tangent
 from tinytrain.scheme.scheme import Scheme
@@ -84,17 +84,17 @@ class Guidance:
         """The rate from which on a step overshoots; None if nothing could be measured."""
         return self._rate(LIMIT, self.kernel)
 
-    def to_manifest(self) -> Mapping[str, Any]:
-        """The figures by name."""
-        return {
-            "suggested_rate": self.suggested,
-            "rate_limit": self.limit,
-            "kernel": _rounded(self.kernel, 3),
-            "curvature": self.curvature,
-            "contrast": _rounded(self.tangent.contrast, 3),
-            "samples": self.tangent.samples,
-            "measured_on": self.source,
-        }
+    def record(self) -> GuidanceRecord:
+        """What the manifest says of it."""
+        return GuidanceRecord(
+            suggested_rate=self.suggested,
+            rate_limit=self.limit,
+            kernel=_rounded(self.kernel, 3),
+            curvature=self.curvature,
+            contrast=_rounded(self.tangent.contrast, 3),
+            samples=self.tangent.samples,
+            measured_on=self.source,
+        )
 
     def rate_text(self, rate: float) -> str:
         """A learning rate beside the suggested one, and what that was measured on."""

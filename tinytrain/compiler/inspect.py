@@ -13,13 +13,14 @@ import numpy as np
 from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
 from tinytrain.compiler.integers import integer_model
-from tinytrain.compiler.manifest import trained_record
+from tinytrain.compiler.manifest import trained_records
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import select_trainable, to_integers
 from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import traits_of
+from tinytrain.manifest import to_json
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.names import name_layers
 from tinytrain.quantize.passes import is_quantized
@@ -69,7 +70,7 @@ class Training:
         return {
             "trained": self.trained,
             "learning_rate": self.rate,
-            **self.guidance.to_manifest(),
+            **to_json(self.guidance.record()),
             "warnings": list(self.warnings),
         }
 
@@ -168,8 +169,8 @@ def _training(
     guidance = guidance_for(graph, scheme, options, given.quantized_samples())
     share = guidance.tangent.shares()
     trained = {
-        layer: {**record, "share": round(share[layer], 4)}
-        for layer, record in trained_record(graph).items()
+        layer: {**to_json(record), "share": round(share[layer], 4)}
+        for layer, record in trained_records(graph).items()
     }
     rate = initial_rate(options, guidance)
     return Training(trained, rate, guidance, option_warnings(options, guidance))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +15,9 @@ from tinytrain.data import Preprocess, load_calibration
 from tinytrain.data.spec import quantize_input
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
+from tinytrain.manifest.records import CalibrationRecord, QuantizationRecord
 from tinytrain.passes.base import Runner
-from tinytrain.quantize.accuracy import QuantizationReport, quantization_report
+from tinytrain.quantize.accuracy import quantization_cost
 from tinytrain.quantize.passes import is_quantized
 from tinytrain.reference.lowering import scale_of, zero_of
 
@@ -42,8 +41,8 @@ class IntegerModel:
 
     forward: Graph
     samples: np.ndarray | None
-    report: QuantizationReport | None
-    calibration: Mapping[str, Any] | None
+    report: QuantizationRecord | None
+    calibration: CalibrationRecord | None
 
     def quantized_samples(self) -> np.ndarray | None:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
@@ -78,15 +77,15 @@ def integer_model(
     spec = source_spec(source, preprocess)
     samples, labels = load_calibration(calibration, spec, CALIBRATION_SAMPLES)
     forward = to_integers(source, samples, options, runner)
-    report = quantization_report(source, forward, samples, labels) if is_float else None
+    report = quantization_cost(source, forward, samples, labels) if is_float else None
     return IntegerModel(forward, samples, report, _record(calibration, len(samples)))
 
 
-def _record(calibration: CalibrationSamples, count: int) -> dict[str, Any]:
+def _record(calibration: CalibrationSamples, count: int) -> CalibrationRecord:
     name: str | None = None
     if isinstance(calibration, np.ndarray):
         data = calibration.tobytes()
     else:
         name, data = Path(calibration).name, Path(calibration).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    return {"file": name, "sha256": digest, "samples_used": count}
+    return CalibrationRecord(file=name, sha256=digest, samples_used=count)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +19,7 @@ class Preprocess:
     so it does not alias), and gives uint8 again. The scaling is done in float32, one operation
     after the other, so it is the same wherever it is computed.
 
-    Args:
+    Attributes:
         resize: height and width of the result; None keeps the size of the images.
         mean: one entry for all channels, or one for each; in units of v / 255.
         std: likewise, positive.
@@ -44,24 +42,6 @@ class Preprocess:
             raise UsageError("the preprocessing needs a finite mean, for all channels or for each")
         if not self.std or not all(math.isfinite(value) and value > 0 for value in self.std):
             raise UsageError("the preprocessing needs a positive std, for all channels or for each")
-
-    @classmethod
-    def from_manifest(cls, entry: Mapping[str, Any]) -> Preprocess:
-        """The preprocessing that a manifest records."""
-        resize = entry.get("resize")
-        return cls(
-            resize=None if resize is None else (int(resize[0]), int(resize[1])),
-            mean=tuple(float(value) for value in entry["mean"]),
-            std=tuple(float(value) for value in entry["std"]),
-        )
-
-    def to_manifest(self) -> dict[str, Any]:
-        """The entry that `from_manifest` reads back."""
-        return {
-            "resize": None if self.resize is None else list(self.resize),
-            "mean": list(self.mean),
-            "std": list(self.std),
-        }
 
     def fits_channels(self, channels: int) -> bool:
         """Whether mean and std have one entry, or one for each of the channels."""

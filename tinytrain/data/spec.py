@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -73,23 +71,6 @@ class SampleSpec:
                 f"stds, but the model takes {channels} channels",
                 help="give one mean and one std for all channels, or one for each",
             )
-
-    @classmethod
-    def from_manifest(cls, manifest: Mapping[str, Any]) -> SampleSpec:
-        """The sample that the compiled model in a manifest takes."""
-        given, output = manifest["input"], manifest["output"]
-        batch, height, width, channels = (int(size) for size in given["shape"])
-        preprocess = manifest.get("preprocess")
-        return cls(
-            shape=(batch, height, width, channels),
-            source_shape=tuple(int(size) for size in given["source_shape"]),
-            source_layout=str(given["source_layout"]),
-            output_size=int(output["size"]),
-            classes=int(output["classes"]),
-            scale=float(given["scale"]),
-            zero_point=int(given["zero_point"]),
-            preprocess=None if preprocess is None else Preprocess.from_manifest(preprocess),
-        )
 
     @property
     def size(self) -> int:

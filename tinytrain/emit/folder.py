@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from tinytrain.errors import UsageError, Where
+from tinytrain.manifest.file import NAME as MANIFEST
 
 
 class FolderWriter:
@@ -75,12 +75,15 @@ class FolderWriter:
                 path.write_bytes(data)
             self._digests[name] = hashlib.sha256(data).hexdigest()
 
-    def commit(self, manifest: Mapping[str, Any]) -> None:
-        """Adds manifest.json with the hashes of all files and puts the folder in its place."""
-        whole = {**manifest, "files": dict(sorted(self._digests.items()))}
-        text = json.dumps(whole, indent=2) + "\n"
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 of the files that were written, by their path in the folder."""
+        return self._digests
+
+    def commit(self, manifest: str) -> None:
+        """Adds manifest.json with this text and puts the folder in its place."""
         with self._writing():
-            (self.path / "manifest.json").write_text(text, encoding="utf-8")
+            (self.path / MANIFEST).write_text(manifest, encoding="utf-8")
             shutil.rmtree(self.path / "build", ignore_errors=True)
             if not self.directory.exists():
                 self.path.rename(self.directory)
@@ -141,8 +144,8 @@ def _foreign(directory: Path) -> str | None:
     if not any(directory.iterdir()):
         return None
     try:
-        manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-        ours = {"manifest.json", *manifest["files"]} if "tinytrain" in manifest else set()
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        ours = {MANIFEST, *manifest["files"]} if "tinytrain" in manifest else set()
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = set()
     if not ours:

@@ -23,6 +23,7 @@ from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.sources import kernel_sets
+from tinytrain.manifest.interface import ModelInterface
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.lowering import scale_of, zero_of
@@ -44,23 +45,18 @@ class ModelFiles:
         functions: names of the runtime's functions that they call.
         model_hash: SHA-256 that a parameter file must carry.
         weights_bytes: of all trained parameters.
-        saved_bytes: of a saved file.
-        frozen_bytes: what the layers before the first one that trains leave for the others; 0 where
-            the first layer trains.
+        interface: what a program around the model has to know.
         constants: bytes of the arrays in flash by layer, those that serve none under "".
         replay: the replay buffer, if there is one.
-        feed_rows: rows that a sample is fed in, one after another; 0: it is written as a whole.
     """
 
     files: Mapping[str, str]
     functions: frozenset[str]
     model_hash: bytes
     weights_bytes: int
-    saved_bytes: int
-    frozen_bytes: int
+    interface: ModelInterface
     constants: Mapping[str, int]
-    replay: Replay | None = None
-    feed_rows: int = 0
+    replay: Replay | None
 
 
 def model_hash(graph: Graph) -> bytes:
@@ -206,12 +202,18 @@ def emit_model(
         f"{name}_constants.h": render("codegen", "constants.h.j2", **text),
         f"{name}_constants.c": render("codegen", "constants.c.j2", **text),
     }
-    constants = _by_layer(context)
-    rows = graph.inputs[0].type.shape[1] if text["feed"] else 0
-    functions = frozenset(context.functions)
-    return ModelFiles(
-        files, functions, digest, weights, saved, frozen.nbytes, constants, replay, rows
+    interface = ModelInterface(
+        name=name,
+        classes=classes,
+        input_size=x.type.size,
+        saved_bytes=saved,
+        frozen_bytes=frozen.nbytes,
+        feed_rows=x.type.shape[1] if text["feed"] else 0,
+        replay=None if replay is None else replay.record(),
     )
+    functions = frozenset(context.functions)
+    constants = _by_layer(context)
+    return ModelFiles(files, functions, digest, weights, interface, constants, replay)
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tinytrain.emit.frozen import FrozenPart
 from tinytrain.errors import UsageError
+from tinytrain.manifest.records import ReplayRecord
 from tinytrain.reference.replay import MAX_SLOTS
 
 REPLAY_FIELDS = (
@@ -122,12 +122,12 @@ class Replay:
         """What it adds to the state: a target out of flash needs a place too."""
         return self.saved_bytes + (self.target_bytes if self.in_flash else 0)
 
-    def to_manifest(self) -> dict[str, Any]:
-        """For the manifest: `bytes` is of all slots, wherever they lie."""
-        return {
-            "slots": self.slots,
-            "in": self.place,
-            "slot_bytes": self.slot_bytes,
-            "bytes": self.slots * self.slot_bytes,
-            "ram": self.ram_bytes,
-        }
+    def record(self) -> ReplayRecord:
+        """What the manifest says of it."""
+        return ReplayRecord(
+            slots=self.slots,
+            place=self.place,
+            slot_bytes=self.slot_bytes,
+            nbytes=self.slots * self.slot_bytes,
+            ram=self.ram_bytes,
+        )

@@ -14,7 +14,7 @@ from tinytrain.experiments.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiments.spec import Run
 from tinytrain.kernel.sources import runtime_files
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
-from tinytrain.simulation.library_build import LibraryModel, build_library
+from tinytrain.simulation.library_build import build_library
 
 
 class CLearner:
@@ -38,7 +38,7 @@ class CLearner:
         replay_steps: int = 0,
     ) -> None:
         self._replay_steps = replay_steps
-        self._library = _library(compiled, cache / "libraries")
+        self._library = step_library(compiled, cache / "libraries")
         # What the model's schedule starts from. The rate is no part of the library, which thus
         # serves the runs of all rates.
         self._library.set_learning_rate(rate)
@@ -72,25 +72,23 @@ class CLearner:
         return self._library.weights_sha256()
 
 
-def _library(compiled: Compiled, cache: Path) -> HostLibrary:
+def step_library(compiled: Compiled, cache: Path, *, optimise: str = "-O3") -> HostLibrary:
+    """A training step as a library of this machine, without a folder around it.
+
+    Args:
+        cache: folder for libraries, shared by all runs.
+        optimise: see `build_library`.
+    """
     files = emit_step(compiled)
-    name = compiled.graph.name
     sources = {f"src/{file}": text for file, text in files.files.items()}
     sources |= runtime_files(files.functions)
-    model = LibraryModel(
-        name,
-        compiled.classes,
-        compiled.graph.inputs[0].type.size,
-        files.saved_bytes,
-        files.frozen_bytes,
-        bool(compiled.options.replay),
-    )
     with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
         for file, text in sources.items():
             path = Path(place, file)
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        return HostLibrary(build_library(Path(place), model, cache), model)
+        built = build_library(Path(place), files.interface, cache, optimise=optimise)
+        return HostLibrary(built, files.interface)
 
 
 def make_learner(

@@ -68,7 +68,7 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         TinytrainError: model, data or scheme do not fit.
     """
     report("compile", 0, 1)
-    with _prepared(run, target, in_ram=True) as made:
+    with _prepared(run, target) as made:
         report("data", 0, 1)
         spec = sample_spec(made.compiled, made.preprocess)
         samples, samples_key = integer_samples(made.data, spec, cache)
@@ -126,7 +126,7 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
         TinytrainError: as for a run; or it does not fit the target.
     """
     with (
-        _prepared(run, target, in_ram=False) as made,
+        _prepared(run, target) as made,
         tempfile.TemporaryDirectory(prefix="tinytrain-") as place,
     ):
         product = write_folder(
@@ -148,9 +148,9 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
             ).instructions_per_step
         manifest = product.manifest
         return {
-            "ram": dict(manifest["ram"]),
-            "flash_total": manifest["flash"]["total"],
-            "frozen_bytes": manifest["frozen_bytes"],
+            "ram": dict(manifest.ram),
+            "flash_total": manifest.flash["total"],
+            "frozen_bytes": manifest.frozen_bytes,
             "instructions": counted,
         }
 
@@ -173,20 +173,13 @@ def rate_of(compiled: Compiled, rate: float) -> RateOf:
 
 
 @contextmanager
-def _prepared(run: Run, target: str, *, in_ram: bool) -> Iterator[_Prepared]:
-    """The compiled training step of a run, and its data.
-
-    Args:
-        in_ram: replay slots that the rule puts into flash lie in RAM, with the same results: the
-            host library has no flash.
-    """
+def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
+    """The compiled training step of a run, and its data."""
     runner = Runner()
     with open_data(run.data) as whole:
         data = whole.limited(run.train_limit, run.test_limit)
         steps = run.steps_for(len(data.train.labels))
         given_options = with_schedule(run.rule.options, steps)
-        if in_ram:
-            given_options.pop("replay_in", None)
         options = Options(
             scheme=run.scheme,
             classes=None if run.model.head == "keep" else data.classes,

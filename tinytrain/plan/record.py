@@ -7,45 +7,77 @@ size.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.operations import loss_index
+from tinytrain.manifest.arena import (
+    PASSES,
+    ArenaRecord,
+    ChainRecord,
+    KernelRecord,
+    LayerRecord,
+    OptimizationRecord,
+    StepRecord,
+    StorageRecord,
+    TilingRecord,
+)
+from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.place import ALIGNMENT, live_bytes
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.storage import ArenaStorage
-
-KINDS = ("input", "activation", "saved", "gradient", "scratch")
-"""What a storage holds. `saved` is what the forward pass leaves for the backward pass: activations,
-masks of one bit per element, winners of a pooling. A rematerialized value is an `activation`."""
-
-PASSES = ("forward", "loss", "backward")
-"""Parts of a step, in order; updates belong to the backward pass."""
+from tinytrain.plan.tiling import ChannelTiling
 
 # The loss, and the rounding of its gradient to integers.
 _LOSS_STEPS = 2
 
 
-def arena_record(graph: Graph, plan: Plan) -> dict[str, Any]:
-    """The arena of a scheduled graph over one step.
+def arena_record(plan: Plan, optimizations: tuple[OptimizationRecord, ...] = ()) -> ArenaRecord:
+    """The arena over one step.
 
-    `first` and `last` of a storage are indices into `steps`, both included. `live_bytes` of a step
-    counts as the planner does, in whole units of the alignment: the largest is `lower_bound`.
+    Args:
+        optimizations: of the plan.
     """
-    return {
-        "bytes": plan.nbytes,
-        "lower_bound": plan.lower_bound,
-        "placement": plan.placement,
-        "peak": graph.nodes[plan.peak].name,
-        "peak_step": plan.peak,
-        "alignment": ALIGNMENT,
-        "storages": storages_record(graph, plan),
-        "steps": steps_record(graph, plan),
-    }
+    graph = plan.graph
+    return ArenaRecord(
+        nbytes=plan.nbytes,
+        lower_bound=plan.lower_bound,
+        placement=plan.placement,
+        peak=graph.nodes[plan.peak].name,
+        peak_step=plan.peak,
+        alignment=ALIGNMENT,
+        storages=storage_records(plan),
+        steps=step_records(plan),
+        optimizations=optimizations,
+        chains=tuple(_chain(graph, chain) for chain in plan.chains),
+        tilings=tuple(_tiling(graph, tiling) for tiling in plan.tilings),
+        rematerialized=tuple(
+            node.name for node in graph.nodes if node.name in graph.rematerialized
+        ),
+    )
 
 
-def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
+def _chain(graph: Graph, chain: LineBufferedChain) -> ChainRecord:
+    return ChainRecord(
+        nodes=tuple(node.name for node in graph.nodes[chain.first : chain.last + 1]),
+        source=chain.source.name,
+        rows=chain.rows_per_step,
+        turns=chain.steps,
+        buffers={buffer.value.name: buffer.nbytes for buffer in chain.buffers},
+    )
+
+
+def _tiling(graph: Graph, tiling: ChannelTiling) -> TilingRecord:
+    return TilingRecord(
+        nodes=tuple(node.name for node in tiling.nodes(graph)),
+        channels=tiling.channels,
+        slices=tiling.count,
+        sums=tiling.sums,
+    )
+
+
+def storage_records(plan: Plan) -> tuple[StorageRecord, ...]:
     """Each storage with its offset, its lifetime, its kind and the layer that first writes it."""
+    graph = plan.graph
     writers = {value: node.layer for node in graph.nodes for value in node.outputs}
     nodes = {node.name: node.layer for node in graph.nodes}
     nodes |= {
@@ -54,49 +86,65 @@ def storages_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
         if tiling.total and tiling.sums_name
     }
     kinds = _Kinds(graph, plan)
-    return [
-        {
-            "name": storage.name,
-            "kind": kinds.of(storage),
-            "layer": writers.get(storage.values[0], "") if storage.values else nodes[storage.name],
-            "bytes": storage.nbytes,
-            "offset": _offset(plan, storage),
-            "first": storage.first,
-            "last": storage.last,
-        }
+    return tuple(
+        StorageRecord(
+            name=storage.name,
+            kind=kinds.of(storage),
+            layer=writers.get(storage.values[0], "") if storage.values else nodes[storage.name],
+            nbytes=storage.nbytes,
+            offset=_offset(plan, storage),
+            first=storage.first,
+            last=storage.last,
+        )
         for storage in plan.storages
-    ]
+    )
 
 
-def steps_record(graph: Graph, plan: Plan) -> list[dict[str, Any]]:
-    """Each node in the order of execution; `instructions` is None where there is no estimate."""
+def step_records(plan: Plan) -> tuple[StepRecord, ...]:
+    """Each node in the order of execution.
+
+    `live_bytes` counts as the planner does, in whole units of the alignment: the largest is the
+    lower bound.
+    """
+    graph = plan.graph
     live = live_bytes(plan.storages, range(len(graph.nodes)))
     loss = loss_index(graph)
-    return [
-        {
-            "name": node.name,
-            "op": node.op,
-            "layer": node.layer,
-            "pass": PASSES[(index >= loss) + (index >= loss + _LOSS_STEPS)],
-            "live_bytes": live[index],
-            "instructions": choice.cost if (choice := plan.choices.get(node.name)) else None,
-        }
+    return tuple(
+        StepRecord(
+            name=node.name,
+            op=node.op,
+            layer=node.layer,
+            part=PASSES[(index >= loss) + (index >= loss + _LOSS_STEPS)],
+            live_bytes=live[index],
+            instructions=choice.cost if (choice := plan.choices.get(node.name)) else None,
+        )
         for index, node in enumerate(graph.nodes)
-    ]
+    )
 
 
-def layers_record(
-    graph: Graph, arena: Mapping[str, Any], constants: Mapping[str, int]
-) -> list[dict[str, Any]]:
+def kernel_records(plan: Plan) -> tuple[KernelRecord, ...]:
+    """The kernel of each node that has a choice."""
+    return tuple(
+        KernelRecord(
+            node=node.name,
+            kernel=choice.kernel,
+            instructions=choice.cost,
+            scratch=choice.scratch,
+            considered=dict(choice.considered),
+        )
+        for node in plan.graph.nodes
+        if (choice := plan.choices.get(node.name))
+    )
+
+
+def layer_records(
+    graph: Graph, arena: ArenaRecord, constants: Mapping[str, int]
+) -> tuple[LayerRecord, ...]:
     """What each layer takes, in the order of the forward pass, without layers that take nothing.
 
     Args:
         arena: from `arena_record`.
         constants: bytes of the arrays in flash by layer, from emission.
-
-    Returns:
-        For each layer `trained_bytes` and `saved_bytes` of RAM, `constant_bytes` of flash, and the
-        `instructions` of all its nodes.
     """
     keys = ("trained_bytes", "saved_bytes", "constant_bytes", "instructions")
     # Forward first: a gradient may serve a layer before others of the same layer come.
@@ -108,14 +156,16 @@ def layers_record(
 
     for value, layer in _first_readers(graph.nodes, graph.parameters):
         add(layer, "trained_bytes", graph.parameters[value].nbytes)
-    for storage in arena["storages"]:
-        if storage["kind"] == "saved":
-            add(storage["layer"], "saved_bytes", storage["bytes"])
+    for storage in arena.storages:
+        if storage.kind == "saved":
+            add(storage.layer, "saved_bytes", storage.nbytes)
     for layer, nbytes in constants.items():
         add(layer, "constant_bytes", nbytes)
-    for step in arena["steps"]:
-        add(step["layer"], "instructions", step["instructions"] or 0)
-    return [{"name": layer, **sums} for layer, sums in found.items() if any(sums.values())]
+    for step in arena.steps:
+        add(step.layer, "instructions", step.instructions or 0)
+    return tuple(
+        LayerRecord(name=layer, **sums) for layer, sums in found.items() if any(sums.values())
+    )
 
 
 def _first_readers(
@@ -151,7 +201,7 @@ class _Kinds:
         }
 
     def of(self, storage: ArenaStorage) -> str:
-        """One of `KINDS`."""
+        """One of `manifest.arena.KINDS`."""
         if not storage.values:
             return "gradient" if storage.name in self._sums else "scratch"
         if storage.values[0] in self._inputs:

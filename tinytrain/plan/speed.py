@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from tinytrain.manifest.arena import SpeedRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.target import Target
 
@@ -22,21 +22,18 @@ for one training step of MCUNet-5FPS. An M0+ counts as an M0, an M33 as an M4. W
 and cache misses are not included."""
 
 
-def speed_record(plan: Plan, target: Target) -> dict[str, Any]:
-    """For the manifest: instructions, cycles and seconds of one step.
-
-    `cycles_per_instruction` and `seconds` are [least, most], and None where the core or its clock
-    is not known: nothing is guessed.
-    """
+def speed_record(plan: Plan, target: Target) -> SpeedRecord:
+    """Instructions, cycles and seconds of one step; nothing is guessed of an unknown core."""
     instructions = plan.cost
     cycles = CYCLES_PER_INSTRUCTION.get(target.core)
     seconds = None
     if cycles is not None and target.clock_hz is not None:
-        seconds = [instructions * each / target.clock_hz for each in cycles]
-    return {
-        "core": target.core,
-        "clock_hz": target.clock_hz,
-        "instructions": instructions,
-        "cycles_per_instruction": None if cycles is None else list(cycles),
-        "seconds": seconds,
-    }
+        least, most = (instructions * each / target.clock_hz for each in cycles)
+        seconds = least, most
+    return SpeedRecord(
+        core=target.core,
+        clock_hz=target.clock_hz,
+        instructions=instructions,
+        cycles_per_instruction=cycles,
+        seconds=seconds,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
+from tinytrain.manifest.arena import OptimizationRecord
 from tinytrain.plan.arena import outline, plan_memory
 from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.line_buffer_search import Stem
@@ -34,14 +35,14 @@ class MemoryOptimization:
     saved_bytes: int
     instructions: int
 
-    def to_manifest(self) -> dict[str, str | int]:
-        """An entry of `arena.ways` in the manifest."""
-        return {
-            "way": self.name,
-            "detail": self.detail,
-            "saved_bytes": self.saved_bytes,
-            "instructions": self.instructions,
-        }
+    def record(self) -> OptimizationRecord:
+        """What the manifest says of it."""
+        return OptimizationRecord(
+            name=self.name,
+            detail=self.detail,
+            saved_bytes=self.saved_bytes,
+            instructions=self.instructions,
+        )
 
 
 def plan_within(

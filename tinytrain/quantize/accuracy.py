@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from tinytrain.ir.graph import Graph
+from tinytrain.manifest.records import QuantizationRecord
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.interpret import Machine
@@ -17,32 +14,10 @@ from tinytrain.reference.lowering import quantization, scale_of, zero_of
 SAMPLES = 128
 
 
-@dataclass(frozen=True)
-class QuantizationReport:
-    """Measured on up to `SAMPLES` calibration samples.
-
-    Attributes:
-        samples: how many.
-        agreement: share of samples whose largest output is the same.
-        accuracy_float, accuracy_int8: share whose largest output is the label; None without labels.
-        rms_error: root mean square of the outputs' difference, relative to the float outputs' own.
-    """
-
-    samples: int
-    agreement: float
-    accuracy_float: float | None
-    accuracy_int8: float | None
-    rms_error: float
-
-    def to_manifest(self) -> Mapping[str, Any]:
-        """The figures by name."""
-        return dict(vars(self))
-
-
-def quantization_report(
+def quantization_cost(
     model: Graph, integers: Graph, samples: np.ndarray, labels: np.ndarray | None
-) -> QuantizationReport:
-    """Runs both graphs.
+) -> QuantizationRecord:
+    """Runs both graphs on up to `SAMPLES` calibration samples.
 
     Args:
         model: float graph.
@@ -73,6 +48,10 @@ def quantization_report(
     error = float(np.sqrt(np.mean((real - quantized) ** 2)) / max(np.sqrt(np.mean(real**2)), 1e-12))
     # Rounded, so that the order of a float sum, another on another machine, is not in the manifest.
     error = float(f"{error:.6g}")
-    return QuantizationReport(
-        len(chosen), float(np.mean(best == best_q)), accuracy, accuracy_q, error
+    return QuantizationRecord(
+        samples=len(chosen),
+        agreement=float(np.mean(best == best_q)),
+        accuracy_float=accuracy,
+        accuracy_int8=accuracy_q,
+        rms_error=error,
     )

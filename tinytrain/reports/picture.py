@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from tinytrain.plan.record import KINDS
-from tinytrain.reports.facts import Report, Step, Storage
+from tinytrain.manifest.arena import KINDS, ArenaRecord, StepRecord, StorageRecord
 from tinytrain.reports.wording import size_text
 
 NOUNS = {
@@ -47,27 +46,27 @@ class Mark:
     size: float = 0.0
 
 
-def bars(report: Report) -> list[Bar]:
+def bars(arena: ArenaRecord) -> list[Bar]:
     """A bar for each storage, in the order of time; offset 0 is at the bottom."""
-    ordered = sorted(report.storages, key=lambda s: (s.first, s.offset, s.last, s.name))
+    ordered = sorted(arena.storages, key=lambda s: (s.first, s.offset, s.last, s.name))
     return [
         Bar(
             x=storage.first,
-            y=report.arena_bytes - storage.offset - storage.nbytes,
+            y=arena.nbytes - storage.offset - storage.nbytes,
             width=storage.last - storage.first + 1,
             height=storage.nbytes,
             kind=storage.kind,
             name=storage.name,
             layer=storage.layer,
-            text=_storage_text(report, storage),
+            text=_storage_text(arena, storage),
         )
         for storage in ordered
         if storage.nbytes
     ]
 
 
-def _storage_text(report: Report, storage: Storage) -> str:
-    first, last = report.steps[storage.first], report.steps[storage.last]
+def _storage_text(arena: ArenaRecord, storage: StorageRecord) -> str:
+    first, last = arena.steps[storage.first], arena.steps[storage.last]
     when = f"step {storage.first}, {first.name}"
     if storage.last > storage.first:
         when = f"steps {storage.first} to {storage.last}, {first.name} to {last.name}"
@@ -78,29 +77,29 @@ def _storage_text(report: Report, storage: Storage) -> str:
     )
 
 
-def names_in(report: Report, drawn: Sequence[Bar]) -> list[tuple[Bar, Mark, Mark]]:
+def names_in(arena: ArenaRecord, drawn: Sequence[Bar]) -> list[tuple[Bar, Mark, Mark]]:
     """Bars with room for their name, with their places along both axes."""
     found = []
     for bar in drawn:
-        across = Mark(percent(bar.x, len(report.steps)), "", percent(bar.width, len(report.steps)))
-        down = Mark(percent(bar.y, report.arena_bytes), "", percent(bar.height, report.arena_bytes))
+        across = Mark(percent(bar.x, len(arena.steps)), "", percent(bar.width, len(arena.steps)))
+        down = Mark(percent(bar.y, arena.nbytes), "", percent(bar.height, arena.nbytes))
         if across.size >= _LABEL_WIDTH and down.size >= _LABEL_HEIGHT:
             found.append((bar, across, down))
     return found
 
 
-def live_areas(report: Report) -> list[tuple[str, str]]:
+def live_areas(arena: ArenaRecord) -> list[tuple[str, str]]:
     """(kind, path) of the live bytes of each kind over the steps, stacked; 0 is at the bottom."""
-    below = [0] * len(report.steps)
+    below = [0] * len(arena.steps)
     areas = []
     for kind in KINDS:
         sums = list(below)
-        for storage in report.storages:
+        for storage in arena.storages:
             if storage.kind == kind:
                 for step in range(storage.first, storage.last + 1):
                     sums[step] += storage.nbytes
         if sums != below:
-            areas.append((kind, _area(below, sums, report.lower_bound)))
+            areas.append((kind, _area(below, sums, arena.lower_bound)))
         below = sums
     return areas
 
@@ -112,7 +111,7 @@ def _area(below: Sequence[int], above: Sequence[int], top: int) -> str:
     return f"M0 {top - below[0]}{there}{back}Z"
 
 
-def step_text(index: int, step: Step) -> str:
+def step_text(index: int, step: StepRecord) -> str:
     """What a step says when it is pointed at."""
     layer = f", layer {step.layer}" if step.layer else ""
     cost = "no estimate" if step.instructions is None else f"{step.instructions:,} instructions"
@@ -122,10 +121,10 @@ def step_text(index: int, step: Step) -> str:
     )
 
 
-def parts(report: Report) -> list[Mark]:
+def parts(steps: Sequence[StepRecord]) -> list[Mark]:
     """Forward pass, loss and backward pass: where each begins, and how long it is."""
-    count, start, found = len(report.steps), 0, []
-    for part, group in groupby(report.steps, key=lambda step: step.part):
+    count, start, found = len(steps), 0, []
+    for part, group in groupby(steps, key=lambda step: step.part):
         length = len(list(group))
         found.append(Mark(percent(start, count), part, percent(length, count)))
         start += length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tinytrain.reports.facts import Report
+from tinytrain.manifest.arena import SpeedRecord
 
 
 def size_text(nbytes: int) -> str:
@@ -31,23 +31,22 @@ def percent_text(part: float, whole: float) -> str:
     return "<1%" if 0 < share < 1 else f"{share:.0f}%"
 
 
-def seconds_text(report: Report) -> str | None:
+def seconds_text(speed: SpeedRecord) -> str | None:
     """Seconds of a step, least to most, in two digits; None where there is no estimate."""
-    if report.speed.seconds is None:
+    if speed.seconds is None:
         return None
-    least, most = report.speed.seconds
+    least, most = speed.seconds
     scale, unit = (1.0, "s") if most >= 1 else (1e3, "ms")
     return f"{_span(least * scale, most * scale)} {unit}"
 
 
-def seconds_basis(report: Report) -> str:
+def seconds_basis(speed: SpeedRecord, target: str) -> str:
     """What the seconds were computed from, or why there are none."""
-    speed = report.speed
     if speed.clock_hz is None:
         why = "runs on a processor whose clock nobody fixed"
         if speed.core != "host":
             why = "names no clock ('clock_hz' in its target file)"
-        return f"No estimate: target '{report.target}' {why}."
+        return f"No estimate: target '{target}' {why}."
     if speed.cycles_per_instruction is None:
         return f"No estimate: the cycles of a {speed.core} are not known."
     least, most = speed.cycles_per_instruction

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from tinytrain.data import SampleSpec
-from tinytrain.errors import ModelError, TinytrainError, UsageError, Where
-
-FORMAT = 1
+from tinytrain.errors import ModelError, TinytrainError, Where
+from tinytrain.manifest import COMPILE_ANEW, Manifest, read_manifest
+from tinytrain.manifest.file import NAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,54 +19,13 @@ class GeneratedFolder:
 
     Attributes:
         path: where it lies.
-        manifest: the parsed manifest.json.
-        name: of the model, a C identifier.
-        target: the name of the target that it was compiled for.
+        manifest: what it says of itself.
         spec: the samples that the model takes.
-        ram_bytes, flash_bytes: the totals in the manifest.
-        frozen_bytes: what the layers before the first one that trains leave for the others.
-        replay_slots: of the replay buffer; 0 where there is none.
     """
 
     path: Path
-    manifest: Mapping[str, Any]
-    name: str
-    target: str
+    manifest: Manifest
     spec: SampleSpec
-    ram_bytes: int
-    flash_bytes: int
-    frozen_bytes: int
-    replay_slots: int = 0
-
-
-def read_manifest(directory: str | Path) -> dict[str, Any]:
-    """The manifest of a folder that `tinytrain compile` wrote; its files are not looked at.
-
-    Raises:
-        UsageError: there is no such folder, or it holds no manifest.
-        ModelError: the manifest cannot be read or has another format.
-    """
-    path = Path(directory)
-    file = path / "manifest.json"
-    if not path.is_dir():
-        raise UsageError(f"there is no folder '{directory}'", help=COMPILE_ANEW)
-    if not file.is_file():
-        raise UsageError(f"folder '{directory}' holds no manifest.json", help=COMPILE_ANEW)
-    where = Where(str(file))
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"the manifest cannot be read: {error}", where=where, help=COMPILE_ANEW
-        ) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise ModelError(
-            f"the manifest has format {found}, but this version reads format {FORMAT}",
-            where=where,
-            help=COMPILE_ANEW,
-        )
-    return manifest
 
 
 def open_folder(directory: str | Path) -> GeneratedFolder:
@@ -81,31 +37,12 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
             after it was written.
     """
     path, manifest = Path(directory), read_manifest(directory)
-    where = Where(str(path / "manifest.json"))
     try:
-        name, target = str(manifest["name"]), str(manifest["target"])
-        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-            raise ValueError(f"name '{name}' is no C identifier")
-        spec = SampleSpec.from_manifest(manifest)
-        ram, flash = int(manifest["ram"]["total"]), int(manifest["flash"]["total"])
-        frozen = int(manifest["frozen_bytes"])
-        replay = manifest.get("replay")
-        slots = 0 if replay is None else int(replay["slots"])
-        files = {str(name): str(digest) for name, digest in manifest["files"].items()}
+        spec = manifest.sample_spec()
     except TinytrainError as error:
-        raise ModelError(error.what, where=where, help=COMPILE_ANEW) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"the manifest lacks an entry or has a wrong one: {error}",
-            where=where,
-            help=COMPILE_ANEW,
-        ) from error
-    _check_files(path, files)
-    return GeneratedFolder(path, manifest, name, target, spec, ram, flash, frozen, slots)
-
-
-COMPILE_ANEW = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"
-"""The help where a folder is not what it should be."""
+        raise ModelError(error.what, where=Where(str(path / NAME)), help=COMPILE_ANEW) from error
+    _check_files(path, manifest.files)
+    return GeneratedFolder(path, manifest, spec)
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:

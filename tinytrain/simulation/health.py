@@ -5,10 +5,10 @@ The thresholds stand in docs/training.md, with what was measured.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from tinytrain.manifest.records import HealthRecord
 from tinytrain.reference.health import Health
 
 SATURATED = 1 / 16
@@ -98,34 +98,39 @@ class HealthReport:
         return tuple(u for u in self.updates if u.seen >= ENOUGH and u.lost > most * u.seen)
 
 
-def health_report(manifest: Mapping[str, Any], health: Health | None) -> HealthReport | None:
-    """What an engine counted, under the names that a folder's manifest has for it; None where the
-    model counts nothing."""
-    names = manifest.get("health")
-    if health is None or not names:
+def health_report(
+    counted: HealthRecord | None, health: Health | None, *, rule: str, fraction_bits: int
+) -> HealthReport | None:
+    """What an engine counted, under the names that a manifest has for it.
+
+    Args:
+        counted: of the model; None where it counts nothing.
+        rule, fraction_bits: the model's options.
+    """
+    if health is None or counted is None:
         return None
     report = HealthReport(
         steps=health.steps,
         skipped=health.skipped,
         gradients=tuple(
-            GradientReport(name["name"], name["layer"], **vars(found))
-            for name, found in zip(names["gradients"], health.gradients, strict=True)
+            GradientReport(record.name, record.layer, **vars(found))
+            for record, found in zip(counted.gradients, health.gradients, strict=True)
         ),
         updates=tuple(
             UpdateReport(
-                name["name"],
-                name["layer"],
-                int(name["elements"]),
+                record.name,
+                record.layer,
+                record.elements,
                 **vars(found),
-                at_end_before=int(name["at_end"]),
+                at_end_before=record.at_end,
                 at_end=at_end,
             )
-            for name, found, at_end in zip(
-                names["updates"], health.updates, health.at_end, strict=True
+            for record, found, at_end in zip(
+                counted.updates, health.updates, health.at_end, strict=True
             )
         ),
-        rule=str(manifest["options"]["rule"]),
-        fraction_bits=int(manifest["options"]["fraction_bits"]),
+        rule=rule,
+        fraction_bits=fraction_bits,
     )
     return replace(report, advice=tuple(_advice(report)))
 

@@ -41,7 +41,7 @@ class HostEngine:
 
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         """Build, then run a session; see `Engine`."""
-        frozen = self.folder.frozen_bytes
+        frozen = self.folder.manifest.frozen_bytes
         # Defined even where nothing is cached this time: the same program serves all sessions.
         keeps = ("-DTT_KEEP_FROZEN",) if frozen else ()
         program = build(
@@ -51,7 +51,7 @@ class HostEngine:
             compiler=self.compiler,
             optimise=self.optimise,
             variant=self.variant,
-            name=self.folder.name,
+            name=self.folder.manifest.name,
         )
         progress("build", 1, 1, "")
         cache = plan_frozen_cache(stream, frozen, self.frozen_memory)

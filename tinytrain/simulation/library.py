@@ -17,7 +17,7 @@ from typing import cast
 import numpy as np
 
 from tinytrain.errors import DataError, ToolchainError, Where
-from tinytrain.simulation.library_build import LibraryModel
+from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.protocol import STATUS
 from tinytrain.simulation.saved import read_saved
 
@@ -57,14 +57,15 @@ class HostLibrary:
         ToolchainError: the library cannot be loaded.
     """
 
-    def __init__(self, path: Path, model: LibraryModel) -> None:
+    def __init__(self, path: Path, model: ModelInterface) -> None:
         self.model = model
         try:
             self._functions = ctypes.CDLL(str(path.resolve()))
         except OSError as error:
             raise ToolchainError(f"the library cannot be loaded: {error}") from error
-        size = self._function("library_state_size", ctypes.c_size_t)()
+        size = self._function("library_size", ctypes.c_size_t)()
         self._memory = np.zeros(-(-size // 8), np.uint64)
+        # The state, and in it or behind it the replay slots.
         self._state = ctypes.c_void_p(self._memory.ctypes.data)
         self.init()
 
@@ -101,7 +102,7 @@ class HostLibrary:
             DataError: an index or a label is out of range.
         """
         self._check_labels(samples)
-        assert self.model.replay or not replay_steps, "the model has no replay buffer"
+        assert self.model.replay is not None or not replay_steps, "the model has no replay buffer"
         order = np.ascontiguousarray(order, np.int64)
         if order.size and not (order.min() >= 0 and order.max() < len(samples.labels)):
             raise DataError(f"the order names samples beyond the {len(samples.labels)} there are")

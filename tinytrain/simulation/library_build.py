@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tinytrain.errors import ToolchainError, UsageError, Where
+from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.host import processor_flags
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import require
@@ -21,52 +20,9 @@ from tinytrain.toolchain.objects import contents
 from tinytrain.toolchain.template import render
 
 
-@dataclass(frozen=True)
-class LibraryModel:
-    """What a library has to know of its model; a manifest has it all.
-
-    Attributes:
-        name: C prefix.
-        classes: at least 2.
-        input_size: elements of an input.
-        saved_bytes: of a saved file.
-        frozen_bytes: what frozen layers leave for the others; 0 where there are none.
-        replay: whether it has a replay buffer, in RAM.
-        feed_rows: rows that a sample is fed in; 0 where it is written as a whole.
-    """
-
-    name: str
-    classes: int
-    input_size: int
-    saved_bytes: int
-    frozen_bytes: int
-    replay: bool = False
-    feed_rows: int = 0
-
-    def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise UsageError(
-                f"model '{self.name}' is a regression, which the host library does not train",
-                help="use 'tinytrain simulate'",
-            )
-
-
-def library_model(manifest: Mapping[str, Any]) -> LibraryModel:
-    """What a folder's manifest says of its model."""
-    shape = manifest["input"]["shape"]
-    return LibraryModel(
-        name=str(manifest["name"]),
-        classes=int(manifest["output"]["classes"]),
-        input_size=math.prod(int(size) for size in shape),
-        saved_bytes=int(manifest["saved_bytes"]),
-        frozen_bytes=int(manifest["frozen_bytes"]),
-        replay=manifest.get("replay") is not None,
-    )
-
-
 def build_library(
     directory: Path,
-    model: LibraryModel,
+    model: ModelInterface,
     cache: Path,
     *,
     compiler: str | None = None,
@@ -76,6 +32,7 @@ def build_library(
 
     Args:
         directory: holds `src` and `include` as `tinytrain compile` writes them.
+        model: of the folder.
         cache: folder for objects and libraries, which are found again by their content; several
             processes may use it at once.
         compiler: the C compiler's command; None takes the host target's.
@@ -85,30 +42,64 @@ def build_library(
         The library.
 
     Raises:
+        UsageError: the model is a regression.
         ToolchainError: the compiler is missing, or refuses the sources; one is not whole.
     """
-    target = load_target("host")
-    command = compiler or target.compiler
-    require(shlex.split(command)[0])
-    flags = [optimise, *target.compile_flags, *processor_flags(), "-DTT_KEEP_FROZEN", "-fPIC"]
-    driver = render(
-        "codegen",
-        "library.c.j2",
-        name=model.name,
-        NAME=model.name.upper(),
-        has_frozen=model.frozen_bytes > 0,
-        replay=model.replay,
-        feed=model.feed_rows > 0,
-    )
-    base = hashlib.sha256("\0".join([command, *flags]).encode())
+    if model.classes < 2:
+        raise UsageError(
+            f"model '{model.name}' is a regression, which the host library does not train",
+            help="use 'tinytrain simulate'",
+        )
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=cache) as place:
-        scratch = Path(place)
-        (scratch / "library.c").write_text(driver, encoding="utf-8")
-        sources = [*sorted((directory / "src").glob("*.c")), scratch / "library.c"]
-        folders = [(directory / part).resolve() for part in ("include", "src")]
+        work = _Work(directory, Path(place), cache, _compiler(compiler), _flags(optimise))
+        driver = render("codegen", "library.c.j2", NAME=model.name.upper(), **vars(model))
+        (work.scratch / "library.c").write_text(driver, encoding="utf-8")
+        objects = list(work.objects())
+        digest = hashlib.sha256("".join(file.name for file in objects).encode())
+        library = cache / f"{model.name}-{digest.hexdigest()[:32]}.so"
+        if not library.is_file():
+            made = work.scratch / library.name
+            _run([*work.compiler, "-shared"], objects, made)
+            made.replace(library)
+    return library
+
+
+def _compiler(asked: str | None) -> tuple[str, ...]:
+    command = shlex.split(asked or load_target("host").compiler)
+    require(command[0])
+    return tuple(command)
+
+
+def _flags(optimise: str) -> tuple[str, ...]:
+    target = load_target("host")
+    return (optimise, *target.compile_flags, *processor_flags(), "-DTT_KEEP_FROZEN", "-fPIC")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is compiled, where, and how.
+
+    Attributes:
+        directory: the generated folder.
+        scratch: holds the driver; for files that are not whole yet.
+        cache: folder for objects.
+        compiler: its command.
+        flags: to compile with.
+    """
+
+    directory: Path
+    scratch: Path
+    cache: Path
+    compiler: tuple[str, ...]
+    flags: tuple[str, ...]
+
+    def objects(self) -> Iterator[Path]:
+        """The object of each source, compiled where the cache does not have it."""
+        sources = [*sorted((self.directory / "src").glob("*.c")), self.scratch / "library.c"]
+        folders = [(self.directory / part).resolve() for part in ("include", "src")]
         includes = [f"-I{folder}" for folder in folders]
-        objects = []
+        base = hashlib.sha256("\0".join([*self.compiler, *self.flags]).encode())
         # A file of the runtime does not reach the model's headers: it is compiled once for all.
         for source, reached in contents(sources, folders).items():
             if reached is None:
@@ -119,22 +110,15 @@ def build_library(
                 )
             digest = base.copy()
             digest.update(reached)
-            found = cache / f"{digest.hexdigest()}.o"
+            found = self.cache / f"{digest.hexdigest()}.o"
             if not found.is_file():
-                made = scratch / found.name
-                _compile([*shlex.split(command), *flags, *includes, "-c"], [source], made)
+                made = self.scratch / found.name
+                _run([*self.compiler, *self.flags, *includes, "-c"], [source], made)
                 made.replace(found)
-            objects.append(found)
-        digest = hashlib.sha256("".join(file.name for file in objects).encode())
-        library = cache / f"{model.name}-{digest.hexdigest()[:32]}.so"
-        if not library.is_file():
-            made = scratch / library.name
-            _compile([*shlex.split(command), "-shared"], objects, made)
-            made.replace(library)
-    return library
+            yield found
 
 
-def _compile(command: Sequence[str], files: Sequence[Path], output: Path) -> None:
+def _run(command: Sequence[str], files: Sequence[Path], output: Path) -> None:
     done = subprocess.run(
         [*command, *(str(file.resolve()) for file in files), "-o", str(output)],
         stdin=subprocess.DEVNULL,

@@ -41,7 +41,7 @@ class QemuEngine:
         Raises:
             UsageError: nothing emulates the target.
         """
-        target = self.target or load_target(self.folder.target)
+        target = self.target or load_target(self.folder.manifest.target)
         if target.machine is None:
             raise UsageError(
                 f"nothing emulates target '{target.name}'",
@@ -53,7 +53,7 @@ class QemuEngine:
             target,
             optimise=self.optimise,
             variant=f"simulate{self.optimise}-{target.name}",
-            name=self.folder.name,
+            name=self.folder.manifest.name,
         )
         progress("build", 1, 1, "")
         command = [

@@ -170,18 +170,18 @@ def _check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) ->
 
 def _checked_replay(folder: GeneratedFolder, replay_steps: int | None) -> int | None:
     if replay_steps is None:
-        return 1 if folder.replay_slots else None
+        return 1 if folder.manifest.replay else None
     if not 0 <= replay_steps <= MAX_REPLAY_STEPS:
         raise UsageError(
             f"{replay_steps} replayed steps after each sample were asked for, where 0 to "
             f"{MAX_REPLAY_STEPS} are possible"
         )
-    if replay_steps and not folder.replay_slots:
+    if replay_steps and not folder.manifest.replay:
         raise UsageError(
             f"the model in '{folder.path}' has no replay buffer",
             help="compile with --replay N, or leave out --replay-steps",
         )
-    return replay_steps if folder.replay_slots else None
+    return replay_steps if folder.manifest.replay else None
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:

@@ -370,7 +370,6 @@ void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGN
 {
     forward_frozen(state);
     keep_spans(state, kept);
-    is_frozen_done = 1;
 }
 
 void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])

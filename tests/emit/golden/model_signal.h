@@ -97,9 +97,9 @@ extern const char *const model_signal_update_names[MODEL_SIGNAL_UPDATES];
 const char *model_signal_version(void);
 
 #ifdef TT_KEEP_FROZEN
-/* For simulation on a host, where data repeats: computes the layers before the first one that trains for the sample in
- * model_signal_input and copies what they leave for the others; or puts such a copy in its place, in which case no
- * sample is needed. The next infer or train_step goes on from there. */
+/* For simulation on a host, where data repeats. keep_frozen copies the outputs of the layers before the first one that
+ * trains, for the sample in the input, which is gone then. use_frozen puts such a copy in its place: the next infer or
+ * train_step goes on from there and needs no sample. */
 #define MODEL_SIGNAL_FROZEN_BYTES 136
 void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);
 void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);

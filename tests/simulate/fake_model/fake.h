@@ -5,7 +5,7 @@
 
 #include "tinytrain.h"
 
-#define FAKE_CLASSES @CLASSES @
+#define FAKE_CLASSES CLASS_COUNT
 #define FAKE_INPUT_SIZE 40
 #define FAKE_OUTPUT_SIZE 20
 

@@ -1,0 +1,33 @@
+"""What a program that calls a compiled model has to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tinytrain.manifest.records import ReplayRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInterface:
+    """The C API of one model in figures: emission makes it, and a manifest holds all of it.
+
+    Templates of programs around a model are filled in with its fields. None has a default, so that
+    whoever makes one cannot forget what comes new.
+
+    Attributes:
+        name: prefix of the C functions.
+        classes: 0 for a regression.
+        input_size: elements of an input.
+        saved_bytes: of a saved file.
+        frozen_bytes: of the frozen activations of a sample; 0 where the first layer trains.
+        feed_rows: rows that a sample is fed in, one by one; 0 where it is written as a whole.
+        replay: the replay buffer, if there is one.
+    """
+
+    name: str
+    classes: int
+    input_size: int
+    saved_bytes: int
+    frozen_bytes: int
+    feed_rows: int
+    replay: ReplayRecord | None

@@ -1,0 +1,224 @@
+"""What the manifest says of a model beside its memory: where it comes from, what it takes, what it
+trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from tinytrain.manifest.schema import Above, AtLeast, Count, OneOf, Positive, Sha256, Whole, key
+
+Share = Annotated[float, AtLeast(0)]
+Scalar = bool | int | float | str | None
+"""The value of an option."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRecord:
+    """The model file.
+
+    Attributes:
+        file: its name; null for a PyTorch module.
+        sha256: hash of its contents; null for a PyTorch module.
+    """
+
+    file: str | None
+    sha256: Sha256 | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRecord:
+    """What trains in one layer.
+
+    Attributes:
+        bias: whether the bias trains.
+        channels: indices of the output channels whose weights train; null if none do.
+    """
+
+    bias: bool
+    channels: Annotated[str, OneOf(("all",))] | tuple[Count, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRecord:
+    """The model's input.
+
+    Attributes:
+        shape: NHWC with N = 1; a 1-D signal has H = 1, a vector H = W = 1.
+        scale: scale of its quantization.
+        zero_point: zero point of its quantization.
+        source_shape: shape in the model file, with a leading batch of 1.
+        source_layout: a letter of N, C, H, W for each dimension of `source_shape`.
+    """
+
+    shape: tuple[Positive, Positive, Positive, Positive]
+    scale: Annotated[float, Above(0)]
+    zero_point: Annotated[int, Whole(-128, 127)]
+    source_shape: tuple[Positive, ...]
+    source_layout: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputRecord:
+    """The model's output.
+
+    Attributes:
+        size: number of elements.
+        classes: number of classes; 0 for a regression.
+    """
+
+    size: Positive
+    classes: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidanceRecord:
+    """How the learning rate was suggested (docs/training.md).
+
+    Attributes:
+        suggested_rate: suggested initial learning rate; null if nothing could be measured.
+        rate_limit: learning rate from which on a step overshoots; null if nothing could be
+            measured.
+        kernel: K, the measure that bounds the learning rate.
+        curvature: largest curvature of the loss with respect to the outputs.
+        contrast: share of the head's input that differs between samples.
+        samples: number of samples measured.
+        measured_on: what the samples were.
+    """
+
+    suggested_rate: float | None
+    rate_limit: float | None
+    kernel: float
+    curvature: float
+    contrast: float
+    samples: Count
+    measured_on: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterRecord:
+    """A trained tensor.
+
+    Attributes:
+        name: name of the tensor.
+        dtype: type of its elements.
+        nbytes: size in bytes.
+    """
+
+    name: str
+    dtype: str
+    nbytes: Count = field(metadata=key("bytes"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientCounterRecord:
+    """A gradient whose health is counted.
+
+    Attributes:
+        name: node that computes it.
+        layer: layer of the node.
+    """
+
+    name: str
+    layer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateCounterRecord:
+    """A trained tensor whose updates are counted.
+
+    Attributes:
+        name: such as "weights of conv_3".
+        layer: layer of the tensor.
+        elements: number of elements.
+        at_end: elements at an end of their range before training.
+    """
+
+    name: str
+    layer: str
+    elements: Positive
+    at_end: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthRecord:
+    """Meaning of the health counters, in the order of the C API.
+
+    Attributes:
+        gradients: gradients that have counters.
+        updates: trained tensors that have counters.
+    """
+
+    gradients: tuple[GradientCounterRecord, ...]
+    updates: tuple[UpdateCounterRecord, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayRecord:
+    """The replay buffer.
+
+    Attributes:
+        slots: number of slots.
+        place: where the slots are.
+        slot_bytes: size of a slot.
+        nbytes: size of all slots, wherever they are.
+        ram: bytes of RAM for the buffer.
+    """
+
+    slots: Annotated[int, Whole(1, 65_535)]
+    place: Annotated[str, OneOf(("ram", "flash"))] = field(metadata=key("in"))
+    slot_bytes: Positive
+    nbytes: Positive = field(metadata=key("bytes"))
+    ram: Positive
+
+    @property
+    def in_flash(self) -> bool:
+        """Whether slots lie behind the application's callbacks."""
+        return self.place == "flash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetRecord:
+    """Bytes that the model had to fit.
+
+    Attributes:
+        ram: bytes of RAM.
+        flash: bytes of flash.
+    """
+
+    ram: Positive
+    flash: Positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationRecord:
+    """What quantization cost: the float model and its integer form on calibration samples.
+
+    Attributes:
+        samples: number of samples.
+        agreement: share of samples for which both predict the same class.
+        accuracy_float: accuracy of the float model; null without labels.
+        accuracy_int8: accuracy of the integer form; null without labels.
+        rms_error: root mean square of the difference of the outputs, relative to the float outputs.
+    """
+
+    samples: Count
+    agreement: Share
+    accuracy_float: Share | None
+    accuracy_int8: Share | None
+    rms_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationRecord:
+    """The calibration samples.
+
+    Attributes:
+        file: name of their file; null for an array.
+        sha256: hash of the file or array.
+        samples_used: number of samples used.
+    """
+
+    file: str | None
+    sha256: Sha256
+    samples_used: Count
