@@ -18,6 +18,8 @@ from tinytrain.errors import ModelError, UsageError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.passes.select_trainable import weighted_layers
+from tinytrain.reference.lowering import scale_of
 
 HEADROOM = 8.0
 MAX_CLASSES = 65_535
@@ -46,10 +48,14 @@ class ReplaceHead:
                 f"{self.classes} classes make no classifier",
                 help=f"give --classes 2 to {MAX_CLASSES}",
             )
-        index = _head_index(graph)
+        last = weighted_layers(graph)[-1]
+        index = next(
+            k for k, n in enumerate(graph.nodes) if traits_of(n).has_weights and n.layer == last
+        )
         head, tail = graph.nodes[index], graph.nodes[index + 1 :]
-        x, w, _ = head.inputs
-        if x.type.quantization is None or any(not traits_of(node).same_bytes for node in tail):
+        if head.inputs[0].type.quantization is None or any(
+            not traits_of(node).same_bytes for node in tail
+        ):
             names = ", ".join(node.op for node in tail) or "nothing"
             raise ModelError(
                 f"the last layer with weights, '{head.name}', is followed by {names}: it is no "
@@ -58,37 +64,39 @@ class ReplaceHead:
                 help="leave --classes out to train the model's own output",
             )
         _refuse_no_classifier(head)
-        rng = np.random.default_rng(self.seed)
-        fan_in = math.prod(w.type.shape[1:])
-        bound = 1.0 / np.sqrt(fan_in)
-        scale = float(np.float32(bound * HEADROOM / 127.0))
-        shape = (self.classes, *w.type.shape[1:])
-        weights = np.round(rng.uniform(-bound, bound, shape) / scale).astype(np.int8)
-        new_w = Value(
-            w.name, TensorType(shape, DType.S8, Quantization((scale,) * self.classes, axis=0))
-        )
-        new_b = Value(head.inputs[2].name, TensorType((self.classes,), DType.S32))
-        out_scale = Quantization((x.type.quantization.scale[0] * scale,))
-        y_shape = (*head.output.type.shape[:-1], self.classes)
-        y = Value(f"{head.name}_logits", TensorType(y_shape, DType.S32, out_scale))
-        node = replace(head, inputs=(x, new_w, new_b), outputs=(y,)).with_attrs(clamp=(-128, 127))
+        fresh, data = _fresh(head, self.classes, self.seed)
+        logits = replace(fresh.output, name="logits")
+        logits = replace(logits, type=replace(logits.type, shape=(1, self.classes)))
         flat = Node(
-            "reshape",
-            (y,),
-            (Value("logits", TensorType((1, y.type.size), DType.S32, out_scale)),),
-            {},
-            f"{head.name}_logits_flat",
-            head.layer,
+            "reshape", (fresh.output,), (logits,), {}, f"{head.name}_logits_flat", head.layer
         )
         constants = {v: d for v, d in graph.constants.items() if v not in head.inputs}
-        constants[new_w] = weights
-        constants[new_b] = np.zeros(self.classes, np.int32)
         return replace(
             graph,
-            nodes=(*graph.nodes[:index], node, flat),
-            outputs=(flat.output,),
-            constants=constants,
+            nodes=(*graph.nodes[:index], fresh, flat),
+            outputs=(logits,),
+            constants=constants | data,
         )
+
+
+def _fresh(head: Node, classes: int, seed: int) -> tuple[Node, dict[Value, np.ndarray]]:
+    """The new layer with its initial weights and bias."""
+    x, w, b = head.inputs
+    shape = (classes, *w.type.shape[1:])
+    bound = 1.0 / np.sqrt(math.prod(shape[1:]))
+    scale = float(np.float32(bound * HEADROOM / 127.0))
+    rng = np.random.default_rng(seed)
+    data = np.round(rng.uniform(-bound, bound, shape) / scale).astype(np.int8)
+    meaning = Quantization((scale,) * classes, axis=0)
+    weights = Value(w.name, TensorType(shape, DType.S8, meaning))
+    bias = Value(b.name, TensorType((classes,), DType.S32))
+    logits = Value(
+        f"{head.name}_logits",
+        TensorType((1, 1, 1, classes), DType.S32, Quantization((scale_of(x) * scale,))),
+    )
+    node = replace(head, inputs=(x, weights, bias), outputs=(logits,))
+    node = node.with_attrs(clamp=(-128, 127))
+    return node, {weights: data, bias: np.zeros(classes, np.int32)}
 
 
 def _refuse_no_classifier(head: Node) -> None:
@@ -104,12 +112,3 @@ def _refuse_no_classifier(head: Node) -> None:
             where=head.where,
             help="end the model with a global pooling and a dense layer, or leave --classes out",
         )
-
-
-def _head_index(graph: Graph) -> int:
-    indices = [k for k, node in enumerate(graph.nodes) if traits_of(node).has_weights]
-    if not indices:
-        raise ModelError(
-            "the model has no layer with weights", help="there is nothing to train in it"
-        )
-    return indices[-1]

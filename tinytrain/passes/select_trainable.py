@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinytrain.errors import SchemeError
+from tinytrain.errors import ModelError, SchemeError
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
@@ -23,8 +23,17 @@ from tinytrain.scheme.scheme import Scheme, Share
 
 
 def weighted_layers(graph: Graph) -> list[str]:
-    """Layers with weights in execution order; the last is the head."""
-    return [node.layer for node in graph.nodes if traits_of(node).has_weights]
+    """Layers with weights in execution order; the last is the head.
+
+    Raises:
+        ModelError: there is none.
+    """
+    layers = [node.layer for node in graph.nodes if traits_of(node).has_weights]
+    if not layers:
+        raise ModelError(
+            "the model has no layer with weights", help="there is nothing to train in it"
+        )
+    return layers
 
 
 @dataclass(frozen=True)
