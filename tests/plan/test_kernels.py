@@ -9,7 +9,9 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa
 from tinytrain.errors import InternalError
 from tinytrain.isa import ISAS
-from tinytrain.kernel.choose import candidates, choose
+from tinytrain.kernel.choose import candidates, choose, choose_kernels
+from tinytrain.kernel.nodes import call_of
+from tinytrain.kernel.table import KERNELS
 from tinytrain.kernel.work import Work
 from tinytrain.passes.base import Runner
 
@@ -52,3 +54,13 @@ def test_scratch_is_planned_for_every_choice(name: str, isa: str) -> None:
     for node, choice in compiled.plan.choices.items():
         assert (node in compiled.plan.scratch) == (choice.scratch > 0)
         assert choice.cost > 0
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_what_is_called_is_in_the_table(name: str) -> None:
+    """And what is chosen is exactly what has a cost."""
+    graph = build_step(GRAPHS[name](), Options(momentum=0.9), Runner()).graph
+    calls = {node.name: work for node in graph.nodes if (work := call_of(graph, node))}
+    assert {work.contract for work in calls.values()} <= set(KERNELS)
+    costed = {name for name, work in calls.items() if KERNELS[work.contract][0].cost is not None}
+    assert set(choose_kernels(graph)) == costed < set(calls)

@@ -40,7 +40,7 @@ def _apply_weight(context: EmitContext, node: Node) -> list[str]:
         velocity = trained(context, next(given), next(given), VELOCITY_BITS)
     decay = float(lowering.accumulated_decay(node, context.accumulation_window))
     return [
-        context.call("tt_apply_s8", w.type.size, *_apply(context, node, decay), weights, velocity)
+        context.kernel_call(node, w.type.size, *_apply(context, node, decay), weights, velocity)
     ]
 
 
@@ -48,7 +48,7 @@ def _apply_weight(context: EmitContext, node: Node) -> list[str]:
 def _apply_bias(context: EmitContext, node: Node) -> list[str]:
     b, velocity = node.inputs[-2:]
     places = context.places(b, velocity)
-    return [context.call("tt_apply_s32", b.type.size, *_apply(context, node, 0.0), *places)]
+    return [context.kernel_call(node, b.type.size, *_apply(context, node, 0.0), *places)]
 
 
 @calls("clip_factor")

@@ -176,7 +176,7 @@ def _multiply(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     requant = _requant(context, node, lowering.multiply_requant(a, b, node.output), a, node.output)
     steps, places = broadcast_steps(a, b), context.places(a, b, node.output)
-    return [context.call("tt_multiply_s8", requant, zero_of(b), *steps, *places)]
+    return [context.kernel_call(node, requant, zero_of(b), *steps, *places)]
 
 
 @calls("avg_pool2d")
@@ -185,7 +185,7 @@ def _avg_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     requant = _requant(context, node, lowering.avg_pool_requant(node), x, y)
     include = int(node.attrs["count_include_pad"])
-    return [context.call("tt_avg_pool2d_s8", geometry, requant, include, *context.places(x, y))]
+    return [context.kernel_call(node, geometry, requant, include, *context.places(x, y))]
 
 
 @calls("max_pool2d")
@@ -194,7 +194,7 @@ def _max_pool2d(context: EmitContext, node: Node) -> list[str]:
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
     winner = context.place(node.outputs[1]) if len(node.outputs) > 1 else "NULL"
     lo, hi = node.attrs["clamp"]
-    return [context.call("tt_max_pool2d_s8", geometry, lo, hi, *context.places(x, y), winner)]
+    return [context.kernel_call(node, geometry, lo, hi, *context.places(x, y), winner)]
 
 
 CALLS["max_pool2d_winner"] = _max_pool2d
@@ -204,7 +204,7 @@ CALLS["max_pool2d_winner"] = _max_pool2d
 def _activation(context: EmitContext, node: Node) -> list[str]:
     x = node.inputs[0]
     table = context.array(f"{node.name}_table", lowering.activation_table(node))
-    return [context.call("tt_lookup_s8", table, context.size(x), *context.places(x, node.output))]
+    return [context.kernel_call(node, table, context.size(x), *context.places(x, node.output))]
 
 
 @calls("concatenate")
@@ -218,7 +218,7 @@ def _concatenate(context: EmitContext, node: Node) -> list[str]:
         nbytes = math.prod(value.type.shape[axis:]) * element
         target = f"(uint8_t *){whole} + {start}" if start else whole
         lines.append(
-            context.call("tt_copy_rows", rows, nbytes, context.place(value), nbytes, target, step)
+            context.kernel_call(node, rows, nbytes, context.place(value), nbytes, target, step)
         )
         start += nbytes
     return lines
@@ -233,7 +233,7 @@ def _slice(context: EmitContext, node: Node) -> list[str]:
     step, nbytes = x.type.shape[axis] * inner, y.type.shape[axis] * inner
     start = node.attrs["start"] * inner
     source = f"(const uint8_t *){context.place(x)} + {start}" if start else context.place(x)
-    return [context.call("tt_copy_rows", rows, nbytes, source, step, context.place(y), nbytes)]
+    return [context.kernel_call(node, rows, nbytes, source, step, context.place(y), nbytes)]
 
 
 @calls("gather_channels")
@@ -244,7 +244,7 @@ def _gather_channels(context: EmitContext, node: Node) -> list[str]:
     element = x.type.dtype.numpy.itemsize
     rows, total = x.type.size // x.type.shape[-1], x.type.shape[-1]
     shape = element, rows, total
-    return [context.call("tt_gather_channels", *shape, name, len(channels), *context.places(x, y))]
+    return [context.kernel_call(node, *shape, name, len(channels), *context.places(x, y))]
 
 
 @calls("reshape")
@@ -263,7 +263,7 @@ def _transpose(context: EmitContext, node: Node) -> list[str]:
     axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8))
     element = x.type.dtype.numpy.itemsize
     places = context.places(x, node.output)
-    return [context.call("tt_transpose", element, shape_name, axes_name, *places)]
+    return [context.kernel_call(node, element, shape_name, axes_name, *places)]
 
 
 @calls("dequantize")
@@ -271,10 +271,10 @@ def _dequantize(context: EmitContext, node: Node) -> list[str]:
     x, places = node.inputs[0], context.places(node.inputs[0], node.output)
     if x.type.dtype is DType.S8:
         scale = float_literal(scale_of(x))
-        return [context.call("tt_dequantize_s8_f32", x.type.size, zero_of(x), scale, *places)]
+        return [context.kernel_call(node, x.type.size, zero_of(x), scale, *places)]
     scales = np.array(quantization(x).scale, np.float32)
     name = context.array(f"{node.name}_scale", scales)
-    return [context.call("tt_dequantize_s32_f32", x.type.size, scales.size, name, *places)]
+    return [context.kernel_call(node, x.type.size, scales.size, name, *places)]
 
 
 @calls("clamp_mask")

@@ -144,7 +144,7 @@ def _avg_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     include = int(node.attrs["count_include_pad"])
     scaling = rescale(context, node, found.shift)
     head = geometry, factors(context, node, found), include, scaling
-    return [context.call(f"tt_avg_pool2d_{dtype_of(node)}_grad", *head, *context.places(g, x))]
+    return [context.kernel_call(node, *head, *context.places(g, x))]
 
 
 @calls("max_pool2d_grad")
@@ -152,11 +152,7 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     g, winner = node.inputs
     geometry = window(context, node, node.output.type.shape, g.type.shape, node.attrs["window"])
     places = context.places(g, winner, node.output)
-    return [
-        context.call(
-            f"tt_max_pool2d_{dtype_of(node)}_grad", geometry, rescale(context, node, 0), *places
-        )
-    ]
+    return [context.kernel_call(node, geometry, rescale(context, node, 0), *places)]
 
 
 @calls("activation_grad")
@@ -164,9 +160,7 @@ def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
     table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
     head = table, g.type.size, rescale(context, node, lowering.SLOPE_SHIFT)
-    return [
-        context.call(f"tt_lookup_{dtype_of(node)}_grad", *head, *context.places(g, x, node.output))
-    ]
+    return [context.kernel_call(node, *head, *context.places(g, x, node.output))]
 
 
 def _other_factor(context: EmitContext, node: Node) -> tuple[object, ...]:
@@ -179,11 +173,7 @@ def _other_factor(context: EmitContext, node: Node) -> tuple[object, ...]:
 def _multiply_grad(context: EmitContext, node: Node) -> list[str]:
     g, other = node.inputs
     head = *broadcast_steps(g, other), *_other_factor(context, node)
-    return [
-        context.call(
-            f"tt_multiply_{dtype_of(node)}_grad", *head, *context.places(g, other, node.output)
-        )
-    ]
+    return [context.kernel_call(node, *head, *context.places(g, other, node.output))]
 
 
 @calls("multiply_grad_broadcast")
@@ -193,4 +183,4 @@ def _multiply_grad_broadcast(context: EmitContext, node: Node) -> list[str]:
     step = 1 if node.output.type.size == channels else 0
     head = g.type.size // channels, channels, step, *_other_factor(context, node)
     places = context.places(g, other, node.output)
-    return [context.call(f"tt_multiply_{dtype_of(node)}_grad_broadcast", *head, *places)]
+    return [context.kernel_call(node, *head, *places)]

@@ -115,7 +115,7 @@ def _activation_grad(context: EmitContext, node: Node, tiling: ChannelTiling) ->
     head = table, tiling.size, rescale(context, node, lowering.SLOPE_SHIFT)
     operands = _in_tile(context, g, tiling), f"{context.place(x)} + {_in_map(tiling)}"
     out = _in_tile(context, node.output, tiling)
-    line = context.call(f"tt_lookup_{dtype_of(node)}_grad", *head, *operands, out)
+    line = context.kernel_call(node, *head, *operands, out)
     return _per_position(node, tiling, line)
 
 

@@ -14,6 +14,7 @@ from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import stored_in
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
+from tinytrain.kernel.nodes import call_of
 from tinytrain.kernel.table import RUNTIME
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.machine import scale_names, update_indices
@@ -145,8 +146,13 @@ class EmitContext:
         return call(self.function(function), *arguments)
 
     def kernel_call(self, node: Node, *arguments: object) -> str:
-        """A statement that calls the kernel that was chosen for a node."""
-        return self.call(self.plan.choices[node.name].kernel, *arguments)
+        """A statement that calls a node's kernel: the chosen one, or the only one there is."""
+        if node.name in self.plan.choices:
+            return self.call(self.plan.choices[node.name].kernel, *arguments)
+        work = call_of(self.graph, node)
+        if work is None:
+            raise InternalError(f"no kernel is known for {node.name}: {node.op}")
+        return self.call(work.contract, *arguments)
 
     def scratch(self, node: Node) -> str:
         """A C expression for the scratch of a node; NULL where its kernel needs none."""

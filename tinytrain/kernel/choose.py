@@ -10,8 +10,9 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph
 from tinytrain.isa import available
 from tinytrain.kernel.kernel import Kernel, Variant
+from tinytrain.kernel.nodes import work_of
 from tinytrain.kernel.table import KERNELS, works_in_place
-from tinytrain.kernel.work import Work, work_of
+from tinytrain.kernel.work import Work
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tinytrain.ir.graph import Graph
 from tinytrain.kernel.choose import Choice, choose_kernels
-from tinytrain.kernel.work import work_of
+from tinytrain.kernel.nodes import work_of
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.channel_tiling_kernels import choose_for_tiles
 from tinytrain.plan.liveness import storages

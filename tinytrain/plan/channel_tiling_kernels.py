@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.kernel.choose import Choice, choose, narrower
-from tinytrain.kernel.work import Work, is_depthwise, work_of
+from tinytrain.kernel.nodes import work_of
+from tinytrain.kernel.work import Work, is_depthwise
 from tinytrain.plan.place import aligned
 from tinytrain.plan.tiling import ChannelTiling
 
@@ -60,7 +61,7 @@ def tile_work(graph: Graph, node: Node, tiling: ChannelTiling) -> Work | None:
     if work is None:
         return None
     size = tiling.size
-    if node.op in ("grad_clamp", "bias_grad_sgd"):
+    if not work.windowed:
         return replace(work, count=size)
     if is_depthwise(node):
         return replace(work, in_c=size, out_c=size, groups=size, count=size)
@@ -72,7 +73,7 @@ def tile_work(graph: Graph, node: Node, tiling: ChannelTiling) -> Work | None:
 def _of_all(node: Node, tiling: ChannelTiling, choice: Choice) -> Choice:
     """The choice for one tile, with the costs of all tiles."""
     calls = tiling.count
-    if node.op == "grad_clamp":
+    if node.op in ("grad_clamp", "activation_grad"):
         # The channels of a tile lie together at one position, apart from those of the next.
         _, height, width, _ = node.output.type.shape
         calls *= height * width

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import loss_index
 from tinytrain.kernel.choose import Choice, narrower
-from tinytrain.kernel.work import Work, spread, work_of
+from tinytrain.kernel.nodes import work_of
+from tinytrain.kernel.work import Work, spread
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.line_buffer import chain_ends, line_buffered, maps_of
 from tinytrain.plan.liveness import storages

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
 from tinytrain.kernel.choose import Choice, narrower
-from tinytrain.kernel.work import work_of
+from tinytrain.kernel.nodes import work_of
 from tinytrain.plan.arena import choices_for
 from tinytrain.plan.channel_tiling_kernels import narrower_for_tiles
 from tinytrain.plan.liveness import storages

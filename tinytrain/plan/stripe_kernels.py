@@ -35,16 +35,16 @@ def choose_for_stripes(
         shapes = Counter(
             (stripe.in_rows, stripe.rows, stripe.pad_top) for stripe in stripes if stripe.rows
         )
-        counted = {_stripe_work(whole, node, row, *shape): count for shape, count in shapes.items()}
+        counted = {_stripe_work(whole, row, *shape): count for shape, count in shapes.items()}
         moves = sum(stripe.kept for stripe in stripes if stripe.drop) * row_bytes(node.output)
         besides = _CALL * shapes.total() + _MOVED * moves
         choices[node.name] = _cheapest(counted, isa, besides)
     return choices
 
 
-def _stripe_work(whole: Work, node: Node, row: int, in_rows: int, rows: int, pad_top: int) -> Work:
+def _stripe_work(whole: Work, row: int, in_rows: int, rows: int, pad_top: int) -> Work:
     """The work of one stripe."""
-    if node.op != "conv2d":
+    if not whole.windowed:
         return replace(whole, count=row * rows)
     return replace(whole, in_h=in_rows, out_h=rows, pad_top=pad_top)
 

@@ -14,8 +14,8 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.operations import replaced, role_of, traits_of
 from tinytrain.ir.ops import Role
+from tinytrain.kernel.nodes import work_of
 from tinytrain.kernel.table import works_in_place
-from tinytrain.kernel.work import work_of
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.arena_bytes import ArenaBytes, meet
