@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tests.support.graphs import Net
 from tinytrain.ir.graph import Node
 from tinytrain.ir.types import DType, Quantization, TensorType
-from tinytrain.reference.lowering import activation_grad_table, activation_table
+from tinytrain.reference.activations import activation_grad_table, activation_table
 
 FUNCTIONS = {
     "identity": lambda x: x * 1.0,

@@ -14,7 +14,7 @@ from tinytrain.autodiff import derivatives
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.reference import gradients, update
+from tinytrain.reference import convolution, elementwise, gradients, update
 from tinytrain.reference.interpret import Machine
 
 
@@ -32,13 +32,13 @@ def run_step(
             x, g, w = node.inputs[:3]
             geometry = {k: node.attrs[k] for k in ("strides", "padding", "dilation", "groups")}
             zero = x.type.quantization.zero_point
-            raw = gradients.conv2d_grad_weight(
+            raw = convolution.conv2d_grad_weight(
                 known[x], known[g], zero, node.attrs["kernel"], **geometry
             )
             sums[w] = raw * node.attrs["input_scale"] * _unit(machine, g)
         elif node.op == "bias_grad_sgd":
             g, b = node.inputs
-            sums[b] = gradients.bias_grad(known[g]) * _unit(machine, g)
+            sums[b] = convolution.bias_grad(known[g]) * _unit(machine, g)
 
     inputs = _inputs(compiled.graph, seed)
     for _ in range(warm):
@@ -131,7 +131,7 @@ def test_branches_are_rounded_without_bias() -> None:
     """Halving a sum of integers is all ties: rounded up, they shift the mean by a quarter unit."""
     rng = np.random.default_rng(0)
     a, b = (rng.integers(-20, 21, 10_000).astype(np.int8) for _ in range(2))
-    sums, exponent = gradients.grad_add(a, b, 0, 0)
+    sums, exponent = elementwise.grad_add(a, b, 0, 0)
     halved, _ = gradients.rescale(sums, 8, exponent, 1, np.int8)
     error = halved - (a.astype(float) + b) / 2
     assert abs(error.mean()) < 0.02
@@ -156,9 +156,9 @@ def test_planted_assigned_branch_shows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_planted_missing_zero_point_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    true = gradients.conv2d_grad_weight
+    true = convolution.conv2d_grad_weight
     monkeypatch.setattr(
-        gradients,
+        convolution,
         "conv2d_grad_weight",
         lambda x, g, zero, kernel, **geometry: true(x, g, 0, kernel, **geometry),
     )

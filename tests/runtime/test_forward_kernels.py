@@ -21,7 +21,7 @@ from tests.support.runtime.cases import (
 )
 from tests.support.runtime.kernels import Kernels
 from tests.support.runtime.memory import conv_window, rooms_of, works_in_place
-from tinytrain.reference import forward
+from tinytrain.reference import conversion, convolution, elementwise, layout, pooling
 from tinytrain.reference.fixed_point import multipliers
 
 CASES = 60
@@ -32,11 +32,11 @@ def test_conv2d(kernels: Kernels, rng: Rng) -> None:
         c = conv(rng, dense=case % 4 == 0)
         output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
         parts = segments(rng, c.w.shape[3])
-        expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
+        expected = convolution.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
         rooms = rooms_of("conv2d_s8", conv_window(c.x.shape, c.w, **c.geometry)[0])
         how = {"segments": parts, "room": int(rng.choice(rooms)), **c.geometry}
         same(kernels.conv2d(c.x, c.w, c.b, c.x_zero, *output, **how), expected)
-        sums = forward.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
+        sums = convolution.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
         same(kernels.conv2d_s32(c.x, c.w, c.b, c.x_zero, **how), sums)
 
 
@@ -46,7 +46,7 @@ def test_conv2d_at_the_bound_of_its_accumulator(kernels: Kernels) -> None:
     w = np.full((2, 1, 1, 32768), -128, np.int8)
     b = np.int32([-(2**30), 2**30])
     expected = np.int32([[[[-(2**30) - 32768 * 255 * 128, 2**30 - 32768 * 255 * 128]]]])
-    same(forward.conv2d_s32(x, w, b, -128), expected)
+    same(convolution.conv2d_s32(x, w, b, -128), expected)
     same(kernels.conv2d_s32(x, w, b, -128), expected)
 
 
@@ -54,7 +54,7 @@ def test_depthwise_conv2d(kernels: Kernels, rng: Rng) -> None:
     for _ in range(CASES):
         c = conv(rng, depthwise=True)
         output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
-        expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
+        expected = convolution.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
         parts = segments(rng, c.w.shape[0])
         args = (c.x, c.w, c.b, c.x_zero, *output)
         same(kernels.depthwise_conv2d(*args, parts=parts, **c.geometry), expected)
@@ -66,7 +66,7 @@ def test_depthwise_conv2d_in_place(kernels: Kernels, rng: Rng) -> None:
         c = alike(rng)
         assert works_in_place("depthwise_conv2d_s8", conv_window(c.x.shape, c.w, **c.geometry)[0])
         output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
-        expected = forward.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
+        expected = convolution.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
         parts = segments(rng, c.w.shape[0])
         args = (c.x, c.w, c.b, c.x_zero, *output)
         same(kernels.depthwise_conv2d(*args, parts=parts, in_place=True, **c.geometry), expected)
@@ -82,7 +82,7 @@ def test_add(kernels: Kernels, rng: Rng) -> None:
             *(factors, int(rng.integers(1, 31))),
             *(zero_point(rng), clamp(rng)),
         )
-        same(kernels.add(*args), forward.add(*args))
+        same(kernels.add(*args), elementwise.add(*args))
 
 
 def test_multiply(kernels: Kernels, rng: Rng) -> None:
@@ -93,7 +93,7 @@ def test_multiply(kernels: Kernels, rng: Rng) -> None:
         mantissas, shifts = requantization(rng, 1)
         output = int(mantissas[0]), int(shifts[0]), zero_point(rng), clamp(rng)
         args = (a, b, zero_point(rng), zero_point(rng), *output)
-        same(kernels.multiply(*args), forward.multiply(*args))
+        same(kernels.multiply(*args), elementwise.multiply(*args))
 
 
 @pytest.mark.parametrize("requantized", [False, True])
@@ -110,7 +110,7 @@ def test_avg_pool2d(kernels: Kernels, rng: Rng, requantized: bool, count_include
         args = (x, zero_point(rng), kernel, clamp(rng))
         same(
             kernels.avg_pool2d(*args, **options, **geometry),
-            forward.avg_pool2d(*args, **options, **geometry),
+            pooling.avg_pool2d(*args, **options, **geometry),
         )
 
 
@@ -118,7 +118,7 @@ def test_max_pool2d(kernels: Kernels, rng: Rng) -> None:
     for _ in range(CASES):
         x, kernel, geometry = pool(rng)
         bounds = clamp(rng)
-        y, winner = forward.max_pool2d(x, kernel, bounds, **geometry)
+        y, winner = pooling.max_pool2d(x, kernel, bounds, **geometry)
         actual, won = kernels.max_pool2d(x, kernel, bounds, **geometry)
         same(actual, y)
         same(won, winner)
@@ -127,7 +127,7 @@ def test_max_pool2d(kernels: Kernels, rng: Rng) -> None:
 
 def test_lookup(kernels: Kernels, rng: Rng) -> None:
     x, table = np.arange(-128, 128).astype(np.int8), s8(rng, 256)
-    same(kernels.lookup(table, x), forward.lookup(table, x))
+    same(kernels.lookup(table, x), elementwise.lookup(table, x))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32])
@@ -135,11 +135,11 @@ def test_moves(kernels: Kernels, rng: Rng, dtype: type) -> None:
     x = rng.integers(-100, 100, (1, 3, 5, 7)).astype(dtype)
     for chosen in ([0], [6], [1, 2, 5], list(range(7))):
         channels = np.array(chosen)
-        same(kernels.gather_channels(x, channels), forward.gather_channels(x, channels))
+        same(kernels.gather_channels(x, channels), layout.gather_channels(x, channels))
     for shape in ((6,), (3, 4), (2, 3, 5), (2, 3, 4, 5)):
         data = rng.integers(-100, 100, shape).astype(dtype)
         for axes in itertools.permutations(range(len(shape))):
-            same(kernels.transpose(data, axes), forward.transpose(data, axes))
+            same(kernels.transpose(data, axes), layout.transpose(data, axes))
     parts = [x, x[..., :2].copy(), x[..., 3:4].copy()]
     same(kernels.concatenate(parts), np.concatenate(parts, axis=-1))
 
@@ -148,11 +148,11 @@ def test_dequantize(kernels: Kernels, rng: Rng) -> None:
     every = np.arange(-128, 128).astype(np.int8)
     for scale in (2.0**-7, 0.0123, 3.7e-5):
         zero = zero_point(rng)
-        same(kernels.dequantize(every, zero, scale), forward.dequantize(every, zero, scale))
+        same(kernels.dequantize(every, zero, scale), conversion.dequantize(every, zero, scale))
     sums = rng.integers(-(2**31), 2**31, (40, 7)).astype(np.int32)
     scales = np.exp2(rng.uniform(-20, 0, 7)).astype(np.float32)
-    same(kernels.dequantize(sums, 0, scales), forward.dequantize(sums, 0, scales))
-    same(kernels.dequantize(sums, 0, scales[:1]), forward.dequantize(sums, 0, scales[:1]))
+    same(kernels.dequantize(sums, 0, scales), conversion.dequantize(sums, 0, scales))
+    same(kernels.dequantize(sums, 0, scales[:1]), conversion.dequantize(sums, 0, scales[:1]))
 
 
 def test_quantize(kernels: Kernels, rng: Rng) -> None:
@@ -162,10 +162,10 @@ def test_quantize(kernels: Kernels, rng: Rng) -> None:
     for scale in (1.0, 0.5, 1 / 255, float(np.float32(rng.random()))):
         scaled = (values * np.float32(scale)).astype(np.float32)
         for zero in (-128, 0, 127, 3):
-            same(kernels.quantize(scaled, zero, scale), forward.quantize(scaled, zero, scale))
+            same(kernels.quantize(scaled, zero, scale), conversion.quantize(scaled, zero, scale))
 
 
 def test_clamp_mask(kernels: Kernels, rng: Rng) -> None:
     for length in range(1, 40):
         y, bounds = s8(rng, length), clamp(rng)
-        same(kernels.clamp_mask(y, bounds), forward.clamp_mask(y, bounds))
+        same(kernels.clamp_mask(y, bounds), elementwise.clamp_mask(y, bounds))

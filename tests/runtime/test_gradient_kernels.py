@@ -26,8 +26,7 @@ from tests.support.runtime.cases import (
 )
 from tests.support.runtime.kernels import SUFFIX, Kernels
 from tests.support.runtime.memory import Rescale, conv_window, rooms_of, works_in_place
-from tinytrain.reference import factors as tables
-from tinytrain.reference import forward, gradients, update
+from tinytrain.reference import convolution, elementwise, gradients, pooling, update
 
 CASES = 40
 kinds = pytest.mark.parametrize("dtype", DTYPES, ids=["s8", "s16", "f32"])
@@ -60,7 +59,7 @@ def factors_of(dtype: type, scale: np.ndarray, taps: int, groups: int) -> np.nda
     return (
         scale.astype(np.float32)
         if dtype is np.float32
-        else tables.conv2d_factors(scale, taps, groups)[0]
+        else convolution.conv2d_factors(scale, taps, groups)[0]
     )
 
 
@@ -72,7 +71,7 @@ def test_conv2d_grad_input(kernels: Kernels, rng: Rng, dtype: type) -> None:
         scale = np.exp2(rng.uniform(-12, 0, c.w.shape[0]))
         m = factors_of(dtype, scale, c.w[0, :, :, 0].size, c.geometry["groups"])
         parts = segments(rng, c.w.shape[3])
-        sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+        sums = convolution.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
         window, _ = conv_window(c.x.shape, c.w, **c.geometry)
         rooms = rooms_of(f"conv2d_{SUFFIX[g.dtype]}_grad_input", window, dtype)
         room = int(rng.choice(rooms))
@@ -96,7 +95,7 @@ def test_depthwise_conv2d_grad_input(kernels: Kernels, rng: Rng, dtype: type) ->
         parts = segments(rng, inputs)
         if parts is not None:
             parts = [(part[:, None] * multiple + np.arange(multiple)).ravel() for part in parts]
-        sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+        sums = convolution.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
 
         def kernel(rescale: Rescale | None, c=c, g=g, m=m, parts=parts) -> np.ndarray:
             return kernels.depthwise_conv2d_grad_input(
@@ -122,7 +121,7 @@ def test_depthwise_conv2d_grad_input_in_place(kernels: Kernels, rng: Rng, dtype:
         scale = np.exp2(rng.uniform(-12, 0, c.w.shape[0]))
         m = factors_of(dtype, scale, c.w[0].size, c.geometry["groups"])
         parts = segments(rng, c.w.shape[0])
-        sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+        sums = convolution.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
 
         def kernel(rescale: Rescale | None, c=c, g=g, m=m, parts=parts) -> np.ndarray:
             return kernels.depthwise_conv2d_grad_input(
@@ -143,7 +142,7 @@ def test_conv2d_grad_weight(
         c = conv(rng, depthwise=depthwise, dense=not depthwise and case % 4 == 0)
         g = c.gradient(rng, dtype)
         kernel = c.w.shape[1:3]
-        sums = gradients.conv2d_grad_weight(c.x, g, c.x_zero, kernel, **c.geometry)
+        sums = convolution.conv2d_grad_weight(c.x, g, c.x_zero, kernel, **c.geometry)
         q = 0 if dtype is np.float32 else gradients.sum_shift(g[..., 0].size, dtype)
         rule = sgd(rng, dtype, sums, bits, q)
         fraction = None
@@ -164,7 +163,7 @@ def test_conv2d_grad_weight(
 def test_bias_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for _ in range(CASES):
         g = gradient(rng, dtype, 1, *rng.integers(1, 8, 3))
-        sums = gradients.bias_grad(g)
+        sums = convolution.bias_grad(g)
         rule = sgd(rng, dtype, sums, int(rng.choice([0, 8, 24])), 0)
         bias = rng.choice([rng.integers(-5, 6), 2**30, -(2**30)], g.shape[3]).astype(np.int32)
         before = rule.counted()
@@ -177,14 +176,14 @@ def test_bias_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
 def test_avg_pool2d_grad(kernels: Kernels, rng: Rng, dtype: type, count_include_pad: bool) -> None:
     for _ in range(CASES):
         x, kernel, geometry = pool(rng)
-        y = forward.avg_pool2d(x, 0, kernel, (-128, 127), **geometry)
+        y = pooling.avg_pool2d(x, 0, kernel, (-128, 127), **geometry)
         g = gradient(rng, dtype, *y.shape)
         area = kernel[0] * kernel[1]
         m = (1 / np.arange(1, area + 1)).astype(np.float32)
         if dtype is not np.float32:
-            m = tables.avg_pool2d_factors(area, 1, area)[0]
+            m = pooling.avg_pool2d_factors(area, 1, area)[0]
         options = {"count_include_pad": count_include_pad, **geometry}
-        sums = gradients.avg_pool2d_grad(g, m, x.shape, kernel, **options)
+        sums = pooling.avg_pool2d_grad(g, m, x.shape, kernel, **options)
 
         def run(
             rescale: Rescale | None, g=g, m=m, x=x, kernel=kernel, options=options
@@ -198,9 +197,9 @@ def test_avg_pool2d_grad(kernels: Kernels, rng: Rng, dtype: type, count_include_
 def test_max_pool2d_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for _ in range(CASES):
         x, kernel, geometry = pool(rng)
-        y, winner = forward.max_pool2d(x, kernel, (-128, 127), **geometry)
+        y, winner = pooling.max_pool2d(x, kernel, (-128, 127), **geometry)
         g = gradient(rng, dtype, *y.shape)
-        sums = gradients.max_pool2d_grad(g, winner, x.shape, kernel, **geometry)
+        sums = pooling.max_pool2d_grad(g, winner, x.shape, kernel, **geometry)
 
         def run(
             rescale: Rescale | None, g=g, winner=winner, x=x, kernel=kernel, geometry=geometry
@@ -216,7 +215,7 @@ def test_lookup_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
         table = rng.integers(-32767, 32768, 256).astype(np.int16)
         x = s8(rng, 1, 3, 5, 4)
         g = gradient(rng, dtype, *x.shape)
-        sums = gradients.lookup_grad(g, x, table)
+        sums = elementwise.lookup_grad(g, x, table)
         rounded(
             rng,
             sums,
@@ -232,8 +231,8 @@ def test_multiply_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
         g = gradient(rng, dtype, *shape)
         other = s8(rng, *[shape, (1, 1, 1, shape[3]), (1, 1, 1, 1)][rng.integers(3)])
         scale = float(np.float32(np.exp2(rng.uniform(-12, 2))))
-        args = g, other, zero_point(rng), tables.multiply_factor(scale)[0], scale
-        sums = gradients.multiply_grad(*args)
+        args = g, other, zero_point(rng), elementwise.multiply_factor(scale)[0], scale
+        sums = elementwise.multiply_grad(*args)
         rounded(
             rng, sums, dtype, lambda rescale, a=args: kernels.multiply_grad(*a, rescale), wide=True
         )
@@ -248,8 +247,8 @@ def test_multiply_grad_broadcast(
         shape = (1, *(int(extent) for extent in rng.integers(1, 6, 3)))
         g, other = gradient(rng, dtype, *shape), s8(rng, *shape)
         scale = float(np.float32(np.exp2(rng.uniform(-12, 2))))
-        args = g, other, zero_point(rng), tables.multiply_factor(scale)[0], scale
-        sums = gradients.multiply_grad_broadcast(*args, per_channel=per_channel)
+        args = g, other, zero_point(rng), elementwise.multiply_factor(scale)[0], scale
+        sums = elementwise.multiply_grad_broadcast(*args, per_channel=per_channel)
 
         def run(rescale: Rescale | None, args=args) -> np.ndarray:
             return kernels.multiply_grad_broadcast(*args, rescale, per_channel=per_channel)
@@ -265,7 +264,7 @@ def test_grad_add(kernels: Kernels, rng: Rng, dtype: type) -> None:
         # Exponents near each other, and as far apart as scales can be.
         a_exponent = int(rng.integers(-60, 61))
         b_exponent = int(np.clip(a_exponent + rng.choice([0, 1, -3, 8, 22, -40, 120]), -60, 60))
-        sums, e = gradients.grad_add(a, b, a_exponent, b_exponent)
+        sums, e = elementwise.grad_add(a, b, a_exponent, b_exponent)
         if dtype is np.float32:
             same(kernels.grad_add(a, b, None, 0), sums)
             continue
@@ -280,10 +279,10 @@ def test_grad_add(kernels: Kernels, rng: Rng, dtype: type) -> None:
 def test_grad_clamp(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for length in range(1, 40):
         g, y, bounds = gradient(rng, dtype, length), s8(rng, length), clamp(rng)
-        expected = gradients.grad_clamp(g, y, bounds)
+        expected = elementwise.grad_clamp(g, y, bounds)
         same(kernels.grad_clamp(g, y, bounds), expected)
-        mask = forward.clamp_mask(y, bounds)
-        same(gradients.grad_clamp_mask(g, mask), expected)
+        mask = elementwise.clamp_mask(y, bounds)
+        same(elementwise.grad_clamp_mask(g, mask), expected)
         same(kernels.grad_clamp_mask(g, mask), expected)
 
 

@@ -8,9 +8,9 @@ import pytest
 from tests.support.runtime.cases import Conv, Rng, conv, pool, s8, zero_point
 from tinytrain.ir.graph import Value
 from tinytrain.ir.types import DType, Quantization, TensorType
-from tinytrain.reference import forward
+from tinytrain.reference import convolution, elementwise, pooling
+from tinytrain.reference.elementwise import add_factors
 from tinytrain.reference.fixed_point import multiplier
-from tinytrain.reference.lowering import add_factors
 
 TWO_ROUNDINGS = 0.76
 """Requantization rounds to half a unit, and before a shift by s once more to 2**-s of a half."""
@@ -37,7 +37,7 @@ def naive_conv2d(c: Conv) -> np.ndarray:
 def test_conv2d(rng: Rng, depthwise: bool) -> None:
     for _ in range(25):
         c = conv(rng, depthwise=depthwise)
-        got = forward.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
+        got = convolution.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
         assert got.dtype == np.int32
         assert np.array_equal(got, naive_conv2d(c))
 
@@ -46,9 +46,9 @@ def test_conv2d_takes_batches(rng: Rng) -> None:
     for depthwise in (False, True):
         c = conv(rng, depthwise=depthwise)
         batch = np.concatenate([c.x, s8(rng, *c.x.shape)])
-        got = forward.conv2d_s32(batch, c.w, c.b, c.x_zero, **c.geometry)
+        got = convolution.conv2d_s32(batch, c.w, c.b, c.x_zero, **c.geometry)
         for i in range(2):
-            one = forward.conv2d_s32(batch[i : i + 1], c.w, c.b, c.x_zero, **c.geometry)
+            one = convolution.conv2d_s32(batch[i : i + 1], c.w, c.b, c.x_zero, **c.geometry)
             assert np.array_equal(got[i : i + 1], one)
 
 
@@ -59,16 +59,18 @@ def test_conv2d_is_near_the_real_convolution(rng: Rng) -> None:
         real = naive_conv2d(Conv(c.x, c.w, b, c.x_zero, c.geometry)).astype(np.float64)
         ratio = 100 / np.max(np.abs(real))
         m, s = multiplier(float(ratio))
-        got = forward.conv2d(c.x, c.w, b, c.x_zero, m, s, 3, (-128, 127), **c.geometry)
+        got = convolution.conv2d(c.x, c.w, b, c.x_zero, m, s, 3, (-128, 127), **c.geometry)
         assert np.max(np.abs(got - (real * ratio + 3))) <= TWO_ROUNDINGS
 
 
 def test_one_position_is_a_matrix_product(rng: Rng) -> None:
     x, w, b = s8(rng, 2, 30), s8(rng, 7, 30), rng.integers(-999, 999, 7).astype(np.int32)
-    got = forward.conv2d_s32(x[:, None, None], w[:, None, None], b, -5)[:, 0, 0]
+    got = convolution.conv2d_s32(x[:, None, None], w[:, None, None], b, -5)[:, 0, 0]
     assert np.array_equal(got, (x.astype(int) + 5) @ w.T.astype(int) + b)
     m, s = multiplier(1e-4)
-    full = forward.conv2d(x[:, None, None], w[:, None, None], b, -5, m, s, -3, (-100, 90))[:, 0, 0]
+    full = convolution.conv2d(x[:, None, None], w[:, None, None], b, -5, m, s, -3, (-100, 90))[
+        :, 0, 0
+    ]
     assert full.dtype == np.int8
     assert np.max(np.abs(full - np.clip(got * 1e-4 - 3, -100, 90))) <= 0.51
 
@@ -83,7 +85,7 @@ def test_add_is_near_the_real_sum(rng: Rng) -> None:
         )
         factors, shift = add_factors(*values)
         assert 2**20 <= max(factors) < 2**21
-        got = forward.add(a, b, zeros[0], zeros[1], factors, shift, zeros[2], (-128, 127))
+        got = elementwise.add(a, b, zeros[0], zeros[1], factors, shift, zeros[2], (-128, 127))
         real = (s_a * (a.astype(float) - zeros[0]) + s_b * (b.astype(float) - zeros[1])) / s_y
         assert np.max(np.abs(got - np.clip(real + zeros[2], -128, 127))) <= 0.51
 
@@ -93,7 +95,7 @@ def test_multiply_is_near_the_real_product(rng: Rng) -> None:
         a, b, zeros = s8(rng, 9, 50), s8(rng, 50), [zero_point(rng) for _ in range(3)]
         ratio = float(np.exp2(rng.uniform(-12, -4)))
         m, s = multiplier(ratio)
-        got = forward.multiply(a, b, zeros[0], zeros[1], m, s, zeros[2], (-128, 127))
+        got = elementwise.multiply(a, b, zeros[0], zeros[1], m, s, zeros[2], (-128, 127))
         real = (a.astype(float) - zeros[0]) * (b.astype(float) - zeros[1]) * ratio
         assert np.max(np.abs(got - np.clip(real + zeros[2], -128, 127))) <= TWO_ROUNDINGS
 
@@ -123,10 +125,10 @@ def test_avg_pool2d(rng: Rng, include_pad: bool) -> None:
         x, kernel, geometry = pool(rng)
         zero, area = zero_point(rng), kernel[0] * kernel[1]
         options = {"count_include_pad": include_pad, **geometry}
-        got = forward.avg_pool2d(x, zero, kernel, (-128, 127), **options)
+        got = pooling.avg_pool2d(x, zero, kernel, (-128, 127), **options)
         pairs = [multiplier(0.7 / count) for count in range(1, area + 1)]
         tables = {"multiplier": [p[0] for p in pairs], "shift": [p[1] for p in pairs], "zero": 9}
-        scaled = forward.avg_pool2d(x, zero, kernel, (-128, 127), **options, **tables)
+        scaled = pooling.avg_pool2d(x, zero, kernel, (-128, 127), **options, **tables)
         for oh, row in enumerate(windows(x, kernel, geometry)):
             for ow, taps in enumerate(row):
                 count = area if include_pad else len(taps)
@@ -141,7 +143,7 @@ def test_avg_pool2d(rng: Rng, include_pad: bool) -> None:
 def test_max_pool2d(rng: Rng) -> None:
     for _ in range(30):
         x, kernel, geometry = pool(rng)
-        y, winner = forward.max_pool2d(x, kernel, (-50, 60), **geometry)
+        y, winner = pooling.max_pool2d(x, kernel, (-50, 60), **geometry)
         for oh, row in enumerate(windows(x, kernel, geometry)):
             for ow, taps in enumerate(row):
                 values, numbers = taps[:, :-1], taps[:, -1]

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.runtime.cases import Conv, Rng, conv, gradient, pool, s8, zero_point
-from tinytrain.reference import factors as tables
-from tinytrain.reference import forward, gradients
+from tinytrain.reference import convolution, elementwise, gradients, pooling, windows
 
 INTEGERS = [np.int8, np.int16]
 
@@ -20,7 +19,7 @@ INTEGERS = [np.int8, np.int16]
 def linear(c: Conv, x: np.ndarray) -> np.ndarray:
     """The convolution of c without its bias and zero point, in integers."""
     bias = np.zeros(c.w.shape[0], np.int32)
-    return forward.conv2d_s32(x, c.w, bias, 0, **c.geometry).astype(np.int64)
+    return convolution.conv2d_s32(x, c.w, bias, 0, **c.geometry).astype(np.int64)
 
 
 def small_integers(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
@@ -34,17 +33,17 @@ def test_conv2d_gradients_are_adjoints(rng: Rng, depthwise: bool) -> None:
         c = conv(rng, depthwise=depthwise)
         g = small_integers(rng, c.output_shape)
         scale = np.exp2(rng.integers(-3, 3, c.w.shape[0])).astype(np.float32)
-        dx = gradients.conv2d_grad_input(g, c.w, scale, c.x.shape, **c.geometry)
+        dx = convolution.conv2d_grad_input(g, c.w, scale, c.x.shape, **c.geometry)
         probe = s8(rng, *c.x.shape)
         assert np.sum(dx.astype(float) * probe) == np.sum(g * scale * linear(c, probe))
-        dw = gradients.conv2d_grad_weight(c.x, g, c.x_zero, c.w.shape[1:3], **c.geometry)
+        dw = convolution.conv2d_grad_weight(c.x, g, c.x_zero, c.w.shape[1:3], **c.geometry)
         assert dw.shape == c.w.shape
         probed = Conv(c.x, s8(rng, *c.w.shape), c.b, c.x_zero, c.geometry)
         bias = np.zeros(c.w.shape[0], np.int32)
-        moved = forward.conv2d_s32(c.x, probed.w, bias, c.x_zero, **c.geometry)
+        moved = convolution.conv2d_s32(c.x, probed.w, bias, c.x_zero, **c.geometry)
         assert np.sum(dw.astype(float) * probed.w) == np.sum(g.astype(float) * moved)
-        assert np.array_equal(gradients.bias_grad(g), g.sum(axis=(0, 1, 2)))
-        exact = gradients.conv2d_grad_weight(
+        assert np.array_equal(convolution.bias_grad(g), g.sum(axis=(0, 1, 2)))
+        exact = convolution.conv2d_grad_weight(
             c.x, g.astype(np.int8), c.x_zero, c.w.shape[1:3], **c.geometry
         )
         assert np.array_equal(exact, dw)
@@ -57,8 +56,8 @@ def test_integer_dx_is_near_the_real_one(rng: Rng, dtype: type) -> None:
         g = c.gradient(rng, dtype)
         scale = np.exp2(rng.uniform(-10, 0, c.w.shape[0]))
         area = c.w[0, :, :, 0].size
-        m, k = tables.conv2d_factors(scale, area, c.geometry["groups"])
-        sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+        m, k = convolution.conv2d_factors(scale, area, c.geometry["groups"])
+        sums = convolution.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
         assert np.max(np.abs(sums)) < 2**30
         p = gradients.precision(dtype)
 
@@ -118,7 +117,7 @@ def test_grad_add_is_near_the_sum(rng: Rng, dtype: type) -> None:
     for _ in range(50):
         a, b = gradient(rng, dtype, 30), gradient(rng, dtype, 30)
         e_a, e_b = (int(e) for e in rng.integers(-9, 10, 2))
-        sums, e = gradients.grad_add(a, b, e_a, e_b)
+        sums, e = elementwise.grad_add(a, b, e_a, e_b)
         real = a * 2.0**e_a + b * 2.0**e_b
         assert np.max(np.abs(sums * 2.0 ** (e - 8) - real)) <= 2.0 ** (e - 8) / 2
         assert e == max(e_a, e_b)
@@ -130,21 +129,21 @@ def test_avg_pool2d_grad(rng: Rng, include_pad: bool) -> None:
         x, kernel, geometry = pool(rng)
         area, zero = kernel[0] * kernel[1], 0
         options = {"count_include_pad": include_pad, **geometry}
-        window = gradients.SlidingWindow(kernel, geometry["strides"], geometry["padding"])
+        window = windows.SlidingWindow(kernel, geometry["strides"], geometry["padding"])
         counts = window.counts(*x.shape[1:3], include_pad=include_pad)
         g = gradient(rng, np.int8, 1, *counts.shape[1:3], x.shape[3])
         # With weight 1 on every count but one, the sums are adjoint to the sum over windows.
         ones = np.ones(area, np.float32)
-        dx = gradients.avg_pool2d_grad(g.astype(np.float32), ones, x.shape, kernel, **options)
+        dx = pooling.avg_pool2d_grad(g.astype(np.float32), ones, x.shape, kernel, **options)
         box = np.ones((x.shape[3], *kernel, 1), np.int8)
         bias = np.zeros(x.shape[3], np.int32)
-        total = forward.conv2d_s32(x, box, bias, zero, groups=x.shape[3], **geometry)
+        total = convolution.conv2d_s32(x, box, bias, zero, groups=x.shape[3], **geometry)
         assert np.sum(dx.astype(float) * x) == np.sum(g.astype(float) * total)
         smallest = int(counts.min())
-        m, k = tables.avg_pool2d_factors(area, smallest, area)
+        m, k = pooling.avg_pool2d_factors(area, smallest, area)
         assert m[smallest - 1] > 2**13 or k == 30
-        sums = gradients.avg_pool2d_grad(g, m, x.shape, kernel, **options)
-        real = gradients.avg_pool2d_grad(
+        sums = pooling.avg_pool2d_grad(g, m, x.shape, kernel, **options)
+        real = pooling.avg_pool2d_grad(
             g.astype(np.float32), np.float32(1 / np.arange(1, area + 1)), x.shape, kernel, **options
         )
         # A window adds at most 1/2 of pre's rounding and 1/2 * |G| / 2^p of m's.
@@ -159,13 +158,13 @@ def test_max_pool2d_grad_is_the_derivative(rng: Rng) -> None:
         x = np.resize(distinct, x.shape)[..., :1].astype(np.int8)
         x = x[:, :10, :10]
         x[0, ..., 0] = distinct[: x[0, ..., 0].size].reshape(x.shape[1:3])
-        y, winner = forward.max_pool2d(x, kernel, (-128, 127), **geometry)
+        y, winner = pooling.max_pool2d(x, kernel, (-128, 127), **geometry)
         g = gradient(rng, np.int8, *y.shape)
-        dx = gradients.max_pool2d_grad(g, winner, x.shape, kernel, **geometry)
+        dx = pooling.max_pool2d_grad(g, winner, x.shape, kernel, **geometry)
         for position in np.ndindex(x.shape):
             moved = x.copy()
             moved[position] += 1
-            change = forward.max_pool2d(moved, kernel, (-128, 127), **geometry)[0].astype(int) - y
+            change = pooling.max_pool2d(moved, kernel, (-128, 127), **geometry)[0].astype(int) - y
             assert dx[position] == np.sum(change * g)
 
 
@@ -173,20 +172,20 @@ def test_multiply_gradients_are_derivatives(rng: Rng) -> None:
     for _ in range(30):
         shape = (1, *(int(extent) for extent in rng.integers(1, 6, 3)))
         a, zero, scale = s8(rng, *shape), zero_point(rng), 0.25
-        mu, k = tables.multiply_factor(scale)
+        mu, k = elementwise.multiply_factor(scale)
         assert 2**14 <= mu < 2**15
         assert mu * 2.0**-k == scale
         for b_shape in (shape, (1, 1, 1, shape[3]), (1, 1, 1, 1)):
             b = s8(rng, *b_shape)
             g = gradient(rng, np.int8, *shape)
             real = g.astype(float) * (b.astype(float) - zero) * scale
-            assert np.array_equal(gradients.multiply_grad(g, b, zero, mu, scale) * 2.0**-k, real)
+            assert np.array_equal(elementwise.multiply_grad(g, b, zero, mu, scale) * 2.0**-k, real)
             g32 = g.astype(np.float32)
-            assert np.array_equal(gradients.multiply_grad(g32, b, zero, mu, scale), real)
+            assert np.array_equal(elementwise.multiply_grad(g32, b, zero, mu, scale), real)
         for per_channel, axes in ((True, (0, 1, 2)), (False, (0, 1, 2, 3))):
             real = np.sum(g.astype(float) * (a.astype(float) - zero) * scale, axis=axes)
             for of in (g, g32):
-                sums = gradients.multiply_grad_broadcast(
+                sums = elementwise.multiply_grad_broadcast(
                     of, a, zero, mu, scale, per_channel=per_channel
                 )
                 exact = sums * (2.0**-k if of is g else 1.0)
@@ -197,15 +196,15 @@ def test_lookup_grad(rng: Rng) -> None:
     g, x = gradient(rng, np.int8, 50), s8(rng, 50)
     table = np.repeat(np.int16([0, 2**14, -(2**13), 32767]), 64)
     slope = table[x.astype(int) + 128] / 2**14
-    assert np.array_equal(gradients.lookup_grad(g, x, table) / 2**14, g * slope)
-    assert np.array_equal(gradients.lookup_grad(g.astype(np.float32), x, table), g * slope)
+    assert np.array_equal(elementwise.lookup_grad(g, x, table) / 2**14, g * slope)
+    assert np.array_equal(elementwise.lookup_grad(g.astype(np.float32), x, table), g * slope)
 
 
 def test_factors_use_the_room_that_there_is(rng: Rng) -> None:
     for _ in range(50):
         outputs, taps = int(rng.integers(1, 600)), int(rng.integers(1, 50))
         scale = np.exp2(rng.uniform(-14, 2, outputs))
-        m, k = tables.conv2d_factors(scale, taps)
+        m, k = convolution.conv2d_factors(scale, taps)
         assert np.max(np.abs(m - scale * 2.0**k)) <= 0.5
         bound = taps * 128 * int(np.sum(m.astype(np.int64) + 1))
         assert bound <= 2**30

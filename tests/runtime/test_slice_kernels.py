@@ -24,8 +24,7 @@ from tests.support.runtime.cases import (
 )
 from tests.support.runtime.kernels import SUFFIX, Kernels
 from tests.support.runtime.memory import Block, Rescale, conv_window, rooms_of
-from tinytrain.reference import factors as tables
-from tinytrain.reference import gradients, update
+from tinytrain.reference import convolution, gradients, update
 
 CASES = 40
 integers = pytest.mark.parametrize("dtype", [np.int8, np.int16], ids=["s8", "s16"])
@@ -56,7 +55,7 @@ def room_of(
 
 def factors_of(rng: Rng, c: Conv) -> np.ndarray:
     scale = np.exp2(rng.uniform(-12, 0, c.w.shape[0]))
-    return tables.conv2d_factors(scale, c.w[0, :, :, 0].size, 1)[0]
+    return convolution.conv2d_factors(scale, c.w[0, :, :, 0].size, 1)[0]
 
 
 def scaled(rng: Rng, sums: np.ndarray, dtype: Any) -> tuple[tuple[int, ...], np.ndarray, int]:
@@ -83,7 +82,7 @@ class Whole:
 def whole_of(rng: Rng, dtype: Any) -> Whole:
     c = one_group(rng)
     g, m = c.gradient(rng, dtype), factors_of(rng, c)
-    sums = gradients.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
+    sums = convolution.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
     arguments, expected, peak = scaled(rng, sums, dtype)
     return Whole(c, g, m, sums, Rescale(*arguments), expected, peak)
 
@@ -138,7 +137,7 @@ def test_slices_of_weights(
         if depthwise and c.w.shape[0] != c.x.shape[3]:
             continue
         g, row = c.gradient(rng, dtype), c.w[0].size
-        sums = gradients.conv2d_grad_weight(c.x, g, c.x_zero, c.w.shape[1:3], **c.geometry)
+        sums = convolution.conv2d_grad_weight(c.x, g, c.x_zero, c.w.shape[1:3], **c.geometry)
         rule = sgd(rng, dtype, sums, bits, gradients.sum_shift(g[..., 0].size, dtype))
         low = update.pack_fraction(rng.integers(0, 2**bits, c.w.size), bits) if bits else None
         expected = update.apply_weights(c.w, low, bits, deltas(sums, rule))
@@ -170,7 +169,7 @@ def test_slices_of_weights(
 def test_slices_of_biases(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for _ in range(CASES):
         g = gradient(rng, dtype, 1, *rng.integers(1, 8, 2), rng.integers(1, 40))
-        sums = gradients.bias_grad(g)
+        sums = convolution.bias_grad(g)
         rule = sgd(rng, dtype, sums, int(rng.choice([0, 8, 24])), 0)
         bias = rng.integers(-5, 6, g.shape[3]).astype(np.int32)
         expected, before = update.apply_bias(bias, deltas(sums, rule)), rule.counted()

@@ -8,7 +8,7 @@ import pytest
 from tests.support.runtime.cases import Rng, deltas, same
 from tests.support.runtime.kernels import Kernels
 from tests.support.runtime.memory import Update
-from tinytrain.reference import gradients, health, update
+from tinytrain.reference import convolution, gradients, health, update
 
 RATE = 0.75  # L_r = 3 * 2^29, e_r = 0
 
@@ -36,7 +36,7 @@ def test_every_shift(kernels: Kernels, rng: Rng, dtype: type, stochastic: bool) 
     rows = np.array([top, -top, 1, -1, 0, *rng.integers(-top, top, 20)]).astype(dtype)
     for positions in (1, 300):
         g = np.ascontiguousarray(np.broadcast_to(rows, (1, positions, 1, rows.size)))
-        sums = gradients.bias_grad(g)
+        sums = convolution.bias_grad(g)
         for h in range(-90, 91):
             rule = at_shift(h, rows.size, index=h + 90, stochastic=stochastic)
             assert update.update_shift(rule.shift, rule.of, rule.exponent, 0)[0] == h
@@ -49,7 +49,7 @@ def test_every_shift(kernels: Kernels, rng: Rng, dtype: type, stochastic: bool) 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_bias_sum_at_its_bound(kernels: Kernels, sign: int) -> None:
     g = np.full((1, 256, 256, 1), sign * 32767, np.int16)
-    sums = gradients.bias_grad(g)
+    sums = convolution.bias_grad(g)
     assert abs(int(sums[0])) == 2**31 - 65536
     for h in (31, 40, 62):
         rule = at_shift(h, 1)
@@ -64,7 +64,7 @@ def test_weight_sum_at_its_bound(kernels: Kernels, dtype: type, depthwise: bool)
     top = np.iinfo(dtype).max
     g = np.full((1, height, width, 1), -top, dtype)
     x = np.full((1, height, width, 1), 127, np.int8)
-    sums = gradients.conv2d_grad_weight(x, g, -128, (1, 1))
+    sums = convolution.conv2d_grad_weight(x, g, -128, (1, 1))
     assert int(sums[0, 0, 0, 0]) == -255 * top * height * width
     q = gradients.sum_shift(height * width, dtype)
     assert (q == 0) == (dtype is np.int8)
@@ -83,7 +83,7 @@ def test_saturation_of_weights(kernels: Kernels, bits: int) -> None:
     w = np.repeat(np.int8([-128, -128, 0, 127, 127]), 3).reshape(15, 1, 1, 1)
     g = np.tile(np.int8([127, -127, 1]), 5).reshape(1, 1, 1, 15)
     x = np.full((1, 1, 1, 1), 127, np.int8)
-    sums = gradients.conv2d_grad_weight(x, g, 0, (1, 1))
+    sums = convolution.conv2d_grad_weight(x, g, 0, (1, 1))
     fraction = None
     for low in ([0] * 15, [2**bits >> 1] * 15, [max((2**bits >> 1) - 1, 0)] * 15):
         if bits:
@@ -103,7 +103,7 @@ def test_float_updates_that_are_not_finite_change_nothing(kernels: Kernels) -> N
     bias = np.int32([5, 5, 5, 5, 5, 5])
     rule = Update(update.StepState(1024.0), real=np.float32([np.inf, 1.0, 1.0, np.nan, 1.0, 1.0]))
     with np.errstate(invalid="ignore"):
-        expected = update.apply_bias(bias, deltas(gradients.bias_grad(g), rule))
+        expected = update.apply_bias(bias, deltas(convolution.bias_grad(g), rule))
     assert expected.tolist() == [5, 5, 5, 5, 5 - 2**30, 2**30]
     same(kernels.bias_grad(g, rule, bias), expected)
 

@@ -12,8 +12,8 @@ from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.verify import verify
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.quantize import integerize
+from tinytrain.reference.conversion import quantize
 from tinytrain.reference.float_forward import run_float
-from tinytrain.reference.forward import quantize
 from tinytrain.reference.interpret import run_forward
 
 ONNX_MODELS = ("mcunet-5fps-int8.onnx", "mbv2-w0.35-int8.onnx")

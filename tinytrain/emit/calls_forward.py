@@ -12,7 +12,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
-from tinytrain.reference import lowering
+from tinytrain.reference import activations, convolution, elementwise, pooling
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
 Call = Callable[[EmitContext, Node], list[str]]
@@ -130,7 +130,7 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
         operands = requant, *segments(context, w), *places, context.room(node)
         return [context.kernel_call(node, geometry, *operands)]
-    requant = _requant(context, node, lowering.conv_requant(x, w, y), x, y)
+    requant = _requant(context, node, convolution.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
         return [
             context.kernel_call(node, geometry, requant, *part, *places)
@@ -143,7 +143,7 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
 @calls("add")
 def _add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
-    (a_factor, b_factor), shift = lowering.add_factors(a, b, node.output)
+    (a_factor, b_factor), shift = elementwise.add_factors(a, b, node.output)
     lo, hi = node.attrs["clamp"]
     add = context.struct(
         "tt_add",
@@ -174,7 +174,9 @@ def broadcast_steps(a: Value, b: Value) -> tuple[int, int, int, int]:
 @calls("multiply")
 def _multiply(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
-    requant = _requant(context, node, lowering.multiply_requant(a, b, node.output), a, node.output)
+    requant = _requant(
+        context, node, elementwise.multiply_requant(a, b, node.output), a, node.output
+    )
     steps, places = broadcast_steps(a, b), context.places(a, b, node.output)
     return [context.kernel_call(node, requant, zero_of(b), *steps, *places)]
 
@@ -183,7 +185,7 @@ def _multiply(context: EmitContext, node: Node) -> list[str]:
 def _avg_pool2d(context: EmitContext, node: Node) -> list[str]:
     x, y = node.inputs[0], node.output
     geometry = window(context, node, x.type.shape, y.type.shape, node.attrs["window"])
-    requant = _requant(context, node, lowering.avg_pool_requant(node), x, y)
+    requant = _requant(context, node, pooling.avg_pool_requant(node), x, y)
     include = int(node.attrs["count_include_pad"])
     return [context.kernel_call(node, geometry, requant, include, *context.places(x, y))]
 
@@ -203,7 +205,7 @@ CALLS["max_pool2d_winner"] = _max_pool2d
 @calls("activation")
 def _activation(context: EmitContext, node: Node) -> list[str]:
     x = node.inputs[0]
-    table = context.array(f"{node.name}_table", lowering.activation_table(node))
+    table = context.array(f"{node.name}_table", activations.activation_table(node))
     return [context.kernel_call(node, table, context.size(x), *context.places(x, node.output))]
 
 

@@ -11,7 +11,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
-from tinytrain.reference import lowering
+from tinytrain.reference import activations, convolution, elementwise, lowering, pooling
 from tinytrain.reference.lowering import scale_of, zero_of
 
 
@@ -100,7 +100,7 @@ def _grad_add(context: EmitContext, node: Node) -> list[str]:
 @calls("conv2d_grad_input")
 def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     g, w = node.inputs
-    found = lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
+    found = convolution.conv_factors(w, node.attrs["groups"], g.type.dtype)
     geometry = window(context, node, node.output.type.shape, g.type.shape, w.type.shape[1:3])
     scaling = factors(context, node, found), rescale(context, node, found.shift)
     places = *context.places(g, node.output), context.scratch(node)
@@ -139,7 +139,7 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
 @calls("avg_pool2d_grad")
 def _avg_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs[0], node.output
-    found = lowering.avg_pool_factors(node)
+    found = pooling.avg_pool_factors(node)
     geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["window"])
     include = int(node.attrs["count_include_pad"])
     scaling = rescale(context, node, found.shift)
@@ -158,14 +158,14 @@ def _max_pool2d_grad(context: EmitContext, node: Node) -> list[str]:
 @calls("activation_grad")
 def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
-    table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
-    head = table, g.type.size, rescale(context, node, lowering.SLOPE_SHIFT)
+    table = context.array(f"{node.layer}_slope", activations.activation_grad_table(node))
+    head = table, g.type.size, rescale(context, node, activations.SLOPE_SHIFT)
     return [context.kernel_call(node, *head, *context.places(g, x, node.output))]
 
 
 def _other_factor(context: EmitContext, node: Node) -> tuple[object, ...]:
     other = node.inputs[1]
-    mu, k = lowering.multiply_mu(other)
+    mu, k = elementwise.multiply_mu(other)
     return zero_of(other), mu, float_literal(scale_of(other)), rescale(context, node, k)
 
 

@@ -19,7 +19,7 @@ from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.channel_tiling_kernels import copied_bytes
 from tinytrain.plan.tiling import ChannelTiling
-from tinytrain.reference import lowering
+from tinytrain.reference import activations, convolution, lowering
 from tinytrain.reference.lowering import zero_of
 
 TileCall = Callable[[EmitContext, Node, ChannelTiling], list[str]]
@@ -76,7 +76,7 @@ def _sums(context: EmitContext, tiling: ChannelTiling) -> str:
 
 def _input_factors(node: Node) -> lowering.Factors:
     g, w = node.inputs
-    return lowering.conv_factors(w, node.attrs["groups"], g.type.dtype)
+    return convolution.conv_factors(w, node.attrs["groups"], g.type.dtype)
 
 
 def _tile_shape(value: Value, tiling: ChannelTiling) -> tuple[int, ...]:
@@ -111,8 +111,8 @@ def _grad_clamp(context: EmitContext, node: Node, tiling: ChannelTiling) -> list
 
 def _activation_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, x = node.inputs
-    table = context.array(f"{node.layer}_slope", lowering.activation_grad_table(node))
-    head = table, tiling.size, rescale(context, node, lowering.SLOPE_SHIFT)
+    table = context.array(f"{node.layer}_slope", activations.activation_grad_table(node))
+    head = table, tiling.size, rescale(context, node, activations.SLOPE_SHIFT)
     operands = _in_tile(context, g, tiling), f"{context.place(x)} + {_in_map(tiling)}"
     out = _in_tile(context, node.output, tiling)
     line = context.kernel_call(node, *head, *operands, out)

@@ -1,5 +1,6 @@
 """What the device computes, in NumPy, equal to `runtime_c/` to the bit.
 
-`docs/arithmetic.md` is the specification; each function names the section that it follows. The
-functions are pure: they take arrays and plain numbers and change none of their arguments.
+`docs/arithmetic.md` is the specification; each module names the sections that it follows. The
+arithmetic of a family of operations (`convolution`, `pooling`, `elementwise`, ...) takes arrays and
+plain numbers and changes none of its arguments; `evaluate_*` enters it into the tables.
 """

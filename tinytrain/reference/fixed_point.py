@@ -106,3 +106,9 @@ def _shift_left(value: np.ndarray, count: int) -> np.ndarray:
     cut = np.clip(value, -(2**31), 2**31)
     result: np.ndarray = np.clip(cut << min(count, 31), -S32_MAX, S32_MAX)
     return result
+
+
+def store(values: np.ndarray, zero: int, clamp: tuple[int, int]) -> np.ndarray:
+    """int8 at a zero point, held within clamp = (lowest, highest)."""
+    result: np.ndarray = np.clip(values + zero, clamp[0], clamp[1]).astype(np.int8)
+    return result

@@ -19,8 +19,12 @@ from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
     evaluate_apply,  # noqa: F401  (fills the table)
-    evaluate_forward,  # noqa: F401  (fills the table)
-    evaluate_training,  # noqa: F401  (fills the table)
+    evaluate_convolution,  # noqa: F401  (fills the table)
+    evaluate_elementwise,  # noqa: F401  (fills the table)
+    evaluate_layout,  # noqa: F401  (fills the table)
+    evaluate_loss,  # noqa: F401  (fills the table)
+    evaluate_pooling,  # noqa: F401  (fills the table)
+    evaluate_update,  # noqa: F401  (fills the table)
     gradients,
     update,
 )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 Pair = tuple[int, int]
+Padding = tuple[int, int, int, int]
+"""(top, left, bottom, right)."""
 
 
 @dataclass(frozen=True)

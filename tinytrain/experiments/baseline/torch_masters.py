@@ -26,7 +26,7 @@ from tinytrain.experiments.baseline.torch_float import (
 from tinytrain.experiments.baseline.torch_network import Make
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
-from tinytrain.reference import lowering
+from tinytrain.reference import activations, convolution, elementwise, pooling
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
 Tensor = Any
@@ -82,7 +82,7 @@ class MasterConvolution(Convolution):
         self._clamp: Clamp | None = None
         if y.type.dtype is DType.S8:
             self._clamp = Clamp(y, node.attrs["clamp"])
-            self._factors = _reals(lowering.conv_requant(x, w, y))
+            self._factors = _reals(convolution.conv_requant(x, w, y))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """See `Operation`."""
@@ -112,7 +112,7 @@ class Add:
     def __init__(self, graph: Graph, node: Node) -> None:
         y = node.output
         a, b = node.inputs
-        factors, shift = lowering.add_factors(a, b, y)
+        factors, shift = elementwise.add_factors(a, b, y)
         self._left, self._right = (factor * 2.0**-shift for factor in factors)
         self._clamp = Clamp(y, node.attrs["clamp"])
 
@@ -135,7 +135,7 @@ class Multiply:
         y = node.output
         a, b = node.inputs
         self._scales = scale_of(a), scale_of(b)
-        self._factor = float(_reals(lowering.multiply_requant(a, b, y))[0])
+        self._factor = float(_reals(elementwise.multiply_requant(a, b, y))[0])
         self._clamp = Clamp(y, node.attrs["clamp"])
         self._inputs: tuple[Tensor, ...] = ()
 
@@ -179,7 +179,7 @@ class Pooled(Differentiated):
 
 def _mean(graph: Graph, node: Node) -> Pooled:
     counts = torch_float.window_counts(node)
-    requant = lowering.avg_pool_requant(node)
+    requant = pooling.avg_pool_requant(node)
     clamp = Clamp(node.output, node.attrs["clamp"])
     opens = requant is None and node.attrs["clamp"] == _FULL
     if requant is not None:
@@ -211,14 +211,14 @@ class Lookup:
 
     def __init__(self, graph: Graph, node: Node) -> None:
         x, y = node.inputs[0], node.output
-        table = lowering.activation_table(node).astype(np.float32) - zero_of(y)
+        table = activations.activation_table(node).astype(np.float32) - zero_of(y)
         self._table = torch.from_numpy(table)
         # What the device multiplies by; no node, where nothing before this one trains.
         slopes = np.zeros(256, np.float32)
         for other in graph.nodes:
             if other.op == "activation_grad" and other.layer == node.layer:
-                slopes = lowering.activation_grad_table(other) * np.float32(
-                    2.0**-lowering.SLOPE_SHIFT
+                slopes = activations.activation_grad_table(other) * np.float32(
+                    2.0**-activations.SLOPE_SHIFT
                 )
         self._slopes = torch.from_numpy(slopes)
         self._first = zero_of(x) + 128
