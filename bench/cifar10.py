@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.compiler.compile import compile_model
-from tinytrain.data import Preprocess
 from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +60,8 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         SHARED / "models" / "mcunet-5fps-int8.onnx",
         output=folder / "model",
         target="mps2-an500",
-        preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
+        mean=0.5,
+        std=0.5,
         scheme=str(SCHEMES / f"{options.scheme}.toml"),
         classes=10,
         gradient=options.gradient,
@@ -91,11 +91,11 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         result = simulate(
             directory,
             data=train,
-            eval_data=test,
+            eval=test,
             steps=options.steps // options.parts,
             seed=options.seed * 1000 + part,
             learning_rate=rate,
-            parameters_in=saved,
+            load=saved,
         )
         if part == 0:
             print(f"| 0 | | | {result.accuracy_before:.4f} |", flush=True)

@@ -73,9 +73,7 @@ def _measure(story: Story, core: str, steps: int, place: Path) -> dict[str, Any]
         learning_rate=story.learning_rate,
     )
     few = files["count"]
-    result = simulate(
-        product.directory, on="qemu", data=few, eval_data=few, steps=steps, icount=True
-    )
+    result = simulate(product.directory, on="qemu", data=few, eval=few, steps=steps, icount=True)
     return {
         "model": story.name,
         "target": core,

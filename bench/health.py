@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.compiler.compile import compile_model
-from tinytrain.data import Preprocess
 from tinytrain.simulation.engine import ignore_progress
 from tinytrain.simulation.folder import open_folder
 from tinytrain.simulation.health import HealthReport
@@ -118,7 +117,8 @@ class _Bench:
         product = compile_model(
             SHARED / "models" / "mcunet-5fps-int8.onnx",
             output=self._place / "model",
-            preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
+            mean=0.5,
+            std=0.5,
             scheme=str(SCHEME),
             classes=10,
             schedule=f"cosine:{self._steps}",
@@ -136,7 +136,7 @@ class _Bench:
             plan = plan_session(
                 folder,
                 data=self._place / "train.npz",
-                eval_data=self._place / "test.npz",
+                eval=self._place / "test.npz",
                 steps=self._steps,
                 seed=seed,
             )

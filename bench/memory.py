@@ -189,7 +189,7 @@ def measured(product: Product) -> Measured:
     add_guards(product, guarded)
     folder = replace(open_folder(product.directory), path=guarded)
     data = _samples(product, guarded)
-    stream = plan_session(folder, data=data, eval_data=data, steps=STEPS, learning_rate=2.0**-9)
+    stream = plan_session(folder, data=data, eval=data, steps=STEPS, learning_rate=2.0**-9)
     outcome = QemuEngine(folder, icount=True).run(stream, ignore_progress)
     if outcome.stack_used is None or outcome.stack_used > ram["stack"]:
         raise ToolchainError(f"{outcome.stack_used} bytes of stack were used")

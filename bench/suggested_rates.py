@@ -13,8 +13,8 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ import numpy as np
 from examples.demonstration import write_samples
 from examples.measure import STORIES
 from tinytrain.compiler.compile import compile_model
-from tinytrain.data import Preprocess
 from tinytrain.simulation.session import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,8 +31,8 @@ MULTIPLES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 STEPS = 1000
 TRAIN, TEST = 2000, 500
 
-HALF = Preprocess((128, 128), (0.5,), (0.5,))
-PIXELS = Preprocess(None, (0.0,), (1.0 / 255.0,))
+HALF = {"mean": 0.5, "std": 0.5}
+PIXELS = {"std": 1.0 / 255.0}
 MODELS = (
     ("mcunet-5fps-int8.onnx", HALF, ("head", "last-3", "mcunet-5fps-100kb")),
     ("mbv2-w0.35-int8.onnx", HALF, ("mbv2-w0.35-49kb",)),
@@ -53,7 +52,7 @@ class Case:
     judge: Path
     steps: int
     classes: int | None = None
-    preprocess: Preprocess | None = None
+    images: Mapping[str, float] = field(default_factory=dict)
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -75,7 +74,7 @@ def cases(folder: Path) -> Iterator[Case]:
         print("without ../shared, its models and CIFAR-10 are left out", file=sys.stderr)
         return
     learn, judge = _cifar10(folder)
-    for file, preprocess, schemes in MODELS:
+    for file, images, schemes in MODELS:
         for scheme in schemes:
             path = SCHEMES / f"{scheme}.toml"
             yield Case(
@@ -87,7 +86,7 @@ def cases(folder: Path) -> Iterator[Case]:
                 judge,
                 STEPS,
                 10,
-                preprocess,
+                images,
             )
 
 
@@ -112,7 +111,7 @@ def line(case: Case, output: Path) -> str:
         case.model,
         output=output,
         calibration=case.calibration,
-        preprocess=case.preprocess,
+        **case.images,
         scheme=case.scheme,
         classes=case.classes,
     )
@@ -121,7 +120,7 @@ def line(case: Case, output: Path) -> str:
         simulate(
             output,
             data=case.learn,
-            eval_data=case.judge,
+            eval=case.judge,
             steps=case.steps,
             learning_rate=min(multiple * guidance.suggested_rate, 1024.0),
         )

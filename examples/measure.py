@@ -62,7 +62,7 @@ def train(
     return simulate(
         product.directory,
         data=files["learn"],
-        eval_data=files[judge],
+        eval=files[judge],
         steps=story.steps,
         seed=seed,
         learning_rate=rate,

@@ -1,4 +1,8 @@
-"""tinytrain compiles a trained model into C that goes on training it on a microcontroller."""
+"""tinytrain compiles a trained model into C that goes on training it on a microcontroller.
+
+`docs/python.md` lists what is here. Each command of the command line is a function with the same
+name (`compile_model` for `compile`) and the same parameters.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,83 @@ from typing import TYPE_CHECKING, Any
 
 from tinytrain.version import __version__
 
-__all__ = ["Preprocess", "Product", "TinytrainError", "__version__", "compile_model"]
-
-_HOMES = {
-    "Preprocess": "tinytrain.data",
-    "Product": "tinytrain.compiler.folder",
-    "TinytrainError": "tinytrain.errors",
-    "compile_model": "tinytrain.compiler.compile",
-}
-
 if TYPE_CHECKING:
     from tinytrain.compiler.compile import compile_model
     from tinytrain.compiler.folder import Product
-    from tinytrain.data import Preprocess
-    from tinytrain.errors import TinytrainError
+    from tinytrain.compiler.inspect import ModelReport, inspect
+    from tinytrain.errors import (
+        BudgetError,
+        DataError,
+        InternalError,
+        ModelError,
+        RunError,
+        SchemeError,
+        TinytrainError,
+        ToolchainError,
+        UsageError,
+    )
+    from tinytrain.experiments.experiment import ExperimentResult, experiment
+    from tinytrain.reports.report import ReportPage, kernels, report
+    from tinytrain.simulation.result import SimulationResult
+    from tinytrain.simulation.session import simulate
+    from tinytrain.target import Target, targets
+
+__all__ = [
+    "BudgetError",
+    "DataError",
+    "ExperimentResult",
+    "InternalError",
+    "ModelError",
+    "ModelReport",
+    "Product",
+    "ReportPage",
+    "RunError",
+    "SchemeError",
+    "SimulationResult",
+    "Target",
+    "TinytrainError",
+    "ToolchainError",
+    "UsageError",
+    "__version__",
+    "compile_model",
+    "experiment",
+    "inspect",
+    "kernels",
+    "report",
+    "simulate",
+    "targets",
+]
+
+_HOMES = {
+    "compiler.compile": ("compile_model",),
+    "compiler.folder": ("Product",),
+    "compiler.inspect": ("ModelReport", "inspect"),
+    "errors": (
+        "BudgetError",
+        "DataError",
+        "InternalError",
+        "ModelError",
+        "RunError",
+        "SchemeError",
+        "TinytrainError",
+        "ToolchainError",
+        "UsageError",
+    ),
+    "experiments.experiment": ("ExperimentResult", "experiment"),
+    "reports.report": ("ReportPage", "kernels", "report"),
+    "simulation.result": ("SimulationResult",),
+    "simulation.session": ("simulate",),
+    "target": ("Target", "targets"),
+}
 
 
 def __getattr__(name: str) -> Any:
     # Imported when first asked for, so that `tinytrain --help` does not wait for NumPy.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tinytrain' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"tinytrain.{home}"), name)
+    raise AttributeError(f"module 'tinytrain' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -125,6 +125,11 @@ def list_targets() -> tuple[str, ...]:
     return tuple(sorted(file.parent.name for file in _folder().glob("*/target.toml")))
 
 
+def targets() -> tuple[Target, ...]:
+    """The targets that tinytrain brings along, by name."""
+    return tuple(load_target(name) for name in list_targets())
+
+
 def load_target(name: str | Path) -> Target:
     """Read a target by name, or from a TOML file of one's own.
 

@@ -13,7 +13,6 @@ from torch import nn
 
 import tinytrain
 from examples.digits import data
-from tinytrain.simulation.session import simulate
 
 FOLDER = Path("build") / "own-model"
 TARGET = "stm32f746-disco"
@@ -81,13 +80,13 @@ def main() -> None:
     exported = FOLDER / "own.pt2"
     torch.export.save(torch.export.export(network, (example,)), exported)
 
-    for name, model, example_input in (
+    for name, model, given in (
         ("from-module", network, example),
         ("from-pt2", exported, None),
     ):
         product = tinytrain.compile_model(
             model,
-            example_input,
+            given,
             output=FOLDER / name,
             target=TARGET,
             calibration=files["calibration"],
@@ -99,8 +98,8 @@ def main() -> None:
         cost = product.quantization
         assert cost is not None, "a float model was quantized"
         print(f"  accuracy float {cost.accuracy_float:.1%}, int8 {cost.accuracy_int8:.1%}")
-        result = simulate(
-            product.directory, data=files["learn"], eval_data=files["judge"], steps=STEPS
+        result = tinytrain.simulate(
+            product.directory, data=files["learn"], eval=files["judge"], steps=STEPS
         )
         print(
             f"  after the camera was knocked {result.accuracy_before:.1%}, "

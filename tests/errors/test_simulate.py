@@ -67,21 +67,33 @@ def test_data(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--steps", -1], "-1 training steps were asked for"),
-        (["--steps", 10**12], "1000000000000 training steps were asked for"),
-        (["--steps", 1, "--seed", -1], "seed -1 is out of range"),
-        (["--steps", 1, "--learning-rate", "nan"], "learning rate nan is out of range"),
-        (["--steps", 1, "--learning-rate", "-0.5"], "learning rate -0.5 is out of range"),
-        (["--steps", 1, "--learning-rate", "inf"], "learning rate inf is out of range"),
-        (["--steps", 1, "--evaluate-every", -1], "evaluations every -1 steps were asked for"),
+        (["--steps", -1], "--steps must be between 0 and 10000000, got -1"),
+        (["--steps", 10**12], "--steps must be between 0 and 10000000, got 1000000000000"),
+        (["--steps", 1, "--seed", -1], "--seed must be between 0 and 2^32 - 1, got -1"),
+        (
+            ["--steps", 1, "--learning-rate", "nan"],
+            "--learning-rate must be between 0 and 1024, got nan",
+        ),
+        (
+            ["--steps", 1, "--learning-rate", "-0.5"],
+            "--learning-rate must be between 0 and 1024, got -0.5",
+        ),
+        (
+            ["--steps", 1, "--learning-rate", "inf"],
+            "--learning-rate must be between 0 and 1024, got inf",
+        ),
+        (
+            ["--steps", 1, "--evaluate-every", -1],
+            "--evaluate-every must be between 0 and 10000000, got -1",
+        ),
         (["--steps", 1, "--evaluate-every", 1], "there are no samples to evaluate between steps"),
         (["--steps", 1, "--patience", 2], "patience needs evaluations between steps"),
-        (["--steps", 1, "--patience", 65536], "a patience of 65536 is not between 0 and 65535"),
+        (["--steps", 1, "--patience", 65536], "--patience must be between 0 and 65535, got 65536"),
         (["--steps", 1, "--icount"], "instructions are counted on an emulator only"),
         (["--steps", 1, "--on", "qemu"], "nothing emulates target 'host'"),
         (["--steps", 1, "--save", "/proc/nowhere/out.bin"], "'/proc/nowhere/out.bin' cannot be"),
         (["--steps", 1, "--losses", "/"], "'/' cannot be written: it is a folder"),
-        (["--steps", 1, "--replay-steps", -1], "-1 replayed steps after each sample were asked"),
+        (["--steps", 1, "--replay-steps", -1], "--replay-steps must be between 0 and 1000, got -1"),
         (["--steps", 1, "--replay-steps", 2], "the model in"),
     ],
 )

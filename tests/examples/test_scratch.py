@@ -60,7 +60,7 @@ def learned(folder: Path, headroom: float) -> SimulationResult:
     return simulate(
         product.directory,
         data=files["learn"],
-        eval_data=files["judge"],
+        eval=files["judge"],
         steps=STEPS,
         learning_rate=0.01,
     )

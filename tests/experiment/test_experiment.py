@@ -14,7 +14,6 @@ from tests.support.imported import shared_model
 from tests.support.paths import ROOT, SCHEMES, SHARED
 from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
-from tinytrain.data import Preprocess
 from tinytrain.errors import RunError
 from tinytrain.experiments.toml_file import load_experiment
 from tinytrain.experiments.worker import run_to_record
@@ -81,12 +80,11 @@ def test_weights_are_those_of_simulate(done: Path, tmp_path: Path) -> None:
     arrays = np.load(done / "noise.npz")
     np.savez(tmp_path / "train.npz", x=arrays["x_train"], y=arrays["y_train"])
     np.savez(tmp_path / "test.npz", x=arrays["x_test"], y=arrays["y_test"])
-    preprocess = Preprocess((6, 6))
     product = compile_model(
         done / "small.onnx",
         output=tmp_path / "model",
         calibration=tmp_path / "train.npz",
-        preprocess=preprocess,
+        mean=0.0,
         scheme="last-1",
         classes=3,
         learning_rate=0.01,
@@ -96,7 +94,7 @@ def test_weights_are_those_of_simulate(done: Path, tmp_path: Path) -> None:
     result = simulate(
         product.directory,
         data=tmp_path / "train.npz",
-        eval_data=tmp_path / "test.npz",
+        eval=tmp_path / "test.npz",
         steps=30,
         seed=4,
     )
@@ -224,7 +222,8 @@ def test_a_real_network(tmp_path: Path) -> None:
         output=tmp_path / "model",
         target="host",
         calibration=tmp_path / "train.npz",
-        preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
+        mean=0.5,
+        std=0.5,
         scheme=str(scheme),
         classes=10,
         learning_rate=0.0015625,

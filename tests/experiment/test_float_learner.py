@@ -22,7 +22,6 @@ from tests.support.mirror import (  # noqa: E402
 from tinytrain.compiler.compiled import Compiled  # noqa: E402
 from tinytrain.compiler.options import Options  # noqa: E402
 from tinytrain.compiler.pipeline import build_step  # noqa: E402
-from tinytrain.data import Preprocess  # noqa: E402
 from tinytrain.errors import UsageError  # noqa: E402
 from tinytrain.experiments.baseline import torch_masters  # noqa: E402
 from tinytrain.experiments.baseline.float_learner import FloatLearner  # noqa: E402
@@ -447,7 +446,8 @@ def test_mcunet_is_the_device_s(tmp_path: Path) -> None:
         SHARED_MODELS / "mcunet-5fps-int8.onnx",
         output=tmp_path / "model",
         target="host",
-        preprocess=Preprocess((128, 128), (0.5,), (0.5,)),
+        mean=0.5,
+        std=0.5,
         scheme=str(SCHEMES / "mcunet-5fps-100kb.toml"),
         classes=10,
     )

@@ -36,7 +36,7 @@ def imported(name: str, way: str, folder: Path) -> tuple[Graph, np.ndarray, np.n
     with torch.no_grad():
         wanted = net(x).numpy()
     if way == "module":
-        graph = load_model(net, example_input=x[:1])
+        graph = load_model(net, example=x[:1])
     elif way == "pt2":
         path = folder / f"{name}.pt2"
         torch.export.save(torch.export.export(net, (x[:1],)), path)
@@ -96,7 +96,7 @@ def test_the_mode_of_a_module_is_left_alone() -> None:
     net, x = make_net("mobile")
     net.train()
     net.stem.eval()
-    load_model(net, example_input=x)
+    load_model(net, example=x)
     assert net.training and not net.stem.training
 
 
@@ -110,12 +110,12 @@ def test_nan_in_a_module_is_named() -> None:
     with torch.no_grad():
         net.layers[3].weight[0, 0] = float("nan")
     with pytest.raises(ModelError, match=r"'layers\.3\.weight' hold NaN"):
-        load_model(net, example_input=x)
+        load_model(net, example=x)
 
 
 def test_an_unsupported_operation_names_the_layer() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU())
     with pytest.raises(ModelError) as caught:
-        load_model(net, example_input=torch.zeros(1, 1, 8, 8))
+        load_model(net, example=torch.zeros(1, 1, 8, 8))
     assert "is not supported" in caught.value.what
     assert caught.value.where is not None and caught.value.where.file == "Sequential"

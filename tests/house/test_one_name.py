@@ -3,18 +3,56 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import fields
 
-from tinytrain import compile_model
-from tinytrain.cli.arguments import make_parser
-from tinytrain.compiler.options import Options
+import pytest
 
-SHOWN_ONLY = {"json"}
-"""What a command takes and its function does not: how the result is printed."""
-PREPROCESS = {"resize", "mean", "std"}
-"""Fields of the `Preprocess` that `compile_model` takes."""
+import tinytrain
+from tinytrain.cli.command import COMMANDS, Command
+from tinytrain.cli.parser import make_parser
+from tinytrain.compiler.options import OPTIONS, Options
+
+IN_PYTHON_ALONE = {"example", "progress"}
+"""Objects, which no command line can take: a module's input, and who hears how it goes on."""
 
 
-def test_compile_takes_what_compile_model_takes() -> None:
-    given = vars(make_parser().parse_args(["compile", "model.onnx", "-o", "out"]))
-    parameters = set(inspect.signature(compile_model).parameters) | set(vars(Options()))
-    assert set(given) - {"command"} - SHOWN_ONLY - PREPROCESS <= parameters
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_takes_what_its_function_takes(command: Command) -> None:
+    name = "compile_model" if command.name == "compile" else command.name
+    assert name in tinytrain.__all__
+    parameters = dict(inspect.signature(getattr(tinytrain, name)).parameters)
+    wanted = {row.name: row for row in command.parameters}
+    # `**options` stands for the fields of `Options`.
+    if parameters.pop("options", None):
+        wanted = {
+            key: row for key, row in wanted.items() if key in parameters or key not in OPTIONS
+        }
+    assert set(parameters) - IN_PYTHON_ALONE == set(wanted)
+    for key, row in wanted.items():
+        default = parameters[key].default
+        assert row.required == (default is inspect.Parameter.empty), key
+        assert row.required or str(row.default) == str(default), key
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_parser_has_every_row(command: Command) -> None:
+    words = [command.name]
+    for row in command.parameters:
+        if row.required:
+            value = str(row.low or 1) if row.high is not None else "x"
+            words += [value] if row.positional else [row.flag, value]
+    given = vars(make_parser(words).parse_args(words))
+    assert set(given) - {"command"} == {row.name for row in command.options}
+    for row in command.parameters:
+        assert row.required or given[row.name] == row.default, row.name
+
+
+def test_every_field_of_the_options_has_a_row() -> None:
+    assert [field.name for field in fields(Options)] == list(OPTIONS)
+    assert all(row.help and row.name and not row.positional for row in OPTIONS.values())
+
+
+def test_what_dir_shows_is_what_is_public() -> None:
+    assert dir(tinytrain) == sorted(tinytrain.__all__)
+    for name in tinytrain.__all__:
+        assert getattr(tinytrain, name).__doc__, name

@@ -158,7 +158,6 @@ def test_every_reason_is_needed() -> None:
 
 
 WAITING = {
-    "function: tinytrain/cli/model_options.py:add_setting",
     "function: tinytrain/emit/model_files.py:emit_model",
     "parameters: tinytrain/emit/model_files.py:emit_model",
     "parameters: tinytrain/experiments/baseline/float_learner.py:FloatLearner.__init__",
@@ -171,9 +170,6 @@ WAITING = {
     "parameters: tinytrain/reference/forward.py:conv2d",
     "parameters: tinytrain/reference/forward.py:avg_pool2d",
     "function: tinytrain/simulation/reference.py:ReferenceEngine.run",
-    "function: tinytrain/simulation/session.py:simulate",
-    "parameters: tinytrain/simulation/session.py:simulate",
-    "parameters: tinytrain/simulation/session.py:plan_session",
     "module: tinytrain/toolchain/build.py",
     "function: tinytrain/toolchain/build.py:build",
     "function: tinytrain/toolchain/stack.py:worst_case_stack",

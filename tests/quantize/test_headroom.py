@@ -25,7 +25,7 @@ from tinytrain.quantize import Headroom, integerize, quantize_float, with_headro
 def compiled(scheme: str = "full", weights: float = 1.0, ranges: float = 1.0) -> Graph:
     torch.manual_seed(0)
     x = samples()
-    model = load_model(Blocks().eval(), example_input=torch.from_numpy(x[:1]))
+    model = load_model(Blocks().eval(), example=torch.from_numpy(x[:1]))
     options = Options(scheme=scheme, weight_headroom=weights, range_headroom=ranges)
     return to_integers(model, to_ours(x, model.source.layout), options, Runner())
 
@@ -138,7 +138,7 @@ def test_a_quantized_model_is_widened_too() -> None:
 
 def test_layers_that_cannot_be_told_apart_are_refused() -> None:
     x = samples()
-    model = load_model(Blocks().eval(), example_input=torch.from_numpy(x[:1]))
+    model = load_model(Blocks().eval(), example=torch.from_numpy(x[:1]))
     graph = quantize_float(model, to_ours(x, model.source.layout))
     with pytest.raises(ModelError, match="cannot tell the layers apart: the model has 4"):
         with_headroom(graph, Headroom(2.0), layers=twice(graph), weights=(), biases=())

@@ -17,7 +17,7 @@ from tinytrain.quantize import integerize, quantize_float
 
 def calibrated(name: str, method: str = "mse") -> tuple[Graph, np.ndarray, np.ndarray]:
     net, x = make_net(name)
-    graph = load_model(net, example_input=x[:1])
+    graph = load_model(net, example=x[:1])
     samples = to_ours(x.numpy(), graph.source.layout)
     with torch.no_grad():
         wanted = net(x).numpy()
@@ -58,7 +58,7 @@ def test_a_relu6_is_the_upper_clamp() -> None:
 
     net = Net().eval()
     torch.nn.init.constant_(net.conv.weight, 4.0)
-    graph = load_model(net, example_input=torch.zeros(1, 1, 4, 4))
+    graph = load_model(net, example=torch.zeros(1, 1, 4, 4))
     samples = np.linspace(-3, 3, 160, dtype=np.float32).reshape(10, 4, 4, 1)
     for method in ("minmax", "mse"):
         result = integerize(quantize_float(graph, samples, method))
@@ -115,7 +115,7 @@ def test_a_silent_activation_is_no_problem() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).eval()
     torch.nn.init.constant_(net[0].weight, 0.0)
     torch.nn.init.constant_(net[0].bias, -1.0)
-    graph = load_model(net, example_input=torch.zeros(1, 4))
+    graph = load_model(net, example=torch.zeros(1, 4))
     x = np.zeros((3, 4), np.float32)
     result, _ = integer_output(integer_graph(quantize_float(graph, x)), x)
     assert np.abs(result.reshape(3, 2) - net[2].bias.detach().numpy()).max() < 0.01
@@ -129,27 +129,27 @@ def test_calibration_says_what_it_did() -> None:
 def test_a_float_model_cannot_become_integers() -> None:
     net, x = make_net("mobile")
     with pytest.raises(ModelError, match="only partly quantized") as caught:
-        integerize(load_model(net, example_input=x))
+        integerize(load_model(net, example=x))
     assert "--calibration" in caught.value.help
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 16, 16), (16, 16, 3), (0, 16, 16, 3)])
 def test_samples_of_a_wrong_shape(shape: tuple[int, ...]) -> None:
     net, x = make_net("mobile")
-    graph = load_model(net, example_input=x)
+    graph = load_model(net, example=x)
     with pytest.raises(DataError, match=r"the model takes \(N, 16, 16, 3\)"):
         quantize_float(graph, np.zeros(shape, np.float32))
 
 
 def test_samples_with_nan() -> None:
     net, x = make_net("dense")
-    graph = load_model(net, example_input=x)
+    graph = load_model(net, example=x)
     with pytest.raises(DataError, match="NaN"):
         quantize_float(graph, np.full((2, 10), np.nan, np.float32))
 
 
 def test_an_unknown_method() -> None:
     net, x = make_net("dense")
-    graph = load_model(net, example_input=x)
+    graph = load_model(net, example=x)
     with pytest.raises(UsageError, match="no calibration method 'magic'"):
         quantize_float(graph, np.zeros((2, 10), np.float32), "magic")

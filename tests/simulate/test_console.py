@@ -7,14 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from tinytrain.cli.console import (
-    ProgressDisplay,
-    classes_table,
-    facts_table,
-    memory_table,
-    print_error,
-    print_table,
-)
+from tinytrain.cli.commands.simulate import classes_table
+from tinytrain.cli.console import ProgressDisplay, print_error, print_table
+from tinytrain.cli.tables import facts_table, memory_table
 from tinytrain.errors import DataError, Where
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tinytrain.cli.console import print_health
+from tinytrain.cli.commands.simulate import print_health
 from tinytrain.manifest.records import (
     GradientCounterRecord,
     HealthRecord,

@@ -66,7 +66,7 @@ def test_firmware_equals_reference(
     folder = make_folder(classes=classes)
     arguments = {
         "data": samples(classes),
-        "eval_data": samples(classes, 30),
+        "eval": samples(classes, 30),
         "steps": 150,
         "seed": 9,
         "learning_rate": 0.125,
@@ -98,7 +98,7 @@ def test_evaluations_between_steps_and_early_stop(
     shown: list[tuple[str, int, int, str]] = []
     arguments = {
         "data": samples(classes),
-        "eval_data": samples(classes, 30),
+        "eval": samples(classes, 30),
         "steps": 900,
         "seed": 9,
         "learning_rate": rate,
@@ -149,7 +149,7 @@ def test_compilers_agree(
     if shutil.which(compiler) is None:
         pytest.skip(f"needs {compiler}")
     folder = open_folder(make_folder(classes=classes))
-    plan = plan_session(folder, data=samples(classes), eval_data=samples(classes, 5), steps=30)
+    plan = plan_session(folder, data=samples(classes), eval=samples(classes, 5), steps=30)
     engine: Engine = HostEngine(
         folder, compiler=compiler, optimise=flags[0], cflags_extra=flags[1:], variant="special"
     )
@@ -165,7 +165,7 @@ def test_machines_agree(
     make_folder: MakeFolder, samples: Callable[..., Path], classes: int, target: str
 ) -> None:
     folder = open_folder(make_folder(classes=classes, target=target))
-    plan = plan_session(folder, data=samples(classes), eval_data=samples(classes, 5), steps=30)
+    plan = plan_session(folder, data=samples(classes), eval=samples(classes, 5), steps=30)
     got = summarize(
         folder, plan, QemuEngine(folder, icount=True).run(plan, ignore_progress), on="qemu"
     )
@@ -190,15 +190,15 @@ def test_second_session_goes_on_from_the_first(
 ) -> None:
     folder = make_folder(classes=OUTPUT_SIZE)
     data = samples(OUTPUT_SIZE)
-    first = simulate(folder, on=on, data=data, eval_data=data, steps=60, learning_rate=0.5)
+    first = simulate(folder, on=on, data=data, eval=data, steps=60, learning_rate=0.5)
     assert first.saved is not None
     saved = tmp_path / "saved.bin"
     saved.write_bytes(first.saved)
-    arguments = {"data": data, "eval_data": data, "steps": 5, "parameters_in": saved}
+    arguments = {"data": data, "eval": data, "steps": 5, "load": saved}
     second = simulate(folder, on=on, **arguments)  # type: ignore[arg-type]
     assert second.accuracy_before == first.accuracy_after
     assert same(second, expected(folder, OUTPUT_SIZE, **arguments))
-    still = simulate(folder, on=on, data=data, steps=0, parameters_in=saved)
+    still = simulate(folder, on=on, data=data, steps=0, load=saved)
     assert still.weights_sha256 == first.weights_sha256
     assert still.saved == first.saved
 
@@ -209,8 +209,8 @@ def test_instructions_are_counted_and_repeatable(
 ) -> None:
     folder = make_folder(classes=0)
     data = samples(0)
-    first = simulate(folder, on="qemu", data=data, eval_data=data, steps=20, icount=True)
-    again = simulate(folder, on="qemu", data=data, eval_data=data, steps=20, icount=True)
+    first = simulate(folder, on="qemu", data=data, eval=data, steps=20, icount=True)
+    again = simulate(folder, on="qemu", data=data, eval=data, steps=20, icount=True)
     assert first == again
     assert first.instructions_per_inference is not None
     assert first.instructions_per_step is not None
@@ -229,7 +229,7 @@ def test_progress_arrives_for_each_event(
         make_folder(classes=0),
         on=on,
         data=samples(0),
-        eval_data=samples(0, 3),
+        eval=samples(0, 3),
         steps=4,
         progress=lambda *call: calls.append(call),
     )
@@ -259,7 +259,7 @@ def test_saved_parameters_of_another_model(
     saved = tmp_path / "saved.bin"
     saved.write_bytes(other.saved)
     folder = make_folder(classes=OUTPUT_SIZE)
-    arguments = {"data": samples(OUTPUT_SIZE), "steps": 0, "parameters_in": saved}
+    arguments = {"data": samples(OUTPUT_SIZE), "steps": 0, "load": saved}
     with pytest.raises(DataError, match="belong to another model"):
         simulate(folder, **arguments)  # type: ignore[arg-type]
     saved.write_bytes(other.saved[:-1] + b"?")
@@ -330,7 +330,7 @@ def test_changed_folder_is_refused(make_folder: MakeFolder, samples: Callable[..
 
 
 def test_json(make_folder: MakeFolder, samples: Callable[..., Path]) -> None:
-    result = simulate(make_folder(classes=0), data=samples(0), eval_data=samples(0), steps=3)
+    result = simulate(make_folder(classes=0), data=samples(0), eval=samples(0), steps=3)
     figures = json.loads(result.to_json())
     assert set(figures) >= {
         "steps",

@@ -31,7 +31,7 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
     else:
         y = rng.normal(size=(4, spec.output_size)).astype(np.float32)
     np.savez(path, x=real, y=y)
-    return plan_session(folder, data=path, eval_data=path, steps=steps, learning_rate=RATE)
+    return plan_session(folder, data=path, eval=path, steps=steps, learning_rate=RATE)
 
 
 def reference_engine(product: Product) -> ReferenceEngine:

@@ -37,7 +37,7 @@ def compiled_module(module: nn.Module) -> tuple[Compiled, np.ndarray]:
     """Its training step, calibrated with fainter images than those that are returned."""
     images = np.random.default_rng(2).normal(size=(48, 3, 8, 8)).astype(np.float32)
     options, runner = Options(scheme="last-2", ranges="minmax"), Runner()
-    model = load_model(module, example_input=torch.from_numpy(images[:1]))
+    model = load_model(module, example=torch.from_numpy(images[:1]))
     forward = to_integers(model, 0.6 * images.transpose(0, 2, 3, 1), options, runner)
     return build_step(forward, options, runner), images
 

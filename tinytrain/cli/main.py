@@ -9,9 +9,9 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tinytrain.cli.arguments import make_parser
-from tinytrain.cli.commands import COMMANDS
+from tinytrain.cli.command import command_named
 from tinytrain.cli.console import print_error
+from tinytrain.cli.parser import parse
 from tinytrain.errors import InternalError, TinytrainError, Where
 
 _SIGNALLED = 128
@@ -23,10 +23,10 @@ class _Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; its exit code is 0, the `exit_code` of the error, or 128 + signal."""
-    options = make_parser().parse_args(arguments)
     try:
         with _unwound_by(signal.SIGTERM, signal.SIGHUP):
-            COMMANDS[options.command](options)
+            options = parse(sys.argv[1:] if arguments is None else arguments)
+            command_named(options.command).run(options)
             sys.stdout.flush()
     except TinytrainError as error:
         return _failed(error)

@@ -9,10 +9,13 @@ from typing import Any
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.integers import CalibrationSamples, integer_model
-from tinytrain.compiler.options import Options
+from tinytrain.compiler.options import make_options
+from tinytrain.compiler.parameters import COMPILE
 from tinytrain.compiler.pipeline import IMPORT, build_step
-from tinytrain.data import Preprocess
+from tinytrain.compiler.samples import map_shape
+from tinytrain.data.preprocess import Numbers, preprocess_images
 from tinytrain.emit.folder import refuse_foreign
+from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
 from tinytrain.target import Target, load_target
 
@@ -22,12 +25,13 @@ Progress = Callable[[str], None]
 # house(parameters): the public call, whose names others use
 def compile_model(
     model: Any,
-    example_input: Any = None,
+    example: Any = None,
     *,
     output: str | Path,
     target: str | Target = "host",
     calibration: CalibrationSamples | None = None,
-    preprocess: Preprocess | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
     ram: int | None = None,
     flash: int | None = None,
     dump_ir: str | Path | None = None,
@@ -38,30 +42,32 @@ def compile_model(
 
     Args:
         model: path of an .onnx, .tflite or .pt2 file, or an `nn.Module`.
-        example_input: tensor of the module's input, batch of one; for an `nn.Module` only.
+        example: tensor of the module's input, batch of one; for an `nn.Module` only.
         output: the folder to write; replaced as a whole if tinytrain wrote it before.
         target: name of a target, path of a target file, or a `Target`.
-        calibration: samples in the model's units: an .npz with `x`, or an array f32 [N,...] in the
-            model's layout. Needed for a float model; for a quantized one it only sets the initial
-            scales of the gradients.
-        preprocess: for uint8 images in data files.
-        ram, flash: budget in bytes instead of the target's.
+        calibration: samples in the model's units and layout: an .npz with `x`, or f32 [N,...].
+            Needed for a float model; for a quantized one it sets initial scales of gradients.
+        mean, std: of uint8 images in data files, which are resized to the model's input and become
+            (v / 255 - mean) / std; a number, or one a channel. Without either it takes no images.
+        ram, flash: budget in bytes instead of the target's, at least 1.
         dump_ir: folder that gets the graph as text after every pass.
         progress: called with the name of each step of `pipeline.PIPELINE` before it runs.
-        options: fields of `options.Options`.
+        options: fields of `options.Options`; docs/options.md has their ranges.
 
     Raises:
         TinytrainError: nothing was written then.
     """
     from tinytrain.frontend import load_model
 
-    chosen = Options(**options)
+    check_options(COMPILE, mean=mean, std=std, ram=ram, flash=flash)
+    chosen = make_options(options)
     where = target if isinstance(target, Target) else load_target(target)
     # Before anything takes time: a folder that may not be written is refused at once.
     refuse_foreign(Path(output))
     runner = Runner(Path(dump_ir) if dump_ir is not None else None, progress)
     runner.begin(IMPORT)
-    source = runner.check(load_model(model, example_input=example_input), IMPORT.name)
+    source = runner.check(load_model(model, example=example), IMPORT.name)
+    preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
     given = integer_model(source, calibration, preprocess, chosen, runner)
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     return write_folder(

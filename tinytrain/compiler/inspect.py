@@ -14,13 +14,17 @@ from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
 from tinytrain.compiler.integers import integer_model
 from tinytrain.compiler.manifest import trained_records
-from tinytrain.compiler.options import Options
+from tinytrain.compiler.options import Options, make_options
+from tinytrain.compiler.parameters import INSPECT
 from tinytrain.compiler.pipeline import select_trainable, to_integers
+from tinytrain.compiler.samples import map_shape
 from tinytrain.data import Preprocess
+from tinytrain.data.preprocess import Numbers, preprocess_images
 from tinytrain.errors import TinytrainError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import traits_of
 from tinytrain.manifest import to_json
+from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.names import name_layers
 from tinytrain.quantize.passes import is_quantized
@@ -50,7 +54,7 @@ class ModelLayer:
 
 @dataclass(frozen=True)
 class Training:
-    """What some model options train, and how that is expected to go.
+    """What a scheme trains, and how that is expected to go.
 
     Attributes:
         trained: for each layer that trains: whether its bias does, which channels of its weights,
@@ -83,7 +87,7 @@ class ModelReport:
         layers: in execution order.
         quantized: whether the model brings its own quantization.
         missing: what keeps it from being compiled as it is; None if nothing does.
-        training: what the options train, if there were any.
+        training: what a scheme trains, if that was asked for.
     """
 
     file: str
@@ -118,20 +122,23 @@ class ModelReport:
         }
 
 
-def inspect_model(
-    path: str,
+def inspect(
+    model: Any,
+    example: Any = None,
     *,
-    options: Options | None = None,
+    scheme: str | None = None,
     calibration: str | Path | np.ndarray | None = None,
-    preprocess: Preprocess | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    **options: Any,
 ) -> ModelReport:
-    """Imports a model and looks at it.
+    """Imports a model and looks at it: its layers, and what is trained of them if asked for.
 
     Args:
-        path: of the model file.
-        options: model options to look at too; what is missing is shown without them.
-        calibration: samples as `compile_model` takes them.
-        preprocess: for uint8 images among them.
+        model, example, calibration, mean, std: as `compile_model` takes them.
+        scheme: what is trained. Without it, without calibration and without options nothing is
+            asked about training.
+        options: fields of `options.Options`; what is missing is shown without them.
 
     Raises:
         ModelError: it cannot be imported.
@@ -139,21 +146,25 @@ def inspect_model(
     """
     from tinytrain.frontend import load_model
 
-    model = load_model(path)
-    quantized = is_quantized(model)
-    graph, missing = name_layers(model), None
+    check_options(INSPECT, mean=mean, std=std)
+    chosen = make_options({**options, "scheme": scheme or "full"})
+    is_asked = scheme is not None or calibration is not None or chosen != Options()
+    source = load_model(model, example=example)
+    quantized = is_quantized(source)
+    graph, missing = name_layers(source), None
     if quantized:
         try:
-            graph = to_integers(model, None, Options(), Runner())
+            graph = to_integers(source, None, Options(), Runner())
         except TinytrainError as error:
             missing = str(error)
+    preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
     return ModelReport(
-        model.source.file or path,
-        model.source.shape,
+        source.source.file or "a PyTorch module",
+        source.source.shape,
         _layers(graph),
         quantized,
         missing,
-        None if options is None or missing else _training(model, options, calibration, preprocess),
+        _training(source, chosen, calibration, preprocess) if is_asked and not missing else None,
     )
 
 

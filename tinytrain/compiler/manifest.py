@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
-from tinytrain.compiler.options import MANIFEST_KEYS, Options
+from tinytrain.compiler.options import Options
 from tinytrain.data import SampleSpec
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
@@ -140,8 +140,7 @@ def options_record(options: Options) -> dict[str, Scalar]:
     """The options for the manifest; a scheme file by its name and hash."""
     path = Path(options.scheme)
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-    fields = {MANIFEST_KEYS.get(name, name): value for name, value in asdict(options).items()}
-    return {**fields, "scheme": path.name, "scheme_sha256": digest}
+    return {**options.to_manifest(), "scheme": path.name, "scheme_sha256": digest}
 
 
 def trained_records(graph: Graph) -> dict[str, TrainedRecord]:

@@ -1,142 +1,285 @@
-"""What the user decides about a training step."""
+"""What the user decides about a training step: one row an option."""
+# house(module): one table, with a row for each option
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
 from tinytrain.autodiff.differentiate import LOSSES, Loss
 from tinytrain.errors import UsageError
 from tinytrain.ir.types import DType
+from tinytrain.option import INTEGER, NUMBER, SHARE, SWITCH, Group, Option
+from tinytrain.passes.replace_head import MAX_CLASSES
 from tinytrain.passes.update import FRACTION_BITS, RULES, UpdateRule
+from tinytrain.quantize.headroom import Headroom
+from tinytrain.quantize.ranges import METHODS
 from tinytrain.reference.replay import MAX_SLOTS
-from tinytrain.reference.schedule import RateSchedule, parse_schedule
+from tinytrain.reference.schedule import MAX_STEPS, RateSchedule, parse_schedule
 
-LARGEST_HEADROOM = 64.0
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
-REPLAY_PLACES = ("ram", "flash")
-FEEDS = ("whole", "rows")
-MANIFEST_KEYS = {
-    "update": "rule",
-    "learning_rate": "rate",
-    "warm_up": "warmup",
-    "ranges": "method",
-}
-"""Keys of the manifest that stay as they were: by the name of the field."""
+
+TRAINED = Group("what trains", "which part of the model, and for what")
+LEARNING = Group("learning", "how a gradient becomes an update")
+ARITHMETIC = Group("arithmetic", "how numbers are stored and rounded")
+MEMORY = Group("memory", "what RAM is spent on")
+REPLAY = Group("replay", "samples that are kept, to train on again")
+OUTPUT = Group("output", "what is written")
+
+
+def _option(default: Any, group: Group, help: str, **row: Any) -> Any:
+    return field(default=default, metadata={"option": Option(help, group, **row)})
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user decides. Every field is recorded in the manifest.
+    """What the user decides. `OPTIONS` has the range, the unit and the use of each field.
 
-    Attributes:
-        scheme: preset or scheme file.
-        classes: size of a fresh classifier; None keeps the model's own head.
-        loss: `cross_entropy` or `mean_squared_error`.
-        gradient: dtype of the gradients: s8, s16 or f32.
-        update: rounding of updates: stochastic or nearest.
-        fraction_bits: kept below the s8 of each trained weight: 0, 2, 4 or 8.
-        momentum: share of a velocity that the next step keeps, 0 to 0.999.
-        accumulate: steps whose mean gradient is applied together, 1 to 65535.
-        clip_norm: largest norm of the gradient that is applied; None does not clip.
-        weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
-        learning_rate: initial learning rate, 0 to 1024; None takes the one that is suggested.
-        schedule: how it goes on: `constant`, `step:EVERY:FACTOR`, or `cosine:STEPS`, down to 0.
-        warm_up: steps in which the rate rises linearly, before the schedule begins.
-        label_smoothing: share of the target spread over all classes, 0 to below 1; for
-            cross-entropy.
-        qas: False leaves quantization-aware scaling out of the update, which is for comparison
-            only.
-        seed: of a fresh head, of random channel choice and of stochastic rounding.
-        ranges: how ranges of a float model are chosen from the calibration samples.
-        weight_headroom, range_headroom: factors, 1 to 64, by which the scales of trained weights
-            and of the activations behind them are widened, for what training makes larger.
-        replay: slots of the replay buffer, 0 to 65,535; 0 leaves it out.
-        replay_in: where the slots lie: `ram`, or `flash` behind the application's callbacks.
-        feed: how a sample arrives: `whole`, written into the arena, or in `rows`, one by one.
-        recompute: share of a step's instructions, 0 to 1, that may be spent to run parts of the
-            forward pass again where the RAM would not do otherwise.
-        health: whether the model counts what goes wrong while it trains.
-        name: C prefix; None takes the model file's name.
+    Raises:
+        UsageError: a value is out of its range, or two do not go together.
     """
 
-    scheme: str = "full"
-    classes: int | None = None
-    loss: str = "cross_entropy"
-    gradient: str = "s8"
-    update: str = "stochastic"
-    fraction_bits: int = 4
-    momentum: float = 0.0
-    accumulate: int = 1
-    clip_norm: float | None = None
-    weight_decay: float = 0.0
-    learning_rate: float | None = None
-    schedule: str = "constant"
-    warm_up: int = 0
-    label_smoothing: float = 0.0
-    qas: bool = True
-    seed: int = 0
-    ranges: str = "mse"
-    weight_headroom: float = 1.0
-    range_headroom: float = 1.0
-    replay: int = 0
-    replay_in: str = "ram"
-    feed: str = "whole"
-    recompute: float = 0.0
-    health: bool = True
-    name: str | None = None
+    scheme: str = _option(
+        "full",
+        TRAINED,
+        "what is trained: head, bias, last-K, full, or a scheme file",
+        metavar="FILE|PRESET",
+        experiment="[schemes]",
+    )
+    classes: int | None = _option(
+        None,
+        TRAINED,
+        "replace the classifier by a fresh one of N classes",
+        kind=INTEGER,
+        low=2,
+        high=MAX_CLASSES,
+        metavar="N",
+        experiment="`head` of a model",
+    )
+    loss: str = _option(
+        LOSSES[0],
+        TRAINED,
+        "what a step makes smaller",
+        choices=LOSSES,
+        experiment="nothing: experiments are of classifiers",
+    )
+    gradient: str = _option(
+        "s8", ARITHMETIC, "what gradients are stored as", choices=tuple(GRADIENTS)
+    )
+    update: str = _option(
+        "stochastic",
+        ARITHMETIC,
+        "how an update is rounded",
+        choices=RULES,
+        comparison=True,
+        manifest="rule",
+    )
+    fraction_bits: int = _option(
+        4,
+        ARITHMETIC,
+        "bits kept below each trained s8 weight, in RAM",
+        kind=INTEGER,
+        choices=FRACTION_BITS,
+    )
+    momentum: float = _option(
+        0.0,
+        LEARNING,
+        "share of a velocity that the next step keeps",
+        kind=NUMBER,
+        low=0.0,
+        high=0.999,
+        metavar="M",
+        in_pytorch=True,
+    )
+    accumulate: int = _option(
+        1,
+        LEARNING,
+        "apply the mean gradient of K steps together",
+        kind=INTEGER,
+        low=1,
+        high=65_535,
+        metavar="K",
+        in_pytorch=True,
+    )
+    clip_norm: float | None = _option(
+        None,
+        LEARNING,
+        "shorten the gradient of all that is trained to a norm of C",
+        kind=NUMBER,
+        low=2.0**-20,
+        high=2.0**20,
+        metavar="C",
+    )
+    weight_decay: float = _option(
+        0.0,
+        LEARNING,
+        "a step of rate R also takes the share R*D off each trained weight",
+        kind=NUMBER,
+        low=0.0,
+        high=1.0,
+        metavar="D",
+        in_pytorch=True,
+    )
+    learning_rate: float | None = _option(
+        None,
+        LEARNING,
+        "initial learning rate; auto takes the one that suits what is trained",
+        kind=NUMBER,
+        low=0.0,
+        high=1024.0,
+        special="auto",
+        metavar="R",
+        manifest="rate",
+        experiment="`rates`",
+        see="training.md#which-learning-rate",
+    )
+    schedule: str = _option(
+        "constant",
+        LEARNING,
+        "of the learning rate, on the device: constant, step:EVERY:FACTOR such as step:1000:0.5, "
+        "or cosine:STEPS, down to 0",
+        metavar="S",
+        in_pytorch=True,
+        see="training.md#the-rest-of-a-step",
+    )
+    warm_up: int = _option(
+        0,
+        LEARNING,
+        "steps in which the learning rate rises, before the schedule begins",
+        kind=INTEGER,
+        low=0,
+        high=MAX_STEPS,
+        metavar="W",
+        manifest="warmup",
+        in_pytorch=True,
+    )
+    label_smoothing: float = _option(
+        0.0,
+        LEARNING,
+        "share of the target spread over all classes",
+        kind=NUMBER,
+        low=0.0,
+        high=1.0,
+        below_high=True,
+        metavar="E",
+        advice="0.1 is common",
+        in_pytorch=True,
+    )
+    qas: bool = _option(
+        True,
+        ARITHMETIC,
+        "leave quantization-aware scaling out of the update",
+        kind=SWITCH,
+        comparison=True,
+        in_pytorch=True,
+    )
+    seed: int = _option(
+        0,
+        TRAINED,
+        "of a fresh head, of random channels and of stochastic rounding",
+        kind=INTEGER,
+        low=0,
+        high=2**32 - 1,
+        metavar="N",
+        comparison=True,
+        experiment="`seeds`",
+    )
+    ranges: str = _option(
+        next(iter(METHODS)),
+        ARITHMETIC,
+        "how the ranges of a float model are chosen from the calibration samples",
+        choices=tuple(METHODS),
+        comparison=True,
+        manifest="method",
+        in_pytorch=True,
+    )
+    weight_headroom: float = _option(
+        1.0,
+        ARITHMETIC,
+        "trained weights, and activations behind them, can grow H times as large",
+        kind=NUMBER,
+        low=1.0,
+        high=64.0,
+        metavar="H",
+        advice="use 4 to 8 to train from random weights, 1 to leave scales",
+        in_pytorch=True,
+        see="training.md#from-random-weights",
+    )
+    range_headroom: float | None = _option(
+        None,
+        ARITHMETIC,
+        "the factor of activations alone, where it is not that of the weights",
+        kind=NUMBER,
+        low=1.0,
+        high=64.0,
+        metavar="H",
+        advice="leave it out to widen both alike",
+        comparison=True,
+        in_pytorch=True,
+    )
+    replay: int = _option(
+        0,
+        REPLAY,
+        "how many samples are kept",
+        kind=INTEGER,
+        low=0,
+        high=MAX_SLOTS,
+        metavar="SLOTS",
+        see="training.md#replay",
+    )
+    replay_in: str = _option(
+        "ram",
+        REPLAY,
+        "where they lie; flash is behind callbacks of yours",
+        choices=("ram", "flash"),
+    )
+    feed: str = _option(
+        "whole",
+        MEMORY,
+        "how a sample arrives: written as a whole, or in rows, which takes no buffer for the input",
+        choices=("whole", "rows"),
+        see="memory.md#streaming",
+    )
+    recompute: float = _option(
+        0.0,
+        MEMORY,
+        "instructions, as a share of a step, that may be spent to compute activations again where "
+        "the RAM would not do otherwise",
+        kind=SHARE,
+        low=0.0,
+        high=1.0,
+        metavar="SHARE",
+        see="memory.md",
+    )
+    health: bool = _option(
+        True,
+        MEMORY,
+        "leave out the counters of what goes wrong in training, and their RAM",
+        kind=SWITCH,
+        see="training.md#health",
+    )
+    name: str | None = _option(
+        None,
+        OUTPUT,
+        "C prefix; the model file's name where it is not given",
+        metavar="NAME",
+        experiment="the name of a model",
+    )
 
     def __post_init__(self) -> None:
-        for what, value, known in (
-            ("loss", self.loss, LOSSES),
-            ("gradient", self.gradient, tuple(GRADIENTS)),
-            ("update", self.update, RULES),
-            ("fraction bits", self.fraction_bits, FRACTION_BITS),
-            ("place of replay slots", self.replay_in, REPLAY_PLACES),
-            ("way to feed a sample", self.feed, FEEDS),
-        ):
-            if value not in known:
-                raise UsageError(
-                    f"{what} '{value}' is unknown", help=f"use {', '.join(map(str, known))}"
-                )
-        for what, number, low, high in (
-            ("learning rate", self.learning_rate or 0.0, 0.0, 1024.0),
-            ("momentum", self.momentum, 0.0, 0.999),
-            ("accumulation", self.accumulate, 1, 65_535),
-            ("weight decay", self.weight_decay, 0.0, 1.0),
-            ("share of instructions to compute again", self.recompute, 0.0, 1.0),
-        ):
-            if not low <= number <= high:
-                raise UsageError(f"{what} {number} is not between {low:g} and {high:g}")
-        if self.clip_norm is not None and not 2.0**-20 <= self.clip_norm <= 2.0**20:
-            raise UsageError(f"norm {self.clip_norm} to clip at is not between 2^-20 and 2^20")
+        for name, option in OPTIONS.items():
+            option.check(getattr(self, name))
         parse_schedule(self.schedule, self.warm_up)
+        _check_smoothing(self)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
-                "without quantization-aware scaling there is no norm of the gradient to clip at",
+                "--clip-norm needs quantization-aware scaling, which --no-qas leaves out",
                 help="leave out one of both",
             )
-        if not 0.0 <= float(np.float32(self.label_smoothing)) < 1.0:
-            raise UsageError(
-                f"label smoothing {self.label_smoothing} is not from 0 to below 1",
-                help="0.1 is common",
-            )
-        if self.label_smoothing and self.loss != "cross_entropy":
-            raise UsageError(
-                f"the loss '{self.loss}' has no labels to smooth",
-                help="leave label smoothing out, or take the loss cross_entropy",
-            )
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed {self.seed} is not between 0 and 2^32 - 1")
-        if not 0 <= self.replay <= MAX_SLOTS:
-            raise UsageError(f"{self.replay} replay slots are not between 0 and {MAX_SLOTS}")
-        for what, factor in (("weight", self.weight_headroom), ("range", self.range_headroom)):
-            if not 1.0 <= factor <= LARGEST_HEADROOM:
-                raise UsageError(
-                    f"{what} headroom {factor} is not between 1 and {LARGEST_HEADROOM:g}",
-                    help="use 4 to 8 to train from random weights, 1 to leave scales",
-                )
 
     @property
     def rate_schedule(self) -> RateSchedule:
@@ -149,6 +292,12 @@ class Options:
         return Loss(self.loss, float(np.float32(self.label_smoothing)))
 
     @property
+    def headroom(self) -> Headroom:
+        """By which factors scales of what trains are widened."""
+        ranges = self.weight_headroom if self.range_headroom is None else self.range_headroom
+        return Headroom(self.weight_headroom, ranges)
+
+    @property
     def update_rule(self) -> UpdateRule:
         """What becomes of a gradient."""
         return UpdateRule(
@@ -159,4 +308,44 @@ class Options:
             self.clip_norm,
             self.weight_decay,
             self.qas,
+        )
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Every field, by its key in the manifest."""
+        record = {option.manifest or name: getattr(self, name) for name, option in OPTIONS.items()}
+        return {**record, "range_headroom": self.headroom.ranges}
+
+
+def make_options(given: Mapping[str, Any]) -> Options:
+    """Options from the parameters of a function.
+
+    Raises:
+        UsageError: one has no such name, or does not fit.
+    """
+    for name in given:
+        if name not in OPTIONS:
+            close = difflib.get_close_matches(name, OPTIONS, n=1)
+            raise UsageError(
+                f"there is no option '{name}'",
+                help=f"did you mean {close[0]}?" if close else "docs/options.md lists them",
+            )
+    return Options(**given)
+
+
+OPTIONS: Mapping[str, Option] = {
+    one.name: replace(one.metadata["option"], name=one.name, default=one.default)
+    for one in fields(Options)
+}
+"""The row of each field of `Options`."""
+
+
+def _check_smoothing(options: Options) -> None:
+    if not options.label_smoothing:
+        return
+    # The device computes with a float32, and what is only just below 1 is 1 there.
+    OPTIONS["label_smoothing"].check(float(np.float32(options.label_smoothing)))
+    if options.loss != LOSSES[0]:
+        raise UsageError(
+            f"the loss '{options.loss}' has no labels to smooth",
+            help="leave label smoothing out, or take the loss cross_entropy",
         )

@@ -32,7 +32,6 @@ from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.schedule import ScheduleNodes
 from tinytrain.plan.within import MemoryOptimization, plan_within
-from tinytrain.quantize.headroom import Headroom
 from tinytrain.quantize.passes import Integerize, Quantize, WidenScales
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import Scheme, load_scheme
@@ -58,10 +57,9 @@ MEASURE = Stage(
 
 def quantization(options: Options, samples: np.ndarray | None) -> list[Pass]:
     """From an imported model to an s8 forward graph; see `to_integers`."""
-    headroom = Headroom(options.weight_headroom, options.range_headroom)
     return [
         Quantize(samples, options.ranges),
-        WidenScales(headroom, options.scheme),
+        WidenScales(options.headroom, options.scheme),
         Integerize(),
     ]
 

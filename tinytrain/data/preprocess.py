@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from tinytrain.errors import UsageError
+
+Numbers = float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,15 @@ class Preprocess:
                 "where a height and a width of at least 1 are needed"
             )
         if not self.mean or not all(math.isfinite(value) for value in self.mean):
-            raise UsageError("the preprocessing needs a finite mean, for all channels or for each")
+            raise UsageError(
+                "--mean must be finite, one for all channels or one for each, "
+                f"got {_words(self.mean)}"
+            )
         if not self.std or not all(math.isfinite(value) and value > 0 for value in self.std):
-            raise UsageError("the preprocessing needs a positive std, for all channels or for each")
+            raise UsageError(
+                "--std must be positive and finite, one for all channels or one for each, "
+                f"got {_words(self.std)}"
+            )
 
     def fits_channels(self, channels: int) -> bool:
         """Whether mean and std have one entry, or one for each of the channels."""
@@ -74,3 +83,30 @@ class Preprocess:
             ]
             out[index] = done[0] if channels == 3 else np.stack(done, axis=-1)
         return out
+
+
+def preprocess_images(
+    mean: Numbers | None, std: Numbers | None, size: tuple[int, int]
+) -> Preprocess | None:
+    """For the uint8 images of a model; None where neither mean nor std is given.
+
+    Args:
+        mean, std: one number for all channels, or one for each; a mean of 0, a std of 1 otherwise.
+        size: height and width of the model's input.
+
+    Raises:
+        UsageError: as for `Preprocess`.
+    """
+    if mean is None and std is None:
+        return None
+    return Preprocess(size, _several(mean, 0.0), _several(std, 1.0))
+
+
+def _several(given: Numbers | None, default: float) -> tuple[float, ...]:
+    if given is None:
+        return (default,)
+    return tuple(given) if isinstance(given, Sequence) else (given,)
+
+
+def _words(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers) or "none"

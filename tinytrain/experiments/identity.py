@@ -9,30 +9,30 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import tinytrain
 from tinytrain import resources
 from tinytrain.experiments.data import digest_of
 from tinytrain.experiments.spec import DataSpec, Run
 from tinytrain.version import __version__
 
-_SHOWS_ONLY = (
-    "arguments.py",
-    "cli.py",
-    "commands.py",
-    "console.py",
-    "inspect.py",
-    "experiment/command.py",
-    "experiment/once.py",
-    "experiment/pool.py",
-    "experiment/plots.py",
-    "experiment/progress.py",
-    "experiment/report.py",
-    "experiment/results.py",
-    "experiment/runner.py",
-    "experiment/table.py",
-    "experiment/toml_file.py",
+SHOWS_ONLY = (
+    "__init__.py",
+    "cli/",
+    "compiler/inspect.py",
+    "experiments/experiment.py",
+    "experiments/fields.py",
+    "experiments/once.py",
+    "experiments/parameters.py",
+    "experiments/plots.py",
+    "experiments/pool.py",
+    "experiments/progress.py",
+    "experiments/report.py",
+    "experiments/results.py",
+    "experiments/runner.py",
+    "experiments/table.py",
+    "experiments/toml_file.py",
+    "reports/",
 )
-"""Files of the package that decide no result."""
+"""Files and folders of the package that decide no result."""
 
 
 def run_key(run: Run) -> str:
@@ -65,7 +65,7 @@ def _shared(run: Run) -> dict[str, Any]:
         "packages": {name: _installed(name) for name in ("numpy", "pillow", "apache-tvm")},
         "model": _file_digest(model.path),
         "head": model.head,
-        "preprocess": [model.resize, model.mean, model.std],
+        "preprocess": [model.mean, model.std],
         "data": data_digest(run.data),
         "train_limit": run.train_limit,
         "test_limit": run.test_limit,
@@ -84,7 +84,7 @@ def _key(described: dict[str, Any]) -> str:
 @functools.cache
 def code_digest() -> str:
     """SHA-256 of all of tinytrain that can change a result, 64 hex digits."""
-    package = Path(tinytrain.__file__).parent
+    package = Path(__file__).parents[1]
     digest = hashlib.sha256(__version__.encode())
     for root, pattern in (
         (package, "*.py"),
@@ -94,7 +94,7 @@ def code_digest() -> str:
     ):
         for file in sorted(file for file in root.rglob(pattern) if file.is_file()):
             name = file.relative_to(root).as_posix()
-            if name not in _SHOWS_ONLY and "__pycache__" not in name:
+            if not name.startswith(SHOWS_ONLY) and "__pycache__" not in name:
                 digest.update(name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 

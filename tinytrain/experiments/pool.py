@@ -37,6 +37,10 @@ class Job:
 class Monitor(Protocol):
     """Is told how jobs go on."""
 
+    def expect(self, total: int) -> None:
+        """So many jobs are to be done."""
+        ...
+
     def report(self, job: Job, note: str, done: int, total: int) -> None:
         """A job has got so far."""
         ...
@@ -48,6 +52,22 @@ class Monitor(Protocol):
     def failed(self, job: Job, reason: str) -> None:
         """A job did not reach its end."""
         ...
+
+
+class Unmonitored:
+    """A `Monitor` that does not listen."""
+
+    def expect(self, total: int) -> None:
+        """See `Monitor`."""
+
+    def report(self, job: Job, note: str, done: int, total: int) -> None:
+        """See `Monitor`."""
+
+    def finished(self, job: Job, record: dict[str, Any]) -> None:
+        """See `Monitor`."""
+
+    def failed(self, job: Job, reason: str) -> None:
+        """See `Monitor`."""
 
 
 def run_jobs(

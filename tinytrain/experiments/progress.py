@@ -28,13 +28,12 @@ class ExperimentDisplay:
     job that ended.
 
     Args:
-        total: jobs that are expected.
         console: of standard error unless a test gives another.
     """
 
-    def __init__(self, total: int, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._total = total
+        self._total = 0
         self._ended = 0
         self._bars: Progress | None = None
         self._all: TaskID | None = None
@@ -66,6 +65,12 @@ class ExperimentDisplay:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
+
+    def expect(self, total: int) -> None:
+        """See `Monitor`."""
+        self._total = total
+        if self._bars is not None and self._all is not None:
+            self._bars.update(self._all, total=total)
 
     def report(self, job: Job, note: str, done: int, total: int) -> None:
         """See `Monitor`."""

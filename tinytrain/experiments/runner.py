@@ -85,6 +85,10 @@ class _Conductor:
     def _has_ended(self, group: GroupResult, run: Run) -> bool:
         return run_key(run) in group.results or any(run.title == name for name, _ in self.failures)
 
+    def expect(self, total: int) -> None:
+        """See `Monitor`."""
+        self._monitor.expect(total)
+
     def report(self, job: Job, note: str, done: int, total: int) -> None:
         """See `Monitor`."""
         self._monitor.report(job, note, done, total)

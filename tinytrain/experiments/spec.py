@@ -10,14 +10,8 @@ from typing import Any
 
 from tinytrain.data import Preprocess
 
-ENGINES = ("c", "float-masters", "float")
-"""What a rule may run on: the C that ships, or what it is compared with, in PyTorch."""
-
 COSINE = "cosine"
 """A schedule that needs no number of steps: it comes to 0 at the end of the run."""
-
-HEADS = ("fresh", "keep")
-ORDERS = ("shuffled", "by-class")
 
 
 @dataclass(frozen=True)
@@ -29,19 +23,17 @@ class ModelSpec:
         path: of the model file.
         head: "fresh" for a new classifier of the data's classes, "keep" for the model's own.
         mean, std: of the preprocessing of uint8 images, which are resized to the model's input.
-        resize: height and width; None takes the model's.
     """
 
     name: str
     path: Path
     head: str = "fresh"
-    resize: tuple[int, int] | None = None
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
     def preprocess(self, height: int, width: int) -> Preprocess:
         """For a model whose input has this size."""
-        return Preprocess(self.resize or (height, width), self.mean, self.std)
+        return Preprocess((height, width), self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ class Run:
         scheme: preset, or path of a scheme file.
         scheme_name: as the experiment calls it.
         steps: of training, or of as many epochs as `epochs`, where that is not 0.
-        order: of the samples, one of `ORDERS`.
+        order: of the samples, one of `fields.ORDERS`.
         evaluations: spread evenly over the run, the last one at its end; one more before it.
         train_limit, test_limit: samples taken of the data, evenly spread; None takes all.
     """

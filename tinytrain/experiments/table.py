@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import ItemsView, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from tinytrain.errors import UsageError, Where
-
-Number = TypeVar("Number", int, float)
+from tinytrain.experiments.fields import FIELDS
+from tinytrain.option import NUMBER, Group
 
 
 class Table:
@@ -19,13 +18,15 @@ class Table:
         content: as `tomllib` gives it.
         where: the file.
         place: where it stands, with dots between the names; "" for the file itself.
+        group: which kind of table it is, one of `fields.FIELDS`.
         name: its own name, the last part of its place.
     """
 
     def __init__(
-        self, content: Mapping[str, Any], where: Where, place: str, name: str = ""
+        self, content: Mapping[str, Any], where: Where, place: str, group: Group, name: str = ""
     ) -> None:
         self._content = dict(content)
+        self._group = group
         self._where = where
         self._place = place
         self.name = name
@@ -44,79 +45,45 @@ class Table:
             f"{what} (field `{place}`)" if place else what, where=self._where, help=help
         )
 
-    def table(self, key: str) -> Table:
-        """A table that must be there and hold something."""
+    def table(self, key: str, group: Group) -> Table:
+        """A table that must be there and hold something; `group` says of which kind it is."""
         found = self._content.pop(key, None)
         if not isinstance(found, dict) or not found:
             self.fail(key, f"the experiment needs a table `[{key}]`")
-        return Table(found, self._where, f"{self._place}.{key}".lstrip("."), key)
+        return Table(found, self._where, f"{self._place}.{key}".lstrip("."), group, key)
 
     def inner(self, key: str) -> Table:
-        """A table in this one."""
+        """A table in this one, of the same kind."""
         found = self._content[key]
         if not isinstance(found, dict):
             self.fail(key, f"'{key}' is no table", f"write [{self._place}.{key}]")
-        return Table(found, self._where, f"{self._place}.{key}", key)
+        return Table(found, self._where, f"{self._place}.{key}", self._group, key)
 
-    def text(self, key: str, default: str) -> str:
-        """A string."""
-        found = self._content.pop(key, default)
-        if not isinstance(found, str) or not found:
-            self.fail(key, f"`{key}` is no text")
-        return found
+    def take(self, key: str) -> Any:
+        """The value of a field, as its row describes it; its default where it is not there.
 
-    def choice(self, key: str, known: tuple[str, ...], default: str) -> str:
-        """One of a few words."""
-        found = self._content.pop(key, default)
-        if found not in known:
-            self.fail(key, f"{key} '{found}' is unknown", f"use {', '.join(known)}")
-        return str(found)
-
-    def flag(self, key: str, default: bool) -> bool:
-        """True or false."""
-        found = self._content.pop(key, default)
-        if not isinstance(found, bool):
-            self.fail(key, f"`{key}` is neither true nor false")
-        return found
-
-    def number(
-        self, key: str, kind: type[Number], low: Number, high: Number, default: Number
-    ) -> Number:
-        """A number from low to high; `default`, unchecked, where there is none."""
+        Of a field that takes several values, a tuple.
+        """
+        row = FIELDS[self._group][key]
         if key not in self._content:
-            return default
-        return self._checked(key, self._content.pop(key), kind, low, high)
-
-    def numbers(
-        self,
-        key: str,
-        kind: type[Number],
-        low: Number,
-        high: Number,
-        default: tuple[Number, ...],
-    ) -> tuple[Number, ...]:
-        """A list of numbers from low to high, or a single one; not empty where it is given."""
-        if key not in self._content:
-            return default
+            if row.required:
+                self.fail(key, f"`{key}` is missing")
+            return row.default
         found = self._content.pop(key)
-        given = found if isinstance(found, list) else [found]
-        if not given:
+        if found in ("", []):
             self.fail(key, f"`{key}` is empty")
-        return tuple(self._checked(key, one, kind, low, high) for one in given)
-
-    def _checked(
-        self, key: str, found: object, kind: type[Number], low: Number, high: Number
-    ) -> Number:
-        allowed = (int,) if kind is int else (int, float)
-        if isinstance(found, bool) or not isinstance(found, allowed) or not math.isfinite(found):
-            self.fail(key, f"`{key}` is not {'an integer' if kind is int else 'a number'}")
-        if not low <= found <= high:
-            self.fail(key, f"`{key}` is {found}, where {low:g} to {high:g} is possible")
-        return kind(found)
+        try:
+            row.check(found, f"`{key}`")
+        except UsageError as error:
+            self.fail(key, error.what, error.help)
+        if not row.several:
+            return found
+        several = found if isinstance(found, list) else [found]
+        return tuple(float(one) if row.kind is NUMBER else one for one in several)
 
     def file(self, key: str, folder: Path) -> Path:
         """A file or folder that must exist, relative to `folder`."""
-        found = self.text(key, "")
+        found: str = self.take(key)
         path = folder / found
         if not path.exists():
             self.fail(
@@ -137,8 +104,8 @@ class Table:
             self.fail(key, f"`{key}` is unknown here")
 
 
-def read_tables(top: Table, key: str) -> Iterator[Table]:
+def read_tables(top: Table, key: str, group: Group) -> Iterator[Table]:
     """The tables inside a table, one for each of what is varied."""
-    table = top.table(key)
+    table = top.table(key, group)
     for name, _ in list(table.items()):
         yield table.inner(name)

@@ -7,15 +7,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from tinytrain.compiler.options import Options
+from tinytrain.compiler.options import OPTIONS, Options
 from tinytrain.data import Preprocess
 from tinytrain.errors import TinytrainError, UsageError, Where
+from tinytrain.experiments import fields
 from tinytrain.experiments.spec import (
-    ENGINES,
-    HEADS,
-    ORDERS,
     DataSpec,
     Experiment,
     ModelSpec,
@@ -24,24 +22,19 @@ from tinytrain.experiments.spec import (
     with_schedule,
 )
 from tinytrain.experiments.table import Table, read_tables
-from tinytrain.simulation.session import MAX_LEARNING_RATE, MAX_REPLAY_STEPS, MAX_STEPS
 from tinytrain.target import load_target
 
-_GIVEN = {
-    "scheme": "[schemes]",
-    "classes": "`head` of a model",
-    "learning_rate": "`rates`",
-    "seed": "`seeds`",
-    "name": "the name of a model",
-    "loss": "nothing: experiments are of classifiers",
-}
-"""Fields of `Options` that a rule leaves to other parts of the file."""
-
-_FLOAT = (
-    "momentum accumulate weight_decay schedule warm_up label_smoothing qas ranges weight_headroom "
-    "range_headroom"
-).split()
-"""Those that an engine in PyTorch follows as well."""
+_TAKEN = (
+    "seeds",
+    "steps",
+    "epochs",
+    "order",
+    "evaluations",
+    "train_limit",
+    "test_limit",
+    "instructions",
+)
+"""Fields of the file that are fields of `Experiment`."""
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -60,26 +53,19 @@ def load_experiment(path: str | Path) -> Experiment:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"the experiment's file is no TOML: {error}", where=where) from error
-    top = Table(content, where, "")
-    schedule = top.text("schedule", "constant")
-    models = tuple(_model(table, file.parent) for table in read_tables(top, "models"))
+    top = Table(content, where, "", fields.TOP)
+    schedule = top.take("schedule")
+    models = tuple(_model(one, file.parent) for one in read_tables(top, "models", fields.MODEL))
     experiment = Experiment(
         file=file,
-        name=top.text("name", file.stem),
+        name=top.take("name") or file.stem,
         models=models,
-        data=tuple(_data(table, file.parent) for table in read_tables(top, "data")),
+        data=tuple(_data(one, file.parent) for one in read_tables(top, "data", fields.DATA)),
         schemes=_schemes(top, file.parent, models),
-        rules=tuple(_rule(table, schedule) for table in read_tables(top, "rules")),
+        rules=tuple(_rule(one, schedule) for one in read_tables(top, "rules", fields.RULE)),
         rates=_rates(top),
-        seeds=top.numbers("seeds", int, 0, 2**32 - 1, (0,)),
-        steps=top.number("steps", int, 1, MAX_STEPS, 0),
-        epochs=top.number("epochs", int, 1, MAX_STEPS, 0),
-        order=top.choice("order", ORDERS, "shuffled"),
-        evaluations=top.number("evaluations", int, 1, 100_000, 10),
-        train_limit=top.number("train_limit", int, 1, 2**31 - 1, 0) or None,
-        test_limit=top.number("test_limit", int, 1, 2**31 - 1, 0) or None,
         target=_target(top, file.parent),
-        instructions=top.flag("instructions", False),
+        **{key: top.take(key) for key in _TAKEN},
     )
     top.end()
     if (experiment.steps == 0) == (experiment.epochs == 0):
@@ -95,20 +81,16 @@ def load_experiment(path: str | Path) -> Experiment:
 
 
 def _model(table: Table, folder: Path) -> ModelSpec:
-    resize = table.numbers("resize", int, 1, 65536, ())
-    if resize and len(resize) != 2:
-        table.fail("resize", "a size is a height and a width")
     spec = ModelSpec(
         name=table.name,
         path=table.file("path", folder),
-        head=table.choice("head", HEADS, "fresh"),
-        resize=(resize[0], resize[1]) if resize else None,
-        mean=table.numbers("mean", float, -1e6, 1e6, (0.0,)),
-        std=table.numbers("std", float, 0.0, 1e6, (1.0,)),
+        head=table.take("head"),
+        mean=table.take("mean"),
+        std=table.take("std"),
     )
     table.end()
     try:
-        Preprocess(spec.resize, spec.mean, spec.std)
+        Preprocess(None, spec.mean, spec.std)
     except UsageError as error:
         table.fail("", error.what, error.help)
     return spec
@@ -131,7 +113,7 @@ def _data(table: Table, folder: Path) -> DataSpec:
 def _schemes(top: Table, folder: Path, models: tuple[ModelSpec, ...]) -> tuple[SchemeSpec, ...]:
     found = []
     names = {model.name for model in models}
-    table = top.table("schemes")
+    table = top.table("schemes", fields.SCHEMES)
     for name, given in table.items():
         chosen = given if isinstance(given, dict) else {"": given}
         for model, scheme in chosen.items():
@@ -159,7 +141,7 @@ def _scheme(text: str, table: Table, folder: Path) -> str:
 
 
 def _rule(table: Table, schedule: str) -> RuleSpec:
-    engine = table.choice("engine", ENGINES, "c")
+    engine = table.take("engine")
     rates = _rates(table)
     if engine != "c" and importlib.util.find_spec("torch") is None:
         table.fail(
@@ -167,7 +149,7 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
             f"engine '{engine}' needs PyTorch, which is not installed",
             "pip install 'tinytrain[torch]', or leave this rule out",
         )
-    asked = table.number("replay_steps", int, 1, MAX_REPLAY_STEPS, 0)
+    asked = table.take("replay_steps")
     rest = table.rest()
     if asked and not rest.get("replay"):
         table.fail("replay_steps", "the rule has no replay buffer", "add replay = 100")
@@ -182,36 +164,37 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
 
 
 def _check_options(table: Table, engine: str, options: Mapping[str, Any]) -> None:
-    """Refuses what is no option, none of this engine, or of another kind."""
-    hints = get_type_hints(Options)
-    known = [name for name in hints if name not in _GIVEN]
-    if engine != "c":
-        known = _FLOAT
+    """Refuses what is no option, none of this engine, or out of its range."""
+    known = [
+        name
+        for name, row in OPTIONS.items()
+        if row.in_pytorch or (engine == "c" and not row.experiment)
+    ]
     for key, value in options.items():
-        if key in _GIVEN:
-            table.fail(key, f"a rule does not set `{key}`", f"it comes from {_GIVEN[key]}")
-        if key not in known:
+        row = OPTIONS.get(key)
+        if row and row.experiment:
+            table.fail(key, f"a rule does not set `{key}`", f"it comes from {row.experiment}")
+        if row is None or key not in known:
             table.fail(
                 key,
                 f"a rule of engine '{engine}' has no field `{key}`",
                 "it may have engine, rates, " + ", ".join(known),
             )
-        kinds = get_args(hints[key]) or (hints[key],)
-        allowed = (*kinds, int) if float in kinds else kinds
-        if isinstance(value, bool) != (bool in kinds) or not isinstance(value, allowed):
-            names = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
-            table.fail(key, f"`{key}` is {value!r}, which is no {names}")
+        try:
+            row.check(value, f"`{key}`")
+        except UsageError as error:
+            table.fail(key, error.what, error.help)
 
 
 def _rates(table: Table) -> tuple[float, ...]:
-    rates = table.numbers("rates", float, 0.0, float(MAX_LEARNING_RATE), ())
+    rates: tuple[float, ...] = table.take("rates")
     if len(set(rates)) != len(rates):
         table.fail("rates", "a rate is listed twice")
     return rates
 
 
 def _target(top: Table, folder: Path) -> str:
-    name = top.text("target", "mps2-an500")
+    name: str = top.take("target")
     if name.endswith(".toml"):
         name = str(folder / name)
     try:

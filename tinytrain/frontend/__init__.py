@@ -18,12 +18,12 @@ _MAX_BYTES = 2**30
 _READABLE = "ONNX (.onnx), TFLite (.tflite) and exported PyTorch programs (.pt2) can be read"
 
 
-def load_model(source: Any, *, example_input: Any = None, name: str | None = None) -> Graph:
+def load_model(source: Any, *, example: Any = None, name: str | None = None) -> Graph:
     """Reads a model.
 
     Args:
         source: path of an .onnx, .tflite or .pt2 file, or a `torch.nn.Module`.
-        example_input: for a module, a float tensor or array of the shape it takes, batch first.
+        example: for a module, a float tensor or array of the shape it takes, batch first.
         name: name of the graph; by default from the file or the class. Made a C identifier.
 
     Returns:
@@ -40,12 +40,12 @@ def load_model(source: Any, *, example_input: Any = None, name: str | None = Non
         return _load_file(Path(source), name)
     from tinytrain.frontend.torch import load_module
 
-    if example_input is None:
+    if example is None:
         raise UsageError(
             "a PyTorch module needs an example input to be traced",
-            help="pass example_input, for instance torch.zeros(1, 3, 32, 32)",
+            help="pass example, for instance torch.zeros(1, 3, 32, 32)",
         )
-    return load_module(source, example_input, c_identifier(name or type(source).__name__))
+    return load_module(source, example, c_identifier(name or type(source).__name__))
 
 
 def _load_file(path: Path, name: str | None) -> Graph:

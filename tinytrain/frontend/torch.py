@@ -24,12 +24,12 @@ _NAMED: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 
 
-def load_module(module: Any, example_input: Any, name: str) -> Graph:
+def load_module(module: Any, example: Any, name: str) -> Graph:
     """Traces a `torch.nn.Module` in evaluation mode with `torch.export`.
 
     Args:
         module: left in the mode (training or evaluation) that it had.
-        example_input: tensor or array, batch first; only its shape matters, and of a larger batch
+        example: tensor or array, batch first; only its shape matters, and of a larger batch
             the first sample.
 
     Raises:
@@ -41,9 +41,9 @@ def load_module(module: Any, example_input: Any, name: str) -> Graph:
     if not isinstance(module, torch.nn.Module):
         raise UsageError(
             f"a {type(module).__name__} is no model",
-            help="pass the path of a model file, or a torch.nn.Module with example_input",
+            help="pass the path of a model file, or a torch.nn.Module with example",
         )
-    example = torch.as_tensor(example_input, dtype=torch.float32)
+    example = torch.as_tensor(example, dtype=torch.float32)
     if example.ndim < 2:
         raise UsageError(
             f"the example input has shape {tuple(example.shape)}, without a batch",

@@ -15,7 +15,7 @@ KINDS = ("constant", "step", "cosine")
 MAX_STEPS = 2**31 - 1
 """Of a warm-up, of a period, of a cosine."""
 
-_WAY_OUT = "write constant, step:EVERY:FACTOR such as step:1000:0.5, or cosine:STEPS"
+_HELP = "step:1000:0.5 halves the rate every 1000 steps, cosine:20000 brings it to 0"
 _SIN = (F(-1.9515295891e-4), F(8.3321608736e-3), F(-1.6666654611e-1))
 _COS = (F(2.443315711809948e-5), F(-1.388731625493765e-3), F(4.166664568298827e-2))
 _HALF_PI = F(1.5707963267948966)
@@ -52,31 +52,33 @@ def parse_schedule(text: str, warm_up: int = 0) -> RateSchedule:
     Raises:
         UsageError: it is none of these, or a number is out of range.
     """
-    if not 0 <= warm_up <= MAX_STEPS:
-        raise UsageError(f"a warm-up of {warm_up} steps is not between 0 and {MAX_STEPS}")
     if text == "constant":
         return RateSchedule(warm_up=warm_up)
     found = re.fullmatch(r"(step):([0-9]{1,10}):([0-9.eE+-]+)|(cosine):([0-9]{1,10})", text)
     if not found:
-        raise UsageError(f"schedule '{text}' is unknown", help=_WAY_OUT)
+        raise _no_schedule(text)
     kind, period = found[1] or found[4], int(found[2] or found[5])
     if not 1 <= period <= MAX_STEPS:
         raise UsageError(
-            f"schedule '{text}' has {period} steps, where 1 to {MAX_STEPS} are possible",
-            help=_WAY_OUT,
+            f"--schedule must have between 1 and {MAX_STEPS} steps, got '{text}'", help=_HELP
         )
     if kind == "cosine":
         return RateSchedule(kind, period, warm_up=warm_up)
     try:
         factor = float(F(float(found[3])))
     except ValueError:
-        raise UsageError(f"schedule '{text}' is unknown", help=_WAY_OUT) from None
+        raise _no_schedule(text) from None
     if not 0.0 < factor < 1.0:
         raise UsageError(
-            f"schedule '{text}' multiplies by {found[3]}, which is not above 0 and below 1",
-            help=_WAY_OUT,
+            f"--schedule must multiply by a factor above 0 and below 1, got '{text}'", help=_HELP
         )
     return RateSchedule(kind, period, factor, warm_up)
+
+
+def _no_schedule(text: str) -> UsageError:
+    return UsageError(
+        f"--schedule must be constant, step:EVERY:FACTOR or cosine:STEPS, got '{text}'", help=_HELP
+    )
 
 
 def describe(schedule: RateSchedule) -> str:

@@ -1,10 +1,33 @@
-"""The tables of `tinytrain inspect`."""
+"""`tinytrain inspect`: what a model consists of, and what a scheme would train of it."""
 
 from __future__ import annotations
 
+import argparse
+
 from rich.table import Table
 
-from tinytrain.compiler.inspect import ModelReport, Training
+from tinytrain.cli.command import arguments_of
+from tinytrain.cli.console import print_json, print_table, print_warnings
+from tinytrain.cli.tables import facts_table
+from tinytrain.compiler.inspect import ModelReport, Training, inspect
+from tinytrain.compiler.parameters import INSPECT as PARAMETERS
+
+__all__ = ["PARAMETERS", "run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Shows the layers, and what is trained of them if that is asked for."""
+    report = inspect(**arguments_of(options, PARAMETERS))
+    training = report.training
+    if training is not None:
+        print_warnings(training.warnings)
+    if options.json:
+        print_json(report.to_json())
+        return
+    print_table(layer_table(report))
+    if training is not None:
+        print_table(trained_table(training))
+    print_table(facts_table(report.facts()))
 
 
 def layer_table(report: ModelReport) -> Table:

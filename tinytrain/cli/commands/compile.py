@@ -1,0 +1,73 @@
+"""`tinytrain compile`: from a model to a folder of C that is known to fit."""
+
+from __future__ import annotations
+
+import argparse
+
+from tinytrain.cli.command import arguments_of
+from tinytrain.cli.console import ProgressDisplay, print_json, print_table, print_warnings
+from tinytrain.cli.tables import (
+    facts_table,
+    kernels_summary,
+    memory_table,
+    replay_summary,
+    ways_summary,
+)
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
+from tinytrain.compiler.parameters import COMPILE as PARAMETERS
+from tinytrain.compiler.pipeline import PIPELINE
+from tinytrain.manifest import to_json
+
+__all__ = ["PARAMETERS", "run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compiles, and shows what the folder takes."""
+    steps = [step.name for step in PIPELINE]
+    with ProgressDisplay(quiet=options.json) as display:
+        product = compile_model(
+            **arguments_of(options, PARAMETERS),
+            progress=lambda step: display.update("compile", steps.index(step), len(steps), step),
+        )
+        display.update("compile", len(steps), len(steps), "done")
+    manifest = product.manifest
+    print_warnings(manifest.warnings)
+    if options.json:
+        # Hashes of files are for whoever checks the folder.
+        print_json({key: held for key, held in to_json(manifest).items() if key != "files"})
+        return
+    budget, memory = manifest.budget, product.memory
+    print_table(
+        memory_table(memory.ram, memory.flash, ram_budget=budget.ram, flash_budget=budget.flash)
+    )
+    print_table(facts_table({**_facts(product), **_cost_of_quantization(product)}))
+    print(f"next: tinytrain simulate {product.directory} --data F.npz --steps N")
+
+
+def _facts(product: Product) -> dict[str, object]:
+    manifest = product.manifest
+    facts: dict[str, object] = {
+        "sources": product.directory,
+        "header": f"src/{manifest.name}.h",
+        "learning rate": product.compiled.guidance.rate_text(product.compiled.rate),
+        "kernels": kernels_summary(manifest.kernels),
+    }
+    if ways := ways_summary(manifest.arena.optimizations):
+        facts["arena"] = ways
+    if manifest.replay is not None:
+        facts["replay slots"] = replay_summary(manifest.replay)
+    return facts
+
+
+def _cost_of_quantization(product: Product) -> dict[str, object]:
+    report = product.quantization
+    if report is None:
+        return {}
+    facts: dict[str, object] = {
+        "same prediction as float": f"{report.agreement:.1%} of {report.samples} samples"
+    }
+    if report.accuracy_float is not None:
+        facts["accuracy float, int8"] = f"{report.accuracy_float:.1%}, {report.accuracy_int8:.1%}"
+    facts["error of the outputs"] = f"{report.rms_error:.1%} (root mean square)"
+    return facts

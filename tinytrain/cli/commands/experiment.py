@@ -1,0 +1,63 @@
+"""`tinytrain experiment`: many runs, then tables and plots."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.table import Table
+
+from tinytrain.cli.command import arguments_of
+from tinytrain.cli.console import print_table
+from tinytrain.errors import RunError, Where
+from tinytrain.experiments.experiment import ExperimentResult, experiment
+from tinytrain.experiments.parameters import EXPERIMENT as PARAMETERS
+from tinytrain.experiments.progress import ExperimentDisplay
+from tinytrain.experiments.report import mean_and_spread
+
+__all__ = ["PARAMETERS", "run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Does what is not done, and shows the table.
+
+    Raises:
+        RunError: runs failed; all others are done and in the files.
+    """
+    given = arguments_of(options, PARAMETERS)
+    if options.dry_run:
+        for title, state in experiment(**given).runs.items():
+            print(f"{state:<8} {title}")
+        return
+    with ExperimentDisplay() as display:
+        result = experiment(**given, progress=display)
+    for note in result.notes:
+        print(note, file=sys.stderr)
+    _show(result)
+    if result.failures:
+        raise RunError(
+            f"{len(result.failures)} of the experiment's jobs failed, the others are done",
+            where=Where(options.file),
+            detail="\n".join(f"{title}: {reason}" for title, reason in result.failures),
+            help="mend the cause and run the command again: what is done stays",
+        )
+
+
+def _show(result: ExperimentResult) -> None:
+    table = Table()
+    for column in ("model, data", "scheme", "rule", "rate", "accuracy, %", "seeds", "RAM"):
+        right = column in ("rate", "accuracy, %", "seeds", "RAM")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for group in result.groups:
+        chosen, first = group.chosen(), group.first
+        table.add_row(
+            f"{first.model.name}, {first.data.name}",
+            first.scheme_name,
+            first.rule.name,
+            f"{chosen[0].run.rate:.4g}" if chosen else "-",
+            mean_and_spread([100 * one.accuracy for one in chosen], 1),
+            str(len(chosen)),
+            f"{group.cost['ram']['total']:,}" if group.cost else "-",
+        )
+    print_table(table)
+    print(f"results in {result.output}: results.md, results.csv and plots")

@@ -1,0 +1,81 @@
+"""What `compile_model` and `inspect` take beside the fields of `Options`: one row a parameter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tinytrain.compiler.options import (
+    ARITHMETIC,
+    LEARNING,
+    MEMORY,
+    OPTIONS,
+    OUTPUT,
+    REPLAY,
+    TRAINED,
+)
+from tinytrain.option import FILE, FOLDER, NUMBER, SIZE, Group, Option
+
+MODEL_FILE = Group("model", "what is compiled")
+DATA = Group("data", "samples for the ranges and scales, and how images are prepared")
+TARGET = Group("target", "where it will run, and what that holds")
+
+GROUPS = (MODEL_FILE, OUTPUT, TARGET, DATA, TRAINED, LEARNING, ARITHMETIC, MEMORY, REPLAY)
+"""In the order in which they are shown."""
+
+_MODEL = Option(
+    ".onnx, .tflite or .pt2 file",
+    MODEL_FILE,
+    "model",
+    FILE,
+    metavar="MODEL",
+    positional=True,
+    required=True,
+)
+_OUTPUT = Option(
+    "folder to write", OUTPUT, "output", FOLDER, metavar="DIR", short="-o", required=True
+)
+_DUMP_IR = Option(
+    "folder that gets the graph as text after every pass", OUTPUT, "dump_ir", FOLDER, metavar="DIR"
+)
+_TARGET = Option(
+    "name of a target, or a target file", TARGET, "target", FILE, "host", metavar="NAME|FILE"
+)
+_RAM = Option(
+    "budget in bytes, instead of the target's", TARGET, "ram", SIZE, metavar="SIZE", low=1
+)
+_FLASH = Option(
+    "budget in bytes, instead of the target's", TARGET, "flash", SIZE, metavar="SIZE", low=1
+)
+_DATA = (
+    Option(
+        "inputs that quantize a float model, as `x` of an .npz file",
+        DATA,
+        "calibration",
+        FILE,
+        metavar="F.npz",
+    ),
+    Option(
+        "uint8 images are resized to the model's input and become (v / 255 - mean) / std; one "
+        "number, or one a channel",
+        DATA,
+        "mean",
+        NUMBER,
+        several=True,
+        metavar="M",
+    ),
+    Option("see --mean", DATA, "std", NUMBER, several=True, metavar="S"),
+)
+
+
+def _grouped(*rows: Option) -> tuple[Option, ...]:
+    return tuple(sorted(rows, key=lambda row: GROUPS.index(row.group)))
+
+
+COMPILE = _grouped(_MODEL, _OUTPUT, _TARGET, _RAM, _FLASH, *_DATA, *OPTIONS.values(), _DUMP_IR)
+INSPECT = _grouped(
+    _MODEL,
+    *_DATA,
+    # Without one, nothing is asked about training.
+    replace(OPTIONS["scheme"], default=None),
+    *(row for name, row in OPTIONS.items() if row.group is not OUTPUT and name != "scheme"),
+)

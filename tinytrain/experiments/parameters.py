@@ -1,0 +1,19 @@
+"""What `experiment` takes: one row a parameter."""
+
+from __future__ import annotations
+
+from tinytrain.option import FILE, FOLDER, GENERAL, INTEGER, SWITCH, Option
+
+EXPERIMENT = (
+    Option("what is compared; docs/training.md", GENERAL, "file", FILE, metavar="FILE.toml",
+           positional=True, required=True),
+    Option("folder of the results; build/experiments/NAME where it is not given", GENERAL, "output",
+           FOLDER, metavar="DIR", short="-o"),
+    Option("folder of prepared data and libraries, for all experiments", GENERAL, "cache", FOLDER,
+           "build/experiments/cache", metavar="DIR"),
+    Option("runs at a time; one for each core where it is not given", GENERAL, "workers", INTEGER,
+           low=1, high=1024, metavar="N"),
+    Option("runs whose title it is found in; --dry-run lists titles", GENERAL, "only",
+           metavar="REGEX"),
+    Option("list the runs and which are done, and do nothing", GENERAL, "dry_run", SWITCH, False),
+)  # fmt: skip

@@ -1,0 +1,49 @@
+"""What `simulate` takes: one row a parameter."""
+
+from __future__ import annotations
+
+from tinytrain.option import FILE, FOLDER, INTEGER, NUMBER, SIZE, SWITCH, Group, Option
+from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
+from tinytrain.simulation.orders import ORDERS
+
+MAX_STEPS = 10_000_000
+"""Every step's sample is written out beforehand; more would fill a disk."""
+
+ENGINES = ("host", "qemu")
+
+WHERE = Group("where it runs", "")
+TRAINING = Group("training", "which samples, how often, in which order")
+EVALUATION = Group("evaluation", "on samples that it does not learn from")
+FILES = Group("files", "what is read and written besides")
+
+SIMULATE = (
+    Option("folder that `compile` wrote", WHERE, "directory", FOLDER, metavar="DIR",
+           positional=True, required=True),
+    Option("this machine, or the emulator of the folder's target", WHERE, "on",
+           default=ENGINES[0], choices=ENGINES),
+    Option("count instructions; with --on qemu, and slower", WHERE, "icount", SWITCH, False),
+    Option("bytes on this machine for the outputs of the frozen layers; 0 computes them every time",
+           WHERE, "frozen_memory", SIZE, FROZEN_MEMORY, low=0, high=2**40, metavar="SIZE",
+           comparison=True),
+    Option("samples to learn from, x and y of an .npz file", TRAINING, "data", FILE,
+           metavar="F.npz", required=True),
+    Option("training steps on new samples; each epoch takes them in a new random order", TRAINING,
+           "steps", INTEGER, low=0, high=MAX_STEPS, metavar="N", required=True),
+    Option("initial learning rate, instead of the compiled one", TRAINING, "learning_rate", NUMBER,
+           low=0.0, high=1024.0, metavar="R"),
+    Option("of the order of the samples", TRAINING, "seed", INTEGER, 0, low=0, high=2**32 - 1,
+           metavar="N"),
+    Option("of the samples: by-class sorts them, drift changes them slowly", TRAINING, "order",
+           default=ORDERS[0], choices=ORDERS, see="training.md#replay"),
+    Option("steps on remembered samples after each new one; 1 where the model has a replay buffer",
+           TRAINING, "replay_steps", INTEGER, low=0, high=1000, metavar="R",
+           see="training.md#replay"),
+    Option("samples to evaluate before and after", EVALUATION, "eval", FILE, metavar="G.npz"),
+    Option("evaluate after every N steps, too; 0 never does", EVALUATION, "evaluate_every", INTEGER,
+           0, low=0, high=MAX_STEPS, metavar="N"),
+    Option("stop where P such evaluations in a row were no better than the best before; 0 never "
+           "does", EVALUATION, "patience", INTEGER, 0, low=0, high=65_535, metavar="P"),
+    Option("start from saved parameters", FILES, "load", FILE, metavar="FILE"),
+    Option("write the trained parameters", FILES, "save", FILE, metavar="FILE"),
+    Option("write the loss of every step, one a line", FILES, "losses", FILE, metavar="FILE"),
+)  # fmt: skip
