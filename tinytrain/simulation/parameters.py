@@ -23,7 +23,7 @@ SIMULATE = (
            default=ENGINES[0], choices=ENGINES),
     Option("count instructions; with --on qemu, and slower", WHERE, "icount", SWITCH, False),
     Option("bytes on this machine for the outputs of the frozen layers; 0 computes them every time",
-           WHERE, "frozen_memory", SIZE, FROZEN_MEMORY, low=0, high=2**40, metavar="SIZE",
+           WHERE, "frozen_memory", SIZE, FROZEN_MEMORY, low=0, metavar="SIZE",
            comparison=True),
     Option("samples to learn from, x and y of an .npz file", TRAINING, "data", FILE,
            metavar="F.npz", required=True),
