@@ -112,7 +112,7 @@ def test_old_output_is_replaced_as_a_whole(compiled: Path, tmp_path: Path) -> No
 def write(folder: Path, text: str) -> None:
     with FolderWriter(folder) as writer:
         writer.write({"src/a.c": text})
-        writer.commit('{"tinytrain": "0"}')
+        writer.commit('{"tinytrain": "0", "files": {"src/a.c": ""}}')
 
 
 def test_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:

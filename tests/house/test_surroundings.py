@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 
 FILES = (
-    "tests/cli/test_arguments.py",
+    "tests/cli/test_parser.py",
     "tests/errors/test_output.py",
     "tests/examples/test_demonstration.py",
     "tests/report/test_facts.py",

@@ -36,7 +36,7 @@ def test_a_fresh_head_has_the_asked_size_and_only_then() -> None:
     ]
     assert weights[: len(weights) // 2] == weights[len(weights) // 2 :]
     with pytest.raises(UsageError, match="--classes must be between 2 and 65535, got 1"):
-        Options(classes=1)
+        ReplaceHead(classes=1, seed=0)(graph)
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -105,7 +105,7 @@ def test_as_many_classes_as_kernels_count(classes: int) -> None:
     found = ReplaceHead(classes=classes, seed=0)(graph)
     assert found.outputs[0].type.shape == (1, classes)
     wrong = {2: 1, 65_535: 65_536}[classes]
-    with pytest.raises(UsageError, match=f"{wrong} classes"):
+    with pytest.raises(UsageError, match=f"got {wrong}"):
         ReplaceHead(classes=wrong, seed=0)(graph)
 
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tinytrain.errors import ModelError
+from tinytrain.errors import ModelError, UsageError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
@@ -31,6 +31,7 @@ class ReplaceHead:
     """Replaces the head by one of `classes` outputs, 2 to `MAX_CLASSES`; None keeps it.
 
     Raises:
+        UsageError: fewer than two classes, or more than `MAX_CLASSES`.
         ModelError: the last layer with weights does not feed the output directly.
     """
 
@@ -42,6 +43,8 @@ class ReplaceHead:
     def __call__(self, graph: Graph) -> Graph:
         if self.classes is None:
             return graph
+        if not 2 <= self.classes <= MAX_CLASSES:
+            raise UsageError(f"--classes must be between 2 and {MAX_CLASSES}, got {self.classes}")
         last = weighted_layers(graph)[-1]
         index = next(
             k for k, n in enumerate(graph.nodes) if traits_of(n).has_weights and n.layer == last
