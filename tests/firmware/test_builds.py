@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.host_programs import STRICT, Compile
+from tests.support.objects import compiled
 from tinytrain.target import WARNINGS, list_targets, load_target
 
 HOST_BUILDS = [(compiler, f"-O{level}") for compiler in ("gcc", "clang") for level in "0123s"]
@@ -140,14 +141,12 @@ def test_header_in_cpp(compiler: str, standard: str, alone: Path) -> None:
         "    return small_save(&state, pass, nullptr) == TT_OK ? 0 : 1;\n"
         "}\n"
     )
-    objects = []
-    for source in sorted((alone / "src").glob("*.c")):
-        objects.append(source.stem + ".o")
-        run(["gcc", *STRICT, "-Iinclude", "-Isrc", "-c", f"src/{source.name}"], alone)
+    folders = (alone / "include", alone / "src")
+    objects = compiled(sorted(folders[1].glob("*.c")), folders, "gcc", *STRICT)
     warnings = [*WARNINGS, "-pedantic"]
     run(
-        [compiler, f"-std={standard}", *warnings, "-Iinclude", "-Isrc", "app.cpp", *objects,
-         "-o", "app"],
+        [compiler, f"-std={standard}", *warnings, "-Iinclude", "-Isrc", "app.cpp",
+         *map(str, objects), "-o", "app"],
         alone,
     )  # fmt: skip
     assert subprocess.run([str(alone / "app")], check=False).returncode == 0

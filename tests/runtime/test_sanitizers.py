@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runtime.build import build
+from tests.support.runtime.build import build, objects
 from tests.support.runtime.rerun import run_kernel_tests
 
 RECOVER = "-fno-sanitize-recover=all"
@@ -53,6 +53,6 @@ def test_a_read_past_the_end_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m7", "cortex-m55"])
-def test_clean_on_arm(tmp_path: Path, core: str) -> None:
+def test_clean_on_arm(core: str) -> None:
     flags = ("-O2", "-mthumb", f"-mcpu={core}", "-ffunction-sections")
-    assert list(build(tmp_path, "arm-none-eabi-gcc", *flags, link=False).glob("*.o"))
+    assert objects("arm-none-eabi-gcc", *flags)

@@ -7,18 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.objects import compiled, run
 from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 from tinytrain.target import WARNINGS
 
 SANITIZERS = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-
-
 STRICT = ("-std=c11", "-ffp-contract=off", *WARNINGS)
-
-
 PROGRAMS = ROOT / "tests" / "firmware" / "programs"
-
 
 Compile = Callable[..., Path]
 
@@ -58,8 +54,10 @@ def link(
         for file in sorted((folder / "src").glob("*.c")):
             same = sources.setdefault(file.name, file)
             assert same.read_bytes() == file.read_bytes()
-    include = [f"-I{folder / part}" for folder in folders for part in ("include", "src")]
+    include = [folder / part for folder in folders for part in ("include", "src")]
+    made = compiled(
+        [PROGRAMS / program, *sources.values()], [PROGRAMS, *include], compiler, *STRICT, *flags
+    )
     output = place / Path(program).stem
-    command = [compiler, *STRICT, *flags, *include, str(PROGRAMS / program)]
-    subprocess.run([*command, *map(str, sources.values()), "-o", str(output)], check=True)
+    run(compiler, *flags, *made, "-o", output)
     return Program(output)
