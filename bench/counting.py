@@ -17,7 +17,7 @@ from pathlib import Path
 from tinytrain.errors import ToolchainError
 from tinytrain.isa import INSTRUCTION_SETS
 from tinytrain.target import WARNINGS, Target
-from tinytrain.toolchain.build import require
+from tinytrain.toolchain.commands import require
 
 C_SOURCES = Path(__file__).resolve().parent / "c"
 TOOLS = "arm-none-eabi-"

@@ -21,8 +21,8 @@ from tinytrain.kernel.sources import kernel_sets, runtime_files
 from tinytrain.kernel.work import Window, Work
 from tinytrain.resources import folder as resource_folder
 from tinytrain.target import Target
-from tinytrain.toolchain.build import require
 from tinytrain.toolchain.build_files import port_files
+from tinytrain.toolchain.commands import require
 
 WORKSPACE = 0x40000
 """What kernel_main.c has."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.support.paths import ROOT
 
 pytest_plugins = ["tests.support.emulated_programs", "tests.support.refusals"]
@@ -22,5 +24,14 @@ os.umask(0o022)
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-# Nearly every test builds a program: the runtime is compiled once for each set of flags.
+# Nearly every test builds a program: what is the same is compiled once for each set of flags.
 os.environ.setdefault("TINYTRAIN_OBJECTS", str(ROOT / "build" / "test-objects"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Once, not in every worker."""
+    if not hasattr(session.config, "workerinput"):
+        # Where it writes is what this module has set.
+        from tests.support.objects import forget_old
+
+        forget_old()

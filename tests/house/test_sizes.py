@@ -167,11 +167,9 @@ WAITING = {
     "module: tinytrain/frontend/onnx.py",
     "function: tinytrain/plan/liveness.py:storages",
     "module: tinytrain/quantize/integerize.py",
-    "parameters: tinytrain/reference/forward.py:conv2d",
-    "parameters: tinytrain/reference/forward.py:avg_pool2d",
+    "parameters: tinytrain/reference/convolution.py:conv2d",
+    "parameters: tinytrain/reference/pooling.py:avg_pool2d",
     "function: tinytrain/simulation/reference.py:ReferenceEngine.run",
-    "module: tinytrain/toolchain/build.py",
-    "function: tinytrain/toolchain/build.py:build",
     "function: tinytrain/toolchain/stack.py:worst_case_stack",
 }
 """Being mended; a line goes with its fault."""

@@ -14,7 +14,8 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
 from tinytrain.target import load_target
-from tinytrain.toolchain.build import build, call_graph
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.footprint import call_graph
 from tinytrain.toolchain.objects import FOLDER
 
 TARGET = load_target("mps2-an500")
@@ -52,14 +53,34 @@ def test_a_program_is_the_same(
         assert (graph.frames, graph.calls) == (graphs[0].frames, graphs[0].calls)
 
 
+def test_what_is_built_to_be_measured_is_lent_to_what_is_run(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(FOLDER, raising=False)
+    alone = build(copied(model, tmp_path / "alone"), TARGET, variant="run")
+    objects = tmp_path / "objects"
+    monkeypatch.setenv(FOLDER, str(objects))
+    folder = copied(model, tmp_path / "both")
+    build(folder, TARGET, variant="measure")
+    kept = {file.name for file in objects.iterdir()}
+    lent = build(folder, TARGET, variant="run")
+    assert {file.name for file in objects.iterdir()} == kept
+    assert lent.read_bytes() == alone.read_bytes()
+    assert call_graph(lent).frames == call_graph(alone).frames
+    assert len(list(objects.glob("*.o"))) == len(list(lent.parent.rglob("*.o")))
+
+
 def test_what_is_lent_is_used_and_nothing_stale(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objects = tmp_path / "objects"
     monkeypatch.setenv(FOLDER, str(objects))
     plain = build(copied(model, tmp_path / "first"), TARGET)
-    for file in objects.glob("*.o"):
-        file.write_bytes(b"no object")
+    # What reaches this header can no longer be linked, so that every use of it is seen.
+    name = "tt_kernels.h"
+    for file in objects.glob("*.d"):
+        if name in file.read_text():
+            file.with_suffix(".o").write_bytes(b"no object")
     with pytest.raises(Exception, match="cannot build"):
         build(copied(model, tmp_path / "second"), TARGET)
     # Another source: the others are still lent.
@@ -67,13 +88,9 @@ def test_what_is_lent_is_used_and_nothing_stale(
     edit(changed / "src" / "tt_state.c")
     with pytest.raises(Exception, match="cannot build"):
         build(changed, TARGET)
-    # Another header, the sources that do not reach it, another flag: all of it is compiled.
+    # Another header, another flag: nothing of that is used.
     changed = copied(model, tmp_path / "header")
-    header = changed / "include" / "tt_kernels.h"
-    edit(header)
-    for source in changed.glob("src/tt_*.c"):
-        if not reaches(changed, source, header):
-            edit(source)
+    edit(changed / "include" / name)
     assert build(changed, TARGET).read_bytes() == plain.read_bytes()
     assert build(copied(model, tmp_path / "flag"), TARGET, optimise="-O1").is_file()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -15,6 +17,18 @@ from pathlib import Path
 from tinytrain.toolchain.objects import FOLDER, contents
 
 KEPT = Path(os.environ[FOLDER]) / "tests"
+UNUSED_DAYS = 7
+
+
+def forget_old() -> None:
+    """Removes what neither tests nor builds under test have read for some days."""
+    oldest = time.time() - UNUSED_DAYS * 24 * 3600
+    for file in KEPT.parent.rglob("*"):
+        # Another process may do the same.
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            if file.is_file() and max(status.st_atime, status.st_mtime) < oldest:
+                file.unlink()
 
 
 def compiled(

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.emulated_programs import EMULATED, execute
 from tinytrain.target import load_target
-from tinytrain.toolchain.build import build, footprint
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.footprint import footprint
 
 INPUT = bytes(range(256))
 

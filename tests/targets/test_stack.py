@@ -12,8 +12,9 @@ import pytest
 from tests.support.emulated_programs import EMULATED, execute
 from tinytrain.errors import ToolchainError
 from tinytrain.target import STACK_CFLAGS, load_target
-from tinytrain.toolchain.build import build, footprint
+from tinytrain.toolchain.build import build
 from tinytrain.toolchain.external_stack import ARM_EXTERNALS, external_bound
+from tinytrain.toolchain.footprint import footprint
 from tinytrain.toolchain.stack import (
     CallGraph,
     interrupt_stack,

@@ -14,7 +14,9 @@ import pytest
 from tests.support.emulated_programs import execute
 from tinytrain.errors import BudgetError, ToolchainError, UsageError
 from tinytrain.target import MemoryMap, Region, Target, list_targets, load_target
-from tinytrain.toolchain.build import build, call_graph, footprint, require
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.commands import require
+from tinytrain.toolchain.footprint import call_graph, footprint
 from tinytrain.toolchain.sections import measure
 
 MakeFolder = Callable[..., Path]

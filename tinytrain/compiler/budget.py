@@ -12,7 +12,8 @@ from tinytrain.emit.model_files import ModelFiles
 from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError
 from tinytrain.target import Region, Target
-from tinytrain.toolchain.build import build, call_graph, footprint
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.footprint import call_graph, footprint
 from tinytrain.toolchain.stack import INDIRECT
 
 _CALLBACKS = ("read_file", "write_file")

@@ -15,7 +15,7 @@ from tinytrain.errors import ToolchainError, UsageError, Where
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.host import processor_flags
 from tinytrain.target import load_target
-from tinytrain.toolchain.build import require
+from tinytrain.toolchain.commands import require
 from tinytrain.toolchain.objects import contents
 from tinytrain.toolchain.template import render
 

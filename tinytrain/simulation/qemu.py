@@ -13,7 +13,8 @@ from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.process import run_session
 from tinytrain.simulation.stream import SampleStream
 from tinytrain.target import Target, load_target
-from tinytrain.toolchain.build import build, require
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.commands import require
 
 EMULATOR = "qemu-system-arm"
 

@@ -1,4 +1,4 @@
-"""Builds the program of a generated folder, and measures what it needs."""
+"""Builds the program of a generated folder."""
 
 from __future__ import annotations
 
@@ -7,74 +7,16 @@ import json
 import os
 import re
 import shlex
-import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tinytrain.errors import BudgetError, ToolchainError, UsageError, Where
 from tinytrain.target import STACK_CFLAGS, Target
 from tinytrain.toolchain.build_files import MAIN, makefile, port_files
-from tinytrain.toolchain.objects import shared_objects
-from tinytrain.toolchain.sections import Sizes, measure
-from tinytrain.toolchain.stack import (
-    CallGraph,
-    StackBound,
-    interrupt_stack,
-    read_call_graph,
-    worst_case_stack,
-)
-
-PACKAGES = {
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "cc": "gcc libc6-dev",
-    "clang": "clang",
-    "cmake": "cmake",
-    "gcc": "gcc libc6-dev",
-    "make": "make",
-    "qemu-system-arm": "qemu-system-arm",
-}
-"""Debian's packages for the commands that tinytrain runs."""
+from tinytrain.toolchain.commands import PACKAGES, require, run, version
+from tinytrain.toolchain.objects import Objects, shared_objects
 
 _DETAIL_LINES = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Footprint:
-    """What a built program needs.
-
-    Attributes:
-        sizes: of code, constants and state.
-        stack: the heaviest path from the root asked for.
-        interrupt: bytes of stack that interrupts add to it.
-    """
-
-    sizes: Sizes
-    stack: StackBound
-    interrupt: int
-
-    @property
-    def stack_bytes(self) -> int:
-        """Worst-case stack, interrupts included."""
-        return self.stack.bytes + self.interrupt
-
-
-def require(command: str) -> str:
-    """The path of a command.
-
-    Raises:
-        ToolchainError: it is not installed; names Debian's package.
-    """
-    found = shutil.which(command)
-    if found is None:
-        package = PACKAGES.get(Path(command).name)
-        raise ToolchainError(
-            f"the command '{command}' is not installed",
-            help=f"apt-get install {package}" if package else "install it, or name another",
-        )
-    return found
 
 
 def build(
@@ -108,31 +50,14 @@ def build(
         UsageError: the folder is not one that tinytrain wrote.
     """
     command = compiler or target.compiler
-    version = _version(command)
-    make = require("make")
+    told = version(command)
     program = name or _model_name(directory)
-    sources = sorted(f"src/{file.name}" for file in (directory / "src").glob("*.c"))
-
     # Relative, and of plain words: make cannot name a file with a space.
     place = f"build/{variant or target.name}"
-    port = port_files(target)
-    files = {f"port/{file}": text for file, text in port.items()}
-    files["Makefile"] = makefile(target, program, sources, port=f"{place}/port")
-    output = directory / place
-    try:
-        _write(output, files)
-        _remove_stale(output, [*sources, MAIN, *(f"{place}/port/{file}" for file in port)])
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a file in it is damaged"
-        raise ToolchainError(
-            f"the build folder cannot be written: {reason}",
-            where=Where(str(output)),
-            help="make room on the disk, or remove this folder",
-        ) from error
-
-    graph_flags = () if b"clang" in version.lower() else STACK_CFLAGS
+    sources = _prepare(directory, place, target, program)
+    graph_flags = () if b"clang" in told.lower() else STACK_CFLAGS
     arguments = [
-        make,
+        require("make"),
         "--no-print-directory",
         "-j2",
         f"--file={place}/Makefile",
@@ -141,63 +66,60 @@ def build(
         f"OPTIMISE={optimise}",
         f"CFLAGS={shlex.join([*cflags_extra, *graph_flags])}",
     ]
-    # Settings of a make that runs this very process would change or disturb the inner one.
-    environment = {k: v for k, v in os.environ.items() if not re.match(r"(MAKE|MFLAGS)", k)}
-    environment["LC_ALL"] = "C"
-    objects = shared_objects(version)
-    keys: Mapping[Path, str] = {}
-    if objects is not None:
-        _run([*arguments, f"{place}/command"], directory, environment)
-        # Without them all is compiled.
-        with contextlib.suppress(OSError):
-            keys = objects.keys(directory, (output / "command").read_text(encoding="utf-8"))
-            objects.lend(directory, output, keys)
-    code, errors = _run(arguments, directory, environment)
+    objects = shared_objects(told)
+    if objects is None:
+        code, errors = run(arguments, directory, _environment())
+    else:
+        code, errors = _make_with(objects, arguments, directory, place, sources)
     if code != 0:
         raise _refusal(errors, target, command, directory)
-    if objects is not None:
-        with contextlib.suppress(OSError):
-            objects.keep(output, keys)
-    return output / (program + target.executable)
+    return directory / place / (program + target.executable)
 
 
-def _run(
-    arguments: Sequence[str], directory: Path, environment: Mapping[str, str]
-) -> tuple[int, str]:
-    """Exit code and standard error of a command that may start others.
-
-    It gets a process group of its own: interrupted, we end all of it, and no compiler that is left
-    over goes on writing into a folder that is being removed.
-    """
+def _prepare(directory: Path, place: str, target: Target, program: str) -> list[str]:
+    """Writes the port and the Makefile of a build; returns all its sources, as make names them."""
+    sources = sorted(f"src/{file.name}" for file in (directory / "src").glob("*.c"))
+    port = port_files(target)
+    files = {f"port/{file}": text for file, text in port.items()}
+    files["Makefile"] = makefile(target, program, sources, port=f"{place}/port")
+    built = [*sources, MAIN, *(f"{place}/port/{file}" for file in port if file.endswith(".c"))]
+    output = directory / place
     try:
-        process = subprocess.Popen(
-            arguments,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise _no_start(arguments[0], error) from error
-    with process:
-        try:
-            _, errors = process.communicate()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return process.returncode, errors
+        _write(output, files)
+        _remove_stale(output, built)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a file in it is damaged"
+        raise ToolchainError(
+            f"the build folder cannot be written: {reason}",
+            where=Where(str(output)),
+            help="make room on the disk, or remove this folder",
+        ) from error
+    return built
 
 
-def _no_start(command: str, error: OSError) -> ToolchainError:
-    return ToolchainError(
-        f"the command '{command}' cannot be started: {error.strerror}",
-        help="install it again, or name another",
-    )
+def _make_with(
+    objects: Objects, arguments: Sequence[str], directory: Path, place: str, sources: Sequence[str]
+) -> tuple[int, str]:
+    """Runs make on what other builds have not compiled yet; keeps for others what it compiles."""
+    environment = _environment()
+    run([*arguments, f"{place}/command"], directory, environment)
+    lent: Mapping[str, str] = {}
+    # Without them all is compiled.
+    with contextlib.suppress(OSError):
+        command = (directory / place / "command").read_text(encoding="utf-8")
+        lent = objects.keys(directory, place, sources, command)
+        objects.lend(directory, place, lent)
+    code, errors = run(arguments, directory, environment)
+    if code == 0:
+        with contextlib.suppress(OSError):
+            objects.keep(directory, place, lent)
+    return code, errors
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what a make that runs this very process has set for those that it runs."""
+    ours = {k: v for k, v in os.environ.items() if not re.match(r"(GNU)?(MAKE|MFLAGS)", k)}
+    return {**ours, "LC_ALL": "C"}
 
 
 def _model_name(directory: Path) -> str:
@@ -210,66 +132,6 @@ def _model_name(directory: Path) -> str:
             where=Where(str(file)),
             help="let 'tinytrain compile MODEL -o DIR --target NAME' write it anew",
         ) from None
-
-
-def call_graph(executable: Path) -> CallGraph:
-    """The call graph of a program that `build` made with gcc.
-
-    Raises:
-        ToolchainError: the compiler wrote none.
-    """
-    files = sorted(executable.parent.rglob("*.ci"))
-    if not files:
-        raise ToolchainError(
-            "the compiler wrote no call graph, so the stack cannot be measured",
-            where=Where(str(executable)),
-            help="build with gcc 10 or newer",
-        )
-    return read_call_graph(files)
-
-
-def footprint(
-    executable: Path,
-    target: Target,
-    *,
-    roots: Sequence[str] | None = None,
-    indirect: Mapping[str, Sequence[str]] | None = None,
-) -> Footprint:
-    """Sizes and worst-case stack of a program that `build` made with gcc.
-
-    Args:
-        executable: what `build` returned.
-        target: the one it was built for.
-        roots: functions to start from; the deepest counts. By default the whole program: what the
-            reset handler calls, or `main` on the host.
-        indirect: see `worst_case_stack`.
-
-    Raises:
-        ToolchainError: see `measure`, `call_graph` and `worst_case_stack`.
-    """
-    graph = call_graph(executable)
-    bounds = [
-        worst_case_stack(graph, root, host=target.is_host, indirect=indirect)
-        for root in roots or ("main" if target.is_host else "tt_start",)
-    ]
-    return Footprint(
-        sizes=measure(executable),
-        stack=max(bounds, key=lambda bound: bound.bytes),
-        interrupt=interrupt_stack(graph, target),
-    )
-
-
-def _version(compiler: str) -> bytes:
-    """What a compiler says of itself."""
-    command = shlex.split(compiler)
-    require(command[0])
-    try:
-        result = subprocess.run(
-            [*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True
-        )
-    except OSError as error:
-        raise _no_start(command[0], error) from error
-    return result.stdout
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:

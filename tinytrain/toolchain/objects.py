@@ -1,9 +1,10 @@
-"""Objects of the runtime that are compiled once and lent to every build that wants the same.
+"""Objects that are compiled once and lent to every build that wants the same.
 
-The runtime's sources are the same in all generated folders. Where the environment names a folder,
-`TINYTRAIN_OBJECTS`, what was compiled of them stays there, by a hash of all that it was made from:
-the compiler, its flags, the source and the headers that it reaches. Several processes may use the
-folder at once; it can be removed at any time.
+The runtime's sources are the same in all generated folders, and a model is built to be measured and
+built again to be run. Where the environment names a folder, `TINYTRAIN_OBJECTS`, what was compiled
+stays there, by a hash of all that it was made from: the compiler, its flags, the source and the
+headers that it reaches. Several processes may use the folder at once; it can be removed at any
+time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,9 @@ FOLDER = "TINYTRAIN_OBJECTS"
 
 _SUFFIXES = (".d", ".ci", ".o")
 """What a compiler leaves of a source; the object comes last, as make looks at its time."""
+
+_PLACE = b"@place@"
+"""Stands for the folder of a build in what is cached."""
 
 
 def contents(sources: Iterable[Path], folders: Sequence[Path]) -> dict[Path, bytes | None]:
@@ -39,8 +43,9 @@ def contents(sources: Iterable[Path], folders: Sequence[Path]) -> dict[Path, byt
         return hashlib.sha256(data).digest(), includes(data.decode(errors="replace"))
 
     @cache
-    def header(name: str) -> Path | None:
-        return next((folder / name for folder in folders if (folder / name).is_file()), None)
+    def header(name: str, beside: Path) -> Path | None:
+        places = (folder / name for folder in (beside, *folders))
+        return next((place for place in places if place.is_file()), None)
 
     def reached(source: Path) -> bytes | None:
         pending, found = [source], dict[str, bytes]()
@@ -49,7 +54,8 @@ def contents(sources: Iterable[Path], folders: Sequence[Path]) -> dict[Path, byt
             if file.name in found:
                 continue
             found[file.name], names = read(file)
-            for place in map(header, names):
+            for name in names:
+                place = header(name, file.parent)
                 if place is None:
                     return None
                 pending.append(place)
@@ -69,58 +75,70 @@ class Objects:
     def __init__(self, folder: Path, compiler: bytes) -> None:
         self._folder, self._compiler = folder, compiler
 
-    def keys(self, directory: Path, command: str) -> Mapping[Path, str]:
-        """The cache key of the object of each source of the runtime.
+    def keys(
+        self, directory: Path, place: str, sources: Sequence[str], command: str
+    ) -> Mapping[str, str]:
+        """The cache key of the object of each source whose headers are all known.
 
         Args:
             directory: a generated folder.
+            place: where its build writes, within it.
+            sources: as make names them, within the folder.
             command: the compiler's, without the source.
         """
-        # What a source reaches lies in these two folders, wherever else the compiler may look.
+        # Of where headers lie no more than what is in them matters.
         flags = [flag for flag in shlex.split(command) if not flag.startswith("-I")]
         base = hashlib.sha256(self._compiler + "\0".join(flags).encode())
+        folders = [directory / name for name in ("src", "include", f"{place}/port")]
+        found = contents([directory / source for source in sources], folders)
         keys = {}
-        sources = sorted(directory.glob("src/tt_*.c"))
-        for source, found in contents(sources, (directory / "src", directory / "include")).items():
-            if found is not None:
+        for source in sources:
+            content = found[directory / source]
+            if content is not None:
                 digest = base.copy()
-                digest.update(found)
-                keys[source.relative_to(directory)] = digest.hexdigest()
+                digest.update(_elsewhere(source.encode(), place) + content)
+                keys[source] = digest.hexdigest()
         return keys
 
-    def lend(self, directory: Path, output: Path, keys: Mapping[Path, str]) -> None:
+    def lend(self, directory: Path, place: str, keys: Mapping[str, str]) -> None:
         """Puts what is known where make would put it, for sources that were not compiled yet.
 
         Args:
             directory: a generated folder.
-            output: where its build writes, within it.
+            place: where its build writes, within it.
             keys: of its sources.
         """
         for source, key in keys.items():
-            made, cached = output / source, self._folder / key
+            made, cached = directory / place / source, self._folder / key
             if cached.with_suffix(".o").is_file() and not made.with_suffix(".o").exists():
                 made.parent.mkdir(parents=True, exist_ok=True)
-                _copy(cached, made, goal=made.relative_to(directory).with_suffix(".o"))
+                _copy(cached, made, lambda text: text.replace(_PLACE, place.encode()))
 
-    def keep(self, output: Path, keys: Mapping[Path, str]) -> None:
+    def keep(self, directory: Path, place: str, keys: Mapping[str, str]) -> None:
         """Caches what a build that succeeded has compiled of sources with these keys."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for source, key in keys.items():
             if not (self._folder / key).with_suffix(".o").is_file():
-                _copy(output / source, self._folder / key)
+                made = directory / place / source
+                _copy(made, self._folder / key, lambda text: _elsewhere(text, place))
 
 
-def _copy(source: Path, target: Path, goal: Path | None = None) -> None:
+def _elsewhere(text: bytes, place: str) -> bytes:
+    """What a compiler wrote about files of a build, for a build in another place."""
+    return text.replace(place.encode(), _PLACE)
+
+
+def _copy(source: Path, target: Path, change: Callable[[bytes], bytes]) -> None:
     """Copies what there is of a source: each file appears whole, and younger than all before.
 
     Args:
-        goal: what the rule for make is to be about, where that is another place than it was.
+        change: of what make and the stack analysis read, which names files by their place.
     """
     for suffix in _SUFFIXES:
         if source.with_suffix(suffix).is_file():
             data = source.with_suffix(suffix).read_bytes()
-            if suffix == ".d" and goal is not None:
-                data = str(goal).encode() + b":" + data.partition(b":")[2]
+            if suffix != ".o":
+                data = change(data)
             handle, place = tempfile.mkstemp(dir=target.parent)
             try:
                 with os.fdopen(handle, "wb") as file:
