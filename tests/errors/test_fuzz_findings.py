@@ -18,7 +18,7 @@ from tests.support.paths import ROOT
 from tests.support.tflite_writer import TfliteWriter
 from tinytrain.errors import ModelError
 from tinytrain.frontend import load_model
-from tinytrain.frontend.relax.calls import Call, Const
+from tinytrain.frontend.program import Call, Const
 from tinytrain.quantize.ranges import Histogram, choose
 
 
@@ -59,7 +59,7 @@ def test_zero_point_of_another_shape_than_its_scale(tmp_path: Path) -> None:
     node.input[1:] = tensors
     node.attribute.append(helper.make_attribute("axis", 0))
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match=r"do not fit together"):
+    with pytest.raises(ModelError, match=r"contradict each other"):
         load_model(path)
 
 

@@ -88,11 +88,11 @@ def set_tensor(name: str, data: np.ndarray) -> Callable[[onnx.ModelProto], objec
     return lambda found: tensor(found, name).CopyFrom(numpy_helper.from_array(data, name))
 
 
-RNN = {"x": (3, 1, 4)}
+RNN = {"x": (1, 1, 4)}
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), "the file holds no ONNX graph"),
     "text": (lambda path: path.write_text("Dear reader,\n" * 9), "the file is no ONNX model"),
-    "erf": (model([node("Erf", "x")]), "operation 'Erf' is not supported"),
+    "hardmax": (model([node("Hardmax", "x")]), "operation 'Hardmax' is not supported"),
     "lstm": (
         model(lstm(), inputs=RNN, constants={
             "w": np.zeros((1, 8, 4), np.float32), "r": np.zeros((1, 8, 2), np.float32)}),
@@ -110,28 +110,11 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
               inputs={"x": (1, 3, 6, 6), "u": (1, 4, 4, 4)}),
         "the model has 2 inputs",
     ),
-    "two outputs": (
-        model([conv(), helper.make_node("Relu", ["y"], ["z"])], outputs=("y", "z")),
-        "the model has 2 outputs",
-    ),
     "nan": (model(constants=changed(np.nan)), "the weights 'w' hold NaN or infinity"),
     "infinity": (model(constants=changed(-np.inf)), "the weights 'w' hold NaN or infinity"),
-    "opset 9": (model(opset=9), "the model uses opset 9; 13 is the oldest that can be read"),
-    "f64": (model(constants={"w": tensor_of(TensorProto.DOUBLE)}), "'w' has the type double"),
-    "f16": (model(constants={"w": tensor_of(TensorProto.FLOAT16)}), "'w' has the type float16"),
     "bf16": (model(constants={"w": tensor_of(TensorProto.BFLOAT16)}), "has the type bfloat16"),
     "int4": (model(constants={"w": tensor_of(TensorProto.INT4)}), "'w' has the type int4"),
-    "f16 input": (
-        model([conv()], input_type=TensorProto.FLOAT16,
-              constants={"w": conv_weights().astype(np.float16)}),
-        "",
-    ),
-    "f64 all over": (
-        model([conv()], input_type=TensorProto.DOUBLE,
-              constants={"w": conv_weights().astype(np.float64)}),
-        "",
-    ),
-    "constant of 10^12": (bomb("ConstantOfShape", "s"), "'ConstantOfShape' is not supported"),
+    "constant of 10^12": (bomb("ConstantOfShape", "s"), "'ConstantOfShape' makes a constant that"),
     "expanded to 10^12": (bomb("Expand", "one", "s"), ""),
     "tiled to 10^12": (bomb("Tile", "one", "s"), ""),
     "reshaped to 10^12": (
@@ -157,7 +140,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no such input": (model([conv("nothing")]), "the model is not valid ONNX"),
     "zero scale": (damaged(set_tensor("s", np.float32(0))), "a scale is 0"),
     "negative scale": (damaged(set_tensor("s", np.float32(-0.1))), "a scale is -0.1"),
-    "nan scale": (damaged(set_tensor("s", np.float32(np.nan))), "hold NaN or infinity"),
+    "nan scale": (damaged(set_tensor("s", np.float32(np.nan))), "a scale is nan"),
     "huge scale": (damaged(set_tensor("s", np.float32(3e38))), ""),
     "denormal scale": (damaged(set_tensor("s", np.float32(1e-45))), ""),
     "zero scale of weights": (
@@ -249,7 +232,7 @@ def test_tflite_garbage(data: bytes, refuse: Refuse, tmp_path: Path) -> None:
 
 
 def test_names_cannot_steer_the_terminal(refuse: Refuse, tmp_path: Path) -> None:
-    bad = helper.make_node("Erf", ["x"], ["y"], name="a\nerror: \x1b[2J[bold]")
+    bad = helper.make_node("Hardmax", ["x"], ["y"], name="a\nerror: \x1b[2J[bold]")
     path = save(tmp_path / "model.onnx", [bad], {})
     told = refuse(MODEL_ERROR, "compile", path, "-o", tmp_path / "out")
     assert r"node 'a\nerror: \x1b[2J[bold]'" in told

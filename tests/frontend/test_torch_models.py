@@ -114,8 +114,9 @@ def test_nan_in_a_module_is_named() -> None:
 
 
 def test_an_unsupported_operation_names_the_layer() -> None:
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU())
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2))
     with pytest.raises(ModelError) as caught:
         load_model(net, example=torch.zeros(1, 1, 8, 8))
-    assert "is not supported" in caught.value.what
+    assert caught.value.what == "operation 'aten.group_norm.default' is not supported"
+    assert "batch normalisation" in str(caught.value.help)
     assert caught.value.where is not None and caught.value.where.file == "Sequential"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.errors import InternalError, ModelError, UsageError, Where
+from tinytrain.frontend.imported import Imported
 from tinytrain.ir.graph import Graph
 
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
@@ -18,37 +19,57 @@ _MAX_BYTES = 2**30
 _READABLE = "ONNX (.onnx), TFLite (.tflite) and exported PyTorch programs (.pt2) can be read"
 
 
-def load_model(source: Any, *, example: Any = None, name: str | None = None) -> Graph:
+def load_model(
+    source: Any,
+    *,
+    example: Any = None,
+    name: str | None = None,
+    model_output: str | None = None,
+) -> Graph:
+    """The graph of `import_model`, for who needs no proof of it."""
+    return import_model(source, example=example, name=name, model_output=model_output).graph
+
+
+def import_model(
+    source: Any,
+    *,
+    example: Any = None,
+    name: str | None = None,
+    model_output: str | None = None,
+) -> Imported:
     """Reads a model.
 
     Args:
         source: path of an .onnx, .tflite or .pt2 file, or a `torch.nn.Module`.
         example: for a module, a float tensor or array of the shape it takes, batch first.
         name: name of the graph; by default from the file or the class. Made a C identifier.
+        model_output: of a model with several outputs, the one that is compiled; by default the one
+            of a classifier.
 
     Returns:
-        a graph with one f32 input and one f32 output whose nodes are forward operations, with
-        `quantize` and `dequantize` exactly where the model has them. Maps are NHWC, a 1-D signal is
-        a map of height 1. `source` says which file it was, what shape and layout its input
-        has there, and what had to change.
+        a graph, and what it can be compared with (`proof.prove`). The graph has one f32 input and
+        one f32 output, its nodes are forward operations, with `quantize` and `dequantize` exactly
+        where the model has them. Maps are NHWC, a 1-D signal is a map of height 1. `source` says
+        which file it was, what shape and layout its input has there, and what had to change.
 
     Raises:
         ModelError: the file cannot be read, or holds what tinytrain does not support.
         UsageError: a module without an example input.
     """
     if isinstance(source, str | Path):
-        return _load_file(Path(source), name)
-    from tinytrain.frontend.torch import load_module
+        return _load_file(Path(source), name, model_output)
+    from tinytrain.frontend.pytorch import load_module
 
     if example is None:
         raise UsageError(
             "a PyTorch module needs an example input to be traced",
             help="pass example, for instance torch.zeros(1, 3, 32, 32)",
         )
-    return load_module(source, example, c_identifier(name or type(source).__name__))
+    identifier = c_identifier(name or type(source).__name__)
+    return load_module(source, example, identifier, model_output)
 
 
-def _load_file(path: Path, name: str | None) -> Graph:
+def _load_file(path: Path, name: str | None, output: str | None) -> Imported:
     where = Where(path.name)
     if not os.path.isfile(path):
         what = "there is no such model file"
@@ -78,15 +99,15 @@ def _load_file(path: Path, name: str | None) -> Graph:
     if suffix == ".onnx":
         from tinytrain.frontend.onnx import load_onnx
 
-        return _sound(load_onnx(data, path, identifier), where)
+        return _sound(load_onnx(data, path, identifier, output), where)
     if suffix == ".tflite":
         from tinytrain.frontend.tflite import load_tflite
 
-        return _sound(load_tflite(data, path, identifier), where)
+        return _sound(load_tflite(data, path, identifier, output), where)
     if suffix == ".pt2":
-        from tinytrain.frontend.torch import load_pt2
+        from tinytrain.frontend.pytorch import load_pt2
 
-        return _sound(load_pt2(data, path, identifier), where)
+        return _sound(load_pt2(data, path, identifier, output), where)
     raise ModelError(
         f"a file that ends in '{suffix or path.name}' is of no known kind",
         where=where,
@@ -94,12 +115,12 @@ def _load_file(path: Path, name: str | None) -> Graph:
     )
 
 
-def _sound(graph: Graph, where: Where) -> Graph:
-    """The graph, if every node keeps its operation's rule: a damaged file may hold any geometry."""
+def _sound(imported: Imported, where: Where) -> Imported:
+    """The import, if every node keeps its rule: a damaged file may hold any geometry."""
     from tinytrain.ir.verify import verify
 
     try:
-        verify(graph, "import")
+        verify(imported.graph, "import")
     except InternalError as error:
         raise ModelError(
             "the file holds a layer whose shapes or attributes contradict each other",
@@ -107,7 +128,7 @@ def _sound(graph: Graph, where: Where) -> Graph:
             detail=str(error.__cause__ or error),
             help="export the model again; if it runs elsewhere, please report it",
         ) from error
-    return graph
+    return imported
 
 
 def c_identifier(name: str) -> str:
@@ -116,4 +137,4 @@ def c_identifier(name: str) -> str:
     return cleaned if cleaned[0].isalpha() else f"m_{cleaned}"
 
 
-__all__ = ["c_identifier", "load_model"]
+__all__ = ["c_identifier", "import_model", "load_model"]

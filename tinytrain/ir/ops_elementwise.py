@@ -16,13 +16,7 @@ from tinytrain.ir.ops import (
     scale_or_one,
 )
 from tinytrain.ir.types import DType
-
-ACTIVATIONS = frozenset(
-    {"relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "tanh", "leaky_relu", "identity"}
-)
-"""Element-wise functions of the `activation` operation. `leaky_relu` slopes `alpha` below zero;
-`hard_sigmoid` is max(0, min(1, alpha * x + beta)); `hard_swish` is x * relu6(x + 3) / 6; the
-others take no parameter and have alpha = beta = 0. `identity` in s8 form changes the scale."""
+from tinytrain.ir.unary import UNARY
 
 
 @register(
@@ -68,12 +62,12 @@ def _multiply(node: Node) -> Signature:
 
 @register(
     "activation",
-    "an element-wise function, see ACTIVATIONS",
+    "a function of `ir.unary.UNARY`, element by element",
     "function alpha beta",
     Traits(by_rows=True, integers=Integers.RESCALED, in_place=(0,)),
 )
 def _activation(node: Node) -> Signature:
-    expect(node.attrs["function"] in ACTIVATIONS, f"unknown function {node.attrs['function']!r}")
+    expect(node.attrs["function"] in UNARY, f"unknown function {node.attrs['function']!r}")
     return ((node.inputs[0].type.shape, (same_dtype(node),)),)
 
 

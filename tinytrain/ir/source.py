@@ -27,6 +27,8 @@ class ModelSource:
         sha256: of the file, in hexadecimal; None where there is no file.
         shape: of the input as the model declares it, batch of one.
         layout: of that shape: NCHW, NHWC, NCL, NLC or NC.
+        output_shape, output_layout: the same of the output; a vector under any shape is NC, NCC
+            or NCCC.
         notes: sentences on what had to change on the way to s8.
         softmax: whether a softmax behind the logits was left out.
         calibration: of a model that came as floats; None if it brought its ranges.
@@ -36,6 +38,8 @@ class ModelSource:
     sha256: str | None = None
     shape: tuple[int, ...] = ()
     layout: str = ""
+    output_shape: tuple[int, ...] = ()
+    output_layout: str = ""
     notes: tuple[str, ...] = ()
     softmax: bool = False
     calibration: Calibration | None = None

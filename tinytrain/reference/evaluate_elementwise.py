@@ -46,9 +46,7 @@ def _activation(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
 
 @float_form("activation")
 def _activation_f32(node: Node, args: Arrays) -> np.ndarray:
-    function, _ = activations.curve(node.attrs["function"], node.attrs["alpha"], node.attrs["beta"])
-    with np.errstate(over="ignore"):
-        return np.asarray(function(args[0]))
+    return activations.curve(node, args[0])
 
 
 @evaluates("clamp_mask")

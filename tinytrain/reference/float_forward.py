@@ -6,7 +6,7 @@ depend on the order of summation. What each operation computes stands in the tab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -22,9 +22,16 @@ from tinytrain.reference import (
 )
 from tinytrain.reference.evaluation import FLOAT_FORMS
 
+Observe = Callable[[Value, np.ndarray], np.ndarray | None]
+"""Sees each result as it is computed; what it gives, if anything, goes on in its place."""
+
 
 def run_float(
-    graph: Graph, inputs: Mapping[str, np.ndarray], *, dtype: type = np.float32
+    graph: Graph,
+    inputs: Mapping[str, np.ndarray],
+    *,
+    dtype: type = np.float32,
+    observe: Observe = lambda value, result: None,
 ) -> dict[Value, np.ndarray]:
     """Evaluates every node.
 
@@ -32,6 +39,7 @@ def run_float(
         graph: forward nodes with f32 values, `quantize` and `dequantize` included.
         inputs: by name, f32 [N, ...]: N samples where the type says 1, each on its own.
         dtype: of the arithmetic, np.float32 or np.float64; `dequantize` gives float32 in both.
+        observe: called for every node.
 
     Returns:
         every value, activations with N samples.
@@ -51,5 +59,6 @@ def run_float(
         result = form(node, [known[value] for value in node.inputs])
         if node.output.type.dtype is DType.F32:
             result = result.astype(dtype, copy=False)
-        known[node.output] = result
+        instead = observe(node.output, result)
+        known[node.output] = result if instead is None else instead
     return known

@@ -201,7 +201,7 @@ class Bounded(Differentiated):
 
 
 def activation(node: Node) -> Function:
-    """One of `ir.ops_elementwise.ACTIVATIONS`."""
+    """One of `ir.unary.UNARY`."""
     alpha, beta = node.attrs["alpha"], node.attrs["beta"]
     functions: dict[str, Function] = {
         "identity": lambda x: x,

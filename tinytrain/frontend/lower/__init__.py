@@ -1,0 +1,1 @@
+"""From an imported program to a graph: `lower.lower` first."""

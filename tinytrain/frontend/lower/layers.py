@@ -1,0 +1,177 @@
+"""Rewrites the words of the vocabulary into the fewer that the graph has nodes for.
+
+What leaves this step, beside `conv`, `dense`, `pool`, `concat`, `reshape`, `permute`, `slice`,
+`repeat`, `prelu`, `l2_normalize`, `softmax`, `pad`, `quantize` and `dequantize` as they were:
+
+    add, multiply, subtract, maximum, minimum [a, b]
+                   of two activations; of an activation and a constant only add and multiply
+    clip        [x] low high                  relu, relu6, clips, and maxima with a constant
+    activation  [x] function alpha beta       every other function of one number
+
+Constants stand on the right. Sums and products that do nothing are gone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinytrain.frontend.lower.pools import reduce
+from tinytrain.frontend.lower.rewrite import Rewriter, RewriteRule
+from tinytrain.frontend.program import Call, Const, Program
+
+
+def _subtract(rewriter: Rewriter, call: Call) -> Call:
+    a, b = call.args
+    if isinstance(b, Const):
+        call.args = [a, Const(-np.asarray(b.real(), dtype=np.float64))]
+        call.op = "add"
+        return _with_constant(rewriter, call)
+    if isinstance(a, Const):
+        # c - x is -1 * x + c.
+        minus = rewriter.like(call, "multiply", [b, Const(np.full((), -1.0))])
+        call.op, call.args = "add", [minus, a]
+        return _with_constant(rewriter, call)
+    return rewriter.emit(call)
+
+
+def _divide(rewriter: Rewriter, call: Call) -> Call:
+    a, b = call.args
+    if isinstance(b, Call):
+        if isinstance(a, Const):
+            inverse = rewriter.like(
+                call, "activation", [b], function="reciprocal", alpha=0.0, beta=0.0
+            )
+            call.op, call.args = "multiply", [inverse, a]
+            return _with_constant(rewriter, call)
+        raise rewriter.error(
+            call,
+            "a division of two activations is not supported",
+            "multiply by the reciprocal of a constant, or normalise with batch normalisation",
+        )
+    if not np.all(b.real()):
+        raise rewriter.error(call, "a division by zero", "export the model again")
+    call.args = [a, Const(1.0 / np.asarray(b.real(), dtype=np.float64))]
+    call.op = "multiply"
+    return _with_constant(rewriter, call)
+
+
+def _with_constant(rewriter: Rewriter, call: Call) -> Call:
+    """Constants go to the right; additions and multiplications that do nothing go away."""
+    if isinstance(call.args[0], Const):
+        call.args = [call.args[1], call.args[0]]
+    const = call.args[1]
+    if isinstance(const, Const) and call.shape == call.source().shape:
+        neutral = 0.0 if call.op == "add" else 1.0
+        if np.all(const.real() == neutral):
+            return call.source()
+    return rewriter.emit(call)
+
+
+def _extremum(lower: bool) -> RewriteRule:
+    def rule(rewriter: Rewriter, call: Call) -> Call:
+        if isinstance(call.args[0], Const):
+            call.args = [call.args[1], call.args[0]]
+        other = call.args[1]
+        if not isinstance(other, Const):
+            return rewriter.emit(call)
+        bounds = np.unique(other.real())
+        if bounds.size != 1:
+            raise rewriter.error(
+                call,
+                f"a {call.op} with a constant that varies from element to element is not supported",
+                "compare with one number, or with another activation",
+            )
+        bound = float(bounds[0])
+        return emit_clip(
+            rewriter, call, bound if lower else -math.inf, math.inf if lower else bound
+        )
+
+    return rule
+
+
+_BOUNDS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+
+
+def _unary(rewriter: Rewriter, call: Call) -> Call:
+    function = call.attrs["function"]
+    if function == "clip":
+        return emit_clip(rewriter, call, call.attrs["alpha"], call.attrs["beta"])
+    if function in _BOUNDS:
+        return emit_clip(rewriter, call, *_BOUNDS[function])
+    if function == "linear":
+        scaled = rewriter.like(
+            call, "multiply", [call.source(), Const(np.full((), call.attrs["alpha"]))]
+        )
+        call.op, call.args = "add", [scaled, Const(np.full((), call.attrs["beta"]))]
+        return _with_constant(rewriter, call)
+    return rewriter.like(call, "activation", [call.source()], **call.attrs)
+
+
+def emit_clip(rewriter: Rewriter, call: Call, low: float, high: float) -> Call:
+    """max(low, min(high, x)), joined with a clip before it."""
+    source = call.source()
+    if source.op == "clip":
+        # clip(clip(x, a, b), c, d) is clip(x, max(a, c), min(b, d)) when the ranges overlap.
+        inner_low, inner_high = source.attrs["low"], source.attrs["high"]
+        if max(low, inner_low) <= min(high, inner_high):
+            low, high, source = max(low, inner_low), min(high, inner_high), source.source()
+    if low == -math.inf and high == math.inf:
+        return source
+    return rewriter.like(call, "clip", [source], low=low, high=high)
+
+
+def _pad(rewriter: Rewriter, call: Call) -> Call:
+    if not any(any(pair) for pair in call.attrs["widths"]):
+        return call.source()
+    if call.attrs["value"] != 0.0:
+        raise rewriter.error(
+            call,
+            f"padding with {call.attrs['value']:g} is not supported",
+            "pad height and width with zeros, best inside the convolution or pooling layer",
+        )
+    return rewriter.emit(call)
+
+
+def _log_softmax(rewriter: Rewriter, call: Call) -> Call:
+    # Over logits both are left out of what runs: the loss works on the logits themselves.
+    call.tensor = None  # it is no longer what the file computes there
+    return rewriter.like(call, "softmax", [call.source()], **call.attrs)
+
+
+def _argmax(rewriter: Rewriter, call: Call) -> Call:
+    if call is not rewriter.program.output:
+        raise rewriter.error(
+            call,
+            "an argmax is only supported as the last step of a classifier",
+            "end the model at its logits; the device tells the predicted class itself",
+        )
+    rewriter.program.notes.append(
+        "the argmax at the end was left out: the model ends in its logits"
+    )
+    return call.source()
+
+
+_RULES: dict[str, RewriteRule] = {
+    "add": _with_constant,
+    "multiply": _with_constant,
+    "subtract": _subtract,
+    "divide": _divide,
+    "maximum": _extremum(lower=True),
+    "minimum": _extremum(lower=False),
+    "unary": _unary,
+    "reduce": reduce,
+    "pad": _pad,
+    "log_softmax": _log_softmax,
+    "argmax": _argmax,
+}
+
+
+def find_layers(program: Program) -> Program:
+    """Rewrites a program into the calls listed above.
+
+    Raises:
+        ModelError: a combination of operations and constants that tinytrain does not support.
+    """
+    return Rewriter(program, _RULES).run()

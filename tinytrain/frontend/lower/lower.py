@@ -1,0 +1,47 @@
+"""From an imported program to a graph of ours, in f32 with quantize nodes.
+
+Every reader ends here. The steps, each a module of its own: bring integers to s8 (`integers`), find
+layers (`layers`) and activations (`activations`), join what belongs to a layer (`fuse`), and write
+the graph in our layout (`graph`, `nodes`).
+"""
+
+from __future__ import annotations
+
+from tinytrain.frontend.imported import Imported, Missing, Reference
+from tinytrain.frontend.lower.activations import find_activations
+from tinytrain.frontend.lower.fuse import fuse_layers
+from tinytrain.frontend.lower.graph import GraphImporter
+from tinytrain.frontend.lower.integers import normalise_integers
+from tinytrain.frontend.lower.layers import find_layers
+from tinytrain.frontend.lower.nodes import NODE_RULES
+from tinytrain.frontend.program import Program
+from tinytrain.ir.source import ModelSource
+
+STEPS = (normalise_integers, find_layers, find_activations, fuse_layers)
+"""Each takes a program and gives one."""
+
+
+def lower(
+    program: Program, *, name: str, source: ModelSource, reference: Reference | Missing
+) -> Imported:
+    """The graph of a program.
+
+    Args:
+        name: of the graph, a C identifier.
+        source: the file and its hash; the rest is filled in.
+        reference: what the import can be compared with.
+
+    Raises:
+        ModelError: anything that cannot be imported, with the node and what helps.
+    """
+    for step in STEPS:
+        program = step(program)
+    importer = GraphImporter(program, name, source, NODE_RULES)
+    graph = importer.run()
+    named = [(call.tensor, call) for call in importer.tensors if call.tensor is not None]
+    return Imported(
+        graph,
+        {tensor: importer.tensors[call] for tensor, call in named},
+        {tensor: call.name for tensor, call in named if call.name is not None},
+        reference,
+    )

@@ -1,0 +1,44 @@
+"""ONNX files: checked by `onnx` itself, then read node by node."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.lower.lower import lower
+from tinytrain.frontend.onnx.check import (
+    check_valid,
+    check_weights,
+    fix_shapes,
+    unknown_operations,
+    upgrade,
+)
+from tinytrain.frontend.onnx.parse import load_external_data, name_nodes, parse
+from tinytrain.frontend.onnx.read import read
+from tinytrain.frontend.onnx.reference import reference
+from tinytrain.frontend.reader import guarded
+from tinytrain.ir.source import ModelSource
+
+
+def load_onnx(data: bytes, path: Path, name: str, output: str | None = None) -> Imported:
+    """Reads an ONNX model; see `tinytrain.frontend.load_model`."""
+    file = path.name
+    notes: list[str] = []
+    model = parse(data, path)
+    load_external_data(model, path)
+    name_nodes(model)
+    original = model.SerializeToString()
+    model = upgrade(model, file, notes)
+    name_nodes(model)
+    if not unknown_operations(model):
+        check_valid(model, file)
+    check_weights(model, file)
+    fix_shapes(model, file)
+    program = guarded(
+        file,
+        lambda: read(model, file, output, notes),
+        "export or copy the file again; onnx.checker.check_model tells more",
+    )
+    source = ModelSource(file, hashlib.sha256(data).hexdigest())
+    return lower(program, name=name, source=source, reference=reference(original))

@@ -1,0 +1,163 @@
+"""ONNX operations that work element by element, and those at the end of a classifier."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinytrain.frontend.builder import Tensor
+from tinytrain.frontend.onnx.operands import Operands, Row, axis_of, row
+from tinytrain.frontend.program import Const
+
+
+def _binary(op: str) -> Row:
+    return row(lambda operands: [operands.builder.emit(op, [operands.x(), operands.x(1)])])
+
+
+def _many(op: str) -> Row:
+    def read(operands: Operands) -> list[Tensor]:
+        result = operands.x()
+        for number in range(1, len(operands.inputs)):
+            result = operands.builder.emit(op, [result, operands.x(number)])
+        return [result]
+
+    return row(read)
+
+
+def _mean(operands: Operands) -> list[Tensor]:
+    builder, result = operands.builder, operands.x()
+    for number in range(1, len(operands.inputs)):
+        result = builder.emit("add", [result, operands.x(number)])
+    count = Const(np.full((), float(len(operands.inputs))))
+    return [builder.emit("divide", [result, count])]
+
+
+def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> Row:
+    return row(lambda operands: [operands.builder.unary(operands.x(), function, alpha, beta)])
+
+
+def _with_alpha(function: str, default: float) -> Row:
+    def read(operands: Operands) -> list[Tensor]:
+        alpha = float(operands.get("alpha", default))
+        return [operands.builder.unary(operands.x(), function, alpha)]
+
+    return row(read, "alpha")
+
+
+def _hard_sigmoid(operands: Operands) -> list[Tensor]:
+    alpha, beta = float(operands.get("alpha", 0.2)), float(operands.get("beta", 0.5))
+    return [operands.builder.unary(operands.x(), "hard_sigmoid", alpha, beta)]
+
+
+def _selu(operands: Operands) -> list[Tensor]:
+    alpha = float(operands.get("alpha", 1.67326319217681884765625))
+    gamma = float(operands.get("gamma", 1.05070102214813232421875))
+    elu = operands.builder.unary(operands.x(), "elu", alpha)
+    return [operands.builder.unary(elu, "linear", gamma)]
+
+
+def _gelu(operands: Operands) -> list[Tensor]:
+    function = "gelu_tanh" if operands.get("approximate", "none") == "tanh" else "gelu"
+    return [operands.builder.unary(operands.x(), function)]
+
+
+def _power(operands: Operands) -> list[Tensor]:
+    exponent = operands.x(1)
+    if not isinstance(exponent, Const) or exponent.data.size != 1:
+        raise operands.builder.error(
+            "a power with an exponent that is not one constant number is not supported",
+            "use a square, a square root, or multiply",
+        )
+    value = float(np.asarray(exponent.real()).reshape(()))
+    if value == 2.0:
+        return [operands.builder.unary(operands.x(), "square")]
+    return [operands.builder.unary(operands.x(), "power", value)]
+
+
+def _clip(operands: Operands) -> list[Tensor]:
+    bounds = []
+    for number, name, default in ((1, "min", -math.inf), (2, "max", math.inf)):
+        if operands.has(number):
+            bounds.append(float(operands.constant(number).reshape(-1)[0]))
+        else:
+            bounds.append(float(operands.get(name, default)))
+    return [operands.builder.unary(operands.x(), "clip", *bounds)]
+
+
+def _softmax(op: str) -> Row:
+    def read(operands: Operands) -> list[Tensor]:
+        x = operands.x()
+        axis = axis_of(operands, len(x.shape), default=-1)
+        return [operands.builder.emit(op, [x], axis=axis)]
+
+    return row(read, "axis")
+
+
+def _argmax(operands: Operands) -> list[Tensor]:
+    x = operands.x()
+    axis, keep = axis_of(operands, len(x.shape)), bool(operands.get("keepdims", 1))
+    return [operands.builder.emit("argmax", [x], axis=axis, keep=keep)]
+
+
+def _same(operands: Operands) -> list[Tensor]:
+    return [operands.x()]
+
+
+def _cast(operands: Operands) -> list[Tensor]:
+    """A cast of an activation between floats; of what the reader works out, anything.
+
+    A cast to integers at the end of a model, of its predicted class say, changes no prediction.
+    """
+    x = operands.x()
+    if isinstance(x, Const):
+        raise AssertionError("constants are worked out by the reader")
+    return [x]
+
+
+ELEMENTWISE: dict[str, Row] = {
+    "Add": _binary("add"),
+    "Sub": _binary("subtract"),
+    "Mul": _binary("multiply"),
+    "Div": _binary("divide"),
+    "Max": _many("maximum"),
+    "Min": _many("minimum"),
+    "Sum": _many("add"),
+    "Mean": row(_mean),
+    "Pow": row(_power),
+    "Relu": _unary("relu"),
+    "LeakyRelu": _with_alpha("leaky_relu", 0.01),
+    "Elu": _with_alpha("elu", 1.0),
+    "Celu": _with_alpha("celu", 1.0),
+    "ThresholdedRelu": _with_alpha("threshold", 1.0),
+    "Selu": row(_selu, "alpha gamma"),
+    "Gelu": row(_gelu, "approximate"),
+    "HardSigmoid": row(_hard_sigmoid, "alpha beta"),
+    "HardSwish": _unary("hard_swish"),
+    "Mish": _unary("mish"),
+    "Sigmoid": _unary("sigmoid"),
+    "Tanh": _unary("tanh"),
+    "Softplus": _unary("softplus", 1.0),
+    "Softsign": _unary("softsign"),
+    "Erf": _unary("erf"),
+    "Exp": _unary("exp"),
+    "Log": _unary("log"),
+    "Sqrt": _unary("sqrt"),
+    "Reciprocal": _unary("reciprocal"),
+    "Neg": _unary("linear", -1.0),
+    "Abs": _unary("absolute"),
+    "Floor": _unary("floor"),
+    "Ceil": _unary("ceil"),
+    "Round": _unary("round"),
+    "Sign": _unary("sign"),
+    "Sin": _unary("sin"),
+    "Cos": _unary("cos"),
+    "Clip": row(_clip, "min max"),
+    "Softmax": _softmax("softmax"),
+    "LogSoftmax": _softmax("log_softmax"),
+    # Which of equal logits comes first is left to the device: the first.
+    "ArgMax": row(_argmax, "axis keepdims", "select_last_index"),
+    "Identity": row(_same),
+    "Dropout": row(_same, "", "ratio seed"),
+    "Cast": row(_cast, "to", "saturate round_mode"),
+}

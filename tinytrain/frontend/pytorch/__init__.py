@@ -1,0 +1,85 @@
+"""PyTorch: modules with an example input, and exported programs (.pt2), nothing unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+from tinytrain.errors import UsageError
+from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.importing import call_importer
+from tinytrain.frontend.lower.lower import lower
+from tinytrain.frontend.pytorch.archive import check_archive
+from tinytrain.frontend.pytorch.read import read
+from tinytrain.frontend.pytorch.reference import reference
+from tinytrain.ir.source import ModelSource
+
+
+def load_module(module: Any, example: Any, name: str, output: str | None = None) -> Imported:
+    """Traces a `torch.nn.Module` in evaluation mode with `torch.export`.
+
+    Args:
+        module: left in the mode (training or evaluation) that it had.
+        example: tensor or array, batch first; only its shape matters, and of a larger batch
+            the first sample.
+
+    Raises:
+        UsageError: `module` is no module, or the example is no tensor with a batch.
+        ModelError: it cannot be traced or imported.
+    """
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        raise UsageError(
+            f"a {type(module).__name__} is no model",
+            help="pass the path of a model file, or a torch.nn.Module with example",
+        )
+    example = torch.as_tensor(example, dtype=torch.float32)
+    if example.ndim < 2:
+        raise UsageError(
+            f"the example input has shape {tuple(example.shape)}, without a batch",
+            help="add a batch of 1 in front: example[None]",
+        )
+    modes = [(part, part.training) for part in module.modules()]
+    file = type(module).__name__
+
+    def export() -> Any:
+        module.eval()
+        try:
+            with torch.no_grad():
+                return torch.export.export(module, (example[:1].clone(),), strict=False)
+        finally:
+            for part, training in modes:
+                part.training = training
+
+    program = call_importer(
+        export, file, "make the forward pass free of data-dependent control flow"
+    )
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(key.encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    source = ModelSource(file, digest.hexdigest())
+    return lower(
+        read(program, file, output), name=name, source=source, reference=reference(program)
+    )
+
+
+def load_pt2(data: bytes, path: Path, name: str, output: str | None = None) -> Imported:
+    """Reads a program saved by `torch.export.save`; see `tinytrain.frontend.load_model`."""
+    file = path.name
+    check_archive(data, file)
+    import torch
+
+    program = call_importer(
+        lambda: torch.export.load(io.BytesIO(data)),
+        file,
+        "save the program again with torch.export.save of the installed PyTorch",
+    )
+    source = ModelSource(file, hashlib.sha256(data).hexdigest())
+    return lower(
+        read(program, file, output), name=name, source=source, reference=reference(program)
+    )

@@ -1,0 +1,145 @@
+"""What is said of an operation that cannot be compiled: what to use in its place.
+
+The names of all formats lead to one row for each kind of operation. A row's help speaks of that
+operation alone; a list of everything that is supported is in the docs, not in an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tinytrain.errors import ModelError, Where
+
+_HELP: tuple[tuple[str, str], ...] = (
+    (
+        r"lstm|gru|rnn|svdf|^scan$|^loop$|^while$",
+        "use a stack of dilated 1-D convolutions (a TCN) in place of a recurrent layer",
+    ),
+    (
+        r"attention|transformer|scaled_dot_product|batch_?mat_?mul|^bmm$|einsum",
+        "use convolutions and a global mean in place of attention",
+    ),
+    (
+        r"group_?norm|layer_?norm|instance_?norm|rms_?norm|local_response|^lrn$",
+        "use batch normalisation, which is folded into the layer before it",
+    ),
+    (
+        r"transpose_?conv|conv_?transpose|convolution2dtransposebias",
+        "use a nearest-neighbour resize by a whole factor and a convolution",
+    ),
+    (
+        r"bilinear|bicubic|^resize$|upsample|interpolate|grid_?sampl|roi",
+        "resize by whole factors with nearest neighbours",
+    ),
+    (
+        r"var_handle|read_variable|assign_variable|call_once",
+        "export the model that takes a whole window at once, not the streaming one",
+    ),
+    (
+        r"^if$|^where$|select|^case$|cond",
+        "export the model with its branches resolved; what runs on the device has none",
+    ),
+    (
+        r"detection|non_?max|topk|^sort$|nms|gather_nd|scatter|^nonzero$|unique",
+        "end the model before this step and do it in the firmware; --model-output names a tensor "
+        "to end at",
+    ),
+    (r"embedding|hashtable|lookup|string|tokeniz", "look up features in the firmware"),
+    (
+        r"stft|^rfft|^fft|^dft$|mfcc|audio_spectrogram|mel",
+        "compute the spectrogram in the firmware, and give the model its features",
+    ),
+    (
+        r"fakequant|fake_quant|quant$|bipolar|binar",
+        "export the model in float, or quantized in the QDQ form of the format itself",
+    ),
+    (
+        r"convinteger|matmulinteger|dynamicquantize",
+        "quantize statically (QDQ), which fixes scales from calibration data, or give the float "
+        "model and --calibration",
+    ),
+    (
+        r"argmax|arg_max|argmin|arg_min",
+        "end the model at its logits; the device tells the predicted class itself",
+    ),
+    (r"cumsum|cumulative", "use a convolution with constant weights over the length"),
+    (r"sum$|reduce_?prod|reduce_?min|variance|^var$|std", "use a mean over height and width"),
+    (r"max_?unpool|maxpool.*argmax", "use strided convolutions and nearest-neighbour resizes"),
+    (r"conv3d|pool3d|convolution3d", "use 1-D or 2-D convolutions"),
+    (r"random|multinomial|bernoulli|normal_like", "leave random numbers to training on the host"),
+    (r"fft", "compute the spectrum in the firmware"),
+)
+_OTHERWISE = (
+    "replace it in the model; docs/models.md lists what can be compiled, by each format's names"
+)
+
+
+def help_for(operation: str) -> str:
+    """What to use in the place of an operation, by its name in the user's format."""
+    # aten.layer_norm.default, ai.onnx.ml.Scaler: the part that names the operation.
+    parts = operation.split(".")
+    name = parts[1] if parts[0] == "aten" and len(parts) > 1 else parts[-1]
+    for pattern, help in _HELP:
+        if re.search(pattern, name, re.IGNORECASE):
+            return help
+    return _OTHERWISE
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that stands in the way.
+
+    Attributes:
+        what: a clause such as "operation 'LSTM' is not supported".
+        node: of the user's file.
+        help: what to do about it.
+    """
+
+    what: str
+    node: str | None
+    help: str | None
+
+
+def unsupported(operation: str, node: str | None) -> Reason:
+    """An operation that nothing here can compute."""
+    return Reason(f"operation '{operation}' is not supported", node, help_for(operation))
+
+
+def of_error(error: ModelError) -> Reason:
+    """What an error about one node says."""
+    return Reason(error.what, error.where.node if error.where else None, error.help)
+
+
+_SHOWN = 3
+
+
+def refusal(file: str | None, reasons: Iterable[Reason]) -> ModelError:
+    """One error for everything that stands in the way, alike things together.
+
+    A single reason is told as it is; several are listed, each with its nodes and its help.
+    """
+    groups: dict[tuple[str, str | None], list[str]] = {}
+    for reason in reasons:
+        nodes = groups.setdefault((reason.what, reason.help), [])
+        if reason.node is not None and reason.node not in nodes:
+            nodes.append(reason.node)
+    if len(groups) == 1:
+        (((what, help), nodes),) = groups.items()
+        more = f" (and {len(nodes) - 1} more like it)" if len(nodes) > 1 else ""
+        return ModelError(what + more, where=Where(file, nodes[0] if nodes else None), help=help)
+    lines = []
+    for (what, help), nodes in groups.items():
+        places = ", ".join(f"'{node}'" for node in nodes[:_SHOWN])
+        if len(nodes) > _SHOWN:
+            places += f" and {len(nodes) - _SHOWN} more"
+        lines.append(what + (f" (node {places})" if places else ""))
+        if help:
+            lines.append(f"  help: {help}")
+    return ModelError(
+        f"{len(groups)} things in the model cannot be compiled",
+        where=Where(file),
+        detail="\n".join(lines),
+        help="mend each of them",
+    )

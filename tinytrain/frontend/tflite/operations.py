@@ -1,0 +1,11 @@
+"""Every TFLite operator that can be read."""
+
+from __future__ import annotations
+
+from tinytrain.frontend.tflite.elementwise import ELEMENTWISE
+from tinytrain.frontend.tflite.layers import LAYERS
+from tinytrain.frontend.tflite.moves import MOVES
+from tinytrain.frontend.tflite.operands import Row
+
+OPERATIONS: dict[str, Row] = {**LAYERS, **ELEMENTWISE, **MOVES}
+"""By its name in the schema."""
