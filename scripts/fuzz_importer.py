@@ -210,7 +210,7 @@ def main() -> int:
     seeds = load_seeds()
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
-        # Imported once: a child that imports TVM itself takes seconds.
+        # Imported once: a child that imports PyTorch itself takes seconds.
         for seed in seeds:
             path = Path(folder) / f"sound{seed.suffix}"
             path.write_bytes(seed.data)

@@ -17,7 +17,7 @@ stamp=$venv/.tinytrain-setup
 say() { printf 'setup: %s\n' "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# Prints the first Python of a usable version, nothing if there is none. Above 3.13 PyTorch and TVM
+# Prints the first Python of a usable version, nothing if there is none. Above 3.13 PyTorch and OR-Tools
 # of the versions in pyproject.toml come without ready-made packages.
 find_python() {
     local candidate

@@ -230,7 +230,7 @@ def test_where_names_the_users_node() -> None:
 
 def test_import_does_little() -> None:
     """Held in calls of functions, which are the same on every machine: 233,000, a fifth of a second
-    on one of today's. TVM's first use, which loads it, is not counted."""
+    on one of today's. The first use, which loads packages, is not counted."""
     path = shared_model("mcunet-5fps-int8.onnx")
     load_model(path)
     with cProfile.Profile() as profile:

@@ -132,7 +132,7 @@ def _parameters(graph: Graph) -> tuple[ParameterRecord, ...]:
 
 def _versions() -> dict[str, str]:
     """What else decides the bytes of the folder."""
-    packages = ("numpy", "onnx", "apache-tvm", "jinja2", "ortools")
+    packages = ("numpy", "onnx", "tflite", "jinja2", "ortools")
     return {"tinytrain": __version__, **{name: metadata.version(name) for name in packages}}
 
 

@@ -62,7 +62,7 @@ def _shared(run: Run) -> dict[str, Any]:
     model, scheme = run.model, Path(run.scheme)
     return {
         "code": code_digest(),
-        "packages": {name: _installed(name) for name in ("numpy", "pillow", "apache-tvm")},
+        "packages": {name: _installed(name) for name in ("numpy", "pillow", "onnx")},
         "model": _file_digest(model.path),
         "head": model.head,
         "preprocess": [model.mean, model.std],

@@ -120,7 +120,7 @@ class _Worker:
     """A process that does one job after the other; it has imported everything after the first."""
 
     def __init__(self) -> None:
-        # Spawned, not forked: PyTorch and TVM have threads.
+        # Spawned, not forked: PyTorch has threads.
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(other,), daemon=True)

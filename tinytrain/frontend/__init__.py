@@ -1,6 +1,6 @@
 """Reads models: ONNX, TFLite, PyTorch. Each becomes a graph with f32 values and quantize nodes.
 
-Importing TVM takes seconds, so nothing heavy is imported before a model is read.
+Importing PyTorch takes seconds, so nothing heavy is imported before a model is read.
 """
 
 from __future__ import annotations

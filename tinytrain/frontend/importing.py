@@ -1,4 +1,4 @@
-"""Calls TVM's importers: quietly, and with every failure turned into one sentence."""
+"""Calls foreign code: quietly, and with every failure turned into one sentence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def quiet() -> Iterator[io.StringIO]:
 
 @contextlib.contextmanager
 def _no_standard_error() -> Iterator[None]:
-    """Sends file descriptor 2 nowhere: TVM's C++ code logs there, which Python cannot catch."""
+    """Sends file descriptor 2 nowhere: C++ code logs there, which Python cannot catch."""
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -57,7 +57,7 @@ def call_importer(importer: Callable[[], Any], file: str | None, help: str) -> A
             return importer()
         except (TinytrainError, MemoryError):
             raise
-        # The importers raise whatever they stumble over (AssertionError, KeyError, TVMError, ...);
+        # The importers raise whatever they stumble over (AssertionError, KeyError, RuntimeError, ...);
         # any of it means that this file is not one that they can read.
         except Exception as error:
             reason = _first_line(error)
