@@ -57,7 +57,7 @@ def call_importer(importer: Callable[[], Any], file: str | None, help: str) -> A
             return importer()
         except (TinytrainError, MemoryError):
             raise
-        # The importers raise whatever they stumble over (AssertionError, KeyError, RuntimeError, ...);
+        # The importers raise whatever they stumble over (AssertionError, KeyError, ...);
         # any of it means that this file is not one that they can read.
         except Exception as error:
             reason = _first_line(error)
