@@ -61,43 +61,43 @@ def _printable(line: str) -> str:
 
 
 class UsageError(TinytrainError):
-    """An option or a combination of options makes no sense."""
+    """An option, a combination of options or a folder makes no sense."""
 
     exit_code = 2
 
 
 class ModelError(TinytrainError):
-    """The model file cannot be read, or holds what tinytrain does not support."""
+    """The model cannot be read, or holds what tinytrain does not support."""
 
     exit_code = 3
 
 
 class DataError(TinytrainError):
-    """A data file cannot be read or does not fit the model."""
+    """A data file cannot be read, or does not fit the model."""
 
     exit_code = 4
 
 
 class SchemeError(TinytrainError):
-    """An update scheme names what the model does not have."""
+    """The update scheme does not fit the model."""
 
     exit_code = 5
 
 
 class BudgetError(TinytrainError):
-    """The result does not fit the target's RAM or flash."""
+    """The result does not fit the RAM or flash of the target."""
 
     exit_code = 6
 
 
 class ToolchainError(TinytrainError):
-    """A compiler or emulator is missing or failed."""
+    """A compiler or an emulator is missing, or failed."""
 
     exit_code = 7
 
 
 class RunError(TinytrainError):
-    """Runs of an experiment failed; the others went on."""
+    """Runs of an experiment failed; the others are done."""
 
     exit_code = 8
 
@@ -106,3 +106,16 @@ class InternalError(TinytrainError):
     """A pass broke its own contract; always a bug in tinytrain."""
 
     exit_code = 70
+
+
+ERRORS = (
+    UsageError,
+    ModelError,
+    DataError,
+    SchemeError,
+    BudgetError,
+    ToolchainError,
+    RunError,
+    InternalError,
+)
+"""By exit code; the first line of what each says of itself is in `tinytrain --help`."""

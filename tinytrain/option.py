@@ -145,6 +145,8 @@ class Option:
         """The default as the command line writes it; empty where there is none to speak of."""
         if self.default is None or self.kind is SWITCH:
             return ""
+        if isinstance(self.default, tuple):
+            return ", ".join(self.kind.show(one) for one in self.default)
         return self.default if isinstance(self.default, str) else self.kind.show(self.default)
 
     def parse(self, text: str) -> Any:

@@ -56,7 +56,7 @@ class MemoryMap:
 
 @dataclass(frozen=True)
 class Target:
-    """One `targets/NAME/target.toml`, or a file of the user's in the same form.
+    """What a model is compiled for: `targets/NAME/target.toml`, or a file in the same form.
 
     Attributes:
         name: the folder's name, or the stem of the user's file.

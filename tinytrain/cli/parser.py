@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tinytrain.cli.command import COMMANDS, Command, command_named
-from tinytrain.errors import UsageError
+from tinytrain.errors import ERRORS, TinytrainError, UsageError
 from tinytrain.option import GENERAL, SWITCH, Group, Option
 from tinytrain.version import __version__
 
@@ -16,14 +16,7 @@ _EXIT_CODES = """\
 exit codes:
   0    done
   1    this machine refused: no memory, no room on the disk, a file that cannot be accessed
-  2    an option or a folder makes no sense (UsageError)
-  3    the model cannot be read or is not supported (ModelError)
-  4    a data file cannot be read or does not fit (DataError)
-  5    the update scheme does not fit the model (SchemeError)
-  6    the result does not fit the target's memory (BudgetError)
-  7    a compiler or emulator is missing or failed (ToolchainError)
-  8    runs of an experiment failed, the others are done (RunError)
-  70   a bug in tinytrain (InternalError)
+{errors}
   130  interrupted, 143 terminated; nothing is left half written
 """
 _MANY = 2**20
@@ -49,7 +42,7 @@ def make_parser(words: Sequence[str] | None = None) -> Parser:
     parser = Parser(
         prog="tinytrain",
         description="Compile a trained model into C that goes on training on a microcontroller.",
-        epilog=_EXIT_CODES,
+        epilog=_EXIT_CODES.format(errors="\n".join(map(_exit_code, ERRORS))),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tinytrain {__version__}")
@@ -78,6 +71,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def _description(command: Command) -> str:
     return f"{command.help[0].upper()}{command.help[1:]}. {command.details}".rstrip()
+
+
+def _exit_code(error: type[TinytrainError]) -> str:
+    meaning = str(error.__doc__).partition("\n")[0].rstrip(".")
+    return f"  {error.exit_code:<5}{meaning[0].lower()}{meaning[1:]} ({error.__name__})"
 
 
 def _usage(command: Command) -> str:

@@ -22,7 +22,7 @@ from tinytrain.target import Target
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A written folder.
+    """A compiled model: the folder that was written, and what it takes.
 
     Attributes:
         directory: the folder.

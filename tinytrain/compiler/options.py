@@ -63,13 +63,11 @@ class Options:
     loss: str = _option(
         LOSSES[0],
         TRAINED,
-        "what a step makes smaller",
+        "what training minimizes",
         choices=LOSSES,
         experiment="nothing: experiments are of classifiers",
     )
-    gradient: str = _option(
-        "s8", ARITHMETIC, "what gradients are stored as", choices=tuple(GRADIENTS)
-    )
+    gradient: str = _option("s8", ARITHMETIC, "how gradients are stored", choices=tuple(GRADIENTS))
     update: str = _option(
         "stochastic",
         ARITHMETIC,
@@ -108,7 +106,7 @@ class Options:
     clip_norm: float | None = _option(
         None,
         LEARNING,
-        "shorten the gradient of all that is trained to a norm of C",
+        "scale the whole gradient down to a norm of C",
         kind=NUMBER,
         low=2.0**-20,
         high=2.0**20,
@@ -117,7 +115,7 @@ class Options:
     weight_decay: float = _option(
         0.0,
         LEARNING,
-        "a step of rate R also takes the share R*D off each trained weight",
+        "a step at rate R also shrinks each trained weight by the share R*D",
         kind=NUMBER,
         low=0.0,
         high=1.0,
@@ -141,7 +139,7 @@ class Options:
         "constant",
         LEARNING,
         "of the learning rate, on the device: constant, step:EVERY:FACTOR such as step:1000:0.5, "
-        "or cosine:STEPS, down to 0",
+        "or cosine:STEPS, which ends at 0",
         metavar="S",
         in_pytorch=True,
         see="training.md#the-rest-of-a-step",
@@ -149,7 +147,7 @@ class Options:
     warm_up: int = _option(
         0,
         LEARNING,
-        "steps in which the learning rate rises, before the schedule begins",
+        "steps over which the learning rate rises, before the schedule begins",
         kind=INTEGER,
         low=0,
         high=MAX_STEPS,
@@ -180,7 +178,7 @@ class Options:
     seed: int = _option(
         0,
         TRAINED,
-        "of a fresh head, of random channels and of stochastic rounding",
+        "seed of a fresh head, of random channels and of stochastic rounding",
         kind=INTEGER,
         low=0,
         high=2**32 - 1,
@@ -200,7 +198,7 @@ class Options:
     weight_headroom: float = _option(
         1.0,
         ARITHMETIC,
-        "trained weights, and activations behind them, can grow H times as large",
+        "let trained weights, and the activations behind them, grow H times as large",
         kind=NUMBER,
         low=1.0,
         high=64.0,
@@ -224,7 +222,7 @@ class Options:
     replay: int = _option(
         0,
         REPLAY,
-        "how many samples are kept",
+        "number of samples to keep",
         kind=INTEGER,
         low=0,
         high=MAX_SLOTS,
@@ -234,38 +232,38 @@ class Options:
     replay_in: str = _option(
         "ram",
         REPLAY,
-        "where they lie; flash is behind callbacks of yours",
+        "where they are kept; flash is reached through callbacks of yours",
         choices=("ram", "flash"),
     )
     feed: str = _option(
         "whole",
         MEMORY,
-        "how a sample arrives: written as a whole, or in rows, which takes no buffer for the input",
+        "how a sample arrives: as a whole, or in rows, which needs no buffer for the input",
         choices=("whole", "rows"),
-        see="memory.md#streaming",
+        see="memory.md#line-buffering",
     )
     recompute: float = _option(
         0.0,
         MEMORY,
-        "instructions, as a share of a step, that may be spent to compute activations again where "
-        "the RAM would not do otherwise",
+        "share of a step's instructions that may go into computing activations again, if it does "
+        "not fit into the RAM otherwise",
         kind=SHARE,
         low=0.0,
         high=1.0,
         metavar="SHARE",
-        see="memory.md",
+        see="memory.md#rematerialization",
     )
     health: bool = _option(
         True,
         MEMORY,
-        "leave out the counters of what goes wrong in training, and their RAM",
+        "leave out the counters of what goes wrong while it trains, and their RAM",
         kind=SWITCH,
         see="training.md#health",
     )
     name: str | None = _option(
         None,
         OUTPUT,
-        "C prefix; the model file's name where it is not given",
+        "prefix of the C functions, instead of the model file's name",
         metavar="NAME",
         experiment="the name of a model",
     )

@@ -40,15 +40,13 @@ _DUMP_IR = Option(
 _TARGET = Option(
     "name of a target, or a target file", TARGET, "target", FILE, "host", metavar="NAME|FILE"
 )
-_RAM = Option(
-    "budget in bytes, instead of the target's", TARGET, "ram", SIZE, metavar="SIZE", low=1
-)
+_RAM = Option("RAM budget, instead of the target's", TARGET, "ram", SIZE, metavar="SIZE", low=1)
 _FLASH = Option(
-    "budget in bytes, instead of the target's", TARGET, "flash", SIZE, metavar="SIZE", low=1
+    "flash budget, instead of the target's", TARGET, "flash", SIZE, metavar="SIZE", low=1
 )
 _DATA = (
     Option(
-        "inputs that quantize a float model, as `x` of an .npz file",
+        "inputs that set the ranges of a float model, as `x` of an .npz file",
         DATA,
         "calibration",
         FILE,

@@ -55,7 +55,7 @@ def experiment(
     dry_run: bool = False,
     progress: Monitor | None = None,
 ) -> ExperimentResult:
-    """Compares models, data, schemes and rules: does what is not done yet, then writes tables.
+    """Compares models, data, schemes and rules: runs what is not done yet, then writes tables.
 
     Args:
         file: a TOML file, docs/training.md.

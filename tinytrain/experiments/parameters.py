@@ -7,11 +7,11 @@ from tinytrain.option import FILE, FOLDER, GENERAL, INTEGER, SWITCH, Option
 EXPERIMENT = (
     Option("what is compared; docs/training.md", GENERAL, "file", FILE, metavar="FILE.toml",
            positional=True, required=True),
-    Option("folder of the results; build/experiments/NAME where it is not given", GENERAL, "output",
+    Option("folder of the results, instead of build/experiments/NAME", GENERAL, "output",
            FOLDER, metavar="DIR", short="-o"),
     Option("folder of prepared data and libraries, for all experiments", GENERAL, "cache", FOLDER,
            "build/experiments/cache", metavar="DIR"),
-    Option("runs at a time; one for each core where it is not given", GENERAL, "workers", INTEGER,
+    Option("runs at a time, instead of one for each core", GENERAL, "workers", INTEGER,
            low=1, high=1024, metavar="N"),
     Option("runs whose title it is found in; --dry-run lists titles", GENERAL, "only",
            metavar="REGEX"),

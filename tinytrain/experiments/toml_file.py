@@ -26,8 +26,6 @@ from tinytrain.target import load_target
 
 _TAKEN = (
     "seeds",
-    "steps",
-    "epochs",
     "order",
     "evaluations",
     "train_limit",
@@ -64,6 +62,8 @@ def load_experiment(path: str | Path) -> Experiment:
         schemes=_schemes(top, file.parent, models),
         rules=tuple(_rule(one, schedule) for one in read_tables(top, "rules", fields.RULE)),
         rates=_rates(top),
+        steps=top.take("steps") or 0,
+        epochs=top.take("epochs") or 0,
         target=_target(top, file.parent),
         **{key: top.take(key) for key in _TAKEN},
     )

@@ -9,7 +9,7 @@ _DIRECTORY = Option(
     metavar="DIR", positional=True, required=True,
 )  # fmt: skip
 _OUTPUT = Option(
-    "the page; DIR/build/report.html where it is not given", GENERAL, "output", FILE,
+    "the page, instead of DIR/build/report.html", GENERAL, "output", FILE,
     metavar="FILE.html", short="-o",
 )  # fmt: skip
 

@@ -40,7 +40,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What a session showed. A figure that was not measured is None.
+    """What a session showed; a figure that was not measured is None.
 
     Attributes:
         on: the engine that ran: "host" or "qemu", or the name of another one.

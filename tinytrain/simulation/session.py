@@ -44,10 +44,10 @@ def simulate(
     replay_steps: int | None = None,
     progress: Progress = ignore_progress,
 ) -> SimulationResult:
-    """Run a session on a folder that `tinytrain compile` wrote.
+    """Trains a compiled model on this machine or under emulation, and evaluates it.
 
     Args:
-        directory: the folder; only its subfolder `build` is written.
+        directory: a folder that `compile_model` wrote; only its subfolder `build` is written.
         on: "host", or "qemu" for the emulator of the folder's target.
         data: samples to learn from; a path is loaded and checked against the model.
         eval: samples to evaluate before and after; None evaluates nothing.
