@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tinytrain.emit.c_text import call, wrapped
-from tinytrain.emit.calls_forward import segments_of, window
-from tinytrain.emit.calls_training import dtype_of, factors, factors_array, rescale, update
+from tinytrain.emit.calls import dtype_of, factors, factors_array, rescale, window
+from tinytrain.emit.calls_convolution import segments_of
+from tinytrain.emit.calls_update import update
 from tinytrain.emit.context import EmitContext
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinytrain.emit.c_text import identifier, wrapped
-from tinytrain.emit.calls_forward import CALLS
+from tinytrain.emit.calls import CALLS
 from tinytrain.emit.context import EmitContext, StripePlaces
 from tinytrain.ir.graph import Node
 from tinytrain.ir.text import format_type

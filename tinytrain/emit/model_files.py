@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
+from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.replay import Replay
-from tinytrain.emit.steps import backward_steps, frozen_steps, loss_call, node_steps
+from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import loss_index, role_of
@@ -155,7 +156,7 @@ def emit_model(
         "input": context.place(x),
         "output_size": output.type.size,
         "output": context.place(output),
-        "loss_call": loss_call(context, loss),
+        "loss_call": LOSS_CALLS[loss.op](context, loss),
         "loss_gradient": context.place(loss.outputs[1]),
         "seed_gradient": context.place(quantize.output),
         "gradient": dtype.value,

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinytrain.emit import calls_training  # noqa: F401  (fills the table)
-from tinytrain.emit.c_text import float_literal, wrapped
-from tinytrain.emit.calls_forward import CALLS
+from tinytrain.emit import (
+    calls_convolution,  # noqa: F401  (fills the table)
+    calls_elementwise,  # noqa: F401  (fills the table)
+    calls_layout,  # noqa: F401  (fills the table)
+    calls_loss,  # noqa: F401  (fills the table)
+    calls_pooling,  # noqa: F401  (fills the table)
+    calls_update,  # noqa: F401  (fills the table)
+)
+from tinytrain.emit.c_text import wrapped
+from tinytrain.emit.calls import CALLS
 from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.line_buffer import ChainText
@@ -78,17 +85,3 @@ def backward_steps(context: EmitContext, nodes: Sequence[Node]) -> list[StepText
 
 def _step(comment: str, lines: list[str]) -> StepText:
     return {"comment": comment, "lines": lines, "training_only": False}
-
-
-def loss_call(context: EmitContext, loss: Node) -> str:
-    """Computes the loss and writes its gradient."""
-    logits, gradient = context.place(loss.inputs[0]), context.place(loss.outputs[1])
-    size = loss.inputs[0].type.size
-    if loss.op == "mean_squared_error":
-        return context.call("tt_mean_squared_error_f32", size, logits, "target", gradient)
-    if "smoothing" in loss.attrs:
-        smoothing = float_literal(loss.attrs["smoothing"])
-        return context.call(
-            "tt_smoothed_cross_entropy_f32", size, logits, "label", smoothing, gradient
-        )
-    return context.call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)

@@ -1,21 +1,84 @@
-"""Nodes that apply a velocity as calls of kernels."""
+"""Gradients and what waits in velocities, applied, as calls of kernels."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinytrain.emit.c_text import float_literal
-from tinytrain.emit.calls_forward import calls
+from tinytrain.emit.calls import calls, window
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType
 from tinytrain.reference import lowering
 from tinytrain.reference.apply import momentum_factor
+from tinytrain.reference.lowering import zero_of
 
 
 def trained(context: EmitContext, w: Value, fraction: Value | None, bits: int) -> str:
     """The address of a `tt_trained`."""
     low = context.place(fraction) if fraction is not None else "NULL"
     return f"&(tt_trained){{{context.place(w)}, {low}, {bits}}}"
+
+
+def update(
+    context: EmitContext,
+    node: Node,
+    target: Value,
+    positions: int,
+    dtype: DType,
+    part: tuple[str, str] = ("", "0"),
+) -> str:
+    """The address of a `tt_update`.
+
+    Args:
+        part: C expressions for the first output channel and the first element of the part of the
+            tensor that is updated; without them all of it is.
+    """
+    rates = lowering.update_rates(node.attrs, target, positions, dtype)
+    multiplier = shift = real = "NULL"
+    channel = f" + {part[0]}" if part[0] else ""
+    if dtype is DType.F32:
+        real = context.array(f"{target.name}_rate", rates.real) + channel
+    else:
+        multiplier = context.array(f"{target.name}_rate", rates.multiplier.astype(np.int32))
+        shift = context.array(f"{target.name}_rate_shift", rates.shift.astype(np.int8)) + channel
+        multiplier += channel
+    fields = [
+        multiplier,
+        shift,
+        real,
+        context.updates[node.name],
+        context.exponent(node.attrs["exponent"]),
+        rates.sum_shift,
+        int(node.attrs["rule"] == "stochastic"),
+        context.update_health(node),
+        part[1],
+    ]
+    return f"&(const tt_update){{{', '.join(map(str, fields))}}}"
+
+
+@calls("conv2d_grad_weight_sgd")
+def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
+    x, g, w = node.inputs[:3]
+    geometry = window(context, node, x.type.shape, g.type.shape, node.attrs["kernel"])
+    positions = g.type.shape[1] * g.type.shape[2]
+    rates = update(context, node, w, positions, g.type.dtype)
+    fraction = node.inputs[3] if len(node.inputs) > 3 else None
+    target = trained(context, w, fraction, node.attrs["fraction_bits"])
+    places = *context.places(x, g), target, context.scratch(node)
+    head = geometry, rates, "&state->step", zero_of(x), *places
+    return [context.kernel_call(node, *head)]
+
+
+@calls("bias_grad_sgd")
+def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
+    g, b = node.inputs
+    channels = g.type.shape[-1]
+    positions = g.type.size // channels
+    rates = update(context, node, b, positions, g.type.dtype)
+    head = positions, channels, rates, "&state->step"
+    return [context.kernel_call(node, *head, *context.places(g, b))]
 
 
 def _apply(context: EmitContext, node: Node, decay: float) -> tuple[str, str, str]:
