@@ -1,19 +1,11 @@
-/* The state of a model as a whole: factory reset, save, load, check.
- *
- * A saved file is a header of 48 bytes, a payload and a CRC-32 of both, little endian:
- *   "TTRN", u32 format, 32 bytes model hash, u32 payload size, u32 weights size,
- *   the regions in order (the first `weights size` bytes are trained, the rest is a replay
- *   buffer),
- *   (s32 exponent, u32 running maximum) of each scale,
- *   f32 rate, u32 seed, u32 count, u32 CRC.
- */
+/* The state of a model as a whole: factory reset, save, load, check. tt_saved_file.h describes the
+ * file. */
 #ifndef TT_STATE_H
 #define TT_STATE_H
 
 #include "tinytrain.h"
 #include "tt_kernels.h"
-
-#define TT_FILE_FORMAT 1U
+#include "tt_saved_file.h"
 
 /* One trained tensor, or a part of the replay buffer: where it lies in the state, and its factory
  * value (NULL: zeros). */
@@ -24,17 +16,12 @@ typedef struct {
     const void *initial;
 } tt_region;
 
-typedef struct {
-    int32_t exponent;
-    uint32_t running_max;
-} tt_initial_scale;
-
 /* Describes a model's state to the functions below. `step` is the first member of every state. */
 typedef struct {
     const tt_region *regions;
     size_t region_count;
     size_t scales_offset;
-    const tt_initial_scale *initial_scales;
+    const tt_saved_scale *initial_scales;
     size_t scale_count;
     float rate;
     uint32_t seed;

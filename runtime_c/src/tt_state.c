@@ -5,9 +5,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "saved files are memory images, little endian");
 
-enum { HEADER_SIZE = 48, CHUNK = 32 };
-
-static const uint8_t magic[4] = {'T', 'T', 'R', 'N'};
+enum { CHUNK = 32 };
 
 static tt_scale *scales_of(const tt_model *model, void *state)
 {
@@ -51,18 +49,17 @@ static uint32_t regions_size(const tt_model *model)
 
 static uint32_t payload_size(const tt_model *model)
 {
-    return regions_size(model) + (uint32_t)model->scale_count * 8U + 12U;
+    return regions_size(model) +
+           (uint32_t)(model->scale_count * sizeof(tt_saved_scale) + sizeof(tt_saved_step));
 }
 
-static void make_header(const tt_model *model, uint8_t header[HEADER_SIZE])
+static void make_header(const tt_model *model, tt_saved_header *header)
 {
-    const uint32_t format = TT_FILE_FORMAT;
-    const uint32_t size = payload_size(model);
-    memcpy(header, magic, 4);
-    memcpy(header + 4, &format, 4);
-    memcpy(header + 8, model->hash, 32);
-    memcpy(header + 40, &size, 4);
-    memcpy(header + 44, &model->weights_size, 4);
+    memcpy(header->magic, TT_FILE_MAGIC, sizeof header->magic);
+    header->format = TT_FILE_FORMAT;
+    memcpy(header->model_hash, model->hash, sizeof header->model_hash);
+    header->payload_size = payload_size(model);
+    header->weights_size = model->weights_size;
 }
 
 /* A write callback and the CRC of what went through it. */
@@ -83,9 +80,9 @@ tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn wr
     const uint8_t *bytes = state;
     const tt_step *step = state;
     sink out = {write, context, 0};
-    uint8_t header[HEADER_SIZE];
-    make_header(model, header);
-    if (put(&out, header, HEADER_SIZE) != 0) {
+    tt_saved_header header;
+    make_header(model, &header);
+    if (put(&out, &header, sizeof header) != 0) {
         return TT_ERROR_IO;
     }
     for (size_t i = 0; i < model->region_count; i++) {
@@ -95,22 +92,17 @@ tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn wr
     }
     for (size_t i = 0; i < model->scale_count; i++) {
         const tt_scale *scale = (const tt_scale *)(const void *)(bytes + model->scales_offset) + i;
-        uint8_t pair[8];
-        memcpy(pair, &scale->exponent, 4);
-        memcpy(pair + 4, &scale->running_max, 4);
-        if (put(&out, pair, sizeof pair) != 0) {
+        const tt_saved_scale saved = {scale->exponent, scale->running_max};
+        if (put(&out, &saved, sizeof saved) != 0) {
             return TT_ERROR_IO;
         }
     }
-    uint8_t tail[12];
-    memcpy(tail, &step->rate, 4);
-    memcpy(tail + 4, &step->seed, 4);
-    memcpy(tail + 8, &step->count, 4);
-    if (put(&out, tail, sizeof tail) != 0) {
+    const tt_saved_step saved = {step->rate, step->seed, step->count};
+    if (put(&out, &saved, sizeof saved) != 0) {
         return TT_ERROR_IO;
     }
-    const uint32_t crc = out.crc;
-    return write(context, &crc, sizeof crc) == 0 ? TT_OK : TT_ERROR_IO;
+    const tt_saved_end end = {out.crc};
+    return write(context, &end, sizeof end) == 0 ? TT_OK : TT_ERROR_IO;
 }
 
 /* A read callback and the CRC of what came through it. */
@@ -131,36 +123,40 @@ static int take(source *in, void *data, size_t size)
 
 static tt_status take_header(const tt_model *model, source *in)
 {
-    uint8_t found[HEADER_SIZE];
-    uint8_t expected[HEADER_SIZE];
-    if (take(in, found, HEADER_SIZE) != 0) {
+    tt_saved_header found;
+    tt_saved_header expected;
+    if (take(in, &found, sizeof found) != 0) {
         return TT_ERROR_IO;
     }
-    make_header(model, expected);
-    if (memcmp(found, expected, 8) != 0) {
+    make_header(model, &expected);
+    if (memcmp(found.magic, expected.magic, sizeof found.magic) != 0 ||
+        found.format != expected.format) {
         return TT_ERROR_FORMAT;
     }
-    if (memcmp(found + 8, expected + 8, 32) != 0) {
+    if (memcmp(found.model_hash, expected.model_hash, sizeof found.model_hash) != 0) {
         return TT_ERROR_MODEL;
     }
-    return memcmp(found + 40, expected + 40, 8) == 0 ? TT_OK : TT_ERROR_FORMAT;
+    return found.payload_size == expected.payload_size &&
+                   found.weights_size == expected.weights_size
+               ? TT_OK
+               : TT_ERROR_FORMAT;
 }
 
 static tt_status take_crc(source *in)
 {
     const uint32_t expected = in->crc;
-    uint32_t found;
+    tt_saved_end found;
     if (in->read(in->context, &found, sizeof found) != 0) {
         return TT_ERROR_IO;
     }
-    return found == expected ? TT_OK : TT_ERROR_CRC;
+    return found.crc == expected ? TT_OK : TT_ERROR_CRC;
 }
 
 /* The ranges that tt_scales_end keeps to; one far outside would keep its loops turning for
  * minutes. */
-static int is_scale(int32_t exponent, uint32_t running_max)
+static int is_sound(const tt_saved_scale *scale)
 {
-    return exponent >= -60 && exponent <= 60 && running_max <= 1U << 28;
+    return scale->exponent >= -60 && scale->exponent <= 60 && scale->running_max <= 1U << 28;
 }
 
 /* What follows the regions, CRC included; into `scales` and `step` unless they are NULL. A file
@@ -170,35 +166,32 @@ static tt_status take_training(const tt_model *model, source *in, tt_scale *scal
 {
     int sound = 1;
     for (size_t i = 0; i < model->scale_count; i++) {
-        uint8_t pair[8];
-        tt_scale found = {0, 0, 0};
-        if (take(in, pair, sizeof pair) != 0) {
+        tt_saved_scale found;
+        if (take(in, &found, sizeof found) != 0) {
             return TT_ERROR_IO;
         }
-        memcpy(&found.exponent, pair, 4);
-        memcpy(&found.running_max, pair + 4, 4);
-        sound = sound && is_scale(found.exponent, found.running_max);
+        sound = sound && is_sound(&found);
         if (scales != NULL) {
-            scales[i] = found;
+            scales[i].exponent = found.exponent;
+            scales[i].running_max = found.running_max;
+            scales[i].peak = 0;
         }
     }
-    uint8_t tail[12];
-    if (take(in, tail, sizeof tail) != 0) {
+    tt_saved_step found;
+    if (take(in, &found, sizeof found) != 0) {
         return TT_ERROR_IO;
     }
     const tt_status status = take_crc(in);
     if (status != TT_OK) {
         return status;
     }
-    float rate;
-    memcpy(&rate, tail, 4);
-    if (!sound || !(rate >= 0.0f && rate <= 1024.0f)) {
+    if (!sound || !(found.rate >= 0.0f && found.rate <= 1024.0f)) {
         return TT_ERROR_CRC;
     }
     if (step != NULL) {
-        memcpy(&step->seed, tail + 4, 4);
-        memcpy(&step->count, tail + 8, 4);
-        tt_set_rate(step, rate);
+        step->seed = found.seed;
+        step->count = found.count;
+        tt_set_rate(step, found.rate);
     }
     return TT_OK;
 }

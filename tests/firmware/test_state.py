@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,17 @@ def test_rows(scheme: str, generated: Compile, tmp_path: Path) -> None:
         for name, feed in (("rows", "rows"), ("whole", "whole"))
     ]
     assert link("feed.c", folders, tmp_path).run() == "ok\n"
+
+
+def test_a_header_that_the_compiler_did_not_read_is_refused(
+    generated: Compile, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(generated("small"), tmp_path / "small"))
+    command = ["gcc", "-std=c11", "-fsyntax-only", "-Iinclude", "-Isrc", "src/small.c"]
+    assert subprocess.run(command, cwd=folder, check=False).returncode == 0
+    header = folder / "include" / "tt_saved_file.h"
+    text = header.read_text(encoding="utf-8")
+    header.write_text(text.replace("    uint32_t seed;", "    uint64_t seed;"), encoding="utf-8")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "the sizes that tinytrain read in tt_saved_file.h" in done.stderr

@@ -9,12 +9,13 @@ import zlib
 import numpy as np
 import pytest
 
+from tests.support.saved_files import HEADER
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Checkpoint, ignore_progress
 from tinytrain.simulation.protocol import ProtocolReader
-from tinytrain.simulation.saved import HEADER, read_saved
 from tinytrain.simulation.stream import SampleStream
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tests.support.saved_files import HEADER
 from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
-from tinytrain.simulation.saved import HEADER, read_saved
 from tinytrain.simulation.stream import SampleStream
 
 INPUT_SIZE = 40

@@ -30,6 +30,7 @@ from tinytrain.reference.gradients import limit
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.schedule import RateSchedule, describe
+from tinytrain.saved_file import PARTS, layout, saved_bytes
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
@@ -139,9 +140,8 @@ def emit_model(
     if replay is not None:
         fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
     weights = sum(data.nbytes for data in graph.parameters.values())
-    saved = 48 + weights + 8 * len(context.scales) + 12 + 4
-    if replay is not None:
-        saved += replay.saved_bytes
+    regions = weights + (0 if replay is None else replay.saved_bytes)
+    saved = saved_bytes(regions, len(context.scales))
     dtype = quantize.output.type.dtype
     text = {
         "name": name,
@@ -169,6 +169,7 @@ def emit_model(
         "state_bytes_text": _state_text(plan.nbytes, weights, replay),
         "weights_bytes": weights,
         "saved_bytes": saved,
+        "saved_sizes": {part: layout(part).nbytes for part in PARTS},
         "health": health,
         "gradient_names": [node.name for node in rounding_nodes(graph).values()],
         "trained": [_trained(context, tensor) for tensor in trained_tensors(graph) if health],

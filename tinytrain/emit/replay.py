@@ -8,6 +8,7 @@ from tinytrain.emit.frozen import FrozenPart
 from tinytrain.errors import UsageError
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.reference.replay import MAX_SLOTS
+from tinytrain.saved_file import layout
 
 REPLAY_FIELDS = (
     "replay",
@@ -19,10 +20,9 @@ REPLAY_FIELDS = (
 )
 """Names in the state that no parameter may have."""
 
+_HEADER = "tt_replay.h"
 _LABEL_BYTES = 4
 _CRC_BYTES = 4
-_CLASS_BYTES = 8
-_HEAD_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,10 @@ class Replay:
     def fields(self) -> tuple[StateField, ...]:
         """What the state holds of it, in order; zeros are the factory state."""
         classes, slots = max(self.classes, 1), self.slots
+        of_class = layout("tt_replay_class", _HEADER).nbytes
         fields = [
-            StateField("replay", "tt_replay", 1, _HEAD_BYTES),
-            StateField("replay_classes", "tt_replay_class", classes, classes * _CLASS_BYTES),
+            StateField("replay", "tt_replay", 1, layout("tt_replay", _HEADER).nbytes),
+            StateField("replay_classes", "tt_replay_class", classes, classes * of_class),
             StateField("replay_labels", "uint16_t", slots, 2 * slots),
         ]
         if not self.in_flash:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.reference.update import mix
+from tinytrain.saved_file import layout
 
 MAX_SLOTS = 2**16 - 1
 """Slots and classes are counted in 16 bits."""
@@ -56,12 +57,15 @@ class ReplayBuffer:
 
     def state_bytes(self) -> bytes:
         """As a saved file has it: generator, classes, labels; the slots' samples come behind."""
-        head = np.array([self._draws, len(self.labels)], "<u4").tobytes()
-        classes = np.zeros(len(self._seen), [("seen", "<u4"), ("held", "<u2"), ("full", "<u2")])
-        classes["seen"], classes["held"], classes["full"] = self._seen, self._held, self._is_full
+        of_class = layout("tt_replay_class", "tt_replay.h")
+        head = layout("tt_replay", "tt_replay.h").pack(draws=self._draws, filled=len(self.labels))
+        classes = b"".join(
+            of_class.pack(seen=seen, held=held, is_full=is_full)
+            for seen, held, is_full in zip(self._seen, self._held, self._is_full, strict=True)
+        )
         labels = np.zeros(self.slots, "<u2")
         labels[: len(self.labels)] = self.labels
-        return head + classes.tobytes() + labels.tobytes()
+        return b"".join([head, classes, labels.tobytes()])
 
     def _choose(self, label: int) -> int | None:
         if len(self.labels) < self.slots:

@@ -18,8 +18,8 @@ import numpy as np
 
 from tinytrain.errors import DataError, ToolchainError, Where
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.protocol import STATUS
-from tinytrain.simulation.saved import read_saved
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from tinytrain.errors import (
     Where,
 )
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
-from tinytrain.simulation.saved import read_saved
 from tinytrain.simulation.stream import SampleStream
 
 STATUS = (

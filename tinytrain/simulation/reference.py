@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
+from tinytrain.saved_file import layout
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulation.stream import SampleStream
 
@@ -163,9 +163,11 @@ def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
 
 
 def state_bytes(machine: Machine) -> bytes:
-    """What follows the weights in a saved file: scales, rate, seed, count."""
+    """What follows the regions in a saved file: the scales, and what a step changes besides."""
+    of_scale = layout("tt_saved_scale")
     scales = b"".join(
-        struct.pack("<iI", s.exponent, s.running_max) for s in machine.scales.values()
+        of_scale.pack(exponent=scale.exponent, running_max=scale.running_max)
+        for scale in machine.scales.values()
     )
     step = machine.step
-    return scales + struct.pack("<fII", step.rate, step.seed, step.count)
+    return scales + layout("tt_saved_step").pack(rate=step.rate, seed=step.seed, count=step.count)

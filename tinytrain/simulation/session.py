@@ -10,6 +10,7 @@ from tinytrain.data import Dataset, load_dataset
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
@@ -18,7 +19,6 @@ from tinytrain.simulation.orders import by_class
 from tinytrain.simulation.parameters import SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.result import SimulationResult, summarize
-from tinytrain.simulation.saved import read_saved
 from tinytrain.simulation.stream import SampleStream, training_order
 
 

@@ -210,10 +210,24 @@ static const tt_region regions[] = {
     {offsetof(model_signal_state, b8), sizeof(((model_signal_state *)0)->b8), 1, model_signal_b8_initial},
 };
 
-static const tt_initial_scale initial_scales[] = {
+static const tt_saved_scale initial_scales[] = {
     {-1, 18926U},
     {-1, 18926U},
 };
+
+_Static_assert(sizeof(tt_saved_header) == 48 && sizeof(tt_saved_scale) == 8 &&
+                   sizeof(tt_saved_step) == 12 && sizeof(tt_saved_end) == 4,
+               "the parts of a saved file have the sizes that tinytrain read in tt_saved_file.h");
+_Static_assert(sizeof(tt_saved_header) +
+                       sizeof(((model_signal_state *)0)->w6) +
+                       sizeof(((model_signal_state *)0)->w6_fraction) +
+                       sizeof(((model_signal_state *)0)->b6) +
+                       sizeof(((model_signal_state *)0)->w8) +
+                       sizeof(((model_signal_state *)0)->w8_fraction) +
+                       sizeof(((model_signal_state *)0)->b8) +
+                       2 * sizeof(tt_saved_scale) + sizeof(tt_saved_step) + sizeof(tt_saved_end) ==
+                   510,
+               "a saved file has the size that the manifest says");
 
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,

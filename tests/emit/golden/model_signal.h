@@ -74,7 +74,7 @@ tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
 /* The rate of the next step. */
 float model_signal_learning_rate(const model_signal_state *state);
 
-/* Trained parameters and the state of training (tt_state.h has the format): 510 bytes through `write`. */
+/* Trained parameters and the state of training (tt_saved_file.h has the format): 510 bytes through `write`. */
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context);
 
 /* Reads a saved file into a state that init has set up. One of another model or format is refused and changes nothing; where it turns out damaged on the

@@ -1,0 +1,171 @@
+"""The file of trained parameters, as `runtime_c/include/tt_saved_file.h` describes it.
+
+Members and sizes stand in C alone, and are read from there. The reader knows structures of whole
+numbers, floats and arrays of bytes, each with a comment behind it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from tinytrain import resources
+from tinytrain.errors import DataError, InternalError, Where
+
+PARTS = ("tt_saved_header", "tt_saved_scale", "tt_saved_step", "tt_saved_end")
+"""The structures of a file, in its order; regions of the model stand behind the header."""
+
+_CODES = {"uint8_t": "s", "uint16_t": "H", "uint32_t": "I", "int32_t": "i", "float": "f"}
+_MEMBER = re.compile(r"\s*(\w+) (\w+)(?:\[(\d+)\])?;\s*/\* (.*?) \*/", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a structure.
+
+    Attributes:
+        name, c_type: as in C; an array has the type of its elements.
+        count: elements of an array, 1 otherwise.
+        offset: in bytes.
+        text: its comment.
+    """
+
+    name: str
+    c_type: str
+    count: int
+    offset: int
+    text: str
+
+    @property
+    def code(self) -> str:
+        """What `struct` calls it."""
+        return f"{self.count}s" if self.c_type == "uint8_t" else _CODES[self.c_type]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return struct.calcsize(f"<{self.code}")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A structure that is written as it lies in memory: little endian, without gaps."""
+
+    name: str
+    members: tuple[Member, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Its size in bytes."""
+        return sum(member.nbytes for member in self.members)
+
+    def pack(self, **values: Any) -> bytes:
+        """The bytes of a structure with these members, each of which has to be there."""
+        return self._struct.pack(*(values[member.name] for member in self.members))
+
+    def unpack(self, data: bytes) -> dict[str, Any]:
+        """The members of the structure that `data` begins with."""
+        found = self._struct.unpack_from(data)
+        return {member.name: value for member, value in zip(self.members, found, strict=True)}
+
+    @property
+    def _struct(self) -> struct.Struct:
+        return struct.Struct("<" + "".join(member.code for member in self.members))
+
+
+def layout(name: str, header: str = "tt_saved_file.h") -> Layout:
+    """A structure of the runtime's C.
+
+    Args:
+        name: of the type.
+        header: that declares it.
+
+    Raises:
+        InternalError: it is not there, or has members that this cannot read.
+    """
+    found = _layouts(header)
+    if name not in found:
+        raise InternalError(f"{header} declares no structure {name} that can be read")
+    return found[name]
+
+
+@cache
+def _layouts(header: str) -> dict[str, Layout]:
+    found = {}
+    for body, name in re.findall(r"typedef struct \{(.*?)\n\} (\w+);", _text(header), re.DOTALL):
+        members, at = [], 0
+        for c_type, member, count, text in _MEMBER.findall(body):
+            if c_type in _CODES:
+                members.append(Member(member, c_type, int(count or 1), at, " ".join(text.split())))
+                at += members[-1].nbytes
+        # Of a structure with members of other kinds nothing is known.
+        if len(members) == re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL).count(";"):
+            found[name] = Layout(name, tuple(members))
+    return found
+
+
+@cache
+def _text(header: str) -> str:
+    return (resources.folder("runtime_c") / "include" / header).read_text(encoding="utf-8")
+
+
+def _defined(name: str) -> str:
+    match = re.search(rf'#define {name} "?(\w+?)"?U?\n', _text("tt_saved_file.h"))
+    if match is None:
+        raise InternalError(f"tt_saved_file.h does not define {name}")
+    return match[1]
+
+
+def saved_bytes(regions: int, scales: int) -> int:
+    """The size of a file.
+
+    Args:
+        regions: bytes of all regions of the model.
+        scales: how many gradients have a scale of their own.
+    """
+    parts = layout("tt_saved_header"), layout("tt_saved_step"), layout("tt_saved_end")
+    return sum(part.nbytes for part in parts) + regions + scales * layout("tt_saved_scale").nbytes
+
+
+@dataclass(frozen=True)
+class SavedParameters:
+    """The parts of a saved file.
+
+    Attributes:
+        model_hash: 32 bytes, the same for files that one compiled model can load.
+        weights: all trained parameters, in the manifest's order.
+        state: the rest of what a step changes.
+    """
+
+    model_hash: bytes
+    weights: bytes
+    state: bytes
+
+
+def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
+    """Take a saved file apart; errors are said to be at `where`.
+
+    Raises:
+        DataError: it is cut short, damaged or something else altogether.
+    """
+    header, end = layout("tt_saved_header"), layout("tt_saved_end")
+    magic, version = _defined("TT_FILE_MAGIC").encode(), int(_defined("TT_FILE_FORMAT"))
+    if len(data) < header.nbytes + end.nbytes or not data.startswith(magic):
+        raise DataError("the file holds no saved parameters", where=where)
+    found = header.unpack(data)
+    if found["format"] != version:
+        raise DataError(
+            f"the saved parameters have format {found['format']}, but this version reads format "
+            f"{version}",
+            where=where,
+        )
+    payload, weights = data[header.nbytes : -end.nbytes], found["weights_size"]
+    if len(payload) != found["payload_size"] or weights > len(payload):
+        raise DataError("the saved parameters do not have the size they state", where=where)
+    if zlib.crc32(data[: -end.nbytes]) != end.unpack(data[-end.nbytes :])["crc"]:
+        raise DataError("the saved parameters are damaged: their checksum is wrong", where=where)
+    return SavedParameters(found["model_hash"], payload[:weights], payload[weights:])
