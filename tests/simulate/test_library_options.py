@@ -14,9 +14,11 @@ import pytest
 from tests.support.sessions import run
 from tests.support.stems import random_stem
 from tests.support.steps import step_of
-from tinytrain.compiler.compile import emit_step, sample_spec, write_folder
+from tinytrain.compiler.emission import emit_step
+from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import Compiled
+from tinytrain.compiler.samples import sample_spec
 from tinytrain.data import Dataset
 from tinytrain.experiments.engines import step_library
 from tinytrain.simulation.library import LibrarySamples
