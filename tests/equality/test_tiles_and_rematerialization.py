@@ -35,7 +35,7 @@ from tinytrain.target import load_target
 
 def plan_of(graph: Graph, isa: str, seed: int) -> Plan:
     """As many rematerialized parts as share no node, and every run tiled, some more finely than
-    others; the scratch narrow at times."""
+    others; the workspace narrow at times."""
     start = frozen_count(graph, graph.nodes[: loss_index(graph)])
     chosen: list[ForwardPart] = []
     for part in parts(graph, start)[seed % 2 :]:

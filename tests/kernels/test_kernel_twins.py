@@ -26,7 +26,7 @@ from tests.support.kernels.firmware import (
     isas_of,
     run_cases,
 )
-from tests.support.kernels.scratch import table_entry
+from tests.support.kernels.workspace import table_entry
 from tests.support.paths import RUNTIME
 from tinytrain.isa import ISAS
 from tinytrain.target import load_target
@@ -148,7 +148,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
     )
 
 
-def _planted_scratch(case: Case) -> int:
+def _planted_workspace(case: Case) -> int:
     """Enough for any portable kernel; planted.c writes behind it."""
     return 4096
 
@@ -161,7 +161,7 @@ def _planted_case(kernel: str, seed: int, fences: int) -> str:
 @pytest.mark.parametrize("kernel", PLANTED)
 def test_planted_mistakes_are_found(planted: Firmware, kernel: str) -> None:
     cases = [parse_case(_planted_case(kernel, seed, 0)) for seed in range(1, 9)]
-    outcome = run_cases(planted, cases, _planted_scratch)
+    outcome = run_cases(planted, cases, _planted_workspace)
     said = [line for lines in outcome.failures.values() for line in lines]
     expected = PLANTED[kernel]
     if expected is None:
@@ -175,7 +175,7 @@ def test_planted_mistakes_are_found(planted: Firmware, kernel: str) -> None:
 @pytest.mark.parametrize("kernel", FENCED)
 def test_fences_stop_a_read_too(planted: Firmware, kernel: str) -> None:
     case = parse_case(_planted_case(kernel, 1, 1))
-    outcome = run_cases(planted, [case], _planted_scratch)
+    outcome = run_cases(planted, [case], _planted_workspace)
     said = [re.sub("0x.*", "", line) for line in outcome.failures[case]]
     assert said == [f"a fault in {kernel} at ", f"the fence of {FENCED[kernel]}"]
 
@@ -191,7 +191,7 @@ def _alone(place: Path, target: str, kernel: str) -> list[str]:
         leave_out=NO_ISA,
     )
     case = parse_case(_planted_case(kernel, 1, 1))
-    return run_cases(built, [case], _planted_scratch).failures.get(case, [])
+    return run_cases(built, [case], _planted_workspace).failures.get(case, [])
 
 
 def test_fences_stand_on_every_core(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def hold(product: Product, data: Path, steps: int) -> None:
 def test_a_real_network_in_little_ram(tmp_path: Path) -> None:
     product = compiled(tmp_path / "model", 80_500, "rows")
     ways = {way.name for way in product.manifest.arena.optimizations}
-    assert ways == {"in-place reuse", "line buffering", "channel tiling", "narrow scratch"}
+    assert ways == {"in-place reuse", "line buffering", "channel tiling", "narrow workspace"}
     hold(product, tmp_path / "data.npz", steps=2)
     # Under emulation, its arena between guards and its stack painted.
     found = measured(product)

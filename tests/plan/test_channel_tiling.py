@@ -83,9 +83,9 @@ def test_broken_plans_are_refused() -> None:
     assert run.total is not None and name is not None
     read = next(v for v in run.nodes(graph)[0].inputs if v in plan.offsets)
     for change in (
-        {"scratch": {**plan.scratch, name: plan.offsets[run.wide[0]]}},
-        {"scratch": {**plan.scratch, name: plan.offsets[read]}},
-        {"offsets": {**plan.offsets, run.total: plan.scratch[name]}},
+        {"workspaces": {**plan.workspaces, name: plan.offsets[run.wide[0]]}},
+        {"workspaces": {**plan.workspaces, name: plan.offsets[read]}},
+        {"offsets": {**plan.offsets, run.total: plan.workspaces[name]}},
         {"offsets": {**plan.offsets, run.wide[0]: plan.offsets[read]}},
         {"offsets": {**plan.offsets, run.wide[-1]: plan.nbytes - 4}},
     ):
@@ -141,12 +141,12 @@ def test_sums_and_copies_have_their_room() -> None:
     assert name is not None
     wider = replace(plan, nbytes=plan.nbytes + 8)
     with pytest.raises(InternalError, match="begin at a word"):
-        moved = {**plan.scratch, name: plan.nbytes - run.sums + 2}
-        check_plan(replace(wider, scratch=moved))
+        moved = {**plan.workspaces, name: plan.nbytes - run.sums + 2}
+        check_plan(replace(wider, workspaces=moved))
     copies = [n for n in run.nodes(graph) if n.op == "conv2d_grad_weight_sgd" and is_depthwise(n)]
     assert copies
     for node in copies:
-        small = replace(plan.choices[node.name], scratch=4)
+        small = replace(plan.choices[node.name], workspace=4)
         with pytest.raises(InternalError, match="takes"):
             check_plan(replace(plan, choices={**plan.choices, node.name: small}))
 
@@ -159,13 +159,13 @@ def test_a_limit_is_kept_or_the_least_is_reached(seed: int, isa: str) -> None:
     span = range(start, len(graph.nodes))
     plain = narrowed(graph, isa, 1 << 30, span)
     least, alone = fitted(graph, isa, 0, start), narrowed(graph, isa, 0, span)
-    assert least.scratch.bound <= alone.bound
-    for limit in range(least.scratch.bound, plain.bound, 997):
+    assert least.narrowed.bound <= alone.bound
+    for limit in range(least.narrowed.bound, plain.bound, 997):
         found = fitted(graph, isa, limit, start)
-        assert found.scratch.bound <= limit
-        assert plain.cost <= found.scratch.cost <= least.scratch.cost or found.tilings
+        assert found.narrowed.bound <= limit
+        assert plain.cost <= found.narrowed.cost <= least.narrowed.cost or found.tilings
         if alone.bound <= limit:
-            assert found.scratch.cost <= narrowed(graph, isa, limit, span).cost
+            assert found.narrowed.cost <= narrowed(graph, isa, limit, span).cost
 
 
 def test_a_real_network_needs_less_for_fewer_instructions() -> None:
@@ -178,5 +178,5 @@ def test_a_real_network_needs_less_for_fewer_instructions() -> None:
     start = frozen_count(graph, graph.nodes[: loss_index(graph)])
     span = range(start, len(graph.nodes))
     alone, least = narrowed(graph, "dsp", 0, span), fitted(graph, "dsp", 0, start)
-    assert least.scratch.bound < 0.97 * alone.bound
-    assert fitted(graph, "dsp", alone.bound, start).scratch.cost < 0.9 * alone.cost
+    assert least.narrowed.bound < 0.97 * alone.bound
+    assert fitted(graph, "dsp", alone.bound, start).narrowed.cost < 0.9 * alone.cost

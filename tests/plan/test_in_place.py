@@ -40,7 +40,7 @@ def work(contract: str, size: int, **changes: int) -> Work:
 def test_kernels_allow_it_on_maps_of_one_shape(isa: str) -> None:
     forward, gradient = "tt_depthwise_conv2d_s8", "tt_depthwise_conv2d_s8_grad_input"
     for size in (1, 4, 8, 16):
-        # Woven strips of a map of 16x16 under 5x5 do not fit into the scratch of an MVE kernel.
+        # Woven strips of a map of 16x16 under 5x5 do not fit into the workspace of an MVE kernel.
         assert choose(work(forward, size), isa).in_place == (isa != "mve" or size < 16)
         assert choose(work(gradient, size), isa).in_place
     assert choose(work(forward, 40), isa).in_place == (isa != "mve")

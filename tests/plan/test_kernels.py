@@ -29,7 +29,7 @@ def test_the_cheapest_one_is_chosen_and_the_others_are_named() -> None:
 
 
 def test_a_kernel_that_does_not_fit_is_not_considered() -> None:
-    """Sums of a weight gradient over a map of 256x256 would take too much scratch."""
+    """Sums of a weight gradient over a map of 256x256 would take too much workspace."""
     large = Work(
         contract="tt_conv2d_s8_grad_weight",
         in_h=256,
@@ -49,10 +49,10 @@ def test_unknown_work_is_an_error() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("name", GRAPHS)
-def test_scratch_is_planned_for_every_choice(name: str, isa: str) -> None:
+def test_workspace_is_planned_for_every_choice(name: str, isa: str) -> None:
     compiled = for_isa(build_step(GRAPHS[name](), Options(), Runner()), isa)
     for node, choice in compiled.plan.choices.items():
-        assert (node in compiled.plan.scratch) == (choice.scratch > 0)
+        assert (node in compiled.plan.workspaces) == (choice.workspace > 0)
         assert choice.cost > 0
 
 

@@ -147,12 +147,12 @@ def test_the_plain_plan_is_taken_where_it_fits() -> None:
     plain = plan_memory(graph, "dsp")
     plan, optimizations = plan_within(graph, "dsp", plain.nbytes)
     assert plan.nbytes == plain.nbytes and not plan.chains
-    assert not {each.name for each in optimizations} & {"line buffering", "narrow scratch"}
+    assert not {each.name for each in optimizations} & {"line buffering", "narrow workspace"}
     plan, optimizations = plan_within(graph, "dsp", plain.nbytes - 8)
     assert plan.nbytes < plain.nbytes and plan.chains
     saved = {each.name: each.saved_bytes for each in optimizations}
     assert saved["line buffering"] > 0
-    lost = saved["line buffering"] + saved.get("narrow scratch", 0)
+    lost = saved["line buffering"] + saved.get("narrow workspace", 0)
     assert lost == plain.lower_bound - plan.lower_bound
 
 

@@ -1,4 +1,4 @@
-"""Narrow scratch: variants of kernels, limits, and the least that they bring."""
+"""Narrow workspace: variants of kernels, limits, and the least that they bring."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_less_scratch_takes_more_instructions(isa: str) -> None:
     found = [choose(GRADIENT, isa), *narrower(GRADIENT, isa)]
     assert len(found) > 2
     for more, less in itertools.pairwise(found):
-        assert less.scratch < more.scratch and less.cost >= more.cost
+        assert less.workspace < more.workspace and less.cost >= more.cost
 
 
 def test_variants_of_every_kernel_are_in_order() -> None:
@@ -54,13 +54,13 @@ def test_variants_of_every_kernel_are_in_order() -> None:
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_limit_holds_where_a_kernel_can_hold_it(isa: str) -> None:
     least = narrower(GRADIENT, isa)[-1]
-    assert choose(GRADIENT, isa, 0).scratch == least.scratch
-    for limit in range(least.scratch, 24_000, 1000):
+    assert choose(GRADIENT, isa, 0).workspace == least.workspace
+    for limit in range(least.workspace, 24_000, 1000):
         choice = choose(GRADIENT, isa, limit)
-        assert choice.scratch <= limit
+        assert choice.workspace <= limit
         assert choice.cost <= least.cost
     unlimited = choose(GRADIENT, isa)
-    assert choose(GRADIENT, isa, unlimited.scratch).cost == unlimited.cost
+    assert choose(GRADIENT, isa, unlimited.workspace).cost == unlimited.cost
 
 
 @pytest.mark.parametrize("isa", ISAS)

@@ -32,7 +32,7 @@ POINT = {"kernel": (1, 1), "padding": (0, 0, 0, 0)}
 
 
 def pooled(net: Net, x: Value) -> Graph:
-    """Ends a network with few inputs of its last layer, whose scratch would be the peak."""
+    """Ends a network with few inputs of its last layer, whose workspace would be the peak."""
     x = net.pool("avg_pool2d", x, x.type.shape[1:3], (1, 1), count_include_pad=False)
     return net.finish(net.dense(net.flat(x), 3))
 

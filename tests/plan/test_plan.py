@@ -23,7 +23,7 @@ from tinytrain.reference.interpret import Machine
 
 
 def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
-    """One step whose values live at their offsets in one array of bytes, scratch being noise."""
+    """One step whose values live at their offsets in one array of bytes, workspace being noise."""
     graph, plan = compiled.graph, compiled.plan
     rng = np.random.default_rng(9)
     arena = rng.integers(0, 256, plan.nbytes).astype(np.uint8)
@@ -52,9 +52,9 @@ def run_in_arena(compiled: Compiled, inputs: dict[str, np.ndarray]) -> Machine:
     for value in graph.inputs:
         store(value, inputs[value.name])
     for node in graph.nodes:
-        if node.name in plan.scratch:
-            start = plan.scratch[node.name]
-            size = plan.scratch_sizes[node.name]
+        if node.name in plan.workspaces:
+            start = plan.workspaces[node.name]
+            size = plan.workspace_sizes[node.name]
             arena[start : start + size] = rng.integers(0, 256, size)
         results = machine.evaluate(node, [load(value) for value in node.inputs])
         for value, data in zip(node.outputs, results, strict=True):
@@ -192,11 +192,11 @@ def test_checker_refuses_a_read_after_the_update() -> None:
 
 def test_checker_refuses_scratch_without_a_place() -> None:
     plan = step_of(GRAPHS["convolutions"]()).plan
-    assert plan.scratch
-    for name in plan.scratch:
-        others = {other: start for other, start in plan.scratch.items() if other != name}
-        with pytest.raises(InternalError, match=f"the scratch of {name} has no place"):
-            check_plan(replace(plan, scratch=others))
+    assert plan.workspaces
+    for name in plan.workspaces:
+        others = {other: start for other, start in plan.workspaces.items() if other != name}
+        with pytest.raises(InternalError, match=f"the workspace of {name} has no place"):
+            check_plan(replace(plan, workspaces=others))
 
 
 def test_a_content_is_taken_for_no_other() -> None:

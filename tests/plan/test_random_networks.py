@@ -66,7 +66,7 @@ def test_one_byte_shared_with_what_is_live_is_refused(seed: int) -> None:
                 offsets = {**plan.offsets, **dict.fromkeys(b.values, where)}
                 check_plan(replace(plan, offsets=offsets))
             else:
-                check_plan(replace(plan, scratch={**plan.scratch, b.name: where}))
+                check_plan(replace(plan, workspaces={**plan.workspaces, b.name: where}))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -33,7 +33,7 @@ def test_storages_and_steps_are_those_of_the_plan(name: str, scheme: str) -> Non
     for found, storage in zip(record.storages, plan.storages, strict=True):
         assert (found.name, found.nbytes) == (storage.name, storage.nbytes)
         assert (found.first, found.last) == (storage.first, storage.last)
-        wanted = places[storage.name] if storage.values else plan.scratch[storage.name]
+        wanted = places[storage.name] if storage.values else plan.workspaces[storage.name]
         assert found.offset == wanted
         assert found.kind in KINDS
         assert found.layer or found.kind == "input"

@@ -20,7 +20,7 @@ from tests.support.runtime.cases import (
     zero_point,
 )
 from tests.support.runtime.kernels import Kernels
-from tests.support.runtime.memory import conv_window, rooms_of, works_in_place
+from tests.support.runtime.memory import conv_window, works_in_place, workspaces_of
 from tinytrain.reference import conversion, convolution, elementwise, layout, pooling
 from tinytrain.reference.fixed_point import multipliers
 
@@ -33,8 +33,8 @@ def test_conv2d(kernels: Kernels, rng: Rng) -> None:
         output = (*requantization(rng, c.w.shape[0]), zero_point(rng), clamp(rng))
         parts = segments(rng, c.w.shape[3])
         expected = convolution.conv2d(c.x, c.w, c.b, c.x_zero, *output, **c.geometry)
-        rooms = rooms_of("conv2d_s8", conv_window(c.x.shape, c.w, **c.geometry)[0])
-        how = {"segments": parts, "room": int(rng.choice(rooms)), **c.geometry}
+        workspaces = workspaces_of("conv2d_s8", conv_window(c.x.shape, c.w, **c.geometry)[0])
+        how = {"segments": parts, "workspace_bytes": int(rng.choice(workspaces)), **c.geometry}
         same(kernels.conv2d(c.x, c.w, c.b, c.x_zero, *output, **how), expected)
         sums = convolution.conv2d_s32(c.x, c.w, c.b, c.x_zero, **c.geometry)
         same(kernels.conv2d_s32(c.x, c.w, c.b, c.x_zero, **how), sums)

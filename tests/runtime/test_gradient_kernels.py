@@ -25,7 +25,7 @@ from tests.support.runtime.cases import (
     zero_point,
 )
 from tests.support.runtime.kernels import SUFFIX, Kernels
-from tests.support.runtime.memory import Rescale, conv_window, rooms_of, works_in_place
+from tests.support.runtime.memory import Rescale, conv_window, works_in_place, workspaces_of
 from tinytrain.reference import convolution, elementwise, gradients, pooling, update
 
 CASES = 40
@@ -73,12 +73,21 @@ def test_conv2d_grad_input(kernels: Kernels, rng: Rng, dtype: type) -> None:
         parts = segments(rng, c.w.shape[3])
         sums = convolution.conv2d_grad_input(g, c.w, m, c.x.shape, **c.geometry)
         window, _ = conv_window(c.x.shape, c.w, **c.geometry)
-        rooms = rooms_of(f"conv2d_{SUFFIX[g.dtype]}_grad_input", window, dtype)
-        room = int(rng.choice(rooms))
+        workspaces = workspaces_of(f"conv2d_{SUFFIX[g.dtype]}_grad_input", window, dtype)
+        workspace_bytes = int(rng.choice(workspaces))
 
-        def kernel(rescale: Rescale | None, c=c, g=g, m=m, parts=parts, room=room) -> np.ndarray:
+        def kernel(
+            rescale: Rescale | None, c=c, g=g, m=m, parts=parts, workspace_bytes=workspace_bytes
+        ) -> np.ndarray:
             return kernels.conv2d_grad_input(
-                g, c.w, m, c.x.shape, rescale, segments=parts, room=room, **c.geometry
+                g,
+                c.w,
+                m,
+                c.x.shape,
+                rescale,
+                segments=parts,
+                workspace_bytes=workspace_bytes,
+                **c.geometry,
             )
 
         rounded(rng, sums, dtype, kernel)

@@ -23,7 +23,7 @@ from tests.support.runtime.cases import (
     shift_for,
 )
 from tests.support.runtime.kernels import SUFFIX, Kernels
-from tests.support.runtime.memory import Block, Rescale, conv_window, rooms_of
+from tests.support.runtime.memory import Block, Rescale, conv_window, workspaces_of
 from tinytrain.reference import convolution, gradients, update
 
 CASES = 40
@@ -44,13 +44,13 @@ def one_group(rng: Rng) -> Conv:
             return found
 
 
-def room_of(
+def workspace_bytes_of(
     rng: Rng, shape: tuple[int, ...], w: np.ndarray, dtype: type, geometry: dict[str, Any]
 ) -> int:
-    """Bytes of scratch with which the input gradient works in one of its ways."""
+    """Bytes of workspace with which the input gradient works in one of its ways."""
     window, _ = conv_window(shape, w, **geometry)
     name = f"conv2d_{SUFFIX[np.dtype(dtype)]}_grad_input"
-    return int(rng.choice(rooms_of(name, window, dtype)))
+    return int(rng.choice(workspaces_of(name, window, dtype)))
 
 
 def factors_of(rng: Rng, c: Conv) -> np.ndarray:
@@ -102,7 +102,7 @@ def test_slices_of_the_outputs_add_up(kernels: Kernels, rng: Rng, dtype: type) -
                 c.x.shape,
                 rescale,
                 segments=segments(rng, c.w.shape[3]),
-                room=room_of(rng, c.x.shape, operands[1], dtype, c.geometry),
+                workspace_bytes=workspace_bytes_of(rng, c.x.shape, operands[1], dtype, c.geometry),
                 **c.geometry,
             )
             assert (left.view(np.uint8) == 0x5A).all() and rescale.peak == 0
@@ -118,9 +118,16 @@ def test_slices_of_the_inputs(kernels: Kernels, rng: Rng, dtype: type) -> None:
         c, g, m, rescale = whole.c, whole.g, whole.m, whole.rescale
         for part in slices_of(rng, c.w.shape[3]):
             shape = (*c.x.shape[:3], len(part))
-            room = room_of(rng, shape, c.w, dtype, c.geometry)
+            workspace_bytes = workspace_bytes_of(rng, shape, c.w, dtype, c.geometry)
             found = kernels.conv2d_grad_input(
-                g, c.w, m, shape, rescale, columns=part, room=room, **c.geometry
+                g,
+                c.w,
+                m,
+                shape,
+                rescale,
+                columns=part,
+                workspace_bytes=workspace_bytes,
+                **c.geometry,
             )
             same(found, np.ascontiguousarray(whole.expected[..., part.start : part.stop]))
         assert rescale.peak == whole.peak

@@ -33,7 +33,7 @@ class Budget:
 class MemoryUse:
     """Bytes by use; `total` is their sum.
 
-    RAM: `arena` (activations, gradients, scratch), `trained parameters`, `replay buffer` (where
+    RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer` (where
     there is one), `other state` (scales, generator, rate, and the main program's own), `stack`
     (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants`
     (weights, tables, initial values), `initialised data`.

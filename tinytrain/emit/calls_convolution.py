@@ -51,10 +51,10 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     x, w, b = node.inputs
     y = node.output
     geometry = window(context, node, x.type.shape, y.type.shape, w.type.shape[1:3])
-    places = *context.places(b, x, y), context.scratch(node)
+    places = *context.places(b, x, y), context.workspace(node)
     if y.type.dtype is DType.S32:
         requant = context.struct("tt_requant", f"{node.name}_requant", {"input_zero": zero_of(x)})
-        operands = requant, *segments(context, w), *places, context.room(node)
+        operands = requant, *segments(context, w), *places, context.workspace_bytes(node)
         return [context.kernel_call(node, geometry, *operands)]
     requant = requantization(context, node, convolution.conv_requant(x, w, y), x, y)
     if is_depthwise(node):
@@ -62,7 +62,7 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
             context.kernel_call(node, geometry, requant, *part, *places)
             for part in weight_parts(context, w)
         ]
-    operands = requant, *segments(context, w), *places, context.room(node)
+    operands = requant, *segments(context, w), *places, context.workspace_bytes(node)
     return [context.kernel_call(node, geometry, *operands)]
 
 
@@ -72,11 +72,11 @@ def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     found = convolution.conv_factors(w, node.attrs["groups"], g.type.dtype)
     geometry = window(context, node, node.output.type.shape, g.type.shape, w.type.shape[1:3])
     scaling = factors(context, node, found), rescale(context, node, found.shift)
-    places = *context.places(g, node.output), context.scratch(node)
+    places = *context.places(g, node.output), context.workspace(node)
     if is_depthwise(node):
         return [
             context.kernel_call(node, geometry, *part, *scaling, *places)
             for part in weight_parts(context, w)
         ]
-    operands = *segments(context, w), *scaling, *places, context.room(node)
+    operands = *segments(context, w), *scaling, *places, context.workspace_bytes(node)
     return [context.kernel_call(node, geometry, *operands)]

@@ -66,7 +66,7 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     rates = update(context, node, w, positions, g.type.dtype)
     fraction = node.inputs[3] if len(node.inputs) > 3 else None
     target = trained(context, w, fraction, node.attrs["fraction_bits"])
-    places = *context.places(x, g), target, context.scratch(node)
+    places = *context.places(x, g), target, context.workspace(node)
     head = geometry, rates, "&state->step", zero_of(x), *places
     return [context.kernel_call(node, *head)]
 

@@ -72,7 +72,7 @@ def _calls(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]
 
 
 def _sums(context: EmitContext, tiling: ChannelTiling) -> str:
-    return f"at_s32(state, {context.plan.scratch[tiling.sums_name or '']})"
+    return f"at_s32(state, {context.plan.workspaces[tiling.sums_name or '']})"
 
 
 def _input_factors(node: Node) -> lowering.Factors:
@@ -137,7 +137,7 @@ def _first_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> lis
     )
     part = f"{{{context.place(w)} + c, NULL, {tiling.size}, {tiling.channels}}}"
     scaling = factors(context, node, found), rescale(context, node, found.shift)
-    places = *context.places(g, node.output), context.scratch(node), context.room(node)
+    places = *context.places(g, node.output), context.workspace(node), context.workspace_bytes(node)
     return [
         context.kernel_call(node, geometry, f"(const tt_segment[]){{{part}}}", 1, *scaling, *places)
     ]
@@ -152,7 +152,7 @@ def _depthwise_input(context: EmitContext, node: Node, tiling: ChannelTiling) ->
     taps = w.type.size // tiling.channels
     weights = f"{context.place(w)} + c * {taps}"
     scaling = _moved_factors(context, node, found), rescale(context, node, found.shift)
-    places = *context.places(g, node.output), context.scratch(node)
+    places = *context.places(g, node.output), context.workspace(node)
     return [context.kernel_call(node, geometry, weights, "NULL", tiling.size, *scaling, *places)]
 
 
@@ -173,7 +173,7 @@ def _last_input(context: EmitContext, node: Node, tiling: ChannelTiling) -> list
         _moved_factors(context, node, found),
         rescale(context, node, found.shift, _sums(context, tiling)),
     )
-    places = *context.places(g, node.output), context.scratch(node), context.room(node)
+    places = *context.places(g, node.output), context.workspace(node), context.workspace_bytes(node)
     head = geometry, f"(const tt_segment[]){{{body}}}", len(parts)
     return [context.kernel_call(node, *head, *scaling, *places)]
 
@@ -191,12 +191,12 @@ def _weight(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str
     rates = update(context, node, w, positions, g.type.dtype, ("c", f"(uint32_t)({first})"))
     low = f"{context.place(node.inputs[3])} + {first} * {bits} / 8" if bits else "NULL"
     target = f"&(tt_trained){{{context.place(w)} + {first}, {low}, {bits}}}"
-    lines, source, scratch = [], context.place(x), context.scratch(node)
+    lines, source, workspace = [], context.place(x), context.workspace(node)
     shape = x.type.shape
     if is_depthwise(node):
-        if node.name not in context.plan.scratch:
+        if node.name not in context.plan.workspaces:
             raise InternalError(f"{node.name} has no place for a tile of {x}")
-        start = context.plan.scratch[node.name]
+        start = context.plan.workspaces[node.name]
         shape, copy = _tile_shape(x, tiling), f"at_s8(state, {start})"
         rows = x.type.size // tiling.channels
         lines.append(
@@ -210,11 +210,11 @@ def _weight(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str
                 tiling.size,
             )
         )
-        scratch = f"at_u8(state, {start + copied_bytes(node, tiling)})"
+        workspace = f"at_u8(state, {start + copied_bytes(node, tiling)})"
         source = copy
     geometry = window(context, node, shape, _tile_shape(g, tiling), node.attrs["kernel"])
     head = geometry, rates, "&state->step", zero_of(x), source, context.place(g)
-    return [*lines, context.kernel_call(node, *head, target, scratch)]
+    return [*lines, context.kernel_call(node, *head, target, workspace)]
 
 
 _CALLS: dict[str, TileCall] = {

@@ -154,15 +154,15 @@ class EmitContext:
             raise InternalError(f"no kernel is known for {node.name}: {node.op}")
         return self.call(work.contract, *arguments)
 
-    def scratch(self, node: Node) -> str:
-        """A C expression for the scratch of a node; NULL where its kernel needs none."""
-        if node.name not in self.plan.scratch:
+    def workspace(self, node: Node) -> str:
+        """A C expression for the workspace of a node; NULL where its kernel needs none."""
+        if node.name not in self.plan.workspaces:
             return "NULL"
-        return f"at_u8(state, {self.plan.scratch[node.name]})"
+        return f"at_u8(state, {self.plan.workspaces[node.name]})"
 
-    def room(self, node: Node) -> int:
-        """Bytes of that scratch."""
-        return self.plan.choices[node.name].scratch
+    def workspace_bytes(self, node: Node) -> int:
+        """Bytes of that workspace."""
+        return self.plan.choices[node.name].workspace
 
     def array(self, name: str, data: np.ndarray) -> str:
         """Puts an array into flash, where no equal one is there yet, and returns its C name."""

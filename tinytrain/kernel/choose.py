@@ -21,7 +21,7 @@ class Choice:
 
     Attributes:
         kernel: name of the C function.
-        scratch: bytes that it takes, or its portable twin where that takes more. Kernels that are
+        workspace: bytes that it takes, or its portable twin where that takes more. Kernels that are
             told how much they have are told this.
         cost: its instructions, estimated.
         considered: estimates of all kernels that could have served, by name.
@@ -29,7 +29,7 @@ class Choice:
     """
 
     kernel: str
-    scratch: int
+    workspace: int
     cost: int
     considered: Mapping[str, int]
     in_place: bool = False
@@ -42,7 +42,7 @@ def choose_kernels(
 
     Args:
         isa: the richest instruction set of the core; those that it is based on are there too.
-        limits: the most scratch that a node may take, in bytes, by node name; nodes that are not
+        limits: the most workspace that a node may take, in bytes, by node name; nodes that are not
             named take what makes them fastest.
     """
     choices = {}
@@ -58,7 +58,7 @@ def choose(work: Work, isa: str, limit: int | None = None) -> Choice:
     """The cheapest kernel for one piece of work; of equals the plainer one.
 
     Args:
-        limit: the most scratch, in bytes; where no kernel does with so little, the one that takes
+        limit: the most workspace, in bytes; where no kernel does with so little, the one that takes
             least is chosen.
     """
     able = list(candidates(work, isa))
@@ -74,12 +74,12 @@ def choose(work: Work, isa: str, limit: int | None = None) -> Choice:
     costs = {name: round(variant.cost) for name, variant in names.items()}
     name = min(costs, key=lambda key: (max(0, names[key].workspace - limit), costs[key]))
     # The plainest one takes its place where the sources are built for another core.
-    scratch = max(names[name].workspace, _within(twin, limit).workspace)
-    return Choice(name, scratch, costs[name], costs, works_in_place(name, work))
+    workspace = max(names[name].workspace, _within(twin, limit).workspace)
+    return Choice(name, workspace, costs[name], costs, works_in_place(name, work))
 
 
 def _within(variants: Sequence[Variant], limit: int) -> Variant:
-    """The cheapest that takes no more scratch than that, or the one that takes least."""
+    """The cheapest that takes no more workspace than that, or the one that takes least."""
     fitting = [variant for variant in variants if variant.workspace <= limit]
     if fitting:
         return min(fitting, key=lambda variant: variant.cost)
@@ -88,12 +88,12 @@ def _within(variants: Sequence[Variant], limit: int) -> Variant:
 
 @cache
 def narrower(work: Work, isa: str) -> Sequence[Choice]:
-    """What else may be chosen with less scratch, and more instructions, the largest first."""
+    """What else may be chosen with less workspace, and more instructions, the largest first."""
     sizes = {v.workspace for kernel in candidates(work, isa) for v in kernel.variants(work)}
     found = [choose(work, isa)]
     for size in sorted(sizes, reverse=True):
         choice = choose(work, isa, size)
-        if choice.scratch < found[-1].scratch:
+        if choice.workspace < found[-1].workspace:
             found.append(choice)
     return found[1:]
 

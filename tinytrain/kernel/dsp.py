@@ -65,14 +65,14 @@ def _input_quads(work: Work) -> int:
 
 
 def _input_tiles(work: Work) -> int:
-    """Tiles that workspace holds at once where it is not narrow; 0: positions go one by one.
+    """Tiles that the workspace holds at once where it is not narrow; 0: positions go one by one.
 
-    No more than the passes over the weights need, which are as few as the room allows.
+    No more than the passes over the weights need, which are as few as it allows.
     """
     positions = work.in_h * work.in_w
-    room = _INPUT_TILES // (64 * _input_quads(work)) if positions >= 3 else 0
+    fitting = _INPUT_TILES // (64 * _input_quads(work)) if positions >= 3 else 0
     wanted = spread(positions, _LANES)
-    return spread(wanted, spread(wanted, min(room, wanted))) if room > 0 else 0
+    return spread(wanted, spread(wanted, min(fitting, wanted))) if fitting > 0 else 0
 
 
 def _grad_input_variant(work: Work, tiles: int) -> Variant:
@@ -112,7 +112,7 @@ def _grad_input_narrow(work: Work) -> list[Variant]:
 
 
 def _parts_variant(work: Work, parts: int) -> Variant:
-    """A tile of which workspace holds so many parts one after another."""
+    """A tile of which the workspace holds so many parts one after another."""
     outputs = spread(work.out_c // work.groups, 4)
     taken = max(spread(outputs, parts), spread(_PART_QUADS, work.area))
     parts = spread(outputs, taken)
@@ -147,7 +147,7 @@ def _grad_weight_cost(work: Work) -> float:
 
 
 _LARGEST_SUMS = 32768
-"""Scratch of a weight gradient beyond which the portable kernel serves, in bytes."""
+"""Workspace of a weight gradient beyond which the portable kernel serves, in bytes."""
 
 DSP = (
     Kernel(

@@ -28,7 +28,7 @@ def plan_memory(
 
     Args:
         isa: the richest instruction set of the core, one of `isa.ISAS`.
-        limits: the most scratch that a node may take, in bytes by node name; see `narrowed`.
+        limits: the most workspace that a node may take, in bytes by node name; see `narrowed`.
         chains: line-buffered chains.
         tilings: runs that work on a tile of channels at a time.
     """
@@ -40,7 +40,9 @@ def plan_memory(
     return Plan(
         graph=graph,
         offsets={v: placed.offsets[k] for k, item in enumerate(items) for v in item.values},
-        scratch={item.name: placed.offsets[k] for k, item in enumerate(items) if not item.values},
+        workspaces={
+            item.name: placed.offsets[k] for k, item in enumerate(items) if not item.values
+        },
         nbytes=placed.nbytes,
         lower_bound=bound,
         peak=live.index(bound),

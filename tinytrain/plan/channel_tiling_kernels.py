@@ -27,7 +27,7 @@ def choose_for_tiles(
 
     Args:
         isa: the richest instruction set of the core, one of `isa.ISAS`.
-        limits: the most scratch that a node may take, in bytes by node name.
+        limits: the most workspace that a node may take, in bytes by node name.
     """
     choices = {}
     for node in tiling.nodes(graph):
@@ -41,7 +41,7 @@ def choose_for_tiles(
 
 
 def narrower_for_tiles(graph: Graph, node: Node, tiling: ChannelTiling, isa: str) -> list[Choice]:
-    """The other choices for a node of a tiled run, with less scratch, the largest first."""
+    """The other choices for a node of a tiled run, with less workspace, the largest first."""
     work = tile_work(graph, node, tiling)
     if work is None:
         return []
@@ -49,7 +49,7 @@ def narrower_for_tiles(graph: Graph, node: Node, tiling: ChannelTiling, isa: str
 
 
 def copied_bytes(node: Node, tiling: ChannelTiling) -> int:
-    """Bytes of scratch for a copy of a tile of a saved activation, whose channels lie apart."""
+    """Bytes of workspace for a copy of a tile of a saved activation, whose channels lie apart."""
     if node.op != "conv2d_grad_weight_sgd" or not is_depthwise(node):
         return 0
     return aligned(node.inputs[0].type.nbytes // tiling.count)
@@ -86,7 +86,7 @@ def _of_all(node: Node, tiling: ChannelTiling, choice: Choice) -> Choice:
 
     return replace(
         choice,
-        scratch=choice.scratch + copied_bytes(node, tiling),
+        workspace=choice.workspace + copied_bytes(node, tiling),
         cost=whole(choice.cost),
         considered={name: whole(cost) for name, cost in choice.considered.items()},
     )

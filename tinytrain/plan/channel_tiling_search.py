@@ -17,16 +17,16 @@ class Fitted:
     Attributes:
         graph: of all nodes.
         tilings: runs that work on a tile of channels at a time.
-        scratch: limits of scratch for the other nodes, and the memory and the cost of it all.
+        narrowed: limits of workspace for the other nodes, and the memory and the cost of it all.
     """
 
     graph: Graph
     tilings: tuple[ChannelTiling, ...]
-    scratch: Narrowed
+    narrowed: Narrowed
 
 
 def fitted(graph: Graph, isa: str, most: int, start: int) -> Fitted:
-    """The cheapest tilings and limits of scratch that keep `most` bytes, or else the smallest.
+    """The cheapest tilings and limits of workspace that keep `most` bytes, or else the smallest.
 
     Runs need their memory at different times, so each is tiled by itself: with the cheapest count
     of tiles that keeps the limit.
@@ -38,8 +38,8 @@ def fitted(graph: Graph, isa: str, most: int, start: int) -> Fitted:
     """
     span = range(start, len(graph.nodes))
     least = _tiled(graph, isa, 0, span)
-    found = _tiled(graph, isa, max(most, least.scratch.bound), span)
-    return min(found, least, key=lambda one: (max(one.scratch.bound, most), one.scratch.cost))
+    found = _tiled(graph, isa, max(most, least.narrowed.bound), span)
+    return min(found, least, key=lambda one: (max(one.narrowed.bound, most), one.narrowed.cost))
 
 
 def _tiled(graph: Graph, isa: str, goal: int, span: range) -> Fitted:

@@ -37,7 +37,7 @@ class Cut:
 
     Attributes:
         chains: the line-buffered chains, in order.
-        limits: of the scratch of nodes that run as a whole, in bytes by node name.
+        limits: of the workspace of nodes that run as a whole, in bytes by node name.
     """
 
     chains: tuple[LineBufferedChain, ...]
@@ -53,8 +53,8 @@ class Segment:
         chain: None for a node that runs as a whole.
         peak: the largest sum of live bytes at its nodes, in bytes.
         cost: estimated instructions.
-        limits: of the scratch of a node that runs as a whole, in bytes by node name; empty for the
-            fastest kernel.
+        limits: of the workspace of a node that runs as a whole, in bytes by node name; empty for
+            the fastest kernel.
     """
 
     first: int
@@ -139,15 +139,15 @@ class Stem:
 def _as_a_whole(
     index: int, name: str, choices: Mapping[str, Choice], work: Work | None, peak: int, isa: str
 ) -> list[Segment]:
-    """A node as a segment: with the scratch of its fastest kernel, and with less."""
+    """A node as a segment: with the workspace of its fastest kernel, and with less."""
     if work is None:
         return [Segment(index, index, None, peak, 0)]
     fastest = choices[name]
-    beside = peak - aligned(fastest.scratch)
+    beside = peak - aligned(fastest.workspace)
     segments = [Segment(index, index, None, peak, fastest.cost)]
     for choice in narrower(work, isa):
-        needed = beside + aligned(choice.scratch)
-        limits = {name: choice.scratch}
+        needed = beside + aligned(choice.workspace)
+        limits = {name: choice.workspace}
         segments.append(Segment(index, index, None, needed, choice.cost, limits))
     return segments
 
@@ -183,8 +183,8 @@ def _segment(
         else:
             add("buffer", buffer.nbytes, index[buffer.value], until[buffer.value])
     for k, node in enumerate(nodes):
-        if node.name in striped and striped[node.name].scratch:
-            add("scratch", striped[node.name].scratch, chain.first + k, chain.first + k)
+        if node.name in striped and striped[node.name].workspace:
+            add("workspace", striped[node.name].workspace, chain.first + k, chain.first + k)
     peak = max(live_bytes(items, range(chain.first, chain.last + 1)))
     cost = sum(choice.cost for choice in striped.values())
     return Segment(chain.first, chain.last, chain, peak, cost)

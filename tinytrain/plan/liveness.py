@@ -35,7 +35,7 @@ def storages(
     """All storages of a scheduled graph, in order of first use.
 
     Args:
-        choices: the kernel of each node that has a choice; its scratch is a storage too.
+        choices: the kernel of each node that has a choice; its workspace is a storage too.
         chains: line-buffered chains.
         tilings: runs that work on a tile of channels at a time.
     """
@@ -93,8 +93,8 @@ def storages(
         for group in members.values()
     ]
     for index, node in enumerate(graph.nodes):
-        if node.name in choices and choices[node.name].scratch:
-            found.append(ArenaStorage(node.name, (), choices[node.name].scratch, index, index))
+        if node.name in choices and choices[node.name].workspace:
+            found.append(ArenaStorage(node.name, (), choices[node.name].workspace, index, index))
     found += [
         ArenaStorage(tiling.sums_name, (), tiling.sums, tiling.first, tiling.last)
         for tiling in tilings

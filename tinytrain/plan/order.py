@@ -38,7 +38,7 @@ class _Item:
         opened: places that it is the first to write.
         target: the place of its last output if it is one of `opened`, else -1.
         reusable: places whose storage `target` may reuse in place.
-        scratch: in bytes.
+        workspace: in bytes.
     """
 
     before: int
@@ -46,7 +46,7 @@ class _Item:
     opened: tuple[int, ...]
     target: int
     reusable: tuple[int, ...]
-    scratch: int
+    workspace: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class OrderSearch:
         span: indices of the nodes to reorder.
         after: pairs of indices of which the first runs before the second, beside the order that
             values demand.
-        choices: the kernel of each node that has a choice, for its scratch.
+        choices: the kernel of each node that has a choice, for its workspace.
     """
 
     def __init__(
@@ -142,11 +142,11 @@ class OrderSearch:
                 for value in reusable_inputs(node, choice)
                 if value in self._place
             ),
-            aligned(0 if choice is None else choice.scratch),
+            aligned(0 if choice is None else choice.workspace),
         )
 
     def floor(self) -> int:
-        """Lower bound of all peaks, in bytes: a node's places, its scratch, and what stays live."""
+        """Lower bound of all peaks, in bytes: a node's places, its workspace, what stays live."""
         always = {place for place in self._found if self._kept[place]}
         least = self._live if not self._items else 0
         for item in self._items:
@@ -154,7 +154,7 @@ class OrderSearch:
             if item.reusable:
                 places.discard(item.target)
             total = sum(aligned(self._needs[place]) for place in places)
-            least = max(least, total + item.scratch)
+            least = max(least, total + item.workspace)
         return least
 
     def better_order(self, budget: int) -> list[int] | None:
@@ -235,7 +235,7 @@ class OrderSearch:
                 larger[item.target] = size
         for place in dying:
             live -= aligned(larger.pop(place, self._needs[place]))
-        peak = max(state.peak, most + item.scratch)
+        peak = max(state.peak, most + item.workspace)
         return _State(done, live, tuple(sorted(larger.items())), peak, node, state)
 
 

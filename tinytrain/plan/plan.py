@@ -20,8 +20,8 @@ class Plan:
         graph: the nodes in the order in which they run, rematerialized ones included.
         offsets: of the values in the arena, in bytes. The offset of a value with a line buffer, or
             of one that is tiled, is that of its buffer or its tile.
-        scratch: offset of the scratch of each node that has any, in bytes by node name, and of the
-            sums of each channel tiling, by `ChannelTiling.sums_name`.
+        workspaces: offset of the workspace of each node that has any, in bytes by node name, and of
+            the sums of each channel tiling, by `ChannelTiling.sums_name`.
         nbytes: size of the arena, in bytes.
         lower_bound: the largest sum of live bytes over the schedule: no arena is smaller, in bytes.
         peak: index of the node where that sum is reached.
@@ -36,7 +36,7 @@ class Plan:
 
     graph: Graph
     offsets: Mapping[Value, int]
-    scratch: Mapping[str, int]
+    workspaces: Mapping[str, int]
     nbytes: int
     lower_bound: int
     peak: int
@@ -53,10 +53,10 @@ class Plan:
         return self.nbytes - self.lower_bound
 
     @property
-    def scratch_sizes(self) -> dict[str, int]:
-        """Size of everything that `scratch` has an offset of, in bytes by the same names."""
-        scratch = {name: choice.scratch for name, choice in self.choices.items() if choice.scratch}
-        return scratch | {
+    def workspace_sizes(self) -> dict[str, int]:
+        """Size of everything that `workspaces` has an offset of, in bytes by the same names."""
+        sizes = {name: each.workspace for name, each in self.choices.items() if each.workspace}
+        return sizes | {
             tiling.sums_name: tiling.sums for tiling in self.tilings if tiling.sums_name
         }
 

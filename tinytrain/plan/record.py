@@ -129,7 +129,7 @@ def kernel_records(plan: Plan) -> tuple[KernelRecord, ...]:
             node=node.name,
             kernel=choice.kernel,
             instructions=choice.cost,
-            scratch=choice.scratch,
+            scratch=choice.workspace,
             considered=dict(choice.considered),
         )
         for node in plan.graph.nodes
@@ -181,7 +181,7 @@ def _first_readers(
 
 
 def _offset(plan: Plan, storage: ArenaStorage) -> int:
-    return plan.offsets[storage.values[0]] if storage.values else plan.scratch[storage.name]
+    return plan.offsets[storage.values[0]] if storage.values else plan.workspaces[storage.name]
 
 
 class _Kinds:

@@ -89,24 +89,24 @@ def plan_within(
             fitted(other, isa, wanted, stem.end)
             for other in _rematerialized(plain, stem.end, wanted, most)
         ),
-        key=lambda found: (max(found.scratch.bound, wanted), found.scratch.cost),
+        key=lambda found: (max(found.narrowed.bound, wanted), found.narrowed.cost),
     )
-    limit = max(wanted, rest.scratch.bound)
+    limit = max(wanted, rest.narrowed.bound)
     cut = stem.within(limit)
     assert cut is not None, "the smallest limit keeps every larger one"
-    limits = {**cut.limits, **rest.scratch.limits}
+    limits = {**cut.limits, **rest.narrowed.limits}
     plan = plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings)
     return plan, (*_in_place_reuse(rest.graph, plan), *_optimizations(plain, plan, limits))
 
 
 def _rematerialized(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
     """The graph as it is, and with rematerialized parts: chosen once for nodes with the least
-    scratch, and once for nodes with the kernels of the plain plan."""
+    workspace, and once for nodes with the kernels of the plain plan."""
     graph = plain.graph
     if most == 0:
         return [graph]
     candidates = Candidates(graph, plain.choices, start)
-    least = fitted(graph, plain.isa, 0, start).scratch.least
+    least = fitted(graph, plain.isa, 0, start).narrowed.least
     beside = candidates.of(()).live
     found = [graph]
     for levels in (least, live_bytes(plain.storages, range(len(graph.nodes)))):
@@ -144,7 +144,7 @@ def _optimizations(
         steps.append(("channel tiling", f"{runs} in {counts} tiles", plan.graph, done))
     if limits:
         done = {**done, "limits": limits}
-        steps.append(("narrow scratch", f"{len(limits)} kernels", plan.graph, done))
+        steps.append(("narrow workspace", f"{len(limits)} kernels", plan.graph, done))
     for name, detail, graph, options in steps:
         after = outline(graph, plan.isa, **options)
         yield MemoryOptimization(name, detail, before[0] - after[0], after[1] - before[1])

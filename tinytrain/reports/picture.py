@@ -14,7 +14,7 @@ NOUNS = {
     "activation": "activation",
     "saved": "saved for the backward pass",
     "gradient": "gradient",
-    "scratch": "scratch",
+    "scratch": "workspace",
 }
 """What a person calls each kind."""
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tests.support.kernels.scratch import fits, variant_count, works_in_place
 from tests.support.kernels.windows import (
     DEPTHWISE_LAYERS,
     LAYERS,
@@ -25,6 +24,7 @@ from tests.support.kernels.windows import (
     depthwise_window,
     edge_windows,
 )
+from tests.support.kernels.workspace import fits, variant_count, works_in_place
 
 ONE = Window()
 
@@ -38,7 +38,7 @@ class Case:
         seed: of the operands.
         fences: 0 none, 1 behind buffers, 2 before them.
         in_place: whether the kernel under test writes over its input; its twin never does.
-        narrow: which of the kernel's variants runs, 0 with all the scratch that it can use.
+        narrow: which of the kernel's variants runs, 0 with all the workspace that it can use.
         segments: channels of each segment of a group; for `conv2d` kernels.
         listed: whether even a complete segment, or all outputs, come with a list.
         count: listed outputs of a depthwise kernel; elements or channels of the simple ones.
@@ -82,11 +82,11 @@ def parse_case(text: str) -> Case:
     return Case(kernel, window=Window(**shape), segments=segments, **flags, **numbers)
 
 
-def packed(case: Case, kernel: int, scratch: int, portable_scratch: int) -> bytes:
+def packed(case: Case, kernel: int, workspace: int, portable_workspace: int) -> bytes:
     """The words of `test_case.h`."""
     window = [getattr(case.window, field.name) for field in fields(Window)]
     segments = (*case.segments, 0, 0, 0)[:3]
-    words = [kernel, case.seed, case.fences, scratch, portable_scratch, *window, *segments]
+    words = [kernel, case.seed, case.fences, workspace, portable_workspace, *window, *segments]
     words += [int(case.listed), case.count, case.rows, case.fraction_bits, int(case.in_place)]
     return struct.pack("<28I", *words)
 

@@ -30,7 +30,7 @@ from tests.support.kernels.cases import (
     parse_case,
     random_cases,
 )
-from tests.support.kernels.scratch import portable_bytes, scratch_bytes
+from tests.support.kernels.workspace import portable_bytes, workspace_bytes
 from tests.support.paths import RUNTIME
 from tests.support.surroundings import HANGS
 from tinytrain.isa import available
@@ -174,13 +174,13 @@ def build_firmware(
 def run_cases(
     firmware: Firmware,
     cases: Sequence[Case],
-    scratch_of: Callable[[Case], int] = scratch_bytes,
+    workspace_of: Callable[[Case], int] = workspace_bytes,
 ) -> Outcome:
     """Run cases under emulation; one that faults or hangs counts as failed, the next go on."""
     failures: dict[Case, list[str]] = {}
     left = list(cases)
     for _ in range(MOST_DEATHS):
-        output, errors = _run(firmware, left, scratch_of)
+        output, errors = _run(firmware, left, workspace_of)
         lines = output.splitlines()
         number = -1
         for line in lines:
@@ -194,7 +194,7 @@ def run_cases(
         assert number >= 0, f"{output}{errors}"
         said = failures.setdefault(left[number], [])
         said.append(_place(errors, firmware) or errors.strip())
-        said += _touched_fences(firmware, left[number], scratch_of)
+        said += _touched_fences(firmware, left[number], workspace_of)
         left = left[number + 1 :]
         if not left:
             break
@@ -206,25 +206,25 @@ FENCES = 7
 
 
 def _touched_fences(
-    firmware: Firmware, case: Case, scratch_of: Callable[[Case], int]
+    firmware: Firmware, case: Case, workspace_of: Callable[[Case], int]
 ) -> Iterator[str]:
     """Of a case that ends in a fault: which buffer's fence alone brings it about."""
     for number in range(1, FENCES + 1) if case.fences else ():
         alone = replace(case, fences=case.fences + 256 * number)
-        output, errors = _run(firmware, [alone], scratch_of)
+        output, errors = _run(firmware, [alone], workspace_of)
         if "fault" in errors:
             yield from (line for line in output.splitlines() if line.startswith("the fence"))
 
 
 def _run(
-    firmware: Firmware, cases: Sequence[Case], scratch_of: Callable[[Case], int]
+    firmware: Firmware, cases: Sequence[Case], workspace_of: Callable[[Case], int]
 ) -> tuple[str, str]:
     """Standard output and standard error of the firmware."""
     words = [
         packed(
             case,
             firmware.kernels.index(case.kernel),
-            scratch_of(case),
+            workspace_of(case),
             portable_bytes(case, contract_of(case.kernel) or ""),
         )
         for case in cases

@@ -21,9 +21,9 @@ from tests.support.runtime.memory import (
     conv_window,
     depthwise_parts,
     pool_window,
-    scratch_of,
     segments_of,
     size,
+    workspace_of,
 )
 from tinytrain.reference.health import GradientHealth
 from tinytrain.reference.machine import Scale
@@ -67,7 +67,7 @@ class ForwardKernels:
         clamp: tuple[int, int],
         *,
         segments: Channels | None = None,
-        room: int | None = None,
+        workspace_bytes: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
         window, outputs = conv_window(x.shape, w, **geometry)
@@ -75,9 +75,9 @@ class ForwardKernels:
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
         table, kept = segments_of(w, segments)
         y = blank(np.int8, (1, *outputs, w.shape[0]))
-        most = scratch_of("conv2d_s8", window)
-        scratch = most if room is None else blank(np.uint8, (room,))
-        operands = size(len(table)), Block(b), Block(x), y, scratch, size(scratch.size)
+        most = workspace_of("conv2d_s8", window)
+        workspace = most if workspace_bytes is None else blank(np.uint8, (workspace_bytes,))
+        operands = size(len(table)), Block(b), Block(x), y, workspace, size(workspace.size)
         self.call("conv2d_s8", window, requant, table, *operands)
         del kept
         return y.read()
@@ -90,16 +90,16 @@ class ForwardKernels:
         x_zero: int,
         *,
         segments: Channels | None = None,
-        room: int | None = None,
+        workspace_bytes: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
         window, outputs = conv_window(x.shape, w, **geometry)
         requant = CRequant(None, None, x_zero, 0, 0, 0)
         table, kept = segments_of(w, segments)
         y = blank(np.int32, (1, *outputs, w.shape[0]))
-        most = scratch_of("conv2d_s8_s32", window)
-        scratch = most if room is None else blank(np.uint8, (room,))
-        operands = size(len(table)), Block(b), Block(x), y, scratch, size(scratch.size)
+        most = workspace_of("conv2d_s8_s32", window)
+        workspace = most if workspace_bytes is None else blank(np.uint8, (workspace_bytes,))
+        operands = size(len(table)), Block(b), Block(x), y, workspace, size(workspace.size)
         self.call("conv2d_s8_s32", window, requant, table, *operands)
         del kept
         return y.read()
@@ -125,7 +125,7 @@ class ForwardKernels:
         requant = CRequant(tables[0].address, tables[1].address, x_zero, zero, *clamp)
         x_block, b_block = Block(x), Block(b)
         y = x_block if in_place else blank(np.int8, (1, *outputs, w.shape[0]))
-        scratch = scratch_of("depthwise_conv2d_s8", window)
+        workspace = workspace_of("depthwise_conv2d_s8", window)
         for listed, weights in depthwise_parts(w, parts):
             count = size(weights.shape[0])
             self.call(
@@ -138,7 +138,7 @@ class ForwardKernels:
                 b_block,
                 x_block,
                 y,
-                scratch,
+                workspace,
             )
         return y.read()
 

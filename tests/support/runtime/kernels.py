@@ -20,10 +20,10 @@ from tests.support.runtime.memory import (
     depthwise_parts,
     factors_of,
     pool_window,
-    scratch_of,
     segments_of,
     size,
     struct_of,
+    workspace_of,
 )
 
 SUFFIX = {np.dtype(np.int8): "s8", np.dtype(np.int16): "s16", np.dtype(np.float32): "f32"}
@@ -71,20 +71,20 @@ class Kernels(ForwardKernels):
         *,
         segments: Channels | None = None,
         columns: range | None = None,
-        room: int | None = None,
+        workspace_bytes: int | None = None,
         **geometry: Any,
     ) -> np.ndarray:
-        """`room`: bytes of scratch; None is as much as the kernel can use. `columns`: of the
-        weights, if `input_shape` has a slice of the channels."""
+        """`workspace_bytes`: None is as many as the kernel can use. `columns`: of the weights, if
+        `input_shape` has a slice of the channels."""
         window, _ = conv_window(input_shape, w, **geometry)
         table, kept = segments_of(w, segments, columns)
         held, dx = factors_of(factors), blank(g.dtype, input_shape)
         name = f"conv2d_{SUFFIX[g.dtype]}_grad_input"
-        most = scratch_of(name, window, g.dtype)
-        scratch = most if room is None else blank(np.uint8, (room,))
+        most = workspace_of(name, window, g.dtype)
+        workspace = most if workspace_bytes is None else blank(np.uint8, (workspace_bytes,))
         self.call(
             name, window, table, size(len(table)), held[0], struct_of(rescale), Block(g), dx,
-            scratch, size(scratch.size),
+            workspace, size(workspace.size),
         )  # fmt: skip
         del kept
         return dx.read()
@@ -112,11 +112,11 @@ class Kernels(ForwardKernels):
         held, g_block = factors_of(factors), Block(g)
         dx = g_block if in_place else blank(g.dtype, input_shape)
         name = f"depthwise_conv2d_{SUFFIX[g.dtype]}_grad_input"
-        scratch = scratch_of(name, window, g.dtype)
+        workspace = workspace_of(name, window, g.dtype)
         for listed, weights in depthwise_parts(w, parts):
             self.call(
                 name, window, weights, listed, size(weights.shape[0]), held[0],
-                struct_of(rescale), g_block, dx, scratch,
+                struct_of(rescale), g_block, dx, workspace,
             )  # fmt: skip
         return dx.read()
 
@@ -137,8 +137,8 @@ class Kernels(ForwardKernels):
         trained = Trained(weights, fraction, update.bits)
         structs = update.struct(), update.step()
         name = f"{'depthwise_' if depthwise else ''}conv2d_{SUFFIX[g.dtype]}_grad_weight"
-        scratch = scratch_of(name, window, g.dtype)
-        self.call(name, window, *structs, x_zero, Block(x), Block(g), trained.struct, scratch)
+        workspace = workspace_of(name, window, g.dtype)
+        self.call(name, window, *structs, x_zero, Block(x), Block(g), trained.struct, workspace)
         return trained.read()
 
     def bias_grad(self, g: np.ndarray, update: Update, bias: np.ndarray) -> np.ndarray:

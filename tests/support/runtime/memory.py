@@ -264,14 +264,14 @@ def conv_window(
     return CWindow(*fields), outputs
 
 
-def scratch_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
-    """As many bytes of scratch as the compiler's table says that the portable `tt_<name>` takes."""
+def workspace_of(name: str, window: CWindow, dtype: Any = np.int8) -> Block:
+    """The workspace that the portable `tt_<name>` takes, by the compiler's table."""
     work = _work(name, window, dtype)
     return blank(np.uint8, (KERNELS[work.contract][0].workspace(work),))
 
 
-def rooms_of(name: str, window: CWindow, dtype: Any = np.int8) -> list[int]:
-    """Bytes of scratch with which the portable `tt_<name>` works, in one way each."""
+def workspaces_of(name: str, window: CWindow, dtype: Any = np.int8) -> list[int]:
+    """Bytes of workspace with which the portable `tt_<name>` works, in one way each."""
     work = _work(name, window, dtype)
     return [variant.workspace for variant in KERNELS[work.contract][0].variants(work)]
 

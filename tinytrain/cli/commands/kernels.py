@@ -29,10 +29,10 @@ def run(options: argparse.Namespace) -> None:
 
 
 def kernels_table(kernels: Sequence[KernelRecord]) -> Table:
-    """A line for each node: its kernel, scratch and estimate, and the estimates of the others."""
+    """A line for each node: its kernel, workspace and estimate, and the estimates of the others."""
     table = Table()
-    for column in ("node", "kernel", "instructions", "scratch", "others"):
-        right = column in ("instructions", "scratch")
+    for column in ("node", "kernel", "instructions", "workspace", "others"):
+        right = column in ("instructions", "workspace")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for entry in kernels:
         others = {name: cost for name, cost in entry.considered.items() if name != entry.kernel}

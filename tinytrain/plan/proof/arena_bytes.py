@@ -14,14 +14,15 @@ _NOBODY = 0
 
 
 class ArenaBytes:
-    """The bytes of the arena of a plan, and the places that the plan gives to values and scratch.
+    """The bytes of the arena of a plan, and the places that the plan gives to values and workspace.
 
     A content is named by a key: any hashable object, equal for the same content only. Keys are
     interned, so no two contents can be taken for each other.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._offsets, self._scratch, self._sizes = plan.offsets, plan.scratch, plan.scratch_sizes
+        self._offsets = plan.offsets
+        self._workspaces, self._sizes = plan.workspaces, plan.workspace_sizes
         self._owners = np.full(plan.nbytes, _NOBODY, dtype=np.int64)
         self._numbers: dict[Hashable, int] = {}
 
@@ -34,8 +35,8 @@ class ArenaBytes:
         size = value.type.nbytes if nbytes is None else nbytes
         return self._inside(str(value), self._offsets[value] + start, size)
 
-    def scratch(self, name: str, least: int = 0) -> range:
-        """The bytes of the scratch of a node, or of the sums of a tiling; empty if it has none.
+    def workspace(self, name: str, least: int = 0) -> range:
+        """The bytes of the workspace of a node, or of the sums of a tiling; empty if it has none.
 
         Args:
             least: bytes that it must have.
@@ -45,10 +46,10 @@ class ArenaBytes:
         """
         size = self._sizes.get(name, 0)
         if size < least:
-            raise InternalError(f"{name} takes {least} bytes of scratch and has {size}")
-        if size and name not in self._scratch:
-            raise InternalError(f"the scratch of {name} has no place")
-        return self._inside(f"the scratch of {name}", self._scratch.get(name, 0), size)
+            raise InternalError(f"{name} takes {least} bytes of workspace and has {size}")
+        if size and name not in self._workspaces:
+            raise InternalError(f"the workspace of {name} has no place")
+        return self._inside(f"the workspace of {name}", self._workspaces.get(name, 0), size)
 
     def _inside(self, name: str, start: int, nbytes: int) -> range:
         if start < 0 or start + nbytes > len(self._owners):
@@ -63,7 +64,7 @@ class ArenaBytes:
         self._owners[area.start : area.stop] = number
 
     def clear(self, area: range) -> None:
-        """Leaves an area without an owner, as scratch does."""
+        """Leaves an area without an owner, as a workspace is."""
         self._owners[area.start : area.stop] = _NOBODY
 
     def move(self, source: range, target: range) -> None:

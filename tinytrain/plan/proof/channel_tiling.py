@@ -57,7 +57,7 @@ class TilingRun:
         self._judge()
         total, sums = self.tiling.total, range(0)
         if total is not None:
-            sums = self.memory.scratch(f"{total.name}_sums", least=4 * total.type.size)
+            sums = self.memory.workspace(f"{total.name}_sums", least=4 * total.type.size)
             if sums.start % 4:
                 raise InternalError(f"sums of {total} do not begin at a word")
             self.memory.fill(sums, _SUMS)
@@ -115,7 +115,7 @@ class TilingRun:
 
     def _judge_bytes(self, node: Node) -> None:
         """Demands that tiles begin at whole bytes of masks and fractions, and that a depthwise
-        update has scratch for a copy of a tile of its saved map, whose channels lie apart."""
+        update has workspace for a copy of a tile of its saved map, whose channels lie apart."""
         size = self.tiling.size
         if any(value.type.dtype is DType.BIT for value in node.inputs) and size % 8:
             raise InternalError(f"tiles of {size} channels cut bytes of {node.name}'s mask")
@@ -125,7 +125,7 @@ class TilingRun:
         if size * (w.size // self.tiling.channels) * node.attrs["fraction_bits"] % 8:
             raise InternalError(f"tiles of {size} channels cut bytes that {node.name} updates")
         if node.attrs["groups"] > 1:
-            self.memory.scratch(node.name, least=x.nbytes // self.tiling.count)
+            self.memory.workspace(node.name, least=x.nbytes // self.tiling.count)
 
     def _compute(self, node: Node, tile: int) -> None:
         """Runs a node for one tile."""
@@ -144,8 +144,8 @@ class TilingRun:
             for source, other in reads:
                 if meet(area, other) and not (other == area and source in allowed):
                     raise InternalError(f"{node.name} writes {value} over its input {source}")
-            if meet(area, self.memory.scratch(node.name)):
-                raise InternalError(f"the scratch of {node.name} overlaps {value}")
+            if meet(area, self.memory.workspace(node.name)):
+                raise InternalError(f"the workspace of {node.name} overlaps {value}")
             self.memory.fill(area, ("tile", value, tile))
 
     def _outside(self, node: Node) -> list[Value]:
@@ -158,12 +158,12 @@ class TilingRun:
                 raise InternalError(f"{node.name} reads {value}, part of which is overwritten")
 
     def _clear_scratch(self, node: Node, reads: list[range]) -> None:
-        """Writes the scratch of a node, which must not lie over what the node reads."""
-        scratch = self.memory.scratch(node.name)
+        """Writes the workspace of a node, which must not lie over what the node reads."""
+        workspace = self.memory.workspace(node.name)
         inputs = [self.memory.area(value) for value in self._outside(node)]
-        if any(meet(scratch, read) for read in (*reads, *inputs)):
-            raise InternalError(f"the scratch of {node.name} overlaps what it reads")
-        self.memory.clear(scratch)
+        if any(meet(workspace, read) for read in (*reads, *inputs)):
+            raise InternalError(f"the workspace of {node.name} overlaps what it reads")
+        self.memory.clear(workspace)
 
     def _area(self, value: Value) -> range:
         """The bytes of a tile of a wide gradient."""

@@ -63,12 +63,12 @@ class ChainRun:
             if not wanted or (stripe.in_rows, stripe.pad_top) != (len(wanted), above):
                 raise InternalError(f"{node.name} reads other rows than its window asks for")
             reads.append(self._expect(node.name, value, skip, wanted))
-        scratch = self._memory.scratch(node.name)
-        self._memory.clear(scratch)
-        if any(meet(written, other) for other in (scratch, *reads)):
+        workspace = self._memory.workspace(node.name)
+        self._memory.clear(workspace)
+        if any(meet(written, other) for other in (workspace, *reads)):
             raise InternalError(f"{node.name} writes over what it reads")
-        if any(meet(scratch, read) for read in reads):
-            raise InternalError(f"the scratch of {node.name} overlaps what it reads")
+        if any(meet(workspace, read) for read in reads):
+            raise InternalError(f"the workspace of {node.name} overlaps what it reads")
         self._write(y, written)
 
     def _roll(self, value: Value, stripe: Stripe) -> range:

@@ -1,7 +1,7 @@
 """Proves a plan by running it; shares nothing with the planner but the plan, which is data.
 
 Every byte of the arena is marked with the content that it holds. A node may read a value only while
-all of its bytes still hold that content; then its scratch and its outputs overwrite what they
+all of its bytes still hold that content; then its workspace and its outputs overwrite what they
 cover. Not even live intervals are taken from the planner.
 """
 
@@ -94,10 +94,10 @@ class _PlanRun:
             self._write(tiling.total)
 
     def _run_node(self, node: Node) -> None:
-        """Runs a node as a whole: it reads, then writes scratch and outputs."""
+        """Runs a node as a whole: it reads, then writes workspace and outputs."""
         self._read_arena(node)
         self._check_overlap(node)
-        self._memory.clear(self._memory.scratch(node.name))
+        self._memory.clear(self._memory.workspace(node.name))
         self._update(node)
         updated = {new for _, new in replaced(node)}
         for position, value in enumerate(node.outputs):
@@ -150,8 +150,8 @@ class _PlanRun:
                 if meet(area(output), area(other)):
                     raise InternalError(f"{node.name} writes {output} and {other} to one place")
         for value in inputs + outputs:
-            if meet(self._memory.scratch(node.name), area(value)):
-                raise InternalError(f"the scratch of {node.name} overlaps {value}")
+            if meet(self._memory.workspace(node.name), area(value)):
+                raise InternalError(f"the workspace of {node.name} overlaps {value}")
 
     def _may_overwrite(self, node: Node, channels: int | None = None) -> set[Value]:
         """Inputs that the last output may lie over; `channels`: of a tile, if it works on one."""

@@ -58,13 +58,13 @@ def variant_count(case: Case) -> int:
     return len(kernel.variants(_work(case, contract)))
 
 
-def scratch_bytes(case: Case) -> int:
-    """Scratch of the kernel under test, exactly."""
+def workspace_bytes(case: Case) -> int:
+    """Workspace of the kernel under test, exactly."""
     contract, kernel = _known(case.kernel)
     return kernel.variants(_work(case, contract))[case.narrow].workspace
 
 
 def portable_bytes(case: Case, contract: str) -> int:
-    """Scratch of the portable twin."""
+    """Workspace of the portable twin."""
     name, kernel = _known(f"tt_{contract}")
     return kernel.workspace(_work(case, name))
