@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from tinytrain.simulation.result import SimulationResult
     from tinytrain.simulation.session import simulate
     from tinytrain.target import Target, targets
+    from tinytrain.toolchain.doctor import Diagnosis, doctor
 
 __all__ = [
     "BudgetError",
     "DataError",
+    "Diagnosis",
     "ExperimentResult",
     "InternalError",
     "ModelError",
@@ -50,6 +52,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "compile_model",
+    "doctor",
     "experiment",
     "inspect",
     "kernels",
@@ -78,6 +81,7 @@ _HOMES = {
     "simulation.result": ("SimulationResult",),
     "simulation.session": ("simulate",),
     "target": ("Target", "targets"),
+    "toolchain.doctor": ("Diagnosis", "doctor"),
 }
 
 

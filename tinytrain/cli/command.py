@@ -72,6 +72,7 @@ COMMANDS = (
         "report", "write a page on what a compiled model takes: the arena over time, layers, time"
     ),
     Command("targets", "list the targets"),
+    Command("doctor", "say what is installed, what is missing, and how to get it"),
 )
 
 

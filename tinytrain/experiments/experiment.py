@@ -20,6 +20,7 @@ from tinytrain.experiments.runner import Outcome, planned, run_experiment
 from tinytrain.experiments.spec import Experiment
 from tinytrain.experiments.toml_file import load_experiment
 from tinytrain.option import check_options
+from tinytrain.tools import how_to_get
 
 FOLDER = Path("build", "experiments")
 
@@ -129,7 +130,7 @@ def _write(
         plots = {}
         notes = (
             "there are no plots, as matplotlib is not installed: "
-            "pip install 'tinytrain[experiment]', and run the command again",
+            f"{how_to_get('matplotlib')}, and run the command again",
         )
     words = ["tinytrain", "experiment", described.file.name]
     words += ["--only", only] if only else []

@@ -23,6 +23,7 @@ from tinytrain.experiments.spec import (
 )
 from tinytrain.experiments.table import Table, read_tables
 from tinytrain.target import load_target
+from tinytrain.tools import how_to_get
 
 _TAKEN = (
     "seeds",
@@ -147,7 +148,7 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
         table.fail(
             "engine",
             f"engine '{engine}' needs PyTorch, which is not installed",
-            "pip install 'tinytrain[torch]', or leave this rule out",
+            f"{how_to_get('torch')}, or leave this rule out",
         )
     asked = table.take("replay_steps")
     rest = table.rest()

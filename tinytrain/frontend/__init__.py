@@ -5,6 +5,7 @@ Importing PyTorch takes seconds, so nothing heavy is imported before a model is 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from tinytrain.errors import InternalError, ModelError, UsageError, Where
 from tinytrain.frontend.imported import Imported
 from tinytrain.ir.graph import Graph
+from tinytrain.tools import how_to_get
 
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib"})
 _MAX_BYTES = 2**30
@@ -54,7 +56,7 @@ def import_model(
 
     Raises:
         ModelError: the file cannot be read, or holds what tinytrain does not support.
-        UsageError: a module without an example input.
+        UsageError: a module without an example input, or a .pt2 file without PyTorch.
     """
     if isinstance(source, str | Path):
         return _load_file(Path(source), name, model_output)
@@ -105,6 +107,12 @@ def _load_file(path: Path, name: str | None, output: str | None) -> Imported:
 
         return _sound(load_tflite(data, path, identifier, output), where)
     if suffix == ".pt2":
+        if importlib.util.find_spec("torch") is None:
+            raise UsageError(
+                "a .pt2 file needs PyTorch, which is not installed",
+                where=where,
+                help=f"{how_to_get('torch')}, or export the model to ONNX",
+            )
         from tinytrain.frontend.pytorch import load_pt2
 
         return _sound(load_pt2(data, path, identifier, output), where)

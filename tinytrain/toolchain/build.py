@@ -13,8 +13,9 @@ from pathlib import Path
 from tinytrain.errors import BudgetError, ToolchainError, UsageError, Where
 from tinytrain.target import STACK_CFLAGS, Target
 from tinytrain.toolchain.build_files import MAIN, makefile, port_files
-from tinytrain.toolchain.commands import PACKAGES, require, run, version
+from tinytrain.toolchain.commands import require, run, version
 from tinytrain.toolchain.objects import Objects, shared_objects
+from tinytrain.tools import how_to_get
 
 _DETAIL_LINES = 20
 
@@ -170,9 +171,5 @@ def _refusal(
         f"'{command}' cannot build the program for target '{target.name}'",
         where=where,
         detail="\n".join(lines[-_DETAIL_LINES:]),
-        help=(
-            f"apt-get install {PACKAGES[target.compiler]}"
-            if lost and target.compiler in PACKAGES
-            else None
-        ),
+        help=how_to_get(target.compiler) if lost else None,
     )

@@ -12,17 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tinytrain.errors import ToolchainError
-
-PACKAGES = {
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
-    "cc": "gcc libc6-dev",
-    "clang": "clang",
-    "cmake": "cmake",
-    "gcc": "gcc libc6-dev",
-    "make": "make",
-    "qemu-system-arm": "qemu-system-arm",
-}
-"""Debian's packages for the commands that tinytrain runs."""
+from tinytrain.tools import how_to_get
 
 
 def require(command: str) -> str:
@@ -33,10 +23,8 @@ def require(command: str) -> str:
     """
     found = shutil.which(command)
     if found is None:
-        package = PACKAGES.get(Path(command).name)
         raise ToolchainError(
-            f"the command '{command}' is not installed",
-            help=f"apt-get install {package}" if package else "install it, or name another",
+            f"the command '{command}' is not installed", help=how_to_get(Path(command).name)
         )
     return found
 

@@ -1,0 +1,74 @@
+"""What tinytrain runs or imports and does not bring along: one row a tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A command, or a Python package, and where it comes from.
+
+    Attributes:
+        name: the command, or the package as `pip` calls it.
+        use: what it is for.
+        debian: Debian's packages that have it; empty for a Python package.
+        extra: tinytrain's extra that has it; "" where it comes with tinytrain itself.
+        others: commands that do as well.
+        part_of: the compiler that must find it: it is a file, not a command.
+    """
+
+    name: str
+    use: str
+    debian: str = ""
+    extra: str = ""
+    others: tuple[str, ...] = ()
+    part_of: str = ""
+
+    @property
+    def get(self) -> str:
+        """The command that installs it."""
+        if self.debian:
+            return f"apt-get install {self.debian}"
+        return f"pip install 'tinytrain[{self.extra}]'" if self.extra else "pip install tinytrain"
+
+
+TOOLS = (
+    Tool("make", "builds every compiled folder", "make"),
+    Tool("cc", "compiles for this machine", "gcc libc6-dev", others=("gcc",)),
+    Tool(
+        "arm-none-eabi-gcc",
+        "compiles for every Cortex-M",
+        "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    ),
+    Tool(
+        "nano.specs",
+        "newlib, the C library for Cortex-M",
+        "libnewlib-arm-none-eabi",
+        part_of="arm-none-eabi-gcc",
+    ),
+    Tool("qemu-system-arm", "emulates Cortex-M: simulate --on qemu", "qemu-system-arm"),
+    Tool("arm-none-eabi-objdump", "bench: counts what kernels take", "binutils-arm-none-eabi"),
+    Tool("cmake", "builds a compiled folder instead of make", "cmake"),
+    Tool("clang", "tests: a second compiler", "clang libclang-rt-dev"),
+    Tool("chromium", "tests: shows the report's page", "chromium", others=("google-chrome",)),
+    Tool("onnx", "reads .onnx files"),
+    Tool("tflite", "reads .tflite files"),
+    Tool("numpy", "computes"),
+    Tool("ortools", "places buffers in the arena"),
+    Tool("torch", "nn.Module, .pt2, experiments in float", extra="torch"),
+    Tool("matplotlib", "plots of experiments", extra="experiment"),
+    Tool("onnxruntime", "tests: what ONNX models give", extra="dev"),
+    Tool("ai-edge-litert", "tests: what TFLite models give", extra="dev"),
+)
+
+
+def tool_of(name: str) -> Tool | None:
+    """The row of a command or package; None where it is none of ours."""
+    return next((tool for tool in TOOLS if name in (tool.name, *tool.others)), None)
+
+
+def how_to_get(name: str) -> str:
+    """The command that installs a command or package; general advice where it is none of ours."""
+    tool = tool_of(name)
+    return tool.get if tool else f"install {name}"
