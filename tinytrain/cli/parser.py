@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tinytrain.cli.command import COMMANDS, Command, command_named
+from tinytrain.cli.completion import FLAG, SHELLS, PrintCompletion
 from tinytrain.errors import ERRORS, TinytrainError, UsageError
 from tinytrain.option import GENERAL, SWITCH, Group, Option
 from tinytrain.version import __version__
@@ -46,12 +47,15 @@ def make_parser(words: Sequence[str] | None = None) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tinytrain {__version__}")
+    parser.add_argument(
+        FLAG, action=PrintCompletion, choices=SHELLS, help="print a script that completes commands"
+    )
     found = parser.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )
     for command in COMMANDS:
         made = found.add_parser(command.name, help=command.help, description=_description(command))
-        if words is None or command.name in words:
+        if words is None or command.name in words or FLAG in words:
             made.usage = _usage(command)
             _add_options(made, command.options)
     return parser
@@ -102,7 +106,8 @@ def _add_options(parser: argparse.ArgumentParser, rows: Sequence[Option]) -> Non
 def _add_option(parser: Any, row: Option) -> None:
     shown = argparse.SUPPRESS if row.comparison else help_of(row).replace("%", "%%")
     if row.positional:
-        parser.add_argument(row.name, type=row.parse, metavar=row.flag, help=shown)
+        made = parser.add_argument(row.name, type=row.parse, metavar=row.flag, help=shown)
+        vars(made)["kind"] = row.kind
         return
     flags = [row.short] if row.short else []
     how: dict[str, Any] = {"dest": row.name, "default": row.default, "help": shown}
@@ -113,7 +118,9 @@ def _add_option(parser: Any, row: Option) -> None:
         # They are checked by `parse`; the parser shows and completes them.
         how |= {"choices": row.choices} if row.choices else {}
         how |= {"nargs": "+"} if row.several else {}
-    parser.add_argument(*flags, row.flag, **how)
+    made = parser.add_argument(*flags, row.flag, **how)
+    # What a shell completes it with.
+    vars(made)["kind"] = row.kind
 
 
 def help_of(row: Option) -> str:
