@@ -16,6 +16,11 @@ typedef struct {
     const void *initial;
 } tt_region;
 
+/* Of a member of a model's state: its bytes, and the region that it takes. */
+#define TT_SIZE_OF(state, member) sizeof(((state *)0)->member)
+#define TT_REGION(state, member, is_bias, initial) \
+    {offsetof(state, member), TT_SIZE_OF(state, member), is_bias, initial}
+
 /* Describes a model's state to the functions below. `step` is the first member of every state. */
 typedef struct {
     const tt_region *regions;

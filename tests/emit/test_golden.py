@@ -15,11 +15,12 @@ from tests.support.graphs import signal
 from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
-from tinytrain.emit.c_text import float_literal, identifier, initializer, int_literal, wrapped
+from tinytrain.emit.c_text import float_literal, identifier, initializer, int_literal
 from tinytrain.ir.text import format_graph
 from tinytrain.kernel.sources import runtime_files
 from tinytrain.passes.base import Runner
 from tinytrain.target import load_target
+from tinytrain.toolchain.c_layout import WIDTH
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -70,4 +71,4 @@ def test_literals() -> None:
     import numpy as np
 
     assert initializer(np.array([1, -2, 3], np.int8)) == "{\n    1, -2, 3\n}"
-    assert max(map(len, wrapped("f(" + "abc, " * 60 + "x);").splitlines())) <= 110
+    assert max(map(len, initializer(np.arange(500)).splitlines())) <= WIDTH

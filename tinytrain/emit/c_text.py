@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-import textwrap
+from collections.abc import Sequence
 
 import numpy as np
+
+from tinytrain.toolchain.c_layout import WIDTH
 
 C_TYPES = {
     np.dtype(np.int8): "int8_t",
@@ -70,26 +72,8 @@ def int_literal(value: int) -> str:
     return "(-2147483647 - 1)" if value == -(2**31) else str(value)
 
 
-def wrapped(statement: str, indent: int = 4) -> str:
-    """A statement broken after commas into lines of at most 110 columns; holds no string literal.
-
-    Args:
-        indent: columns before the first line, which the caller writes.
-    """
-    # A no-break space keeps together what a comma does not part.
-    glued = re.sub(r"(?<!,) ", "\u00a0", statement)
-    lines = textwrap.wrap(
-        glued,
-        110 - indent,
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return ("\n" + " " * indent).join(lines).replace("\u00a0", " ")
-
-
-def initializer(array: np.ndarray, width: int = 108) -> str:
-    """The values of an array between braces, wrapped."""
+def initializer(array: np.ndarray) -> str:
+    """The values of an array between braces."""
     flat = array.ravel()
     if array.dtype == np.float32:
         items = [float_literal(v) for v in flat]
@@ -97,6 +81,11 @@ def initializer(array: np.ndarray, width: int = 108) -> str:
         items = [int_literal(v) for v in flat.tolist()]
     else:
         items = list(map(str, flat.tolist()))
-    per_line = max(1, width // (max(map(len, items), default=1) + 2))
+    return table(items)
+
+
+def table(items: Sequence[str]) -> str:
+    """Items between braces, on every line as many as fit of the longest."""
+    per_line = max(1, (WIDTH - len("    ")) // (max(map(len, items), default=1) + len(", ")))
     lines = [", ".join(items[k : k + per_line]) for k in range(0, len(items), per_line)]
-    return "{\n" + textwrap.indent(",\n".join(lines), "    ") + "\n}"
+    return "{\n    " + ",\n    ".join(lines) + "\n}"

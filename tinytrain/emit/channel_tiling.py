@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinytrain.emit.c_text import call, wrapped
+from tinytrain.emit.c_text import call
 from tinytrain.emit.calls import dtype_of, factors, factors_array, rescale, window
 from tinytrain.emit.calls_convolution import segments_of
 from tinytrain.emit.calls_update import update
@@ -37,11 +37,7 @@ def tile_lines(context: EmitContext, tiling: ChannelTiling) -> list[str]:
         shown = " ".join(format_type(value.type) for value in node.outputs[:1])
         lines.append(f"    /* {node.name}: {node.op} -> tile of {shown} */")
         lines.append("    {")
-        for line in _calls(context, node, tiling):
-            inner = line.lstrip(" ")
-            column = 8 + len(line) - len(inner)
-            # Within the function's own four.
-            lines.append(" " * column + wrapped(inner, column + 4))
+        lines += [f"        {line}" for line in _calls(context, node, tiling)]
         lines.append("    }")
     return [*lines, "}"]
 

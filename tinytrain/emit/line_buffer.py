@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinytrain.emit.c_text import identifier, wrapped
+from tinytrain.emit.c_text import identifier, table
 from tinytrain.emit.calls import CALLS
 from tinytrain.emit.context import EmitContext, StripePlaces
 from tinytrain.ir.graph import Node
@@ -55,14 +55,14 @@ def chain_text(context: EmitContext, chain: LineBufferedChain) -> ChainText:
     nodes = context.graph.nodes[chain.first : chain.last + 1]
     tables: dict[str, str] = {}
 
-    def table(title: str, stripes: Sequence[Stripe]) -> str:
+    def named(title: str, stripes: Sequence[Stripe]) -> str:
         text = _table(stripes)
         if text not in tables:
             tables[text] = context.unique(f"{identifier(title)}_stripes")
         return tables[text]
 
     stages = [
-        _stage(context, node, table(node.name, stripes), chain)
+        _stage(context, node, named(node.name, stripes), chain)
         for node, stripes in zip(nodes, chain.stripes, strict=True)
     ]
     name = context.unique(f"run_{identifier(nodes[0].name)}_to_{identifier(nodes[-1].name)}")
@@ -71,7 +71,7 @@ def chain_text(context: EmitContext, chain: LineBufferedChain) -> ChainText:
         source = chain.source
         feed = {
             "buffer": context.place(source),
-            "table": table(source.name, chain.feed),
+            "table": named(source.name, chain.feed),
             "chain": name,
             "steps": chain.steps,
             "rows": source.type.shape[1],
@@ -109,7 +109,7 @@ def _stage(
     return {
         "comment": comment,
         "table": table,
-        "lines": [wrapped(line, 8) for line in (*lines, *calls)],
+        "lines": [*lines, *calls],
     }
 
 
@@ -119,6 +119,4 @@ def _table(stripes: Sequence[Stripe]) -> str:
         skip = ", ".join(map(str, stripe.skip)) or "0"
         moved = f"{stripe.drop}, {stripe.kept}, {stripe.rows}"
         items.append(f"{{{moved}, {stripe.in_rows}, {stripe.pad_top}, {{{skip}}}}}")
-    per_line = 4
-    lines = [", ".join(items[k : k + per_line]) for k in range(0, len(items), per_line)]
-    return "{\n    " + ",\n    ".join(lines) + "\n}"
+    return table(items)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tinytrain.emit.c_text import C_TYPES, float_literal, wrapped
+from tinytrain.emit.c_text import C_TYPES, float_literal
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
@@ -180,7 +180,7 @@ def emit_model(
         "seed": seed,
         "hash_bytes": ", ".join(str(byte) for byte in digest),
         "hash_short": digest.hex()[:12],
-        "locals": [wrapped(local, 0) for local in context.locals],
+        "locals": context.locals,
         "chains": chains,
         "feed": next((chain.feed for chain in chains if chain.feed is not None), None),
         "has_frozen": frozen.nodes > 0,

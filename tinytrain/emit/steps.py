@@ -12,7 +12,6 @@ from tinytrain.emit import (
     calls_pooling,  # noqa: F401  (fills the table)
     calls_update,  # noqa: F401  (fills the table)
 )
-from tinytrain.emit.c_text import wrapped
 from tinytrain.emit.calls import CALLS
 from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
@@ -35,9 +34,7 @@ def node_steps(context: EmitContext, node: Node) -> list[StepText]:
         return []
     # Literals live until their block ends: without one of its own, each call's stay on the stack.
     block = any("(const tt_" in line for line in calls)
-    lines = [wrapped(line, 8 if training_only or block else 4) for line in calls]
-    if block:
-        lines = ["{", *(f"    {line}" for line in lines), "}"]
+    lines = ["{", *(f"    {line}" for line in calls), "}"] if block else calls
     comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
     return [{"comment": comment, "lines": lines, "training_only": training_only}]
 

@@ -1,6 +1,7 @@
 """Fills a template in; what a template names and nobody gives is an error.
 
-A template may include others of its folder. In one of HTML whatever is filled in is escaped.
+A template may include others of its folder. In one of HTML whatever is filled in is escaped; in one
+of C long lines are broken, so that the template need not care how long names are.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import jinja2
 
 from tinytrain import resources
+from tinytrain.toolchain.c_layout import lay_out
 
 
 def render(folder: str, template: str, **text: object) -> str:
@@ -27,4 +29,5 @@ def render(folder: str, template: str, **text: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(**text)
+    filled = environment.get_template(template).render(**text)
+    return lay_out(filled) if template.endswith((".c.j2", ".h.j2")) else filled

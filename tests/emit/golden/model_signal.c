@@ -17,54 +17,71 @@
 #define tt_grad_clamp_mask_s8_dsp tt_grad_clamp_mask_s8
 #endif
 
-_Static_assert(TINYTRAIN_RUNTIME_VERSION == 1, "these sources belong to another version of the runtime");
+_Static_assert(TINYTRAIN_RUNTIME_VERSION == 1,
+               "these sources belong to another version of the runtime");
 
-static const tt_window conv_0_window = {.in_h = 1, .in_w = 33, .in_c = 5, .out_h = 1, .out_w = 17, .out_c = 8,
-    .kernel_h = 1, .kernel_w = 7, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 3, .groups = 1};
-static const tt_requant conv_0_requant = {.multiplier = model_signal_conv_0_multiplier,
-    .shift = model_signal_conv_0_shift, .input_zero = 3, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window conv_0_window = {
+    .in_h = 1, .in_w = 33, .in_c = 5, .out_h = 1, .out_w = 17, .out_c = 8, .kernel_h = 1,
+    .kernel_w = 7, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 3, .groups = 1};
+static const tt_requant conv_0_requant = {
+    .multiplier = model_signal_conv_0_multiplier, .shift = model_signal_conv_0_shift,
+    .input_zero = 3, .zero = -128, .lo = -128, .hi = 127};
 static const tt_segment w0_segments[] = {{model_signal_w0, NULL, 5, 0}};
-static const tt_window conv_1_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
-    .kernel_h = 1, .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 2, .groups = 8};
-static const tt_requant conv_1_requant = {.multiplier = model_signal_conv_1_multiplier,
-    .shift = model_signal_conv_0_shift, .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
-static const tt_window conv_2_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_requant conv_2_requant = {.multiplier = model_signal_conv_2_multiplier,
-    .shift = model_signal_conv_0_shift, .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
+static const tt_window conv_1_window = {
+    .in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8, .kernel_h = 1,
+    .kernel_w = 5, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 2, .groups = 8};
+static const tt_requant conv_1_requant = {
+    .multiplier = model_signal_conv_1_multiplier, .shift = model_signal_conv_0_shift,
+    .input_zero = -128, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window conv_2_window = {
+    .in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 17, .out_c = 8, .kernel_h = 1,
+    .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_requant conv_2_requant = {
+    .multiplier = model_signal_conv_2_multiplier, .shift = model_signal_conv_0_shift,
+    .input_zero = -128, .zero = 17, .lo = -128, .hi = 127};
 static const tt_segment w4_segments[] = {{model_signal_w4, NULL, 8, 0}};
-static const tt_add add_0_add = {.a_factor = 1398101, .b_factor = 1153434, .shift = 21, .a_zero = 17,
-    .b_zero = -128, .zero = -9, .lo = -128, .hi = 127};
-static const tt_window conv_3_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
-    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_requant conv_3_requant = {.multiplier = model_signal_conv_3_multiplier,
-    .shift = model_signal_conv_3_shift, .input_zero = -9, .zero = -128, .lo = -128, .hi = 127};
-static const tt_window max_pool2d_0_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1, .out_w = 3,
-    .out_c = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_window dense_0_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_requant dense_0_requant = {.multiplier = model_signal_dense_0_multiplier,
-    .shift = model_signal_dense_0_shift, .input_zero = -128, .zero = -20, .lo = -128, .hi = 127};
-static const tt_window dense_0_conv2d_grad_input_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1,
-    .out_w = 1, .out_c = 4, .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1,
-    .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_factors dense_0_conv2d_grad_input_factors = {.integer = model_signal_dense_0_factors,
-    .real = NULL};
-static const tt_window max_pool2d_0_max_pool2d_grad_window = {.in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1,
-    .out_w = 3, .out_c = 9, .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1,
-    .dilation_w = 1, .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_window w8_new_window = {.in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4,
-    .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
-static const tt_window w6_new_window = {.in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9,
-    .kernel_h = 1, .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1,
-    .pad_top = 0, .pad_left = 0, .groups = 1};
+static const tt_add add_0_add = {
+    .a_factor = 1398101, .b_factor = 1153434, .shift = 21, .a_zero = 17, .b_zero = -128, .zero = -9,
+    .lo = -128, .hi = 127};
+static const tt_window conv_3_window = {
+    .in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9, .kernel_h = 1,
+    .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_requant conv_3_requant = {
+    .multiplier = model_signal_conv_3_multiplier, .shift = model_signal_conv_3_shift,
+    .input_zero = -9, .zero = -128, .lo = -128, .hi = 127};
+static const tt_window max_pool2d_0_window = {
+    .in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1, .out_w = 3, .out_c = 9, .kernel_h = 1,
+    .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_window dense_0_window = {
+    .in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4, .kernel_h = 1,
+    .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_requant dense_0_requant = {
+    .multiplier = model_signal_dense_0_multiplier, .shift = model_signal_dense_0_shift,
+    .input_zero = -128, .zero = -20, .lo = -128, .hi = 127};
+static const tt_window dense_0_conv2d_grad_input_window = {
+    .in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4, .kernel_h = 1,
+    .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_factors dense_0_conv2d_grad_input_factors = {
+    .integer = model_signal_dense_0_factors, .real = NULL};
+static const tt_window max_pool2d_0_max_pool2d_grad_window = {
+    .in_h = 1, .in_w = 6, .in_c = 9, .out_h = 1, .out_w = 3, .out_c = 9, .kernel_h = 1,
+    .kernel_w = 2, .stride_h = 1, .stride_w = 2, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_window w8_new_window = {
+    .in_h = 1, .in_w = 1, .in_c = 27, .out_h = 1, .out_w = 1, .out_c = 4, .kernel_h = 1,
+    .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
+static const tt_window w6_new_window = {
+    .in_h = 1, .in_w = 17, .in_c = 8, .out_h = 1, .out_w = 6, .out_c = 9, .kernel_h = 1,
+    .kernel_w = 2, .stride_h = 1, .stride_w = 3, .dilation_h = 1, .dilation_w = 1, .pad_top = 0,
+    .pad_left = 0, .groups = 1};
 
 static inline int8_t *at_s8(model_signal_state *state, size_t offset)
 {
@@ -81,18 +98,20 @@ static inline float *at_f32(model_signal_state *state, size_t offset)
     return (float *)(void *)(state->arena.bytes + offset);
 }
 
-/* The layers before the first one that trains: the same input gives the same result in every step. */
+/* The layers before the first one that trains: the same input gives the same result in every
+ * step. */
 static void forward_frozen(model_signal_state *state)
 {
     /* conv_0: conv2d -> s8[1,1,17,8] @0.0160561-128 */
-    tt_conv2d_s8_dsp(&conv_0_window, &conv_0_requant, w0_segments, 1, model_signal_b0, at_s8(state, 616),
-        at_s8(state, 784), at_u8(state, 0), 616);
+    tt_conv2d_s8_dsp(&conv_0_window, &conv_0_requant, w0_segments, 1, model_signal_b0,
+                     at_s8(state, 616), at_s8(state, 784), at_u8(state, 0), 616);
     /* conv_1: conv2d -> s8[1,1,17,8] @0.0107041-128 */
-    tt_depthwise_conv2d_s8_dsp(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8, model_signal_b2,
-        at_s8(state, 784), at_s8(state, 400), at_u8(state, 0));
+    tt_depthwise_conv2d_s8_dsp(&conv_1_window, &conv_1_requant, model_signal_w2, NULL, 8,
+                               model_signal_b2, at_s8(state, 784), at_s8(state, 400),
+                               at_u8(state, 0));
     /* conv_2: conv2d -> s8[1,1,17,8] @0.019462+17 */
-    tt_conv2d_s8_dsp(&conv_2_window, &conv_2_requant, w4_segments, 1, model_signal_b4, at_s8(state, 400),
-        at_s8(state, 536), at_u8(state, 0), 140);
+    tt_conv2d_s8_dsp(&conv_2_window, &conv_2_requant, w4_segments, 1, model_signal_b4,
+                     at_s8(state, 400), at_s8(state, 536), at_u8(state, 0), 140);
     /* add_0: add -> s8[1,1,17,8] @0.0291929-9 */
     tt_add_s8_dsp(&add_0_add, 136, at_s8(state, 536), at_s8(state, 784), at_s8(state, 536));
 }
@@ -133,20 +152,22 @@ static void forward(model_signal_state *state, int training)
     run_frozen(state);
     /* conv_3: conv2d -> s8[1,1,6,9] @0.00713605-128 */
     {
-        tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant, (const tt_segment[]){{state->w6, NULL, 8, 0}}, 1,
-            state->b6, at_s8(state, 536), at_s8(state, 280), at_u8(state, 0), 276);
+        tt_conv2d_s8_dsp(&conv_3_window, &conv_3_requant,
+                         (const tt_segment[]){{state->w6, NULL, 8, 0}}, 1, state->b6,
+                         at_s8(state, 536), at_s8(state, 280), at_u8(state, 0), 276);
     }
     /* conv_3_mask: clamp_mask -> bit[1,1,6,9] */
     if (training) {
         tt_clamp_mask_s8_dsp(54, -128, 127, at_s8(state, 280), at_u8(state, 336));
     }
     /* max_pool2d_0: max_pool2d_winner -> s8[1,1,3,9] @0.00713605-128 */
-    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 280), at_s8(state, 144), at_u8(state,
-        112));
+    tt_max_pool2d_s8(&max_pool2d_0_window, -128, 127, at_s8(state, 280), at_s8(state, 144),
+                     at_u8(state, 112));
     /* dense_0: conv2d -> s8[1,1,1,4] @0.00256289-20 */
     {
-        tt_conv2d_s8(&dense_0_window, &dense_0_requant, (const tt_segment[]){{state->w8, NULL, 27, 0}}, 1,
-            state->b8, at_s8(state, 144), at_s8(state, 176), at_u8(state, 0), 108);
+        tt_conv2d_s8(&dense_0_window, &dense_0_requant,
+                     (const tt_segment[]){{state->w8, NULL, 27, 0}}, 1, state->b8,
+                     at_s8(state, 144), at_s8(state, 176), at_u8(state, 0), 108);
     }
     /* dense_0_mask: clamp_mask -> bit[1,1,1,4] */
     if (training) {
@@ -162,52 +183,64 @@ static void backward(model_signal_state *state)
     tt_grad_clamp_mask_s8_dsp(4, at_s8(state, 264), at_u8(state, 0), at_s8(state, 264));
     /* b8_new: bias_grad_sgd -> s32[4] @axis0 */
     {
-        tt_bias_s8_grad_dsp(1, 4, &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift, NULL,
-            0, 0, 0, 1, &state->health.updates[0], 0}, &state->step, at_s8(state, 264), state->b8);
+        tt_bias_s8_grad_dsp(1, 4,
+                            &(const tt_update){model_signal_b8_rate, model_signal_b8_rate_shift,
+                                               NULL, 0, 0, 0, 1, &state->health.updates[0], 0},
+                            &state->step, at_s8(state, 264), state->b8);
     }
-    /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27] *2^dense_0_conv2d_grad_input_e */
+    /* dense_0_conv2d_grad_input: conv2d_grad_input -> s8[1,1,1,27]
+     * *2^dense_0_conv2d_grad_input_e */
     {
-        tt_conv2d_s8_grad_input(&dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27,
-            0}}, 1, &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0], NULL},
+        tt_conv2d_s8_grad_input(
+            &dense_0_conv2d_grad_input_window, (const tt_segment[]){{state->w8, NULL, 27, 0}}, 1,
+            &dense_0_conv2d_grad_input_factors, &(const tt_rescale){0, 16, &state->scales[0], NULL},
             at_s8(state, 264), at_s8(state, 232), at_u8(state, 0), 96);
     }
-    /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
+    /* max_pool2d_0_max_pool2d_grad: max_pool2d_grad -> s8[1,1,6,9]
+     * *2^max_pool2d_0_max_pool2d_grad_e */
     {
-        tt_max_pool2d_s8_grad(&max_pool2d_0_max_pool2d_grad_window,
-            &(const tt_rescale){state->scales[0].exponent, 0, &state->scales[1], NULL}, at_s8(state, 232),
-            at_u8(state, 112), at_s8(state, 176));
+        tt_max_pool2d_s8_grad(
+            &max_pool2d_0_max_pool2d_grad_window,
+            &(const tt_rescale){state->scales[0].exponent, 0, &state->scales[1], NULL},
+            at_s8(state, 232), at_u8(state, 112), at_s8(state, 176));
     }
     /* conv_3_grad_clamp: grad_clamp -> s8[1,1,6,9] *2^max_pool2d_0_max_pool2d_grad_e */
     tt_grad_clamp_mask_s8_dsp(54, at_s8(state, 176), at_u8(state, 336), at_s8(state, 176));
     /* w8_new: conv2d_grad_weight_sgd -> s8[4,1,1,27] @axis0 */
     {
-        tt_conv2d_s8_grad_weight_dsp(&w8_new_window, &(const tt_update){model_signal_w8_rate,
-            model_signal_w8_rate_shift, NULL, 1, 0, 0, 1, &state->health.updates[1], 0}, &state->step, -128,
-            at_s8(state, 144), at_s8(state, 264), &(tt_trained){state->w8, state->w8_fraction, 4},
-            at_u8(state, 0));
+        tt_conv2d_s8_grad_weight_dsp(
+            &w8_new_window,
+            &(const tt_update){model_signal_w8_rate, model_signal_w8_rate_shift, NULL, 1, 0, 0, 1,
+                               &state->health.updates[1], 0},
+            &state->step, -128, at_s8(state, 144), at_s8(state, 264),
+            &(tt_trained){state->w8, state->w8_fraction, 4}, at_u8(state, 0));
     }
     /* b6_new: bias_grad_sgd -> s32[9] @axis0 */
     {
-        tt_bias_s8_grad_dsp(6, 9, &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift, NULL,
-            2, state->scales[1].exponent, 0, 1, &state->health.updates[2], 0}, &state->step, at_s8(state,
-            176), state->b6);
+        tt_bias_s8_grad_dsp(6, 9,
+                            &(const tt_update){model_signal_b6_rate, model_signal_b6_rate_shift,
+                                               NULL, 2, state->scales[1].exponent, 0, 1,
+                                               &state->health.updates[2], 0},
+                            &state->step, at_s8(state, 176), state->b6);
     }
     /* w6_new: conv2d_grad_weight_sgd -> s8[9,1,2,8] @axis0 */
     {
-        tt_conv2d_s8_grad_weight_dsp(&w6_new_window, &(const tt_update){model_signal_w6_rate,
-            model_signal_w6_rate_shift, NULL, 3, state->scales[1].exponent, 0, 1, &state->health.updates[3],
-            0}, &state->step, -9, at_s8(state, 536), at_s8(state, 176), &(tt_trained){state->w6,
-            state->w6_fraction, 4}, at_u8(state, 0));
+        tt_conv2d_s8_grad_weight_dsp(
+            &w6_new_window,
+            &(const tt_update){model_signal_w6_rate, model_signal_w6_rate_shift, NULL, 3,
+                               state->scales[1].exponent, 0, 1, &state->health.updates[3], 0},
+            &state->step, -9, at_s8(state, 536), at_s8(state, 176),
+            &(tt_trained){state->w6, state->w6_fraction, 4}, at_u8(state, 0));
     }
 }
 
 static const tt_region regions[] = {
-    {offsetof(model_signal_state, w6), sizeof(((model_signal_state *)0)->w6), 0, model_signal_w6_initial},
-    {offsetof(model_signal_state, w6_fraction), sizeof(((model_signal_state *)0)->w6_fraction), 0, NULL},
-    {offsetof(model_signal_state, b6), sizeof(((model_signal_state *)0)->b6), 1, model_signal_b6_initial},
-    {offsetof(model_signal_state, w8), sizeof(((model_signal_state *)0)->w8), 0, model_signal_w8_initial},
-    {offsetof(model_signal_state, w8_fraction), sizeof(((model_signal_state *)0)->w8_fraction), 0, NULL},
-    {offsetof(model_signal_state, b8), sizeof(((model_signal_state *)0)->b8), 1, model_signal_b8_initial},
+    TT_REGION(model_signal_state, w6, 0, model_signal_w6_initial),
+    TT_REGION(model_signal_state, w6_fraction, 0, NULL),
+    TT_REGION(model_signal_state, b6, 1, model_signal_b6_initial),
+    TT_REGION(model_signal_state, w8, 0, model_signal_w8_initial),
+    TT_REGION(model_signal_state, w8_fraction, 0, NULL),
+    TT_REGION(model_signal_state, b8, 1, model_signal_b8_initial),
 };
 
 static const tt_saved_scale initial_scales[] = {
@@ -219,12 +252,12 @@ _Static_assert(sizeof(tt_saved_header) == 48 && sizeof(tt_saved_scale) == 8 &&
                    sizeof(tt_saved_step) == 12 && sizeof(tt_saved_end) == 4,
                "the parts of a saved file have the sizes that tinytrain read in tt_saved_file.h");
 _Static_assert(sizeof(tt_saved_header) +
-                       sizeof(((model_signal_state *)0)->w6) +
-                       sizeof(((model_signal_state *)0)->w6_fraction) +
-                       sizeof(((model_signal_state *)0)->b6) +
-                       sizeof(((model_signal_state *)0)->w8) +
-                       sizeof(((model_signal_state *)0)->w8_fraction) +
-                       sizeof(((model_signal_state *)0)->b8) +
+                       TT_SIZE_OF(model_signal_state, w6) +
+                       TT_SIZE_OF(model_signal_state, w6_fraction) +
+                       TT_SIZE_OF(model_signal_state, b6) +
+                       TT_SIZE_OF(model_signal_state, w8) +
+                       TT_SIZE_OF(model_signal_state, w8_fraction) +
+                       TT_SIZE_OF(model_signal_state, b8) +
                        2 * sizeof(tt_saved_scale) + sizeof(tt_saved_step) + sizeof(tt_saved_end) ==
                    510,
                "a saved file has the size that the manifest says");
@@ -232,7 +265,8 @@ _Static_assert(sizeof(tt_saved_header) +
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
     0x1.3f7cee0000000p-4f, 5U, 430U,
-    {144, 232, 204, 123, 55, 219, 212, 173, 16, 193, 42, 41, 249, 179, 197, 137, 214, 26, 66, 43, 199, 251, 81, 50, 99, 108, 244, 67, 201, 217, 31, 69}};
+    {144, 232, 204, 123, 55, 219, 212, 173, 16, 193, 42, 41, 249, 179, 197, 137, 214, 26, 66, 43,
+     199, 251, 81, 50, 99, 108, 244, 67, 201, 217, 31, 69}};
 
 void model_signal_init(model_signal_state *state)
 {
@@ -247,7 +281,8 @@ int8_t *model_signal_input(model_signal_state *state)
 
 void model_signal_quantize_input(model_signal_state *state, const float *x)
 {
-    tt_quantize_f32_s8(MODEL_SIGNAL_INPUT_SIZE, MODEL_SIGNAL_INPUT_ZERO_POINT, MODEL_SIGNAL_INPUT_SCALE, x, at_s8(state, 616));
+    tt_quantize_f32_s8(MODEL_SIGNAL_INPUT_SIZE, MODEL_SIGNAL_INPUT_ZERO_POINT,
+                       MODEL_SIGNAL_INPUT_SCALE, x, at_s8(state, 616));
 }
 
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction)
@@ -297,7 +332,8 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         return TT_ERROR_LOSS;
     }
     tt_scales_begin(2, state->scales);
-    const int active = tt_quantize_gradient_s8(4, at_f32(state, 264), at_s8(state, 264), &state->step.normaliser);
+    const int active =
+        tt_quantize_gradient_s8(4, at_f32(state, 264), at_s8(state, 264), &state->step.normaliser);
     backward(state);
     tt_scales_end(2, state->scales, 127, active, state->health.gradients);
     state->step.count += 1U;
@@ -386,7 +422,8 @@ void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGN
     keep_spans(state, kept);
 }
 
-void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
+void model_signal_use_frozen(model_signal_state *state,
+                             const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES])
 {
     use_spans(state, kept);
     is_frozen_done = 1;

@@ -1,12 +1,13 @@
 /* model_signal: net, 4 classes, update scheme last-1
  *
- * The caller owns the state; nothing else is kept, so that several models and several states of one model can live in one
- * firmware. No function uses the heap, waits, or calls anything but the callbacks that it is given. A state may be used
- * by one thread at a time.
+ * The caller owns the state; nothing else is kept, so that several models and several states of one
+ * model can live in one firmware. No function uses the heap, waits, or calls anything but the
+ * callbacks that it is given. A state may be used by one thread at a time.
  *
  *     static model_signal_state state;
  *     model_signal_init(&state);
- *     model_signal_quantize_input(&state, sample);      // or write s8 into model_signal_input(&state)
+ *     // Or write s8 into model_signal_input(&state):
+ *     model_signal_quantize_input(&state, sample);
  *     model_signal_train_step(&state, label, &result);
  */
 #ifndef MODEL_SIGNAL_H
@@ -25,7 +26,8 @@ extern "C" {
 #define MODEL_SIGNAL_OUTPUT_SIZE 4 /* f32 elements: logits */
 #define MODEL_SIGNAL_CLASSES 4
 
-/* Everything that changes: 920 bytes of arena, 430 of trained parameters. Members are not for the caller. */
+/* Everything that changes: 920 bytes of arena, 430 of trained parameters. Members are not for the
+ * caller. */
 typedef struct {
     tt_step step;
     tt_scale scales[2];
@@ -46,26 +48,30 @@ typedef struct {
     } arena;
 } model_signal_state;
 
-/* Factory state: the weights as compiled, the learning rate 0.078, seed 5. Call it first, and to reset. */
+/* Factory state: the weights as compiled, the learning rate 0.078, seed 5. Call it first, and to
+ * reset. */
 void model_signal_init(model_signal_state *state);
 
-/* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer, evaluate and train_step overwrite it. */
+/* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer,
+ * evaluate and train_step overwrite it. */
 int8_t *model_signal_input(model_signal_state *state);
 
 /* Quantizes a sample in the model's units, channels innermost, into model_signal_input. */
 void model_signal_quantize_input(model_signal_state *state, const float *x);
 
-/* Output of the sample in model_signal_input: MODEL_SIGNAL_OUTPUT_SIZE floats, and the index of the largest. Either pointer may
- * be NULL. The trained state does not change. Returns TT_OK. */
+/* Output of the sample in model_signal_input: MODEL_SIGNAL_OUTPUT_SIZE floats, and the index of the
+ * largest. Either pointer may be NULL. The trained state does not change. Returns TT_OK. */
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction);
 
-/* Loss and prediction for the sample in model_signal_input with its label, 0 <= label < MODEL_SIGNAL_CLASSES, into result;
- * tt_metrics adds them up. The trained state does not change. TT_ERROR_LABEL: nothing was done. */
+/* Loss and prediction for the sample in model_signal_input with its label, 0 <= label <
+ * MODEL_SIGNAL_CLASSES, into result; tt_metrics adds them up. The trained state does not change.
+ * TT_ERROR_LABEL: nothing was done. */
 tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_result *result);
 
-/* One step of training on the sample in model_signal_input with its label, 0 <= label < MODEL_SIGNAL_CLASSES.
- * result (may be NULL) tells loss and prediction before the update. TT_ERROR_LABEL: nothing was done.
- * TT_ERROR_LOSS: the loss in result is NaN or infinite, and the step was skipped. */
+/* One step of training on the sample in model_signal_input with its label, 0 <= label <
+ * MODEL_SIGNAL_CLASSES. result (may be NULL) tells loss and prediction before the update.
+ * TT_ERROR_LABEL: nothing was done. TT_ERROR_LOSS: the loss in result is NaN or infinite, and the
+ * step was skipped. */
 tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result);
 
 /* 0 <= rate <= 1024; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
@@ -74,17 +80,20 @@ tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
 /* The rate of the next step. */
 float model_signal_learning_rate(const model_signal_state *state);
 
-/* Trained parameters and the state of training (tt_saved_file.h has the format): 510 bytes through `write`. */
+/* Trained parameters and the state of training (tt_saved_file.h has the format): 510 bytes through
+ * `write`. */
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context);
 
-/* Reads a saved file into a state that init has set up. One of another model or format is refused and changes nothing; where it turns out damaged on the
- * way, the state is reset to factory: model_signal_check tells beforehand, without changing anything. */
+/* Reads a saved file into a state that init has set up. One of another model or format is refused
+ * and changes nothing; where it turns out damaged on the way, the state is reset to factory:
+ * model_signal_check tells beforehand, without changing anything. */
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
 
-/* Counters of health since init or a reset; a saved file does not hold them. at_end counts the elements of a trained
- * tensor that stand at an end of their range now. The names say whose the counters are: the node that computes a
- * gradient, or a trained tensor. What is not called or read is no part of a program whose linker drops sections. */
+/* Counters of health since init or a reset; a saved file does not hold them. at_end counts the
+ * elements of a trained tensor that stand at an end of their range now. The names say whose the
+ * counters are: the node that computes a gradient, or a trained tensor. What is not called or read
+ * is no part of a program whose linker drops sections. */
 #define MODEL_SIGNAL_GRADIENTS 2
 #define MODEL_SIGNAL_UPDATES 4
 void model_signal_health(const model_signal_state *state, tt_health *health);
@@ -97,12 +106,13 @@ extern const char *const model_signal_update_names[MODEL_SIGNAL_UPDATES];
 const char *model_signal_version(void);
 
 #ifdef TT_KEEP_FROZEN
-/* For simulation on a host, where data repeats. keep_frozen copies the outputs of the layers before the first one that
- * trains, for the sample in the input, which is gone then. use_frozen puts such a copy in its place: the next infer or
- * train_step goes on from there and needs no sample. */
+/* For simulation on a host, where data repeats. keep_frozen copies the outputs of the layers before
+ * the first one that trains, for the sample in the input, which is gone then. use_frozen puts such
+ * a copy in its place: the next infer or train_step goes on from there and needs no sample. */
 #define MODEL_SIGNAL_FROZEN_BYTES 136
 void model_signal_keep_frozen(model_signal_state *state, uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);
-void model_signal_use_frozen(model_signal_state *state, const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);
+void model_signal_use_frozen(model_signal_state *state,
+                             const uint8_t kept[MODEL_SIGNAL_FROZEN_BYTES]);
 #endif
 
 #ifdef __cplusplus
