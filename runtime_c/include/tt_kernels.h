@@ -237,10 +237,10 @@ typedef struct {
     const int32_t *multiplier; /* in [2^30, 2^31), or 0 */
     const int8_t *shift;       /* S in [-31, 31] after clamping by the compiler */
     const float *real;
-    uint32_t index;    /* u: index of this update in the step */
-    int32_t exponent;  /* E of G */
-    int32_t sum_shift; /* q */
-    uint8_t stochastic;
+    uint32_t index;           /* u: index of this update in the step */
+    int32_t exponent;         /* E of G */
+    int32_t sum_shift;        /* q */
+    uint8_t is_random;        /* stochastic rounding: a random number an element; else to nearest */
     tt_update_health *health; /* NULL counts nothing */
     /* Elements of the tensor before the slice of output channels that this call updates: their
      * random numbers are left out. All else, the arrays above included, begins with the slice, its
@@ -254,7 +254,7 @@ typedef struct {
  * in 2^-8 of the trained integer. */
 typedef struct {
     uint32_t index; /* u */
-    uint8_t stochastic;
+    uint8_t is_random;
     uint16_t momentum; /* in units of 2^-16 */
     float decay;       /* what a step of rate 1 takes off a weight, 0 to 65,535 */
 } tt_apply_rule;

@@ -6,7 +6,7 @@ enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
 /* The random numbers of one tensor are all that is used of a tt_sgd here. */
 static tt_sgd begin(const tt_apply_rule *rule, const tt_step *step)
 {
-    return (tt_sgd){.random = tt_random_begin(step, rule->index), .stochastic = rule->stochastic};
+    return (tt_sgd){.random = tt_random_begin(step, rule->index), .is_random = rule->is_random};
 }
 
 /* r >> drop, r being the next number; drop <= 31. */

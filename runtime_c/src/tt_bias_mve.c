@@ -91,8 +91,8 @@ void tt_bias_s8_grad_mve(size_t positions, size_t channels, const tt_update *upd
     uint32_t offset[4];
     for (size_t i = 0; i < 4; i++) {
         const tt_jump jump = tt_jump_by(i + 1);
-        factor[i] = sgd.stochastic ? jump.factor : 0;
-        offset[i] = sgd.stochastic ? jump.step : 0x80000000U;
+        factor[i] = sgd.is_random ? jump.factor : 0;
+        offset[i] = sgd.is_random ? jump.step : 0x80000000U;
     }
     for (size_t o = 0; o < channels; o += CHANNELS) {
         const size_t left = channels - o;

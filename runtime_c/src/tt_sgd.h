@@ -8,7 +8,7 @@
 /* An update in progress: its generator, and the factor of the channel that it is at. */
 typedef struct {
     uint32_t random;
-    int32_t stochastic;
+    int32_t is_random;
     int32_t sum_shift;        /* q */
     int32_t mantissa;         /* m, in [2^29, 2^31), or 0 at rate 0 */
     int32_t shift;            /* h */
@@ -64,7 +64,7 @@ static inline tt_sgd tt_sgd_begin(const tt_update *update, const tt_step *step)
         const tt_jump jump = tt_jump_by(update->first);
         sgd.random = sgd.random * jump.factor + jump.step;
     }
-    sgd.stochastic = update->stochastic;
+    sgd.is_random = update->is_random;
     sgd.sum_shift = update->sum_shift;
     if (update->health != NULL && step->count % TT_HEALTH_STEPS == 0) {
         sgd.health = update->health;
@@ -108,7 +108,7 @@ static inline void tt_sgd_channel_f32(tt_sgd *sgd, const tt_update *update, cons
 /* r of the next element: 2^31 rounds to nearest. */
 static inline uint32_t tt_sgd_random(tt_sgd *sgd)
 {
-    if (!sgd->stochastic) {
+    if (!sgd->is_random) {
         return 0x80000000U;
     }
     sgd->random = sgd->random * TT_RANDOM_FACTOR + TT_RANDOM_STEP;

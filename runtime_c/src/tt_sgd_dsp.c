@@ -146,7 +146,7 @@ void tt_update_sums_dsp(const tt_trained *trained, size_t index, size_t size, tt
                  sums->at + lead,
                  trained->weights + index + lead,
                  trained->fraction + (index + lead) / 2};
-    if (!sgd->stochastic) {
+    if (!sgd->is_random) {
         all.random = 0x80000000U;
         all.a = 1;
         all.c = 0;

@@ -7,16 +7,16 @@
 
 tt_randoms tt_randoms_of_mve(const tt_sgd *sgd)
 {
-    tt_randoms randoms = {.stochastic = sgd->stochastic};
+    tt_randoms randoms = {.is_random = sgd->is_random};
     for (size_t i = 0; i < 4; i++) {
         const tt_jump odd = tt_jump_by(2 * i + 1);
         const tt_jump even = tt_jump_by(2 * i + 2);
-        randoms.odd_factor[i] = sgd->stochastic ? odd.factor : 0;
-        randoms.odd_step[i] = sgd->stochastic ? odd.step : 0x80000000U;
-        randoms.even_factor[i] = sgd->stochastic ? even.factor : 0;
-        randoms.even_step[i] = sgd->stochastic ? even.step : 0x80000000U;
+        randoms.odd_factor[i] = sgd->is_random ? odd.factor : 0;
+        randoms.odd_step[i] = sgd->is_random ? odd.step : 0x80000000U;
+        randoms.even_factor[i] = sgd->is_random ? even.factor : 0;
+        randoms.even_step[i] = sgd->is_random ? even.step : 0x80000000U;
     }
-    randoms.eight = sgd->stochastic ? tt_jump_by(8) : (tt_jump){1, 0};
+    randoms.eight = sgd->is_random ? tt_jump_by(8) : (tt_jump){1, 0};
     return randoms;
 }
 

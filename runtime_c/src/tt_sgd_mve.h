@@ -12,7 +12,7 @@ typedef struct {
     uint32_t odd_factor[4], odd_step[4];
     uint32_t even_factor[4], even_step[4];
     tt_jump eight;
-    int32_t stochastic;
+    int32_t is_random;
 } tt_randoms;
 
 tt_randoms tt_randoms_of_mve(const tt_sgd *sgd);

@@ -9,6 +9,7 @@ from tests.support.graphs import GRAPHS
 from tinytrain.compiler.options import GRADIENTS, Options
 from tinytrain.compiler.pipeline import selection, training
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType, TensorType
 from tinytrain.ir.verify import verify
 from tinytrain.passes.base import Runner
@@ -18,7 +19,7 @@ from tinytrain.scheme.scheme import Scheme, Share
 SCHEME = Scheme("own", ("conv_2",), {"conv_2": Share(0.5)})
 RULES = {
     "plain": UpdateRule(),
-    "nearest": UpdateRule("nearest", fraction_bits=0),
+    "nearest": UpdateRule(Rounding.NEAREST, fraction_bits=0),
     "decay": UpdateRule(weight_decay=0.25, fraction_bits=8),
     "momentum": UpdateRule(momentum=0.5, fraction_bits=2),
     "accumulate": UpdateRule(accumulate=3),

@@ -138,7 +138,7 @@ def test_weights_decay_by_the_rate() -> None:
 def test_decay_is_unbiased_where_it_is_far_below_a_unit() -> None:
     step = update.StepState(rate=1e-4, seed=9)
     weights = np.full((400, 100), 1000, np.int64)
-    (r,) = apply.draws(step, 4, weights.shape, 1, stochastic=True)
+    (r,) = apply.draws(step, 4, weights.shape, 1, is_random=True)
     lost = apply.decays(weights, 0.5, step, r)
     assert set(np.unique(lost)) == {0, 1}
     assert lost.mean() == pytest.approx(1000 * 1e-4 * 0.5, rel=0.1)

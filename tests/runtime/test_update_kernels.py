@@ -29,16 +29,16 @@ def at_shift(h: int, outputs: int, q: int = 0, **options: object) -> Update:
     )
 
 
-@pytest.mark.parametrize("stochastic", [False, True])
+@pytest.mark.parametrize("is_random", [False, True])
 @pytest.mark.parametrize("dtype", [np.int8, np.int16])
-def test_every_shift(kernels: Kernels, rng: Rng, dtype: type, stochastic: bool) -> None:
+def test_every_shift(kernels: Kernels, rng: Rng, dtype: type, is_random: bool) -> None:
     top = np.iinfo(dtype).max
     rows = np.array([top, -top, 1, -1, 0, *rng.integers(-top, top, 20)]).astype(dtype)
     for positions in (1, 300):
         g = np.ascontiguousarray(np.broadcast_to(rows, (1, positions, 1, rows.size)))
         sums = convolution.bias_grad(g)
         for h in range(-90, 91):
-            rule = at_shift(h, rows.size, index=h + 90, stochastic=stochastic)
+            rule = at_shift(h, rows.size, index=h + 90, is_random=is_random)
             assert update.update_shift(rule.shift, rule.of, rule.exponent, 0)[0] == h
             for start in (0, 2**30, -(2**30)):
                 bias = np.full(rows.size, start, np.int32)

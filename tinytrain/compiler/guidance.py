@@ -17,6 +17,7 @@ from tinytrain.autodiff.differentiate import Differentiate, Loss
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.manifest.records import GuidanceRecord
 from tinytrain.reference.lowering import quantization
@@ -112,7 +113,7 @@ class Guidance:
 
         Args:
             rate: learning rate.
-            rounding: `stochastic` or `nearest`.
+            rounding: of updates, a `Rounding`.
             fraction_bits: of the tensor that gradients are added to.
         """
         found = (
@@ -162,7 +163,7 @@ class Guidance:
 
     def _lost(self, rate: float, rounding: str, fraction_bits: int) -> str | None:
         lost = self.tangent.lost(rate, fraction_bits)
-        if rounding != "nearest" or lost <= LOST or rate == 0.0:
+        if rounding != Rounding.NEAREST or lost <= LOST or rate == 0.0:
             return None
         return (
             f"{lost:.0%} of the gradient is lost at learning rate {rate:g}, as nearest rounding "

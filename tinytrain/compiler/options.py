@@ -12,10 +12,11 @@ import numpy as np
 
 from tinytrain.autodiff.differentiate import LOSSES, Loss
 from tinytrain.errors import UsageError
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.option import INTEGER, NUMBER, SHARE, SWITCH, Group, Option
 from tinytrain.passes.replace_head import MAX_CLASSES
-from tinytrain.passes.update import FRACTION_BITS, RULES, UpdateRule
+from tinytrain.passes.update import FRACTION_BITS, UpdateRule
 from tinytrain.quantize.headroom import Headroom
 from tinytrain.quantize.ranges import METHODS
 from tinytrain.reference.replay import MAX_SLOTS
@@ -69,10 +70,10 @@ class Options:
     )
     gradient: str = _option("s8", ARITHMETIC, "how gradients are stored", choices=tuple(GRADIENTS))
     update: str = _option(
-        "stochastic",
+        Rounding.STOCHASTIC.value,
         ARITHMETIC,
         "how an update is rounded",
-        choices=RULES,
+        choices=tuple(rounding.value for rounding in Rounding),
         comparison=True,
         manifest="rule",
     )
@@ -299,7 +300,7 @@ class Options:
     def update_rule(self) -> UpdateRule:
         """What becomes of a gradient."""
         return UpdateRule(
-            self.update,
+            Rounding(self.update),
             self.fraction_bits,
             self.momentum,
             self.accumulate,

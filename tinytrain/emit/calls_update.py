@@ -9,6 +9,7 @@ from tinytrain.emit.calls import calls, window
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.ops_update import VELOCITY_BITS
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.reference import lowering
 from tinytrain.reference.apply import momentum_factor
@@ -51,7 +52,7 @@ def update(
         context.updates[node.name],
         context.exponent(node.attrs["exponent"]),
         rates.sum_shift,
-        int(node.attrs["rule"] == "stochastic"),
+        int(Rounding(node.attrs["rule"]).is_random),
         context.update_health(node),
         part[1],
     ]
@@ -84,7 +85,7 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
 def _apply(context: EmitContext, node: Node, decay: float) -> tuple[str, str, str]:
     fields = [
         context.updates[node.name],
-        int(node.attrs["rule"] == "stochastic"),
+        int(Rounding(node.attrs["rule"]).is_random),
         momentum_factor(node.attrs["momentum"]),
         float_literal(decay),
     ]

@@ -102,7 +102,7 @@ def emit_model(
         scales: initial scales of the gradients.
         rate: initial learning rate.
         schedule: of the learning rate.
-        seed: of stochastic rounding.
+        seed: of the random numbers that round updates.
         classes: 0 for a regression.
         summary: one line for the header.
         slots: of the replay buffer; 0 leaves it out.

@@ -23,7 +23,7 @@ VELOCITY_RESOLUTION = 8
 
 _UPDATE = "fraction_bits resolution rule exponent input_scale"
 """`fraction_bits`: kept below the s8 of what is written. `resolution`: an update counts in units of
-2^-resolution of the trained integer. `rule`: nearest or stochastic. `exponent`: E of the gradient.
+2^-resolution of the trained integer. `rule`: a `Rounding`. `exponent`: E of the gradient.
 `input_scale`: s_x."""
 
 _UPDATE_OPTIONAL = "layer_rate unscaled"

@@ -20,9 +20,9 @@ from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.ops_update import VELOCITY_BITS, VELOCITY_RESOLUTION
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType, TensorType
 
-RULES = ("nearest", "stochastic")
 FRACTION_BITS = (0, 2, 4, 8)
 
 
@@ -31,7 +31,7 @@ class UpdateRule:
     """What becomes of a gradient.
 
     Attributes:
-        rounding: one of `RULES`.
+        rounding: of what is cut off an update.
         fraction_bits: kept below each trained s8 weight, one of `FRACTION_BITS`.
         momentum: share of a velocity that is left behind a step that applies it, 0 to 0.999.
         accumulate: steps whose mean gradient is applied together, at least 1.
@@ -40,7 +40,7 @@ class UpdateRule:
         qas: False leaves quantization-aware scaling out.
     """
 
-    rounding: str = "stochastic"
+    rounding: Rounding = Rounding.STOCHASTIC
     fraction_bits: int = 4
     momentum: float = 0.0
     accumulate: int = 1
@@ -112,7 +112,7 @@ class Update:
             where=node.where,
             fraction_bits=bits,
             resolution=resolution,
-            rule=self.rule.rounding,
+            rule=self.rule.rounding.value,
             exponent=total.type.exponent or "",
             input_scale=scale,
             **optional,
@@ -149,7 +149,7 @@ class Update:
                 name=f"{tensor.trained[0].name}_applied",
                 layer=tensor.gradient.layer,
                 where=tensor.gradient.where,
-                rule=rule.rounding,
+                rule=rule.rounding.value,
                 velocity=bool(tensor.velocity),
                 clip=bool(factor),
                 momentum=rule.momentum,

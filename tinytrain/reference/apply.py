@@ -18,10 +18,10 @@ _LARGEST_DECAY = F(0.25)
 
 
 def draws(
-    step: StepState, index: int, shape: tuple[int, ...], count: int, *, stochastic: bool
+    step: StepState, index: int, shape: tuple[int, ...], count: int, *, is_random: bool
 ) -> list[np.ndarray]:
     """`count` numbers r for each element, drawn element by element: int64 of `shape` each."""
-    if not stochastic:
+    if not is_random:
         return [np.full(shape, NEAREST, dtype=np.int64)] * count
     numbers = random_numbers(step.seed, step.count, index, math.prod(shape) * count)
     each = numbers.astype(np.int64).reshape(*shape, count)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytrain.ir.graph import Node
 from tinytrain.ir.ops_update import VELOCITY_BITS
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.reference import apply, lowering, update
 from tinytrain.reference.evaluation import Result, evaluates
@@ -82,5 +83,5 @@ def _draws(machine: MachineState, node: Node, shape: tuple[int, ...]) -> Iterato
     attrs = node.attrs
     cut = attrs["velocity"] and attrs.get("fraction_bits", 0) < 8
     count = sum(map(bool, (attrs["clip"], cut, attrs["decay"], attrs["momentum"])))
-    stochastic = attrs["rule"] == "stochastic"
-    return iter(apply.draws(machine.step, machine.index(node), shape, count, stochastic=stochastic))
+    is_random = Rounding(attrs["rule"]).is_random
+    return iter(apply.draws(machine.step, machine.index(node), shape, count, is_random=is_random))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.ir.graph import Node, Value
+from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.reference import lowering, update
 from tinytrain.reference.evaluate_convolution import bias_grad, conv2d_grad_weight
@@ -16,8 +17,8 @@ def _delta(
     machine: MachineState, node: Node, sums: np.ndarray, trained: Value, positions: int, g: DType
 ) -> np.ndarray:
     rates = machine.table(node, lambda: lowering.update_rates(node.attrs, trained, positions, g))
-    stochastic = node.attrs["rule"] == "stochastic"
-    r = update.rounding(machine.step, machine.index(node), sums.shape, stochastic=stochastic)
+    is_random = Rounding(node.attrs["rule"]).is_random
+    r = update.rounding(machine.step, machine.index(node), sums.shape, is_random=is_random)
     if g is DType.F32:
         return update.deltas_f32(sums, rates.real, machine.step, r)
     name = node.attrs["exponent"]

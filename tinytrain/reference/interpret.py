@@ -43,7 +43,7 @@ class Machine(MachineState):
         graph: forward or training graph.
         rate: learning rate.
         schedule: that starts from it.
-        seed: of stochastic rounding.
+        seed: of the random numbers that round updates.
         observer: called after each node with everything computed so far.
     """
 

@@ -54,7 +54,7 @@ class MachineState:
     Args:
         graph: forward or training graph.
         rate: learning rate.
-        seed: of stochastic rounding.
+        seed: of the random numbers that round updates.
 
     Attributes:
         parameters: data of each parameter as it is now.

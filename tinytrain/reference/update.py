@@ -12,7 +12,7 @@ from tinytrain.reference.fixed_point import rh64, saturate
 
 F = np.float32
 NEAREST = 2**31
-"""The r that rounds to nearest, where stochastic rounding has a random number."""
+"""The r that rounds to nearest, in the place of a random number."""
 
 _WORD = 2**32
 
@@ -69,11 +69,9 @@ def random_numbers(seed: int, count: int, index: int, size: int) -> np.ndarray:
     return powers * np.uint32(start) + np.uint32(1013904223) * geometric
 
 
-def rounding(
-    step: StepState, index: int, shape: tuple[int, ...], *, stochastic: bool
-) -> np.ndarray:
+def rounding(step: StepState, index: int, shape: tuple[int, ...], *, is_random: bool) -> np.ndarray:
     """r for each element of an update, int64 of `shape`, in memory order."""
-    if not stochastic:
+    if not is_random:
         return np.full(shape, NEAREST, dtype=np.int64)
     numbers = random_numbers(step.seed, step.count, index, math.prod(shape))
     return numbers.astype(np.int64).reshape(shape)

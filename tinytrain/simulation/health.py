@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tinytrain.ir.rounding import Rounding
 from tinytrain.manifest.records import HealthRecord
 from tinytrain.reference.health import Health
 
 SATURATED = 1 / 16
 """Share of the steps in which a gradient may saturate."""
 
-LOST = {"nearest": 0.9, "stochastic": 0.99}
+LOST = {Rounding.NEAREST: 0.9, Rounding.STOCHASTIC: 0.99}
 """Share of the updates that may be rounded to nothing, by rule of rounding. Stochastic rounding
 keeps the mean of what it loses: only where nearly nothing is left do weights move by chance."""
 
@@ -94,7 +95,7 @@ class HealthReport:
 
     def losing(self) -> tuple[UpdateReport, ...]:
         """Trained tensors whose updates are lost to rounding."""
-        most = LOST[self.rule]
+        most = LOST[Rounding(self.rule)]
         return tuple(u for u in self.updates if u.seen >= ENOUGH and u.lost > most * u.seen)
 
 
@@ -145,7 +146,7 @@ def _advice(report: HealthReport) -> Iterator[str]:
         ways = ["a larger learning rate"]
         if report.fraction_bits < 8 and any(update.has_fraction for update in losing):
             ways.insert(0, "more fraction bits")
-        if report.rule == "nearest":
+        if report.rule == Rounding.NEAREST:
             ways.insert(0, "stochastic rounding")
         yield f"updates of {_names(losing)} are lost to rounding: use {' or '.join(ways)}"
     if crowded := report.crowded():

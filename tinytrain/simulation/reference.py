@@ -28,7 +28,7 @@ class ReferenceEngine:
         graph: what the folder was emitted from.
         scales: initial scales of the gradients.
         rate: learning rate where the stream gives none.
-        seed: of stochastic rounding.
+        seed: of the random numbers that round updates.
         schedule: of the learning rate.
         slots: of the replay buffer.
     """

@@ -195,7 +195,7 @@ def sgd(rng: Rng, dtype: Any, sums: np.ndarray, bits: int, q: int) -> Update:
         "bits": bits,
         "index": int(rng.integers(2**32)) % 1000,
         "exponent": int(rng.integers(-60, 61)),
-        "stochastic": bool(rng.integers(2)),
+        "is_random": bool(rng.integers(2)),
         "counted": (int(rng.choice([0, 2**31 - 1, 2**32 - 1])), int(rng.integers(2**31))),
     }
     if np.dtype(dtype) == np.float32:
@@ -227,7 +227,7 @@ def counted(sums: np.ndarray, rule: Update, before: UpdateHealth) -> UpdateHealt
 
 def deltas(sums: np.ndarray, rule: Update) -> np.ndarray:
     """D by the reference."""
-    r = update.rounding(rule.of, rule.index, sums.shape, stochastic=rule.stochastic)
+    r = update.rounding(rule.of, rule.index, sums.shape, is_random=rule.is_random)
     if rule.real is not None:
         return update.deltas_f32(sums, rule.real, rule.of, r)
     return update.deltas(sums, rule.multiplier, rule.shift, rule.of, rule.exponent, rule.q, r)

@@ -96,7 +96,7 @@ class CUpdate(c.Structure):
         ("index", c.c_uint32),
         ("exponent", c.c_int32),
         ("sum_shift", c.c_int32),
-        ("stochastic", c.c_uint8),
+        ("is_random", c.c_uint8),
         ("health", c.c_void_p),
         ("first", c.c_uint32),
     ]
@@ -171,12 +171,12 @@ class Update:
         index: int = 0,
         exponent: int = 0,
         q: int = 0,
-        stochastic: bool = False,
+        is_random: bool = False,
         counted: tuple[int, int] | None = None,
     ) -> None:
         self.of, self.bits, self.index = step, bits, index
         self.multiplier, self.shift, self.real = multiplier, shift, real
-        self.exponent, self.q, self.stochastic = exponent, q, stochastic
+        self.exponent, self.q, self.is_random = exponent, q, is_random
         self._health = None if counted is None else Block(np.array(counted, np.uint32))
         self._tables = [None if a is None else Block(a) for a in (multiplier, shift, real)]
         self._part = 0, 0
@@ -195,7 +195,7 @@ class Update:
             for block in self._tables
         ]
         health = None if self._health is None else self._health.address
-        rule = self.index, self.exponent, self.q, int(self.stochastic)
+        rule = self.index, self.exponent, self.q, int(self.is_random)
         return CUpdate(*addresses, *rule, health, first)
 
     def counted(self) -> UpdateHealth:

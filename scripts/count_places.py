@@ -1,0 +1,68 @@
+"""Counts the files that name one thing of a kind: how many places a change of that kind touches.
+
+    python scripts/count_places.py [--files]
+
+A representative stands for each kind. The fewer files name it, the fewer places a new one takes;
+the count beside it is what the project aims at, the last one what it was when counting began.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("tinytrain", "codegen", "runtime_c")
+SOURCES = frozenset({".py", ".c", ".h", ".j2", ".css", ".js"})
+
+
+@dataclass(frozen=True)
+class Representative:
+    """One thing that stands for its kind.
+
+    Attributes:
+        kind: of what.
+        name: as the sources spell it.
+        aim: the most files that should name it.
+        before: how many did when counting began.
+    """
+
+    kind: str
+    name: str
+    aim: int
+    before: int
+
+
+REPRESENTATIVES = (
+    Representative("an operation", "avg_pool2d", 12, 30),
+    Representative("an option", "label_smoothing", 2, 5),
+    Representative("a word of an option's value", "stochastic", 8, 25),
+)
+
+
+def places(name: str) -> list[Path]:
+    """The sources that name something, from the root, sorted."""
+    files = (file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))
+    return sorted(
+        file.relative_to(ROOT)
+        for file in files
+        if file.suffix in SOURCES and name in file.read_text(encoding="utf-8")
+    )
+
+
+def main() -> None:
+    """Prints a line for each representative."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", action="store_true", help="list the files, too")
+    show_files = parser.parse_args().files
+    print(f"{'kind':28} {'representative':16} {'files':>5} {'aim':>4} {'before':>6}")
+    for one in REPRESENTATIVES:
+        found = places(one.name)
+        print(f"{one.kind:28} {one.name:16} {len(found):5} {one.aim:4} {one.before:6}")
+        if show_files:
+            print("".join(f"    {file.as_posix()}\n" for file in found), end="")
+
+
+if __name__ == "__main__":
+    main()
