@@ -25,7 +25,7 @@ def names(graph: Graph) -> dict[str, list[str]]:
     }
 
 
-def spare(graph: Graph, read: Value, name: str) -> Node:
+def spare(read: Value, name: str) -> Node:
     """A node that reshapes a value for nobody."""
     flat = TensorType((read.type.size,), read.type.dtype, read.type.quantization)
     return Node("reshape", (read,), (Value(name, flat),), {}, name, name)
@@ -35,31 +35,53 @@ def test_dead_code_removes_what_nothing_needs() -> None:
     graph = GRAPHS["signal"]()
     data = np.zeros(4, np.int8)
     lone = Value("lone", TensorType((4,), DType.S8))
-    last = spare(graph, spare(graph, lone, "first").output, "second")
+    last = spare(spare(lone, "first").output, "second")
     fat = replace(
         graph,
-        nodes=(spare(graph, lone, "first"), *graph.nodes, last),
+        nodes=(spare(lone, "first"), *graph.nodes, last),
         constants={**graph.constants, lone: data},
     )
     verify(fat, "test")
     assert names(DeadCode()(fat)) == names(graph)
 
 
-def test_parameters_and_their_fractions_go_together() -> None:
-    graph = step_of(GRAPHS["signal"](), scheme="full", fraction_bits=4).graph
-    assert graph.fractions
-    assert names(DeadCode()(graph)) == names(graph)
-    weights, fraction = next(iter(graph.fractions.items()))
-    for kept in ([weights], [fraction], []):
-        updates = {v: w for v, w in graph.updates.items() if v not in {weights, fraction}}
-        alive = {v: graph.updates[v] for v in kept}
-        readers = [
-            node
-            for node in graph.nodes
-            if {weights, fraction}.isdisjoint(node.inputs) or set(kept) & set(node.inputs)
-        ]
-        result = DeadCode()(replace(graph, nodes=tuple(readers), updates={**updates, **alive}))
-        assert weights not in result.fractions or {weights, fraction} <= set(result.parameters)
+@pytest.mark.parametrize("weights_read", [True, False])
+@pytest.mark.parametrize("fraction_read", [True, False])
+def test_parameters_that_nothing_reads_go_with_their_fractions(
+    weights_read: bool, fraction_read: bool
+) -> None:
+    weights = Value("w", TensorType((4,), DType.S8))
+    fraction = Value("w_fraction", TensorType((2,), DType.U8))
+    nodes = (spare(weights, "a"), spare(fraction, "b"))
+    graph = Graph(
+        "two",
+        (),
+        nodes,
+        tuple(
+            node.output
+            for node, read in zip(nodes, (weights_read, fraction_read), strict=True)
+            if read
+        ),
+        parameters={weights: np.zeros(4, np.int8), fraction: np.zeros(2, np.uint8)},
+        fractions={weights: fraction},
+    )
+    found = DeadCode()(graph)
+    verify(found, "dead_code")
+    assert (weights in found.parameters) is weights_read
+    assert (fraction in found.parameters) is fraction_read
+    assert (weights in found.fractions) is (weights_read and fraction_read)
+
+
+def test_what_is_replaced_stays_though_nothing_reads_it() -> None:
+    x, p = (
+        Value(name, TensorType(shape, DType.S8)) for name, shape in (("x", (2, 2)), ("p", (4,)))
+    )
+    node = spare(x, "new")
+    data = {p: np.zeros(4, np.int8)}
+    graph = Graph("one", (x,), (node,), (), parameters=data, updates={p: node.output})
+    verify(graph, "test")
+    found = DeadCode()(graph)
+    assert names(found) == names(graph) and found.updates == graph.updates
 
 
 def test_a_node_stays_for_any_of_its_outputs() -> None:
