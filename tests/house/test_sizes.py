@@ -166,7 +166,6 @@ WAITING = {
     "function: tinytrain/experiments/worker.py:run_to_record",
     "module: tinytrain/frontend/onnx.py",
     "function: tinytrain/plan/liveness.py:storages",
-    "module: tinytrain/quantize/integerize.py",
     "parameters: tinytrain/reference/convolution.py:conv2d",
     "parameters: tinytrain/reference/pooling.py:avg_pool2d",
     "function: tinytrain/simulation/reference.py:ReferenceEngine.run",

@@ -39,8 +39,7 @@ class DenseToConv:
         data = graph.constants[w]
         kernel = (w.type.shape[0], 1, 1, w.type.shape[1])
         weights = Value(w.name, replace(w.type, shape=kernel))
-        if weights not in builder.constants:
-            builder.constants[weights] = data.reshape(kernel)
+        builder.constants[weights] = data.reshape(kernel)
         if not any(w in other.inputs for other in graph.nodes if other.op != "dense"):
             builder.constants.pop(w, None)
         origin = source.get(x, x)

@@ -21,27 +21,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.ops import Integers
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.fuse_clamps import fuse_clamps
-from tinytrain.quantize.limits import (
-    LARGEST_SCALE,
-    LEAST_SCALE,
-    check_kernels,
-    check_scales,
-)
+from tinytrain.quantize.integer_nodes import IntegerNodes, missing
+from tinytrain.quantize.limits import check_kernels, check_scales
 from tinytrain.quantize.names import name_layers
 from tinytrain.quantize.weights import integer_weights
 
 _BOUNDS = frozenset({"relu", "relu6"})
-
-_CALIBRATE = (
-    "give calibration samples (--calibration) so that the rest is quantized too, or export the "
-    "model with quantize and dequantize around every layer"
-)
 
 
 def keeps_scale(node: Node) -> bool:
@@ -54,34 +44,10 @@ class _Integerizer:
         self.graph = graph
         self.producers = graph.producers()
         self.users = graph.users()
-        self.place = {node: place for place, node in enumerate(graph.nodes)}
-        self.constants: dict[Value, np.ndarray] = {}
-        self.emitted: list[tuple[int, Node]] = []
+        self.nodes = IntegerNodes(graph)
         self.done: dict[tuple[Value, Quantization | None], Value] = {}
         self.softmax = False
-        self.names = 0
         self.coarser: list[int] = []
-
-    # --- bookkeeping ------------------------------------------------------------------------------
-
-    def emit(
-        self, float_node: Node, op: str, inputs: list[Value], type_: TensorType, **attrs: object
-    ) -> Value:
-        """A node that stands where `float_node` stood."""
-        self.names += 1
-        name = f"{op}_{self.names}_"
-        output = Value(name, type_)
-        node = Node(op, tuple(inputs), (output,), attrs, name, name, float_node.where)
-        self.emitted.append((self.place[float_node], node))
-        return output
-
-    def missing(self, node: Node, what: str) -> ModelError:
-        """The error about a layer that has no quantize or dequantize where it needs one."""
-        return ModelError(
-            f"'{node.op}' {what}, so the model is only partly quantized",
-            where=node.where,
-            help=_CALIBRATE,
-        )
 
     # --- values -----------------------------------------------------------------------------------
 
@@ -95,46 +61,24 @@ class _Integerizer:
     def _integers(self, value: Value) -> Value:
         node = self.producers.get(value)
         if value in self.graph.constants:
-            return self._constant(value)
+            return self.nodes.constant(value)
         if node is None:
             reader = self.users[value][0]
-            raise self.missing(reader, "reads the input of the model without a quantize between")
+            raise missing(reader, "reads the input of the model without a quantize between")
         if node.op == "dequantize":
             source = node.inputs[0]
             constant = source in self.graph.constants
-            return self._constant(source) if constant else self.held(source)
+            return self.nodes.constant(source) if constant else self.held(source)
         if keeps_scale(node):
             source = self.integers(node.inputs[0])
-            return self._moved(node, source, source.type.quantization)
+            return self.nodes.like(node, source, source.type.quantization)
         if node.op == "activation" and node.attrs["function"] in (*_BOUNDS, "identity"):
             # A relu that nothing quantizes, before an addition say: its input's scale serves.
             source = self.integers(node.inputs[0])
-            return self._activation(node, source, source.type.quantization)
+            return self.nodes.like(node, source, source.type.quantization)
         reader = next(iter(self.users.get(value, ())), node)
         what = f"yields numbers that '{reader.op}' reads without a quantize between"
-        raise self.missing(node, what)
-
-    def _constant(self, value: Value) -> Value:
-        """A constant operand of add or multiply as s8."""
-        producer_data = self.graph.constants[value]
-        if value.type.dtype is DType.S8:
-            self.constants[value] = producer_data
-            return value
-        largest = float(np.abs(producer_data).max()) or 1.0
-        scale = float(np.float32(largest / 127))
-        if not LEAST_SCALE <= scale <= LARGEST_SCALE:
-            raise ModelError(
-                f"a constant of the model is as large as {largest:.6g}, beyond what can be "
-                "computed with",
-                where=self.users[value][0].where,
-                help="rescale the model so that its numbers are of ordinary size",
-            )
-        data = np.clip(np.rint(producer_data.astype(np.float64) / scale), -127, 127)
-        held = Value(
-            f"{value.name}_s8", TensorType(value.type.shape, DType.S8, Quantization((scale,)))
-        )
-        self.constants[held] = data.astype(np.int8)
-        return held
+        raise missing(node, what)
 
     def held(self, value: Value) -> Value:
         """The s8 value that stands for the output of a quantize node (or for an s8 input)."""
@@ -157,19 +101,19 @@ class _Integerizer:
             return self._input(value, meaning, reader)
         node = self.producers.get(value)
         if node is None:
-            return self._constant(value)
+            return self.nodes.constant(value)
         if self._has_integers(value):
             source = self.integers(value)
             if source.type.quantization == meaning:
                 return source
-            return self._rescaled(source, meaning, reader)
+            return self.nodes.rescaled(source, meaning, reader)
         if keeps_scale(node):
-            return self._moved(node, self.quantized(node.inputs[0], meaning, reader), meaning)
+            return self.nodes.like(node, self.quantized(node.inputs[0], meaning, reader), meaning)
         if node.op == "activation":
             return self._quantized_activation(node, meaning, reader)
         if traits_of(node).integers is Integers.RESCALED:
             return self._layer(node, meaning)
-        raise self.missing(node, "cannot be computed on integers")
+        raise missing(node, "cannot be computed on integers")
 
     def _has_integers(self, value: Value) -> bool:
         """True when the value is a move of dequantized integers."""
@@ -186,31 +130,17 @@ class _Integerizer:
             self.done[value, None] = current
         if current.type.quantization == meaning:
             return current
-        return self._rescaled(current, meaning, reader)
-
-    def _rescaled(self, source: Value, meaning: Quantization, reader: Node) -> Value:
-        type_ = TensorType(source.type.shape, DType.S8, meaning)
-        return self.emit(
-            reader, "activation", [source], type_, function="identity", alpha=0.0, beta=0.0
-        )
+        return self.nodes.rescaled(current, meaning, reader)
 
     # --- nodes ------------------------------------------------------------------------------------
-
-    def _moved(self, node: Node, source: Value, meaning: Quantization | None) -> Value:
-        type_ = TensorType(node.output.type.shape, DType.S8, meaning)
-        return self.emit(node, node.op, [source], type_, **dict(node.attrs))
-
-    def _activation(self, node: Node, source: Value, meaning: Quantization | None) -> Value:
-        type_ = TensorType(node.output.type.shape, DType.S8, meaning)
-        return self.emit(node, "activation", [source], type_, **dict(node.attrs))
 
     def _quantized_activation(self, node: Node, meaning: Quantization, reader: Node) -> Value:
         source = node.inputs[0]
         if node.attrs["function"] not in _BOUNDS | {"identity"} or self._has_integers(source):
-            return self._activation(node, self.integers(source), meaning)
+            return self.nodes.like(node, self.integers(source), meaning)
         # relu of a layer that is not quantized in between: a bound on the layer's own output.
         unbounded = self.quantized(source, meaning, reader)
-        return self._activation(node, unbounded, meaning)
+        return self.nodes.like(node, unbounded, meaning)
 
     def _layer(self, node: Node, meaning: Quantization) -> Value:
         type_ = TensorType(node.output.type.shape, DType.S8, meaning)
@@ -223,17 +153,20 @@ class _Integerizer:
             weights = integer_weights(self.graph, self.producers, node, x)
             if weights.coarser:
                 self.coarser.append(weights.coarser)
-            self.constants[weights.w], self.constants[weights.b] = weights.w_data, weights.b_data
-            return self.emit(node, node.op, [x, weights.w, weights.b], type_, **attrs)
+            self.nodes.constants[weights.w], self.nodes.constants[weights.b] = (
+                weights.w_data,
+                weights.b_data,
+            )
+            return self.nodes.emit(node, node.op, [x, weights.w, weights.b], type_, **attrs)
         inputs = [self.integers(value) for value in node.inputs]
         if node.op == "concatenate":
             assert meaning is not None
             # The kernel copies bytes: every input needs the quantization of the output.
             inputs = [
-                x if x.type.quantization == meaning else self._rescaled(x, meaning, node)
+                x if x.type.quantization == meaning else self.nodes.rescaled(x, meaning, node)
                 for x in inputs
             ]
-        return self.emit(node, node.op, inputs, type_, **attrs)
+        return self.nodes.emit(node, node.op, inputs, type_, **attrs)
 
     # --- the whole --------------------------------------------------------------------------------
 
@@ -274,10 +207,10 @@ class _Integerizer:
                     not traits_of(node).same_bytes
                     or node.output.type.shape[-1] != source.type.shape[-1]
                 ):
-                    raise self.missing(node, "moves a last layer that is not quantized")
+                    raise missing(node, "moves a last layer that is not quantized")
                 moved = replace(moved, axis=len(node.output.type.shape) - 1)
             type_ = TensorType(node.output.type.shape, source.type.dtype, moved)
-            return self.emit(node, node.op, [source], type_, **dict(node.attrs))
+            return self.nodes.emit(node, node.op, [source], type_, **dict(node.attrs))
         return self.integers(value)
 
     def _notes(self) -> tuple[str, ...]:
@@ -300,14 +233,11 @@ class _Integerizer:
         source = self.done.get((given, None), given)
         if source.type.dtype is not DType.S8:
             reader = self.users[given][0]
-            raise self.missing(reader, "reads the input of the model without a quantize between")
+            raise missing(reader, "reads the input of the model without a quantize between")
         origin = self.graph.source
         origin = replace(origin, notes=(*origin.notes, *self._notes()), softmax=self.softmax)
-        # The sort is stable: nodes that stand for one float node stay in the order of emission.
-        nodes = [node for _, node in sorted(self.emitted, key=lambda item: item[0])]
-        return Graph(
-            self.graph.name, (source,), tuple(nodes), (result,), self.constants, source=origin
-        )
+        nodes, constants = self.nodes.in_order(), self.nodes.constants
+        return Graph(self.graph.name, (source,), nodes, (result,), constants, source=origin)
 
 
 def integerize(graph: Graph) -> Graph:
