@@ -136,4 +136,5 @@ def test_a_matrix_that_another_operation_reads_stays_for_it() -> None:
         name="reader",
     )
     converted = DenseToConv()(replace(graph, nodes=(*graph.nodes, reader)))
+    verify(converted, "dense_to_conv")
     assert w in converted.constants

@@ -9,6 +9,8 @@ from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 
+_GEOMETRY = {"strides": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+
 
 @dataclass(frozen=True)
 class DenseToConv:
@@ -22,51 +24,52 @@ class DenseToConv:
     def __call__(self, graph: Graph) -> Graph:
         builder = GraphBuilder(graph)
         builder.nodes = []
+        kernels = _kernels(builder, graph)
         source: dict[Value, Value] = {}
         for node in graph.nodes:
             if node.op == "dense":
-                self._convert(builder, graph, node, source)
-            else:
-                builder.nodes.append(node)
-                if traits_of(node).same_bytes:
-                    source[node.output] = source.get(node.inputs[0], node.inputs[0])
+                source[node.output] = _convert(builder, node, kernels[node.inputs[1]], source)
+                continue
+            builder.nodes.append(node)
+            if traits_of(node).same_bytes:
+                source[node.output] = source.get(node.inputs[0], node.inputs[0])
         return builder.build()
 
-    def _convert(
-        self, builder: GraphBuilder, graph: Graph, node: Node, source: dict[Value, Value]
-    ) -> None:
-        x, w, b = node.inputs
-        data = graph.constants[w]
-        kernel = (w.type.shape[0], 1, 1, w.type.shape[1])
-        weights = Value(w.name, replace(w.type, shape=kernel))
-        builder.constants[weights] = data.reshape(kernel)
-        if not any(w in other.inputs for other in graph.nodes if other.op != "dense"):
-            builder.constants.pop(w, None)
-        origin = source.get(x, x)
-        map_shape = (1, 1, 1, x.type.shape[1])
-        if origin.type.shape == map_shape:
-            x4 = origin
+
+def _kernels(builder: GraphBuilder, graph: Graph) -> dict[Value, Value]:
+    """For the weights of each dense layer those of its convolution, in the place of the former."""
+    kernels: dict[Value, Value] = {}
+    elsewhere = {value for node in graph.nodes if node.op != "dense" for value in node.inputs}
+    for node in graph.nodes:
+        w = node.inputs[1] if node.op == "dense" else None
+        if w is None or w in kernels:
+            continue
+        outputs, inputs = w.type.shape
+        type_ = replace(w.type, shape=(outputs, 1, 1, inputs))
+        if w in elsewhere:
+            kernels[w] = builder.value(f"{w.name}_kernel", type_)
         else:
-            (x4,) = builder.node(
-                "reshape",
-                [x],
-                [replace(x.type, shape=map_shape)],
-                name=f"{node.name}_map",
-                layer=node.layer,
-            )
-        y = node.output
-        y4 = builder.value(f"{y.name}_map", replace(y.type, shape=(1, 1, 1, y.type.shape[1])))
-        attrs = {
-            "strides": (1, 1),
-            "padding": (0, 0, 0, 0),
-            "dilation": (1, 1),
-            "groups": 1,
-            "clamp": node.attrs["clamp"],
-        }
-        builder.nodes.append(
-            Node("conv2d", (x4, weights, b), (y4,), attrs, node.name, node.layer, node.where)
-        )
-        builder.nodes.append(
-            Node("reshape", (y4,), (y,), {}, f"{node.name}_flat", node.layer, node.where)
-        )
-        source[y] = y4
+            del builder.constants[w]
+            kernels[w] = Value(w.name, type_)
+        builder.constants[kernels[w]] = graph.constants[w].reshape(type_.shape)
+    return kernels
+
+
+def _convert(builder: GraphBuilder, node: Node, kernel: Value, source: dict[Value, Value]) -> Value:
+    """Adds the convolution and a reshape of its map to what the layer gave; returns the map."""
+    x, _, b = node.inputs
+    y = node.output
+    given = (1, 1, 1, x.type.shape[1])
+    x_map = source.get(x, x)
+    if x_map.type.shape != given:
+        types = [replace(x.type, shape=given)]
+        (x_map,) = builder.node("reshape", [x], types, name=f"{node.name}_map", layer=node.layer)
+    y_map = builder.value(f"{y.name}_map", replace(y.type, shape=(1, 1, 1, y.type.shape[1])))
+    attrs = {**_GEOMETRY, "clamp": node.attrs["clamp"]}
+    builder.nodes.append(
+        replace(node, op="conv2d", inputs=(x_map, kernel, b), outputs=(y_map,), attrs=attrs)
+    )
+    builder.nodes.append(
+        Node("reshape", (y_map,), (y,), {}, f"{node.name}_flat", node.layer, node.where)
+    )
+    return y_map

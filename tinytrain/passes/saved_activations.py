@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from tinytrain.ir.build import GraphBuilder
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, TensorType
 
@@ -32,23 +32,20 @@ class SavedActivations:
         builder = GraphBuilder(graph)
         builder.nodes = []
         producers = graph.producers()
-        masks: dict[tuple[Value, tuple[int, int]], Value] = {}
         early: dict[str, list[Node]] = {}
         for node in graph.nodes:
             if node.op == "grad_clamp" and node.inputs[1] not in kept:
-                y, clamp = node.inputs[1], node.attrs["clamp"]
-                if (y, clamp) not in masks:
-                    type_ = TensorType(y.type.shape, DType.BIT)
-                    (masks[y, clamp],) = builder.node(
-                        "clamp_mask",
-                        [y],
-                        [type_],
-                        name=f"{node.layer}_mask",
-                        layer=node.layer,
-                        clamp=clamp,
-                    )
-                    early.setdefault(producers[y].name, []).append(builder.nodes.pop())
-                node = replace(node, inputs=(node.inputs[0], masks[y, clamp]))
+                gradient, y = node.inputs
+                (mask,) = builder.node(
+                    "clamp_mask",
+                    [y],
+                    [TensorType(y.type.shape, DType.BIT)],
+                    name=f"{node.layer}_mask",
+                    layer=node.layer,
+                    clamp=node.attrs["clamp"],
+                )
+                early.setdefault(producers[y].name, []).append(builder.nodes.pop())
+                node = replace(node, inputs=(gradient, mask))
             builder.nodes.append(node)
         nodes = [item for node in builder.nodes for item in (node, *early.get(node.name, ()))]
         return replace(builder.build(), nodes=tuple(nodes))
