@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tinytrain.ir.types import DType, Quantization
 from tinytrain.ir.verify import verify
 from tinytrain.passes.base import Runner
 from tinytrain.passes.dense_to_conv import DenseToConv
-from tinytrain.passes.replace_head import HEADROOM, ReplaceHead
+from tinytrain.passes.replace_head import ReplaceHead
 
 
 def head_of(graph: Graph) -> Node:
@@ -39,9 +40,18 @@ def test_a_fresh_head_has_the_asked_size_and_only_then() -> None:
         ReplaceHead(classes=1, seed=0)(graph)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+def window() -> Graph:
+    """A head that is a convolution over its whole map, with a bound on its output."""
+    net = Net((1, 2, 3, 4), 0)
+    return net.finish(net.conv(net.x, 5, kernel=(2, 3), padding=(0, 0, 0, 0), clamp=(-40, 70)))
+
+
+HEADS = {**GRAPHS, "window": window}
+
+
+@pytest.mark.parametrize("name", HEADS)
 def test_the_new_head_stands_where_the_old_one_was(name: str) -> None:
-    graph = DenseToConv()(GRAPHS[name]())
+    graph = DenseToConv()(HEADS[name]())
     found = ReplaceHead(classes=7, seed=4)(graph)
     verify(found, "replace_head")
     old, new = head_of(graph), head_of(found)
@@ -58,15 +68,16 @@ def test_the_new_head_stands_where_the_old_one_was(name: str) -> None:
         assert value.type.quantization == Quantization((scale,))
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", HEADS)
 def test_its_weights_are_uniform_with_room_to_grow(name: str) -> None:
-    graph = DenseToConv()(GRAPHS[name]())
+    """±127 is eight times the largest weight that it may start with."""
+    graph = DenseToConv()(HEADS[name]())
     found = ReplaceHead(classes=300, seed=4)(graph)
     _, w, b = head_of(found).inputs
     bound = 1.0 / math.sqrt(math.prod(w.type.shape[1:]))
     (scale,) = set(w.type.quantization.scale)
     assert len(w.type.quantization.scale) == 300 and w.type.quantization.axis == 0
-    assert scale == float(np.float32(bound * HEADROOM / 127))
+    assert scale == float(np.float32(bound * 8 / 127))
     real = found.constants[w] * scale
     assert found.constants[w].dtype == np.int8
     assert 0.9 * bound < np.abs(real).max() <= bound + scale / 2
@@ -120,7 +131,9 @@ def test_a_head_behind_an_activation_is_refused() -> None:
     ("shape", "options", "wanted"),
     [
         ((1, 4, 4, 2), {}, "gives a map of 4x4"),
+        ((1, 1, 2, 2), {}, "gives a map of 1x2"),
         ((1, 1, 1, 4), {"groups": 4}, "has 4 groups"),
+        ((1, 1, 1, 4), {"groups": 2}, "has 2 groups"),
     ],
 )
 def test_heads_that_are_no_classifier_are_refused(shape, options, wanted) -> None:
@@ -160,5 +173,18 @@ def test_an_input_without_a_scale_is_refused() -> None:
             )
         )
     broken = Graph(graph.name, graph.inputs, tuple(nodes), graph.outputs, constants=graph.constants)
-    with pytest.raises(ModelError, match="no classifier"):
+    with pytest.raises(ModelError, match="is followed by reshape: it is no classifier"):
         ReplaceHead(classes=3, seed=0)(broken)
+    bare_head = replace(broken, nodes=broken.nodes[: broken.nodes.index(head_of(broken)) + 1])
+    with pytest.raises(ModelError, match="is followed by nothing: it is no classifier"):
+        ReplaceHead(classes=3, seed=0)(bare_head)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_head_with_something_behind_it_is_refused_with_its_name(flat: bool) -> None:
+    net = Net((1, 1, 1, 4), 0)
+    x = net.conv(net.x, 3, kernel=(1, 1), padding=(0, 0, 0, 0))
+    x = net.activation(net.flat(x) if flat else x, "tanh")
+    wanted = "reshape, activation" if flat else "activation"
+    with pytest.raises(ModelError, match=f"'conv_0', is followed by {wanted}: it is no"):
+        ReplaceHead(classes=3, seed=0)(net.finish(x))

@@ -38,6 +38,8 @@ def test_of_equal_channels_the_first_are_taken() -> None:
     assert choose_channels("l", Share(0.4), "largest", score, 0) == (1, 3)
     assert choose_channels("l", Share(0.2), "smallest", score, 0) == (0,)
     assert choose_channels("l", Share(0.6), "smallest", score, 0) == (0, 1, 2)
+    many = np.tile([1.0, 2.0], 200)
+    assert choose_channels("l", Share(0.25), "largest", many, 0) == tuple(range(1, 200, 2))
 
 
 def test_a_random_choice_is_of_its_layer_and_seed() -> None:
