@@ -6,8 +6,10 @@ declares it; where there is something to choose, every row has a cost.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import textwrap
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from tinytrain.isa import INSTRUCTION_SETS, available
 from tinytrain.kernel.function import FUNCTIONS
+from tinytrain.kernel.kernel import Kernel
 from tinytrain.kernel.table import KERNELS, RUNTIME, TABLE
 from tinytrain.kernel.work import Work
 from tinytrain.target import list_targets, load_target
@@ -108,25 +111,44 @@ def test_headers_declare_what_rows_say() -> None:
     )
 
 
+def declarations(isa: str) -> str:
+    """What a header declares for an instruction set: its rows, each with the type of its contract,
+    so that the two cannot differ."""
+    lines: list[str] = []
+    for kernel in TABLE:
+        if kernel.isa != isa:
+            continue
+        if kernel.limits:
+            # The end of a comment stays with its last word.
+            text = f"/* Requires {kernel.limits}.\u00a0*/"
+            wrapped = textwrap.wrap(text, 100, subsequent_indent=" * ", break_long_words=False)
+            comment = [line.replace("\u00a0", " ") for line in wrapped]
+            lines += ["", *comment]
+        lines.append(f"extern __typeof__({kernel.contract}) {kernel.name};")
+        lines += [""] * bool(kernel.limits)
+    return "\n".join(lines).replace("\n\n\n", "\n\n").strip("\n")
+
+
 @pytest.mark.parametrize("isa", RICH)
-def test_twins_are_declared_with_the_type_of_their_contract(isa: str) -> None:
-    """So that the two cannot differ; the portable header alone writes prototypes out."""
-    row = INSTRUCTION_SETS[isa]
-    wanted = {
-        f"extern __typeof__({kernel.contract}) {kernel.name};"
-        for kernel in TABLE
-        if kernel.isa == isa
-    }
-    text = (ROOT / "include" / row.header).read_text(encoding="utf-8")
-    code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    found = re.findall(r"^.*\btt_\w+;$|^.*\btt_\w+\(.*", code, re.MULTILINE)
-    place = f"runtime_c/include/{row.header}"
-    held(f"add to {place}: {line}" for line in sorted(wanted - set(found)))
+def test_headers_of_instruction_sets_are_written_from_their_rows(isa: str) -> None:
+    """UPDATE_HEADERS=1 .venv/bin/python -m pytest tests/house/test_kernels.py"""
+    file = ROOT / "include" / INSTRUCTION_SETS[isa].header
+    text = file.read_text(encoding="utf-8")
+    head, include, _ = text.partition('#include "tt_kernels.h"\n')
+    wanted = f"{head}{include}\n{declarations(isa)}\n\n#endif\n"
+    if os.environ.get("UPDATE_HEADERS"):
+        file.write_text(wanted, encoding="utf-8")
+        text = wanted
+    assert text == wanted, f"{file.name} is out of step: UPDATE_HEADERS=1 makes this test write it"
+
+
+def test_limits_in_words_stand_beside_limits_in_code() -> None:
+    anything = Kernel("", "portable", "").fits.__code__
     held(
-        f"take out of {place}, or add a row to tinytrain/kernel: {line}"
-        for line in sorted(set(found) - wanted)
+        f"{kernel.name} has limits in only one of its fields `fits` and `limits`"
+        for kernel in TABLE
+        if (kernel.fits.__code__ != anything) != bool(kernel.limits)
     )
-    assert len(found) == len(set(found)), f"declared twice in {place}"
 
 
 def test_everything_declared_has_a_row() -> None:

@@ -205,6 +205,8 @@ DEPTHWISE_DSP = (
         _forward_workspace,
         _fits,
         reads_ahead,
+        limits="out_c == in_c, no dilation along an axis with several taps, and a stride_w of 1 or "
+        "2",
     ),
     Kernel(
         "tt_depthwise_conv2d_s8_grad_input",
@@ -214,6 +216,7 @@ DEPTHWISE_DSP = (
         _input_workspace,
         _input_fits,
         is_alike,
+        limits="what the forward kernel does, and a stride_h of 1 or 2",
     ),
     Kernel(
         "tt_depthwise_conv2d_s8_grad_weight",
@@ -222,6 +225,7 @@ DEPTHWISE_DSP = (
         _weight_cost,
         _weight_workspace,
         _fits,
+        limits="what the forward kernel does",
     ),
 )
 """One row for each."""

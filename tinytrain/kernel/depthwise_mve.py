@@ -114,6 +114,8 @@ DEPTHWISE_MVE = (
         _forward_workspace,
         _forward_fits,
         _forward_in_place,
+        limits="a kernel of at most 8x8, or of 4 columns where they are dilated, a stride_w of 1 "
+        f"or 2, and (out_w + 3) * out_c <= {REACH}",
     ),
     Kernel(
         "tt_depthwise_conv2d_s8_grad_input",
@@ -123,6 +125,8 @@ DEPTHWISE_MVE = (
         _grad_input_workspace,
         _grad_input_fits,
         is_alike,
+        limits=f"out_c == in_c, 7 * kernel_h * kernel_w <= {REACH}, and at most {LARGE} bytes of "
+        "workspace",
     ),
     Kernel(
         "tt_depthwise_conv2d_s8_grad_weight",
@@ -131,6 +135,8 @@ DEPTHWISE_MVE = (
         _grad_weight_cost,
         _grad_weight_workspace,
         _grad_weight_fits,
+        limits=f"7 * kernel_h * kernel_w * positions <= {REACH}, positions being out_h * out_w "
+        f"rounded up to 16, and at most {LARGE} bytes of workspace",
     ),
 )
 """One row for each."""

@@ -181,6 +181,7 @@ DSP = (
         _grad_weight_cost,
         _grad_weight_workspace,
         lambda work: _grad_weight_workspace(work) <= _LARGEST_SUMS,
+        limits=f"at most {_LARGEST_SUMS} bytes of workspace",
     ),
     Kernel("tt_add_s8", "dsp", "tt_add_dsp.c", per_element(8.6)),
     Kernel("tt_clamp_mask_s8", "dsp", "tt_clamp_dsp.c", per_element(1.8)),

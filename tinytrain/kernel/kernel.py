@@ -40,6 +40,8 @@ class Kernel:
             needs of a byte before it writes it.
         narrow: what it costs with less workspace, for kernels that are told how much they have;
             the more workspace, the earlier.
+        limits: what it requires beyond its contract, as `fits` says it to the compiler, in words:
+            the comment at its declaration. Empty where it fits whatever the contract allows.
     """
 
     contract: str
@@ -50,6 +52,7 @@ class Kernel:
     fits: Condition = lambda work: True
     in_place: Condition = lambda work: False
     narrow: Callable[[Work], Sequence[Variant]] = lambda work: ()
+    limits: str = ""
 
     @property
     def name(self) -> str:

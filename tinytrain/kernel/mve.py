@@ -175,6 +175,8 @@ MVE = (
         _grad_input_workspace,
         _grad_input_fits,
         narrow=_grad_input_narrow,
+        limits=f"7 * kernel_h * kernel_w * step <= {REACH} for the step of every segment, "
+        f"4 * in_c <= {REACH}, and at most {LARGE} bytes of workspace",
     ),
     Kernel(
         "tt_conv2d_s8_grad_weight",
@@ -183,6 +185,8 @@ MVE = (
         _grad_weight_cost,
         _grad_weight_workspace,
         _grad_weight_fits,
+        limits=f"7 * positions <= {REACH}, positions being out_h * out_w rounded up to 16, and at "
+        f"most {LARGE} bytes of workspace",
     ),
     Kernel("tt_add_s8", "mve", "tt_add_mve.c", per_element(3.3)),
     Kernel("tt_clamp_mask_s8", "mve", "tt_clamp_mve.c", per_element(0.45)),
