@@ -33,7 +33,8 @@ from tests.support.kernels.cases import (
 from tests.support.kernels.workspace import portable_bytes, workspace_bytes
 from tests.support.paths import RUNTIME
 from tests.support.surroundings import HANGS
-from tinytrain.isa import available
+from tinytrain.isa import INSTRUCTION_SETS, available
+from tinytrain.kernel.table import TABLE
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import port_files
@@ -42,12 +43,8 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 
 def declared_kernels(isa: str) -> tuple[str, ...]:
-    """Names of all functions that the public header of an instruction set declares, in order."""
-    header = RUNTIME / "include" / f"tt_kernels_{isa}.h"
-    if not header.exists():
-        return ()
-    text = header.read_text(encoding="utf-8")
-    return tuple(re.findall(r"^extern __typeof__\(\w+\) (\w+);$", text, re.MULTILINE))
+    """Names of the kernels of an instruction set, in the order of the compiler's table."""
+    return tuple(kernel.name for kernel in TABLE if kernel.isa == isa)
 
 
 def defined_kernels(isa: str) -> tuple[str, ...]:
@@ -123,7 +120,7 @@ def build_firmware(
 
     Args:
         folder: a place for it; may hold an earlier build.
-        kernels: names of C functions; by default all that the target's headers declare, and that
+        kernels: names of C functions; by default all of the table that the core has, and that
             exist (a test of its own asks whether all do).
         extra_sources: further C files.
         extra_header: text that declares what they define.
@@ -139,7 +136,7 @@ def build_firmware(
         isas = isas_of(target)
         defined = _defined(sources)
         kernels = [name for isa in isas for name in declared_kernels(isa) if name in defined]
-        headers = [f"tt_kernels_{isa}.h" for isa in isas if declared_kernels(isa)]
+        headers = [INSTRUCTION_SETS[isa].header for isa in isas]
     contracts = {name: contract_of(name) for name in kernels}
     unknown = [name for name, contract in contracts.items() if contract is None]
     if unknown:

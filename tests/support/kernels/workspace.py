@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tinytrain.kernel.table import KERNELS, Kernel
+from tinytrain.kernel.kernel import Kernel
+from tinytrain.kernel.table import RUNTIME
 from tinytrain.kernel.work import Work
 
 if TYPE_CHECKING:
@@ -14,11 +15,8 @@ if TYPE_CHECKING:
 
 def table_entry(kernel: str) -> tuple[str, Kernel] | None:
     """Contract and entry of a C function, if the table knows it."""
-    for contract, entries in KERNELS.items():
-        for entry in entries:
-            if entry.name == kernel:
-                return contract, entry
-    return None
+    row = RUNTIME.get(kernel)
+    return (row.contract, row) if isinstance(row, Kernel) else None
 
 
 def _work(case: Case, contract: str) -> Work:
