@@ -11,9 +11,6 @@ from pathlib import Path
 
 from tinytrain.isa import INSTRUCTION_SETS
 
-PAGE = 1024
-"""Of QEMU's translator. For an instruction across two pages it also reports what comes after."""
-
 
 def alignment_plugin(program: Path) -> str:
     """The emulator's argument that checks a program; built and written beside it."""
@@ -35,10 +32,6 @@ def alignment_plugin(program: Path) -> str:
     )
     sizes = {"h": 2, "w": 4, "d": 8}
     watched.write_text(
-        "".join(
-            f"{at} {sizes.get(kind, int(bits) // 8):x}\n"
-            for at, kind, bits in accesses
-            if int(at, 16) % PAGE != PAGE - 2
-        )
+        "".join(f"{at} {sizes.get(kind, int(bits) // 8):x}\n" for at, kind, bits in accesses)
     )
     return f"{library},watch={watched}"

@@ -104,4 +104,50 @@ CONV2D(tt_conv2d_s8_vector)
     vst1q_s16((int16_t *)workspace,
               vld1q_s16((const int16_t *)(const void *)(x + ((uintptr_t)x & 1U ? 0 : 1))));
 }
+
+/* A load of words from the first address, then one of bytes from the second. The first instruction
+ * ends a page of QEMU's translator, or lies in two. */
+void load_at_the_end_of_a_page(const void *words, const void *bytes);
+void load_across_two_pages(const void *words, const void *bytes);
+
+/* clang-format off */
+#define LOADS(name, left)                  \
+    "    .balign 1024\n"                   \
+    "    .global " name "\n"               \
+    "    .type " name ", %function\n"      \
+    "    .thumb_func\n"                    \
+    name ":\n"                             \
+    "    b.w 1f\n"                         \
+    "    .space 1024 - 4 - " left "\n"     \
+    "1:\n"                                 \
+    "    vldrw.32 q0, [r0]\n"              \
+    "    vldrb.8 q1, [r1]\n"               \
+    "    bx lr\n"
+__asm__("    .syntax unified\n"
+        "    .thumb\n"
+        "    .section .text.loads, \"ax\", %progbits\n"
+        LOADS("load_at_the_end_of_a_page", "4")
+        LOADS("load_across_two_pages", "2")
+        "    .text\n");
+/* clang-format on */
+
+CONV2D(tt_conv2d_s8_pages)
+{
+    PORTABLE();
+    const int8_t *bytes = workspace;
+    load_at_the_end_of_a_page(bytes, bytes + 1);
+    load_across_two_pages(bytes, bytes + 1);
+}
+
+CONV2D(tt_conv2d_s8_page_end)
+{
+    PORTABLE();
+    load_at_the_end_of_a_page((const int8_t *)workspace + 2, workspace);
+}
+
+CONV2D(tt_conv2d_s8_two_pages)
+{
+    PORTABLE();
+    load_across_two_pages((const int8_t *)workspace + 2, workspace);
+}
 #endif
