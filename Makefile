@@ -20,10 +20,10 @@ demo: setup ## watch an emulated Cortex-M7 learn how a new person moves
 	@$(BIN)/python -m examples.watch.demo
 
 test: lint ## check style, types and imports, and run the tests that take seconds each
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not slow"
 
 test-slow: setup ## run the tests that take minutes
-	@$(BIN)/python -m pytest -n 2 -m slow
+	@$(BIN)/python -m pytest -n 2 --dist=worksteal -m slow
 
 test-all: test test-slow ## all of both
 

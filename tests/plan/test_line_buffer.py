@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -26,6 +27,7 @@ from tinytrain.quantize import integerize
 SEEDS = range(24)
 
 
+@cache
 def scheduled(seed: int) -> Graph:
     return step_of(random_stem(seed), scheme="head").graph
 

@@ -29,53 +29,71 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def filled(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of objects that one build has filled, and the program that it built."""
+    place = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER, str(place / "objects"))
+        return place / "objects", build(copied(model, place / "model"), TARGET)
+
+
+@pytest.fixture
+def objects(filled: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of those objects, which builds borrow from."""
+    monkeypatch.setenv(FOLDER, str(tmp_path / "objects"))
+    return shutil.copytree(filled[0], tmp_path / "objects")
+
+
+@pytest.fixture(scope="module")
+def alone(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of a build that borrows nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(FOLDER, raising=False)
+        return build(copied(model, tmp_path_factory.mktemp("alone") / "model"), TARGET)
+
+
 def copied(model: Path, place: Path) -> Path:
     shutil.copytree(model, place, ignore=shutil.ignore_patterns("build"))
     return place
 
 
+def names(folder: Path, pattern: str = "*") -> set[str]:
+    return {file.name for file in folder.glob(pattern)}
+
+
 def test_a_program_is_the_same(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, objects: Path, alone: Path, filled: tuple[Path, Path]
 ) -> None:
-    monkeypatch.delenv(FOLDER, raising=False)
-    alone = build(copied(model, tmp_path / "alone"), TARGET)
-    objects = tmp_path / "objects"
-    monkeypatch.setenv(FOLDER, str(objects))
-    first = build(copied(model, tmp_path / "first"), TARGET)
-    kept = {file.name for file in objects.iterdir()}
+    kept = names(objects)
     assert {Path(name).suffix for name in kept} == {".o", ".ci", ".d"}
-    second = build(copied(model, tmp_path / "second"), TARGET)
-    assert {file.name for file in objects.iterdir()} == kept
-    assert alone.read_bytes() == first.read_bytes() == second.read_bytes()
-    graphs = [call_graph(program) for program in (alone, first, second)]
-    assert graphs[0].frames and graphs[0].calls
-    for graph in graphs[1:]:
-        assert (graph.frames, graph.calls) == (graphs[0].frames, graphs[0].calls)
+    lent = build(copied(model, tmp_path / "lent"), TARGET)
+    assert names(objects) == kept
+    assert len(names(objects, "*.o")) == len(list(lent.parent.rglob("*.o")))
+    wanted = call_graph(alone)
+    assert wanted.frames and wanted.calls
+    for program in (filled[1], lent):
+        assert program.read_bytes() == alone.read_bytes()
+        found = call_graph(program)
+        assert (found.frames, found.calls) == (wanted.frames, wanted.calls)
 
 
 def test_what_is_built_to_be_measured_is_lent_to_what_is_run(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, objects: Path, alone: Path
 ) -> None:
-    monkeypatch.delenv(FOLDER, raising=False)
-    alone = build(copied(model, tmp_path / "alone"), TARGET, variant="run")
-    objects = tmp_path / "objects"
-    monkeypatch.setenv(FOLDER, str(objects))
-    folder = copied(model, tmp_path / "both")
-    build(folder, TARGET, variant="measure")
-    kept = {file.name for file in objects.iterdir()}
-    lent = build(folder, TARGET, variant="run")
-    assert {file.name for file in objects.iterdir()} == kept
+    kept = names(objects)
+    lent = build(copied(model, tmp_path / "lent"), TARGET, variant="run")
+    assert names(objects) == kept
     assert lent.read_bytes() == alone.read_bytes()
-    assert call_graph(lent).frames == call_graph(alone).frames
-    assert len(list(objects.glob("*.o"))) == len(list(lent.parent.rglob("*.o")))
+    # As the compiler would have written it here: files are named by the place of their build.
+    files = {title.rpartition(":")[0] for title in call_graph(lent).frames}
+    assert any(file.startswith("build/run/port/") for file in files)
+    assert not any(TARGET.name in file or "@" in file for file in files)
 
 
 def test_what_is_lent_is_used_and_nothing_stale(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, objects: Path, alone: Path
 ) -> None:
-    objects = tmp_path / "objects"
-    monkeypatch.setenv(FOLDER, str(objects))
-    plain = build(copied(model, tmp_path / "first"), TARGET)
     # What reaches this header can no longer be linked, so that every use of it is seen.
     name = "tt_kernels.h"
     for file in objects.glob("*.d"):
@@ -91,7 +109,7 @@ def test_what_is_lent_is_used_and_nothing_stale(
     # Another header, another flag: nothing of that is used.
     changed = copied(model, tmp_path / "header")
     edit(changed / "include" / name)
-    assert build(changed, TARGET).read_bytes() == plain.read_bytes()
+    assert build(changed, TARGET).read_bytes() == alone.read_bytes()
     assert build(copied(model, tmp_path / "flag"), TARGET, optimise="-O1").is_file()
 
 
@@ -100,24 +118,21 @@ def edit(file: Path) -> None:
 
 
 def test_only_what_reaches_a_header_is_compiled_anew(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, tmp_path: Path, objects: Path
 ) -> None:
-    objects = tmp_path / "objects"
-    monkeypatch.setenv(FOLDER, str(objects))
-    build(copied(model, tmp_path / "first"), TARGET)
-    before = {file.name for file in objects.glob("*.o")}
+    before = names(objects, "*.o")
     # An application's header, and the build's own place.
     changed = copied(model, tmp_path / "second")
     (changed / "include" / "own.h").write_text("/* the application's */\n")
     build(changed, TARGET, variant="another")
-    assert {file.name for file in objects.glob("*.o")} == before
+    assert names(objects, "*.o") == before
     # It is reached by way of another header.
     reached = changed / "src" / "tt_window.h"
     users = {file.stem for file in changed.glob("src/tt_*.c") if reaches(changed, file, reached)}
     assert users and len(users) < len(before)
     edit(reached)
     build(copied(changed, tmp_path / "third"), TARGET)
-    assert len({file.name for file in objects.glob("*.o")} - before) == len(users)
+    assert len(names(objects, "*.o") - before) == len(users)
 
 
 def reaches(folder: Path, source: Path, header: Path) -> bool:
@@ -127,11 +142,8 @@ def reaches(folder: Path, source: Path, header: Path) -> bool:
     return header.name in listed.stdout.decode()
 
 
-def test_make_knows_the_headers_of_what_was_lent(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(FOLDER, str(tmp_path / "objects"))
-    build(copied(model, tmp_path / "first"), TARGET)
+@pytest.mark.usefixtures("objects")
+def test_make_knows_the_headers_of_what_was_lent(model: Path, tmp_path: Path) -> None:
     second = copied(model, tmp_path / "second")
     build(second, TARGET, variant="another")
     state = second / "build" / "another" / "src" / "tt_state.o"

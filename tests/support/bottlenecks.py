@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from tests.support.graphs import FULL, Net
@@ -18,6 +20,7 @@ OPTIONS = (
 """What they train with, one after another."""
 
 
+@cache
 def bottlenecks(seed: int, blocks: int = 3) -> Graph:
     """A layer, some blocks, a global pool and a dense layer.
 

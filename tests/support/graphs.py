@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -159,12 +160,16 @@ class Net:
         return self.emit("reshape", "reshape", [x], (1, x.type.size), scaled=False)
 
     def finish(self, output: Value) -> Graph:
+        """The network; many tests have the same one, so that its constants cannot be written."""
+        for data in self.builder.constants.values():
+            data.setflags(write=False)
         shape = self.x.type.shape
         self.builder.outputs = [output]
         self.builder.source = ModelSource("net", None, (1, shape[3], *shape[1:3]), "NCHW")
         return self.builder.build()
 
 
+@cache
 def convolutions() -> Graph:
     """Strides, padding, dilation, groups, depthwise with a multiplier, a residual, odd counts."""
     net = Net((1, 9, 7, 3), 1, "convolutions")
@@ -182,6 +187,7 @@ def convolutions() -> Graph:
     return net.finish(net.dense(net.flat(x), 5))
 
 
+@cache
 def mixture() -> Graph:
     """Squeeze and excite, products, every activation, concatenate, pools, transpose, a fork."""
     net = Net((1, 8, 8, 4), 2, "mixture")
@@ -220,6 +226,7 @@ def at_scale(net: Net, x: Value, q: Quantization | None) -> Value:
     )[0]
 
 
+@cache
 def signal() -> Graph:
     """A 1-D network: maps of height 1, a stride over the kernel, a wide kernel, a residual."""
     net = Net((1, 1, 33, 5), 3, "signal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from tests.support.graphs import FULL, Net, at_scale
 from tinytrain.ir.graph import Graph, Value
@@ -18,6 +19,7 @@ OPTIONS = (
 """What the networks train with, one after another."""
 
 
+@cache
 def network(seed: int) -> Graph:
     """A network of up to three blocks with branches of different widths and lengths."""
     rng = random.Random(seed)

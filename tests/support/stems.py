@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from tests.support.graphs import FULL, Net
 from tinytrain.ir.graph import Graph, Value
 
 
+@cache
 def random_stem(seed: int, most: int = 8) -> Graph:
     """A network of 3 to `most` layers of random kinds, then a dense layer.
 
