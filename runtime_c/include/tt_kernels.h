@@ -117,6 +117,16 @@ void tt_lookup_s8(const int8_t table[256], size_t size, const int8_t *x, int8_t 
 void tt_copy_rows(size_t rows, size_t row_bytes, const void *x, size_t x_step, void *y,
                   size_t y_step);
 
+/* Copies outer times count blocks of `block` bytes; steps are in bytes: slices with a stride. */
+void tt_copy_blocks(size_t outer, size_t count, size_t block, const void *x, size_t x_outer,
+                    size_t x_step, void *y, size_t y_outer, size_t y_step);
+
+/* Fills y, `size` bytes, with bytes of `fill`, then copies outer times count blocks of x, which lie
+ * one behind the other, into it from byte `start` on: padding, and the gradient of a slice. fill is
+ * an s8, and 0 where elements have more bytes. */
+void tt_pad(size_t size, int fill, size_t outer, size_t count, size_t block, const void *x,
+            size_t start, size_t y_outer, size_t y_step, void *y);
+
 /* y[p][j] = x[p][channels[j]], p < rows; elements of element_size bytes. */
 void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels,
                         const uint16_t *channels, size_t count, const void *x, void *y);
@@ -125,6 +135,11 @@ void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels,
  * to four axes. */
 void tt_transpose(size_t element_size, const uint16_t shape[4], const uint8_t axes[4],
                   const void *x, void *y);
+
+/* The same for rank axes, 1 to TT_MAX_RANK. */
+#define TT_MAX_RANK 8
+void tt_transpose_nd(size_t element_size, size_t rank, const uint16_t *shape, const uint8_t *axes,
+                     const void *x, void *y);
 
 /* y = (float)(x - zero) * scale[i], i the index modulo `channels` (1: one scale). */
 void tt_dequantize_s8_f32(size_t size, int8_t zero, float scale, const int8_t *x, float *y);

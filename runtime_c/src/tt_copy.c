@@ -32,6 +32,26 @@ void tt_copy_rows(size_t rows, size_t row_bytes, const void *x, size_t x_step, v
     }
 }
 
+void tt_copy_blocks(size_t outer, size_t count, size_t block, const void *x, size_t x_outer,
+                    size_t x_step, void *y, size_t y_outer, size_t y_step)
+{
+    const uint8_t *from = x;
+    uint8_t *to = y;
+    for (size_t row = 0; row < outer; row++) {
+        for (size_t k = 0; k < count; k++) {
+            memcpy(to + row * y_outer + k * y_step, from + row * x_outer + k * x_step, block);
+        }
+    }
+}
+
+void tt_pad(size_t size, int fill, size_t outer, size_t count, size_t block, const void *x,
+            size_t start, size_t y_outer, size_t y_step, void *y)
+{
+    memset(y, fill, size);
+    tt_copy_blocks(outer, count, block, x, count * block, block, (uint8_t *)y + start, y_outer,
+                   y_step);
+}
+
 void tt_gather_channels(size_t element_size, size_t rows, size_t x_channels,
                         const uint16_t *channels, size_t count, const void *x, void *y)
 {
@@ -67,6 +87,35 @@ void tt_transpose(size_t element_size, const uint16_t shape[4], const uint8_t ax
                     copy_element(element_size, to, row + d * step[3]);
                 }
             }
+        }
+    }
+}
+
+void tt_transpose_nd(size_t element_size, size_t rank, const uint16_t *shape, const uint8_t *axes,
+                     const void *x, void *y)
+{
+    const uint8_t *from = x;
+    uint8_t *to = y;
+    size_t step[TT_MAX_RANK], index[TT_MAX_RANK];
+    size_t total = 1;
+    for (size_t axis = 0; axis < rank; axis++) {
+        size_t inner = element_size;
+        for (size_t after = (size_t)axes[axis] + 1; after < rank; after++) {
+            inner *= shape[after];
+        }
+        step[axis] = inner;
+        index[axis] = 0;
+        total *= shape[axis];
+    }
+    for (size_t k = 0, offset = 0; k < total; k++, to += element_size) {
+        copy_element(element_size, to, from + offset);
+        for (size_t axis = rank; axis-- > 0;) {
+            offset += step[axis];
+            if (++index[axis] < shape[axes[axis]]) {
+                break;
+            }
+            offset -= step[axis] * shape[axes[axis]];
+            index[axis] = 0;
         }
     }
 }

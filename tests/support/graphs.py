@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -217,6 +218,33 @@ def mixture() -> Graph:
     return net.finish(net.dense(net.dense(net.flat(x), 9, clamp="relu"), 6))
 
 
+def layouts() -> Graph:
+    """Slices with and without a stride, padding on every axis, a shuffle of six axes, a chunk."""
+    net = Net((1, 8, 6, 3), 11, "layouts")
+
+    def move(op: str, x: Value, shape: tuple[int, ...], **attrs: Any) -> Value:
+        return net.emit(op, op, [x], shape, scaled=False, **attrs)
+
+    def padded(x: Value, axis: int, start: int, extent: int) -> Value:
+        zero = x.type.quantization.zero_point if x.type.quantization else 0
+        shape = (*x.type.shape[:axis], extent, *x.type.shape[axis + 1 :])
+        return move("pad", x, shape, axis=axis, start=start, extent=extent, fill=zero)
+
+    x = net.conv(net.x, 8, clamp="relu")
+    left = move("slice", x, (1, 8, 6, 4), axis=3, start=0, size=4)
+    right = move("slice", x, (1, 8, 6, 4), axis=3, start=4, size=4)
+    x = net.add(left, right)
+    x = move("slice", x, (1, 4, 6, 4), axis=1, start=1, size=4, step=2)
+    x = padded(x, 3, 0, 6)
+    x = padded(padded(x, 1, 2, 7), 2, 1, 9)
+    x = net.conv(x, 8, strides=(2, 2), padding=(0, 0, 0, 0), kernel=(3, 3), clamp="relu")
+    x = move("reshape", x, (1, 3, 4, 2, 2, 2))
+    x = move("transpose", x, (1, 3, 2, 4, 2, 2), axes=(0, 1, 4, 2, 5, 3))
+    x = move("reshape", x, (1, 6, 8, 2))
+    x = net.conv(x, 4, clamp="relu")
+    return net.finish(net.dense(net.flat(x), 5))
+
+
 def at_scale(net: Net, x: Value, q: Quantization | None) -> Value:
     """The same values with another quantization, for a concatenation."""
     type_ = TensorType(x.type.shape, DType.S8, q)
@@ -241,5 +269,6 @@ def signal() -> Graph:
 GRAPHS: dict[str, Callable[[], Graph]] = {
     "convolutions": convolutions,
     "mixture": mixture,
+    "layouts": layouts,
     "signal": signal,
 }

@@ -17,6 +17,7 @@ from tests.support.graphs import GRAPHS
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
+from tinytrain.experiments.baseline import torch_float
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
@@ -59,6 +60,7 @@ _ACTIVATIONS = {
 }
 
 
+_MOVED = frozenset({"merge_channels", "reshape", "transpose", "slice", "pad"})
 _UNCLAMPED = frozenset({"concatenate", "max_pool2d", "max_pool2d_winner"})
 
 
@@ -113,7 +115,7 @@ class Mirror:
             return
         result = self._operate(node)
         y = node.outputs[0]
-        if y.type.dtype is DType.S8 and node.op not in ("merge_channels", "reshape", "transpose"):
+        if y.type.dtype is DType.S8 and node.op not in _MOVED:
             data = self.known[y].astype(np.float64)
             actual = torch.tensor((data - zero_of(y)) * scale_of(y))
             lo, hi = node.attrs.get("clamp", (-128, 127))
@@ -140,6 +142,10 @@ class Mirror:
             return torch.cat(inputs, dim=attrs["axis"])
         if node.op == "reshape":
             return inputs[0].reshape(node.output.type.shape)
+        if node.op == "slice":
+            return torch_float.cut(node)(inputs[0])
+        if node.op == "pad":
+            return torch_float.padded_by(node, 0.0)(inputs[0])
         if node.op == "transpose":
             return inputs[0].permute(attrs["axes"])
         if node.op == "activation":

@@ -156,6 +156,23 @@ def _transpose(
     return {0: build.moved("transpose", node, [g], node.inputs[0].type.shape, axes=inverse)}
 
 
+@derivative("slice")
+def _slice(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
+    shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
+    attrs = {key: node.attrs[key] for key in ("start", "step") if key in node.attrs}
+    back = build.moved("pad", node, [g], shape, axis=axis, extent=shape[axis], fill=0, **attrs)
+    return {0: back}
+
+
+@derivative("pad")
+def _pad(build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
+    shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
+    attrs = {key: node.attrs[key] for key in ("start", "step") if key in node.attrs}
+    return {0: build.moved("slice", node, [g], shape, axis=axis, size=shape[axis], **attrs)}
+
+
 @derivative("merge_channels")
 def _merge_channels(
     build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinytrain.emit.calls import calls
 from tinytrain.emit.context import EmitContext
-from tinytrain.ir.graph import Node
+from tinytrain.ir.graph import Node, Value
+from tinytrain.kernel.nodes import SMALL_RANK
 
 
 @calls("concatenate")
@@ -28,16 +30,63 @@ def _concatenate(context: EmitContext, node: Node) -> list[str]:
     return lines
 
 
+@dataclass(frozen=True)
+class _Blocks:
+    """How a part of a tensor lies in the whole, in bytes: `outer` times `count` blocks.
+
+    Attributes:
+        block: bytes of one index along the axis.
+        start: of the first block in the whole.
+        step: from one block of the part to the next, in the whole.
+        whole, part: bytes of all indices along the axis, in each.
+    """
+
+    outer: int
+    count: int
+    block: int
+    start: int
+    step: int
+    whole: int
+    part: int
+
+
+def _blocks(node: Node, whole: Value, part: Value) -> _Blocks:
+    axis, element = node.attrs["axis"], whole.type.dtype.numpy.itemsize
+    shape, count = whole.type.shape, part.type.shape[axis]
+    block = math.prod(shape[axis + 1 :]) * element
+    return _Blocks(
+        math.prod(shape[:axis]),
+        count,
+        block,
+        node.attrs["start"] * block,
+        node.attrs.get("step", 1) * block,
+        shape[axis] * block,
+        count * block,
+    )
+
+
 @calls("slice")
 def _slice(context: EmitContext, node: Node) -> list[str]:
-    x, y, axis = node.inputs[0], node.output, node.attrs["axis"]
-    element = x.type.dtype.numpy.itemsize
-    rows = math.prod(x.type.shape[:axis])
-    inner = math.prod(x.type.shape[axis + 1 :]) * element
-    step, nbytes = x.type.shape[axis] * inner, y.type.shape[axis] * inner
-    start = node.attrs["start"] * inner
-    source = f"(const uint8_t *){context.place(x)} + {start}" if start else context.place(x)
-    return [context.kernel_call(node, rows, nbytes, source, step, context.place(y), nbytes)]
+    x, y = node.inputs[0], node.output
+    part = _blocks(node, x, y)
+    place = context.place(x)
+    source = f"(const uint8_t *){place} + {part.start}" if part.start else place
+    if part.step == part.block:
+        head = part.outer, part.part, source, part.whole
+        return [context.kernel_call(node, *head, context.place(y), part.part)]
+    blocks = part.outer, part.count, part.block, source, part.whole, part.step
+    return [context.kernel_call(node, *blocks, context.place(y), part.part, part.block)]
+
+
+@calls("pad")
+def _pad(context: EmitContext, node: Node) -> list[str]:
+    x, y = node.inputs[0], node.output
+    part = _blocks(node, y, x)
+    if part.step == part.block:
+        part = replace(part, count=1, block=part.part)
+    head = y.type.nbytes, node.attrs["fill"], part.outer, part.count, part.block
+    places = context.place(x), part.start, part.whole, part.step
+    return [context.kernel_call(node, *head, *places, context.place(y))]
 
 
 @calls("gather_channels")
@@ -60,11 +109,13 @@ def _nothing(context: EmitContext, node: Node) -> list[str]:
 @calls("transpose")
 def _transpose(context: EmitContext, node: Node) -> list[str]:
     x, axes = node.inputs[0], node.attrs["axes"]
-    missing = 4 - len(axes)
+    missing = max(0, SMALL_RANK - len(axes))
     shape = (1,) * missing + x.type.shape
     padded = tuple(range(missing)) + tuple(axis + missing for axis in axes)
     shape_name = context.array(f"{node.name}_shape", np.array(shape, np.uint16))
     axes_name = context.array(f"{node.name}_axes", np.array(padded, np.uint8))
     element = x.type.dtype.numpy.itemsize
-    places = context.places(x, node.output)
-    return [context.kernel_call(node, element, shape_name, axes_name, *places)]
+    head: tuple[object, ...] = (element, shape_name, axes_name)
+    if len(axes) > SMALL_RANK:
+        head = element, len(axes), shape_name, axes_name
+    return [context.kernel_call(node, *head, *context.places(x, node.output))]

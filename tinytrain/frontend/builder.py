@@ -6,13 +6,14 @@ written out: a bias, a batch normalisation, a mean over a map, integers with the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinytrain.errors import ModelError, Where
+from tinytrain.frontend.constants import along_axis, dtype_of, is_finite
 from tinytrain.frontend.program import MAX_ELEMENTS, Call, Const, Program, Shape
 from tinytrain.frontend.vocabulary import VOCABULARY
 
@@ -91,7 +92,7 @@ class ProgramBuilder:
                 "target holds",
                 "use a smaller model or input",
             )
-        call = Call(op, list(args), dict(attrs), shape, _dtype(op, args, attrs), self.node)
+        call = Call(op, list(args), dict(attrs), shape, dtype_of(op, args, attrs), self.node)
         self.calls.append(call)
         return call
 
@@ -294,7 +295,7 @@ class ProgramBuilder:
             if call.op in _BOUNDS:
                 continue
             for arg in call.args:
-                if isinstance(arg, Const) and not _finite(arg):
+                if isinstance(arg, Const) and not is_finite(arg):
                     raise ModelError(
                         "a constant of the model holds NaN or infinity",
                         where=program.where(call),
@@ -302,27 +303,3 @@ class ProgramBuilder:
                         "on the device; weights that are not finite must be trained again",
                     )
         return program
-
-
-def _dtype(op: str, args: Sequence[Tensor], attrs: Mapping[str, Any]) -> str:
-    """Of a result: integers stay integers until something says what they stand for."""
-    if op == "quantize":
-        return str(attrs["dtype"])
-    source = next((arg for arg in args if isinstance(arg, Call)), None)
-    return "float32" if op == "dequantize" or source is None else source.dtype
-
-
-def along_axis(values: np.ndarray, axis: int, shape: Shape) -> np.ndarray:
-    """A scalar, or one value for each index along `axis`, as a view of the whole shape."""
-    values = np.asarray(values)
-    if values.size == 1:
-        return np.broadcast_to(values.reshape(()), shape)
-    extents = [1] * len(shape)
-    extents[axis] = values.size
-    return np.broadcast_to(values.reshape(extents), shape)
-
-
-def _finite(const: Const) -> bool:
-    if const.data.dtype.kind == "f" and not np.isfinite(const.data).all():
-        return False
-    return const.scale is None or bool(np.isfinite(const.scale).all())

@@ -26,7 +26,7 @@ Evaluate = Callable[[Sequence[np.ndarray], Attrs], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Row:
+class Word:
     """One operation.
 
     Attributes:
@@ -152,11 +152,11 @@ def _row(
     evaluate: Evaluate | None = None,
     *,
     moves: bool = False,
-) -> Row:
-    return Row(summary, frozenset(attrs.split()), shape, evaluate, moves)
+) -> Word:
+    return Word(summary, frozenset(attrs.split()), shape, evaluate, moves)
 
 
-VOCABULARY: dict[str, Row] = {
+VOCABULARY: dict[str, Word] = {
     "conv": _row(
         "x, w, b: convolution", "strides padding dilation groups channel_axis", _conv
     ),

@@ -58,14 +58,35 @@ def _transpose(node: Node) -> Signature:
 
 @register(
     "slice",
-    "`size` indices from `start` on along `axis`",
+    "`size` indices from `start` on along `axis`, every `step`-th where there is one",
     "axis start size",
-    Traits(role=Role.GRADIENT, moves=True, within_range=True),
+    Traits(integers=Integers.SAME, moves=True, within_range=True),
+    optional="step",
 )
 def _slice(node: Node) -> Signature:
     shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
-    expect(node.attrs["start"] + node.attrs["size"] <= shape[axis], "slice beyond the end")
+    _expect_inside(node, shape[axis], node.attrs["size"])
     return ((with_axis(shape, axis, node.attrs["size"]), (node.inputs[0].type.dtype,)),)
+
+
+@register(
+    "pad",
+    "`fill` along `axis` until it has `extent` indices, x from `start` on, in every `step`-th "
+    "where there is one",
+    "axis start extent fill",
+    Traits(integers=Integers.SAME, moves=True, within_range=True),
+    optional="step",
+)
+def _pad(node: Node) -> Signature:
+    shape, axis = node.inputs[0].type.shape, node.attrs["axis"]
+    _expect_inside(node, node.attrs["extent"], shape[axis])
+    return ((with_axis(shape, axis, node.attrs["extent"]), (node.inputs[0].type.dtype,)),)
+
+
+def _expect_inside(node: Node, extent: int, count: int) -> None:
+    start, step = node.attrs["start"], node.attrs.get("step", 1)
+    expect(start >= 0 and step >= 1, f"start {start}, step {step}")
+    expect(start + (count - 1) * step < extent, "indices beyond the end")
 
 
 @register(

@@ -17,9 +17,8 @@ _ELEMENTWISE: Mapping[str, str] = {
     "clamp_mask": "tt_clamp_mask_{}",
     "dequantize": "tt_dequantize_{}_f32",
     "gather_channels": "tt_gather_channels",
-    "slice": "tt_copy_rows",
     "concatenate": "tt_copy_rows",
-    "transpose": "tt_transpose",
+    "pad": "tt_pad",
     "grad_add": "tt_grad_add_{}",
     "activation_grad": "tt_lookup_{}_grad",
     "multiply_grad": "tt_multiply_{}_grad",
@@ -160,7 +159,23 @@ def _columns(graph: Graph, w: Value, depthwise: bool) -> tuple[tuple[int, ...], 
     return (chosen, total - chosen), True
 
 
+def _slice(graph: Graph, node: Node) -> Work:
+    return _elements(
+        "tt_copy_blocks" if node.attrs.get("step", 1) > 1 else "tt_copy_rows", node.inputs[0]
+    )
+
+
+def _transpose(graph: Graph, node: Node) -> Work:
+    small = len(node.attrs["axes"]) <= SMALL_RANK
+    return _elements("tt_transpose" if small else "tt_transpose_nd", node.inputs[0])
+
+
+SMALL_RANK = 4
+"""Axes that `tt_transpose` takes; more are for `tt_transpose_nd`."""
+
 _OTHERS: Mapping[str, Callable[[Graph, Node], Work]] = {
+    "slice": _slice,
+    "transpose": _transpose,
     "conv2d": _convolution,
     "conv2d_grad_input": _convolution,
     "conv2d_grad_weight_sgd": _convolution,

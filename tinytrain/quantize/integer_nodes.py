@@ -51,7 +51,11 @@ class IntegerNodes:
     def like(self, node: Node, source: Value, meaning: Quantization | None) -> Value:
         """A float node of one input, on integers."""
         type_ = TensorType(node.output.type.shape, DType.S8, meaning)
-        return self.emit(node, node.op, [source], type_, **dict(node.attrs))
+        attrs = dict(node.attrs)
+        if "fill" in attrs and meaning is not None:
+            # The real zero that a float graph fills with is exactly the zero point.
+            attrs["fill"] = meaning.zero_point
+        return self.emit(node, node.op, [source], type_, **attrs)
 
     def rescaled(self, source: Value, meaning: Quantization, reader: Node) -> Value:
         """The same numbers with another quantization, for `reader`."""

@@ -51,9 +51,22 @@ def _gather_channels(machine: MachineState, node: Node, x: np.ndarray) -> np.nda
 
 @evaluates("slice")
 def _slice(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
-    start = node.attrs["start"]
-    indices = range(start, start + node.attrs["size"])
-    return np.take(x, indices, axis=node.attrs["axis"])
+    return layout.cut(x, node.attrs["axis"], layout.places(node, node.attrs["size"]))
+
+
+@float_form("slice")
+def _slice_f32(node: Node, args: Arrays) -> np.ndarray:
+    return layout.cut(args[0], node.attrs["axis"], layout.places(node, node.attrs["size"]))
+
+
+@evaluates("pad")
+def _pad(machine: MachineState, node: Node, x: np.ndarray) -> np.ndarray:
+    return layout.pad(x, node)
+
+
+@float_form("pad")
+def _pad_f32(node: Node, args: Arrays) -> np.ndarray:
+    return layout.pad(args[0], node)
 
 
 @evaluates("merge_channels")

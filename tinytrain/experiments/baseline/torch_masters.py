@@ -279,6 +279,8 @@ class MasterArithmetic:
             "concatenate": move(torch_float.joined),
             "reshape": lambda graph, node: Reshaped(node),
             "transpose": move(torch_float.transposed),
+            "slice": move(torch_float.cut),
+            "pad": move(lambda node: torch_float.padded_by(node, node.attrs["fill"])),
         }
 
     def enter(self, value: Value, integers: Tensor) -> Tensor:

@@ -6,19 +6,20 @@ import math
 
 import numpy as np
 
+from tinytrain.frontend.lower.padding import pool, take_padding
 from tinytrain.frontend.lower.rewrite import Rewriter, RewriteRule
 from tinytrain.frontend.program import Call, Const, Program
 
 
 def fuse_layers(program: Program) -> Program:
-    """Leaves no clip, no pad before a window, and no constant operand of add or multiply.
+    """Leaves no clip, and no constant operand of add or multiply.
 
     A constant sum or product is taken into the bias and weights of the convolution or dense layer
     before it; where there is none, it becomes a depthwise 1x1 convolution, which in turn goes
     into the convolution after it where that is exact. Zero padding goes into the window after it.
 
     Raises:
-        ModelError: a clip, pad or constant that no rule takes.
+        ModelError: a constant that no rule takes.
     """
     rules: dict[str, RewriteRule] = {
         "add": _affine,
@@ -26,8 +27,7 @@ def fuse_layers(program: Program) -> Program:
         "clip": _clip,
     }
     program = Rewriter(program, rules).run()
-    program = Rewriter(program, {"conv": _conv, "pool": _pool}).run()
-    return Rewriter(program, {"pad": _loose_padding}).run()
+    return Rewriter(program, {"conv": _conv, "pool": pool}).run()
 
 
 # --- sums and products with constants -----------------------------------------------------------
@@ -165,7 +165,7 @@ def _reshaped(rewriter: Rewriter, call: Call, layer: Call) -> Call:
 
 def _conv(rewriter: Rewriter, call: Call) -> Call | None:
     """Takes in the padding and the depthwise 1x1 layer of constants before a convolution."""
-    call = _take_padding(rewriter, call)
+    call = take_padding(rewriter, call)
     before, weights, bias = call.args
     assert isinstance(before, Call) and isinstance(weights, Const) and isinstance(bias, Const)
     if not (before.op == "conv" and before.attrs.get("affine") and rewriter.only(before)):
@@ -188,102 +188,6 @@ def _conv(rewriter: Rewriter, call: Call) -> Call | None:
         Const(np.asarray(bias.real(), dtype=np.float64) + lift),
     ]
     return rewriter.emit(Call("conv", args, call.attrs, call.shape, "float32", call.name))
-
-
-# --- padding --------------------------------------------------------------------------------------
-
-
-def _behind(call: Call, op: str) -> Call | None:
-    """The `op` call before this value, looking through quantize and dequantize."""
-    source = call.source()
-    if source.op == "dequantize" and source.source().op == "quantize":
-        quantize = source.source()
-        inner = quantize.source()
-        if inner.op == op and inner.source().op == "dequantize":
-            # Zero is exactly representable, so padding before or after requantization is the same
-            # when nothing else changes: the affine map before it has to be this one.
-            keys = ("scale", "zero_point")
-            if all(inner.source().attrs[key] == quantize.attrs[key] for key in keys):
-                return inner
-        return None
-    return source if source.op == op else None
-
-
-def _take_padding(rewriter: Rewriter, call: Call) -> Call:
-    pad = _behind(call, "pad")
-    if pad is None:
-        return call
-    widths = pad.attrs["widths"]
-    channel_axis = call.attrs["channel_axis"]
-    spatial = [axis for axis in range(1, len(pad.shape)) if axis != channel_axis]
-    if any(widths[0]) or any(widths[channel_axis]):
-        return call
-    pairs = [widths[axis] for axis in spatial]
-    pairs = pairs if len(pairs) == 2 else [(0, 0), *pairs]
-    top, left, bottom, right = call.attrs["padding"]
-    padding = (
-        top + pairs[0][0], left + pairs[1][0], bottom + pairs[0][1], right + pairs[1][1],
-    )  # fmt: skip
-    attrs = {**call.attrs, "padding": padding}
-    args: list[Call | Const] = [pad.source(), *call.args[1:]]
-    return Call(call.op, args, attrs, call.shape, "float32", call.name)
-
-
-def _pool(rewriter: Rewriter, call: Call) -> Call | None:
-    pad = _behind(call, "pad")
-    if pad is None:
-        return None
-    attrs = call.attrs
-    if attrs["kind"] == "avg":
-        # Zeros that were padded explicitly count; zeros of the window itself must count alike.
-        if any(attrs["padding"]) and not attrs["count_include_pad"]:
-            return None
-    elif not _not_negative(pad.source()):
-        # In a maximum an explicit zero wins over negative neighbours; our padding never wins.
-        return None
-    taken = _take_padding(rewriter, call)
-    if attrs["kind"] == "avg":
-        taken.attrs["count_include_pad"] = True
-    window, padding = taken.attrs["window"], taken.attrs["padding"]
-    if max(padding[0], padding[2]) >= window[0] or max(padding[1], padding[3]) >= window[1]:
-        return None
-    return rewriter.emit(taken)
-
-
-def _not_negative(call: Call) -> bool:
-    if call.op == "activation":
-        return call.attrs["function"] in ("relu", "relu6", "hard_sigmoid", "sigmoid")
-    if call.op == "dequantize":
-        return bool(call.attrs["zero_point"] == -128)
-    return False
-
-
-def _loose_padding(rewriter: Rewriter, call: Call) -> Call:
-    """Zeros that no window takes in: a mean over windows of one element that counts its padding."""
-    widths, rank = call.attrs["widths"], len(call.shape)
-    if rank not in (3, 4) or any(widths[0]):
-        raise rewriter.error(
-            call,
-            f"padding by {widths} of {list(call.source().shape)} is not supported",
-            "pad height and width with zeros, best inside the convolution or pooling layer",
-        )
-    padded = [axis for axis in range(1, rank) if any(widths[axis])]
-    able = [axis for axis in range(1, rank) if axis not in padded]
-    usual = rank - 1 if rewriter.program.channels_last else 1
-    if not able:
-        raise rewriter.error(
-            call,
-            "padding of height, width and channels at once is not supported",
-            "pad height and width with zeros, best inside the convolution or pooling layer",
-        )
-    channel_axis = usual if usual in able else able[0]
-    pairs = [widths[axis] for axis in range(1, rank) if axis != channel_axis]
-    pairs = pairs if len(pairs) == 2 else [(0, 0), *pairs]
-    return rewriter.like(
-        call, "pool", [call.source()], kind="avg", window=(1, 1), strides=(1, 1),
-        padding=(pairs[0][0], pairs[1][0], pairs[0][1], pairs[1][1]),
-        count_include_pad=True, channel_axis=channel_axis,
-    )  # fmt: skip
 
 
 # --- clips ----------------------------------------------------------------------------------------

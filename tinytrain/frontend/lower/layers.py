@@ -1,7 +1,7 @@
 """Rewrites the words of the vocabulary into the fewer that the graph has nodes for.
 
 What leaves this step, beside `conv`, `dense`, `pool`, `concat`, `reshape`, `permute`, `slice`,
-`repeat`, `prelu`, `l2_normalize`, `softmax`, `pad`, `quantize` and `dequantize` as they were:
+`repeat`, `softmax`, `pad`, `quantize` and `dequantize` as they were:
 
     add, multiply, subtract, maximum, minimum [a, b]
                    of two activations; of an activation and a constant only add and multiply
@@ -140,6 +140,45 @@ def _log_softmax(rewriter: Rewriter, call: Call) -> Call:
     return rewriter.like(call, "softmax", [call.source()], **call.attrs)
 
 
+def _prelu(rewriter: Rewriter, call: Call) -> Call:
+    """max(x, 0) + slope * min(x, 0); one table where all channels have one slope."""
+    slope, x = call.args[1], call.source()
+    assert isinstance(slope, Const)
+    values = np.asarray(slope.real(), dtype=np.float64).reshape(-1)
+    if np.unique(values).size == 1:
+        return rewriter.like(
+            call, "activation", [x], function="leaky_relu", alpha=float(values[0]), beta=0.0
+        )
+    extents = [1] * len(call.shape)
+    extents[call.attrs["channel_axis"]] = values.size
+    above = rewriter.like(call, "clip", [x], low=0.0, high=math.inf)
+    below = rewriter.like(call, "clip", [x], low=-math.inf, high=0.0)
+    if x.op == "dequantize":
+        # Of a quantized model the pieces need scales, too: that of x, and one for the products.
+        below = _requantized(rewriter, call, below, **x.attrs)
+        scale = x.attrs["scale"] * float(np.abs(values).max()) * 255 / 127
+        scaled = rewriter.like(call, "multiply", [below, Const(values.reshape(extents))])
+        scaled = _requantized(rewriter, call, scaled, scale=scale, zero_point=0)
+    else:
+        scaled = rewriter.like(call, "multiply", [below, Const(values.reshape(extents))])
+    return rewriter.like(call, "add", [above, scaled])
+
+
+def _requantized(rewriter: Rewriter, call: Call, x: Call, *, scale: float, zero_point: int) -> Call:
+    scale = float(np.float32(scale))
+    integers = rewriter.like(call, "quantize", [x], scale=scale, zero_point=zero_point)
+    integers.dtype = "int8"
+    return rewriter.like(call, "dequantize", [integers], scale=scale, zero_point=zero_point)
+
+
+def _l2_normalize(rewriter: Rewriter, call: Call) -> Call:
+    raise rewriter.error(
+        call,
+        "an L2 normalisation is not supported",
+        "end the model before it, and normalise in the firmware where lengths are compared",
+    )
+
+
 def _argmax(rewriter: Rewriter, call: Call) -> Call:
     if call is not rewriter.program.output:
         raise rewriter.error(
@@ -165,6 +204,8 @@ _RULES: dict[str, RewriteRule] = {
     "pad": _pad,
     "log_softmax": _log_softmax,
     "argmax": _argmax,
+    "prelu": _prelu,
+    "l2_normalize": _l2_normalize,
 }
 
 

@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 
 from tinytrain.errors import ModelError
+from tinytrain.frontend.lower.cuts import MOVES
 from tinytrain.frontend.lower.graph import GraphImporter
 from tinytrain.frontend.lower.layout import Axes, Tensor, axes_of, same_description
 from tinytrain.frontend.lower.rewrite import view
 from tinytrain.frontend.program import Call, Const
+from tinytrain.ir.graph import Value
 from tinytrain.ir.ops import window_output
 from tinytrain.ir.types import DType, Quantization, TensorType
 
@@ -210,6 +212,55 @@ def _softmax(importer: GraphImporter, call: Call) -> Tensor:
     return Tensor(result, tuple((1,) if number == axis else () for number in range(rank)))
 
 
+def _maximum(importer: GraphImporter, call: Call) -> Tensor:
+    """Both one above the other, and a window of two."""
+    a, b = _together(importer, call, [importer.tensor(call), importer.tensor(call, 1)])
+    return a.on(_larger(importer, call, a.value, b.value))
+
+
+def _minimum(importer: GraphImporter, call: Call) -> Tensor:
+    """The maximum of both with the other sign, with the other sign."""
+    a, b = _together(importer, call, [importer.tensor(call), importer.tensor(call, 1)])
+    larger = _larger(importer, call, *(_negative(importer, call, t.value) for t in (a, b)))
+    return a.on(_negative(importer, call, larger))
+
+
+def _negative(importer: GraphImporter, call: Call, value: Value) -> Value:
+    shape = value.type.shape
+    return importer.add(call, "activation", [value], shape, function="linear", alpha=-1.0, beta=0.0)
+
+
+def _larger(importer: GraphImporter, call: Call, a: Value, b: Value) -> Value:
+    shape, where = a.type.shape, importer.program.where(call)
+    if shape != b.type.shape:
+        raise ModelError(
+            f"a {call.op} of {list(shape)} and {list(b.type.shape)}: both must have the same shape",
+            where=where,
+            help="expand the smaller one in the model",
+        )
+    channels = shape[-1]
+    flat = (1, 1, math.prod(shape) // channels, channels)
+    rows = [importer.layouts.reshaped(value, flat, where) for value in (a, b)]
+    both = importer.add(call, "concatenate", rows, (1, 2, *flat[2:]), axis=1)
+    larger = importer.add(
+        call, "max_pool2d", [both], flat, window=(2, 1), strides=(2, 1), padding=(0, 0, 0, 0),
+        clamp=_CLAMP,
+    )  # fmt: skip
+    return importer.layouts.reshaped(larger, shape, where)
+
+
+def _subtract(importer: GraphImporter, call: Call) -> Tensor:
+    a, b = _together(importer, call, [importer.tensor(call), importer.tensor(call, 1)])
+    shape = a.value.type.shape
+    if shape != b.value.type.shape:
+        raise ModelError(
+            f"a difference of {a.shape} and {b.shape}: both must have the same shape",
+            where=importer.program.where(call),
+            help="expand the smaller one in the model",
+        )
+    return a.on(importer.add(call, "subtract", [a.value, b.value], shape, clamp=_CLAMP))
+
+
 NODE_RULES: dict[str, Callable[[GraphImporter, Call], Tensor]] = {
     "conv": _conv,
     "dense": _dense,
@@ -223,4 +274,8 @@ NODE_RULES: dict[str, Callable[[GraphImporter, Call], Tensor]] = {
     "reshape": _reshape,
     "permute": _permute,
     "softmax": _softmax,
+    **MOVES,
+    "subtract": _subtract,
+    "maximum": _maximum,
+    "minimum": _minimum,
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.onnx.operands import Operands, Row, row
+from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, row
 from tinytrain.frontend.program import Const
 
 
-def _weights(operands: Operands, features: int) -> tuple[Const, Const]:
+def _weights(operands: OnnxOperands, features: int) -> tuple[Const, Const]:
     """Weights [O, I] and bias [O] from the flat lists of a linear model."""
     flat = np.asarray(operands.get("coefficients"), dtype=np.float32)
     weights = flat.reshape(-1, features)
@@ -18,7 +18,7 @@ def _weights(operands: Operands, features: int) -> tuple[Const, Const]:
     return Const(weights), Const(bias.astype(np.float32))
 
 
-def _linear_classifier(operands: Operands) -> list[Tensor]:
+def _linear_classifier(operands: OnnxOperands) -> list[Tensor]:
     """(label, scores); the scores are the logits behind the post transform."""
     builder, x = operands.builder, operands.x()
     weights, bias = _weights(operands, x.shape[-1])
@@ -37,7 +37,7 @@ def _linear_classifier(operands: Operands) -> list[Tensor]:
     return [label, scores]
 
 
-def _linear_regressor(operands: Operands) -> list[Tensor]:
+def _linear_regressor(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     if operands.get("post_transform", "NONE") != "NONE":
         raise builder.error("a regressor has a post transform", "convert the model without it")
@@ -45,7 +45,7 @@ def _linear_regressor(operands: Operands) -> list[Tensor]:
     return [builder.dense(x, weights, bias)]
 
 
-def _scaler(operands: Operands) -> list[Tensor]:
+def _scaler(operands: OnnxOperands) -> list[Tensor]:
     """(x - offset) * scale, a number for each feature."""
     builder, x = operands.builder, operands.x()
     offset = Const(np.asarray(operands.get("offset", [0.0]), dtype=np.float64))
@@ -53,7 +53,7 @@ def _scaler(operands: Operands) -> list[Tensor]:
     return [builder.emit("multiply", [builder.emit("subtract", [x, offset]), scale])]
 
 
-def _normalizer(operands: Operands) -> list[Tensor]:
+def _normalizer(operands: OnnxOperands) -> list[Tensor]:
     """Of scores that are probabilities already: what scikit-learn writes behind a classifier."""
     builder, x = operands.builder, operands.x()
     norm = operands.get("norm", "MAX")
@@ -75,12 +75,12 @@ def _is_positive(x: Tensor) -> bool:
     return x.op == "softmax" or (x.op == "unary" and x.attrs["function"] == "sigmoid")
 
 
-def _zip_map(operands: Operands) -> list[Tensor]:
+def _zip_map(operands: OnnxOperands) -> list[Tensor]:
     """A dictionary of the scores, by label: the scores themselves."""
     return [operands.x()]
 
 
-CLASSIC: dict[str, Row] = {
+CLASSIC: dict[str, OnnxRow] = {
     "ai.onnx.ml.LinearClassifier": row(
         _linear_classifier,
         "coefficients intercepts post_transform",

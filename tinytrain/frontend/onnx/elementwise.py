@@ -7,16 +7,16 @@ import math
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.onnx.operands import Operands, Row, axis_of, row
+from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
 from tinytrain.frontend.program import Const
 
 
-def _binary(op: str) -> Row:
+def _binary(op: str) -> OnnxRow:
     return row(lambda operands: [operands.builder.emit(op, [operands.x(), operands.x(1)])])
 
 
-def _many(op: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _many(op: str) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         result = operands.x()
         for number in range(1, len(operands.inputs)):
             result = operands.builder.emit(op, [result, operands.x(number)])
@@ -25,7 +25,7 @@ def _many(op: str) -> Row:
     return row(read)
 
 
-def _mean(operands: Operands) -> list[Tensor]:
+def _mean(operands: OnnxOperands) -> list[Tensor]:
     builder, result = operands.builder, operands.x()
     for number in range(1, len(operands.inputs)):
         result = builder.emit("add", [result, operands.x(number)])
@@ -33,36 +33,36 @@ def _mean(operands: Operands) -> list[Tensor]:
     return [builder.emit("divide", [result, count])]
 
 
-def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> Row:
+def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> OnnxRow:
     return row(lambda operands: [operands.builder.unary(operands.x(), function, alpha, beta)])
 
 
-def _with_alpha(function: str, default: float) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _with_alpha(function: str, default: float) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         alpha = float(operands.get("alpha", default))
         return [operands.builder.unary(operands.x(), function, alpha)]
 
     return row(read, "alpha")
 
 
-def _hard_sigmoid(operands: Operands) -> list[Tensor]:
+def _hard_sigmoid(operands: OnnxOperands) -> list[Tensor]:
     alpha, beta = float(operands.get("alpha", 0.2)), float(operands.get("beta", 0.5))
     return [operands.builder.unary(operands.x(), "hard_sigmoid", alpha, beta)]
 
 
-def _selu(operands: Operands) -> list[Tensor]:
+def _selu(operands: OnnxOperands) -> list[Tensor]:
     alpha = float(operands.get("alpha", 1.67326319217681884765625))
     gamma = float(operands.get("gamma", 1.05070102214813232421875))
     elu = operands.builder.unary(operands.x(), "elu", alpha)
     return [operands.builder.unary(elu, "linear", gamma)]
 
 
-def _gelu(operands: Operands) -> list[Tensor]:
+def _gelu(operands: OnnxOperands) -> list[Tensor]:
     function = "gelu_tanh" if operands.get("approximate", "none") == "tanh" else "gelu"
     return [operands.builder.unary(operands.x(), function)]
 
 
-def _power(operands: Operands) -> list[Tensor]:
+def _power(operands: OnnxOperands) -> list[Tensor]:
     exponent = operands.x(1)
     if not isinstance(exponent, Const) or exponent.data.size != 1:
         raise operands.builder.error(
@@ -75,7 +75,7 @@ def _power(operands: Operands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "power", value)]
 
 
-def _clip(operands: Operands) -> list[Tensor]:
+def _clip(operands: OnnxOperands) -> list[Tensor]:
     bounds = []
     for number, name, default in ((1, "min", -math.inf), (2, "max", math.inf)):
         if operands.has(number):
@@ -85,8 +85,8 @@ def _clip(operands: Operands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "clip", *bounds)]
 
 
-def _softmax(op: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _softmax(op: str) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         x = operands.x()
         axis = axis_of(operands, len(x.shape), default=-1)
         return [operands.builder.emit(op, [x], axis=axis)]
@@ -94,17 +94,17 @@ def _softmax(op: str) -> Row:
     return row(read, "axis")
 
 
-def _argmax(operands: Operands) -> list[Tensor]:
+def _argmax(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     axis, keep = axis_of(operands, len(x.shape)), bool(operands.get("keepdims", 1))
     return [operands.builder.emit("argmax", [x], axis=axis, keep=keep)]
 
 
-def _same(operands: Operands) -> list[Tensor]:
+def _same(operands: OnnxOperands) -> list[Tensor]:
     return [operands.x()]
 
 
-def _cast(operands: Operands) -> list[Tensor]:
+def _cast(operands: OnnxOperands) -> list[Tensor]:
     """A cast of an activation between floats; of what the reader works out, anything.
 
     A cast to integers at the end of a model, of its predicted class say, changes no prediction.
@@ -115,7 +115,7 @@ def _cast(operands: Operands) -> list[Tensor]:
     return [x]
 
 
-ELEMENTWISE: dict[str, Row] = {
+ELEMENTWISE: dict[str, OnnxRow] = {
     "Add": _binary("add"),
     "Sub": _binary("subtract"),
     "Mul": _binary("multiply"),

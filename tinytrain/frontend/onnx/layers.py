@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.onnx.operands import Operands, Row, row
+from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, row
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.windows import Padding, ceiling_padding, same_padding
 
@@ -23,7 +23,7 @@ def _spatial(x: Tensor) -> Pair:
     return (extents[0], extents[1]) if len(extents) == 2 else (1, extents[0])
 
 
-def _check_rank(operands: Operands, x: Tensor) -> None:
+def _check_rank(operands: OnnxOperands, x: Tensor) -> None:
     if len(x.shape) not in (3, 4):
         raise operands.builder.error(
             f"'{operands.kind}' of a tensor of {len(x.shape)} dimensions is not supported",
@@ -31,7 +31,9 @@ def _check_rank(operands: Operands, x: Tensor) -> None:
         )
 
 
-def _padding(operands: Operands, x: Tensor, kernel: Pair, strides: Pair, dilation: Pair) -> Padding:
+def _padding(
+    operands: OnnxOperands, x: Tensor, kernel: Pair, strides: Pair, dilation: Pair
+) -> Padding:
     mode = operands.get("auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         return same_padding(_spatial(x), kernel, strides, dilation, lower=mode == "SAME_LOWER")
@@ -43,7 +45,7 @@ def _padding(operands: Operands, x: Tensor, kernel: Pair, strides: Pair, dilatio
     return (pads[0], pads[1], pads[2], pads[3])
 
 
-def conv(operands: Operands) -> list[Tensor]:
+def conv(operands: OnnxOperands) -> list[Tensor]:
     """Conv, and what is left of QLinearConv once its integers are reals."""
     x, weights = operands.x(), operands.x(1)
     _check_rank(operands, x)
@@ -65,7 +67,7 @@ def conv(operands: Operands) -> list[Tensor]:
     ]  # fmt: skip
 
 
-def gemm(operands: Operands) -> list[Tensor]:
+def gemm(operands: OnnxOperands) -> list[Tensor]:
     """alpha * A * B + beta * C; A is an activation, B and C are constant."""
     builder, x, weights = operands.builder, operands.x(), operands.x(1)
     if operands.get("transA", 0):
@@ -87,7 +89,7 @@ def _is_bias(bias: Tensor, count: int) -> bool:
     return isinstance(bias, Const) and bias.data.size in (1, count)
 
 
-def matmul(operands: Operands) -> list[Tensor]:
+def matmul(operands: OnnxOperands) -> list[Tensor]:
     """A product with constant weights [..., I, O] on the right."""
     builder, x, weights = operands.builder, operands.x(), operands.x(1)
     if isinstance(weights, Const) and len(weights.shape) > 2 and set(weights.shape[:-2]) == {1}:
@@ -97,8 +99,8 @@ def matmul(operands: Operands) -> list[Tensor]:
     return [builder.dense(x, weights, None)]
 
 
-def _pool(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _pool(kind: str) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         x, builder = operands.x(), operands.builder
         _check_rank(operands, x)
         if operands.outputs > 1:
@@ -138,8 +140,8 @@ def _pool(kind: str) -> Row:
     return row(read, names, "storage_order")
 
 
-def _global(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _global(kind: str) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         x = operands.x()
         axes = tuple(range(2, len(x.shape)))
         return [operands.builder.emit("reduce", [x], kind=kind, axes=axes, keep=True)]
@@ -147,8 +149,8 @@ def _global(kind: str) -> Row:
     return row(read)
 
 
-def _reduce(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _reduce(kind: str) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         x = operands.x()
         rank = len(x.shape)
         axes = operands.numbers(1, "axes")
@@ -163,7 +165,7 @@ def _reduce(kind: str) -> Row:
     return row(read, "axes keepdims noop_with_empty_axes")
 
 
-def _batch_norm(operands: Operands) -> list[Tensor]:
+def _batch_norm(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     if operands.get("training_mode", 0) or operands.outputs > 1:
         raise builder.error(
@@ -176,7 +178,7 @@ def _batch_norm(operands: Operands) -> list[Tensor]:
     return [builder.channel_scale(x, factor, bias - mean * factor, 1)]
 
 
-def _lp_normalize(operands: Operands) -> list[Tensor]:
+def _lp_normalize(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     if int(operands.get("p", 2)) != 2:
         raise builder.error("a normalisation by the L1 norm is not supported", "use the L2 norm")
@@ -184,7 +186,7 @@ def _lp_normalize(operands: Operands) -> list[Tensor]:
     return [builder.emit("l2_normalize", [x], axis=axis, epsilon=0.0)]
 
 
-def _prelu(operands: Operands) -> list[Tensor]:
+def _prelu(operands: OnnxOperands) -> list[Tensor]:
     builder, x, slope = operands.builder, operands.x(), operands.x(1)
     axis = 1 if len(x.shape) > 1 else 0
     if not isinstance(slope, Const) or slope.data.size not in (1, x.shape[axis]):
@@ -196,7 +198,7 @@ def _prelu(operands: Operands) -> list[Tensor]:
     return [builder.emit("prelu", [x, values], channel_axis=axis)]
 
 
-LAYERS: dict[str, Row] = {
+LAYERS: dict[str, OnnxRow] = {
     # The kernel's shape is told by the weights.
     "Conv": row(conv, "auto_pad dilations group pads strides", "kernel_shape"),
     "Gemm": row(gemm, "alpha beta transA transB"),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.onnx.operands import Operands, Row, axis_of, row
+from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
 from tinytrain.frontend.pieces import (
     cut,
     depth_to_space,
@@ -20,7 +20,7 @@ from tinytrain.frontend.pieces import (
 from tinytrain.frontend.program import Const, Shape
 
 
-def _reshape(operands: Operands) -> list[Tensor]:
+def _reshape(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     wanted = operands.numbers(1, "shape") or []
     if not operands.get("allowzero", 0):
@@ -31,7 +31,7 @@ def _reshape(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(x, shape)]
 
 
-def _flatten(operands: Operands) -> list[Tensor]:
+def _flatten(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     axis = int(operands.get("axis", 1))
     axis += len(x.shape) if axis < 0 else 0
@@ -39,7 +39,7 @@ def _flatten(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(x, shape)]
 
 
-def _squeeze(operands: Operands) -> list[Tensor]:
+def _squeeze(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     axes = operands.numbers(1, "axes")
     if axes is None:
@@ -49,7 +49,7 @@ def _squeeze(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(x, shape)]
 
 
-def _unsqueeze(operands: Operands) -> list[Tensor]:
+def _unsqueeze(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     axes = operands.numbers(1, "axes") or []
     rank = len(x.shape) + len(axes)
@@ -60,19 +60,19 @@ def _unsqueeze(operands: Operands) -> list[Tensor]:
     ]
 
 
-def _transpose(operands: Operands) -> list[Tensor]:
+def _transpose(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     axes = operands.get("perm") or range(len(x.shape) - 1, -1, -1)
     return [operands.builder.emit("permute", [x], axes=tuple(int(axis) for axis in axes))]
 
 
-def _concat(operands: Operands) -> list[Tensor]:
+def _concat(operands: OnnxOperands) -> list[Tensor]:
     tensors = [operands.x(number) for number in range(len(operands.inputs))]
     axis = axis_of(operands, len(tensors[0].shape))
     return [operands.builder.emit("concat", tensors, axis=axis)]
 
 
-def _split(operands: Operands) -> list[Tensor]:
+def _split(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     axis = axis_of(operands, len(x.shape))
     sizes = operands.numbers(1, "split")
@@ -83,7 +83,7 @@ def _split(operands: Operands) -> list[Tensor]:
     return cut(operands.builder, x, axis, sizes)
 
 
-def _slice(operands: Operands) -> list[Tensor]:
+def _slice(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     begins, ends = operands.numbers(1, "starts") or [], operands.numbers(2, "ends") or []
     axes = operands.numbers(3, "axes") or list(range(len(begins)))
@@ -99,13 +99,13 @@ def _slice(operands: Operands) -> list[Tensor]:
     return [builder.emit("slice", [x], starts=starts, stops=stops, steps=strides)]
 
 
-def _gather(operands: Operands) -> list[Tensor]:
+def _gather(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     index = operands.constant(1).astype(np.int64)
     return [gather(operands.builder, x, axis_of(operands, len(x.shape)), index)]
 
 
-def _pad(operands: Operands) -> list[Tensor]:
+def _pad(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     mode = operands.get("mode", "constant")
     if mode != "constant":
@@ -126,7 +126,7 @@ def _pad(operands: Operands) -> list[Tensor]:
     return [builder.emit("pad", [x], widths=tuple(widths), value=value)]
 
 
-def _crop(operands: Operands, x: Tensor, widths: list[tuple[int, int]], value: float) -> Tensor:
+def _crop(operands: OnnxOperands, x: Tensor, widths: list[tuple[int, int]], value: float) -> Tensor:
     """Negative widths take elements away (a chomp)."""
     builder = operands.builder
     starts = tuple(max(0, -before) for before, _ in widths)
@@ -136,18 +136,18 @@ def _crop(operands: Operands, x: Tensor, widths: list[tuple[int, int]], value: f
     return builder.emit("pad", [part], widths=grown, value=value)
 
 
-def _expand(operands: Operands) -> list[Tensor]:
+def _expand(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     wanted = operands.numbers(1) or []
     shape = tuple(int(n) for n in np.broadcast_shapes(x.shape, tuple(wanted)))
     return [expand(operands.builder, x, shape)]
 
 
-def _tile(operands: Operands) -> list[Tensor]:
+def _tile(operands: OnnxOperands) -> list[Tensor]:
     return [tile(operands.builder, operands.x(), operands.numbers(1) or [])]
 
 
-def _resize(operands: Operands) -> list[Tensor]:
+def _resize(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     mode = operands.get("mode", "nearest")
     if mode != "nearest":
@@ -166,7 +166,7 @@ def _resize(operands: Operands) -> list[Tensor]:
     return [resize_nearest(builder, x, shape)]
 
 
-def _repeats(operands: Operands, extent: int, wanted: int) -> bool:
+def _repeats(operands: OnnxOperands, extent: int, wanted: int) -> bool:
     """Whether output k of an axis is input k // factor, by the node's own rules."""
     if wanted == extent or wanted % extent:
         return wanted == extent
@@ -189,7 +189,7 @@ def _repeats(operands: Operands, extent: int, wanted: int) -> bool:
     return bool((np.clip(rounded, 0, extent - 1) == k // factor).all())
 
 
-def _resized(operands: Operands, x: Tensor) -> Shape:
+def _resized(operands: OnnxOperands, x: Tensor) -> Shape:
     if operands.has(3):
         return tuple(operands.numbers(3) or ())
     scales_at = 2 if operands.has(2) else 1
@@ -200,7 +200,7 @@ def _resized(operands: Operands, x: Tensor) -> Shape:
     return tuple(math.floor(n * float(f)) for n, f in zip(x.shape, factors, strict=True))
 
 
-def _depth_to_space(operands: Operands) -> list[Tensor]:
+def _depth_to_space(operands: OnnxOperands) -> list[Tensor]:
     return [
         depth_to_space(
             operands.builder, operands.x(), int(operands.get("blocksize")), channels_last=False,
@@ -209,22 +209,22 @@ def _depth_to_space(operands: Operands) -> list[Tensor]:
     ]  # fmt: skip
 
 
-def _space_to_depth(operands: Operands) -> list[Tensor]:
+def _space_to_depth(operands: OnnxOperands) -> list[Tensor]:
     size = int(operands.get("blocksize"))
     return [space_to_depth(operands.builder, operands.x(), size, channels_last=False)]
 
 
-def _shape(operands: Operands) -> list[Tensor]:
+def _shape(operands: OnnxOperands) -> list[Tensor]:
     shape = operands.x().shape
     part = shape[int(operands.get("start", 0)) : operands.get("end")]
     return [Const(np.asarray(part, dtype=np.int64))]
 
 
-def _size(operands: Operands) -> list[Tensor]:
+def _size(operands: OnnxOperands) -> list[Tensor]:
     return [Const(np.asarray(math.prod(operands.x().shape), dtype=np.int64))]
 
 
-MOVES: dict[str, Row] = {
+MOVES: dict[str, OnnxRow] = {
     "Reshape": row(_reshape, "allowzero shape"),
     "Flatten": row(_flatten, "axis"),
     "Squeeze": row(_squeeze, "axes"),

@@ -13,7 +13,7 @@ from tinytrain.frontend.program import Const
 
 
 @dataclass(frozen=True)
-class Operands:
+class OnnxOperands:
     """The operands of one node.
 
     Attributes:
@@ -67,11 +67,11 @@ class Operands:
         return None if found is None else [int(value) for value in found]
 
 
-Read = Callable[[Operands], Sequence[Tensor]]
+Read = Callable[[OnnxOperands], Sequence[Tensor]]
 
 
 @dataclass(frozen=True)
-class Row:
+class OnnxRow:
     """How one operation is read.
 
     Attributes:
@@ -85,11 +85,11 @@ class Row:
     harmless: frozenset[str] = frozenset()
 
 
-def row(read: Read, honoured: str = "", harmless: str = "") -> Row:
+def row(read: Read, honoured: str = "", harmless: str = "") -> OnnxRow:
     """A row with the names of attributes in one string each."""
-    return Row(read, frozenset(honoured.split()), frozenset(harmless.split()))
+    return OnnxRow(read, frozenset(honoured.split()), frozenset(harmless.split()))
 
 
-def axis_of(operands: Operands, rank: int, name: str = "axis", default: int = 0) -> int:
+def axis_of(operands: OnnxOperands, rank: int, name: str = "axis", default: int = 0) -> int:
     """An axis, counted from the front."""
     return int(operands.get(name, default)) % rank

@@ -13,11 +13,11 @@ import numpy as np
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.elementwise import ELEMENTWISE
 from tinytrain.frontend.onnx.layers import LAYERS, conv
-from tinytrain.frontend.onnx.operands import Operands, Row, row
+from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, row
 from tinytrain.frontend.program import Const
 
 
-def _zero_point(operands: Operands, number: int) -> np.ndarray:
+def _zero_point(operands: OnnxOperands, number: int) -> np.ndarray:
     """uint8 0 where it is left out."""
     if operands.has(number):
         found = operands.x(number)
@@ -26,7 +26,7 @@ def _zero_point(operands: Operands, number: int) -> np.ndarray:
     return np.zeros((), dtype=np.uint8)
 
 
-def _scale(operands: Operands, number: int) -> np.ndarray:
+def _scale(operands: OnnxOperands, number: int) -> np.ndarray:
     found = operands.x(number)
     if not isinstance(found, Const):
         raise operands.builder.error(
@@ -37,7 +37,7 @@ def _scale(operands: Operands, number: int) -> np.ndarray:
     return np.asarray(found.data)
 
 
-def _one(operands: Operands, values: np.ndarray) -> float:
+def _one(operands: OnnxOperands, values: np.ndarray) -> float:
     if np.unique(values).size != 1:
         raise operands.builder.error(
             "an activation is quantized per channel",
@@ -46,19 +46,21 @@ def _one(operands: Operands, values: np.ndarray) -> float:
     return float(values.reshape(-1)[0])
 
 
-def _quantized(operands: Operands, x: Tensor, scale_at: int, zero_at: int) -> Tensor:
+def _quantized(operands: OnnxOperands, x: Tensor, scale_at: int, zero_at: int) -> Tensor:
     points = _zero_point(operands, zero_at)
     scale = _one(operands, _scale(operands, scale_at))
     return operands.builder.quantize(x, scale, int(_one(operands, points)), str(points.dtype))
 
 
-def _dequantized(operands: Operands, at: int, scale_at: int, zero_at: int, axis: int = 0) -> Tensor:
+def _dequantized(
+    operands: OnnxOperands, at: int, scale_at: int, zero_at: int, axis: int = 0
+) -> Tensor:
     x = operands.x(at)
     points = _zero_point(operands, zero_at).astype(np.int64)
     return operands.builder.dequantize(x, _scale(operands, scale_at), points, axis)
 
 
-def _quantize_linear(operands: Operands) -> list[Tensor]:
+def _quantize_linear(operands: OnnxOperands) -> list[Tensor]:
     x = operands.x()
     if isinstance(x, Const):
         # Fake-quantized weights: the integers that they round to.
@@ -74,13 +76,13 @@ def _quantize_linear(operands: Operands) -> list[Tensor]:
     return [_quantized(operands, x, 1, 2)]
 
 
-def _dequantize_linear(operands: Operands) -> list[Tensor]:
+def _dequantize_linear(operands: OnnxOperands) -> list[Tensor]:
     rank = len(operands.x().shape)
     axis = int(operands.get("axis", 1))
     return [_dequantized(operands, 0, 1, 2, axis % max(rank, 1))]
 
 
-def _bias(operands: Operands, number: int, x_scale: int, w_scale: int) -> Tensor | None:
+def _bias(operands: OnnxOperands, number: int, x_scale: int, w_scale: int) -> Tensor | None:
     """An s32 bias in units of the product of the scales."""
     if not operands.has(number):
         return None
@@ -88,31 +90,31 @@ def _bias(operands: Operands, number: int, x_scale: int, w_scale: int) -> Tensor
     return operands.builder.dequantize(operands.x(number), scale, 0)
 
 
-def _with(operands: Operands, kind: str, inputs: Sequence[Tensor | None]) -> Operands:
+def _with(operands: OnnxOperands, kind: str, inputs: Sequence[Tensor | None]) -> OnnxOperands:
     return replace(operands, kind=kind, inputs=inputs)
 
 
-def _qlinear_conv(operands: Operands) -> list[Tensor]:
+def _qlinear_conv(operands: OnnxOperands) -> list[Tensor]:
     x, w = _dequantized(operands, 0, 1, 2), _dequantized(operands, 3, 4, 5)
     (result,) = conv(_with(operands, "Conv", [x, w, _bias(operands, 8, 1, 4)]))
     return [_quantized(operands, result, 6, 7)]
 
 
-def _qlinear_matmul(operands: Operands) -> list[Tensor]:
+def _qlinear_matmul(operands: OnnxOperands) -> list[Tensor]:
     x, w = _dequantized(operands, 0, 1, 2), _dequantized(operands, 3, 4, 5, axis=-1)
     (result,) = LAYERS["MatMul"].read(_with(operands, "MatMul", [x, w]))
     return [_quantized(operands, result, 6, 7)]
 
 
-def _qgemm(operands: Operands) -> list[Tensor]:
+def _qgemm(operands: OnnxOperands) -> list[Tensor]:
     axis = 0 if operands.get("transB", 0) else 1
     x, w = _dequantized(operands, 0, 1, 2), _dequantized(operands, 3, 4, 5, axis=axis)
     (result,) = LAYERS["Gemm"].read(_with(operands, "Gemm", [x, w, _bias(operands, 6, 1, 4)]))
     return [_quantized(operands, result, 7, 8)] if operands.has(7) else [result]
 
 
-def _qlinear_binary(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _qlinear_binary(kind: str) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         a, b = _dequantized(operands, 0, 1, 2), _dequantized(operands, 3, 4, 5)
         (result,) = ELEMENTWISE[kind].read(_with(operands, kind, [a, b]))
         return [_quantized(operands, result, 6, 7)]
@@ -120,17 +122,17 @@ def _qlinear_binary(kind: str) -> Row:
     return row(read)
 
 
-def _qlinear_unary(kind: str, attributes: str = "") -> Row:
+def _qlinear_unary(kind: str, attributes: str = "") -> OnnxRow:
     table = {**LAYERS, **ELEMENTWISE}
 
-    def read(operands: Operands) -> list[Tensor]:
+    def read(operands: OnnxOperands) -> list[Tensor]:
         (result,) = table[kind].read(_with(operands, kind, [_dequantized(operands, 0, 1, 2)]))
         return [_quantized(operands, result, 3, 4)]
 
     return row(read, attributes)
 
 
-def _qlinear_concat(operands: Operands) -> list[Tensor]:
+def _qlinear_concat(operands: OnnxOperands) -> list[Tensor]:
     """Scale and zero point of the result, then three inputs for each tensor."""
     tensors = [
         _dequantized(operands, at, at + 1, at + 2) for at in range(2, len(operands.inputs), 3)
@@ -141,7 +143,7 @@ def _qlinear_concat(operands: Operands) -> list[Tensor]:
 
 _CONV = "auto_pad dilations group pads strides"
 
-QUANTIZED: dict[str, Row] = {
+QUANTIZED: dict[str, OnnxRow] = {
     "QuantizeLinear": row(_quantize_linear, "axis", "saturate precision output_dtype"),
     "DequantizeLinear": row(_dequantize_linear, "axis", "output_dtype"),
     "QLinearConv": row(_qlinear_conv, _CONV, "kernel_shape"),

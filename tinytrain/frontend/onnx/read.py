@@ -14,7 +14,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import ProgramBuilder, Tensor
 from tinytrain.frontend.importing import quiet
-from tinytrain.frontend.onnx.operands import Operands
+from tinytrain.frontend.onnx.operands import OnnxOperands
 from tinytrain.frontend.onnx.operations import OPERATIONS
 from tinytrain.frontend.program import MAX_ELEMENTS, Call, Const, Program
 from tinytrain.frontend.reader import Output, Reasons, choose_output
@@ -42,7 +42,7 @@ def operation_of(node: Any) -> str:
     return str(node.op_type) if own else f"{node.domain}.{node.op_type}"
 
 
-class _Reader:
+class _OnnxReader:
     def __init__(self, model: Any, file: str, notes: Sequence[str]) -> None:
         self.model = model
         self.graph = model.graph
@@ -130,7 +130,7 @@ class _Reader:
         inputs = [self.known.get(name) if name else None for name in node.input]
         outputs = {value.name for value in self.graph.output}
         read = [k for k, name in enumerate(node.output) if name in self.readers or name in outputs]
-        operands = Operands(
+        operands = OnnxOperands(
             self.builder, operation_of(node), inputs, attributes, max(read, default=0) + 1
         )
         return row.read(operands)
@@ -235,4 +235,4 @@ def read(model: Any, file: str, output: str | None, notes: Sequence[str] = ()) -
     Raises:
         ModelError: everything that stands in the way.
     """
-    return _Reader(model, file, notes).run(output)
+    return _OnnxReader(model, file, notes).run(output)

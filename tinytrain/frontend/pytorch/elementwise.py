@@ -8,13 +8,13 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.program import Const
-from tinytrain.frontend.pytorch.operands import Found, Length, Operands, Row, row
+from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, Found, Length, row
 
 
-def _sum(op: str) -> Row:
+def _sum(op: str) -> AtenRow:
     """a + alpha * b, or a - alpha * b."""
 
-    def read(operands: Operands) -> list[Tensor]:
+    def read(operands: AtenOperands) -> list[Tensor]:
         builder, b = operands.builder, operands.x("other")
         alpha = operands.get("alpha", 1)
         if alpha != 1:
@@ -24,7 +24,7 @@ def _sum(op: str) -> Row:
     return row(read, "self other alpha")
 
 
-def _reverse_subtract(operands: Operands) -> list[Tensor]:
+def _reverse_subtract(operands: AtenOperands) -> list[Tensor]:
     """other - alpha * self."""
     builder, x = operands.builder, operands.x()
     alpha = operands.get("alpha", 1)
@@ -33,14 +33,14 @@ def _reverse_subtract(operands: Operands) -> list[Tensor]:
     return [builder.emit("subtract", [operands.x("other"), x])]
 
 
-def _binary(op: str) -> Row:
+def _binary(op: str) -> AtenRow:
     return row(
         lambda operands: [operands.builder.emit(op, [operands.x(), operands.x("other")])],
         "self other",
     )
 
 
-def _divide(operands: Operands) -> list[Tensor]:
+def _divide(operands: AtenOperands) -> list[Tensor]:
     builder, x, other = operands.builder, operands.x(), operands.values["other"]
     if isinstance(other, Length):
         if operands.has("rounding_mode"):
@@ -59,11 +59,11 @@ def _divide(operands: Operands) -> list[Tensor]:
     return [builder.emit("divide", [x, operands.x("other")])]
 
 
-def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> Row:
+def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> AtenRow:
     return row(lambda operands: [operands.builder.unary(operands.x(), function, alpha, beta)])
 
 
-def _named(function: str, alpha: str, default: float) -> Row:
+def _named(function: str, alpha: str, default: float) -> AtenRow:
     """A function whose parameter is an argument."""
     return row(
         lambda operands: [
@@ -73,8 +73,8 @@ def _named(function: str, alpha: str, default: float) -> Row:
     )
 
 
-def _clamp(low: str, high: str, default: tuple[float, float] = (-math.inf, math.inf)) -> Row:
-    def read(operands: Operands) -> list[Found]:
+def _clamp(low: str, high: str, default: tuple[float, float] = (-math.inf, math.inf)) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Found]:
         bounds = [default[0], default[1]]
         for place, name in enumerate((low, high)):
             if name and operands.has(name):
@@ -95,7 +95,7 @@ def _clamp(low: str, high: str, default: tuple[float, float] = (-math.inf, math.
     return row(read, " ".join(filter(None, ("self", low, high))))
 
 
-def _elu(operands: Operands) -> list[Tensor]:
+def _elu(operands: AtenOperands) -> list[Tensor]:
     alpha, scale = float(operands.get("alpha", 1)), float(operands.get("scale", 1))
     inner = float(operands.get("input_scale", 1))
     if inner != 1.0:
@@ -104,12 +104,12 @@ def _elu(operands: Operands) -> list[Tensor]:
     return [operands.builder.unary(result, "linear", scale) if scale != 1.0 else result]
 
 
-def _gelu(operands: Operands) -> list[Tensor]:
+def _gelu(operands: AtenOperands) -> list[Tensor]:
     tanh = operands.get("approximate", "none") == "tanh"
     return [operands.builder.unary(operands.x(), "gelu_tanh" if tanh else "gelu")]
 
 
-def _softplus(operands: Operands) -> list[Tensor]:
+def _softplus(operands: AtenOperands) -> list[Tensor]:
     # Beyond the threshold PyTorch returns x, which softplus equals there to float32.
     beta, threshold = float(operands.get("beta", 1)), float(operands.get("threshold", 20))
     if threshold < 15:
@@ -117,12 +117,12 @@ def _softplus(operands: Operands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "softplus", beta)]
 
 
-def _threshold(operands: Operands) -> list[Tensor]:
+def _threshold(operands: AtenOperands) -> list[Tensor]:
     bound, value = float(operands.get("threshold")), float(operands.get("value"))
     return [operands.builder.unary(operands.x(), "threshold", bound, value)]
 
 
-def _power(operands: Operands) -> list[Tensor]:
+def _power(operands: AtenOperands) -> list[Tensor]:
     exponent = operands.get("exponent")
     if not isinstance(exponent, int | float):
         raise operands.builder.error(
@@ -134,15 +134,15 @@ def _power(operands: Operands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "power", float(exponent))]
 
 
-def _softmax(op: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _softmax(op: str) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
         x = operands.x()
         return [operands.builder.emit(op, [x], axis=operands.axis(len(x.shape), default=-1))]
 
     return row(read, "self dim", "dtype half_to_float")
 
 
-def _argmax(operands: Operands) -> list[Tensor]:
+def _argmax(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     if not operands.has("dim"):
         x = operands.builder.reshape(x, (1, int(np.prod(x.shape))))
@@ -152,7 +152,7 @@ def _argmax(operands: Operands) -> list[Tensor]:
     return [operands.builder.emit("argmax", [x], axis=axis, keep=keep)]
 
 
-def _norm(operands: Operands) -> list[Found]:
+def _norm(operands: AtenOperands) -> list[Found]:
     x = operands.x()
     dims = operands.get("dim")
     dims = [dims] if isinstance(dims, int) else dims
@@ -169,11 +169,11 @@ def _norm(operands: Operands) -> list[Found]:
     return [Length(x, int(dims[0]) % len(x.shape))]
 
 
-def _same(operands: Operands) -> list[Found]:
+def _same(operands: AtenOperands) -> list[Found]:
     return [operands.values[next(iter(operands.values))]]
 
 
-def _dropout(operands: Operands) -> list[Found]:
+def _dropout(operands: AtenOperands) -> list[Found]:
     if operands.get("train", False):
         raise operands.builder.error(
             "a dropout was exported in training mode",
@@ -184,7 +184,7 @@ def _dropout(operands: Operands) -> list[Found]:
 
 _COPY = "dtype layout device pin_memory non_blocking memory_format copy"
 
-ELEMENTWISE: dict[str, Row] = {
+ELEMENTWISE: dict[str, AtenRow] = {
     "add": _sum("add"),
     "sub": _sum("subtract"),
     "rsub": row(_reverse_subtract, "self other alpha"),

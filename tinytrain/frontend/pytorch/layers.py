@@ -8,7 +8,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.program import Const
-from tinytrain.frontend.pytorch.operands import Operands, Row, row
+from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, row
 from tinytrain.frontend.windows import Padding, ceiling_padding, same_padding
 
 Pair = tuple[int, int]
@@ -27,7 +27,7 @@ def _spatial(x: Tensor) -> Pair:
     return (extents[0], extents[1]) if len(extents) == 2 else (1, extents[0])
 
 
-def _map(operands: Operands, name: str, spatial: int) -> Tensor:
+def _map(operands: AtenOperands, name: str, spatial: int) -> Tensor:
     """A batch of maps, which has as many spatial axes as the operation wants."""
     x = operands.x(name)
     if len(x.shape) != spatial + 2:
@@ -38,7 +38,7 @@ def _map(operands: Operands, name: str, spatial: int) -> Tensor:
     return x
 
 
-def _conv(operands: Operands) -> list[Tensor]:
+def _conv(operands: AtenOperands) -> list[Tensor]:
     if operands.get("transposed", False):
         raise operands.builder.error(
             "operation 'conv_transpose' is not supported",
@@ -70,7 +70,7 @@ def _conv(operands: Operands) -> list[Tensor]:
 
 
 def _padding(
-    operands: Operands, x: Tensor, weights: Tensor, strides: Pair, dilation: Pair
+    operands: AtenOperands, x: Tensor, weights: Tensor, strides: Pair, dilation: Pair
 ) -> Padding:
     padding = operands.get("padding", 0)
     if padding == "same":
@@ -81,12 +81,12 @@ def _padding(
     return (height, width, height, width)
 
 
-def _linear(operands: Operands) -> list[Tensor]:
+def _linear(operands: AtenOperands) -> list[Tensor]:
     bias = operands.x("bias") if operands.has("bias") else None
     return [operands.builder.dense(operands.x("input"), operands.x("weight"), bias)]
 
 
-def _addmm(operands: Operands) -> list[Tensor]:
+def _addmm(operands: AtenOperands) -> list[Tensor]:
     """beta * bias + alpha * x @ w."""
     builder = operands.builder
     weights = builder.emit("permute", [operands.x("mat2")], axes=(1, 0))
@@ -102,8 +102,8 @@ def _addmm(operands: Operands) -> list[Tensor]:
     return [builder.dense(operands.x("mat1"), weights, bias)]
 
 
-def _matmul(name: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _matmul(name: str) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
         weights = operands.x(name)
         if isinstance(weights, Const) and len(weights.shape) == 2:
             weights = operands.builder.emit("permute", [weights], axes=(1, 0))
@@ -112,7 +112,7 @@ def _matmul(name: str) -> Row:
     return row(read, f"self {name}")
 
 
-def _batch_norm(operands: Operands) -> list[Tensor]:
+def _batch_norm(operands: AtenOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x("input")
     if operands.get("training", False) or not operands.has("running_mean"):
         raise builder.error(
@@ -131,8 +131,8 @@ def _batch_norm(operands: Operands) -> list[Tensor]:
     return [builder.channel_scale(x, factor, shift, 1)]
 
 
-def _pool(kind: str, spatial: int) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _pool(kind: str, spatial: int) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
         builder, x = operands.builder, _map(operands, "self", spatial)
         window = _pair(operands.get("kernel_size"), 1, spatial)
         strides = _pair(operands.get("stride") or operands.get("kernel_size"), 1, spatial)
@@ -166,7 +166,12 @@ def _pool(kind: str, spatial: int) -> Row:
 
 
 def _divided(
-    operands: Operands, mean: Tensor, window: Pair, padding: Padding, include: bool, divisor: int
+    operands: AtenOperands,
+    mean: Tensor,
+    window: Pair,
+    padding: Padding,
+    include: bool,
+    divisor: int,
 ) -> Tensor:
     """The sum of a window over another number than its taps, from the mean."""
     if any(padding) and not include:
@@ -178,8 +183,8 @@ def _divided(
     return operands.builder.emit("multiply", [mean, factor])
 
 
-def _adaptive(kind: str, spatial: int) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _adaptive(kind: str, spatial: int) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
         builder, x = operands.builder, _map(operands, "self", spatial)
         wanted = operands.get("output_size")
         wanted = [wanted] * spatial if isinstance(wanted, int) else list(wanted)
@@ -202,8 +207,8 @@ def _adaptive(kind: str, spatial: int) -> Row:
     return row(read, "self output_size")
 
 
-def _reduce(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _reduce(kind: str) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
         x = operands.x()
         rank = len(x.shape)
         dims = operands.get("dim")
@@ -215,7 +220,7 @@ def _reduce(kind: str) -> Row:
     return row(read, "self dim keepdim", "dtype")
 
 
-def _prelu(operands: Operands) -> list[Tensor]:
+def _prelu(operands: AtenOperands) -> list[Tensor]:
     builder, x, slope = operands.builder, operands.x(), operands.x("weight")
     if not isinstance(slope, Const):
         raise builder.error("a PReLU has slopes that are not constant", "train it first")
@@ -225,7 +230,7 @@ def _prelu(operands: Operands) -> list[Tensor]:
 
 _CONV = "input weight bias stride padding dilation groups"
 
-LAYERS: dict[str, Row] = {
+LAYERS: dict[str, AtenRow] = {
     "conv1d": row(_conv, _CONV),
     "conv2d": row(_conv, _CONV),
     "conv3d": row(_conv, _CONV),

@@ -16,7 +16,7 @@ from tinytrain.frontend.pieces import (
     take,
     tile,
 )  # fmt: skip
-from tinytrain.frontend.pytorch.operands import Found, Length, Operands, Row, row
+from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, Found, Length, row
 
 
 def _sized(x: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:
@@ -25,15 +25,15 @@ def _sized(x: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(x.shape) // max(known, 1) if n == -1 else int(n) for n in wanted)
 
 
-def _view(name: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _view(name: str) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
         x = operands.x()
         return [operands.builder.reshape(x, _sized(x, operands.get(name, ())))]
 
     return row(read, f"self {name}")
 
 
-def _flatten(operands: Operands) -> list[Tensor]:
+def _flatten(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     rank = len(x.shape)
     first = operands.axis(rank, "start_dim", 0)
@@ -42,7 +42,7 @@ def _flatten(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(x, (*x.shape[:first], joined, *x.shape[last + 1 :]))]
 
 
-def _unflatten(operands: Operands) -> list[Tensor]:
+def _unflatten(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape))
     known = math.prod(n for n in operands.get("sizes") if n != -1)
@@ -50,7 +50,7 @@ def _unflatten(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(x, (*x.shape[:axis], *sizes, *x.shape[axis + 1 :]))]
 
 
-def _squeeze(operands: Operands) -> list[Tensor]:
+def _squeeze(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     dims = operands.get("dim")
     rank = len(x.shape)
@@ -59,19 +59,19 @@ def _squeeze(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(x, tuple(n for k, n in enumerate(x.shape) if k not in gone))]
 
 
-def _unsqueeze(operands: Operands) -> list[Tensor]:
+def _unsqueeze(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape) + 1)
     return [operands.builder.reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))]
 
 
-def _permute(operands: Operands) -> list[Tensor]:
+def _permute(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axes = tuple(int(axis) % len(x.shape) for axis in operands.get("dims"))
     return [operands.builder.emit("permute", [x], axes=axes)]
 
 
-def _transpose(operands: Operands) -> list[Tensor]:
+def _transpose(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axes = list(range(len(x.shape)))
     first, second = operands.axis(len(axes), "dim0"), operands.axis(len(axes), "dim1")
@@ -79,19 +79,19 @@ def _transpose(operands: Operands) -> list[Tensor]:
     return [operands.builder.emit("permute", [x], axes=tuple(axes))]
 
 
-def _t(operands: Operands) -> list[Tensor]:
+def _t(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axes = tuple(reversed(range(len(x.shape))))
     return [operands.builder.emit("permute", [x], axes=axes)]
 
 
-def _cat(operands: Operands) -> list[Tensor]:
+def _cat(operands: AtenOperands) -> list[Tensor]:
     tensors = list(operands.values["tensors"])
     axis = operands.axis(len(tensors[0].shape))
     return [operands.builder.emit("concat", tensors, axis=axis)]
 
 
-def _stack(operands: Operands) -> list[Tensor]:
+def _stack(operands: AtenOperands) -> list[Tensor]:
     builder, tensors = operands.builder, list(operands.values["tensors"])
     shape = tensors[0].shape
     axis = operands.axis(len(shape) + 1)
@@ -99,7 +99,7 @@ def _stack(operands: Operands) -> list[Tensor]:
     return [builder.emit("concat", [builder.reshape(t, wide) for t in tensors], axis=axis)]
 
 
-def _split(operands: Operands) -> list[Tensor]:
+def _split(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape))
     size = operands.get("split_size")
@@ -110,7 +110,7 @@ def _split(operands: Operands) -> list[Tensor]:
     return cut(operands.builder, x, axis, sizes)
 
 
-def _chunk(operands: Operands) -> list[Tensor]:
+def _chunk(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape))
     extent = x.shape[axis]
@@ -119,7 +119,7 @@ def _chunk(operands: Operands) -> list[Tensor]:
     return cut(operands.builder, x, axis, sizes)
 
 
-def _unbind(operands: Operands) -> list[Tensor]:
+def _unbind(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape))
     flat = (*x.shape[:axis], *x.shape[axis + 1 :])
@@ -127,7 +127,7 @@ def _unbind(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(part, flat) for part in parts]
 
 
-def _slice(operands: Operands) -> list[Tensor]:
+def _slice(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape))
     part = slice(operands.get("start"), operands.get("end"), int(operands.get("step", 1)))
@@ -135,7 +135,7 @@ def _slice(operands: Operands) -> list[Tensor]:
     return [take(operands.builder, x, axis, start, stop, step)]
 
 
-def _select(operands: Operands) -> list[Tensor]:
+def _select(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis = operands.axis(len(x.shape))
     index = int(operands.get("index", 0)) % x.shape[axis]
@@ -143,13 +143,13 @@ def _select(operands: Operands) -> list[Tensor]:
     return [operands.builder.reshape(part, (*x.shape[:axis], *x.shape[axis + 1 :]))]
 
 
-def _narrow(operands: Operands) -> list[Tensor]:
+def _narrow(operands: AtenOperands) -> list[Tensor]:
     x = operands.x()
     axis, start = operands.axis(len(x.shape)), int(operands.get("start", 0))
     return [take(operands.builder, x, axis, start, start + int(operands.get("length")))]
 
 
-def _pad(operands: Operands) -> list[Tensor]:
+def _pad(operands: AtenOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     mode = operands.get("mode", "constant")
     if mode != "constant":
@@ -172,7 +172,7 @@ def _pad(operands: Operands) -> list[Tensor]:
     return [builder.emit("pad", [x], widths=grown, value=value) if any(map(any, grown)) else x]
 
 
-def _expand(operands: Operands) -> list[Found]:
+def _expand(operands: AtenOperands) -> list[Found]:
     found = operands.values["self"]
     if isinstance(found, Length):
         return [found]
@@ -185,13 +185,13 @@ def _expand(operands: Operands) -> list[Found]:
     return [expand(operands.builder, x, shape)]
 
 
-def _repeat(operands: Operands) -> list[Tensor]:
+def _repeat(operands: AtenOperands) -> list[Tensor]:
     x, counts = operands.x(), list(operands.get("repeats"))
     wide = operands.builder.reshape(x, (1,) * (len(counts) - len(x.shape)) + x.shape)
     return [tile(operands.builder, wide, counts)]
 
 
-def _repeat_interleave(operands: Operands) -> list[Tensor]:
+def _repeat_interleave(operands: AtenOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     count = operands.get("repeats")
     if not isinstance(count, int) or not operands.has("dim"):
@@ -203,7 +203,7 @@ def _repeat_interleave(operands: Operands) -> list[Tensor]:
     return [repeat(builder, x, tuple(count if k == axis else 1 for k in range(len(x.shape))))]
 
 
-def _upsample(operands: Operands) -> list[Tensor]:
+def _upsample(operands: AtenOperands) -> list[Tensor]:
     x = operands.x("self" if "self" in operands.values else "input")
     size = operands.get("output_size")
     if size is None:
@@ -212,7 +212,7 @@ def _upsample(operands: Operands) -> list[Tensor]:
     return [resize_nearest(operands.builder, x, (*x.shape[:2], *map(int, size)))]
 
 
-def _pixel_shuffle(operands: Operands) -> list[Tensor]:
+def _pixel_shuffle(operands: AtenOperands) -> list[Tensor]:
     size = int(operands.get("upscale_factor"))
     return [
         depth_to_space(
@@ -221,7 +221,7 @@ def _pixel_shuffle(operands: Operands) -> list[Tensor]:
     ]
 
 
-def _pixel_unshuffle(operands: Operands) -> list[Tensor]:
+def _pixel_unshuffle(operands: AtenOperands) -> list[Tensor]:
     size = int(operands.get("downscale_factor"))
     return [
         space_to_depth(
@@ -230,7 +230,7 @@ def _pixel_unshuffle(operands: Operands) -> list[Tensor]:
     ]
 
 
-def _channel_shuffle(operands: Operands) -> list[Tensor]:
+def _channel_shuffle(operands: AtenOperands) -> list[Tensor]:
     builder, x, groups = operands.builder, operands.x(), int(operands.get("groups"))
     batch, channels, *rest = x.shape
     cut_ = builder.reshape(x, (batch, groups, channels // groups, *rest))
@@ -238,7 +238,7 @@ def _channel_shuffle(operands: Operands) -> list[Tensor]:
     return [builder.reshape(builder.emit("permute", [cut_], axes=axes), x.shape)]
 
 
-MOVES: dict[str, Row] = {
+MOVES: dict[str, AtenRow] = {
     "view": _view("size"),
     "_unsafe_view": _view("size"),
     "reshape": _view("shape"),

@@ -33,7 +33,7 @@ Found = Tensor | Length
 
 
 @dataclass(frozen=True)
-class Operands:
+class AtenOperands:
     """The arguments of one call.
 
     Attributes:
@@ -88,11 +88,11 @@ class Operands:
         return int(self.get(name, default)) % max(rank, 1)
 
 
-Read = Callable[[Operands], Sequence[Found]]
+Read = Callable[[AtenOperands], Sequence[Found]]
 
 
 @dataclass(frozen=True)
-class Row:
+class AtenRow:
     """How one operation is read.
 
     Attributes:
@@ -106,6 +106,6 @@ class Row:
     harmless: frozenset[str] = frozenset()
 
 
-def row(read: Read, honoured: str = "self", harmless: str = "") -> Row:
+def row(read: Read, honoured: str = "self", harmless: str = "") -> AtenRow:
     """A row with the names of arguments in one string each."""
-    return Row(read, frozenset(honoured.split()), frozenset(harmless.split()))
+    return AtenRow(read, frozenset(honoured.split()), frozenset(harmless.split()))

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.program import Const
-from tinytrain.frontend.pytorch.operands import Operands, Row, row
+from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, row
 
 _WHOLE = {
     "int8": (-128, 127),
@@ -16,11 +16,11 @@ _WHOLE = {
 }
 
 
-def _dtype(operands: Operands) -> str:
+def _dtype(operands: AtenOperands) -> str:
     return str(operands.get("dtype", "int8")).removeprefix("torch.")
 
 
-def _narrowed(operands: Operands, x: Tensor, scale: float, zero_point: int) -> Tensor:
+def _narrowed(operands: AtenOperands, x: Tensor, scale: float, zero_point: int) -> Tensor:
     """x clipped to what a range narrower than its dtype leaves of it."""
     low, high = int(operands.get("quant_min")), int(operands.get("quant_max"))
     dtype = _dtype(operands)
@@ -32,23 +32,23 @@ def _narrowed(operands: Operands, x: Tensor, scale: float, zero_point: int) -> T
     return operands.builder.unary(x, "clip", lowest, highest)
 
 
-def _number(operands: Operands, name: str) -> float:
+def _number(operands: AtenOperands, name: str) -> float:
     value = operands.get(name)
     return float(value if isinstance(value, int | float) else operands.constant(name).reshape(()))
 
 
-def _quantize(operands: Operands) -> list[Tensor]:
+def _quantize(operands: AtenOperands) -> list[Tensor]:
     scale, point = _number(operands, "scale"), int(_number(operands, "zero_point"))
     x = _narrowed(operands, operands.x("input"), scale, point)
     return [operands.builder.quantize(x, scale, point, _dtype(operands))]
 
 
-def _dequantize(operands: Operands) -> list[Tensor]:
+def _dequantize(operands: AtenOperands) -> list[Tensor]:
     scale, point = _number(operands, "scale"), int(_number(operands, "zero_point"))
     return [operands.builder.dequantize(operands.x("input"), scale, point)]
 
 
-def _quantize_channels(operands: Operands) -> list[Tensor]:
+def _quantize_channels(operands: AtenOperands) -> list[Tensor]:
     """Of weights: the integers that they round to."""
     x = operands.x("input")
     if not isinstance(x, Const):
@@ -66,7 +66,7 @@ def _quantize_channels(operands: Operands) -> list[Tensor]:
     return [Const(q.astype(_dtype(operands)), source=x.source)]
 
 
-def _dequantize_channels(operands: Operands) -> list[Tensor]:
+def _dequantize_channels(operands: AtenOperands) -> list[Tensor]:
     points = operands.constant("zero_points") if operands.has("zero_points") else np.zeros((), int)
     axis = int(operands.get("axis"))
     x = operands.x("input")
@@ -78,7 +78,7 @@ def _dequantize_channels(operands: Operands) -> list[Tensor]:
 _TENSOR = "input scale zero_point quant_min quant_max dtype"
 _CHANNELS = "input scales zero_points axis quant_min quant_max dtype"
 
-QUANTIZED: dict[str, Row] = {
+QUANTIZED: dict[str, AtenRow] = {
     "quantize_per_tensor": row(_quantize, _TENSOR),
     "dequantize_per_tensor": row(_dequantize, _TENSOR, "out_dtype"),
     "quantize_per_channel": row(_quantize_channels, _CHANNELS),

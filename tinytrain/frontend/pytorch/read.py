@@ -15,7 +15,7 @@ from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.builder import ProgramBuilder, Tensor
 from tinytrain.frontend.importing import quiet
 from tinytrain.frontend.program import Call, Const, Program
-from tinytrain.frontend.pytorch.operands import Found, Length, Operands
+from tinytrain.frontend.pytorch.operands import AtenOperands, Found, Length
 from tinytrain.frontend.pytorch.operations import OPERATIONS
 from tinytrain.frontend.reader import Output, Reasons, choose_output
 from tinytrain.frontend.refusals import unsupported
@@ -28,7 +28,7 @@ def kind_of(node: Any) -> str:
     return name.rstrip("_") or name
 
 
-class _Reader:
+class _AtenReader:
     def __init__(self, program: Any, file: str) -> None:
         self.program = program
         self.builder = ProgramBuilder(file)
@@ -169,7 +169,7 @@ class _Reader:
         row = OPERATIONS[kind]
         values = self._values(node, row.honoured | row.harmless)
         overload = str(node.target).split(".")[-1]
-        results = row.read(Operands(self.builder, kind, overload, values))
+        results = row.read(AtenOperands(self.builder, kind, overload, values))
         expected = node.meta.get("val")
         shape = tuple(getattr(expected, "shape", ()))
         first = results[0]
@@ -259,7 +259,7 @@ def read(program: Any, file: str, output: str | None) -> Program:
     Raises:
         ModelError: everything that stands in the way.
     """
-    return _Reader(program, file).run(output)
+    return _AtenReader(program, file).run(output)
 
 
 __all__ = ["Tensor", "kind_of", "read"]

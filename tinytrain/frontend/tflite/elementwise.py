@@ -7,11 +7,11 @@ import numpy as np
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.tflite.batched import Batched
-from tinytrain.frontend.tflite.operands import Operands, Row, activated, row
+from tinytrain.frontend.tflite.operands import TfliteOperands, TfliteRow, activated, row
 
 
-def _binary(op: str) -> Row:
-    def read(operands: Operands) -> list[Tensor | Batched]:
+def _binary(op: str) -> TfliteRow:
+    def read(operands: TfliteOperands) -> list[Tensor | Batched]:
         a, b = operands.held(), operands.held(1)
         result: Tensor | Batched
         if isinstance(a, Batched) and isinstance(b, Const):
@@ -24,18 +24,18 @@ def _binary(op: str) -> Row:
     return row(read, "FusedActivationFunction", "PotScaleInt16")
 
 
-def _extremum(op: str) -> Row:
+def _extremum(op: str) -> TfliteRow:
     return row(lambda operands: [operands.builder.emit(op, [operands.x(), operands.x(1)])])
 
 
-def _squared_difference(operands: Operands) -> list[Tensor]:
+def _squared_difference(operands: TfliteOperands) -> list[Tensor]:
     builder = operands.builder
     difference = builder.emit("subtract", [operands.x(), operands.x(1)])
     return [builder.unary(difference, "square")]
 
 
-def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> Row:
-    def read(operands: Operands) -> list[Tensor | Batched]:
+def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> TfliteRow:
+    def read(operands: TfliteOperands) -> list[Tensor | Batched]:
         x = operands.held()
         if isinstance(x, Batched):
             return [Batched(operands.builder.unary(x.whole, function, alpha, beta), x.blocks)]
@@ -44,16 +44,16 @@ def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> Row:
     return row(read)
 
 
-def _leaky_relu(operands: Operands) -> list[Tensor]:
+def _leaky_relu(operands: TfliteOperands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "leaky_relu", operands.option("Alpha"))]
 
 
-def _gelu(operands: Operands) -> list[Tensor]:
+def _gelu(operands: TfliteOperands) -> list[Tensor]:
     function = "gelu_tanh" if operands.option("Approximate") else "gelu"
     return [operands.builder.unary(operands.x(), function)]
 
 
-def _power(operands: Operands) -> list[Tensor]:
+def _power(operands: TfliteOperands) -> list[Tensor]:
     exponent = operands.x(1)
     if not isinstance(exponent, Const) or exponent.data.size != 1:
         raise operands.builder.error(
@@ -63,7 +63,7 @@ def _power(operands: Operands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "power", float(exponent.real().reshape(())))]
 
 
-def _softmax(operands: Operands) -> list[Tensor]:
+def _softmax(operands: TfliteOperands) -> list[Tensor]:
     x, builder = operands.x(), operands.builder
     beta = operands.option("Beta")
     if beta != 1.0:
@@ -71,24 +71,24 @@ def _softmax(operands: Operands) -> list[Tensor]:
     return [builder.emit("softmax", [x], axis=len(x.shape) - 1)]
 
 
-def _log_softmax(operands: Operands) -> list[Tensor]:
+def _log_softmax(operands: TfliteOperands) -> list[Tensor]:
     x = operands.x()
     return [operands.builder.emit("log_softmax", [x], axis=len(x.shape) - 1)]
 
 
-def _argmax(operands: Operands) -> list[Tensor]:
+def _argmax(operands: TfliteOperands) -> list[Tensor]:
     x = operands.x()
     (axis,) = operands.numbers(1)
     axis %= len(x.shape)
     return [operands.builder.emit("argmax", [x], axis=axis, keep=False)]
 
 
-def _same(operands: Operands) -> list[Tensor]:
+def _same(operands: TfliteOperands) -> list[Tensor]:
     """What changes the meaning of integers alone; the reader quantizes the result as declared."""
     return [operands.x()]
 
 
-def _cast(operands: Operands) -> list[Tensor]:
+def _cast(operands: TfliteOperands) -> list[Tensor]:
     x = operands.x()
     if isinstance(x, Const):
         return [x]
@@ -102,7 +102,7 @@ def _cast(operands: Operands) -> list[Tensor]:
     )
 
 
-ELEMENTWISE: dict[str, Row] = {
+ELEMENTWISE: dict[str, TfliteRow] = {
     "ADD": _binary("add"),
     "SUB": _binary("subtract"),
     "MUL": _binary("multiply"),

@@ -9,7 +9,7 @@ import numpy as np
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.program import Call, Const
 from tinytrain.frontend.tflite.batched import Batched
-from tinytrain.frontend.tflite.operands import Operands, Row, activated, row
+from tinytrain.frontend.tflite.operands import TfliteOperands, TfliteRow, activated, row
 
 _SAME = 0
 Padding = tuple[int, int, int, int]
@@ -29,7 +29,7 @@ def same_padding(
 
 
 def _window(
-    operands: Operands, x: Tensor, kernel: tuple[int, int], dilation: tuple[int, int]
+    operands: TfliteOperands, x: Tensor, kernel: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[tuple[int, int], Padding]:
     """Strides and padding."""
     strides = operands.option("StrideH"), operands.option("StrideW")
@@ -38,11 +38,11 @@ def _window(
     return strides, (0, 0, 0, 0)
 
 
-def _bias(operands: Operands) -> Tensor | None:
+def _bias(operands: TfliteOperands) -> Tensor | None:
     return operands.weights(2) if operands.has(2) else None
 
 
-def _dilated(operands: Operands) -> tuple[Tensor, tuple[int, int], Batched | None]:
+def _dilated(operands: TfliteOperands) -> tuple[Tensor, tuple[int, int], Batched | None]:
     """The map that a convolution reads, its dilation, and the batches that it came in."""
     x = operands.held()
     dilation = operands.option("DilationHFactor"), operands.option("DilationWFactor")
@@ -62,7 +62,7 @@ def _rebatched(batched: Batched | None, result: Tensor) -> Tensor | Batched:
     return result if batched is None else Batched(result, batched.blocks)
 
 
-def _conv(operands: Operands) -> list[Tensor | Batched]:
+def _conv(operands: TfliteOperands) -> list[Tensor | Batched]:
     x, dilation, batched = _dilated(operands)
     weights = operands.weights(1)
     kernel = weights.shape[1], weights.shape[2]
@@ -74,7 +74,7 @@ def _conv(operands: Operands) -> list[Tensor | Batched]:
     return [_rebatched(batched, activated(operands, result))]
 
 
-def _depthwise(operands: Operands) -> list[Tensor | Batched]:
+def _depthwise(operands: TfliteOperands) -> list[Tensor | Batched]:
     x, dilation, batched = _dilated(operands)
     # [1, KH, KW, O] to [O, KH, KW, 1]: output o reads input o // multiplier.
     weights = operands.builder.emit("permute", [operands.weights(1)], axes=(3, 1, 2, 0))
@@ -87,7 +87,7 @@ def _depthwise(operands: Operands) -> list[Tensor | Batched]:
     return [_rebatched(batched, activated(operands, result))]
 
 
-def _fully_connected(operands: Operands) -> list[Tensor]:
+def _fully_connected(operands: TfliteOperands) -> list[Tensor]:
     builder, x, weights = operands.builder, operands.x(), operands.weights(1)
     if not operands.option("KeepNumDims") or x.shape[-1] != weights.shape[-1]:
         # Whatever the shape: rows of as many numbers as the weights take.
@@ -101,8 +101,8 @@ def _fully_connected(operands: Operands) -> list[Tensor]:
     return [builder.reshape(result, operands.result_shape())]
 
 
-def _pool(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _pool(kind: str) -> TfliteRow:
+    def read(operands: TfliteOperands) -> list[Tensor]:
         x = operands.x()
         window = operands.option("FilterHeight"), operands.option("FilterWidth")
         strides, padding = _window(operands, x, window, (1, 1))
@@ -115,8 +115,8 @@ def _pool(kind: str) -> Row:
     return row(read, "FilterHeight FilterWidth StrideH StrideW Padding FusedActivationFunction")
 
 
-def _reduce(kind: str) -> Row:
-    def read(operands: Operands) -> list[Tensor]:
+def _reduce(kind: str) -> TfliteRow:
+    def read(operands: TfliteOperands) -> list[Tensor]:
         x = operands.x()
         axes = tuple(sorted({axis % len(x.shape) for axis in operands.numbers(1)}))
         keep = bool(operands.option("KeepDims"))
@@ -125,7 +125,7 @@ def _reduce(kind: str) -> Row:
     return row(read, "KeepDims")
 
 
-def _prelu(operands: Operands) -> list[Tensor]:
+def _prelu(operands: TfliteOperands) -> list[Tensor]:
     x, slope = operands.x(), operands.x(1)
     if not isinstance(slope, Const):
         raise operands.builder.error("a PReLU has slopes that are not constant", "train it first")
@@ -139,13 +139,13 @@ def _prelu(operands: Operands) -> list[Tensor]:
     return [operands.builder.emit("prelu", [x, values], channel_axis=len(x.shape) - 1)]
 
 
-def _l2_normalize(operands: Operands) -> list[Tensor]:
+def _l2_normalize(operands: TfliteOperands) -> list[Tensor]:
     x = operands.x()
     result = operands.builder.emit("l2_normalize", [x], axis=len(x.shape) - 1, epsilon=1e-6)
     return [activated(operands, result)]
 
 
-def _space_to_batch(operands: Operands) -> list[Tensor | Batched]:
+def _space_to_batch(operands: TfliteOperands) -> list[Tensor | Batched]:
     x, builder = operands.x(), operands.builder
     blocks, pads = operands.numbers(1), operands.numbers(2)
     rank = len(x.shape)
@@ -160,7 +160,7 @@ def _space_to_batch(operands: Operands) -> list[Tensor | Batched]:
     return [Batched(whole, (1, *blocks, 1))]
 
 
-def _batch_to_space(operands: Operands) -> list[Tensor]:
+def _batch_to_space(operands: TfliteOperands) -> list[Tensor]:
     x, builder = operands.held(), operands.builder
     blocks, crops = operands.numbers(1), operands.numbers(2)
     if not isinstance(x, Batched) or list(x.blocks[1:-1]) != blocks:
@@ -183,7 +183,7 @@ def _batch_to_space(operands: Operands) -> list[Tensor]:
 
 _WINDOW = "Padding StrideH StrideW FusedActivationFunction DilationHFactor DilationWFactor"
 
-LAYERS: dict[str, Row] = {
+LAYERS: dict[str, TfliteRow] = {
     "CONV_2D": row(_conv, _WINDOW, "QuantizedBiasType"),
     # The multiplier is told by the shapes.
     "DEPTHWISE_CONV_2D": row(_depthwise, _WINDOW, "DepthMultiplier"),

@@ -9,10 +9,10 @@ import numpy as np
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.tflite.batched import Batched
-from tinytrain.frontend.tflite.operands import Operands, Row, activated, row
+from tinytrain.frontend.tflite.operands import TfliteOperands, TfliteRow, activated, row
 
 
-def _reshape(operands: Operands) -> list[Tensor | Batched]:
+def _reshape(operands: TfliteOperands) -> list[Tensor | Batched]:
     x, shape = operands.held(), operands.result_shape()
     if isinstance(x, Batched):
         return [_reshaped_batches(operands, x)]
@@ -24,14 +24,14 @@ def _reshape(operands: Operands) -> list[Tensor | Batched]:
     return [operands.builder.reshape(x, shape)]
 
 
-def _open_shape(operands: Operands, x: Tensor) -> tuple[int, ...]:
+def _open_shape(operands: TfliteOperands, x: Tensor) -> tuple[int, ...]:
     wanted = operands.numbers(1) if operands.has(1) else list(operands.option("NewShape"))
     known = int(np.prod([extent for extent in wanted if extent > 0]))
     left = int(np.prod(x.shape)) // max(known, 1)
     return tuple(extent if extent > 0 else left for extent in wanted)
 
 
-def _reshaped_batches(operands: Operands, x: Batched) -> Batched:
+def _reshaped_batches(operands: TfliteOperands, x: Batched) -> Batched:
     """A Conv1D puts a height of 1 before its length while it is in batches, and takes it out."""
     builder, whole = operands.builder, x.whole
     rank = len(operands.result_shape())
@@ -52,19 +52,19 @@ def _reshaped_batches(operands: Operands, x: Batched) -> Batched:
     )
 
 
-def _transpose(operands: Operands) -> list[Tensor]:
+def _transpose(operands: TfliteOperands) -> list[Tensor]:
     x = operands.x()
     axes = tuple(axis % len(x.shape) for axis in operands.numbers(1))
     return [operands.builder.emit("permute", [x], axes=axes)]
 
 
-def _concatenation(operands: Operands) -> list[Tensor]:
+def _concatenation(operands: TfliteOperands) -> list[Tensor]:
     tensors = [operands.x(number) for number in range(len(operands.operator.inputs))]
     axis = operands.option("Axis") % len(tensors[0].shape)
     return [activated(operands, operands.builder.emit("concat", tensors, axis=axis))]
 
 
-def _pack(operands: Operands) -> list[Tensor]:
+def _pack(operands: TfliteOperands) -> list[Tensor]:
     builder = operands.builder
     tensors = [operands.x(number) for number in range(len(operands.operator.inputs))]
     shape = tensors[0].shape
@@ -73,7 +73,7 @@ def _pack(operands: Operands) -> list[Tensor]:
     return [builder.emit("concat", [builder.reshape(t, wide) for t in tensors], axis=axis)]
 
 
-def _unpack(operands: Operands) -> list[Tensor]:
+def _unpack(operands: TfliteOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     axis = operands.option("Axis") % len(x.shape)
     flat = (*x.shape[:axis], *x.shape[axis + 1 :])
@@ -81,7 +81,7 @@ def _unpack(operands: Operands) -> list[Tensor]:
     return [builder.reshape(part, flat) for part in parts]
 
 
-def _cut(operands: Operands, x: Tensor, axis: int, sizes: list[int]) -> list[Tensor]:
+def _cut(operands: TfliteOperands, x: Tensor, axis: int, sizes: list[int]) -> list[Tensor]:
     """Pieces along an axis."""
     parts, start = [], 0
     rank = len(x.shape)
@@ -95,7 +95,7 @@ def _cut(operands: Operands, x: Tensor, axis: int, sizes: list[int]) -> list[Ten
     return parts
 
 
-def _split(operands: Operands) -> list[Tensor]:
+def _split(operands: TfliteOperands) -> list[Tensor]:
     x = operands.x(1)
     (axis,) = operands.numbers(0)
     count = operands.option("NumSplits")
@@ -103,7 +103,7 @@ def _split(operands: Operands) -> list[Tensor]:
     return _cut(operands, x, axis, [x.shape[axis] // count] * count)
 
 
-def _split_v(operands: Operands) -> list[Tensor]:
+def _split_v(operands: TfliteOperands) -> list[Tensor]:
     x, sizes = operands.x(), operands.numbers(1)
     (axis,) = operands.numbers(2)
     axis %= len(x.shape)
@@ -111,7 +111,7 @@ def _split_v(operands: Operands) -> list[Tensor]:
     return _cut(operands, x, axis, [size if size >= 0 else x.shape[axis] - known for size in sizes])
 
 
-def _slice(operands: Operands) -> list[Tensor]:
+def _slice(operands: TfliteOperands) -> list[Tensor]:
     x, starts, sizes = operands.x(), operands.numbers(1), operands.numbers(2)
     stops = tuple(
         extent if size < 0 else start + size
@@ -121,7 +121,7 @@ def _slice(operands: Operands) -> list[Tensor]:
     return [operands.builder.emit("slice", [x], starts=tuple(starts), stops=stops, steps=steps)]
 
 
-def _strided_slice(operands: Operands) -> list[Tensor]:
+def _strided_slice(operands: TfliteOperands) -> list[Tensor]:
     """Slices by masks, as TensorFlow defines them; bit k of a mask is for axis k."""
     builder, x = operands.builder, operands.x()
     begins, ends, steps = (operands.numbers(number) for number in (1, 2, 3))
@@ -155,7 +155,7 @@ def _strided_slice(operands: Operands) -> list[Tensor]:
     return [builder.reshape(result, shape)]
 
 
-def _gather(operands: Operands) -> list[Tensor]:
+def _gather(operands: TfliteOperands) -> list[Tensor]:
     """A gather of one index, or of a run of them: a slice."""
     builder, x = operands.builder, operands.x()
     axis = operands.option("Axis") % len(x.shape)
@@ -176,7 +176,7 @@ def _gather(operands: Operands) -> list[Tensor]:
     return [builder.reshape(result, operands.result_shape())]
 
 
-def _pad(operands: Operands) -> list[Tensor]:
+def _pad(operands: TfliteOperands) -> list[Tensor]:
     x, widths = operands.x(), operands.numbers(1)
     value = 0.0
     if operands.has(2):
@@ -188,32 +188,32 @@ def _pad(operands: Operands) -> list[Tensor]:
     return [operands.builder.emit("pad", [x], widths=pairs, value=value)]
 
 
-def _shape(operands: Operands) -> list[Tensor]:
+def _shape(operands: TfliteOperands) -> list[Tensor]:
     return [Const(np.asarray(operands.x().shape, dtype=np.int32))]
 
 
-def _fill(operands: Operands) -> list[Tensor]:
+def _fill(operands: TfliteOperands) -> list[Tensor]:
     value = operands.x(1)
     assert isinstance(value, Const)
     return [Const(np.full(operands.numbers(0), value.data.reshape(())))]
 
 
-def _zeros_like(operands: Operands) -> list[Tensor]:
+def _zeros_like(operands: TfliteOperands) -> list[Tensor]:
     return [Const(np.zeros(operands.x().shape, dtype=np.float32))]
 
 
-def _broadcast_to(operands: Operands) -> list[Tensor]:
+def _broadcast_to(operands: TfliteOperands) -> list[Tensor]:
     x, shape = operands.x(), tuple(operands.numbers(1))
     if isinstance(x, Const):
         return [Const(np.broadcast_to(x.real(), shape))]
     return [_tiled(operands, x, tuple(n // m for n, m in zip(shape, x.shape, strict=True)))]
 
 
-def _tile(operands: Operands) -> list[Tensor]:
+def _tile(operands: TfliteOperands) -> list[Tensor]:
     return [_tiled(operands, operands.x(), tuple(operands.numbers(1)))]
 
 
-def _tiled(operands: Operands, x: Tensor, counts: tuple[int, ...]) -> Tensor:
+def _tiled(operands: TfliteOperands, x: Tensor, counts: tuple[int, ...]) -> Tensor:
     """Copies side by side: along an axis of extent 1 a repetition, else a concatenation."""
     builder = operands.builder
     for axis, count in enumerate(counts):
@@ -227,7 +227,7 @@ def _tiled(operands: Operands, x: Tensor, counts: tuple[int, ...]) -> Tensor:
     return x
 
 
-def _resize_nearest(operands: Operands) -> list[Tensor]:
+def _resize_nearest(operands: TfliteOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
     height, width = operands.numbers(1)
     factors = (1, height // x.shape[1], width // x.shape[2], 1)
@@ -241,7 +241,7 @@ def _resize_nearest(operands: Operands) -> list[Tensor]:
     return [builder.emit("repeat", [x], factors=factors)]
 
 
-def _depth_to_space(operands: Operands) -> list[Tensor]:
+def _depth_to_space(operands: TfliteOperands) -> list[Tensor]:
     builder, x, size = operands.builder, operands.x(), operands.option("BlockSize")
     batch, height, width, channels = x.shape
     left = channels // (size * size)
@@ -250,7 +250,7 @@ def _depth_to_space(operands: Operands) -> list[Tensor]:
     return [builder.reshape(moved, (batch, height * size, width * size, left))]
 
 
-def _space_to_depth(operands: Operands) -> list[Tensor]:
+def _space_to_depth(operands: TfliteOperands) -> list[Tensor]:
     builder, x, size = operands.builder, operands.x(), operands.option("BlockSize")
     batch, height, width, channels = x.shape
     cut = builder.reshape(x, (batch, height // size, size, width // size, size, channels))
@@ -259,7 +259,7 @@ def _space_to_depth(operands: Operands) -> list[Tensor]:
     return [builder.reshape(moved, shape)]
 
 
-MOVES: dict[str, Row] = {
+MOVES: dict[str, TfliteRow] = {
     "RESHAPE": row(_reshape, "NewShape"),
     "SQUEEZE": row(_reshape, "SqueezeDims"),
     "EXPAND_DIMS": row(_reshape),

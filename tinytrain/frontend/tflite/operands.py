@@ -23,7 +23,7 @@ class Tensors(Protocol):
 
 
 @dataclass(frozen=True)
-class Operands:
+class TfliteOperands:
     """The operands of one operator."""
 
     builder: ProgramBuilder
@@ -87,11 +87,11 @@ class Operands:
         return self.file_tensor().is_quantized
 
 
-Read = Callable[[Operands], Sequence[Tensor | Batched]]
+Read = Callable[[TfliteOperands], Sequence[Tensor | Batched]]
 
 
 @dataclass(frozen=True)
-class Row:
+class TfliteRow:
     """How one operator is read.
 
     Attributes:
@@ -105,9 +105,9 @@ class Row:
     harmless: frozenset[str] = frozenset()
 
 
-def row(read: Read, honoured: str = "", harmless: str = "") -> Row:
+def row(read: Read, honoured: str = "", harmless: str = "") -> TfliteRow:
     """A row with the names of options in one string each."""
-    return Row(read, frozenset(honoured.split()), frozenset(harmless.split()))
+    return TfliteRow(read, frozenset(honoured.split()), frozenset(harmless.split()))
 
 
 ACTIVATIONS: dict[int, tuple[str, float, float] | None] = {
@@ -120,7 +120,7 @@ ACTIVATIONS: dict[int, tuple[str, float, float] | None] = {
 """Fused activations by their number in the schema, as functions of `ir.unary`."""
 
 
-def activated(operands: Operands, x: Tensor) -> Tensor:
+def activated(operands: TfliteOperands, x: Tensor) -> Tensor:
     """x behind the operator's fused activation."""
     number = operands.option("FusedActivationFunction")
     if number not in ACTIVATIONS:

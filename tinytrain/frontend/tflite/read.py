@@ -17,11 +17,11 @@ from tinytrain.frontend.reader import Output, Reasons, choose_output
 from tinytrain.frontend.refusals import unsupported
 from tinytrain.frontend.tflite.batched import Batched, unread
 from tinytrain.frontend.tflite.model import FileTensor, Operator, TfliteModel
-from tinytrain.frontend.tflite.operands import Operands
+from tinytrain.frontend.tflite.operands import TfliteOperands
 from tinytrain.frontend.tflite.operations import OPERATIONS
 
 
-class _Reader:
+class _TfliteReader:
     def __init__(self, model: TfliteModel, file: str) -> None:
         self.model = model
         self.builder = ProgramBuilder(file, channels_last=True)
@@ -111,7 +111,7 @@ class _Reader:
     def _results(self, operator: Operator) -> Sequence[Tensor | Batched]:
         row = OPERATIONS[operator.kind]
         self._check_options(operator, row.honoured | row.harmless)
-        operands = Operands(self.builder, operator, self.model, self)
+        operands = TfliteOperands(self.builder, operator, self.model, self)
         return row.read(operands)
 
     def _check_options(self, operator: Operator, known: frozenset[str]) -> None:
@@ -151,4 +151,4 @@ def read(model: TfliteModel, file: str, output: str | None) -> Program:
     Raises:
         ModelError: everything that stands in the way.
     """
-    return _Reader(model, file).run(output)
+    return _TfliteReader(model, file).run(output)
