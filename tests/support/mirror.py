@@ -17,7 +17,7 @@ from tests.support.graphs import GRAPHS
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
-from tinytrain.experiments.baseline import torch_float
+from tinytrain.experiments.baseline import torch_moves
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
@@ -143,9 +143,9 @@ class Mirror:
         if node.op == "reshape":
             return inputs[0].reshape(node.output.type.shape)
         if node.op == "slice":
-            return torch_float.cut(node)(inputs[0])
+            return torch_moves.cut(node)(inputs[0])
         if node.op == "pad":
-            return torch_float.padded_by(node, 0.0)(inputs[0])
+            return torch_moves.padded_by(node, 0.0)(inputs[0])
         if node.op == "transpose":
             return inputs[0].permute(attrs["axes"])
         if node.op == "activation":

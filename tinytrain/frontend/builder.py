@@ -267,15 +267,6 @@ class ProgramBuilder:
         """x under another shape; itself where it has that shape."""
         return x if x.shape == shape else self.emit("reshape", [x], shape=shape)
 
-    def channel_scale(
-        self, x: Tensor, scale: np.ndarray, shift: np.ndarray, channel_axis: int
-    ) -> Tensor:
-        """scale * x + shift with one number a channel: what a batch normalisation infers."""
-        extents = [1] * len(x.shape)
-        extents[channel_axis] = scale.size
-        scaled = self.emit("multiply", [x, Const(scale.reshape(extents))])
-        return self.emit("add", [scaled, Const(shift.reshape(extents))])
-
     # --- the whole --------------------------------------------------------------------------------
 
     def finish(self, output: Tensor) -> Program:

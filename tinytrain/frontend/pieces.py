@@ -144,3 +144,13 @@ def space_to_depth(
     axes = (0, 3, 5, 1, 2, 4) if columns_first else (0, 1, 3, 5, 2, 4)
     moved = builder.emit("permute", [cut_], axes=axes)
     return builder.reshape(moved, (n, c * size * size, h // size, w // size))
+
+
+def channel_scale(
+    builder: ProgramBuilder, x: Tensor, scale: np.ndarray, shift: np.ndarray, axis: int
+) -> Tensor:
+    """scale * x + shift with one number a channel: what a batch normalisation infers."""
+    extents = [1] * len(x.shape)
+    extents[axis] = scale.size
+    scaled = builder.emit("multiply", [x, Const(scale.reshape(extents))])
+    return builder.emit("add", [scaled, Const(shift.reshape(extents))])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tinytrain.experiments.baseline import torch_moves
 from tinytrain.experiments.baseline.torch_convolution import Convolution, held
 from tinytrain.experiments.baseline.torch_network import Make
 from tinytrain.ir.graph import Graph, Node, Value
@@ -84,28 +85,6 @@ def transposed(node: Node) -> Function:
     """A transpose of N samples."""
     axes = node.attrs["axes"]
     return lambda x: x.permute(axes)
-
-
-def cut(node: Node) -> Function:
-    """A slice of N samples."""
-    attrs = node.attrs
-    start, step = attrs["start"], attrs.get("step", 1)
-    places = torch.arange(start, start + attrs["size"] * step, step)
-    return lambda x: x.index_select(attrs["axis"], places)
-
-
-def padded_by(node: Node, fill: float) -> Function:
-    """A tensor of N samples among elements that are `fill`."""
-    attrs, count = node.attrs, node.inputs[0].type.shape[node.attrs["axis"]]
-    start, step = attrs["start"], attrs.get("step", 1)
-    places = torch.arange(start, start + count * step, step)
-
-    def pad(x: Tensor) -> Tensor:
-        shape = list(x.shape)
-        shape[attrs["axis"]] = attrs["extent"]
-        return x.new_full(shape, fill).index_copy(attrs["axis"], places, x)
-
-    return pad
 
 
 def joined(node: Node) -> Function:
@@ -285,8 +264,8 @@ class FloatArithmetic:
             "concatenate": lambda graph, node: Differentiated(joined(node)),
             "reshape": lambda graph, node: Reshaped(node),
             "transpose": lambda graph, node: Differentiated(transposed(node)),
-            "slice": lambda graph, node: Differentiated(cut(node)),
-            "pad": lambda graph, node: Differentiated(padded_by(node, 0.0)),
+            "slice": lambda graph, node: Differentiated(torch_moves.cut(node)),
+            "pad": lambda graph, node: Differentiated(torch_moves.padded_by(node, 0.0)),
         }
 
     def enter(self, value: Value, integers: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tinytrain.experiments.baseline import torch_float
+from tinytrain.experiments.baseline import torch_float, torch_moves
 from tinytrain.experiments.baseline.torch_convolution import Convolution, held
 from tinytrain.experiments.baseline.torch_float import (
     Differentiated,
@@ -279,8 +279,8 @@ class MasterArithmetic:
             "concatenate": move(torch_float.joined),
             "reshape": lambda graph, node: Reshaped(node),
             "transpose": move(torch_float.transposed),
-            "slice": move(torch_float.cut),
-            "pad": move(lambda node: torch_float.padded_by(node, node.attrs["fill"])),
+            "slice": move(torch_moves.cut),
+            "pad": move(lambda node: torch_moves.padded_by(node, node.attrs["fill"])),
         }
 
     def enter(self, value: Value, integers: Tensor) -> Tensor:

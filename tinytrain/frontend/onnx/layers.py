@@ -6,6 +6,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, row
+from tinytrain.frontend.pieces import channel_scale
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.windows import Padding, ceiling_padding, same_padding
 
@@ -175,7 +176,7 @@ def _batch_norm(operands: OnnxOperands) -> list[Tensor]:
         )
     scale, bias, mean, variance = (operands.constant(k).astype(np.float64) for k in range(1, 5))
     factor = scale / np.sqrt(variance + float(operands.get("epsilon", 1e-5)))
-    return [builder.channel_scale(x, factor, bias - mean * factor, 1)]
+    return [channel_scale(builder, x, factor, bias - mean * factor, 1)]
 
 
 def _lp_normalize(operands: OnnxOperands) -> list[Tensor]:

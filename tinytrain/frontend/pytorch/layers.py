@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
+from tinytrain.frontend.pieces import channel_scale
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, row
 from tinytrain.frontend.windows import Padding, ceiling_padding, same_padding
@@ -128,7 +129,7 @@ def _batch_norm(operands: AtenOperands) -> list[Tensor]:
     shift = -mean.astype(np.float64) * factor
     if operands.has("bias"):
         shift = shift + operands.constant("bias")
-    return [builder.channel_scale(x, factor, shift, 1)]
+    return [channel_scale(builder, x, factor, shift, 1)]
 
 
 def _pool(kind: str, spatial: int) -> AtenRow:
