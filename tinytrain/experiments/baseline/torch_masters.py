@@ -280,7 +280,7 @@ class MasterArithmetic:
             "reshape": lambda graph, node: Reshaped(node),
             "transpose": move(torch_float.transposed),
             "slice": move(torch_moves.cut),
-            "pad": move(lambda node: torch_moves.padded_by(node, node.attrs["fill"])),
+            "pad": move(lambda node: torch_moves.padded_by(node, 0.0)),
         }
 
     def enter(self, value: Value, integers: Tensor) -> Tensor:
