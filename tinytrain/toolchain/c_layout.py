@@ -109,14 +109,14 @@ class _Group:
     """What stands between two brackets: items, each with the comma or semicolon behind it."""
 
     opening: str
-    items: tuple[_Item, ...]
+    items: tuple[_Declaration, ...]
 
     def __str__(self) -> str:
         return f"{self.opening}{' '.join(map(str, self.items))}{_CLOSING[self.opening]}"
 
 
 @dataclass(frozen=True)
-class _Item:
+class _Declaration:
     nodes: tuple[str | _Group, ...]
     behind: str = ""
 
@@ -124,19 +124,19 @@ class _Item:
         return "".join(map(str, self.nodes)) + self.behind
 
 
-def _parsed(tokens: list[str], closing: str = "") -> tuple[_Item, ...]:
+def _parsed(tokens: list[str], closing: str = "") -> tuple[_Declaration, ...]:
     """The items up to a closing bracket, which is taken from the front of the tokens, too."""
-    items: list[_Item] = []
+    items: list[_Declaration] = []
     nodes: list[str | _Group] = []
     while tokens and (token := tokens.pop(0)) != closing:
         if token in _CLOSING:
             nodes.append(_Group(token, _parsed(tokens, _CLOSING[token])))
         elif token in (",", ";"):
-            items.append(_Item(tuple(nodes), token))
+            items.append(_Declaration(tuple(nodes), token))
             nodes = []
         elif nodes or token.strip():
             nodes.append(token if nodes else token.lstrip())
-    return (*items, _Item(tuple(nodes))) if nodes or not items else tuple(items)
+    return (*items, _Declaration(tuple(nodes))) if nodes or not items else tuple(items)
 
 
 def _statement(text: str, indent: int) -> list[str]:
@@ -172,7 +172,7 @@ class _Writer:
         self._breaks += 1
         self._deep_breaks += self._depth > 1
 
-    def fill(self, items: Sequence[_Item], column: int, tail: str) -> None:
+    def fill(self, items: Sequence[_Declaration], column: int, tail: str) -> None:
         """As many items to a line as fit, continued at a column; `tail` follows the last."""
         was_broken = False
         for number, item in enumerate(items):
@@ -186,7 +186,7 @@ class _Writer:
             self._write(item, column, end)
             was_broken = len(self._done) > lines
 
-    def _write(self, item: _Item, column: int, tail: str) -> None:
+    def _write(self, item: _Declaration, column: int, tail: str) -> None:
         if len(self._line) + len(f"{item}{tail}") <= WIDTH:
             self._line += str(item)
             return
@@ -199,7 +199,7 @@ class _Writer:
         longest = max(groups, key=lambda group: len(str(group)), default=None)
         for number, node in enumerate(item.nodes):
             if node is longest:
-                rest = str(_Item(item.nodes[number + 1 :], item.behind)) + tail
+                rest = str(_Declaration(item.nodes[number + 1 :], item.behind)) + tail
                 self._group(longest, column + _INDENT, rest)
             else:
                 self._line += str(node)
@@ -229,7 +229,7 @@ class _Writer:
         _, self._done, self._line, self._breaks, self._deep_breaks = min(found)
 
 
-def _operands(item: _Item) -> list[_Item]:
+def _operands(item: _Declaration) -> list[_Declaration]:
     """An item parted at the operators that bind least; itself where there are none."""
     for pattern in _OPERATORS:
         operands: list[list[str | _Group]] = [[]]
@@ -248,5 +248,5 @@ def _operands(item: _Item) -> list[_Item]:
         if len(operands) > 1:
             behind = [""] * (len(operands) - 1) + [item.behind]
             parts = zip(operands, behind, strict=True)
-            return [_Item(tuple(nodes), end) for nodes, end in parts]
+            return [_Declaration(tuple(nodes), end) for nodes, end in parts]
     return [item]
