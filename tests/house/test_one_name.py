@@ -42,7 +42,8 @@ def test_the_parser_has_every_row(command: Command) -> None:
             value = str(row.low or 1) if row.high is not None else "x"
             words += [value] if row.positional else [row.flag, value]
     given = vars(make_parser(words).parse_args(words))
-    assert set(given) - {"command"} == {row.name for row in command.options}
+    # Beside the name of the command, and what every command has.
+    assert set(given) - {"command", "print_completion"} == {row.name for row in command.options}
     for row in command.parameters:
         assert row.required or given[row.name] == row.default, row.name
 

@@ -147,45 +147,13 @@ def judged(held: list[Module]) -> tuple[list[Broken], list[str]]:
 def test_limits_are_kept_or_a_reason_stands_beside() -> None:
     unexplained, _ = judged(modules())
     lines = [f"{fault.limit}: {fault.what} ({fault.size})" for fault in unexplained]
-    assert not [line for line in lines if line.rsplit(" ", 1)[0] not in WAITING], "\n".join(lines)
-    gone = WAITING - {line.rsplit(" ", 1)[0] for line in lines}
-    assert not gone, "no longer needed in WAITING:\n" + "\n".join(sorted(gone))
+    assert not lines, "\n".join(lines)
 
 
 def test_every_reason_is_needed() -> None:
     _, unneeded = judged(modules())
     assert not unneeded
 
-
-WAITING = {
-    "function: tinytrain/emit/model_files.py:emit_model",
-    "parameters: tinytrain/emit/model_files.py:emit_model",
-    "parameters: tinytrain/experiments/baseline/float_learner.py:FloatLearner.__init__",
-    "name: tinytrain/experiments/baseline/torch_float.py:Add",
-    "name: tinytrain/experiments/baseline/torch_masters.py:Add",
-    "function: tinytrain/experiments/worker.py:run_to_record",
-    "module: tinytrain/frontend/builder.py",
-    "module: tinytrain/frontend/lower/fuse.py",
-    "name: tinytrain/frontend/onnx/operands.py:Operands",
-    "name: tinytrain/frontend/onnx/operands.py:Row",
-    "name: tinytrain/frontend/onnx/read.py:_Reader",
-    "name: tinytrain/frontend/pytorch/operands.py:Operands",
-    "name: tinytrain/frontend/pytorch/operands.py:Row",
-    "name: tinytrain/frontend/pytorch/read.py:_Reader",
-    "name: tinytrain/frontend/tflite/operands.py:Operands",
-    "name: tinytrain/frontend/tflite/operands.py:Row",
-    "name: tinytrain/frontend/tflite/read.py:_Reader",
-    "name: tinytrain/frontend/vocabulary.py:Row",
-    "function: tinytrain/plan/liveness.py:storages",
-    "name: tinytrain/plan/order.py:_Item",
-    "parameters: tinytrain/reference/convolution.py:conv2d",
-    "parameters: tinytrain/reference/pooling.py:avg_pool2d",
-    "function: tinytrain/simulation/reference.py:ReferenceEngine.run",
-    "name: tinytrain/target.py:_Reader",
-    "name: tinytrain/toolchain/c_layout.py:_Item",
-    "function: tinytrain/toolchain/stack.py:worst_case_stack",
-}
-"""Being mended; a line goes with its fault."""
 
 LONG = "def f():\n" + "    pass\n" * 60
 WIDE = "    def f(self, a, b, c, d, e, f, *g, h, **i): ...\n"

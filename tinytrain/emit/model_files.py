@@ -81,6 +81,8 @@ def model_hash(graph: Graph) -> bytes:
     return digest.digest()
 
 
+# house(function): it gathers what the templates name, a line for each
+# house(parameters): all that a model consists of
 def emit_model(
     graph: Graph,
     plan: Plan,

@@ -51,6 +51,7 @@ class _Prepared:
     steps: int
 
 
+# house(function): one run from its beginning to its record, a step after the other
 def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[str, Any]:
     """Train, and evaluate on the way.
 

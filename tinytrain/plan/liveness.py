@@ -26,6 +26,7 @@ def in_arena(graph: Graph) -> list[Value]:
     return values
 
 
+# house(function): one sweep over the nodes with shared state
 def storages(
     graph: Graph,
     choices: Mapping[str, Choice],

@@ -85,6 +85,7 @@ def _grouped(
     return result
 
 
+# house(parameters): those of the kernel that it specifies
 def conv2d(
     x: np.ndarray,
     w: np.ndarray,

@@ -15,6 +15,7 @@ from tinytrain.reference.lowering import PRE_SHIFT, SUM_BOUND, Factors, quantiza
 from tinytrain.reference.windows import Padding, Pair, SlidingWindow
 
 
+# house(parameters): those of the kernel that it specifies
 def avg_pool2d(
     x: np.ndarray,
     x_zero: int,

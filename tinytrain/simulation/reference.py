@@ -49,6 +49,7 @@ class ReferenceEngine:
         self._schedule = schedule
         self._slots = slots
 
+    # house(function): the session in the order of docs/arithmetic.md
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         """See `Engine`.
 

@@ -101,6 +101,7 @@ def read_call_graph(files: Iterable[Path]) -> CallGraph:
     return CallGraph(frames, {title: tuple(calls.get(title, ())) for title in frames})
 
 
+# house(function): one walk through the call graph, and what it may not meet
 def worst_case_stack(
     graph: CallGraph,
     root: str,

@@ -70,6 +70,7 @@ class FloatLearner:
             counterpart here.
     """
 
+    # house(parameters): each is a choice that an experiment compares
     def __init__(
         self,
         compiled: Compiled,

@@ -106,7 +106,7 @@ class MasterConvolution(Convolution):
         return master.round()
 
 
-class Add:
+class MasterAdd:
     """A sum of two activations."""
 
     def __init__(self, graph: Graph, node: Node) -> None:
@@ -269,7 +269,7 @@ class MasterArithmetic:
 
         self.operations: Mapping[str, Make] = {
             "conv2d": convolution,
-            "add": Add,
+            "add": MasterAdd,
             "multiply": Multiply,
             "avg_pool2d": _mean,
             "max_pool2d": _largest,
