@@ -8,7 +8,7 @@ C_FILES = $(shell find bench runtime_c targets tests -name '*.[ch]')
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test test-slow test-all bench bench-speed bench-memory bench-host \
-	format lint style types imports workflows clean
+	docs format lint style types imports workflows clean
 
 help: ## list the targets
 	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench-memory: setup ## count the RAM of a training step, in the cheapest plan fo
 
 bench-host: setup ## time the host simulation beside PyTorch
 	@$(BIN)/python -m bench.host_speed
+
+docs: setup ## build the documentation site into build/site
+	@$(BIN)/python -m mkdocs build --strict
 
 format: setup ## bring the style of Python and C files in order
 	@$(BIN)/ruff format .

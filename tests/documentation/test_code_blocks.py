@@ -1,0 +1,136 @@
+"""What README and the guides show is run: shell and Python as they stand, C against a real model.
+
+Blocks of one page are run in order, in a folder that looks like the repository's root. A block that
+is not to be run is not fenced as `sh`, `python`, `c` or `toml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinytrain
+from tests.support.paths import ROOT
+
+PAGES = ("README.md", "docs/learn.md", "docs/firmware.md", "docs/targets.md")
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SETUP = re.compile(r"^make (demo|test)\b.*$", re.MULTILINE)
+"""What CI runs by itself."""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a language, in order."""
+    return [code for kind, code in _FENCE.findall((ROOT / page).read_text()) if kind == language]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's root as a fresh checkout would be, with what its setup makes."""
+    place = tmp_path_factory.mktemp("root")
+    for entry in ROOT.iterdir():
+        if entry.name not in (".git", "build"):
+            (place / entry.name).symlink_to(entry)
+    return place
+
+
+def run_shell(code: str, cwd: Path) -> None:
+    """Runs a block as bash would in a terminal, where an error ends it."""
+    script = "set -eu\nshopt -s expand_aliases\n" + code
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_shell(root: Path) -> None:
+    (readme,) = [b for b in blocks("README.md", "sh") if "own_model" in b]
+    run_shell(readme, root)
+    session = "\n".join(["cd build/own-model", "alias tinytrain=../../.venv/bin/tinytrain"])
+    for block in blocks("docs/learn.md", "sh"):
+        run_shell(f"{session}\n{block}", root)
+
+
+def test_every_other_shell_block_is_the_setup() -> None:
+    for block in blocks("README.md", "sh"):
+        assert "own_model" in block or not _SETUP.sub("", block).strip()
+
+
+def test_python(tmp_path: Path) -> None:
+    for page in PAGES:
+        for block in blocks(page, "python"):
+            (tmp_path / "example.py").write_text(block)
+            done = subprocess.run(
+                [sys.executable, "example.py"],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            assert "bytes of RAM" in done.stdout
+
+
+def test_toml() -> None:
+    for page in PAGES:
+        for block in blocks(page, "toml"):
+            assert tomllib.loads(block)
+
+
+_APPLICATION = """\
+#include <stddef.h>
+#include <stdint.h>
+static int read_flash(void *context, void *data, size_t size)
+{ (void)context; (void)data; (void)size; return 1; }
+static int write_flash(void *context, const void *data, size_t size)
+{ (void)context; (void)data; (void)size; return 0; }
+#define TEST_COUNT 3u
+#include "own.h"
+static float test_pixels[OWN_INPUT_SIZE];
+static const float *test_sample(size_t i) { (void)i; return test_pixels; }
+static int32_t test_label(size_t i) { return (int32_t)i; }
+"""
+"""What a page takes for granted: callbacks and samples of the application."""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A model called `own` by how a sample arrives, with all else that the pages call."""
+    place = tmp_path_factory.mktemp("own")
+    samples = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
+    for feed in ("whole", "rows"):
+        tinytrain.compile_model(
+            ROOT / "examples" / "digits" / "digits.onnx",
+            output=place / feed,
+            name="own",
+            calibration=samples,
+            scheme="head",
+            replay=4,
+            feed=feed,
+        )
+    return {feed: place / feed for feed in ("whole", "rows")}
+
+
+_GCC = ("gcc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused", "-Werror", "-c")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_c(page: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    for number, block in enumerate(blocks(page, "c")):
+        folder = folders["rows" if "_feed_rows" in block else "whole"]
+        state = "" if "own_state state" in block else "static own_state state;\n"
+        source = tmp_path / f"block_{number}.c"
+        source.write_text(_APPLICATION + state + block)
+        includes = (f"-I{folder / 'include'}", f"-I{folder / 'src'}")
+        done = subprocess.run(
+            [*_GCC, *includes, source.name], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr}"
