@@ -34,7 +34,7 @@ _ROWS = (
            low=1, high=_SESSION["steps"].high),
     Option("evaluations over all test samples, spread over a run; one more before its first step",
            TOP, "evaluations", INTEGER, 10, low=1, high=100_000),
-    Option("seeds of the samples' order, of a fresh head and of stochastic rounding", TOP, "seeds",
+    Option("seeds of the samples' order, of a fresh head and of random rounding", TOP, "seeds",
            INTEGER, (0,), low=0, high=2**32 - 1, several=True),
     _RATES,
     Option("of the learning rate, for rules that have none; `cosine` alone ends with the run", TOP,
