@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
     float rate;     /* learning rate that the schedule starts from, over the accumulation window */
-    uint32_t seed;  /* seed of stochastic rounding */
+    uint32_t seed;  /* of the random numbers that round updates */
     uint32_t count; /* training steps done */
 } tt_saved_step;
 

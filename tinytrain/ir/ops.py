@@ -93,6 +93,8 @@ class Traits:
             element, never before the same element of that input was read.
         same_bytes: the output is the first input under another shape.
         overwrites: its outputs take the storage of its last inputs, one for one.
+        contract: the C function that computes it, `{}` for the type of its first input; empty
+            where nothing is called, or where the node decides.
         saves: which inputs are forward results that have to wait for it in the backward pass.
         rounds: rounds a gradient to integers with an exponent of their own.
     """
@@ -112,6 +114,7 @@ class Traits:
     in_place: tuple[int, ...] = ()
     same_bytes: bool = False
     overwrites: bool = False
+    contract: str = ""
     saves: tuple[int, ...] = ()
     rounds: bool = False
 

@@ -24,6 +24,7 @@ from tinytrain.ir.unary import UNARY
     "element-wise sum of two tensors of one shape",
     "clamp",
     Traits(
+        contract="tt_add_{}",
         by_rows=True,
         integers=Integers.RESCALED,
         largest_factor=lambda node: (
@@ -43,6 +44,7 @@ def _add(node: Node) -> Signature:
     "a [1,H,W,C] times b of the same shape, or [1,1,1,C], or one element",
     "clamp",
     Traits(
+        contract="tt_multiply_{}",
         integers=Integers.RESCALED,
         largest_factor=lambda node: (
             scale_or_one(node.inputs[0]) * scale_or_one(node.inputs[1]) / scale_or_one(node.output)
@@ -64,14 +66,19 @@ def _multiply(node: Node) -> Signature:
     "activation",
     "a function of `ir.unary.UNARY`, element by element",
     "function alpha beta",
-    Traits(by_rows=True, integers=Integers.RESCALED, in_place=(0,)),
+    Traits(contract="tt_lookup_{}", by_rows=True, integers=Integers.RESCALED, in_place=(0,)),
 )
 def _activation(node: Node) -> Signature:
     expect(node.attrs["function"] in UNARY, f"unknown function {node.attrs['function']!r}")
     return ((node.inputs[0].type.shape, (same_dtype(node),)),)
 
 
-@register("clamp_mask", "one bit an element: lo < y < hi", "clamp", Traits(role=Role.TRAINING))
+@register(
+    "clamp_mask",
+    "one bit an element: lo < y < hi",
+    "clamp",
+    Traits(contract="tt_clamp_mask_{}", role=Role.TRAINING),
+)
 def _clamp_mask(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (DType.BIT,)),)
 
@@ -92,7 +99,7 @@ def _grad_clamp(node: Node) -> Signature:
 @register(
     "grad_add",
     "sum of the gradients of two branches",
-    traits=Traits(role=Role.GRADIENT, in_place=(0, 1), rounds=True),
+    traits=Traits(contract="tt_grad_add_{}", role=Role.GRADIENT, in_place=(0, 1), rounds=True),
 )
 def _grad_add(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
@@ -104,7 +111,14 @@ def _grad_add(node: Node) -> Signature:
     "activation_grad",
     "dX from g and x (s8); output_quantization is (scale, zero_point) of the forward output",
     "function alpha beta output_quantization",
-    Traits(role=Role.GRADIENT, by_channels=True, in_place=(0,), saves=(1,), rounds=True),
+    Traits(
+        contract="tt_lookup_{}_grad",
+        role=Role.GRADIENT,
+        by_channels=True,
+        in_place=(0,),
+        saves=(1,),
+        rounds=True,
+    ),
 )
 def _activation_grad(node: Node) -> Signature:
     expect(node.inputs[1].type.dtype is DType.S8, "x is s8")
@@ -114,7 +128,9 @@ def _activation_grad(node: Node) -> Signature:
 @register(
     "multiply_grad",
     "gradient of the factor that is not broadcast: g times the other (s8)",
-    traits=Traits(role=Role.GRADIENT, in_place=(0,), saves=(1,), rounds=True),
+    traits=Traits(
+        contract="tt_multiply_{}_grad", role=Role.GRADIENT, in_place=(0,), saves=(1,), rounds=True
+    ),
 )
 def _multiply_grad(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (gradient_dtype(node),)),)
@@ -125,6 +141,7 @@ def _multiply_grad(node: Node) -> Signature:
     "gradient of a broadcast factor: g times the other (s8), summed",
     "input_shape",
     Traits(
+        contract="tt_multiply_{}_grad_broadcast",
         role=Role.GRADIENT,
         saves=(1,),
         rounds=True,

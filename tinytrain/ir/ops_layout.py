@@ -19,7 +19,7 @@ from tinytrain.ir.ops import (
     "concatenate",
     "tensors joined along `axis`",
     "axis",
-    Traits(kind="concat", integers=Integers.RESCALED, within_range=True),
+    Traits(contract="tt_copy_rows", kind="concat", integers=Integers.RESCALED, within_range=True),
 )
 def _concatenate(node: Node) -> Signature:
     axis = node.attrs["axis"]
@@ -74,7 +74,7 @@ def _slice(node: Node) -> Signature:
     "`fill` along `axis` until it has `extent` indices, x from `start` on, in every `step`-th "
     "where there is one",
     "axis start extent fill",
-    Traits(integers=Integers.SAME, moves=True, within_range=True),
+    Traits(contract="tt_pad", integers=Integers.SAME, moves=True, within_range=True),
     optional="step",
 )
 def _pad(node: Node) -> Signature:
@@ -93,7 +93,7 @@ def _expect_inside(node: Node, extent: int, count: int) -> None:
     "gather_channels",
     "the listed indices of the last axis",
     "channels",
-    Traits(role=Role.TRAINING, moves=True, within_range=True),
+    Traits(contract="tt_gather_channels", role=Role.TRAINING, moves=True, within_range=True),
 )
 def _gather_channels(node: Node) -> Signature:
     x, channels = node.inputs[0].type, node.attrs["channels"]

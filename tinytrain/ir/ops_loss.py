@@ -14,7 +14,11 @@ def _quantize(node: Node) -> Signature:
     return ((node.inputs[0].type.shape, (DType.S8, DType.U8, DType.S32)),)
 
 
-@register("dequantize", "integers to f32 with the quantization of the input")
+@register(
+    "dequantize",
+    "integers to f32 with the quantization of the input",
+    traits=Traits(contract="tt_dequantize_{}_f32"),
+)
 def _dequantize(node: Node) -> Signature:
     expect(node.inputs[0].type.quantization is not None, "the input has no quantization")
     return ((node.inputs[0].type.shape, (DType.F32,)),)

@@ -32,6 +32,7 @@ def _window(node: Node) -> tuple[int, int]:
     "mean over a window; with count_include_pad false, over the part of it inside the map",
     "window strides padding count_include_pad clamp",
     Traits(
+        contract="tt_avg_pool2d_{}",
         kind="avg_pool",
         window=_window,
         by_rows=True,
@@ -48,7 +49,12 @@ def _avg_pool2d(node: Node) -> Signature:
 
 
 _MAXIMUM = Traits(
-    kind="max_pool", window=_window, by_rows=True, integers=Integers.SAME, within_range=True
+    contract="tt_max_pool2d_{}",
+    kind="max_pool",
+    window=_window,
+    by_rows=True,
+    integers=Integers.SAME,
+    within_range=True,
 )
 
 
@@ -94,7 +100,7 @@ def _max_pool2d_winner(node: Node) -> Signature:
     "max_pool2d_grad",
     "dX from g and the winners",
     "window strides padding input_shape",
-    Traits(role=Role.GRADIENT, saves=(1,), rounds=True),
+    Traits(contract="tt_max_pool2d_{}_grad", role=Role.GRADIENT, saves=(1,), rounds=True),
 )
 def _max_pool2d_grad(node: Node) -> Signature:
     expect(
@@ -108,7 +114,7 @@ def _max_pool2d_grad(node: Node) -> Signature:
     "avg_pool2d_grad",
     "dX from g",
     "window strides padding count_include_pad input_shape",
-    Traits(role=Role.GRADIENT, rounds=True),
+    Traits(contract="tt_avg_pool2d_{}_grad", role=Role.GRADIENT, rounds=True),
 )
 def _avg_pool2d_grad(node: Node) -> Signature:
     return ((tuple(node.attrs["input_shape"]), (gradient_dtype(node),)),)

@@ -1,4 +1,4 @@
-"""What each node asks of its kernel: one entry for each operation that calls a single contract."""
+"""What each node asks of its kernel: the contract in the row of its operation, or another."""
 
 from __future__ import annotations
 
@@ -6,33 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import role_of, traits_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.kernel.table import KERNELS
 from tinytrain.kernel.work import Work, is_depthwise
-
-_ELEMENTWISE: Mapping[str, str] = {
-    "add": "tt_add_{}",
-    "multiply": "tt_multiply_{}",
-    "activation": "tt_lookup_{}",
-    "clamp_mask": "tt_clamp_mask_{}",
-    "dequantize": "tt_dequantize_{}_f32",
-    "gather_channels": "tt_gather_channels",
-    "concatenate": "tt_copy_rows",
-    "pad": "tt_pad",
-    "grad_add": "tt_grad_add_{}",
-    "activation_grad": "tt_lookup_{}_grad",
-    "multiply_grad": "tt_multiply_{}_grad",
-    "multiply_grad_broadcast": "tt_multiply_{}_grad_broadcast",
-}
-"""Contracts, with the type of the first input where a name holds one."""
-
-_POOLS: Mapping[str, str] = {
-    "avg_pool2d": "tt_avg_pool2d_{}",
-    "max_pool2d": "tt_max_pool2d_{}",
-    "max_pool2d_winner": "tt_max_pool2d_{}",
-    "avg_pool2d_grad": "tt_avg_pool2d_{}_grad",
-    "max_pool2d_grad": "tt_max_pool2d_{}_grad",
-}
 
 _APPLIED: Mapping[str, str] = {"apply_weight": "tt_apply_s8", "apply_bias": "tt_apply_s32"}
 
@@ -42,10 +20,10 @@ def call_of(graph: Graph, node: Node) -> Work | None:
 
     None for a node that calls nothing, functions of several contracts, or a loss.
     """
-    if node.op in _ELEMENTWISE:
-        return _elements(_ELEMENTWISE[node.op], node.inputs[0])
-    if node.op in _POOLS:
-        return _pool(node)
+    contract = traits_of(node).contract
+    if contract:
+        windowed = "window" in node.attrs
+        return _pool(contract, node) if windowed else _elements(contract, node.inputs[0])
     if node.op in _APPLIED:
         return Work(contract=_APPLIED[node.op], count=node.outputs[0].type.size)
     other = _OTHERS.get(node.op)
@@ -64,16 +42,15 @@ def _elements(contract: str, value: Value) -> Work:
     return Work(contract=contract.format(dtype), count=value.type.size, dtype=dtype)
 
 
-def _pool(node: Node) -> Work:
+def _pool(contract: str, node: Node) -> Work:
     """A pooling or its gradient: the window slides over the larger of both maps."""
     x, y = node.inputs[0], node.outputs[0]
     dtype = x.type.dtype.value
     shapes = x.type.shape, y.type.shape
-    if node.op.endswith("_grad"):
+    if role_of(node) is Role.GRADIENT:
         shapes = y.type.shape, x.type.shape
-    contract = _POOLS[node.op].format(dtype)
     geometry = _geometry(node, *shapes, kernel=node.attrs["window"])
-    return Work(contract=contract, windowed=True, dtype=dtype, **geometry)
+    return Work(contract=contract.format(dtype), windowed=True, dtype=dtype, **geometry)
 
 
 def _geometry(
@@ -153,7 +130,7 @@ def _columns(graph: Graph, w: Value, depthwise: bool) -> tuple[tuple[int, ...], 
     axis = 0 if depthwise else 3
     total = w.type.shape[axis]
     producer = graph.producers().get(w)
-    if producer is None or producer.op != "merge_channels":
+    if producer is None or role_of(producer) is not Role.VIEW:
         return (total,), False
     chosen = len(producer.attrs["channels"])
     return (chosen, total - chosen), True
