@@ -23,7 +23,7 @@ test: lint ## check style, types and imports, and run the tests that take second
 	@$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not slow"
 
 test-slow: setup ## run the tests that take minutes
-	@$(BIN)/python -m pytest -n 2 --dist=worksteal -m slow
+	@$(BIN)/python -m pytest -n 2 --dist=loadgroup -m slow
 
 test-all: test test-slow ## all of both
 

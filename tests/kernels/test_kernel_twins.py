@@ -37,7 +37,10 @@ TARGETS = ("mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 KERNELS = [name for isa in ISAS[1:] for name in declared_kernels(isa)]
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in TARGETS],
+)
 def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Firmware:
     target = load_target(request.param)
     return build_firmware(tmp_path_factory.mktemp(target.name), target)

@@ -11,6 +11,9 @@ from tinytrain.experiments.spec import Run
 from tinytrain.experiments.toml_file import load_experiment
 from tinytrain.experiments.worker import run_to_record
 
+# One worker runs both tests: they share what takes minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("learning")]
+
 # 2,000 steps, 500 test images. Four seeds gave 53.4 to 62.0 %, 57.0 in the mean. The integers are
 # the same on every machine, so what moves this is a change of the arithmetic; more than the spread
 # is a loss.
@@ -66,11 +69,9 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     }
 
 
-@pytest.mark.slow
 def test_what_ships_learns_as_well_as_it_did(groups: dict[str, list[float]]) -> None:
     assert statistics.mean(groups["shipped"]) >= MEAN - SPREAD, groups
 
 
-@pytest.mark.slow
 def test_the_bound_tells_a_worse_rule_apart(groups: dict[str, list[float]]) -> None:
     assert statistics.mean(groups["unscaled"]) < MEAN - SPREAD, groups
