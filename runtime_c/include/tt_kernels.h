@@ -82,7 +82,8 @@ void tt_depthwise_conv2d_s8(const tt_window *window, const tt_requant *requant,
                             const int32_t *bias, const int8_t *x, int8_t *y, void *workspace);
 
 /* y = clamp(((a - a_zero) * a_factor + (b - b_zero) * b_factor + 2^(shift - 1) >> shift) + zero),
- * `size` elements; y may be a or b. 0 <= factor < 2^21, shift in [1, 30]. */
+ * `size` elements; y may be a or b. |factor| < 2^21, shift in [1, 30]: one factor is negative in a
+ * difference. */
 typedef struct {
     int32_t a_factor, b_factor;
     int8_t shift;
@@ -310,6 +311,8 @@ uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
      * a's; b has its own. */                                                                      \
     void tt_grad_add_##dtype(size_t size, const tt_rescale *rescale, int32_t b_exponent,           \
                              const type *a, const type *b, type *out);                             \
+    /* out = -g; out may be g. */                                                                  \
+    void tt_negate_##dtype(size_t size, const type *g, type *out);                                 \
     /* dx[in_h][in_w][in_c] from g[out_h][out_w][out_c]; factors by output channel; any groups.    \
      * |acc| <= 2^30 by the choice of the factors. */                                              \
     void tt_conv2d_##dtype##_grad_input(const tt_window *window, const tt_segment *segments,       \

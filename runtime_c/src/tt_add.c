@@ -1,5 +1,5 @@
-/* Residual addition. Its gradient is the gradient of the sum, moved; see tt_grad_add.c for
- * branches. */
+/* Residual addition, and subtraction with a negative factor. Its gradient is the gradient of the
+ * sum, moved; see tt_grad_add.c for branches. */
 #include "tt_requantize.h"
 
 /* y = clamp(sum + zero, lo, hi) - bias; the caller chooses zero, lo and hi to match the bias. */
@@ -13,8 +13,8 @@ static inline void add_all(const tt_add *add, int32_t zero, int32_t lo, int32_t 
     const int32_t a_zero = add->a_zero;
     const int32_t b_zero = add->b_zero;
     for (size_t i = 0; i < size; i++) {
-        /* Two products below 255 * 2^21 and half a unit, at most 2^29: below 2^31. Shifted, at most
-         * 2^30. */
+        /* Two products below 255 * 2^21 and half a unit, at most 2^29: below 2^31 in magnitude.
+         * Shifted, at most 2^30. */
         const int32_t sum = (a[i] - a_zero) * a_factor + (b[i] - b_zero) * b_factor;
         y[i] = (int8_t)(tt_clamp_s32(((sum + half) >> shift) + zero, lo, hi) - bias);
     }

@@ -92,6 +92,9 @@ CASES = (
     Case("signal", "s16", more={"qas": False, "schedule": "cosine:5", "warm_up": 2}),
     Case("signal", "s8", more={"schedule": "step:1:0.3", "warm_up": 2, "accumulate": 2}),
     Case("signal", "s8", scheme="rates", more={"momentum": 0.5, "qas": False}),
+    Case("differences", "s8"),
+    Case("differences", "s16", "nearest", 0),
+    Case("differences", "f32", "stochastic", 2),
 )
 
 

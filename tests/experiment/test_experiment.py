@@ -166,7 +166,10 @@ def test_a_run_that_fails_is_told_and_the_others_are_done(
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
-    [(["--workers", "0"], "0 workers"), (["--only", "("], "no regular expression")],
+    [
+        (["--workers", "0"], "--workers must be between 1 and 1024, got 0"),
+        (["--only", "("], "no regular expression"),
+    ],
 )
 def test_options_that_make_no_sense(
     done: Path,

@@ -19,6 +19,7 @@ SCHEMES = {
     "convolutions": Scheme("half", ("conv_3",), {"conv_3": Share(0.5), "conv_4": Share(0.25)}),
     "mixture": Scheme("two", ("conv_2",), {"conv_2": Share()}),
     "signal": Scheme("head"),
+    "differences": Scheme("head"),
     "layouts": Scheme("one", ("conv_1",), {"conv_1": Share()}),
 }
 

@@ -84,8 +84,12 @@ def test_each_step_has_a_name_of_its_own_and_a_package() -> None:
 def test_no_pass_changes_its_input(name: str, momentum: float) -> None:
     options = Options(classes=3, momentum=momentum)
     last = {
-        "convolutions": "conv_7", "mixture": "dense_0", "signal": "conv_3", "layouts": "conv_2",
-    }[name]  # fmt: skip
+        "convolutions": "conv_7",
+        "mixture": "dense_0",
+        "signal": "conv_3",
+        "layouts": "conv_2",
+        "differences": "conv_3",
+    }[name]
     scheme = Scheme("half", (last,), {last: Share(0.5)})
     graph = GRAPHS[name]()
     for step in (*selection(options, scheme), *training(options, scheme)):

@@ -76,7 +76,9 @@ def test_add(kernels: Kernels, rng: Rng) -> None:
     for _ in range(CASES):
         shape = (1, *rng.integers(1, 6, 3))
         edges = [0, 1, 2**21 - 1, *rng.integers(0, 2**21, 5)]
-        factors = tuple(int(factor) for factor in rng.choice(edges, 2))
+        # Of a difference, one is negative.
+        signs = rng.choice([-1, 1], 2)
+        factors = tuple(int(factor) for factor in rng.choice(edges, 2) * signs)
         args = (
             *(s8(rng, *shape), s8(rng, *shape), zero_point(rng), zero_point(rng)),
             *(factors, int(rng.integers(1, 31))),

@@ -285,6 +285,14 @@ def test_grad_add(kernels: Kernels, rng: Rng, dtype: type) -> None:
 
 
 @kinds
+def test_negate(kernels: Kernels, rng: Rng, dtype: type) -> None:
+    for length in range(1, 40):
+        g = gradient(rng, dtype, length)
+        same(kernels.negate(g), elementwise.negate(g))
+        same(elementwise.negate(elementwise.negate(g)), g)
+
+
+@kinds
 def test_grad_clamp(kernels: Kernels, rng: Rng, dtype: type) -> None:
     for length in range(1, 40):
         g, y, bounds = gradient(rng, dtype, length), s8(rng, length), clamp(rng)

@@ -128,6 +128,9 @@ class Net:
     def add(self, a: Value, b: Value, clamp=FULL) -> Value:
         return self.emit("add", "add", [a, b], a.type.shape, clamp=clamp)
 
+    def subtract(self, a: Value, b: Value, clamp=FULL) -> Value:
+        return self.emit("subtract", "subtract", [a, b], a.type.shape, clamp=clamp)
+
     def multiply(self, a: Value, b: Value) -> Value:
         return self.emit("multiply", "multiply", [a, b], a.type.shape, clamp=FULL)
 
@@ -266,9 +269,22 @@ def signal() -> Graph:
     return net.finish(net.dense(net.flat(x), 4))
 
 
+def differences() -> Graph:
+    """Differences of two branches either way round, of a value with itself, and with a relu."""
+    net = Net((1, 7, 6, 3), 4, "differences")
+    x = net.conv(net.x, 8, clamp="relu")
+    y = net.conv(x, 8, groups=8)
+    left, right = net.subtract(x, y, clamp="relu"), net.subtract(y, x, clamp=(-70, 80))
+    x = net.subtract(net.conv(left, 8, kernel=(1, 1), padding=(0, 0, 0, 0)), right)
+    x = net.subtract(net.add(x, left), net.activation(x, "relu"))
+    x = net.conv(x, 6, strides=(2, 2))
+    return net.finish(net.dense(net.flat(x), 4))
+
+
 GRAPHS: dict[str, Callable[[], Graph]] = {
     "convolutions": convolutions,
     "mixture": mixture,
     "layouts": layouts,
     "signal": signal,
+    "differences": differences,
 }

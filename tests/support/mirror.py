@@ -136,6 +136,8 @@ class Mirror:
             return self._conv(node)
         if node.op == "add":
             return inputs[0] + inputs[1]
+        if node.op == "subtract":
+            return inputs[0] - inputs[1]
         if node.op == "multiply":
             return inputs[0] * inputs[1]
         if node.op == "concatenate":

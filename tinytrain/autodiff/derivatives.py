@@ -70,6 +70,16 @@ def _add(build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]) -
     return dict.fromkeys(wanted, g)
 
 
+@derivative("subtract")
+def _subtract(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
+    found = {0: g} if 0 in wanted else {}
+    if 1 in wanted:
+        found[1] = build.moved("negate", node, [g], g.type.shape)
+    return found
+
+
 @derivative("multiply")
 def _multiply(
     build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]

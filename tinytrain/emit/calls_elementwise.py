@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tinytrain.emit.c_text import float_literal
 from tinytrain.emit.calls import calls, requantization, rescale
 from tinytrain.emit.context import EmitContext
@@ -10,11 +12,28 @@ from tinytrain.ir.types import DType
 from tinytrain.reference import activations, elementwise
 from tinytrain.reference.lowering import scale_of, zero_of
 
+FactorsOf = Callable[[Value, Value, Value], tuple[tuple[int, int], int]]
+"""From both operands and the result to the factors of the operands, and their shift."""
+
 
 @calls("add")
 def _add(context: EmitContext, node: Node) -> list[str]:
+    return _sum(context, node, *_factors(elementwise.add_factors, node))
+
+
+@calls("subtract")
+def _subtract(context: EmitContext, node: Node) -> list[str]:
+    return _sum(context, node, *_factors(elementwise.subtract_factors, node))
+
+
+def _factors(make: FactorsOf, node: Node) -> tuple[tuple[int, int], int]:
     a, b = node.inputs
-    (a_factor, b_factor), shift = elementwise.add_factors(a, b, node.output)
+    return make(a, b, node.output)
+
+
+def _sum(context: EmitContext, node: Node, factors: tuple[int, int], shift: int) -> list[str]:
+    a, b = node.inputs
+    a_factor, b_factor = factors
     lo, hi = node.attrs["clamp"]
     add = context.struct(
         "tt_add",
@@ -81,6 +100,12 @@ def _grad_add(context: EmitContext, node: Node) -> list[str]:
     scaling = rescale(context, node, 8), context.exponent(b.type.exponent)
     places = context.places(a, b, node.output)
     return [context.kernel_call(node, a.type.size, *scaling, *places)]
+
+
+@calls("negate")
+def _negate(context: EmitContext, node: Node) -> list[str]:
+    g = node.inputs[0]
+    return [context.kernel_call(node, g.type.size, *context.places(g, node.output))]
 
 
 @calls("activation_grad")

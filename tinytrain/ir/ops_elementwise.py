@@ -18,21 +18,19 @@ from tinytrain.ir.ops import (
 from tinytrain.ir.types import DType
 from tinytrain.ir.unary import UNARY
 
-
-@register(
-    "add",
-    "element-wise sum of two tensors of one shape",
-    "clamp",
-    Traits(
-        contract="tt_add_{}",
-        by_rows=True,
-        integers=Integers.RESCALED,
-        largest_factor=lambda node: (
-            2.0 * max(map(scale_or_one, node.inputs)) / (2.0**20 * scale_or_one(node.output))
-        ),
-        in_place=(0, 1),
+_SUM = Traits(
+    contract="tt_add_{}",
+    by_rows=True,
+    integers=Integers.RESCALED,
+    largest_factor=lambda node: (
+        2.0 * max(map(scale_or_one, node.inputs)) / (2.0**20 * scale_or_one(node.output))
     ),
+    in_place=(0, 1),
 )
+
+
+@register("add", "element-wise sum of two tensors of one shape", "clamp", _SUM)
+@register("subtract", "element-wise difference of two tensors of one shape", "clamp", _SUM)
 def _add(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
     expect(a.shape == b.shape, f"shapes {a.shape} and {b.shape} differ")
@@ -105,6 +103,15 @@ def _grad_add(node: Node) -> Signature:
     a, b = (value.type for value in node.inputs)
     expect(a.shape == b.shape and a.dtype is b.dtype, "branches differ in shape or dtype")
     return ((a.shape, (gradient_dtype(node),)),)
+
+
+@register(
+    "negate",
+    "the gradient with the other sign, which is as large",
+    traits=Traits(role=Role.GRADIENT, contract="tt_negate_{}", in_place=(0,)),
+)
+def _negate(node: Node) -> Signature:
+    return ((node.inputs[0].type.shape, (gradient_dtype(node),)),)
 
 
 @register(

@@ -197,11 +197,11 @@ def _widened(
 
 
 def _branches(graph: Graph) -> dict[Value, Value]:
-    """The s8 operand that nothing but an addition reads, and the s8 sum, for every addition."""
+    """The s8 operand that only a sum or difference reads, and its s8 result, for each of them."""
     producers, users = graph.producers(), graph.users()
     found = {}
     for node in graph.nodes:
-        if node.op != "add":
+        if node.op not in ("add", "subtract"):
             continue
         total = node.output
         readers = users.get(total, [])

@@ -27,7 +27,10 @@ def add(
     zero: int,
     clamp: Pair,
 ) -> np.ndarray:
-    """a + b, int8 of one shape. `factors` are those of a and b, below 2**21, in 2**-shift."""
+    """The sum of a and b, int8 each times its factor: a difference if one is below 0.
+
+    `factors` are those of a and b, below 2**21 in magnitude, in 2**-shift.
+    """
     left = (a.astype(np.int64) - a_zero) * factors[0]
     right = (b.astype(np.int64) - b_zero) * factors[1]
     return store((left + right + (1 << (shift - 1))) >> shift, zero, clamp)
@@ -82,6 +85,11 @@ def grad_add(
     e = max(a_exponent, b_exponent)
     left = rh(a.astype(np.int64) * 256, e - a_exponent)
     return left + rh(b.astype(np.int64) * 256, e - b_exponent), e
+
+
+def negate(g: np.ndarray) -> np.ndarray:
+    """-g: integers lie in +-L, so that none is out of range."""
+    return np.asarray(-g)
 
 
 def lookup_grad(g: np.ndarray, x: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -145,6 +153,12 @@ def add_factors(a: Value, b: Value, y: Value) -> tuple[tuple[int, int], int]:
         shift -= 1
     left, right = (min(round(ratio * 2.0**shift), 2**21 - 1) for ratio in ratios)
     return (left, right), shift
+
+
+def subtract_factors(a: Value, b: Value, y: Value) -> tuple[tuple[int, int], int]:
+    """`add_factors` of a difference: that of b is negative."""
+    (left, right), shift = add_factors(a, b, y)
+    return (left, -right), shift
 
 
 def multiply_requant(a: Value, b: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:

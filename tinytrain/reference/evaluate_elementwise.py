@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tinytrain.ir.graph import Node
+from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.reference import activations, elementwise
 from tinytrain.reference.evaluation import Arrays, evaluates, float_form
 from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.machine import MachineState
 
+Sum = Callable[[Value, Value, Value], tuple[tuple[int, int], int]]
+"""From both operands and the result to the factors of the operands, and their shift."""
 
-@evaluates("add")
-def _add(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+
+def _sum(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray, make: Sum) -> np.ndarray:
     left, right = node.inputs
-    factors, shift = machine.table(node, lambda: elementwise.add_factors(left, right, node.output))
+    factors, shift = machine.table(node, lambda: make(left, right, node.output))
     zeros = zero_of(left), zero_of(right)
     clamp = node.attrs["clamp"]
     return elementwise.add(a, b, *zeros, factors, shift, zero_of(node.output), clamp)
+
+
+@evaluates("add")
+def _add(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return _sum(machine, node, a, b, elementwise.add_factors)
+
+
+@evaluates("subtract")
+def _subtract(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return _sum(machine, node, a, b, elementwise.subtract_factors)
 
 
 @evaluates("multiply")
@@ -32,6 +46,11 @@ def _multiply(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -
 @float_form("add")
 def _add_f32(node: Node, args: Arrays) -> np.ndarray:
     return np.asarray(args[0] + args[1])
+
+
+@float_form("subtract")
+def _subtract_f32(node: Node, args: Arrays) -> np.ndarray:
+    return np.asarray(args[0] - args[1])
 
 
 @float_form("multiply")
@@ -66,6 +85,11 @@ def _grad_add(machine: MachineState, node: Node, a: np.ndarray, b: np.ndarray) -
     exponents = [machine.exponent(value) for value in node.inputs]
     sums, exponent = elementwise.grad_add(a, b, *exponents)
     return machine.rescale(node, sums, 8, exponent)
+
+
+@evaluates("negate")
+def _negate(machine: MachineState, node: Node, g: np.ndarray) -> np.ndarray:
+    return elementwise.negate(g)
 
 
 @evaluates("activation_grad")

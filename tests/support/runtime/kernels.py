@@ -52,6 +52,12 @@ class Kernels(ForwardKernels):
         self.call(f"grad_clamp_mask_{SUFFIX[g.dtype]}", size(g.size), out, Block(mask), out)
         return out.read()
 
+    def negate(self, g: np.ndarray) -> np.ndarray:
+        """In place."""
+        out = Block(g)
+        self.call(f"negate_{SUFFIX[g.dtype]}", size(g.size), out, out)
+        return out.read()
+
     def grad_add(
         self, a: np.ndarray, b: np.ndarray, rescale: Rescale | None, b_exponent: int
     ) -> np.ndarray:

@@ -185,6 +185,19 @@ class Add:
         return [g if is_wanted else None for is_wanted in wanted]
 
 
+class Subtract(Add):
+    """A difference of two activations."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Operation`."""
+        return self._bounds.store(inputs[0] - inputs[1])
+
+    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+        """See `Operation`."""
+        left, right = super().backward(g, wanted)
+        return (left, None if right is None else -right)
+
+
 class Bounded(Differentiated):
     """A function, and the activation that is fused into its node."""
 
@@ -255,6 +268,7 @@ class FloatArithmetic:
         self.operations: Mapping[str, Make] = {
             "conv2d": FloatConvolution,
             "add": Add,
+            "subtract": Subtract,
             "multiply": lambda graph, node: Bounded(torch.mul, node),
             "avg_pool2d": lambda graph, node: Bounded(mean(node), node),
             "max_pool2d": lambda graph, node: Bounded(largest(node), node),

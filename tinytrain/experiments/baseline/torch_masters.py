@@ -109,10 +109,12 @@ class MasterConvolution(Convolution):
 class MasterAdd:
     """A sum of two activations."""
 
+    factors = staticmethod(elementwise.add_factors)
+
     def __init__(self, graph: Graph, node: Node) -> None:
         y = node.output
         a, b = node.inputs
-        factors, shift = elementwise.add_factors(a, b, y)
+        factors, shift = self.factors(a, b, y)
         self._left, self._right = (factor * 2.0**-shift for factor in factors)
         self._clamp = Clamp(y, node.attrs["clamp"])
 
@@ -126,6 +128,17 @@ class MasterAdd:
         """See `Operation`."""
         g = self._clamp.gradient(g)
         return [g if is_wanted else None for is_wanted in wanted]
+
+
+class MasterSubtract(MasterAdd):
+    """A difference of two activations."""
+
+    factors = staticmethod(elementwise.subtract_factors)
+
+    def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
+        """See `Operation`."""
+        left, right = super().backward(g, wanted)
+        return (left, None if right is None else -right)
 
 
 class Multiply:
@@ -270,6 +283,7 @@ class MasterArithmetic:
         self.operations: Mapping[str, Make] = {
             "conv2d": convolution,
             "add": MasterAdd,
+            "subtract": MasterSubtract,
             "multiply": Multiply,
             "avg_pool2d": _mean,
             "max_pool2d": _largest,

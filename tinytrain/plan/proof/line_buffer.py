@@ -57,7 +57,7 @@ class ChainRun:
             raise InternalError(f"{node.name} computes more rows than there are")
         written = self._roll(y, stripe)
         reads = []
-        maps = node.inputs if node.op == "add" else node.inputs[:1]
+        maps = node.inputs if node.op in ("add", "subtract") else node.inputs[:1]
         for value, skip in zip(maps, stripe.skip, strict=True):
             wanted, above = _rows_read(node, rows, _height(value))
             if not wanted or (stripe.in_rows, stripe.pad_top) != (len(wanted), above):
@@ -110,7 +110,7 @@ def _row_bytes(value: Value) -> int:
 
 def _rows_read(node: Node, rows: range, height: int) -> tuple[range, int]:
     """The rows of a map that some output rows read, and the rows of padding above them."""
-    if node.op in ("add", "activation"):
+    if node.op in ("add", "subtract", "activation"):
         return rows, 0
     taps = node.inputs[1].type.shape[1] if node.op == "conv2d" else node.attrs["window"][0]
     apart = node.attrs["dilation"][0] if node.op == "conv2d" else 1

@@ -176,13 +176,14 @@ TEST_DRIVER(bias_s8_grad)
 TEST_DRIVER(add_s8)
 {
     const int32_t top = (1 << 21) - 1;
+    const int32_t sign = draw_once_in(operands, 3) ? -1 : 1;
     int8_t *a = draw_s8(operands, "a", test->count);
     int8_t *b = draw_s8(operands, "b", test->count);
     int8_t *y = arena_take(operands->arena, "y", test->count, 1);
     const tt_requant requant = draw_requant(operands, 1);
     const tt_add add = {
         .a_factor = draw_once_in(operands, 4) ? top : draw_between(operands, 0, top),
-        .b_factor = draw_once_in(operands, 4) ? top : draw_between(operands, 0, top),
+        .b_factor = sign * (draw_once_in(operands, 4) ? top : draw_between(operands, 0, top)),
         .shift = (int8_t)(draw_once_in(operands, 2) ? draw_between(operands, 18, 24)
                                                     : draw_between(operands, 1, 30)),
         .a_zero = draw_zero(operands),
