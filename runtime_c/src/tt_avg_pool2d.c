@@ -1,16 +1,5 @@
 /* Mean over a window, and its gradient. */
-#include "tt_gradient.h"
-#include "tt_window.h"
-
-/* Taps that the mean of a window divides by; at least 1. */
-static inline int32_t divisor(const tt_window *window, tt_taps rows, tt_taps columns,
-                              int count_include_pad)
-{
-    if (count_include_pad) {
-        return window->kernel_h * window->kernel_w;
-    }
-    return (int32_t)((rows.end - rows.begin) * (columns.end - columns.begin));
-}
+#include "tt_avg_pool2d.h"
 
 /* acc[i] = sum of (x - zero) over the taps inside the map: at most 65,536 * 255 < 2^24. */
 static void sum_block(const tt_window *window, tt_taps rows, tt_taps columns, size_t block,
@@ -46,7 +35,7 @@ void tt_avg_pool2d_s8(const tt_window *window, const tt_requant *requant, int co
         const tt_taps rows = tt_rows_at(window, oh);
         for (uint32_t ow = 0; ow < window->out_w; ow++) {
             const tt_taps columns = tt_columns_at(window, ow);
-            const int32_t count = divisor(window, rows, columns, count_include_pad);
+            const int32_t count = tt_divisor(window, rows, columns, count_include_pad);
             for (size_t c = 0; c < window->in_c; c += TT_CHANNEL_BLOCK) {
                 const size_t left = window->in_c - c;
                 const size_t block = left < TT_CHANNEL_BLOCK ? left : TT_CHANNEL_BLOCK;

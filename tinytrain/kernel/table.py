@@ -11,6 +11,7 @@ from tinytrain.kernel.dsp import DSP
 from tinytrain.kernel.function import FUNCTIONS, Function
 from tinytrain.kernel.kernel import Kernel
 from tinytrain.kernel.mve import MVE
+from tinytrain.kernel.pool import POOLS
 from tinytrain.kernel.portable import PORTABLE
 from tinytrain.kernel.portable_alone import ALONE
 from tinytrain.kernel.work import Work
@@ -18,6 +19,7 @@ from tinytrain.kernel.work import Work
 TABLE: tuple[Kernel, ...] = (
     *PORTABLE,
     *ALONE,
+    *POOLS,
     *DSP,
     *DEPTHWISE_DSP,
     *MVE,

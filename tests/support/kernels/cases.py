@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from tests.support.kernels.windows import (
     DEPTHWISE_LAYERS,
     LAYERS,
+    POOL_LAYERS,
     Rng,
     Window,
     arena_bytes,
@@ -23,6 +24,8 @@ from tests.support.kernels.windows import (
     conv_window,
     depthwise_window,
     edge_windows,
+    pool_edges,
+    pool_window,
 )
 from tests.support.kernels.workspace import fits, variant_count, works_in_place
 
@@ -123,6 +126,10 @@ def _depthwise_whole_inputs(rng: Rng, case: Case, window: Window) -> Case:
     return _depthwise(rng, case, window, window.out_c // window.in_c)
 
 
+def _pool(rng: Rng, case: Case, window: Window) -> Case:
+    return replace(case, window=window)
+
+
 def _elements(rng: Rng, case: Case) -> Case:
     count = int(rng.choice([int(rng.integers(1, 40)), int(rng.integers(1, 1500))]))
     return replace(case, count=count)
@@ -145,6 +152,7 @@ CONTRACTS_OF_WINDOWS: dict[str, tuple[Windows, Finish]] = {
     "depthwise_conv2d_s8": (depthwise_window, _depthwise),
     "depthwise_conv2d_s8_grad_input": (depthwise_window, _depthwise_whole_inputs),
     "depthwise_conv2d_s8_grad_weight": (depthwise_window, _trained),
+    "avg_pool2d_s8_grad": (pool_window, _pool),
 }
 CONTRACTS_OF_ELEMENTS: dict[str, Callable[[Rng, Case], Case]] = {
     "add_s8": _elements,
@@ -164,13 +172,21 @@ def contract_of(kernel: str) -> str | None:
     return max(fitting, key=len, default=None)
 
 
+def _of_its_kind(
+    contract: str, dense: Iterable[Window], depthwise: Iterable[Window], pools: Iterable[Window]
+) -> Iterable[Window]:
+    if "pool" in contract:
+        return pools
+    return depthwise if "depthwise" in contract else dense
+
+
 def layer_cases(kernel: str, seed: int) -> Iterator[Case]:
     """Layers of a real network, as far as the kernel fits them."""
     contract = contract_of(kernel)
     if contract in CONTRACTS_OF_WINDOWS:
         rng = np.random.default_rng([seed, 2])
         finish = CONTRACTS_OF_WINDOWS[contract][1]
-        windows = DEPTHWISE_LAYERS if "depthwise" in contract else LAYERS
+        windows = _of_its_kind(contract, LAYERS, DEPTHWISE_LAYERS, POOL_LAYERS)
         cases = (finish(rng, Case(kernel, seed + i), w) for i, w in enumerate(windows))
         yield from filter(fits, cases)
 
@@ -189,7 +205,8 @@ def _all_edge_cases(kernel: str, seed: int) -> Iterator[Case]:
             yield Case(kernel, seed + number, count=count, rows=1 + number % 5, fences=1)
         return
     finish = CONTRACTS_OF_WINDOWS[contract][1]
-    for number, window in enumerate(edge_windows("depthwise" in contract)):
+    edges = edge_windows(False), edge_windows(True), pool_edges()
+    for number, window in enumerate(_of_its_kind(contract, *edges)):
         case = Case(kernel, seed + number, fences=1 + number % 2)
         yield finish(rng, case, window)
 

@@ -106,6 +106,57 @@ def depthwise_window(rng: Rng) -> Window:
     return Window(**sized, in_c=inputs, out_c=inputs * multiple, groups=inputs)
 
 
+def pool_window(rng: Rng) -> Window:
+    """Any pooling of which each window holds an element: of the whole map, in tiles, overlapping,
+    with gaps between windows or between their taps."""
+    kind = int(rng.integers(8))
+    while True:
+        if kind < 3:
+            size = {"in_h": int(rng.integers(1, 12)), "in_w": int(rng.integers(1, 12))}
+            sized = {**size, "kernel_h": size["in_h"], "kernel_w": size["in_w"]}
+        else:
+            sized = _sized(rng, (1, 2, 2, 3, 3, 4, 5))
+        if kind in (3, 4):
+            sized |= {"stride_h": sized["kernel_h"], "stride_w": sized["kernel_w"]}
+            sized |= {"dilation_h": 1, "dilation_w": 1, "pad_top": 0, "pad_left": 0}
+            sized |= {
+                f"out_{side}": max(1, sized[f"in_{side}"] // sized[f"kernel_{side}"])
+                for side in "hw"
+            }
+        channels = channel_count(rng)
+        window = Window(**sized, in_c=channels, out_c=channels)
+        if holds_elements(window):
+            return window
+
+
+def holds_elements(window: Window) -> bool:
+    """Whether each window holds an element of the map, as the contracts of poolings want it."""
+    rows = (window.out_h, window.stride_h, window.pad_top, window.kernel_h, window.dilation_h)
+    columns = (window.out_w, window.stride_w, window.pad_left, window.kernel_w, window.dilation_w)
+    return all(
+        any(0 <= position * stride - pad + tap * dilation < extent for tap in range(kernel))
+        for extent, (outputs, stride, pad, kernel, dilation) in (
+            (window.in_h, rows),
+            (window.in_w, columns),
+        )
+        for position in range(outputs)
+    )
+
+
+def pool_edges() -> Iterator[Window]:
+    """Those of `edge_windows` that a pooling may have, and maps that are one window or tiles."""
+    for window in edge_windows(depthwise=True):
+        window = replace(window, groups=1)
+        if window.in_c == window.out_c and holds_elements(window):
+            yield window
+        if window.area == 1:
+            tile = replace(window, in_h=4, in_w=6, kernel_h=2, kernel_w=3)
+            yield replace(tile, kernel_h=4, kernel_w=6)
+            yield replace(tile, out_h=2, out_w=2, stride_h=2, stride_w=3)
+            # The last row and the last columns of the map belong to no window.
+            yield replace(tile, in_h=5, in_w=8, out_h=2, out_w=2, stride_h=2, stride_w=3)
+
+
 def edge_windows(depthwise: bool) -> Iterator[Window]:
     """Shapes that have gone wrong in kernels of other people, and real layers that are small."""
     sizes = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33)
@@ -147,4 +198,11 @@ DEPTHWISE_LAYERS = (
     Window(16, 16, 144, 16, 16, 144, 5, 5, pad_top=2, pad_left=2, groups=144),
     Window(32, 32, 40, 32, 32, 40, 7, 7, pad_top=3, pad_left=3, groups=40),
     Window(33, 64, 9, 33, 64, 9, 3, 3, pad_top=1, pad_left=1, groups=9),
+)
+POOL_LAYERS = (
+    Window(4, 4, 160, 1, 1, 160, 4, 4),
+    Window(8, 8, 64, 1, 1, 64, 8, 8),
+    Window(25, 5, 64, 1, 1, 64, 25, 5),
+    Window(16, 16, 24, 8, 8, 24, 2, 2, 2, 2),
+    Window(15, 15, 32, 15, 15, 32, 3, 3, pad_top=1, pad_left=1),
 )

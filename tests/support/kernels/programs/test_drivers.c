@@ -164,6 +164,18 @@ TEST_DRIVER(depthwise_conv2d_s8_grad_weight)
                                                     &trained, workspace);
 }
 
+TEST_DRIVER(avg_pool2d_s8_grad)
+{
+    const tt_window window = window_of(test);
+    const int8_t *g = draw_gradient(operands, "g", output_size(&window));
+    int8_t *dx = arena_take(operands->arena, "dx", input_size(&window), 1);
+    const tt_factors factors = draw_factors(operands, area(&window), 1, area(&window));
+    const tt_rescale rescale = draw_rescale(operands, FACTORED_BOUND);
+    const int count_include_pad = draw_once_in(operands, 2);
+    arena_raise_fences(operands->arena);
+    CALL(avg_pool2d_s8_grad, function)(&window, &factors, count_include_pad, &rescale, g, dx);
+}
+
 TEST_DRIVER(bias_s8_grad)
 {
     const int8_t *g = draw_gradient(operands, "g", (size_t)test->rows * test->count);

@@ -17,6 +17,7 @@ TEST_DRIVER(conv2d_s8_grad_input);
 TEST_DRIVER(depthwise_conv2d_s8_grad_input);
 TEST_DRIVER(conv2d_s8_grad_weight);
 TEST_DRIVER(depthwise_conv2d_s8_grad_weight);
+TEST_DRIVER(avg_pool2d_s8_grad);
 TEST_DRIVER(bias_s8_grad);
 TEST_DRIVER(add_s8);
 TEST_DRIVER(clamp_mask_s8);
