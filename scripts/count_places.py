@@ -4,6 +4,9 @@
 
 A representative stands for each kind. The fewer files name it, the fewer places a new one takes;
 the count beside it is what the project aims at, the last one what it was when counting began.
+
+Files of an instruction set count for its own kernels alone: an operation is complete without them,
+and each kernel that makes it faster is a place of its own kind.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+
+from tinytrain.isa import INSTRUCTION_SETS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tinytrain", "codegen", "runtime_c")
@@ -36,6 +41,7 @@ class Representative:
 
 REPRESENTATIVES = (
     Representative("an operation", "avg_pool2d", 12, 30),
+    Representative("a kernel", "tt_avg_pool2d_s8_grad_dsp", 2, 2),
     Representative("an option", "label_smoothing", 2, 5),
     Representative("a word of an option's value", "stochastic", 8, 25),
 )
@@ -47,8 +53,17 @@ def places(name: str) -> list[Path]:
     return sorted(
         file.relative_to(ROOT)
         for file in files
-        if file.suffix in SOURCES and name in file.read_text(encoding="utf-8")
+        if file.suffix in SOURCES
+        and name.endswith(_kernel_suffix(file))
+        and name in file.read_text(encoding="utf-8")
     )
+
+
+def _kernel_suffix(file: Path) -> str:
+    """What names of kernels end in, in a C file of an instruction set; empty for any other."""
+    suffixes = (row.suffix for row in INSTRUCTION_SETS.values() if row.suffix)
+    is_c = file.suffix in (".c", ".h")
+    return next((suffix for suffix in suffixes if is_c and file.stem.endswith(suffix)), "")
 
 
 def main() -> None:

@@ -7,6 +7,9 @@
 
 #include "tt_kernels.h"
 
+/* Requires at most 16 windows over an element. */
+extern __typeof__(tt_avg_pool2d_s8_grad) tt_avg_pool2d_s8_grad_mve;
+
 extern __typeof__(tt_conv2d_s8) tt_conv2d_s8_mve;
 extern __typeof__(tt_conv2d_s8_s32) tt_conv2d_s8_s32_mve;
 

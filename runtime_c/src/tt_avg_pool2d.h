@@ -60,4 +60,36 @@ static inline uint32_t tt_alike_columns(const tt_window *window, uint32_t iw)
                     window->in_w, window->out_w);
 }
 
+/* A window over an element: its gradient, and the factor of its mean. */
+typedef struct {
+    const int8_t *g;
+    int32_t factor;
+} tt_pool_window;
+
+/* Windows over an element that a kernel of an instruction set lists. */
+#define TT_MOST_POOL_WINDOWS 16
+
+/* Lists the windows over element (ih, iw), at most TT_MOST_POOL_WINDOWS; returns how many. */
+static inline size_t tt_list_pool_windows(const tt_window *window, const tt_factors *factors,
+                                          int count_include_pad, uint32_t ih, uint32_t iw,
+                                          const int8_t *g, tt_pool_window *to)
+{
+    tt_pool_window *next = to;
+    for (uint32_t kh = 0; kh < window->kernel_h; kh++) {
+        const int32_t oh = tt_output_row(window, ih, kh);
+        for (uint32_t kw = 0; oh >= 0 && kw < window->kernel_w; kw++) {
+            const int32_t ow = tt_output_column(window, iw, kw);
+            if (ow >= 0) {
+                const tt_taps rows = tt_rows_at(window, (uint32_t)oh);
+                const tt_taps columns = tt_columns_at(window, (uint32_t)ow);
+                const int32_t count = tt_divisor(window, rows, columns, count_include_pad);
+                next->g = g + ((size_t)oh * window->out_w + (size_t)ow) * window->out_c;
+                next->factor = factors->integer[count - 1];
+                next++;
+            }
+        }
+    }
+    return (size_t)(next - to);
+}
+
 #endif

@@ -9,6 +9,7 @@ from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.kernel import Cost, Kernel
 from tinytrain.kernel.work import Work, spread
 
+_MOST_WINDOWS = c_constant("tt_avg_pool2d.h", "TT_MOST_POOL_WINDOWS")
 _CHANNEL_BLOCK = c_constant("tt_window.h", "TT_CHANNEL_BLOCK")
 
 
@@ -19,10 +20,12 @@ class _Axis:
     Attributes:
         runs: how many there are.
         windows: over an element of each run, summed.
+        most: windows over an element.
     """
 
     runs: int
     windows: int
+    most: int
 
 
 def _axis(extent: int, outputs: int, kernel: int, stride: int, dilation: int, pad: int) -> _Axis:
@@ -35,7 +38,7 @@ def _axis(extent: int, outputs: int, kernel: int, stride: int, dilation: int, pa
     has_gaps = dilation > 1 and kernel > 1
     first = [k for k in range(extent) if k == 0 or has_gaps or over[k] != over[k - 1]]
     counts = [len(over[k]) for k in first]
-    return _Axis(len(first), sum(counts))
+    return _Axis(len(first), sum(counts), max(counts))
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,14 @@ class _Patches:
     Attributes:
         count: how many there are.
         windows: over an element of each patch, summed.
+        most_windows: over an element of any patch.
         taps: that are looked at to find those windows.
         elements: of the map, in all channels.
     """
 
     count: int
     windows: int
+    most_windows: int
     taps: int
     elements: int
 
@@ -66,9 +71,15 @@ def _patches_of(work: Work) -> _Patches:
     return _Patches(
         count,
         rows.windows * columns.windows,
+        rows.most * columns.most,
         count * work.kernel_h + rows.windows * columns.runs * work.kernel_w,
         work.in_h * work.in_w * work.in_c,
     )
+
+
+def _lists_windows(work: Work) -> bool:
+    """Whether a kernel of an instruction set can list the windows over every element."""
+    return _patches_of(work).most_windows <= _MOST_WINDOWS
 
 
 def _portable_cost(dtype: str) -> Cost:
@@ -83,6 +94,19 @@ def _portable_cost(dtype: str) -> Cost:
     return cost
 
 
+def _dsp_cost(work: Work) -> float:
+    found = _patches_of(work)
+    sums = work.in_c * (4.3 * found.windows + 21.5 * found.count)
+    return 24 * found.taps + 54 * found.windows + 179 * found.count + sums + found.elements + 134
+
+
+def _mve_cost(work: Work) -> float:
+    found = _patches_of(work)
+    vectors = spread(work.in_c, 8) * (16 * found.windows + 46 * found.count)
+    alone = 21 * found.taps + 44 * found.windows + 152 * found.count
+    return vectors + alone + 0.2 * found.elements + 137
+
+
 _GRADIENTS = ("s8", "s16", "f32")
 
 POOLS = (
@@ -93,5 +117,16 @@ POOLS = (
         for dtype in _GRADIENTS
     ),
     *(Kernel(f"tt_max_pool2d_{dtype}_grad", "portable", "tt_max_pool2d.c") for dtype in _GRADIENTS),
+    *(
+        Kernel(
+            "tt_avg_pool2d_s8_grad",
+            isa,
+            f"tt_avg_pool2d_grad_{isa}.c",
+            cost,
+            fits=_lists_windows,
+            limits=f"at most {_MOST_WINDOWS} windows over an element",
+        )
+        for isa, cost in (("dsp", _dsp_cost), ("mve", _mve_cost))
+    ),
 )
-"""One row for each."""
+"""One row for each, the portable ones first."""
