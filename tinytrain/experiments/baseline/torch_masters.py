@@ -1,3 +1,4 @@
+# house(module): one form for each operation of a training step
 """The device's forward pass over float32 masters, with f32 gradients.
 
 An activation is its integers less their zero point, whole numbers in float32. Requantizations are
