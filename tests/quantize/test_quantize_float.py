@@ -12,6 +12,7 @@ from tinytrain.errors import DataError, ModelError, UsageError
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.source import Calibration
+from tinytrain.ir.text import format_graph
 from tinytrain.quantize import integerize, quantize_float
 
 
@@ -119,6 +120,17 @@ def test_a_silent_activation_is_no_problem() -> None:
     x = np.zeros((3, 4), np.float32)
     result, _ = integer_output(integer_graph(quantize_float(graph, x)), x)
     assert np.abs(result.reshape(3, 2) - net[2].bias.detach().numpy()).max() < 0.01
+
+
+def test_a_vector_may_come_as_a_map_of_one_element() -> None:
+    """As calibration files are read: [N, 1, 1, C] for a model that takes [N, C]."""
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)).eval()
+    graph = load_model(net, example=torch.zeros(1, 4))
+    x = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
+    plain, mapped = (format_graph(quantize_float(graph, s)) for s in (x, x[:, None, None]))
+    assert plain == mapped
+    with pytest.raises(DataError, match="calibration samples have shape"):
+        quantize_float(graph, x[:, None])
 
 
 def test_calibration_says_what_it_did() -> None:

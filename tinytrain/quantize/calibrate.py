@@ -71,6 +71,9 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
 def _checked(graph: Graph, samples: np.ndarray) -> np.ndarray:
     samples = np.asarray(samples)
     wanted = graph.inputs[0].type.shape[1:]
+    if samples.shape[1:] == (1,) * (4 - len(wanted) - 1) + wanted:
+        # A vector comes as a map of height and width 1.
+        samples = samples.reshape(len(samples), *wanted)
     if samples.ndim != len(wanted) + 1 or samples.shape[1:] != wanted or len(samples) < 1:
         raise DataError(
             f"calibration samples have shape {tuple(samples.shape)}, the model takes (N, "
