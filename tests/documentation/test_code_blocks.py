@@ -18,6 +18,7 @@ import pytest
 
 import tinytrain
 from tests.support.paths import ROOT
+from tinytrain.target import load_target
 
 PAGES = ("README.md", "docs/learn.md", "docs/firmware.md", "docs/targets.md")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -83,6 +84,12 @@ def test_toml() -> None:
     for page in PAGES:
         for block in blocks(page, "toml"):
             assert tomllib.loads(block)
+
+
+def test_the_target_that_is_shown_is_one(tmp_path: Path) -> None:
+    (block,) = blocks("docs/targets.md", "toml")
+    (tmp_path / "mine.toml").write_text(block)
+    assert load_target(str(tmp_path / "mine.toml")).clock_hz == 64_000_000
 
 
 _APPLICATION = """\
