@@ -96,6 +96,13 @@ def print_warnings(warnings: Sequence[str], console: Console | None = None) -> N
         (console or Console(stderr=True)).print(text, soft_wrap=True)
 
 
+def print_notes(notes: Sequence[str], console: Console | None = None) -> None:
+    """Sentences on what was done to a model on the way in, on standard error."""
+    for sentence in notes:
+        text = Text("note: ", style="bold") + Text(sentence, style="default")
+        (console or Console(stderr=True)).print(text, soft_wrap=True)
+
+
 def print_table(table: Table) -> None:
     """A table, on standard output."""
     Console(file=sys.stdout).print(table)

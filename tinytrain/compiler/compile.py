@@ -23,6 +23,7 @@ Progress = Callable[[str], None]
 
 
 # house(parameters): the public call, whose names others use
+# house(function): most of it says what each parameter is
 def compile_model(
     model: Any,
     example: Any = None,
@@ -35,6 +36,7 @@ def compile_model(
     ram: int | None = None,
     flash: int | None = None,
     dump_ir: str | Path | None = None,
+    model_output: str | None = None,
     progress: Progress = lambda step: None,
     **options: Any,
 ) -> Product:
@@ -50,6 +52,8 @@ def compile_model(
         mean, std: of uint8 images in data files, which are resized to the model's input and become
             (v / 255 - mean) / std; a number, or one a channel. Without either it takes no images.
         ram, flash: budget in bytes instead of the target's, at least 1.
+        model_output: of a model with several outputs, the one that is compiled; by default that of
+            a classifier.
         dump_ir: folder that gets the graph as text after every pass.
         progress: called with the name of each step of `pipeline.PIPELINE` before it runs.
         options: fields of `options.Options`; docs/options.md has their ranges.
@@ -66,7 +70,9 @@ def compile_model(
     refuse_foreign(Path(output))
     runner = Runner(Path(dump_ir) if dump_ir is not None else None, progress)
     runner.begin(IMPORT)
-    source = runner.check(load_model(model, example=example), IMPORT.name)
+    source = runner.check(
+        load_model(model, example=example, model_output=model_output), IMPORT.name
+    )
     preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
     given = integer_model(source, calibration, preprocess, chosen, runner)
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)

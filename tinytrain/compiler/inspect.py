@@ -130,12 +130,13 @@ def inspect(
     calibration: str | Path | np.ndarray | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
+    model_output: str | None = None,
     **options: Any,
 ) -> ModelReport:
     """Imports a model and looks at it: its layers, and what is trained of them if asked for.
 
     Args:
-        model, example, calibration, mean, std: as `compile_model` takes them.
+        model, example, calibration, mean, std, model_output: as `compile_model` takes them.
         scheme: what is trained. Without it, without calibration and without options nothing is
             asked about training.
         options: fields of `options.Options`; what is missing is shown without them.
@@ -149,7 +150,7 @@ def inspect(
     check_options(INSPECT, mean=mean, std=std)
     chosen = make_options({**options, "scheme": scheme or "full"})
     is_asked = scheme is not None or calibration is not None or chosen != Options()
-    source = load_model(model, example=example)
+    source = load_model(model, example=example, model_output=model_output)
     quantized = is_quantized(source)
     graph, missing = name_layers(source), None
     if quantized:

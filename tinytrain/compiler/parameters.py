@@ -31,6 +31,12 @@ _MODEL = Option(
     positional=True,
     required=True,
 )
+_MODEL_OUTPUT = Option(
+    "of a model with several outputs, the one that is compiled, instead of a classifier's",
+    MODEL_FILE,
+    "model_output",
+    metavar="NAME",
+)
 _OUTPUT = Option(
     "folder to write", OUTPUT, "output", FOLDER, metavar="DIR", short="-o", required=True
 )
@@ -69,9 +75,12 @@ def _grouped(*rows: Option) -> tuple[Option, ...]:
     return tuple(sorted(rows, key=lambda row: GROUPS.index(row.group)))
 
 
-COMPILE = _grouped(_MODEL, _OUTPUT, _TARGET, _RAM, _FLASH, *_DATA, *OPTIONS.values(), _DUMP_IR)
+COMPILE = _grouped(
+    _MODEL, _MODEL_OUTPUT, _OUTPUT, _TARGET, _RAM, _FLASH, *_DATA, *OPTIONS.values(), _DUMP_IR
+)
 INSPECT = _grouped(
     _MODEL,
+    _MODEL_OUTPUT,
     *_DATA,
     # Without one, nothing is asked about training.
     replace(OPTIONS["scheme"], default=None),

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 
 from tinytrain.cli.command import arguments_of
-from tinytrain.cli.console import ProgressDisplay, print_json, print_table, print_warnings
+from tinytrain.cli.console import (
+    ProgressDisplay,
+    print_json,
+    print_notes,
+    print_table,
+    print_warnings,
+)
 from tinytrain.cli.tables import (
     facts_table,
     kernels_summary,
@@ -32,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
         )
         display.update("compile", len(steps), len(steps), "done")
     manifest = product.manifest
+    print_notes(product.compiled.forward.source.notes)
     print_warnings(manifest.warnings)
     if options.json:
         # Hashes of files are for whoever checks the folder.
