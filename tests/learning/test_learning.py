@@ -30,7 +30,6 @@ test_limit = 500
 
 [models.mcunet]
 path = "{models}/mcunet-5fps-int8.onnx"
-resize = [128, 128]
 mean = [0.5]
 std = [0.5]
 
