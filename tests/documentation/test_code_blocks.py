@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,7 +21,7 @@ import tinytrain
 from tests.support.paths import ROOT
 from tinytrain.target import load_target
 
-PAGES = ("README.md", "docs/learn.md", "docs/firmware.md", "docs/targets.md")
+PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SETUP = re.compile(r"^make (demo|test)\b.*$", re.MULTILINE)
 """What CI runs by itself."""
@@ -41,10 +42,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run_shell(code: str, cwd: Path) -> None:
+def run_shell(code: str, cwd: Path, **variables: str) -> None:
     """Runs a block as bash would in a terminal, where an error ends it."""
     script = "set -eu\nshopt -s expand_aliases\n" + code
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **variables}
     done = subprocess.run(
         ["bash", "-c", script], cwd=cwd, env=environment, capture_output=True, text=True
     )
@@ -58,6 +59,22 @@ def test_shell(root: Path) -> None:
     session = "\n".join(["cd build/own-model", "alias tinytrain=../../.venv/bin/tinytrain"])
     for block in blocks("docs/learn.md", "sh"):
         run_shell(f"{session}\n{block}", root)
+    for block in blocks("docs/training.md", "sh"):
+        run_shell(block, root)
+
+
+def test_completion_is_written_where_the_page_says(tmp_path: Path) -> None:
+    (block,) = blocks("docs/options.md", "sh")
+    for folder in (".zfunc", ".config/fish/completions"):
+        (tmp_path / folder).mkdir(parents=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    run_shell(block, tmp_path, HOME=str(tmp_path), PATH=path)
+    assert (tmp_path / ".zfunc/_tinytrain").read_text().startswith("#compdef tinytrain")
+
+
+def test_every_page_with_a_shell_session_is_run() -> None:
+    run = {"README.md", "docs/learn.md", "docs/training.md", "docs/options.md"}
+    assert {page for page in PAGES if blocks(page, "sh")} == run
 
 
 def test_every_other_shell_block_is_the_setup() -> None:
@@ -66,6 +83,11 @@ def test_every_other_shell_block_is_the_setup() -> None:
 
 
 def test_python(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shutil.copy(ROOT / "examples" / "digits" / "digits.onnx", tmp_path / "own.onnx")
+    for name in ("calibration", "learn", "judge"):
+        x = rng.random((32, 1, 8, 8), dtype=np.float32)
+        np.savez(tmp_path / f"{name}.npz", x=x, y=rng.integers(0, 10, 32))
     for page in PAGES:
         for block in blocks(page, "python"):
             (tmp_path / "example.py").write_text(block)
