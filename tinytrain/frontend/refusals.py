@@ -71,9 +71,7 @@ _HELP: tuple[tuple[str, str], ...] = (
     (r"random|multinomial|bernoulli|normal_like", "leave random numbers to training on the host"),
     (r"fft", "compute the spectrum in the firmware"),
 )
-_OTHERWISE = (
-    "replace it in the model; docs/models.md lists what can be compiled, by each format's names"
-)
+_OTHERWISE = "replace it in the model; docs/operations.md lists what can be compiled"
 
 
 def help_for(operation: str) -> str:
