@@ -1,5 +1,8 @@
-/* tinytrain: types that every generated model shares. The functions of a model are in its own
- * header. */
+/* tinytrain: types that every generated model shares. The functions of a model, NAME_..., are
+ * declared in the header NAME.h, which comes with it.
+ *
+ * Nothing here allocates memory, waits, or disables interrupts. No function may run on one object
+ * from two contexts at once, such as an interrupt and the main loop. */
 #ifndef TINYTRAIN_H
 #define TINYTRAIN_H
 
@@ -12,101 +15,117 @@ extern "C" {
 
 #define TINYTRAIN_RUNTIME_VERSION 1
 
+/* What a function returns. "The state" is the NAME_state that it was given. */
 typedef enum {
     TT_OK = 0,
-    TT_ERROR_LABEL,  /* the label is not in [0, classes); nothing changed */
-    TT_ERROR_TARGET, /* a target is NaN or infinite; nothing changed */
-    TT_ERROR_RATE, /* the learning rate is negative, NaN, infinite or above 1024; nothing changed */
-    TT_ERROR_IO,   /* a callback failed; a load that got past the header reset the state to factory,
-                      anything else changed nothing */
-    TT_ERROR_FORMAT, /* not a parameter file, or of another format version; nothing changed */
-    TT_ERROR_MODEL,  /* a parameter file of another model; nothing changed */
-    TT_ERROR_CRC,  /* the file is damaged; the state was reset to factory. A replay slot is; nothing
-                      was trained */
-    TT_ERROR_LOSS, /* the loss is NaN or infinite; the step was skipped: no weight, scale or count
-                      changed */
-    TT_ERROR_EMPTY, /* no replay slot holds a sample; nothing changed */
-    TT_ERROR_ROWS   /* the sample lacks rows, and nothing changed; or too many rows were fed */
+    /* The label is not in [0, NAME_CLASSES). The state did not change. */
+    TT_ERROR_LABEL,
+    /* A target of a regression is NaN or infinite. The state did not change. */
+    TT_ERROR_TARGET,
+    /* The learning rate is negative, above 1024, NaN or infinite. The old rate stays. */
+    TT_ERROR_RATE,
+    /* A callback returned a failure. NAME_load: the state is back at its factory values if the
+     * header had been read, else it did not change. Every other function: nothing was trained; the
+     * slot of the replay buffer that was being written may be damaged. */
+    TT_ERROR_IO,
+    /* Not a saved file, or one of another format version. The state did not change. */
+    TT_ERROR_FORMAT,
+    /* A saved file of another model. The state did not change. */
+    TT_ERROR_MODEL,
+    /* NAME_load: the saved file is damaged, and the state is back at its factory values.
+     * NAME_check: the saved file is damaged. NAME_replay_step: the slot is damaged, and nothing was
+     * trained. */
+    TT_ERROR_CRC,
+    /* The loss is NaN or infinite. The step was skipped: no weight, scale or step count changed. */
+    TT_ERROR_LOSS,
+    /* No slot of the replay buffer holds a sample. The state did not change. */
+    TT_ERROR_EMPTY,
+    /* Where a sample is fed row by row: it is not complete, and the state did not change; or more
+     * rows were fed than it has, of which the first ones were taken. */
+    TT_ERROR_ROWS
 } tt_status;
 
-/* What a training step saw before it changed anything. */
+/* One sample, as the model saw it before it learned from it. */
 typedef struct {
-    float loss;
-    int32_t prediction; /* index of the largest output; the first of equals */
+    float loss;         /* cross-entropy in nats, or mean squared error */
+    int32_t prediction; /* index of the largest output; the first one of equals */
 } tt_result;
 
-/* Running accuracy and loss of an evaluation, or of training: 12 bytes, the caller's. */
+/* Accuracy and mean loss over samples, of an evaluation or of training. The caller owns it. */
 typedef struct {
-    uint32_t count;   /* samples */
-    uint32_t correct; /* of them, whose prediction was their label */
-    float loss;       /* mean; NaN or infinite once a loss was */
+    uint32_t count;   /* samples so far */
+    uint32_t correct; /* samples whose prediction was their label */
+    float loss;       /* mean loss; NaN or infinite from the first such loss on */
 } tt_metrics;
 
+/* Forgets all samples. Call it before the first one. */
 void tt_metrics_reset(tt_metrics *metrics);
 
-/* One more sample, with what NAME_evaluate or NAME_train_step told of it. label: -1 for a
- * regression. */
+/* Adds a sample. result: of NAME_evaluate or NAME_train_step. label: the sample's; -1 for a
+ * regression, which has no correct samples. */
 void tt_metrics_add(tt_metrics *metrics, const tt_result *result, int32_t label);
 
-/* correct / count, 0 to 1; 0 before the first sample. */
+/* correct / count, from 0 to 1; 0 before the first sample. */
 float tt_metrics_accuracy(const tt_metrics *metrics);
 
-/* Early stop: 12 bytes, the caller's. Keep them with the saved state where training is to go on
- * after a reset. */
+/* Decides after each evaluation whether to go on training. The caller owns it, and may save it
+ * beside the model's state to go on after a reset. */
 typedef struct {
-    float best;
-    float min_delta;
+    float best;      /* highest score so far */
+    float min_delta; /* a score counts as better if it is higher than best by more than this */
     uint16_t patience;
-    uint16_t waited;
+    uint16_t waited; /* evaluations since the best one; stays at 65,535 */
 } tt_early_stop;
 
 typedef enum {
-    TT_WAITING = 0, /* no better than before: train on */
-    TT_IMPROVED,    /* the best so far: a good time to save the state */
-    TT_STOP /* `patience` evaluations in a row were no better: stop, and load what was saved */
+    TT_WAITING = 0, /* not better than the best: go on training */
+    TT_IMPROVED,    /* the best so far: save the state now */
+    TT_STOP         /* `patience` evaluations in a row were not better: stop, and load that state */
 } tt_verdict;
 
-/* min_delta, at least 0: by how much a score has to be better to count. patience: evaluations; 0
- * never stops. */
+/* Forgets all scores. min_delta: at least 0. patience: evaluations; with 0 it never says stop. */
 void tt_early_stop_reset(tt_early_stop *stop, float min_delta, uint16_t patience);
 
-/* After each evaluation. score: larger is better, such as an accuracy, or minus a loss. A NaN is no
- * better than anything. */
+/* Adds the score of an evaluation: higher is better, as with an accuracy or a negated loss. NaN
+ * counts as not better. */
 tt_verdict tt_early_stop_add(tt_early_stop *stop, float score);
 
-/* Health counters since init or a reset; none wraps. docs/training.md says what to make of them.
+/* Health counters, since NAME_init or NAME_health_reset. docs/training.md says how to read them. No
+ * counter wraps around: it stays at its largest value, or is halved as described.
  *
- * Of the gradient of one tensor, in steps: */
+ * For the gradient of one tensor; each member counts training steps: */
 typedef struct {
-    uint32_t saturated; /* some element was beyond what its scale holds, and was cut there */
-    uint16_t rises;     /* its exponent rose, */
-    uint16_t falls;     /* or fell; both stay at 65,535 */
+    uint32_t saturated; /* steps in which at least one element exceeded its range and was clipped */
+    uint16_t rises;     /* steps that raised the exponent of its scale */
+    uint16_t falls;     /* steps that lowered it */
 } tt_gradient_health;
 
-/* Of the updates of one trained tensor, in steps whose number (t) is a multiple of 64: */
+/* For the updates of one trained tensor, counted in every 64th step. Once `seen` has reached 2^31,
+ * the next such step first halves both, which keeps their ratio. */
 typedef struct {
-    uint32_t seen; /* elements with a gradient other than 0; from 2^31 on, a step halves both
-                      counters first */
+    uint32_t seen; /* elements whose gradient was not 0 */
     uint32_t lost; /* of these, elements whose update was rounded to 0 */
 } tt_update_health;
 
-/* Of a whole model; its header says how many gradients and trained tensors there are, and their
- * names. */
+/* For a whole model. Its header has the number of gradients and of trained tensors, NAME_GRADIENTS
+ * and NAME_UPDATES, and their names. */
 typedef struct {
-    uint32_t steps;   /* of training, skipped ones too; stays at 2^32 - 1 */
-    uint32_t skipped; /* those that changed nothing, as the loss was NaN or infinite; likewise */
-    /* Into the state, as the next; NULL where there are none. */
-    const tt_gradient_health *gradients;
-    const tt_update_health *updates;
+    uint32_t steps;   /* training steps, skipped ones included */
+    uint32_t skipped; /* steps that changed nothing because the loss was NaN or infinite */
+    /* These point into the state and are valid as long as it is. */
+    const tt_gradient_health *gradients; /* [NAME_GRADIENTS]; NULL if the model has none */
+    const tt_update_health *updates;     /* [NAME_UPDATES] */
 } tt_health;
 
-/* Move `size` bytes; return 0 when all went through, anything else on failure. */
+/* Callbacks that store and fetch a saved file, from its beginning to its end, in several calls.
+ * context: what was passed to the function that calls back. Move exactly `size` bytes and return 0,
+ * or return anything else: the function then returns TT_ERROR_IO. */
 typedef int (*tt_write_fn)(void *context, const void *data, size_t size);
 typedef int (*tt_read_fn)(void *context, void *data, size_t size);
 
-/* The same for `size` bytes at `offset` of a replay slot that lies outside of the state. A slot is
- * written, and read, from its beginning to its end, in several pieces without gaps: erase it where
- * offset is 0. */
+/* The same for a slot of a replay buffer that the application stores, for instance in flash. slot:
+ * 0 to NAME_REPLAY_SLOTS - 1. offset: bytes from the beginning of the slot. A slot is written and
+ * read from its beginning to its end without gaps; erase it when offset is 0. */
 typedef int (*tt_write_slot_fn)(void *context, uint32_t slot, size_t offset, const void *data,
                                 size_t size);
 typedef int (*tt_read_slot_fn)(void *context, uint32_t slot, size_t offset, void *data,

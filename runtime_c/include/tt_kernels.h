@@ -20,9 +20,10 @@
 
 #include "tinytrain.h"
 
-/* Geometry of a sliding window. A dense layer is a 1x1 window over a 1x1 map. Every extent is at
- * least 1. An output position (oh, ow) sees input rows oh * stride_h - pad_top + kh * dilation_h,
- * columns alike; taps that fall outside the map count as absent. */
+/* Geometry of a sliding window. A dense layer is a 1x1 window over a 1x1 map. All members are at
+ * least 1, but for the padding. The window at output (oh, ow) covers the input rows
+ * oh * stride_h - pad_top + kh * dilation_h for 0 <= kh < kernel_h, and columns likewise. A tap
+ * outside the map is in the padding: it contributes nothing. */
 typedef struct {
     uint16_t in_h, in_w, in_c;
     uint16_t out_h, out_w, out_c;
@@ -33,21 +34,20 @@ typedef struct {
     uint16_t groups; /* 1 for pooling; divides in_c and out_c */
 } tt_window;
 
-/* How an s32 accumulator becomes s8: requantize by (multiplier[i], shift[i]), add zero, clamp to
- * [lo, hi]. i is the output channel; pooling says otherwise. multiplier in [0, 2^31), shift in
- * [-31, 30], nearly always -1. */
+/* How an s32 accumulator becomes an s8 output of channel i: requantize by multiplier[i] and
+ * shift[i], add `zero`, clamp to [lo, hi]. multiplier in [0, 2^31), shift in [-31, 30], nearly
+ * always -1. input_zero is the zero point of the input. Pooling uses other indices. */
 typedef struct {
     const int32_t *multiplier;
     const int8_t *shift;
     int8_t input_zero, zero, lo, hi;
 } tt_requant;
 
-/* Weights of some of the input channels of each group: weights[out_c][kernel_h][kernel_w][count].
- * channels[j] is the channel within its group that column j belongs to, ascending; NULL means j
- * itself. The segments of a layer together cover every channel of a group exactly once. step:
- * weights from one row of columns to the next, 0 for count. Only input gradients may be given
- * another one, of a layer with one group and one segment: they then work on a slice of its input
- * channels. */
+/* Weights of `count` input channels of each group, weights[out_c][kernel_h][kernel_w][count].
+ * Column j belongs to input channel channels[j] of its group, in ascending order; NULL: to channel
+ * j. The segments of a layer cover every channel of a group exactly once.
+ * step: elements from one row of columns to the next; 0 stands for count. Only an input gradient
+ * with one group and one segment may have another step: it then works on some of the columns. */
 typedef struct {
     const int8_t *weights;
     const uint16_t *channels;
@@ -150,7 +150,8 @@ void tt_dequantize_s32_f32(size_t size, size_t channels, const float *scale, con
 /* y = clamp(round_half_even(x / scale) + zero, -128, 127); NaN gives zero. */
 void tt_quantize_f32_s8(size_t size, int8_t zero, float scale, const float *x, int8_t *y);
 
-/* bit i of mask (least significant first) = lo < y[i] < hi; unused bits of the last byte are 0. */
+/* Bit i of mask, counted from the least significant bit of the first byte, says whether
+ * lo < y[i] < hi. Unused bits of the last byte are 0. */
 void tt_clamp_mask_s8(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask);
 
 /* ---- loss ---- */
@@ -160,8 +161,8 @@ float tt_log_f32(float x);                          /* x >= 1 */
 int32_t tt_argmax_f32(size_t size, const float *x); /* the first of equals */
 int tt_all_finite_f32(size_t size, const float *x); /* nonzero if none is NaN or infinite */
 
-/* All return the loss and write its gradient; gradient may be the same buffer as the first input.
- * 0 <= label < size; logits are finite; 0 < smoothing < 1. */
+/* These return the loss of one sample and write its gradient, which may overwrite the first input.
+ * `size` classes or outputs; 0 <= label < size; the input is finite; 0 < smoothing < 1. */
 float tt_softmax_cross_entropy_f32(size_t size, const float *logits, int32_t label,
                                    float *gradient);
 float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t label,
@@ -204,11 +205,12 @@ typedef struct {
 /* The rate of the step with `t` steps before it, 0 to base. */
 float tt_rate_at(const tt_schedule *schedule, float base, uint32_t t);
 
-/* Sets the peaks to 0. */
+/* At the beginning of a step: sets the peaks to 0. */
 void tt_scales_begin(size_t count, tt_scale *scales);
 
-/* docs/arithmetic.md section 5; limit is 127 (s8) or 32767 (s16). health has a counter for each
- * scale, or is NULL. Does nothing when `active` is 0. */
+/* At the end of a step: moves the scales after their peaks (docs/arithmetic.md section 5). limit:
+ * 127 for s8, 32767 for s16. health: a counter for each scale, or NULL. active: 0 where all
+ * gradients of the step are 0; nothing happens then. */
 void tt_scales_end(size_t count, tt_scale *scales, int32_t limit, int active,
                    tt_gradient_health *health);
 

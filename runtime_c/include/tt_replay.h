@@ -1,10 +1,9 @@
-/* A buffer of samples to train on again: which sample goes into which slot, and slots outside of
- * the state.
+/* A replay buffer: samples that are kept, to train on them again. Generated code calls this; an
+ * application calls NAME_remember, NAME_replay_step and NAME_forget.
  *
- * docs/arithmetic.md section 8 has the rule: class-balanced reservoir sampling (Chrysakis and
- * Moens, "Online Continual Learning from Imbalanced Data", ICML 2020). A regression is a single
- * class, for which the rule is Vitter's reservoir.
- */
+ * Which sample is kept follows class-balanced reservoir sampling (docs/arithmetic.md section 8;
+ * Chrysakis and Moens, "Online Continual Learning from Imbalanced Data", ICML 2020). A regression
+ * counts as one class, for which that is Vitter's reservoir sampling. */
 #ifndef TT_REPLAY_H
 #define TT_REPLAY_H
 
@@ -14,54 +13,56 @@
 extern "C" {
 #endif
 
-/* Of a class. Zeros are the factory value, here and below. */
+/* Counts of one class. All 0 is the factory value, here and in tt_replay. */
 typedef struct {
-    uint32_t seen;    /* samples of it that were offered; stays at 2^32 - 1 */
+    uint32_t seen;    /* samples that were offered; stays at 2^32 - 1 */
     uint16_t held;    /* slots that hold one */
-    uint16_t is_full; /* 1 from when no class held more of a buffer without a free slot */
+    uint16_t is_full; /* 1 once no class has held more slots while none was free */
 } tt_replay_class;
 
 typedef struct {
-    uint32_t draws;  /* numbers that its generator has given */
-    uint32_t filled; /* slots in use, which are the first ones */
+    uint32_t draws;  /* random numbers drawn so far */
+    uint32_t filled; /* slots in use: 0 to filled - 1 */
 } tt_replay;
 
-/* The bookkeeping of a state. Any content is safe: what no sequence of calls could have left, as a
- * saved file that was made by hand may hold it, is mended before it is used. */
+/* Where the counts of a state lie, and the size of its buffer. The functions below accept any
+ * content, such as that of a saved file which was edited: they correct it before they use it. */
 typedef struct {
     tt_replay *replay;
-    tt_replay_class *classes; /* class_count */
-    uint16_t *labels;         /* slot_count: the class that each slot in use holds */
-    uint32_t class_count;     /* 1 .. 65,535 */
-    uint32_t slot_count;      /* 1 .. 65,535 */
+    tt_replay_class *classes; /* [class_count] */
+    uint16_t *labels;         /* [slot_count]: the class of the sample in each slot in use */
+    uint32_t class_count;     /* 1 to 65,535 */
+    uint32_t slot_count;      /* 1 to 65,535 */
     uint32_t seed;
 } tt_replay_buffer;
 
-/* Where a sample is to go; nothing is decided until it is committed. */
+/* A decision about one sample, which tt_replay_commit carries out. */
 typedef struct {
-    uint32_t slot; /* slot_count: it is not kept */
-    uint32_t draws;
+    uint32_t slot;  /* where to store it; slot_count: nowhere, it is not kept */
+    uint32_t draws; /* random numbers drawn, this decision included */
 } tt_replay_choice;
 
-/* The slot for a sample of a class, 0 <= label < class_count. The same until the buffer changes. */
+/* Decides about a sample of a class, 0 <= label < class_count. Changes nothing that a caller sees:
+ * until the next commit the answer is the same. */
 tt_replay_choice tt_replay_choose(const tt_replay_buffer *buffer, uint32_t label);
 
-/* The sample has been offered, and lies in the chosen slot if there is one. */
+/* Counts the sample. Call it after the sample has been stored in choice.slot, if that is a slot. */
 void tt_replay_commit(const tt_replay_buffer *buffer, tt_replay_choice choice, uint32_t label);
 
-/* One of the slots in use, each as likely as the others; slot_count if there is none. */
+/* Draws a slot in use, each with the same probability; slot_count if none is in use. */
 uint32_t tt_replay_draw(const tt_replay_buffer *buffer);
 
-/* Empties the buffer; its generator goes on. */
+/* Frees all slots and clears all counts. The random numbers go on. */
 void tt_replay_clear(const tt_replay_buffer *buffer);
 
+/* Bytes of the arena. */
 typedef struct {
     uint32_t offset; /* in the arena */
     uint32_t size;
 } tt_replay_span;
 
-/* What a slot outside of the state holds, in this order and without gaps: the target, the spans of
- * the arena, a CRC-32 of the model's hash and all of that. */
+/* What a slot behind callbacks holds, without gaps: target_size bytes of the label or the targets,
+ * the bytes of each span, and a u32: the CRC-32 of the model's hash and of all that. */
 typedef struct {
     const tt_replay_span *spans;
     size_t span_count;
@@ -69,12 +70,12 @@ typedef struct {
     const uint8_t *hash; /* 32 bytes */
 } tt_replay_slot;
 
-/* TT_ERROR_IO if `write` fails. */
+/* Writes a sample into a slot. TT_ERROR_IO: `write` failed, and the slot may be damaged. */
 tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, const void *target,
                                 const uint8_t *arena, tt_write_slot_fn write, void *context);
 
-/* TT_ERROR_IO if `read` fails, TT_ERROR_CRC if the slot holds anything but a whole sample of this
- * model. target and arena are overwritten in any case. */
+/* Reads a sample from a slot into target and the arena, which are overwritten even on failure.
+ * TT_ERROR_IO: `read` failed. TT_ERROR_CRC: the slot does not hold a whole sample of this model. */
 tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target,
                                uint8_t *arena, tt_read_slot_fn read, void *context);
 

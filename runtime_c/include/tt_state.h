@@ -1,4 +1,5 @@
-/* The state of a model as a whole: factory reset, save, load, check. tt_saved_file.h describes the
+/* The state of a model as a whole: factory values, save, load, check. Generated code calls this; an
+ * application calls NAME_init, NAME_save, NAME_load and NAME_check. tt_saved_file.h describes the
  * file. */
 #ifndef TT_STATE_H
 #define TT_STATE_H
@@ -7,13 +8,13 @@
 #include "tt_kernels.h"
 #include "tt_saved_file.h"
 
-/* One trained tensor, or a part of the replay buffer: where it lies in the state, and its factory
- * value (NULL: zeros). */
+/* Bytes of the state that a saved file holds: one trained tensor, or a part of the replay buffer.
+ */
 typedef struct {
-    size_t offset;
+    size_t offset; /* in the state */
     uint32_t size : 31;
-    uint32_t is_bias : 1; /* s32 values that kernels need within +-2^30; a load clamps them */
-    const void *initial;
+    uint32_t is_bias : 1; /* s32 values, which a load clamps to +-2^30 as kernels require */
+    const void *initial;  /* factory value, `size` bytes; NULL: zeros */
 } tt_region;
 
 /* Of a member of a model's state: its bytes, and the region that it takes. */
@@ -21,31 +22,34 @@ typedef struct {
 #define TT_REGION(state, member, is_bias, initial) \
     {offsetof(state, member), TT_SIZE_OF(state, member), is_bias, initial}
 
-/* Describes a model's state to the functions below. `step` is the first member of every state. */
+/* Describes a model's state to the functions below. The first member of every state is its
+ * tt_step. */
 typedef struct {
-    const tt_region *regions;
+    const tt_region *regions; /* in the order of the saved file, trained tensors first */
     size_t region_count;
-    size_t scales_offset;
+    size_t scales_offset; /* of tt_scale[scale_count] in the state */
     const tt_saved_scale *initial_scales;
     size_t scale_count;
-    float rate;
-    uint32_t seed;
-    uint32_t weights_size;
-    uint8_t hash[32];
+    float rate;            /* learning rate that training starts with */
+    uint32_t seed;         /* of random numbers */
+    uint32_t weights_size; /* bytes of the trained tensors */
+    uint8_t hash[32];      /* of the model: SHA-256 */
 } tt_model;
 
-/* Sets everything but the arena to its factory value. */
+/* Sets all of the state to its factory values, except the arena, which needs none. */
 void tt_state_init(const tt_model *model, void *state);
 
-/* TT_ERROR_IO if `write` fails; the state is not changed in any case. */
+/* Writes a saved file. The state does not change. TT_ERROR_IO: `write` failed; what was written is
+ * not a whole file. */
 tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn write, void *context);
 
-/* Reads a file to its end without changing anything: TT_OK if tt_state_load would take it. */
+/* Reads a saved file to its end and changes nothing. Returns what tt_state_load would return. */
 tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context);
 
-/* The header is checked before the state changes. The payload goes straight into the state, as
- * there is no room for a second copy: where it turns out damaged or incomplete, the state is reset
- * to factory and the error returned. */
+/* Reads a saved file into a state that tt_state_init has set up. TT_ERROR_FORMAT, TT_ERROR_MODEL,
+ * or TT_ERROR_IO while the header is read: the state does not change. Later the file is read
+ * straight into the state, since there is no memory for a second copy. TT_ERROR_CRC, or TT_ERROR_IO
+ * then: the state is back at its factory values. */
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context);
 
 #endif
