@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ def load_pt2(data: bytes, path: Path, name: str, output: str | None = None) -> I
     check_archive(data, file)
     import torch
 
+    # PyTorch knows the operations of a PT2E quantized program only once this is imported.
+    importlib.import_module("torch.ao.quantization.fx._decomposed")
     program = call_importer(
         lambda: torch.export.load(io.BytesIO(data)),
         file,
