@@ -6,7 +6,7 @@ A representative stands for each kind. The fewer files name it, the fewer places
 the count beside it is what the project aims at, the last one what it was when counting began.
 
 Files of an instruction set count for its own kernels alone: an operation is complete without them,
-and each kernel that makes it faster is a place of its own kind.
+and each kernel that makes it faster is a place of its own kind. The column "all" counts them too.
 """
 
 from __future__ import annotations
@@ -47,14 +47,18 @@ REPRESENTATIVES = (
 )
 
 
-def places(name: str) -> list[Path]:
-    """The sources that name something, from the root, sorted."""
+def places(name: str, *, own_kind: bool = True) -> list[Path]:
+    """The sources that name something, from the root, sorted.
+
+    Args:
+        own_kind: whether files of an instruction set count for its own kernels alone.
+    """
     files = (file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))
     return sorted(
         file.relative_to(ROOT)
         for file in files
         if file.suffix in SOURCES
-        and name.endswith(_kernel_suffix(file))
+        and (not own_kind or name.endswith(_kernel_suffix(file)))
         and name in file.read_text(encoding="utf-8")
     )
 
@@ -71,10 +75,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", action="store_true", help="list the files, too")
     show_files = parser.parse_args().files
-    print(f"{'kind':28} {'representative':16} {'files':>5} {'aim':>4} {'before':>6}")
+    print(f"{'kind':28} {'representative':16} {'files':>5} {'all':>4} {'aim':>4} {'before':>6}")
     for one in REPRESENTATIVES:
         found = places(one.name)
-        print(f"{one.kind:28} {one.name:16} {len(found):5} {one.aim:4} {one.before:6}")
+        whole = len(places(one.name, own_kind=False))
+        print(f"{one.kind:28} {one.name:16} {len(found):5} {whole:4} {one.aim:4} {one.before:6}")
         if show_files:
             print("".join(f"    {file.as_posix()}\n" for file in found), end="")
 
