@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.operations import role_of, stored_in, traits_of
@@ -26,7 +27,6 @@ def in_arena(graph: Graph) -> list[Value]:
     return values
 
 
-# house(function): one sweep over the nodes with shared state
 def storages(
     graph: Graph,
     choices: Mapping[str, Choice],
@@ -40,62 +40,20 @@ def storages(
         chains: line-buffered chains.
         tilings: runs that work on a tile of channels at a time.
     """
-    last = last_use(graph)
-    arena = set(in_arena(graph))
-    root: dict[Value, Value] = {value: value for value in arena}
-    members: dict[Value, list[Value]] = {value: [value] for value in arena}
-    first = dict.fromkeys(graph.inputs, 0)
-    nbytes = {value: value.type.nbytes for value in arena}
-    chained = {index for chain in chains for index in range(chain.first, chain.last + 1)}
+    lifetimes = _Lifetimes(graph)
     for tiling in tilings:
-        for node in graph.nodes[tiling.first : tiling.last + 1]:
-            # Every tile reads the values from outside of the run.
-            for value in node.inputs:
-                if value not in tiling.wide:
-                    last[value] = max(last[value], tiling.last)
-        nbytes.update((value, tiling.nbytes(value)) for value in tiling.wide)
-
-    for index, node in enumerate(graph.nodes):
-        for value in node.outputs:
-            first[value] = index
-        target = node.outputs[-1]
-        # In a chain the input is still read after the first rows of the output are written.
-        if target not in arena or index in chained:
-            continue
-        for source in reusable_inputs(node, choices.get(node.name)):
-            if source not in arena:
-                continue
-            group = members[root[source]]
-            dies = all(last[value] <= index for value in group)
-            fits = target.type.nbytes <= max(value.type.nbytes for value in group)
-            if traits_of(node).same_bytes or (dies and fits):
-                group.append(target)
-                members.pop(target)
-                root[target] = root[source]
-                break
-
+        lifetimes.tile(tiling)
+    groups = _StorageGroups(lifetimes, choices, chains)
     for tiling in tilings:
-        if tiling.total is not None:
-            # Sums are rounded after the loop, into the storage of a tile.
-            first[tiling.total] = tiling.last
-            held = next(value for value in tiling.wide if last[value] == tiling.last)
-            members[root[held]] += members.pop(tiling.total)
-
+        groups.add_total(tiling)
     for chain in chains:
-        _stretch(chain, graph, first, last, nbytes)
-    found = [
-        ArenaStorage(
-            group[0].name,
-            tuple(group),
-            max(nbytes[value] for value in group),
-            min(first[value] for value in group),
-            max(last[value] for value in group),
-        )
-        for group in members.values()
+        lifetimes.buffer(chain)
+    found = [lifetimes.storage(values) for values in groups.all()]
+    found += [
+        ArenaStorage(node.name, (), choice.workspace, index, index)
+        for index, node in enumerate(graph.nodes)
+        if (choice := choices.get(node.name)) is not None and choice.workspace
     ]
-    for index, node in enumerate(graph.nodes):
-        if node.name in choices and choices[node.name].workspace:
-            found.append(ArenaStorage(node.name, (), choices[node.name].workspace, index, index))
     found += [
         ArenaStorage(tiling.sums_name, (), tiling.sums, tiling.first, tiling.last)
         for tiling in tilings
@@ -104,23 +62,115 @@ def storages(
     return sorted(found, key=lambda storage: (storage.first, storage.last, storage.name))
 
 
-def _stretch(
-    chain: LineBufferedChain,
-    graph: Graph,
-    first: dict[Value, int],
-    last: dict[Value, int],
-    nbytes: dict[Value, int],
-) -> None:
-    """Makes whatever a step leaves for the next one live as long as the chain."""
-    whole = [graph.nodes[chain.last].output]
-    if chain.feed is None:
-        whole.append(chain.source)
-    carried = [buffer.value for buffer in chain.buffers if buffer.carries]
-    for value in (*whole, *carried):
-        first[value] = min(first[value], chain.first)
-        last[value] = max(last[value], chain.last)
-    for buffer in chain.buffers:
-        nbytes[buffer.value] = buffer.nbytes
+class _Lifetimes:
+    """For each value its first and its last node, and for those in the arena the bytes there."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.first = dict.fromkeys(graph.inputs, 0)
+        for index, node in enumerate(graph.nodes):
+            self.first.update(dict.fromkeys(node.outputs, index))
+        self.last = last_use(graph)
+        self.nbytes = {value: value.type.nbytes for value in in_arena(graph)}
+
+    def tile(self, tiling: ChannelTiling) -> None:
+        """Only a tile of each wide gradient exists; every tile reads the values from outside."""
+        for node in self.graph.nodes[tiling.first : tiling.last + 1]:
+            for value in node.inputs:
+                if value not in tiling.wide:
+                    self.last[value] = max(self.last[value], tiling.last)
+        self.nbytes.update((value, tiling.nbytes(value)) for value in tiling.wide)
+        if tiling.total is not None:
+            # Its sums are rounded after the loop.
+            self.first[tiling.total] = tiling.last
+
+    def buffer(self, chain: LineBufferedChain) -> None:
+        """Whatever a step of a chain leaves for the next one lives as long as the chain."""
+        kept = [buffer.value for buffer in chain.buffers if buffer.carries]
+        kept.append(self.graph.nodes[chain.last].output)
+        if chain.feed is None:
+            kept.append(chain.source)
+        for value in kept:
+            self.first[value] = min(self.first[value], chain.first)
+            self.last[value] = max(self.last[value], chain.last)
+        self.nbytes.update((buffer.value, buffer.nbytes) for buffer in chain.buffers)
+
+    def storage(self, values: Sequence[Value]) -> ArenaStorage:
+        """The storage that some values share."""
+        return ArenaStorage(
+            values[0].name,
+            tuple(values),
+            max(self.nbytes[value] for value in values),
+            min(self.first[value] for value in values),
+            max(self.last[value] for value in values),
+        )
+
+
+@dataclass
+class _StorageGroup:
+    """Values that share a storage one after another.
+
+    Attributes:
+        last: index of the last node that reads one of them.
+        nbytes: of the largest of them as a whole.
+    """
+
+    values: list[Value]
+    last: int
+    nbytes: int
+
+
+class _StorageGroups:
+    """The values in the arena, in groups.
+
+    Args:
+        chains: in a chain the input is still read after the first rows of the output are written,
+            so nothing is reused in place there.
+    """
+
+    def __init__(
+        self,
+        lifetimes: _Lifetimes,
+        choices: Mapping[str, Choice],
+        chains: Sequence[LineBufferedChain],
+    ) -> None:
+        self._last = lifetimes.last
+        self._group = {
+            value: _StorageGroup([value], lifetimes.last[value], value.type.nbytes)
+            for value in lifetimes.nbytes
+        }
+        chained = {index for chain in chains for index in range(chain.first, chain.last + 1)}
+        for index, node in enumerate(lifetimes.graph.nodes):
+            if index not in chained and node.outputs[-1] in self._group:
+                self._reuse(index, node, choices.get(node.name))
+
+    def all(self) -> Iterable[list[Value]]:
+        """The values of each group."""
+        return (group.values for group in {id(g): g for g in self._group.values()}.values())
+
+    def _reuse(self, index: int, node: Node, choice: Choice | None) -> None:
+        """Puts the output of a node where an input lies that it may reuse in place."""
+        target = node.outputs[-1]
+        for source in reusable_inputs(node, choice):
+            group = self._group.get(source)
+            if group is None:
+                continue
+            fits = group.last <= index and target.type.nbytes <= group.nbytes
+            if traits_of(node).same_bytes or fits:
+                self._join(group, self._group[target])
+                return
+
+    def add_total(self, tiling: ChannelTiling) -> None:
+        """Puts the total of a tiling where the last tile lay."""
+        if tiling.total is not None:
+            held = next(value for value in tiling.wide if self._last[value] == tiling.last)
+            self._join(self._group[held], self._group[tiling.total])
+
+    def _join(self, group: _StorageGroup, other: _StorageGroup) -> None:
+        """Adds the values of a group to another one."""
+        group.values += other.values
+        group.last, group.nbytes = max(group.last, other.last), max(group.nbytes, other.nbytes)
+        self._group.update(dict.fromkeys(other.values, group))
 
 
 def reusable_inputs(node: Node, choice: Choice | None) -> list[Value]:

@@ -84,15 +84,55 @@ def place(items: Sequence[ArenaStorage], bound: int) -> Placement:
     return _solve(items, bound, Placement(tuple(offsets), nbytes, "best found", "first fit"))
 
 
+class _FirstFit:
+    """First fit of storages in one order after another.
+
+    Attributes:
+        sizes: of the storages, in bytes, aligned.
+        meets: for each storage, those that are live together with it.
+    """
+
+    def __init__(self, items: Sequence[ArenaStorage]) -> None:
+        self.sizes = [aligned(item.nbytes) for item in items]
+        self.meets = _meetings(items)
+
+    def place(self, order: Sequence[int], most: int | None = None) -> tuple[list[int], int] | None:
+        """Offsets and the size of the arena; None as soon as it is larger than `most` bytes."""
+        sizes, top = self.sizes, 0
+        offsets, ends = [-1] * len(sizes), [-1] * len(sizes)
+        for k in order:
+            taken = [(offsets[j], ends[j]) for j in self.meets[k] if offsets[j] >= 0]
+            taken.sort()
+            offset, size = 0, sizes[k]
+            for start, end in taken:
+                if start - offset >= size:
+                    break
+                if end > offset:
+                    offset = end
+            offsets[k], ends[k] = offset, offset + size
+            if ends[k] > top:
+                top = ends[k]
+                if most is not None and top > most:
+                    return None
+        return offsets, top
+
+
+def _meetings(items: Sequence[ArenaStorage]) -> list[list[int]]:
+    """For each storage, those that are live together with it."""
+    found: list[list[int]] = [[] for _ in items]
+    live: list[int] = []
+    for k in sorted(range(len(items)), key=lambda k: items[k].first):
+        live = [j for j in live if items[j].last >= items[k].first]
+        for j in live:
+            found[j].append(k)
+        found[k] += live
+        live.append(k)
+    return found
+
+
 def _first_fit(items: Sequence[ArenaStorage], bound: int) -> tuple[list[int], int]:
-    conflicts = [
-        [
-            j
-            for j, other in enumerate(items)
-            if j != i and other.first <= item.last and item.first <= other.last
-        ]
-        for i, item in enumerate(items)
-    ]
+    """The best offsets that first fit finds, and the size of the arena."""
+    fit = _FirstFit(items)
     keys = (
         lambda k: (-items[k].nbytes, items[k].first, k),
         lambda k: (-items[k].nbytes * (items[k].last - items[k].first + 1), k),
@@ -103,8 +143,8 @@ def _first_fit(items: Sequence[ArenaStorage], bound: int) -> tuple[list[int], in
     best: tuple[list[int], int] = ([], -1)
     for key in keys:
         order = sorted(range(len(items)), key=key)
-        placed = _in_order(items, conflicts, order)
-        if best[1] < 0 or placed[1] < best[1]:
+        placed = fit.place(order)
+        if placed is not None and (best[1] < 0 or placed[1] < best[1]):
             best, best_order = placed, order
     generator = random.Random(0)
     for _ in range(_TRIES):
@@ -115,31 +155,10 @@ def _first_fit(items: Sequence[ArenaStorage], bound: int) -> tuple[list[int], in
             order.insert(
                 generator.randrange(len(order)), order.pop(generator.randrange(len(order)))
             )
-        placed = _in_order(items, conflicts, order)
-        if placed[1] <= best[1]:
+        placed = fit.place(order, most=best[1])
+        if placed is not None:
             best, best_order = placed, order
     return best
-
-
-def _in_order(
-    items: Sequence[ArenaStorage], conflicts: Sequence[Sequence[int]], order: Sequence[int]
-) -> tuple[list[int], int]:
-    offsets = [-1] * len(items)
-    top = 0
-    for k in order:
-        taken = sorted(
-            (offsets[j], offsets[j] + aligned(items[j].nbytes))
-            for j in conflicts[k]
-            if offsets[j] >= 0
-        )
-        offset, size = 0, aligned(items[k].nbytes)
-        for start, end in taken:
-            if start - offset >= size:
-                break
-            offset = max(offset, end)
-        offsets[k] = offset
-        top = max(top, offset + size)
-    return offsets, top
 
 
 def _solve(items: Sequence[ArenaStorage], bound: int, known: Placement) -> Placement:

@@ -13,8 +13,9 @@ each update has a generator of random numbers that is seeded by its place among 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import ClassVar
 
@@ -42,33 +43,52 @@ class ScheduleNodes:
 
     def plain(self, graph: Graph) -> Graph:
         """With eager nodes moved forward; all others keep their order."""
-        readers = parameter_readers(graph)
-        waiting = [node for node in graph.nodes if _is_eager(node)]
-        known: set[Value] = {*graph.inputs, *graph.constants, *graph.parameters}
-        done: set[str] = set()
+        waiting = _Waiting(graph)
         order: list[Node] = []
-
-        def place(node: Node) -> None:
-            order.append(node)
-            done.add(node.name)
-            known.update(node.outputs)
-
-        def ready(node: Node) -> bool:
-            return all(value in known for value in node.inputs) and all(
-                reader in done for reader in readers.get(node.name, ())
-            )
-
         for node in graph.nodes:
-            if _is_eager(node):
-                continue
-            place(node)
-            while True:
-                found = next((candidate for candidate in waiting if ready(candidate)), None)
-                if found is None:
-                    break
-                waiting.remove(found)
-                place(found)
-        return replace(graph, nodes=tuple(order + waiting))
+            if not _is_eager(node):
+                order.append(node)
+                order += waiting.after(node)
+        return replace(graph, nodes=(*order, *waiting.rest()))
+
+
+class _Waiting:
+    """The eager nodes of a graph, each with what it still waits for: values, and readers of the
+    parameter that it overwrites."""
+
+    def __init__(self, graph: Graph) -> None:
+        readers = parameter_readers(graph)
+        known = {*graph.inputs, *graph.constants, *graph.parameters}
+        self._nodes = {k: node for k, node in enumerate(graph.nodes) if _is_eager(node)}
+        self._missing: dict[int, int] = {}
+        self._waits: dict[Value | str, list[int]] = {}
+        for k, node in self._nodes.items():
+            awaited: set[Value | str] = {value for value in node.inputs if value not in known}
+            awaited |= readers.get(node.name, set())
+            self._missing[k] = len(awaited)
+            for key in awaited:
+                self._waits.setdefault(key, []).append(k)
+        self._ready = [k for k, missing in self._missing.items() if missing == 0]
+
+    def after(self, node: Node) -> Iterator[Node]:
+        """The eager nodes that can run now that a node has, the first of the graph first."""
+        self._done(node)
+        while self._ready:
+            eager = self._nodes.pop(heappop(self._ready))
+            yield eager
+            self._done(eager)
+
+    def rest(self) -> Iterable[Node]:
+        """Those that could not run after any node."""
+        return self._nodes.values()
+
+    def _done(self, node: Node) -> None:
+        written: tuple[Value | str, ...] = (node.name, *node.outputs)
+        for key in written:
+            for k in self._waits.get(key, ()):
+                self._missing[k] -= 1
+                if self._missing[k] == 0:
+                    heappush(self._ready, k)
 
 
 def _is_eager(node: Node) -> bool:
@@ -77,20 +97,16 @@ def _is_eager(node: Node) -> bool:
 
 def parameter_readers(graph: Graph) -> dict[str, set[str]]:
     """For each node that writes a parameter, the nodes that read the old one and run before it."""
-    views: dict[Value, set[Value]] = {}
-    for node in graph.nodes:
-        if role_of(node) is Role.VIEW:
-            for value in node.inputs:
-                views.setdefault(value, set()).add(node.output)
+    users = graph.users()
     before: dict[str, set[str]] = {}
     for writer in graph.nodes:
         for old, _ in replaced(writer):
-            names = {old, *views.get(old, ())}
-            before.setdefault(writer.name, set()).update(
-                node.name
-                for node in graph.nodes
-                if node is not writer and any(value in names for value in node.inputs)
-            )
+            readers = list(users.get(old, ()))
+            for view in users.get(old, ()):
+                if role_of(view) is Role.VIEW:
+                    readers += users.get(view.output, ())
+            names = {node.name for node in readers if node is not writer}
+            before.setdefault(writer.name, set()).update(names)
     return before
 
 
