@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
+from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.channel_tiling import tileable_runs, tilings_of
-from tinytrain.plan.narrow import Narrowed, narrowed
+from tinytrain.plan.narrow import Narrowed, NodeNeeds
 from tinytrain.plan.tiling import ChannelTiling
 
 
@@ -36,27 +37,46 @@ def fitted(graph: Graph, isa: str, most: int, start: int) -> Fitted:
         most: size of the arena to keep within, in bytes.
         start: index of the first node that counts; those before it belong to the stem.
     """
-    span = range(start, len(graph.nodes))
-    least = _tiled(graph, isa, 0, span)
-    found = _tiled(graph, isa, max(most, least.narrowed.bound), span)
+    search = _TilingSearch(graph, isa, range(start, len(graph.nodes)))
+    least = search.within(0)
+    found = search.within(max(most, least.narrowed.bound))
     return min(found, least, key=lambda one: (max(one.narrowed.bound, most), one.narrowed.cost))
 
 
-def _tiled(graph: Graph, isa: str, goal: int, span: range) -> Fitted:
-    chosen: list[ChannelTiling] = []
-    for run in tileable_runs(graph):
-        place = range(run.first, run.last + 1)
-        whole = narrowed(graph, isa, goal, place, chosen)
-        if whole.bound <= goal and not whole.limits:
-            continue
-        options = [(_worth(whole, goal), -1)]
-        tilings = tilings_of(graph, run)
-        for k, tiling in enumerate(tilings):
-            options.append((_worth(narrowed(graph, isa, goal, place, [*chosen, tiling]), goal), k))
-        best = min(options)[1]
-        if best >= 0:
-            chosen.append(tilings[best])
-    return Fitted(graph, tuple(chosen), narrowed(graph, isa, goal, span, chosen))
+class _TilingSearch:
+    """Tilings of a graph for one limit after another; what they need is worked out once.
+
+    Args:
+        span: indices of the nodes that count.
+    """
+
+    def __init__(self, graph: Graph, isa: str, span: range) -> None:
+        self._graph, self._isa, self._span = graph, isa, span
+        self._whole = choose_kernels(graph, isa)
+        self._runs = [(run, tilings_of(graph, run)) for run in tileable_runs(graph)]
+        self._known: dict[tuple[ChannelTiling, ...], NodeNeeds] = {}
+
+    def within(self, goal: int) -> Fitted:
+        """The cheapest tilings with which each run keeps a limit, in bytes, or needs least."""
+        chosen: tuple[ChannelTiling, ...] = ()
+        for run, tilings in self._runs:
+            place = range(run.first, run.last + 1)
+            untiled = self._needs(chosen).narrowed(goal, place)
+            if untiled.bound <= goal and not untiled.limits:
+                continue
+            options = [(_worth(untiled, goal), -1)]
+            for k, tiling in enumerate(tilings):
+                tiled = self._needs((*chosen, tiling)).narrowed(goal, place)
+                options.append((_worth(tiled, goal), k))
+            best = min(options)[1]
+            if best >= 0:
+                chosen = (*chosen, tilings[best])
+        return Fitted(self._graph, chosen, self._needs(chosen).narrowed(goal, self._span))
+
+    def _needs(self, tilings: tuple[ChannelTiling, ...]) -> NodeNeeds:
+        if tilings not in self._known:
+            self._known[tilings] = NodeNeeds(self._graph, self._isa, self._whole, tilings)
+        return self._known[tilings]
 
 
 def _worth(found: Narrowed, goal: int) -> tuple[int, int]:
