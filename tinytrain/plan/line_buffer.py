@@ -13,9 +13,11 @@ which computes overlaps twice where this computes nothing twice.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
 
 from tinytrain.errors import InternalError
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
 from tinytrain.plan.chain import LineBuffer, LineBufferedChain, Stripe
@@ -39,9 +41,10 @@ def row_window(node: Node) -> tuple[int, int, int]:
 
 def chain_ends(graph: Graph, first: int, end: int) -> Iterator[int]:
     """Indices below `end` of the last nodes of all chains that begin at `first`, ascending."""
-    users = graph.users()
+    last = last_use(graph)
     inside: set[Value] = set()
     source: Value | None = None
+    until = first
     for index in range(first, end):
         node = graph.nodes[index]
         if not can_be_line_buffered(graph, node):
@@ -52,14 +55,11 @@ def chain_ends(graph: Graph, first: int, end: int) -> Iterator[int]:
                 return
             (source,) = outside
         inside.add(node.output)
-        within = graph.nodes[first : index + 1]
-        leaving = {
-            value
-            for value in inside
-            if value in graph.outputs or any(user not in within for user in users.get(value, ()))
-        }
-        if leaving == {node.output}:
+        is_output = node.output in graph.outputs
+        # All that is read or given out behind the chain is its last output.
+        if until <= index and (is_output or last[node.output] > index):
             yield index
+        until = max(until, end if is_output else last[node.output])
 
 
 def can_be_line_buffered(graph: Graph, node: Node) -> bool:
@@ -129,41 +129,99 @@ def line_buffered(
         rows_per_step: rows of the source that each step takes.
         fed: the source has a line buffer too, and its rows arrive step by step.
     """
-    nodes = graph.nodes[first : last + 1]
-    made = {node.output for node in nodes}
-    source = next(value for node in nodes for value in maps_of(node) if value not in made)
-    rows = {source: _Rows(source, whole=not fed)}
-    stages = []
-    for node in nodes:
-        out = _Rows(node.output, whole=node is nodes[-1])
-        window = row_window(node)
-        for value in dict.fromkeys(maps_of(node)):
-            rows[value].readers.append((out, *window[1:]))
-        stages.append((out, [rows[value] for value in maps_of(node)], window))
-        rows[node.output] = out
-    stripes: list[list[Stripe]] = [[] for _ in nodes]
-    feed: list[Stripe] = []
-    result = rows[nodes[-1].output]
-    # All rows of a fed source are taken, even where a stride skips the last ones.
-    while not result.is_complete or (fed and not rows[source].is_complete):
-        feed.append(rows[source].take(min(rows_per_step, rows[source].height - rows[source].end)))
-        for stage, of_node in zip(stages, stripes, strict=True):
-            of_node.append(_stripe(*stage))
-        if len(feed) > rows[source].height:
-            raise InternalError(f"the chain from {nodes[0].name} on does not end")
-        for held in rows.values():
+    return _Simulation(graph, first, last, rows_per_step, fed=fed).run([last])[last]
+
+
+def line_buffered_to(
+    graph: Graph, first: int, lasts: Sequence[int], rows_per_step: int, *, fed: bool = False
+) -> list[LineBufferedChain]:
+    """The chains from one node to several others, as `line_buffered`, from one simulation.
+
+    Args:
+        lasts: ascending.
+    """
+    found = _Simulation(graph, first, lasts[-1], rows_per_step, fed=fed).run(lasts)
+    # A longer chain may skip the last rows of the map that ends a shorter one.
+    return [
+        found[last] if last in found else line_buffered(graph, first, last, rows_per_step, fed=fed)
+        for last in lasts
+    ]
+
+
+class _Simulation:
+    """The steps of a chain, and of the shorter ones that it begins with.
+
+    Up to its last node a shorter chain does the same in each step: only that node can read the
+    maps before it, and all of its output is kept instead of the rows that later nodes need.
+    """
+
+    def __init__(
+        self, graph: Graph, first: int, last: int, rows_per_step: int, *, fed: bool
+    ) -> None:
+        self._first, self._rows_per_step, self._fed = first, rows_per_step, fed
+        nodes = graph.nodes[first : last + 1]
+        made = {node.output for node in nodes}
+        self._source = next(value for node in nodes for value in maps_of(node) if value not in made)
+        self._rows = {self._source: _Rows(self._source, whole=not fed)}
+        self._stages = []
+        for node in nodes:
+            out = _Rows(node.output, whole=node is nodes[-1])
+            window = row_window(node)
+            for value in dict.fromkeys(maps_of(node)):
+                self._rows[value].readers.append((out, *window[1:]))
+            self._stages.append((out, [self._rows[value] for value in maps_of(node)], window))
+            self._rows[node.output] = out
+        self._stripes: list[list[Stripe]] = [[] for _ in nodes]
+        self._feed: list[Stripe] = []
+
+    def run(self, lasts: Sequence[int]) -> dict[int, LineBufferedChain]:
+        """Runs all steps; returns the chains to some nodes, without those that are not finished.
+
+        Args:
+            lasts: ascending, up to the last node of the simulated chain.
+        """
+        found: dict[int, LineBufferedChain] = {}
+        while lasts[-1] not in found:
+            self._step()
+            # All rows of a fed source are taken, even where a stride skips the last ones.
+            if self._fed and not self._rows[self._source].is_complete:
+                continue
+            for last in lasts:
+                if last not in found and self._stages[last - self._first][0].is_complete:
+                    found[last] = self._chain(last)
+        return found
+
+    def _step(self) -> None:
+        source = self._rows[self._source]
+        if len(self._feed) > source.height:
+            raise InternalError(f"the chain from node {self._first} on does not end")
+        self._feed.append(source.take(min(self._rows_per_step, source.height - source.end)))
+        for stage, stripes in zip(self._stages, self._stripes, strict=True):
+            stripes.append(_stripe(*stage))
+        for held in self._rows.values():
             held.carries |= not held.whole and held.end > max(held.needed(), held.start)
-    buffers = tuple(
-        LineBuffer(value, held.most, held.carries) for value, held in rows.items() if not held.whole
-    )
-    return LineBufferedChain(
-        first,
-        last,
-        source,
-        rows_per_step,
-        tuple(feed) if fed else None,
-        tuple(map(tuple, stripes)),
-        buffers,
+
+    def _chain(self, last: int) -> LineBufferedChain:
+        """The chain to a node whose output is complete as of this step."""
+        count = last - self._first
+        inside = [held for held in self._rows.values() if not held.whole]
+        inside = inside[: count + self._fed]
+        return LineBufferedChain(
+            self._first,
+            last,
+            self._source,
+            self._rows_per_step,
+            tuple(self._feed) if self._fed else None,
+            (*map(tuple, self._stripes[:count]), _kept_whole(self._stripes[count])),
+            tuple(LineBuffer(held.value, held.most, held.carries) for held in inside),
+        )
+
+
+def _kept_whole(stripes: Sequence[Stripe]) -> tuple[Stripe, ...]:
+    """The same stripes of a map that exists as a whole."""
+    done = accumulate((stripe.rows for stripe in stripes), initial=0)
+    return tuple(
+        replace(stripe, drop=0, kept=kept) for stripe, kept in zip(stripes, done, strict=False)
     )
 
 

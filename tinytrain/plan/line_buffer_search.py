@@ -16,7 +16,7 @@ from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.nodes import work_of
 from tinytrain.kernel.work import Work, spread
 from tinytrain.plan.chain import LineBufferedChain
-from tinytrain.plan.line_buffer import chain_ends, line_buffered, maps_of
+from tinytrain.plan.line_buffer import chain_ends, line_buffered_to, maps_of
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
 from tinytrain.plan.schedule import frozen_count
@@ -83,26 +83,35 @@ class Stem:
         whole = live_bytes(items, range(len(graph.nodes)))
         near = [item for item in items if item.first < self.end]
         works = [work_of(graph, node) for node in graph.nodes[: self.end]]
-        x = graph.inputs[0]
-        readers = [k for k, node in enumerate(graph.nodes) if x in node.inputs]
         self._segments: list[list[Segment]] = [[] for _ in range(self.end)]
         for first in range(self.end):
-            feeds = fed and first == 0
-            if not feeds:
+            if first > 0 or not fed:
                 self._segments[first] += _as_a_whole(
                     first, graph.nodes[first].name, choices, works[first], whole[first], isa
                 )
-            for last in chain_ends(graph, first, self.end):
-                if last == first and not feeds:
-                    continue  # nothing lies between its layers
-                if feeds and any(k > last for k in readers):
-                    continue  # another node needs the whole input
-                height = graph.nodes[first].inputs[0].type.shape[1]
-                unit = spread(height, _MOST_STEPS)
-                for rows in (rows * unit for rows in _ROWS_PER_STEP):
-                    if rows <= max(1, height // 2):
-                        chain = line_buffered(graph, first, last, rows, fed=feeds)
-                        self._segments[first].append(_segment(graph, near, works, chain, isa))
+            self._segments[first] += [
+                _segment(graph, near, works, chain, isa) for chain in self._chains(graph, first)
+            ]
+
+    def _chains(self, graph: Graph, first: int) -> list[LineBufferedChain]:
+        """All chains that begin at a node, by their last node and then by the rows of a step."""
+        feeds = self._fed and first == 0
+        # One layer has no map inside; a fed input must not be read after its chain.
+        least = first + 1
+        if feeds:
+            x = graph.inputs[0]
+            least = max((k for k, node in enumerate(graph.nodes) if x in node.inputs), default=0)
+        lasts = [last for last in chain_ends(graph, first, self.end) if last >= least]
+        if not lasts:
+            return []
+        height = graph.nodes[first].inputs[0].type.shape[1]
+        unit = spread(height, _MOST_STEPS)
+        found = [
+            line_buffered_to(graph, first, lasts, rows * unit, fed=feeds)
+            for rows in _ROWS_PER_STEP
+            if rows * unit <= max(1, height // 2)
+        ]
+        return [chain for same_last in zip(*found, strict=True) for chain in same_last]
 
     def limits(self) -> list[int]:
         """The peaks of all segments, in bytes, ascending: the only limits that matter."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from tinytrain.ir.graph import Node
 from tinytrain.kernel.choose import Choice, candidates
@@ -29,30 +30,36 @@ def choose_for_stripes(
     """
     choices = {}
     for node, whole, stripes in zip(nodes, works, chain.stripes, strict=True):
-        if whole is None:
-            continue
-        row = whole.count // node.output.type.shape[1]
-        shapes = Counter(
-            (stripe.in_rows, stripe.rows, stripe.pad_top) for stripe in stripes if stripe.rows
-        )
-        counted = {_stripe_work(whole, row, *shape): count for shape, count in shapes.items()}
-        moves = sum(stripe.kept for stripe in stripes if stripe.drop) * row_bytes(node.output)
-        besides = _CALL * shapes.total() + _MOVED * moves
-        choices[node.name] = _cheapest(counted, isa, besides)
+        if whole is not None:
+            counts = Counter(
+                (stripe.in_rows, stripe.rows, stripe.pad_top) for stripe in stripes if stripe.rows
+            )
+            moved = sum(stripe.kept for stripe in stripes if stripe.drop) * row_bytes(node.output)
+            row = whole.count // node.output.type.shape[1]
+            choices[node.name] = _cheapest(whole, row, tuple(counts.items()), moved, isa)
     return choices
 
 
-def _stripe_work(whole: Work, row: int, in_rows: int, rows: int, pad_top: int) -> Work:
-    """The work of one stripe."""
-    if not whole.windowed:
-        return replace(whole, count=row * rows)
-    return replace(whole, in_h=in_rows, out_h=rows, pad_top=pad_top)
+StripeShape = tuple[int, int, int]
+"""Rows that are read, rows that are computed, rows of padding above."""
 
 
-def _cheapest(works: Mapping[Work, int], isa: str, besides: float) -> Choice:
-    """The cheapest kernel that fits all stripes; the plainer one if two are equal."""
+@cache
+def _cheapest(
+    whole: Work, row: int, counts: tuple[tuple[StripeShape, int], ...], moved: int, isa: str
+) -> Choice:
+    """The cheapest kernel that fits all stripes; the plainer one if two are equal.
+
+    Args:
+        whole: the work of the node as a whole.
+        row: elements of a row of its output, for a node without a window.
+        counts: how many stripes there are of each shape.
+        moved: bytes that move to the front of the buffer of its output.
+    """
+    works = {_stripe_work(whole, row, *shape): count for shape, count in counts}
     sets = [{kernel.name: kernel for kernel in candidates(work, isa)} for work in works]
     shared = [name for name in sets[0] if all(name in found for found in sets)]
+    besides = _CALL * sum(works.values()) + _MOVED * moved
     costs: dict[str, int] = {}
     workspace: dict[str, int] = {}
     for name in shared:
@@ -66,3 +73,10 @@ def _cheapest(works: Mapping[Work, int], isa: str, besides: float) -> Choice:
     # The plainest one takes its place where the sources are built for another core.
     most = max(workspace[cheapest], workspace[shared[0]])
     return Choice(cheapest, most, costs[cheapest], costs)
+
+
+def _stripe_work(whole: Work, row: int, in_rows: int, rows: int, pad_top: int) -> Work:
+    """The work of one stripe."""
+    if not whole.windowed:
+        return replace(whole, count=row * rows)
+    return replace(whole, in_h=in_rows, out_h=rows, pad_top=pad_top)
