@@ -124,7 +124,7 @@ def product_of(case: Case, folder: Path) -> Product:
 def hold(case: Case, folder: Path, engines: dict[str, Engine], product: Product) -> None:
     """Every engine agrees with the reference."""
     stream = make_stream(opened(product), folder / "data.npz", STEPS)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     state = wanted.saved[len(wanted.weights) :]
     for name, engine in engines.items():

@@ -38,14 +38,14 @@ def test_curve_and_early_stop(options: dict[str, object], tmp_path: Path) -> Non
     # At this rate it gets worse before long.
     stream = make_stream(folder, tmp_path / "data.npz", steps=40)
     stream = replace(stream, learning_rate=0.5, evaluate_every=2, patience=2)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.checkpoints[-1].verdict == "stop"
     assert wanted.losses.size == wanted.checkpoints[-1].step < 40
     assert wanted.saved is not None
     state = wanted.saved[len(wanted.weights) :]
     # Looking changes nothing.
     unseen = replace(stream, order=stream.order[: wanted.losses.size], evaluate_every=0, patience=0)
-    assert run(reference_engine(product), unseen).saved == wanted.saved
+    assert run(reference_engine(product.compiled), unseen).saved == wanted.saved
 
     plain = HostEngine(
         folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized", frozen_memory=0

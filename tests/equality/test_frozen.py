@@ -40,7 +40,7 @@ def test_kept_results_change_nothing(graph: str, scheme: str, loss: str, tmp_pat
     folder = opened(product)
     assert folder.manifest.frozen_bytes > 0
     stream = make_stream(folder, tmp_path / "data.npz", steps=14)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     state = wanted.saved[len(wanted.weights) :]
     # Four samples to learn from and four to evaluate: all, some and none of them are kept.

@@ -44,7 +44,7 @@ def counted(
     product = written(compiled, folder, cores[0] if cores else "host")
     generated = opened(product)
     stream = replace(make_stream(generated, folder / "data.npz", STEPS), learning_rate=rate)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None and wanted.health is not None
     state = wanted.saved[len(wanted.weights) :]
     cores_of = [QemuEngine(generated, target=load_target(core)) for core in cores]

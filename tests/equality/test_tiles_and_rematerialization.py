@@ -60,7 +60,7 @@ def product_of(seed: int, directory: Path, target: str) -> Product:
 
 def compare(product: Product, engine: object, path: Path, steps: int) -> None:
     stream = make_stream(opened(product), path, steps)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     found = run(engine, stream)  # type: ignore[arg-type]
     assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])

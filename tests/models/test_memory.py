@@ -32,7 +32,7 @@ def compiled(folder: Path, ram: int, feed: str, case: Case = CASES[0], **more: f
 def hold(product: Product, data: Path, steps: int) -> None:
     """The C on this machine, nothing of it kept between samples, gives the reference's bits."""
     stream = make_stream(opened(product), data, steps=steps)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     state = wanted.saved[len(wanted.weights) :]
     assert_equal(run(HostEngine(opened(product), frozen_memory=0), stream), wanted, state)

@@ -49,7 +49,7 @@ def compiled(model: str, scheme: str, folder: Path, **options: object) -> Produc
 def hold(product: Product, engines: dict[str, Engine], folder: Path, steps: int = 3) -> None:
     """Every engine agrees with the reference."""
     stream = make_stream(opened(product), folder / "data.npz", steps)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     for name, engine in engines.items():
         try:
@@ -73,7 +73,7 @@ def test_a_model_is_evaluated_on_the_way(tmp_path: Path) -> None:
     product = compiled("kws", "last-3", tmp_path, **options)
     stream = make_stream(opened(product), tmp_path / "data.npz", steps=6)
     stream = replace(stream, evaluate_every=2)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     found = run(HostEngine(opened(product)), stream)
     assert wanted.saved is not None
     assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS, Net
-from tests.support.steps import step_of
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import ModelError, SchemeError
@@ -195,14 +194,6 @@ def test_weights_that_layers_share_are_not_trained() -> None:
         trained = Scheme("own", ("conv_0",), {"conv_0": ALL})
         with pytest.raises(SchemeError, match=r"conv_0, conv_1 share .* and 'conv_0' is trained"):
             SelectTrainable(trained, 4, 0)(both)
-
-
-def test_a_frozen_front_gets_no_backward_nodes() -> None:
-    graph = step_of(GRAPHS["convolutions"](), scheme="last-1").graph
-    trained = {node.layer for node in graph.nodes if "grad" in node.op}
-    assert {"conv_0", "conv_1", "conv_2"}.isdisjoint(trained)
-    head = step_of(GRAPHS["convolutions"](), scheme="head").graph
-    assert all(node.op != "conv2d_grad_input" for node in head.nodes)
 
 
 def test_layers_with_weights_are_listed_in_order() -> None:

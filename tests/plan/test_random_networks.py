@@ -92,7 +92,7 @@ def test_a_node_before_what_it_reads_is_refused(seed: int) -> None:
 def test_generated_c_equals_the_reference(seed: int, tmp_path: Path) -> None:
     product = write_folder(step(seed), tmp_path / "model", target=load_target("host"))
     stream = make_stream(opened(product), tmp_path / "data.npz", 4)
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     engine = HostEngine(opened(product), optimise="-O0", variant="plain")
     assert_equal(run(engine, stream), wanted, wanted.saved[len(wanted.weights) :])

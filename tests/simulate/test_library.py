@@ -57,7 +57,7 @@ def test_weights_are_those_of_a_session_and_of_the_reference(
     product = product_of(graph, tmp_path / "model", scheme=scheme, gradient=gradient, seed=3)
     stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
     session = run(HostEngine(opened(product)), stream)
-    reference = run(reference_engine(product), stream)
+    reference = run(reference_engine(product.compiled), stream)
     library = library_of(product, tmp_path / "cache")
     samples = samples_of(stream)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.sessions import run
+from tests.support.sessions import reference_engine, run
 from tests.support.stems import random_stem
 from tests.support.steps import step_of
 from tinytrain.compiler.emission import emit_step
@@ -22,7 +22,6 @@ from tinytrain.compiler.samples import sample_spec
 from tinytrain.data import Dataset
 from tinytrain.experiments.engines import step_library
 from tinytrain.simulation.library import LibrarySamples
-from tinytrain.simulation.reference import ReferenceEngine
 from tinytrain.simulation.stream import SampleStream
 from tinytrain.target import load_target
 
@@ -77,24 +76,13 @@ def stream_of(compiled: Compiled) -> SampleStream:
     return SampleStream(data_of(compiled), order, replay_steps=replay_steps)
 
 
-def reference(compiled: Compiled) -> ReferenceEngine:
-    return ReferenceEngine(
-        compiled.graph,
-        compiled.scales,
-        compiled.rate,
-        compiled.options.seed,
-        compiled.options.rate_schedule,
-        slots=compiled.options.replay,
-    )
-
-
 @pytest.mark.parametrize("options", cases())
 def test_a_library_learns_what_the_reference_learns(
     options: dict[str, Any], tmp_path: Path
 ) -> None:
     compiled = step_of(random_stem(5), **options)
     stream = stream_of(compiled)
-    wanted = run(reference(compiled), stream)
+    wanted = run(reference_engine(compiled), stream)
     library = step_library(compiled, tmp_path, optimise="-O0")
     x, y = stream.train.quantized(slice(None)), stream.train.targets(slice(None))
     given = [LibrarySamples(y, x)]

@@ -24,7 +24,7 @@ def engines_of(product: Product) -> dict[str, Engine]:
 
 def hold(product: Product, stream: SampleStream) -> RawOutcome:
     """Every engine agrees with the reference; returns what that found."""
-    wanted = run(reference_engine(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     replay = opened(product).manifest.replay
     slots = 0 if replay is None or replay.in_flash else replay.nbytes

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.compiler.folder import Product
+from tinytrain.compiler.pipeline import Compiled
 from tinytrain.simulation.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.reference import ReferenceEngine
@@ -34,9 +35,8 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
     return plan_session(folder, data=path, eval=path, steps=steps, learning_rate=RATE)
 
 
-def reference_engine(product: Product) -> ReferenceEngine:
-    """The reference for a compiled folder."""
-    compiled = product.compiled
+def reference_engine(compiled: Compiled) -> ReferenceEngine:
+    """The reference for what was compiled."""
     return ReferenceEngine(
         compiled.graph,
         compiled.scales,
