@@ -1,0 +1,161 @@
+"""One model file, from import to fifty steps of training."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.trial.forward import compare, our_outputs
+from bench.trial.inputs import Inputs, hints, make_inputs
+from bench.trial.training import Training, train
+from tinytrain.compiler.integers import IntegerModel, integer_model
+from tinytrain.compiler.options import Options
+from tinytrain.errors import ModelError, TinytrainError
+from tinytrain.frontend import import_model
+from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.proof import prove
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.operations import traits_of
+from tinytrain.passes.base import Runner
+from tinytrain.quantize.passes import is_quantized
+
+AGREEMENT, CORRELATION = 0.95, 0.998
+"""From these on an output counts as equal."""
+
+
+@dataclass
+class Trial:
+    """What became of a file.
+
+    Attributes:
+        file: its name.
+        stage: that refused it: import, proof, forward or training; None if nothing did.
+        reasons: why, a line each.
+        notes: what the import changed.
+        proof: what is known of the import.
+        inputs: what it was tried on, how many, and how many were left out.
+    """
+
+    file: str
+    stage: str | None = None
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    quantized: bool = False
+    classifier: bool = False
+    macs: int = 0
+    proof: str = ""
+    inputs: str = ""
+    count: int = 0
+    left_out: int = 0
+    agreement: float | None = None
+    correlation: float | None = None
+    training: Training | None = None
+    seconds: float = 0.0
+
+    @property
+    def taken(self) -> bool:
+        """Whether it can be compiled."""
+        return self.stage is None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether its outputs are those of the reference."""
+        agrees = not self.classifier or self.agreement is None or self.agreement >= AGREEMENT
+        return self.correlation is not None and agrees and self.correlation >= CORRELATION
+
+    @property
+    def learns(self) -> bool:
+        """Whether its loss falls."""
+        return self.training is not None and self.training.falls
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything by name."""
+        return asdict(self)
+
+
+def try_model(path: Path) -> Trial:
+    """Tries a file: every step that the ones before it allow."""
+    trial, start = Trial(path.name), time.monotonic()
+    stage = "import"
+    try:
+        imported = import_model(path)
+        graph = imported.graph
+        trial.quantized, trial.notes = is_quantized(graph), list(graph.source.notes)
+        trial.macs = _macs(graph)
+        inputs = make_inputs(path, graph, trial.macs)
+        trial.inputs, trial.count = inputs.source, len(inputs.compared)
+        stage = "proof"
+        _prove(trial, imported, inputs)
+        stage = "forward"
+        given = integer_model(graph, inputs.calibration, None, Options(), Runner())
+        trial.classifier = _is_classifier(path, given.forward)
+        outputs = _forward(trial, path, imported, given, inputs)
+        stage = "training"
+        samples = given.quantized_samples()
+        assert samples is not None
+        trial.training = train(given.forward, samples, outputs, classify=trial.classifier)
+    except TinytrainError as error:
+        trial.stage, trial.reasons = stage, _reasons(error)
+    # A fault of ours: a row of the table like any other, so that the rest is still tried.
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        trial.stage = stage
+        trial.reasons = [f"CRASH {type(error).__name__}: {error} (at {where})"]
+    trial.seconds = time.monotonic() - start
+    return trial
+
+
+def _prove(trial: Trial, imported: Imported, inputs: Inputs) -> None:
+    """A difference refuses the model; the rest is tried all the same, to see how much it is."""
+    try:
+        trial.proof = prove(imported, inputs.compared).sentence()
+    except ModelError as error:
+        trial.proof, trial.stage, trial.reasons = "differs", "proof", _reasons(error)
+
+
+def _forward(
+    trial: Trial, path: Path, imported: Imported, given: IntegerModel, inputs: Inputs
+) -> np.ndarray:
+    """Compares, and gives what the model answers to calibration samples."""
+    ours, softmax = (
+        our_outputs(given.forward, imported, inputs.compared),
+        given.forward.source.softmax,
+    )
+    found = compare(path, imported, ours, inputs.compared, before_softmax=softmax)
+    if found is not None:
+        trial.left_out, trial.correlation = found.left_out, found.correlation
+        trial.agreement = found.agreement if trial.classifier else None
+    return our_outputs(given.forward, imported, inputs.calibration[:4])
+
+
+def _is_classifier(path: Path, graph: Graph) -> bool:
+    """A vector that the index trains with cross-entropy, or that a softmax was behind."""
+    shape = graph.outputs[0].type.shape
+    if math.prod(shape) != shape[-1] or shape[-1] < 2:
+        return False
+    hint = hints(path).get("loss")
+    return graph.source.softmax if hint is None else hint == "cross_entropy"
+
+
+def _macs(graph: Graph) -> int:
+    return sum(
+        node.output.type.size * math.prod(node.inputs[1].type.shape[1:])
+        for node in graph.nodes
+        if traits_of(node).has_weights
+    )
+
+
+def _reasons(error: TinytrainError) -> list[str]:
+    """An error as lines, one a reason, each with its way out."""
+    if error.detail and "  help: " in error.detail:
+        return error.detail.replace("\n  help: ", " | help: ").splitlines()
+    place = f" (at {error.where})" if error.where else ""
+    detail = " ".join(f" {line.strip()}" for line in (error.detail or "").splitlines())
+    return [f"{error.what}{place}{detail} | help: {error.help}"]
