@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     )
     from tinytrain.experiments.experiment import ExperimentResult, experiment
     from tinytrain.reports.report import ReportPage, kernels, report
+    from tinytrain.simulation.device import Device, load
+    from tinytrain.simulation.device_result import EvaluationResult, StepResult
     from tinytrain.simulation.result import SimulationResult
     from tinytrain.simulation.session import simulate
     from tinytrain.target import Target, targets
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BudgetError",
     "DataError",
+    "Device",
     "Diagnosis",
+    "EvaluationResult",
     "ExperimentResult",
     "InternalError",
     "ModelError",
@@ -46,6 +50,7 @@ __all__ = [
     "RunError",
     "SchemeError",
     "SimulationResult",
+    "StepResult",
     "Target",
     "TinytrainError",
     "ToolchainError",
@@ -56,6 +61,7 @@ __all__ = [
     "experiment",
     "inspect",
     "kernels",
+    "load",
     "report",
     "simulate",
     "targets",
@@ -78,6 +84,8 @@ _HOMES = {
     ),
     "experiments.experiment": ("ExperimentResult", "experiment"),
     "reports.report": ("ReportPage", "kernels", "report"),
+    "simulation.device": ("Device", "load"),
+    "simulation.device_result": ("EvaluationResult", "StepResult"),
     "simulation.result": ("SimulationResult",),
     "simulation.session": ("simulate",),
     "target": ("Target", "targets"),

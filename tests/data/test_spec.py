@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -78,3 +80,24 @@ def test_table_is_float32_arithmetic_step_by_step() -> None:
     expected = (value - np.float32(0.456)) / np.float32(0.224)
     assert table.dtype == np.float32
     assert table[200, 1] == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((1, 3, 4, 5), "NCHW"), ((1, 4, 5, 3), "NHWC"), ((1, 3, 5), "NCW"), ((1, 60), "NC")],
+)
+def test_outputs_have_the_shape_of_the_file(shape: tuple[int, ...], layout: str) -> None:
+    size = math.prod(shape)
+    spec = SampleSpec((1, 1, 1, 2), (1, 2), "NC", size, 0, output_shape=shape, output_layout=layout)
+    shaped = np.arange(2 * size).reshape(2, *shape[1:])
+    letters = "".join(c for c in "HWC" if c in layout)
+    inner = shaped.transpose(0, *(layout.index(c) for c in letters)).reshape(2, size)
+    assert np.array_equal(spec.shaped_outputs(inner), shaped)
+    assert np.array_equal(spec.flat_outputs(shaped), inner)
+
+
+def test_a_vector_under_any_shape_keeps_its_order() -> None:
+    spec = SampleSpec(
+        (1, 1, 1, 2), (1, 2), "NC", 6, 6, output_shape=(1, 6, 1, 1), output_layout="NCCC"
+    )
+    assert spec.shaped_outputs(np.arange(12).reshape(2, 6)).shape == (2, 6, 1, 1)

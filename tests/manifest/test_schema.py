@@ -143,6 +143,8 @@ def test_samples_are_those_of_input_output_and_preprocessing() -> None:
         scale=1 / 32,
         zero_point=-3,
         preprocess=preprocess,
+        output_shape=(1, 20),
+        output_layout="NC",
     )
 
 

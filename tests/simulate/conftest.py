@@ -49,7 +49,9 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         manifest = dataclasses.replace(
             small_manifest(),
             target=target,
-            output=OutputRecord(size=OUTPUT_SIZE, classes=classes),
+            output=OutputRecord(
+                size=OUTPUT_SIZE, classes=classes, source_shape=(1, OUTPUT_SIZE), source_layout="NC"
+            ),
             files={name: hashlib.sha256(files[name].encode()).hexdigest() for name in files},
         )
         (folder / "manifest.json").write_text(manifest.text())
@@ -60,6 +62,8 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 def render_main(classes: int) -> str:
     """main.c of the hand-made model."""
-    output = OutputRecord(size=OUTPUT_SIZE, classes=classes)
+    output = OutputRecord(
+        size=OUTPUT_SIZE, classes=classes, source_shape=(1, OUTPUT_SIZE), source_layout="NC"
+    )
     interface = dataclasses.replace(small_manifest(), output=output).interface
     return render("codegen", "main_simulate.c.j2", NAME="FAKE", health=None, **vars(interface))

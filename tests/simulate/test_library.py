@@ -15,6 +15,7 @@ from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import DataError, ToolchainError, UsageError
+from tinytrain.experiments.engines import step_library
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
@@ -77,6 +78,24 @@ def test_weights_are_those_of_a_session_and_of_the_reference(
     assert library.train(samples, stream.order, rates)[0].tobytes() == losses.tobytes()
 
 
+def test_a_regression_is_that_of_a_session_and_none_of_an_experiment(tmp_path: Path) -> None:
+    product = product_of("mixture", tmp_path / "model", scheme="head", loss="mean_squared_error")
+    stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    session = run(HostEngine(opened(product)), stream)
+    library = library_of(product, tmp_path / "cache")
+    library.set_learning_rate(RATE)
+    samples = samples_of(stream)
+    assert samples.inputs is not None
+    losses, _ = library.train(samples, stream.order)
+    assert losses.tobytes() == session.losses.tobytes()
+    assert library.save() == session.saved
+    outputs = library.infer(samples.inputs)
+    squares = ((outputs - samples.targets).astype(np.float64) ** 2).sum(axis=1)
+    np.testing.assert_allclose(squares, session.after.squares, rtol=1e-6)
+    with pytest.raises(UsageError, match="regression"):
+        step_library(product.compiled, tmp_path / "cache")
+
+
 def test_frozen_activations_and_saved_parameters_change_nothing(tmp_path: Path) -> None:
     product = product_of("convolutions", tmp_path / "model", scheme="last-2")
     stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
@@ -87,9 +106,9 @@ def test_frozen_activations_and_saved_parameters_change_nothing(tmp_path: Path) 
     evaluated, _ = library.evaluate(samples)
 
     other = library_of(product, tmp_path / "cache")
-    frozen = np.empty((len(samples.labels), other.model.frozen_bytes), np.uint8)
+    frozen = np.empty((len(samples.targets), other.model.frozen_bytes), np.uint8)
     other.frozen(samples.inputs, frozen)
-    from_cache = LibrarySamples(samples.labels, None, frozen)
+    from_cache = LibrarySamples(samples.targets, None, frozen)
     first, _ = other.train(from_cache, stream.order[:5])
     saved = other.save()
     other.init()
@@ -157,9 +176,6 @@ def test_bad_samples_and_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_bad_libraries_are_refused(tmp_path: Path) -> None:
-    product = product_of("mixture", tmp_path / "model", scheme="head", loss="mean_squared_error")
-    with pytest.raises(UsageError, match="regression"):
-        build_library(product.directory, product.manifest.interface, tmp_path / "cache")
     product = product_of("convolutions", tmp_path / "other", scheme="head")
     model = product.manifest.interface
     (product.directory / "src" / f"{model.name}.c").write_text("no C")

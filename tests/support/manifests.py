@@ -57,7 +57,7 @@ def small_manifest() -> Manifest:
             source_shape=(1, 40),
             source_layout="NC",
         ),
-        output=OutputRecord(size=20, classes=20),
+        output=OutputRecord(size=20, classes=20, source_shape=(1, 20), source_layout="NC"),
         preprocess=None,
         learning_rate=0.01,
         guidance=GuidanceRecord(

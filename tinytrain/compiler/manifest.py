@@ -88,7 +88,12 @@ def manifest_of(
         versions=_versions(),
         loss=compiled.options.loss,
         input=_input(sample),
-        output=OutputRecord(size=sample.output_size, classes=sample.classes),
+        output=OutputRecord(
+            size=sample.output_size,
+            classes=sample.classes,
+            source_shape=sample.output_shape,
+            source_layout=sample.output_layout,
+        ),
         preprocess=sample.preprocess,
         learning_rate=compiled.rate,
         guidance=compiled.guidance.record(),

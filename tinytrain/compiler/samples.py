@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.ir.graph import Graph
@@ -12,6 +14,7 @@ from tinytrain.reference.lowering import scale_of, zero_of
 def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
     """The samples that a compiled model takes."""
     x, source = compiled.graph.inputs[0], compiled.forward.source
+    shape, layout = _output(source, compiled.output_size)
     return SampleSpec(
         shape=map_shape(x.type.shape),
         source_shape=source.shape,
@@ -21,6 +24,8 @@ def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec
         scale=scale_of(x),
         zero_point=zero_of(x),
         preprocess=preprocess,
+        output_shape=shape,
+        output_layout=layout,
     )
 
 
@@ -47,3 +52,10 @@ def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
 def _layout(source: ModelSource) -> str:
     # A 1-D signal is a map of height 1: its length is the width.
     return source.layout.replace("L", "W")
+
+
+def _output(source: ModelSource, size: int) -> tuple[tuple[int, ...], str]:
+    """Shape and layout of the output; of a fresh classifier those of a vector."""
+    if math.prod(source.output_shape) != size or not source.output_shape:
+        return (1, size), "NC"
+    return source.output_shape, source.output_layout.replace("L", "W")

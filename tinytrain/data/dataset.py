@@ -280,6 +280,8 @@ def _checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray
 def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     if y.dtype.kind not in "fiu":
         _fail(where, f"y has dtype {y.dtype}, but targets are float32")
+    if len(spec.output_shape) > 2 and y.shape[1:] == spec.output_shape[1:]:
+        y = spec.flat_outputs(y)
     if y.shape[1:] not in ((spec.output_size,), () if spec.output_size == 1 else None):
         _fail(
             where,

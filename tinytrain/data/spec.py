@@ -25,6 +25,10 @@ class SampleSpec:
         scale: of the input's quantization, positive; None before quantization.
         zero_point: of the input's quantization.
         preprocess: for uint8 images; None when the model takes none.
+        output_shape: the output's shape in the model file, with a leading batch of 1; () is
+            (1, output_size).
+        output_layout: one letter for each dimension of output_shape, N first. A map has one each of
+            H, W and C, or W and C; anything else is a vector under that shape.
 
     Raises:
         InternalError: source_shape and source_layout do not describe `shape`.
@@ -39,6 +43,8 @@ class SampleSpec:
     scale: float | None = None
     zero_point: int = 0
     preprocess: Preprocess | None = None
+    output_shape: tuple[int, ...] = ()
+    output_layout: str = ""
 
     def __post_init__(self) -> None:
         sizes = dict(zip("NHWC", self.shape, strict=True))
@@ -76,6 +82,35 @@ class SampleSpec:
     def size(self) -> int:
         """Elements of one input."""
         return math.prod(self.shape)
+
+    def shaped_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs as the model file has them.
+
+        Args:
+            outputs: [n, output_size], as the device gives them, channels innermost.
+
+        Returns:
+            [n, ...], the shape and layout of the model file.
+        """
+        inner, order = self._output_axes()
+        return outputs.reshape(-1, *inner).transpose(0, *(1 + axis for axis in order))
+
+    def flat_outputs(self, outputs: np.ndarray) -> np.ndarray:
+        """The reverse of `shaped_outputs`: [n, ...] becomes [n, output_size]."""
+        _, order = self._output_axes()
+        back = np.argsort(order)
+        return outputs.transpose(0, *(1 + axis for axis in back)).reshape(-1, self.output_size)
+
+    def _output_axes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Extents of one output with channels last, and which of them each axis of the file is."""
+        letters, extents = self.output_layout[1:], self.output_shape[1:]
+        if not extents:
+            return (self.output_size,), (0,)
+        ordered = "".join(sorted(letters, key="HWC".index))
+        if len(set(letters)) < len(letters):
+            return extents, tuple(range(len(extents)))
+        sizes = dict(zip(letters, extents, strict=True))
+        return tuple(sizes[c] for c in ordered), tuple(ordered.index(c) for c in letters)
 
     def arrangements(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
         """Layouts in which float samples are accepted, the first that fits counting.

@@ -210,6 +210,7 @@ def emit_model(
         name=name,
         classes=classes,
         input_size=x.type.size,
+        output_size=output.type.size,
         saved_bytes=saved,
         frozen_bytes=frozen.nbytes,
         feed_rows=x.type.shape[1] if text["feed"] else 0,

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
+from tinytrain.errors import UsageError
 from tinytrain.experiments.frozen import frozen_activations, frozen_identity
 from tinytrain.experiments.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiments.spec import Run
@@ -64,7 +65,7 @@ class CLearner:
     def evaluate(self) -> Score:
         """See `Learner`."""
         losses, predictions = self._library.evaluate(self._test)
-        right = predictions == self._test.labels
+        right = predictions == self._test.targets
         return Score(float(np.mean(right)), float(np.mean(losses, dtype=np.float64)))
 
     def weights_sha256(self) -> str:
@@ -78,7 +79,15 @@ def step_library(compiled: Compiled, cache: Path, *, optimise: str = "-O3") -> H
     Args:
         cache: folder for libraries, shared by all runs.
         optimise: see `build_library`.
+
+    Raises:
+        UsageError: the model is a regression: an experiment compares accuracies.
     """
+    if compiled.classes < 2:
+        raise UsageError(
+            f"model '{compiled.graph.name}' is a regression, which an experiment does not train",
+            help="use 'tinytrain simulate'",
+        )
     files = emit_step(compiled)
     sources = {f"src/{file}": text for file, text in files.files.items()}
     sources |= runtime_files(files.functions)

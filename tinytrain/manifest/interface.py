@@ -18,6 +18,7 @@ class ModelInterface:
         name: prefix of the C functions.
         classes: 0 for a regression.
         input_size: elements of an input.
+        output_size: elements of an output.
         saved_bytes: of a saved file.
         frozen_bytes: of the frozen activations of a sample; 0 where the first layer trains.
         feed_rows: rows that a sample is fed in, one by one; 0 where it is written as a whole.
@@ -27,6 +28,7 @@ class ModelInterface:
     name: str
     classes: int
     input_size: int
+    output_size: int
     saved_bytes: int
     frozen_bytes: int
     feed_rows: int

@@ -65,10 +65,15 @@ class OutputRecord:
     Attributes:
         size: number of elements.
         classes: number of classes; 0 for a regression.
+        source_shape: shape in the model file, with a leading batch of 1.
+        source_layout: a letter of N, C, H, W for each dimension of `source_shape`; a vector under
+            any shape has C alone behind N.
     """
 
     size: Positive
     classes: Count
+    source_shape: tuple[Positive, ...]
+    source_layout: str
 
 
 @dataclass(frozen=True, kw_only=True)

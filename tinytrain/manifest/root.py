@@ -36,7 +36,7 @@ from tinytrain.manifest.schema import (
     wrong,
 )
 
-FORMAT = 1
+FORMAT = 2
 """Rises with every key that is added, goes, or means something else."""
 
 Identifier = Annotated[str, Matches(r"[A-Za-z_]\w*", "C identifier")]
@@ -153,6 +153,7 @@ class Manifest:
             name=self.name,
             classes=self.output.classes,
             input_size=math.prod(self.input.shape),
+            output_size=self.output.size,
             saved_bytes=self.saved_bytes,
             frozen_bytes=self.frozen_bytes,
             feed_rows=self.feed_rows,
@@ -178,4 +179,6 @@ class Manifest:
             scale=self.input.scale,
             zero_point=self.input.zero_point,
             preprocess=self.preprocess,
+            output_shape=self.output.source_shape,
+            output_layout=self.output.source_layout,
         )

@@ -27,13 +27,13 @@ class LibrarySamples:
     """Samples for a library.
 
     Attributes:
-        labels: int32 [N], 0 to classes - 1.
+        targets: int32 [N], labels from 0 to classes - 1; of a regression float32 [N, outputs].
         inputs: int8 [N, ...]; None where `frozen` holds all that is needed.
         frozen: the frozen activations, uint8 [N, frozen_bytes], from `HostLibrary.frozen`; None
             computes them.
     """
 
-    labels: np.ndarray
+    targets: np.ndarray
     inputs: np.ndarray | None = None
     frozen: np.ndarray | None = None
 
@@ -42,7 +42,7 @@ class _Samples(ctypes.Structure):
     _fields_ = (
         ("inputs", ctypes.c_void_p),
         ("frozen", ctypes.c_void_p),
-        ("labels", ctypes.c_void_p),
+        ("targets", ctypes.c_void_p),
     )
 
 
@@ -78,6 +78,10 @@ class HostLibrary:
         function = self._function("set_learning_rate", ctypes.c_int)
         _check(function(self._state, ctypes.c_float(rate)))
 
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self._function("learning_rate", ctypes.c_float)(self._state))
+
     def train(
         self,
         samples: LibrarySamples,
@@ -99,13 +103,13 @@ class HostLibrary:
             step whose loss is not finite was skipped.
 
         Raises:
-            DataError: an index or a label is out of range.
+            DataError: an index or a label is out of range, or a target is not finite.
         """
-        self._check_labels(samples)
+        self._check_targets(samples)
         assert self.model.replay is not None or not replay_steps, "the model has no replay buffer"
         order = np.ascontiguousarray(order, np.int64)
-        if order.size and not (order.min() >= 0 and order.max() < len(samples.labels)):
-            raise DataError(f"the order names samples beyond the {len(samples.labels)} there are")
+        if order.size and not (order.min() >= 0 and order.max() < len(samples.targets)):
+            raise DataError(f"the order names samples beyond the {len(samples.targets)} there are")
         steps = None if rates is None else np.ascontiguousarray(rates, np.float32)
         assert steps is None or steps.shape == order.shape
         losses, predictions = np.empty(order.size, np.float32), np.empty(order.size, np.int32)
@@ -123,15 +127,46 @@ class HostLibrary:
         return losses, predictions
 
     def evaluate(self, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
-        """Loss, float32 [N], and predicted class, int32 [N], of every sample; nothing is learned.
+        """Cross-entropy, float32 [N], and predicted class, int32 [N], of every sample of a
+        classification; nothing is learned, and label smoothing does not count.
 
         Raises:
             DataError: a label is out of range.
         """
-        self._check_labels(samples)
-        count = len(samples.labels)
+        return self._measure("library_evaluate", samples)
+
+    def score(self, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
+        """The loss that a step would report, float32 [N], and the index of the largest output,
+        int32 [N], of every sample; nothing is learned.
+
+        Raises:
+            DataError: a label is out of range, or a target is not finite.
+        """
+        return self._measure("library_score", samples)
+
+    def infer(self, inputs: np.ndarray) -> np.ndarray:
+        """The outputs for samples, float32 [N, outputs].
+
+        Args:
+            inputs: int8 [N, ...], contiguous.
+        """
+        assert inputs.dtype == np.int8 and inputs.flags.c_contiguous
+        assert inputs.size == len(inputs) * self.model.input_size
+        outputs = np.empty((len(inputs), self.model.output_size), np.float32)
+        status = self._function("library_infer", ctypes.c_int)(
+            self._state,
+            ctypes.byref(_Samples(_pointer(inputs), None, None)),
+            ctypes.c_size_t(len(outputs)),
+            _pointer(outputs),
+        )
+        _check(status)
+        return outputs
+
+    def _measure(self, function: str, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
+        self._check_targets(samples)
+        count = len(samples.targets)
         losses, predictions = np.empty(count, np.float32), np.empty(count, np.int32)
-        status = self._function("library_evaluate", ctypes.c_int)(
+        status = self._function(function, ctypes.c_int)(
             self._state,
             ctypes.byref(self._struct(samples)),
             ctypes.c_size_t(count),
@@ -183,24 +218,28 @@ class HostLibrary:
         function.restype = result
         return cast(Callable[..., int], function)
 
-    def _check_labels(self, samples: LibrarySamples) -> None:
-        labels = samples.labels
+    def _check_targets(self, samples: LibrarySamples) -> None:
+        labels = samples.targets
+        if not self.model.classes:
+            assert labels.shape[1:] == (self.model.output_size,), "targets of another size"
+            return
         if labels.size and not (labels.min() >= 0 and labels.max() < self.model.classes):
             raise DataError(f"a label is not one of the model's {self.model.classes} classes")
 
     def _struct(self, samples: LibrarySamples) -> _Samples:
         """Pointers into arrays that `samples` keeps alive."""
-        inputs, frozen, labels = samples.inputs, samples.frozen, samples.labels
-        count = len(labels)
+        inputs, frozen, targets = samples.inputs, samples.frozen, samples.targets
+        count = len(targets)
         assert inputs is not None or frozen is not None, "samples without inputs"
-        assert labels.dtype == np.int32 and labels.flags.c_contiguous
+        kind = np.int32 if self.model.classes else np.float32
+        assert targets.dtype == kind and targets.flags.c_contiguous
         if inputs is not None:
             assert inputs.dtype == np.int8 and inputs.flags.c_contiguous
             assert inputs.size == count * self.model.input_size
         if frozen is not None:
             assert frozen.dtype == np.uint8 and frozen.flags.c_contiguous
             assert frozen.shape == (count, self.model.frozen_bytes)
-        return _Samples(_pointer(inputs), _pointer(frozen), _pointer(labels))
+        return _Samples(_pointer(inputs), _pointer(frozen), _pointer(targets))
 
 
 def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:

@@ -8,10 +8,11 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinytrain.errors import ToolchainError, UsageError, Where
+from tinytrain.errors import ToolchainError, Where
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.host import processor_flags
 from tinytrain.target import load_target
@@ -42,14 +43,8 @@ def build_library(
         The library.
 
     Raises:
-        UsageError: the model is a regression.
         ToolchainError: the compiler is missing, or refuses the sources; one is not whole.
     """
-    if model.classes < 2:
-        raise UsageError(
-            f"model '{model.name}' is a regression, which the host library does not train",
-            help="use 'tinytrain simulate'",
-        )
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=cache) as place:
         work = _Work(directory, Path(place), cache, _compiler(compiler), _flags(optimise))
@@ -95,13 +90,17 @@ class _Work:
     flags: tuple[str, ...]
 
     def objects(self) -> Iterator[Path]:
-        """The object of each source, compiled where the cache does not have it."""
+        """The object of each source, compiled where the cache does not have it, on all processors.
+
+        Raises:
+            ToolchainError: a source cannot be compiled; the others are done then.
+        """
         sources = [*sorted((self.directory / "src").glob("*.c")), self.scratch / "library.c"]
         folders = [(self.directory / part).resolve() for part in ("include", "src")]
         includes = [f"-I{folder}" for folder in folders]
         base = hashlib.sha256("\0".join([*self.compiler, *self.flags]).encode())
-        # A file of the runtime does not reach the model's headers: it is compiled once for all.
-        for source, reached in contents(sources, folders).items():
+
+        def compiled(source: Path, reached: bytes | None) -> Path:
             if reached is None:
                 raise ToolchainError(
                     "it includes a file that the folder does not have",
@@ -115,7 +114,12 @@ class _Work:
                 made = self.scratch / found.name
                 _run([*self.compiler, *self.flags, *includes, "-c"], [source], made)
                 made.replace(found)
-            yield found
+            return found
+
+        # A file of the runtime does not reach the model's headers: it is compiled once for all.
+        reaches = contents(sources, folders)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(compiled, reaches.keys(), reaches.values())
 
 
 def _run(command: Sequence[str], files: Sequence[Path], output: Path) -> None:

@@ -1,0 +1,264 @@
+"""A compiled model to work with in a program or a notebook: the C that ships, call by call."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.data import Dataset, SampleSpec
+from tinytrain.data.given import batches, given_inputs, given_samples, refuse_second_pass
+from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.option import check_options
+from tinytrain.output_file import check_writable, write_file
+from tinytrain.saved_file import read_saved
+from tinytrain.simulation.device_result import EvaluationResult, StepResult, joined
+from tinytrain.simulation.folder import GeneratedFolder, open_folder
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.library_build import build_library
+from tinytrain.simulation.parameters import SIMULATE
+from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
+
+
+def load(directory: str | Path, *, on: str = "host") -> Device:
+    """Loads a compiled model as a device to train, evaluate and save, call by call.
+
+    The C in the folder is compiled for this machine, once: `build` in the folder keeps it.
+
+    Args:
+        directory: a folder that `compile_model` wrote.
+        on: "host", this machine. An emulator runs whole sessions: `simulate(..., on="qemu")`.
+
+    Raises:
+        UsageError: there is no such folder or engine.
+        ModelError: the folder was changed after it was written.
+        ToolchainError: there is no C compiler.
+    """
+    if on != "host":
+        raise UsageError(
+            f"on must be host, got '{on}'",
+            help="call tinytrain.simulate with on='qemu' for a whole session under emulation",
+        )
+    folder = open_folder(directory)
+    model = folder.manifest.interface
+    shared = os.environ.get(SHARED_OBJECTS)
+    cache = Path(shared, "libraries") if shared else folder.path / "build" / "library"
+    try:
+        library = HostLibrary(build_library(folder.path, model, cache), model)
+    except OSError as error:
+        raise UsageError(
+            f"the folder '{directory}' cannot be built in: {error.strerror}",
+            help="copy it to where you may write",
+        ) from error
+    return Device(folder, library)
+
+
+class Device:
+    """A compiled model with a state of its own, as on the microcontroller; made by `load`.
+
+    Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one
+    sample or a batch [N, ...], in the model's units; or it holds uint8 images, where the model was
+    compiled with `mean` and `std`. `y` is a label for each sample; of a regression its targets, in
+    the output's own shape and layout.
+
+    A device trains on one sample after the other, in the order of the batch: a batch is as many
+    steps. A model with a replay buffer remembers each sample, and makes one step on a remembered
+    sample after it, as `simulate` does.
+
+    Several devices are independent of each other. Calls to one device from several threads run one
+    after the other; a process has its own copy. To send a device elsewhere, save it and load it
+    there.
+    """
+
+    def __init__(self, folder: GeneratedFolder, library: HostLibrary) -> None:
+        self._folder = folder
+        self._held: HostLibrary | None = library
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<tinytrain.Device '{self._folder.manifest.name}' from '{self._folder.path}'>"
+
+    def close(self) -> None:
+        """Forgets the state; whatever is called after that is an error."""
+        with self._lock:
+            self._held = None
+
+    def train_step(self, x: Any, y: Any = None) -> StepResult:
+        """One step on a sample, or one on each sample of a batch, in order.
+
+        Args:
+            x, y: as the class says. Without `y` an autoencoder learns to give its input.
+
+        Returns:
+            loss and prediction before each update.
+
+        Raises:
+            DataError: x or y do not fit the model; then nothing was learned.
+        """
+        return self._trained(given_samples(x, y, self._spec))
+
+    def train(self, data: Any, y: Any = None, *, epochs: int = 1) -> StepResult:
+        """Steps on all samples, in the order in which they come.
+
+        Args:
+            data: a DataLoader or any other iterable of (x, y), samples or batches; or x alone with
+                `y` beside it; or the path of an .npz file with x and y.
+            epochs: how often, at least 1; a loader that shuffles does so each time.
+
+        Returns:
+            loss and prediction of every step, before its update.
+
+        Raises:
+            DataError: an item does not fit the model; what came before it is learned.
+            UsageError: an iterator that gives its samples once is to give several epochs.
+        """
+        if epochs < 1:
+            raise UsageError(f"epochs must be at least 1, got {epochs}")
+        refuse_second_pass(data, epochs)
+        found = [
+            self._trained(batch) for _ in range(epochs) for batch in batches(data, y, self._spec)
+        ]
+        return joined(found)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The outputs for a sample or a batch; nothing is learned.
+
+        Args:
+            x: as the class says.
+
+        Returns:
+            float32 in real units and in the shape and layout of the model's own output, with a
+            batch in front where x has one. A softmax at the end of a classifier is left out: these
+            are logits, or what stands before it.
+
+        Raises:
+            DataError: x does not fit the model.
+        """
+        data, is_single = given_inputs(x, self._spec)
+        found: list[np.ndarray] = []
+        with self._running() as library:
+            found.extend(library.infer(data.quantized(chunk)) for chunk in data.chunks())
+        outputs = self._spec.shaped_outputs(np.concatenate(found))
+        return np.ascontiguousarray(outputs[0] if is_single else outputs)
+
+    def evaluate(self, data: Any, y: Any = None) -> EvaluationResult:
+        """Loss and accuracy on samples; nothing is learned.
+
+        Args:
+            data, y: as for `train`.
+
+        Raises:
+            DataError: there are no samples, or they do not fit the model.
+        """
+        losses, predictions, labels = [], [], []
+        with self._running() as library:
+            for batch in batches(data, y, self._spec):
+                for chunk in batch.chunks():
+                    samples = _library_samples(batch, chunk)
+                    loss, prediction = library.score(samples)
+                    losses.append(loss)
+                    predictions.append(prediction)
+                    labels.append(samples.targets)
+        if not losses:
+            raise DataError("there are no samples to evaluate", where=Where("data"))
+        mean = float(np.mean(np.concatenate(losses), dtype=np.float64))
+        if not self._spec.classes:
+            return EvaluationResult(mean, None, np.empty(0, np.int32))
+        predicted = np.concatenate(predictions)
+        return EvaluationResult(
+            mean, float(np.mean(predicted == np.concatenate(labels))), predicted
+        )
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step. Setting it, 0 to 1024, sets the rate that a schedule starts from."""
+        with self._running() as library:
+            return library.learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        check_options(SIMULATE, learning_rate=rate)
+        with self._running() as library:
+            library.set_learning_rate(rate)
+
+    def reset(self) -> None:
+        """Back to the factory state: parameters as compiled, nothing learned or remembered."""
+        with self._running() as library:
+            library.init()
+
+    def save(self, path: str | Path) -> None:
+        """Writes what a step changes, in the format of the device: `NAME_load` of the firmware and
+        `simulate(load=...)` read it.
+
+        Raises:
+            UsageError: the file cannot be written.
+        """
+        check_writable(Path(path))
+        with self._running() as library:
+            data = library.save()
+        write_file(Path(path), data)
+
+    def load(self, path: str | Path) -> None:
+        """Goes on from a saved file: one of `save`, of `simulate` or of the firmware.
+
+        Raises:
+            DataError: it cannot be read, is damaged, or of another model; then nothing changed.
+        """
+        where = Where(str(path))
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"the saved parameters cannot be read: {error.strerror}", where=where
+            ) from error
+        if read_saved(data, where).model_hash.hex() != self._folder.manifest.model_hash:
+            raise DataError(
+                f"the file was not saved by the model in '{self._folder.path}'",
+                where=where,
+                help="load it with the folder that it came from: another scheme or another option "
+                "is another model",
+            )
+        with self._running() as library:
+            library.load(data)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    @property
+    def _spec(self) -> SampleSpec:
+        return self._folder.spec
+
+    @contextmanager
+    def _running(self) -> Iterator[HostLibrary]:
+        """The model, for one thread at a time."""
+        with self._lock:
+            if self._held is None:
+                raise UsageError("the device is closed", help="load it again")
+            yield self._held
+
+    def _trained(self, data: Dataset) -> StepResult:
+        found = []
+        with self._running() as library:
+            replay_steps = 1 if library.model.replay else 0
+            for chunk in data.chunks():
+                samples = _library_samples(data, chunk)
+                order = np.arange(len(samples.targets))
+                losses, predictions = library.train(samples, order, replay_steps=replay_steps)
+                if not library.model.classes:
+                    predictions = predictions[:0]
+                found.append(StepResult(losses, predictions))
+        return joined(found)
+
+
+def _library_samples(data: Dataset, chunk: slice) -> LibrarySamples:
+    return LibrarySamples(np.ascontiguousarray(data.targets(chunk)), data.quantized(chunk))

@@ -1,0 +1,69 @@
+"""What the calls of a device give back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """What training steps reported, each before its update.
+
+    Attributes:
+        losses: of each step, float32 [n]. A step whose loss is NaN or infinite changed nothing.
+        predictions: the class predicted in each step, int32 [n]; empty for a regression.
+    """
+
+    losses: np.ndarray
+    predictions: np.ndarray
+
+    @property
+    def loss(self) -> float:
+        """Of the step; of several the mean over those that were not skipped."""
+        learned = self.losses[np.isfinite(self.losses)]
+        found = learned if learned.size else self.losses
+        return float(np.mean(found, dtype=np.float64)) if found.size else float("nan")
+
+    @property
+    def prediction(self) -> int | None:
+        """The class predicted in the last step; None for a regression."""
+        return int(self.predictions[-1]) if self.predictions.size else None
+
+    @property
+    def skipped(self) -> int:
+        """Steps that changed nothing, since their loss was NaN or infinite."""
+        return int(np.count_nonzero(~np.isfinite(self.losses)))
+
+    def __repr__(self) -> str:
+        return (
+            f"StepResult(loss={self.loss:.6g}, prediction={self.prediction}, "
+            f"steps={self.losses.size}, skipped={self.skipped})"
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """How well a model does on samples; nothing was learned.
+
+    Attributes:
+        loss: mean over the samples.
+        accuracy: share of samples whose predicted class is their label, 0 to 1; None for a
+            regression.
+        predictions: the class predicted for each sample, int32 [n]; empty for a regression.
+    """
+
+    loss: float
+    accuracy: float | None
+    predictions: np.ndarray = field(repr=False, compare=False)
+
+
+def joined(results: Sequence[StepResult]) -> StepResult:
+    """The steps of several results, in order."""
+    empty = StepResult(np.empty(0, np.float32), np.empty(0, np.int32))
+    return StepResult(
+        np.concatenate([empty.losses, *(result.losses for result in results)]),
+        np.concatenate([empty.predictions, *(result.predictions for result in results)]),
+    )
