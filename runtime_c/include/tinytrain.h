@@ -107,6 +107,13 @@ typedef struct {
     uint32_t lost; /* of these, elements whose update was rounded to 0 */
 } tt_update_health;
 
+/* For the inputs that NAME_quantize_input and NAME_feed_real_rows have quantized. Once `seen` has
+ * reached 2^31, the next call first halves both, which keeps their ratio. */
+typedef struct {
+    uint32_t seen;    /* elements */
+    uint32_t clipped; /* of these, elements outside the range of the model's input, or NaN */
+} tt_input_health;
+
 /* For a whole model. Its header has the number of gradients and of trained tensors, NAME_GRADIENTS
  * and NAME_UPDATES, and their names. */
 typedef struct {
@@ -115,6 +122,7 @@ typedef struct {
     /* These point into the state and are valid as long as it is. */
     const tt_gradient_health *gradients; /* [NAME_GRADIENTS]; NULL if the model has none */
     const tt_update_health *updates;     /* [NAME_UPDATES] */
+    tt_input_health input;
 } tt_health;
 
 /* Callbacks that store and fetch a saved file, from its beginning to its end, in several calls.

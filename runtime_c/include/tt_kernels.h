@@ -150,6 +150,10 @@ void tt_dequantize_s32_f32(size_t size, size_t channels, const float *scale, con
 /* y = clamp(round_half_even(x / scale) + zero, -128, 127); NaN gives zero. */
 void tt_quantize_f32_s8(size_t size, int8_t zero, float scale, const float *x, int8_t *y);
 
+/* The same, and counts what was clamped or NaN. Requires size < 2^31. */
+void tt_quantize_input_f32_s8(size_t size, int8_t zero, float scale, const float *x, int8_t *y,
+                              tt_input_health *health);
+
 /* Bit i of mask, counted from the least significant bit of the first byte, says whether
  * lo < y[i] < hi. Unused bits of the last byte are 0. */
 void tt_clamp_mask_s8(size_t size, int8_t lo, int8_t hi, const int8_t *y, uint8_t *mask);

@@ -32,13 +32,35 @@ static int32_t round_half_even(float value)
     return truncated;
 }
 
+/* round_half_even(x / scale) + zero, at most 640 in magnitude; NaN gives zero. */
+static inline int32_t unclamped(float x, float scale, int8_t zero)
+{
+    /* Beyond 512 any zero point leaves the range of s8, so that infinities can be cut there. */
+    float ratio = x / scale;
+    ratio = ratio < -512.0F ? -512.0F : ratio > 512.0F ? 512.0F : ratio;
+    return (ratio == ratio ? round_half_even(ratio) : 0) + zero;
+}
+
 void tt_quantize_f32_s8(size_t size, int8_t zero, float scale, const float *x, int8_t *y)
 {
     for (size_t i = 0; i < size; i++) {
-        /* Beyond 512 any zero point leaves the range of s8, so that infinities can be cut there. */
-        float ratio = x[i] / scale;
-        ratio = ratio < -512.0F ? -512.0F : ratio > 512.0F ? 512.0F : ratio;
-        const int32_t rounded = ratio == ratio ? round_half_even(ratio) : 0;
-        y[i] = (int8_t)tt_clamp_s32(rounded + zero, INT8_MIN, INT8_MAX);
+        y[i] = (int8_t)tt_clamp_s32(unclamped(x[i], scale, zero), INT8_MIN, INT8_MAX);
     }
+}
+
+void tt_quantize_input_f32_s8(size_t size, int8_t zero, float scale, const float *x, int8_t *y,
+                              tt_input_health *health)
+{
+    uint32_t clipped = 0;
+    for (size_t i = 0; i < size; i++) {
+        const int32_t wide = unclamped(x[i], scale, zero);
+        y[i] = (int8_t)tt_clamp_s32(wide, INT8_MIN, INT8_MAX);
+        clipped += y[i] != wide || x[i] != x[i];
+    }
+    if (health->seen >= 1U << 31) {
+        health->seen >>= 1;
+        health->clipped >>= 1;
+    }
+    health->seen += (uint32_t)size;
+    health->clipped += clipped;
 }

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.support.graphs import GRAPHS
 from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.stems import random_stem
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
+from tinytrain.data import quantize_input
 from tinytrain.passes.base import Runner
-from tinytrain.reference.health import HEALTH_STEPS
+from tinytrain.reference.health import HEALTH_STEPS, InputHealth
 from tinytrain.reference.machine import Scale
 from tinytrain.simulation.health import HealthReport, health_report
 from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.library_build import build_library
+from tinytrain.simulation.protocol import STATUS
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -113,7 +119,7 @@ def test_without_health_the_same_is_learned_in_less_memory(tmp_path: Path) -> No
     assert with_health.compiled.graph.parameters.keys() == without.compiled.graph.parameters.keys()
     names = with_health.manifest.health
     assert names is not None and without.manifest.health is None
-    counters = 8 + 8 * len(names.gradients) + 8 * len(names.updates)
+    counters = 8 + 8 + 8 * len(names.gradients) + 8 * len(names.updates)
     extra = with_health.memory.ram["other state"] - without.memory.ram["other state"]
     assert counters <= extra < counters + 8  # the arena begins at a multiple of 8
     stream = make_stream(opened(without), tmp_path / "data.npz", 3)
@@ -123,3 +129,77 @@ def test_without_health_the_same_is_learned_in_less_memory(tmp_path: Path) -> No
     header = (without.directory / "src" / "model_signal.h").read_text()
     assert "health" not in header.replace("tt_health", "")
     assert np.array_equal(found[0].losses, found[1].losses)
+
+
+class CHealth(ctypes.Structure):
+    """tt_health."""
+
+    _fields_ = (
+        ("steps", ctypes.c_uint32),
+        ("skipped", ctypes.c_uint32),
+        ("gradients", ctypes.c_void_p),
+        ("updates", ctypes.c_void_p),
+        ("seen", ctypes.c_uint32),
+        ("clipped", ctypes.c_uint32),
+    )
+
+
+@pytest.mark.parametrize("feed", ["whole", "rows"])
+def test_inputs_that_are_clipped_are_counted(feed: str, tmp_path: Path) -> None:
+    graph = random_stem(5)
+    compiled = build_step(graph, Options(scheme="head", feed=feed), Runner())
+    product = written(compiled, tmp_path, "host")
+    model, spec = product.manifest.interface, opened(product).spec
+    library = ctypes.CDLL(str(build_library(product.directory, model, tmp_path)))
+    state = (ctypes.c_uint64 * (library[f"{model.name}_library_size"]() // 8 + 1))()
+    library[f"{model.name}_init"](state)
+
+    def health() -> CHealth:
+        found = CHealth()
+        library[f"{model.name}_health"](state, ctypes.byref(found))
+        return found
+
+    assert spec.scale is not None and (health().seen, health().clipped) == (0, 0)
+    wanted, rng = InputHealth(), np.random.default_rng(0)
+    for factor in (1.0, 30.0, 1000.0):
+        x = (rng.normal(size=spec.shape) * factor).astype(np.float32)
+        x.flat[:3] = np.nan, np.inf, -np.inf
+        data = x.ctypes.data_as(ctypes.c_void_p)
+        if feed == "rows":
+            rows = spec.shape[1]
+            assert library[f"{model.name}_feed_real_rows"](state, data, rows) == 0
+            assert library[f"{model.name}_feed_real_rows"](state, data, 1) == STATUS.index(
+                "TT_ERROR_ROWS"
+            )
+            library[f"{model.name}_feed_restart"](state)
+        else:
+            library[f"{model.name}_quantize_input"](state, data)
+        wanted.count(x, spec.scale, spec.zero_point)
+        assert (health().seen, health().clipped) == (wanted.seen, wanted.clipped)
+    assert 9 < wanted.clipped < wanted.seen
+    library[f"{model.name}_health_reset"](state)
+    assert (health().seen, health().clipped) == (0, 0)
+
+
+def test_real_rows_give_the_sample_that_s8_rows_give(tmp_path: Path) -> None:
+    """The prediction and output of a sample fed as reals are those of its integers."""
+    compiled = build_step(random_stem(5), Options(scheme="head", feed="rows"), Runner())
+    product = written(compiled, tmp_path, "host")
+    model, spec = product.manifest.interface, opened(product).spec
+    library = ctypes.CDLL(str(build_library(product.directory, model, tmp_path)))
+    state = (ctypes.c_uint64 * (library[f"{model.name}_library_size"]() // 8 + 1))()
+    library[f"{model.name}_init"](state)
+    assert spec.scale is not None
+    x = np.random.default_rng(0).normal(size=spec.shape).astype(np.float32)
+    outputs = []
+    for given, name in (
+        (quantize_input(x, spec.scale, spec.zero_point), "feed_rows"),
+        (x, "feed_real_rows"),
+    ):
+        data = given.ctypes.data_as(ctypes.c_void_p)
+        assert library[f"{model.name}_{name}"](state, data, spec.shape[1]) == 0
+        output = np.zeros(spec.output_size, np.float32)
+        place = output.ctypes.data_as(ctypes.c_void_p)
+        assert library[f"{model.name}_infer"](state, place, None) == 0
+        outputs.append(output)
+    assert np.any(outputs[0]) and np.array_equal(outputs[0], outputs[1])

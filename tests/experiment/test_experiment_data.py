@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 from tests.support.experiments import TEST, TRAIN, write_data
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.errors import DataError
-from tinytrain.experiments.data import integer_samples, open_data
+from tinytrain.experiments.data import open_data
+from tinytrain.experiments.samples import input_coverage, integer_samples
 from tinytrain.experiments.spec import DataSpec
 
 SPEC = SampleSpec(
@@ -165,3 +167,19 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
         open_data(DataSpec("d", tmp_path / "d.csv")),
     ):
         pass
+
+
+def test_data_that_is_scaled_otherwise_is_told(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3, 6, 6)).astype(np.float32)
+    y = np.arange(20) % 3
+    spec = replace(SPEC, scale=4 / 128, zero_point=0, preprocess=None)
+    arrays = {"x_train": x, "y_train": y, "x_test": x * 255, "y_test": y}
+    np.savez(tmp_path / "data.npz", **arrays)
+    with open_data(DataSpec("d", tmp_path / "data.npz")) as found:
+        for _ in range(2):
+            covered = input_coverage(found, spec, tmp_path / "cache")
+            assert covered["train"].share < 0.01 and covered["test"].share > 0.97
+            assert covered["train"].seen == x.size
+            assert covered["train"].warning(spec, "d, train") is None
+            assert "of d, test lie outside" in str(covered["test"].warning(spec, "d, test"))
+    assert len(list((tmp_path / "cache").glob("coverage-*.json"))) == 2

@@ -10,7 +10,7 @@ import pytest
 from tests.support.experiments import FILE, write_experiment
 from tinytrain.experiments.plots import plots_of
 from tinytrain.experiments.report import csv_text, markdown_text, mean_and_spread
-from tinytrain.experiments.results import GroupResult
+from tinytrain.experiments.results import GroupResult, warnings_of
 from tinytrain.experiments.spec import Experiment
 from tinytrain.experiments.toml_file import load_experiment
 
@@ -89,3 +89,16 @@ def test_plots_are_the_same_every_time(experiment: Experiment) -> None:
     # Nothing was counted for the first rule.
     assert "shipped" in plots["small-noise-ram.svg"]
     assert "shipped" not in plots["small-noise-instructions.svg"]
+
+
+def test_warnings_of_runs_are_told_once(experiment: Experiment) -> None:
+    groups = groups_of(experiment)
+    assert "## Warnings" not in markdown_text(experiment, groups, "command", [], [])
+    for group in groups:
+        for run in group.runs[:2]:
+            record = {"curve": [point(0, 0.5)], "not_finite": 0, "warnings": ["d, test is odd"]}
+            group.take(run, record)
+    text = markdown_text(experiment, groups, "command", [], [])
+    name = groups[0].first.model.name
+    assert text.count(f"## Warnings\n\n- {name}: d, test is odd\n") == 1
+    assert warnings_of(groups) == (f"{name}: d, test is odd",)

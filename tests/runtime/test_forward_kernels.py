@@ -23,6 +23,7 @@ from tests.support.runtime.kernels import Kernels
 from tests.support.runtime.memory import conv_window, works_in_place, workspaces_of
 from tinytrain.reference import conversion, convolution, elementwise, layout, pooling
 from tinytrain.reference.fixed_point import multipliers
+from tinytrain.reference.health import InputHealth
 
 CASES = 60
 
@@ -165,6 +166,11 @@ def test_quantize(kernels: Kernels, rng: Rng) -> None:
         scaled = (values * np.float32(scale)).astype(np.float32)
         for zero in (-128, 0, 127, 3):
             same(kernels.quantize(scaled, zero, scale), conversion.quantize(scaled, zero, scale))
+            for before in (InputHealth(), InputHealth(2**31 - 1, 5), InputHealth(2**31, 2**20 + 1)):
+                y, counted = kernels.quantize_input(scaled, zero, scale, before)
+                same(y, conversion.quantize(scaled, zero, scale))
+                before.count(scaled, scale, zero)
+                assert counted == before
 
 
 def test_clamp_mask(kernels: Kernels, rng: Rng) -> None:

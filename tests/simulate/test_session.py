@@ -368,3 +368,33 @@ def test_window_of_the_mean_loss(
     result = summarize(folder, plan, outcome, on="host")
     assert (result.loss_first, result.loss_last) == (first, last)
     assert result.instructions_per_step == (None if count < 2 else round((count - 2) / 2))
+
+
+def test_data_that_is_scaled_otherwise_is_told_before_the_session(
+    make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    x = np.random.default_rng(5).normal(size=(60, INPUT_SIZE)).astype(np.float32)
+    folder = make_folder(classes=0)
+    spec = open_folder(folder).spec
+    assert spec.scale is not None
+    x *= 30 * spec.scale
+    for name, factor in (("same", 1.0), ("large", 255.0), ("small", 1e-6)):
+        np.savez(tmp_path / f"{name}.npz", x=x * np.float32(factor), y=x[:, :OUTPUT_SIZE])
+    said: list[str] = []
+    result = simulate(
+        folder,
+        data=tmp_path / "large.npz",
+        eval=tmp_path / "small.npz",
+        steps=2,
+        warn=said.append,
+        progress=lambda *call: said.append("progress") if said[-1:] != ["progress"] else None,
+    )
+    assert said == [*result.warnings, "progress"] and len(result.warnings) == 2
+    assert "of large.npz lie outside the range that the model was calibrated for" in said[0]
+    assert "of small.npz take a single one of the 256 steps of the range" in said[1]
+    figures = json.loads(result.to_json())
+    assert figures["warnings"] == said[:2]
+    assert figures["clipped_inputs"] == result.clipped_inputs > 0.95
+    assert figures["clipped_eval_inputs"] == 0.0
+    well = simulate(folder, data=tmp_path / "same.npz", steps=2)
+    assert well.warnings == () and well.clipped_eval_inputs is None

@@ -82,6 +82,10 @@ class ProgressDisplay:
             line = f"{stage} {done}/{total} {note}".rstrip()
             self._console.print(Text(line), soft_wrap=True)
 
+    def warn(self, sentence: str) -> None:
+        """Show a warning, above the bars where there are some."""
+        print_warnings([sentence], self._console)
+
 
 def print_error(error: TinytrainError, console: Console | None = None) -> None:
     """An expected error, on standard error."""

@@ -32,11 +32,13 @@ class Dataset:
         x: finite float32 [N, H, W, C] in the model's units, or uint8 images [N, h, w, C].
         y: int32 labels [N] in 0 .. classes - 1; for a regression float32 targets [N, output_size];
             None where the target is the sample itself (autoencoder) or nobody needs targets.
+        name: of the file, for messages.
     """
 
     spec: SampleSpec
     x: np.ndarray
     y: np.ndarray | None
+    name: str = "the data"
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -68,6 +70,21 @@ class Dataset:
     def chunks(self) -> Iterator[slice]:
         """Slices that cover all samples, `CHUNK` at a time."""
         return (slice(start, start + CHUNK) for start in range(0, len(self), CHUNK))
+
+    def values(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """All values in the model's units, in parts: float32, and how often each occurs.
+
+        None says once. Of images the table of each channel and its counts, before any resizing.
+        """
+        if self.x.dtype != np.uint8:
+            yield from ((self.x[chunk], None) for chunk in self.chunks())
+            return
+        table = self._image_table()
+        for channel in range(table.shape[1]):
+            counts = np.zeros(256, np.int64)
+            for chunk in self.chunks():
+                counts += np.bincount(self.x[chunk, ..., channel].ravel(), minlength=256)
+            yield table[:, channel], counts
 
     def _image_table(self) -> np.ndarray:
         assert self.spec.preprocess is not None
@@ -103,8 +120,9 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     if "x" not in arrays:
         _fail(where, "the data file has no array 'x'", _keys_help(path))
     x = _checked_samples(arrays["x"], spec, where)
+    name = Path(path).name
     if not need_targets:
-        return Dataset(spec, x, None)
+        return Dataset(spec, x, None, name)
     y = arrays.get("y")
     if y is None:
         if spec.classes:
@@ -116,12 +134,12 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
                 f"{spec.size} elements and gives {spec.output_size}",
                 f"add y, float32 of shape [{x.shape[0]}, {spec.output_size}]",
             )
-        return Dataset(spec, x, None)
+        return Dataset(spec, x, None, name)
     if y.ndim == 0 or y.shape[0] != x.shape[0]:
         _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
     if spec.classes:
-        return Dataset(spec, x, _checked_labels(y, spec, where))
-    return Dataset(spec, x, _checked_targets(y, spec, where))
+        return Dataset(spec, x, _checked_labels(y, spec, where), name)
+    return Dataset(spec, x, _checked_targets(y, spec, where), name)
 
 
 def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Dataset:

@@ -132,7 +132,12 @@ def quantize_input(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     One float32 division, then exact: beyond 2**24, where float32 no longer holds each integer,
     the clamp decides. Finite float32 of any shape in, int8 of that shape out.
     """
-    with np.errstate(over="ignore"):
-        steps = np.rint(np.asarray(x, dtype=np.float32) / np.float32(scale))
-    clamped: np.ndarray = np.clip(steps + np.float32(zero_point), -128, 127)
+    clamped: np.ndarray = np.clip(input_steps(x, scale, zero_point), -128, 127)
     return clamped.astype(np.int8)
+
+
+def input_steps(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """round_half_even(x / scale) + zero_point, float32 of x's shape, before anything is clamped."""
+    with np.errstate(over="ignore"):
+        steps: np.ndarray = np.rint(np.asarray(x, dtype=np.float32) / np.float32(scale))
+    return steps + np.float32(zero_point)

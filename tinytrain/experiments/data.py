@@ -1,4 +1,4 @@
-"""Labelled data of an experiment, in the form that the user has, as the integers of a model."""
+"""Labelled data of an experiment, in the form that the user has."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tinytrain.data import SampleSpec
-from tinytrain.data.dataset import CHUNK, labelled, read_arrays
+from tinytrain.data.dataset import read_arrays
 from tinytrain.errors import DataError, Where
-from tinytrain.experiments.learner import Samples
-from tinytrain.experiments.once import computed_once
 from tinytrain.experiments.spec import DataSpec
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png")
@@ -238,50 +235,6 @@ def _image_files(
     files = [(name, k) for k, label in enumerate(classes) for name in part.get(label, ())]
     labels = np.array([label for _, label in files], np.int64)
     return ImageFiles(where, tuple(name for name, _ in files), labels, read)
-
-
-def integer_samples(data: Data, spec: SampleSpec, cache: Path) -> tuple[Samples, str]:
-    """All samples as a model takes them, memory-mapped from a file that is made once.
-
-    Args:
-        data: what the run takes of it.
-        spec: of the compiled model.
-        cache: folder for such files.
-
-    Returns:
-        The samples, and the cache key of their inputs.
-
-    Raises:
-        DataError: they do not fit the model.
-    """
-    meaning = hashlib.sha256(repr(spec).encode()).hexdigest()
-    inputs: list[np.ndarray] = []
-    keys: list[str] = []
-    for split in (data.train, data.test):
-        # Which samples a limit chose shows in their labels' number alone: they are evenly spread.
-        decided_by = f"{data.digest}{meaning}{len(keys)}{len(split.labels)}"
-        key = hashlib.sha256(decided_by.encode()).hexdigest()[:32]
-
-        def write(path: Path, split: Split = split) -> None:
-            _write_integers(split, spec, path)
-
-        path = computed_once(cache / f"samples-{key}.npy", write)
-        inputs.append(np.load(path, mmap_mode="r"))
-        keys.append(key)
-    labels = [split.labels.astype(np.int32) for split in (data.train, data.test)]
-    return Samples(inputs[0], labels[0], inputs[1], labels[1]), "".join(keys)
-
-
-def _write_integers(split: Split, spec: SampleSpec, path: Path) -> None:
-    count = len(split.labels)
-    with path.open("wb") as file:
-        header = {"descr": "|i1", "fortran_order": False, "shape": (count, *spec.shape[1:])}
-        np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, count, CHUNK):
-            index = np.arange(start, min(start + CHUNK, count))
-            x = split.samples(index, (spec.shape[1], spec.shape[2]))
-            found = labelled(x, split.labels[index], spec, split.where)
-            file.write(found.quantized(slice(None)).tobytes())
 
 
 def calibration_samples(data: Data, size: tuple[int, int], limit: int) -> np.ndarray:

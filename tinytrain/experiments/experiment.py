@@ -15,7 +15,7 @@ from tinytrain.experiments.parameters import EXPERIMENT
 from tinytrain.experiments.plots import plots_of
 from tinytrain.experiments.pool import Monitor, Unmonitored
 from tinytrain.experiments.report import csv_text, markdown_text
-from tinytrain.experiments.results import GroupResult
+from tinytrain.experiments.results import GroupResult, warnings_of
 from tinytrain.experiments.runner import Outcome, planned, run_experiment
 from tinytrain.experiments.spec import Experiment
 from tinytrain.experiments.toml_file import load_experiment
@@ -37,6 +37,7 @@ class ExperimentResult:
             dry run.
         failures: title and reason of each job that failed; all others are done.
         notes: sentences on what could not be written.
+        warnings: sentences on data that is not scaled as in calibration.
     """
 
     output: Path
@@ -44,6 +45,7 @@ class ExperimentResult:
     groups: tuple[GroupResult, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def experiment(
@@ -96,7 +98,8 @@ def experiment(
         monitor=monitor,
     )
     notes = _write(described, outcome, folder, only)
-    return ExperimentResult(folder, runs, outcome.groups, outcome.failures, notes)
+    warnings = warnings_of(outcome.groups)
+    return ExperimentResult(folder, runs, outcome.groups, outcome.failures, notes, warnings)
 
 
 def _pattern(only: str | None) -> re.Pattern[str] | None:

@@ -12,7 +12,7 @@ from importlib import metadata
 import numpy as np
 
 from tinytrain.experiments.identity import code_digest, data_digest
-from tinytrain.experiments.results import GroupResult
+from tinytrain.experiments.results import GroupResult, warnings_of
 from tinytrain.experiments.spec import Experiment
 from tinytrain.version import __version__
 
@@ -74,6 +74,8 @@ def markdown_text(
         if any(len({run.rate for run in group.runs}) > 1 for group in members):
             lines += [*_rates(members), ""]
     lines += [f"![{name.removesuffix('.svg')}]({name})\n" for name in plots]
+    if warnings := warnings_of(groups):
+        lines += ["## Warnings", "", *(f"- {sentence}" for sentence in warnings), ""]
     if failures:
         lines += ["## Failed", ""]
         lines += [f"- {title}: {reason.splitlines()[0]}" for title, reason in failures] + [""]

@@ -24,12 +24,14 @@ class RunResult:
             is None.
         not_finite: steps whose loss was not finite; the device skips them.
         weights_sha256: of the trained parameters; None for an engine in PyTorch.
+        warnings: sentences on data that is not scaled as in calibration.
     """
 
     run: Run
     curve: Sequence[Mapping[str, Any]]
     not_finite: int
     weights_sha256: str | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -65,13 +67,22 @@ class GroupResult:
     def take(self, run: Run, record: Mapping[str, Any]) -> None:
         """The result of one of the runs."""
         self.results[run_key(run)] = RunResult(
-            run, record["curve"], int(record["not_finite"]), record.get("weights_sha256")
+            run,
+            record["curve"],
+            int(record["not_finite"]),
+            record.get("weights_sha256"),
+            tuple(record.get("warnings", ())),
         )
 
     def done(self) -> list[RunResult]:
         """What is there, in the order of `runs`."""
         found = (self.results.get(run_key(run)) for run in self.runs)
         return [result for result in found if result is not None]
+
+    def warnings(self) -> list[str]:
+        """Of what is there, each with the model that it is about, once."""
+        name = self.first.model.name
+        return list(dict.fromkeys(f"{name}: {w}" for one in self.done() for w in one.warnings))
 
     def first_runs(self) -> list[Run]:
         """Runs that depend on no other: of the first seed, or all where there is one rate."""
@@ -94,6 +105,11 @@ class GroupResult:
         """Results at the best rate, one for each seed."""
         rate = self.best_rate()
         return [result for result in self.done() if result.run.rate == rate]
+
+
+def warnings_of(groups: Sequence[GroupResult]) -> tuple[str, ...]:
+    """Each sentence once."""
+    return tuple(dict.fromkeys(sentence for group in groups for sentence in group.warnings()))
 
 
 class Results:

@@ -21,9 +21,10 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.samples import map_shape, sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
-from tinytrain.experiments.data import Data, calibration_samples, integer_samples, open_data
+from tinytrain.experiments.data import Data, calibration_samples, open_data
 from tinytrain.experiments.engines import CLearner, make_learner
 from tinytrain.experiments.learner import RateOf
+from tinytrain.experiments.samples import input_coverage, integer_samples
 from tinytrain.experiments.spec import Run, with_schedule
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
@@ -63,6 +64,8 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         What a run's file holds: `curve`, a list of step, accuracy, loss of the test samples and
         mean loss of the training steps since the last evaluation; figures that are not finite are
         None. `not_finite`, steps whose loss was not finite, which the device skips.
+        `clipped_inputs`, of each split the share of input values outside the range of the input,
+        and `warnings`, sentences on data that is not scaled as in calibration.
         `weights_sha256` of the C engine.
 
     Raises:
@@ -73,6 +76,7 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         report("data", 0, 1)
         spec = sample_spec(made.compiled, made.preprocess)
         samples, samples_key = integer_samples(made.data, spec, cache)
+        covered = input_coverage(made.data, spec, cache)
     steps = made.steps
     report("frozen layers", 0, steps)
     learner = make_learner(
@@ -111,7 +115,15 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
             }
         )
         losses = []
-    record: dict[str, Any] = {"curve": curve, "not_finite": skipped}
+    said = {
+        split: found.warning(spec, f"{run.data.name}, {split}") for split, found in covered.items()
+    }
+    record: dict[str, Any] = {
+        "curve": curve,
+        "not_finite": skipped,
+        "clipped_inputs": {split: found.share for split, found in covered.items()},
+        "warnings": [sentence for sentence in said.values() if sentence is not None],
+    }
     if isinstance(learner, CLearner):
         record["weights_sha256"] = learner.weights_sha256()
     return record

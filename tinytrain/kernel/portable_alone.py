@@ -28,7 +28,7 @@ ALONE = (
     *_gradient("tt_negate.c", "tt_negate_{}"),
     *_alone("tt_copy.c", "tt_copy_rows", "tt_copy_blocks", "tt_pad", "tt_gather_channels"),
     *_alone("tt_copy.c", "tt_transpose", "tt_transpose_nd"),
-    *_alone("tt_convert.c", "tt_quantize_f32_s8"),
+    *_alone("tt_convert.c", "tt_quantize_f32_s8", "tt_quantize_input_f32_s8"),
     *_alone("tt_convert.c", "tt_dequantize_s8_f32", "tt_dequantize_s32_f32"),
     *_gradient("tt_quantize_gradient.c", "tt_quantize_gradient_{}"),
     *_alone("tt_round_sums.c", "tt_round_sums_s8", "tt_round_sums_s16"),

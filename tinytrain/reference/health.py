@@ -59,6 +59,29 @@ class UpdateHealth:
 
 
 @dataclass
+class InputHealth:
+    """Of the inputs that were quantized on the device.
+
+    Attributes:
+        seen: elements; from 2**31 on, a call halves both first.
+        clipped: of these, elements outside the range of s8, or NaN.
+    """
+
+    seen: int = 0
+    clipped: int = 0
+
+    def count(self, x: np.ndarray, scale: float, zero: int) -> None:
+        """A call on a sample, float32."""
+        if self.seen >= 2**31:
+            self.seen, self.clipped = self.seen >> 1, self.clipped >> 1
+        with np.errstate(over="ignore"):
+            wide = np.rint(x / np.float32(scale)) + np.float32(zero)
+        self.seen += x.size
+        # What NaN is compared with is not between the ends.
+        self.clipped += int(np.count_nonzero(~((wide >= -128) & (wide <= 127))))
+
+
+@dataclass
 class Health:
     """All counters of a model.
 

@@ -67,6 +67,9 @@ class SimulationResult:
             equals.
         stopped_at: training steps after which evaluations had been no better for too long.
         kept_bytes: of the frozen-activation cache, on the host.
+        clipped_inputs, clipped_eval_inputs: share of the input values of the samples to learn from
+            and of the evaluation samples that lie outside the range of the input, 0 to 1.
+        warnings: sentences on data that is not scaled as in calibration.
         health: what the model's counters say of this session; None where it has none.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
@@ -95,6 +98,9 @@ class SimulationResult:
     flash_bytes: int
     stack_used: int | None
     kept_bytes: int
+    clipped_inputs: float
+    clipped_eval_inputs: float | None
+    warnings: tuple[str, ...]
     curve: tuple[CurvePoint, ...]
     best: CurvePoint | None
     stopped_at: int | None
@@ -155,6 +161,9 @@ def summarize(
         best=curve[better[-1]] if better else None,
         stopped_at=outcome.checkpoints[-1].step if is_stopped else None,
         kept_bytes=outcome.kept_bytes,
+        clipped_inputs=stream.train_coverage.share,
+        clipped_eval_inputs=None if stream.eval_coverage is None else stream.eval_coverage.share,
+        warnings=stream.warnings(),
         health=health_report(
             folder.manifest.health,
             outcome.health,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ def simulate(
     order: str = "shuffled",
     replay_steps: int | None = None,
     progress: Progress = ignore_progress,
+    warn: Callable[[str], None] = lambda sentence: None,
 ) -> SimulationResult:
     """Trains a compiled model on this machine or under emulation, and evaluates it.
 
@@ -69,6 +71,7 @@ def simulate(
         replay_steps: on remembered samples after each new one; None takes one where the model has a
             replay buffer.
         progress: called as the session goes on.
+        warn: called before the session with each of the result's `warnings`.
 
     Raises:
         UsageError: an option makes no sense, or the folder is none.
@@ -96,6 +99,8 @@ def simulate(
         evaluate_every=evaluate_every,
         patience=patience,
     )
+    for sentence in stream.warnings():
+        warn(sentence)
     engine: Engine = (
         HostEngine(folder, frozen_memory=frozen_memory)
         if on == "host"

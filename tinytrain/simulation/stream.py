@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from tinytrain.data import Dataset
+from tinytrain.data import Coverage, Dataset, coverage
 from tinytrain.data.dataset import CHUNK
 from tinytrain.simulation.orders import drifted
 
@@ -48,6 +49,26 @@ class SampleStream:
     def eval_count(self) -> int:
         """Samples of each evaluation."""
         return 0 if self.evaluation is None else len(self.evaluation)
+
+    @cached_property
+    def train_coverage(self) -> Coverage:
+        """How the samples to learn from lie in the range of the input."""
+        return coverage(self.train)
+
+    @cached_property
+    def eval_coverage(self) -> Coverage | None:
+        """The same of the evaluation samples."""
+        return None if self.evaluation is None else coverage(self.evaluation)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences on data that is not scaled as in calibration."""
+        pairs = ((self.train, self.train_coverage), (self.evaluation, self.eval_coverage))
+        found = (
+            of.warning(data.spec, data.name)
+            for data, of in pairs
+            if data is not None and of is not None
+        )
+        return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
 
     def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each step in order.

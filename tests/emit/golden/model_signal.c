@@ -281,8 +281,8 @@ int8_t *model_signal_input(model_signal_state *state)
 
 void model_signal_quantize_input(model_signal_state *state, const float *x)
 {
-    tt_quantize_f32_s8(MODEL_SIGNAL_INPUT_SIZE, MODEL_SIGNAL_INPUT_ZERO_POINT,
-                       MODEL_SIGNAL_INPUT_SCALE, x, at_s8(state, 616));
+    tt_quantize_input_f32_s8(MODEL_SIGNAL_INPUT_SIZE, MODEL_SIGNAL_INPUT_ZERO_POINT,
+                             MODEL_SIGNAL_INPUT_SCALE, x, at_s8(state, 616), &state->health.input);
 }
 
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction)
@@ -375,6 +375,7 @@ void model_signal_health(const model_signal_state *state, tt_health *health)
     health->skipped = state->health.skipped;
     health->gradients = state->health.gradients;
     health->updates = state->health.updates;
+    health->input = state->health.input;
 }
 
 void model_signal_health_reset(model_signal_state *state)

@@ -39,6 +39,7 @@ typedef struct {
     int32_t b8[4];
     struct {
         uint32_t steps, skipped;
+        tt_input_health input;
         tt_gradient_health gradients[2];
         tt_update_health updates[4];
     } health;
@@ -56,7 +57,8 @@ void model_signal_init(model_signal_state *state);
  * evaluate and train_step overwrite it. */
 int8_t *model_signal_input(model_signal_state *state);
 
-/* Quantizes a sample in the model's units, channels innermost, into model_signal_input. */
+/* Quantizes a sample in the model's units, channels innermost, into model_signal_input; the health
+ * counters hold how many elements were clipped. */
 void model_signal_quantize_input(model_signal_state *state, const float *x);
 
 /* Output of the sample in model_signal_input: MODEL_SIGNAL_OUTPUT_SIZE floats, and the index of the

@@ -13,6 +13,7 @@ from tests.support.runtime.memory import (
     CAdd,
     CGradientHealth,
     Channels,
+    CInputHealth,
     CRequant,
     CScale,
     CStep,
@@ -25,7 +26,7 @@ from tests.support.runtime.memory import (
     size,
     workspace_of,
 )
-from tinytrain.reference.health import GradientHealth
+from tinytrain.reference.health import GradientHealth, InputHealth
 from tinytrain.reference.machine import Scale
 
 
@@ -261,6 +262,14 @@ class ForwardKernels:
         y = blank(np.int8, x.shape)
         self.call("quantize_f32_s8", size(x.size), zero, float(scale), Block(x), y)
         return y.read()
+
+    def quantize_input(
+        self, x: np.ndarray, zero: int, scale: float, before: InputHealth
+    ) -> tuple[np.ndarray, InputHealth]:
+        y, health = blank(np.int8, x.shape), CInputHealth(before.seen, before.clipped)
+        given = size(x.size), zero, float(scale), Block(x), y
+        self.call("quantize_input_f32_s8", *given, health)
+        return y.read(), InputHealth(health.seen, health.clipped)
 
     def clamp_mask(self, y: np.ndarray, clamp: tuple[int, int]) -> np.ndarray:
         mask = blank(np.uint8, ((y.size + 7) // 8,))

@@ -56,6 +56,10 @@ class CScale(c.Structure):
     _fields_ = [("exponent", c.c_int32), ("running_max", c.c_uint32), ("peak", c.c_int32)]
 
 
+class CInputHealth(c.Structure):
+    _fields_ = [("seen", c.c_uint32), ("clipped", c.c_uint32)]
+
+
 class CGradientHealth(c.Structure):
     _fields_ = [("saturated", c.c_uint32), ("rises", c.c_uint16), ("falls", c.c_uint16)]
 

@@ -8,7 +8,7 @@ import sys
 from rich.table import Table
 
 from tinytrain.cli.command import arguments_of
-from tinytrain.cli.console import print_table
+from tinytrain.cli.console import print_table, print_warnings
 from tinytrain.errors import RunError, Where
 from tinytrain.experiments.experiment import ExperimentResult, experiment
 from tinytrain.experiments.parameters import EXPERIMENT as PARAMETERS
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
         result = experiment(**given, progress=display)
     for note in result.notes:
         print(note, file=sys.stderr)
+    print_warnings(result.warnings)
     _show(result)
     if result.failures:
         raise RunError(

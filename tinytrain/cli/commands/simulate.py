@@ -22,7 +22,9 @@ __all__ = ["PARAMETERS", "run"]
 def run(options: argparse.Namespace) -> None:
     """Runs the session, and shows its figures."""
     with ProgressDisplay() as display:
-        result = simulate(**arguments_of(options, PARAMETERS), progress=display.update)
+        result = simulate(
+            **arguments_of(options, PARAMETERS), progress=display.update, warn=display.warn
+        )
     if options.json:
         print(result.to_json())
         return
@@ -35,6 +37,7 @@ def run(options: argparse.Namespace) -> None:
     best = figures.pop("best")
     figures["best_at"] = best and best["step"]
     figures.pop("health")
+    figures.pop("warnings")
     print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
     if None not in classes:
         print_table(classes_table(*classes))
