@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.data.dataset import Dataset, _checked_samples, read_arrays
+from tinytrain.data.dataset import Dataset, _checked_samples
+from tinytrain.data.npz import read_arrays
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, Where
 

@@ -1,11 +1,7 @@
-"""Loading and checking of .npz data files."""
+"""Samples and targets of data files, checked against a model."""
 
 from __future__ import annotations
 
-import os
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from tinytrain.data.npz import keys_help, read_arrays
 from tinytrain.data.spec import SampleSpec, quantize_input
 from tinytrain.errors import DataError, Where
 
@@ -118,7 +115,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     where = Where(file=str(path))
     arrays = read_arrays(path, where, ("x", "y") if need_targets else ("x",))
     if "x" not in arrays:
-        _fail(where, "the data file has no array 'x'", _keys_help(path))
+        _fail(where, "the data file has no array 'x'", keys_help(path))
     x = _checked_samples(arrays["x"], spec, where)
     name = Path(path).name
     if not need_targets:
@@ -126,7 +123,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     y = arrays.get("y")
     if y is None:
         if spec.classes:
-            _fail(where, "the data file has no array 'y' of labels", _keys_help(path))
+            _fail(where, "the data file has no array 'y' of labels", keys_help(path))
         if spec.size != spec.output_size:
             _fail(
                 where,
@@ -153,67 +150,6 @@ def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Da
 
 def _fail(where: Where, what: str, help: str | None = None) -> NoReturn:
     raise DataError(what, where=where, help=help)
-
-
-def _keys_help(path: str | Path) -> str:
-    with np.load(path, allow_pickle=False) as archive:
-        names = ", ".join(sorted(archive.files)) or "nothing"
-    return f"the file holds {names}; save with np.savez(file, x=samples, y=targets)"
-
-
-def read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Those of the named arrays that an .npz file holds; errors are said to be at `where`.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    file = Path(path)
-    if not file.exists():
-        _fail(where, "the data file does not exist")
-    if not file.is_file():
-        _fail(where, "the data file is not a regular file")
-    key = ""
-    try:
-        if not zipfile.is_zipfile(file):
-            _fail(where, "the data file is not an .npz file", "save it with np.savez")
-        with np.load(file, allow_pickle=False) as archive:
-            found: dict[str, np.ndarray] = {}
-            for key in keys:
-                if key in archive.files:
-                    _check_room(archive.zip.getinfo(_member(archive, key)).file_size)
-                    array = archive[key]
-                    # NumPy hands out the bytes of a member that is no array.
-                    if not isinstance(array, np.ndarray):
-                        raise ValueError("it is not an array")
-                    found[key] = array
-            return found
-    except MemoryError:
-        _fail(where, f"array '{key}' of the data file is too large for this machine's memory")
-    except (ValueError, OSError, EOFError, KeyError, RuntimeError, NotImplementedError,
-            SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
-        if "allow_pickle" in str(error) and not key:
-            _fail(where, "the data file is not an .npz file", "save it with np.savez")
-        if "allow_pickle" in str(error):
-            _fail(
-                where,
-                f"array '{key}' holds Python objects, which are never loaded",
-                "save an array of numbers, all samples of the same shape",
-            )
-        reason = " ".join(str(error).split()) or type(error).__name__
-        part = f" at array '{key}'" if key else ""
-        _fail(where, f"the data file is damaged{part}: {reason}")
-
-
-def _member(archive: np.lib.npyio.NpzFile, key: str) -> str:
-    """NumPy leaves the suffix out of its keys, and takes both."""
-    assert archive.zip is not None, "an open archive has its file"
-    return key if key in archive.zip.namelist() else f"{key}.npy"
-
-
-def _check_room(size: int) -> None:
-    """Raises MemoryError before an array of zeros, a thousandth packed, takes the whole machine."""
-    if size > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2:
-        raise MemoryError
 
 
 def _checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tinytrain.data.dataset import read_arrays
+from tinytrain.data.npz import read_arrays
 from tinytrain.errors import DataError, Where
 from tinytrain.experiments.spec import DataSpec
 
