@@ -1,0 +1,94 @@
+"""The networks of the tables: a row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from bench.networks import images, maps, signals, worlds
+from bench.networks.objectives import CLASSES, NUMBERS, Objective
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network, and what it is for.
+
+    Attributes:
+        title: as the tables name it.
+        make: the network with random weights.
+        world: its samples.
+        change: from the old world to the new one.
+        objective: what its output is for.
+        epochs: of its training before it ships.
+        steps: of its training where it is used; 0 where that is not measured.
+    """
+
+    title: str
+    make: Callable[[], nn.Module]
+    world: Callable[[], worlds.World]
+    change: str
+    objective: Objective
+    epochs: int
+    steps: int = 0
+
+    @property
+    def key(self) -> str:
+        """The title as a file name."""
+        return "-".join("".join(c if c.isalnum() else " " for c in self.title.lower()).split())
+
+
+WATCH = "another person wears the watch"
+
+ROWS = (
+    Row("DS-CNN", lambda: images.DsCnn(12), worlds.words, "another speaker", CLASSES, 6, 1200),
+    Row(
+        "ShuffleNetV2 x0.5",
+        lambda: images.ShuffleNetV2(10),
+        worlds.photographs,
+        "upside down, yellow light",
+        CLASSES,
+        8,
+        3000,
+    ),
+    Row("TCN with chomp", lambda: signals.Tcn(6, 7), worlds.watch, WATCH, CLASSES, 4, 2000),
+    Row(
+        "MLP with GELU",
+        lambda: signals.Mlp(64, 10),
+        worlds.digits,
+        "tilted camera, hazy lens",
+        CLASSES,
+        30,
+        2000,
+    ),
+    Row(
+        "autoencoder with PixelShuffle",
+        maps.Autoencoder,
+        worlds.clothes_to_shoes,
+        "shoes and bags, not clothes",
+        NUMBERS,
+        8,
+        1800,
+    ),
+    Row(
+        "three-output regression",
+        lambda: signals.Forecast(6, 3),
+        worlds.watch_ahead,
+        WATCH,
+        NUMBERS,
+        10,
+        2000,
+    ),
+    Row("1-D CNN", lambda: signals.Cnn1d(6, 7), worlds.watch, WATCH, CLASSES, 4),
+    Row("ResNet-14", lambda: images.ResNet14(10), worlds.photographs, "", CLASSES, 1),
+    Row("SqueezeNet", lambda: images.SqueezeNet(10), worlds.large_photographs, "", CLASSES, 2),
+    Row(
+        "MobileNetV3-small",
+        lambda: images.MobileNetV3Small(10),
+        worlds.large_photographs,
+        "",
+        CLASSES,
+        2,
+    ),
+)

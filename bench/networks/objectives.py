@@ -1,0 +1,72 @@
+"""What a network's output is for: its loss in PyTorch, and the score that it is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench.networks.worlds import Samples
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A kind of output.
+
+    Attributes:
+        loss: as `compile` names it.
+        of: the loss of outputs and targets in PyTorch, mean over samples.
+        score: of outputs and targets.
+        unit: "accuracy", 0 to 1, or "loss".
+        scored: what the score is, in words.
+    """
+
+    loss: str
+    of: Callable[[Tensor, Tensor], Tensor]
+    score: Callable[[Tensor, Tensor], float]
+    unit: str
+    scored: str
+
+    def is_better(self, a: float, b: float) -> bool:
+        """Whether score a is better than b; a NaN is no better than anything."""
+        return a < b if self.unit == "loss" else a > b
+
+    def is_as_good(self, device: float, fine_tuned: float) -> bool:
+        """Whether the device is within a point of fine-tuning in float, or a tenth of its loss."""
+        if self.unit == "loss":
+            return device <= 1.1 * fine_tuned
+        return device >= fine_tuned - 0.01
+
+
+def _class_accuracy(outputs: Tensor, targets: Tensor) -> float:
+    return float((outputs.argmax(1) == targets).double().mean())
+
+
+def _label_accuracy(outputs: Tensor, targets: Tensor) -> float:
+    return float(((outputs > 0) == (targets > 0.5)).double().mean())
+
+
+def _squared_error(outputs: Tensor, targets: Tensor) -> float:
+    return float(functional.mse_loss(outputs.double(), targets.double()))
+
+
+CLASSES = Objective(
+    "cross_entropy", functional.cross_entropy, _class_accuracy, "accuracy", "classes, %"
+)
+NUMBERS = Objective(
+    "mean_squared_error", functional.mse_loss, _squared_error, "loss", "squared error"
+)
+
+
+def tensors(samples: Samples) -> tuple[Tensor, Tensor]:
+    """Inputs float32, and targets float32 or int64; the inputs again where they are the targets."""
+    x = torch.from_numpy(samples.x)
+    if samples.y is None:
+        return x, x
+    y = torch.from_numpy(samples.y)
+    return x, y.long() if np.issubdtype(samples.y.dtype, np.integer) else y
