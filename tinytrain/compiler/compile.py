@@ -43,12 +43,15 @@ def compile_model(
     """Compiles a model into a folder of C sources.
 
     Args:
-        model: path of an .onnx, .tflite or .pt2 file, or an `nn.Module`.
-        example: tensor of the module's input, batch of one; for an `nn.Module` only.
+        model: path of an .onnx, .tflite or .pt2 file, an `nn.Module`, or a Keras model.
+        example: tensor or array of the module's input, batch first, or a tuple of one for each
+            input; for an `nn.Module` only.
         output: the folder to write; replaced as a whole if tinytrain wrote it before.
         target: name of a target, path of a target file, or a `Target`.
-        calibration: samples in the model's units and layout: an .npz with `x`, or f32 [N,...].
-            Needed for a float model; for a quantized one it sets initial scales of gradients.
+        calibration: samples in the model's layout, floats of any width in its units or uint8 images
+            (see `mean`): path of an .npz with `x`; an array or a tensor [N,...]; a DataLoader or
+            another iterable of x or (x, y), of which the first 256 samples are taken. Needed for a
+            float model; for a quantized one it sets initial scales of gradients.
         mean, std: of uint8 images in data files, which are resized to the model's input and become
             (v / 255 - mean) / std; a number, or one a channel. Without either it takes no images.
         ram, flash: budget in bytes instead of the target's, at least 1.

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
-from tinytrain.compiler.integers import integer_model
+from tinytrain.compiler.integers import CalibrationSamples, integer_model
 from tinytrain.compiler.manifest import trained_records
 from tinytrain.compiler.options import Options, make_options
 from tinytrain.compiler.parameters import INSPECT
@@ -127,7 +124,7 @@ def inspect(
     example: Any = None,
     *,
     scheme: str | None = None,
-    calibration: str | Path | np.ndarray | None = None,
+    calibration: CalibrationSamples | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
     model_output: str | None = None,
@@ -172,7 +169,7 @@ def inspect(
 def _training(
     source: Graph,
     options: Options,
-    calibration: str | Path | np.ndarray | None,
+    calibration: CalibrationSamples | None,
     preprocess: Preprocess | None,
 ) -> Training:
     runner = Runner()

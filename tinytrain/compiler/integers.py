@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import to_integers
 from tinytrain.compiler.samples import source_spec
 from tinytrain.data import Preprocess, load_calibration
+from tinytrain.data.calibration import Gathered, gather
 from tinytrain.data.spec import quantize_input
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
@@ -24,8 +26,8 @@ from tinytrain.reference.lowering import scale_of, zero_of
 CALIBRATION_SAMPLES = 256
 """How many are used at most."""
 
-CalibrationSamples = str | Path | np.ndarray
-"""Path of an .npz with `x`, or f32 [N,...] in the model's units and layout."""
+CalibrationSamples = Any
+"""What `data.calibration.gather` takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +77,18 @@ def integer_model(
             )
         return IntegerModel(to_integers(source, None, options, runner), None, None, None)
     spec = source_spec(source, preprocess)
-    samples, labels = load_calibration(calibration, spec, CALIBRATION_SAMPLES)
+    gathered = gather(calibration, spec, CALIBRATION_SAMPLES)
+    samples, labels = load_calibration(gathered, spec, CALIBRATION_SAMPLES)
     forward = to_integers(source, samples, options, runner)
     report = quantization_cost(source, forward, samples, labels) if is_float else None
-    return IntegerModel(forward, samples, report, _record(calibration, len(samples)))
+    return IntegerModel(forward, samples, report, _record(gathered, len(samples)))
 
 
-def _record(calibration: CalibrationSamples, count: int) -> CalibrationRecord:
+def _record(calibration: Gathered, count: int) -> CalibrationRecord:
     name: str | None = None
-    if isinstance(calibration, np.ndarray):
-        data = calibration.tobytes()
-    else:
+    if isinstance(calibration, str | Path):
         name, data = Path(calibration).name, Path(calibration).read_bytes()
+    else:
+        data = calibration["x"].tobytes()
     digest = hashlib.sha256(data).hexdigest()
     return CalibrationRecord(file=name, sha256=digest, samples_used=count)

@@ -1,24 +1,92 @@
-"""Calibration samples: inputs, and labels where a file happens to have ones that fit."""
+"""Calibration samples: inputs, and labels where the source happens to have ones that fit."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tinytrain.data.arrays import as_array
 from tinytrain.data.dataset import Dataset, _checked_samples
+from tinytrain.data.given import given_inputs, is_array, items
 from tinytrain.data.npz import read_arrays
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, Where
 
+_WHERE = Where("the calibration samples")
+
+Gathered = str | Path | Mapping[str, np.ndarray]
+"""A file, or arrays `x` and perhaps `y`."""
+
+
+def gather(source: Any, spec: SampleSpec, limit: int) -> Gathered:
+    """Calibration samples as `load_calibration` takes them.
+
+    Args:
+        source: path of an .npz; an array or a tensor like its `x`; a pair (x, y); a DataLoader or
+            another iterable of x or (x, y), samples or batches, whose first samples are taken.
+        limit: how many of them.
+
+    Raises:
+        DataError: the samples do not fit, or there are none.
+        UsageError: the source gives no samples.
+    """
+    if isinstance(source, str | Path):
+        return source
+    if is_array(source):
+        return {"x": as_array(source, _WHERE)}
+    if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
+        arrays = {name: as_array(held, _WHERE) for name, held in _item(source).items()}
+        if "y" in arrays and arrays["y"].size == len(arrays["x"]):
+            arrays["y"] = arrays["y"].reshape(-1)
+        return arrays
+    xs: list[np.ndarray] = []
+    ys: list[np.ndarray] = []
+    count = 0
+    for found in items(source):
+        item = _item(found)
+        raw = as_array(item["x"], _WHERE)
+        data, is_single = given_inputs(raw, spec)
+        if data.x.dtype == np.uint8:
+            assert spec.preprocess is not None, "images were taken"
+            raw = spec.preprocess.resized(np.ascontiguousarray(data.x))
+        else:
+            raw = raw[None] if is_single else raw
+        xs.append(raw)
+        ys.append(as_array(item.get("y", ()), _WHERE).reshape(-1))
+        count += len(raw)
+        if count >= limit:
+            break
+    if not xs:
+        raise DataError("there are no calibration samples", where=_WHERE)
+    x, y = np.concatenate(xs)[:limit], np.concatenate(ys)[:limit]
+    return {"x": x, "y": y} if len(y) == len(x) else {"x": x}
+
+
+def _item(found: Any) -> Mapping[str, Any]:
+    """x, and y where there is one, of what an iterable gave."""
+    if isinstance(found, Mapping):
+        if "x" not in found:
+            raise DataError(
+                f"the calibration samples have no 'x' among {', '.join(map(str, found))}",
+                help="name the inputs x",
+            )
+        return {name: found[name] for name in ("x", "y") if name in found}
+    # A vector as a list of numbers is a sample, not a pair.
+    if isinstance(found, tuple | list) and found and np.ndim(found[0]) > 0:
+        return dict(zip("xy", found, strict=False))
+    return {"x": found}
+
 
 def load_calibration(
-    source: str | Path | np.ndarray, spec: SampleSpec, limit: int
+    source: Gathered, spec: SampleSpec, limit: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """At most `limit` samples, evenly spread over the source.
 
     Args:
-        source: an .npz with `x` (and perhaps `y`), or an array like `x`.
+        source: from `gather`.
         spec: what the model takes; `output_size` says which labels make sense.
 
     Returns:
@@ -28,12 +96,11 @@ def load_calibration(
         DataError: the samples cannot be read or do not fit.
     """
     labels = None
-    if isinstance(source, np.ndarray):
-        where = Where("the array of calibration samples")
-        arrays = {"x": source}
-    else:
+    if isinstance(source, str | Path):
         where = Where(str(source))
-        arrays = read_arrays(source, where, ("x", "y"))
+        arrays: Mapping[str, np.ndarray] = read_arrays(source, where, ("x", "y"))
+    else:
+        where, arrays = _WHERE, source
     if "x" not in arrays:
         raise DataError(
             "the calibration file has no array 'x'", where=where, help="save it with x=inputs"

@@ -13,6 +13,7 @@ from typing import Any
 
 from tinytrain.errors import InternalError, ModelError, UsageError, Where
 from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.keras import exported, is_keras
 from tinytrain.ir.graph import Graph
 from tinytrain.tools import how_to_get
 
@@ -42,8 +43,10 @@ def import_model(
     """Reads a model.
 
     Args:
-        source: path of an .onnx, .tflite or .pt2 file, or a `torch.nn.Module`.
-        example: for a module, a float tensor or array of the shape it takes, batch first.
+        source: path of an .onnx, .tflite or .pt2 file, a `torch.nn.Module`, or a Keras model, which
+            Keras exports.
+        example: for a module, a float tensor or array of the shape it takes, batch first; or a
+            tuple of one.
         name: name of the graph; by default from the file or the class. Made a C identifier.
         model_output: of a model with several outputs, the one that is compiled; by default the one
             of a classifier.
@@ -60,8 +63,13 @@ def import_model(
     """
     if isinstance(source, str | Path):
         return _load_file(Path(source), name, model_output)
+    if is_keras(source):
+        with exported(source, example) as path:
+            return _load_file(path, name, model_output)
     from tinytrain.frontend.pytorch import load_module
 
+    if isinstance(example, tuple) and len(example) == 1:
+        (example,) = example
     if example is None:
         raise UsageError(
             "a PyTorch module needs an example input to be traced",
