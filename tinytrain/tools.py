@@ -58,8 +58,8 @@ TOOLS = (
     Tool("ortools", "places buffers in the arena"),
     Tool("torch", "nn.Module, .pt2, experiments in float", extra="torch"),
     Tool("matplotlib", "plots of experiments", extra="experiment"),
-    Tool("onnxruntime", "tests: what ONNX models give", extra="dev"),
-    Tool("ai-edge-litert", "tests: what TFLite models give", extra="dev"),
+    Tool("onnxruntime", "proves that an ONNX model was read right, fast", extra="verify"),
+    Tool("ai-edge-litert", "proves that a TFLite model was read right", extra="verify"),
 )
 
 

@@ -101,7 +101,7 @@ MANIFESTS: dict[str, tuple[Change, str]] = {
         lambda m: (m["arena"].update(colour="red"), m.update(tinytrain="9.0")),
         "the manifest has an unknown entry 'arena.colour'; it was written by tinytrain 9.0",
     ),
-    "another format": (lambda m: m.update(format=2), "the manifest has format 2, but this version"),
+    "another format": (lambda m: m.update(format=1), "the manifest has format 1, but this version"),
     "outside the arena": (
         lambda m: m["arena"]["storages"][0].update(offset=10**9),
         "the manifest has a wrong entry: 'arena.storages[0]' lies outside the arena of",

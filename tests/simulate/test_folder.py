@@ -35,7 +35,9 @@ def test_no_folder(tmp_path: Path) -> None:
         open_folder(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"format": 2}', "\xff", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", '{"format": 1}', '{"format": 2}', "\xff", "[" * 100_000]
+)
 def test_manifest_of_another_kind(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
     with pytest.raises(ModelError, match="the manifest"):

@@ -113,6 +113,7 @@ def small_manifest() -> Manifest:
         budget=BudgetRecord(ram=1 << 20, flash=1 << 20),
         quantization=None,
         calibration=None,
+        proof=None,
         files={},
     )
 

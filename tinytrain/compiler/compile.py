@@ -64,7 +64,7 @@ def compile_model(
     Raises:
         TinytrainError: nothing was written then.
     """
-    from tinytrain.frontend import load_model
+    from tinytrain.frontend import import_model
 
     check_options(COMPILE, mean=mean, std=std, ram=ram, flash=flash)
     chosen = make_options(options)
@@ -73,11 +73,10 @@ def compile_model(
     refuse_foreign(Path(output))
     runner = Runner(Path(dump_ir) if dump_ir is not None else None, progress)
     runner.begin(IMPORT)
-    source = runner.check(
-        load_model(model, example=example, model_output=model_output), IMPORT.name
-    )
+    imported = import_model(model, example=example, model_output=model_output)
+    source = runner.check(imported.graph, IMPORT.name)
     preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
-    given = integer_model(source, calibration, preprocess, chosen, runner)
+    given = integer_model(imported, calibration, preprocess, chosen, runner)
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     return write_folder(
         compiled,

@@ -74,6 +74,7 @@ def write_folder(
         budget,
         None if given is None else given.report,
         None if given is None else given.calibration,
+        None if given is None else given.proof,
     )
     while True:
         with FolderWriter(Path(output)) as writer:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
-from tinytrain.compiler.integers import CalibrationSamples, integer_model
+from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
 from tinytrain.compiler.manifest import trained_records
 from tinytrain.compiler.options import Options, make_options
 from tinytrain.compiler.parameters import INSPECT
 from tinytrain.compiler.pipeline import select_trainable, to_integers
 from tinytrain.compiler.samples import map_shape
-from tinytrain.data import Preprocess
 from tinytrain.data.preprocess import Numbers, preprocess_images
 from tinytrain.errors import TinytrainError
+from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.operations import traits_of
+from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.manifest import to_json
 from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
@@ -84,6 +83,7 @@ class ModelReport:
         layers: in execution order.
         quantized: whether the model brings its own quantization.
         missing: what keeps it from being compiled as it is; None if nothing does.
+        proof: whether it was read right, in a sentence.
         training: what a scheme trains, if that was asked for.
     """
 
@@ -92,6 +92,7 @@ class ModelReport:
     layers: tuple[ModelLayer, ...]
     quantized: bool
     missing: str | None
+    proof: str
     training: Training | None = None
 
     def to_json(self) -> Mapping[str, Any]:
@@ -115,6 +116,7 @@ class ModelReport:
             "weights": sum(layer.weights for layer in self.layers),
             "head": next((layer.name for layer in reversed(self.layers) if layer.weights), "none"),
             "missing": self.missing or "nothing",
+            "import": self.proof,
             **rate,
         }
 
@@ -142,12 +144,13 @@ def inspect(
         ModelError: it cannot be imported.
         TinytrainError: the options or the samples do not fit the model.
     """
-    from tinytrain.frontend import load_model
+    from tinytrain.frontend import import_model
 
     check_options(INSPECT, mean=mean, std=std)
     chosen = make_options({**options, "scheme": scheme or "full"})
     is_asked = scheme is not None or calibration is not None or chosen != Options()
-    source = load_model(model, example=example, model_output=model_output)
+    imported = import_model(model, example=example, model_output=model_output)
+    source = imported.graph
     quantized = is_quantized(source)
     graph, missing = name_layers(source), None
     if quantized:
@@ -156,24 +159,23 @@ def inspect(
         except TinytrainError as error:
             missing = str(error)
     preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
+    runner = Runner()
+    given = None
+    if is_asked and not missing:
+        given = integer_model(imported, calibration, preprocess, chosen, runner)
+    proof = prove(imported) if given is None else given.proof
     return ModelReport(
         source.source.file or "a PyTorch module",
         source.source.shape,
         _layers(graph),
         quantized,
         missing,
-        _training(source, chosen, calibration, preprocess) if is_asked and not missing else None,
+        proof.sentence(),
+        None if given is None else _training(given, chosen, runner),
     )
 
 
-def _training(
-    source: Graph,
-    options: Options,
-    calibration: CalibrationSamples | None,
-    preprocess: Preprocess | None,
-) -> Training:
-    runner = Runner()
-    given = integer_model(source, calibration, preprocess, options, runner)
+def _training(given: IntegerModel, options: Options, runner: Runner) -> Training:
     graph, scheme = select_trainable(given.forward, options, runner)
     guidance = guidance_for(graph, scheme, options, given.quantized_samples())
     share = guidance.tangent.shares()
@@ -201,11 +203,16 @@ def _layers(graph: Graph) -> tuple[ModelLayer, ...]:
 
 
 def _layer(node: Node, through: bool) -> ModelLayer:
-    weights = biases = macs = 0
+    weights = biases = 0
     if traits_of(node).has_weights:
         w = node.inputs[1].type
         weights, biases = w.size, w.shape[0]
-        macs = node.output.type.size * math.prod(w.shape[1:])
     return ModelLayer(
-        node.layer, node.op, node.output.type.shape, macs, weights, biases, through and weights > 0
+        node.layer,
+        node.op,
+        node.output.type.shape,
+        macs_of(node),
+        weights,
+        biases,
+        through and weights > 0,
     )

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import to_integers
+from tinytrain.compiler.pipeline import PROVE, to_integers
 from tinytrain.compiler.samples import source_spec
 from tinytrain.data import Preprocess, load_calibration
 from tinytrain.data.calibration import Gathered, gather
 from tinytrain.data.spec import quantize_input
 from tinytrain.errors import UsageError
+from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph
-from tinytrain.manifest.records import CalibrationRecord, QuantizationRecord
+from tinytrain.manifest.records import CalibrationRecord, ProofRecord, QuantizationRecord
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.accuracy import quantization_cost
 from tinytrain.quantize.passes import is_quantized
@@ -39,12 +41,14 @@ class IntegerModel:
         samples: calibration samples f32 [N,H,W,C] in the model's units; None if none were given.
         report: what quantization cost, if the model came as floats.
         calibration: which samples those were, for the manifest.
+        proof: what is known of the import.
     """
 
     forward: Graph
     samples: np.ndarray | None
     report: QuantizationRecord | None
     calibration: CalibrationRecord | None
+    proof: ProofRecord
 
     def quantized_samples(self) -> np.ndarray | None:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
@@ -55,18 +59,20 @@ class IntegerModel:
 
 
 def integer_model(
-    source: Graph,
+    imported: Imported,
     calibration: CalibrationSamples | None,
     preprocess: Preprocess | None,
     options: Options,
     runner: Runner,
 ) -> IntegerModel:
-    """The first half of `compile_model`: an imported model, quantized if it is not yet.
+    """The first half of `compile_model`: the import is proved, and quantized if it is not yet.
 
     Raises:
         UsageError: the model needs calibration samples, and there are none.
         DataError: the samples do not fit.
+        ModelError: the import is not what the model's own format computes.
     """
+    source = imported.graph
     is_float = not is_quantized(source)
     if calibration is None:
         if is_float:
@@ -75,13 +81,17 @@ def integer_model(
                 help="add --calibration FILE.npz with a few hundred inputs as `x` (and labels as "
                 "`y`, to see what quantization costs), or export the model quantized",
             )
-        return IntegerModel(to_integers(source, None, options, runner), None, None, None)
+        runner.begin(PROVE)
+        proof = prove(imported)
+        return IntegerModel(to_integers(source, None, options, runner), None, None, None, proof)
     spec = source_spec(source, preprocess)
     gathered = gather(calibration, spec, CALIBRATION_SAMPLES)
     samples, labels = load_calibration(gathered, spec, CALIBRATION_SAMPLES)
+    runner.begin(PROVE)
+    proof = prove(imported, samples)
     forward = to_integers(source, samples, options, runner)
     report = quantization_cost(source, forward, samples, labels) if is_float else None
-    return IntegerModel(forward, samples, report, _record(gathered, len(samples)))
+    return IntegerModel(forward, samples, report, _record(gathered, len(samples)), proof)
 
 
 def _record(calibration: Gathered, count: int) -> CalibrationRecord:

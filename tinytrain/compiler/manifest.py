@@ -26,6 +26,7 @@ from tinytrain.manifest.records import (
     InputRecord,
     OutputRecord,
     ParameterRecord,
+    ProofRecord,
     QuantizationRecord,
     Scalar,
     SourceRecord,
@@ -50,6 +51,7 @@ class Setting:
         budget: what it had to fit.
         quantization: what quantization cost, if the model came as floats.
         calibration: which samples were used.
+        proof: what is known of the import, if the model was read from something.
     """
 
     target: Target
@@ -57,6 +59,7 @@ class Setting:
     budget: Budget
     quantization: QuantizationRecord | None = None
     calibration: CalibrationRecord | None = None
+    proof: ProofRecord | None = None
 
 
 def manifest_of(
@@ -113,6 +116,7 @@ def manifest_of(
         budget=BudgetRecord(ram=setting.budget.ram, flash=setting.budget.flash),
         quantization=setting.quantization,
         calibration=setting.calibration,
+        proof=setting.proof,
         files=dict(sorted(digests.items())),
     )
 

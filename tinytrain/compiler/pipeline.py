@@ -3,8 +3,8 @@
 `PIPELINE` lists every step in order. Most are passes, from graph to graph, in three runs:
 `quantization` from an imported model to s8, `selection` of what is trained, `training` from a
 forward graph to a training step. The `Runner` verifies the graph after each. The other steps read a
-model (`IMPORT`), look at a graph (`GUIDE`, `WARM_UP`), plan its memory (`PLAN`) and write its C
-(`EMIT`, `MEASURE`, in `compile`).
+model (`IMPORT`), prove that it was read right (`PROVE`), look at a graph (`GUIDE`, `WARM_UP`), plan
+its memory (`PLAN`) and write its C (`EMIT`, `MEASURE`, in `compile`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ IMPORT = Stage(
     "import",
     "frontend",
     "reads a model file or an nn.Module into f32 operations, with the quantize nodes that it has",
+)
+PROVE = Stage(
+    "prove", "frontend", "runs the import beside the format's own reference, node by node"
 )
 GUIDE = Stage("guide", "compiler", "measures which learning rate suits what is trained")
 WARM_UP = Stage("warm_up", "reference", "runs steps at rate 0 for the gradients' initial scales")
@@ -90,6 +93,7 @@ def _pipeline() -> tuple[Stage, ...]:
     options, scheme = Options(), Scheme("full")
     return (
         IMPORT,
+        PROVE,
         *map(stage_of, quantization(options, None)),
         *map(stage_of, selection(options, scheme)),
         GUIDE,

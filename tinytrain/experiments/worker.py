@@ -26,6 +26,7 @@ from tinytrain.experiments.engines import CLearner, make_learner
 from tinytrain.experiments.learner import RateOf
 from tinytrain.experiments.samples import input_coverage, integer_samples
 from tinytrain.experiments.spec import Run, with_schedule
+from tinytrain.frontend.imported import Imported
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.reference.schedule import rate_at
@@ -199,11 +200,12 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
             seed=run.seed,
             **given_options,
         )
-        source = _imported(run.model.path)
+        imported = _imported(run.model.path)
+        source = imported.graph
         height, width = _size(source)
         samples = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
         preprocess = run.model.preprocess(height, width) if samples.dtype == np.uint8 else None
-        given = integer_model(source, samples, preprocess, options, runner)
+        given = integer_model(imported, samples, preprocess, options, runner)
         compiled = build_step(
             given.forward, options, runner, given.quantized_samples(), load_target(target).isa
         )
@@ -211,10 +213,12 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
 
 
 @functools.lru_cache(maxsize=4)
-def _imported(path: Path) -> Graph:
-    from tinytrain.frontend import load_model
+def _imported(path: Path) -> Imported:
+    from tinytrain.frontend import import_model
 
-    return Runner().check(load_model(path), "import")
+    imported = import_model(path)
+    Runner().check(imported.graph, "import")
+    return imported
 
 
 def _size(source: Graph) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.constants import along_axis, dtype_of, is_finite
 from tinytrain.frontend.program import MAX_ELEMENTS, Call, Const, Program, Shape
+from tinytrain.frontend.unrounded import Unrounded
 from tinytrain.frontend.vocabulary import VOCABULARY
 
 Tensor = Call | Const
@@ -30,6 +31,7 @@ class ProgramBuilder:
         file: name of the user's file, for errors.
         channels_last: whether the format has the channels of a map last.
         node: the node of that file that is being read; calls are named after it.
+        unrounded: what rounding in the file is left out of the calls.
     """
 
     def __init__(self, file: str | None, channels_last: bool = False) -> None:
@@ -39,6 +41,7 @@ class ProgramBuilder:
         self.inputs: list[Call] = []
         self.calls: list[Call] = []
         self.notes: list[str] = []
+        self.unrounded = Unrounded()
 
     # --- errors -----------------------------------------------------------------------------------
 
@@ -94,7 +97,7 @@ class ProgramBuilder:
             )
         call = Call(op, list(args), dict(attrs), shape, dtype_of(op, args, attrs), self.node)
         self.calls.append(call)
-        return call
+        return self.unrounded.passes(call)
 
     def _worked_out(self, op: str, args: list[Const], attrs: dict[str, Any]) -> Const:
         row = VOCABULARY[op]
@@ -282,6 +285,7 @@ class ProgramBuilder:
         program = Program(
             self.inputs, self.calls, output, self.file, self.notes, self.channels_last
         ).live()
+        self.unrounded.tell(program)
         for call in program.calls:
             if call.op in _BOUNDS:
                 continue

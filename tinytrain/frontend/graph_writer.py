@@ -14,7 +14,11 @@ from tinytrain.ir.types import DType, Quantization, TensorType
 
 
 class GraphWriter:
-    """Collects inputs, constants and nodes, then gives the finished graph."""
+    """Collects inputs, constants and nodes, then gives the finished graph.
+
+    Attributes:
+        requantized: for values that stand for weights that were quantized again, the file's own.
+    """
 
     def __init__(self, name: str, source: ModelSource) -> None:
         self.name = name
@@ -22,6 +26,7 @@ class GraphWriter:
         self.inputs: list[Value] = []
         self.constants: dict[Value, np.ndarray] = {}
         self.nodes: list[Node] = []
+        self.requantized: dict[Value, np.ndarray] = {}
         self._taken: set[str] = set()
         self._counts: dict[str, int] = {}
 

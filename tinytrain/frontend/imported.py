@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tinytrain.frontend.lower.layout import Tensor
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Value
 
 Run = Callable[[Sequence[np.ndarray], Sequence[str]], Mapping[str, np.ndarray]]
 """From one sample for each input, in the model's own shape and layout, and names of tensors, to
@@ -20,12 +20,16 @@ class Reference:
     """The format's own reference.
 
     Attributes:
-        name: what runs the model, with its version.
+        name: what runs the model. Without its version: it stands in the manifest, which does not
+            depend on what is installed more than it must.
         run: runs it on one sample.
+        most: multiplications with weights in one sample that it does in reasonable time; None if it
+            does any number.
     """
 
     name: str
     run: Run
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,15 @@ class Imported:
         tensors: for the tensors of the file that the graph computes, in order, what they became.
         nodes: for the same, the node of the file that computes each.
         reference: what it can be compared with, or why there is nothing.
+        requantized: for values of the graph that stand for weights that were quantized again, the
+            file's own, which the proof computes with.
+        unrounded: for tensors of the file that it rounds to integers and the graph does not, how
+            far that takes them apart at most.
     """
 
     graph: Graph
     tensors: Mapping[str, Tensor]
     nodes: Mapping[str, str]
     reference: Reference | Missing
+    requantized: Mapping[Value, np.ndarray] = field(default_factory=dict)
+    unrounded: Mapping[str, float] = field(default_factory=dict)

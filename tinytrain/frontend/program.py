@@ -6,6 +6,7 @@ and layouts are those of the user's file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,6 +97,8 @@ class Program:
         file: name of the user's file, for errors.
         notes: sentences about what had to change.
         channels_last: whether the format has the channels of a map last, where nothing else tells.
+        unrounded: for tensors of the file that it rounds to integers and the calls do not, how far
+            that takes them apart at most.
     """
 
     inputs: list[Call]
@@ -104,6 +107,7 @@ class Program:
     file: str | None = None
     notes: list[str] = field(default_factory=list)
     channels_last: bool = False
+    unrounded: Mapping[str, float] = field(default_factory=dict)
 
     def users(self) -> dict[Call, list[Call]]:
         """The calls that read each call; the output has one more reader than listed."""

@@ -8,106 +8,81 @@ error is found where it is made, and rounding does not add up from node to node.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinytrain.errors import ModelError, Where
+from tinytrain.frontend.difference import difference, integers_of, requantized_wrongly
 from tinytrain.frontend.imported import Imported, Missing, Reference
 from tinytrain.frontend.lower.layout import Tensor
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.ir.types import DType
 from tinytrain.ir.unary import UNARY
+from tinytrain.manifest.records import ProofRecord
 from tinytrain.reference.float_forward import run_float
+from tinytrain.tools import how_to_get
 
-SAMPLES = 2
-"""Inputs that are compared."""
+GIVEN = 2
+"""Samples that are compared, where there are some; noise of their range is one more."""
 
-FLOAT_ERROR = 2.0**-10
-"""Largest difference of reals, as a share of the tensor's largest magnitude: float32 sums of
-thousands of terms in another order reach a tenth of it."""
-
-JUMPS = 1 / 64
-"""Largest share of elements that may lie on the other side of an edge of floor, round or sign."""
-
-STEPS = 2.0
-"""Largest difference of integers, in steps: the kernels of a format may round twice."""
-
-MEAN_STEPS = 0.6
-"""Largest mean difference of integers: such kernels are off by one here and there."""
+DEVIATIONS = (1.0, 4.0)
+"""Of noise where nothing is known of the input: the larger reaches bounds such as that of relu6."""
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What is known of an import.
-
-    Attributes:
-        reference: what it was compared with; None if nothing was there.
-        tensors: how many were compared.
-        samples: on how many inputs.
-        help: how to get the reference, where it is missing.
-    """
-
-    reference: str | None
-    tensors: int = 0
-    samples: int = 0
-    help: str | None = None
-
-    def sentence(self) -> str:
-        """What a person is told."""
-        if self.reference is None:
-            return "import not verified"
-        return f"{self.tensors} tensors equal those of {self.reference}"
-
-    def to_json(self) -> Mapping[str, Any]:
-        """For the manifest."""
-        return {
-            "verified": self.reference is not None,
-            "reference": self.reference,
-            "tensors": self.tensors,
-            "samples": self.samples,
-        }
-
-
-def prove(imported: Imported, samples: np.ndarray | None = None) -> Proof:
+def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
     """Holds an import against its reference.
 
     Args:
-        samples: inputs f32 [N, ...] in the model's own shape and layout; noise of the range that
-            the input's quantization says, or else of deviation 1, where there are none.
+        samples: inputs f32 [N, ...] in the layout of the graph's input, [N,H,W,C] of a map; where
+            there are none, noise of the range that the input's quantization says, or else of
+            `DEVIATIONS`.
 
     Raises:
         ModelError: they differ; it names the first node where they part.
     """
     reference = imported.reference
     if isinstance(reference, Missing):
-        return Proof(None, help=f"{reference.what}: {reference.help}")
+        return _not_verified(f"{reference.what}; {reference.help}")
+    if reference.most is not None and sum(map(macs_of, imported.graph.nodes)) > reference.most:
+        why = f"{reference.name} would take minutes; {how_to_get('onnxruntime')}"
+        return _not_verified(why)
     inputs = _inputs(imported.graph, samples)
-    compared = 0
+    compared: set[Value] = set()
     for x in inputs:
         try:
             theirs = reference.run([x], list(imported.tensors))
         # Whatever a foreign runtime stumbles over: what it cannot run it cannot judge.
         except Exception as error:
             why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            return Proof(None, help=f"{reference.name} cannot run the model: {why}")
-        compared = _compare(imported, reference, x, theirs)
-    return Proof(reference.name, compared, len(inputs))
+            return _not_verified(f"{reference.name} cannot run the model: {why}")
+        compared = _Comparison(imported, reference, theirs).run(x)
+    left = _not_proved(imported.graph, compared)
+    if left is not None:
+        return _not_verified(f"{reference.name} shows no result of {left}")
+    return ProofRecord(
+        reference=reference.name, tensors=len(compared), samples=len(inputs), help=None
+    )
+
+
+def _not_verified(help: str) -> ProofRecord:
+    return ProofRecord(reference=None, tensors=0, samples=0, help=help)
 
 
 def _inputs(graph: Graph, samples: np.ndarray | None) -> list[np.ndarray]:
-    shape = graph.source.shape
+    """In the file's shape and layout."""
+    shape, rng = graph.source.shape, np.random.default_rng(0)
     if samples is not None and len(samples):
-        return [np.asarray(x, dtype=np.float32)[None] for x in samples[:SAMPLES]]
-    rng = np.random.default_rng(0)
-    low, high = _input_range(graph)
-    if low is None or high is None:
-        return [rng.standard_normal(shape).astype(np.float32) for _ in range(SAMPLES)]
-    return [rng.uniform(low, high, shape).astype(np.float32) for _ in range(SAMPLES)]
+        chosen = samples[:: max(1, len(samples) // GIVEN)][:GIVEN]
+        noise = rng.uniform(samples.min(), samples.max(), samples.shape[1:])
+        return [_of_the_file(graph, x) for x in (*chosen, noise)]
+    bounds = _input_range(graph)
+    if bounds is not None:
+        return [rng.uniform(*bounds, shape).astype(np.float32) for _ in DEVIATIONS]
+    return [(d * rng.standard_normal(shape)).astype(np.float32) for d in DEVIATIONS]
 
 
-def _input_range(graph: Graph) -> tuple[float | None, float | None]:
+def _input_range(graph: Graph) -> tuple[float, float] | None:
     for node in graph.nodes:
         if node.op == "quantize" and node.inputs[0] in graph.inputs:
             meaning = node.output.type.quantization
@@ -115,49 +90,94 @@ def _input_range(graph: Graph) -> tuple[float | None, float | None]:
             low, high = node.output.type.dtype.limits
             scale, zero = meaning.scale[0], meaning.zero_point
             return scale * (low - zero), scale * (high - zero)
-    return None, None
+    return None
 
 
-def _compare(
-    imported: Imported, reference: Reference, x: np.ndarray, found: Mapping[str, np.ndarray]
-) -> int:
-    """How many tensors were compared on one sample."""
-    graph = imported.graph
-    wanted = {
-        tensor.value: (name, to_ours(found[name], tensor))
-        for name, tensor in imported.tensors.items()
-        if name in found and found[name].size == tensor.value.type.size
-    }
-    parted: list[ModelError] = []
-    jumping = {
-        node.output
-        for node in graph.nodes
-        if node.op == "activation" and UNARY[node.attrs["function"]].jumps
-    }
-
-    def observe(value: Value, ours: np.ndarray) -> np.ndarray | None:
-        entry = wanted.get(value)
-        if entry is None or parted:
-            return None
-        name, theirs = entry
-        theirs = _integers_of(theirs, found[name].dtype, value.type.dtype)
-        wrong = _difference(ours, theirs, value, value in jumping)
-        if wrong is not None:
-            parted.append(_error(imported, name, wrong, reference))
-            return None
-        return theirs.astype(ours.dtype)
-
-    given = _to_input(graph, x)
-    run_float(graph, given, observe=observe)
-    if parted:
-        raise parted[0]
-    return len(wanted)
+def _axes(graph: Graph) -> list[int]:
+    """The axes of the file's input in the order of the graph's; a signal has no height."""
+    layout = graph.source.layout
+    return [layout.index(letter) for letter in "NHLWC" if letter in layout]
 
 
 def _to_input(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    value, layout = graph.inputs[0], graph.source.layout
-    axes = [layout.index(letter) for letter in "NHLWC" if letter in layout]
-    return {value.name: x.transpose(axes).reshape(value.type.shape)}
+    value = graph.inputs[0]
+    return {value.name: x.transpose(_axes(graph)).reshape(value.type.shape)}
+
+
+def _of_the_file(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """The inverse of `_to_input`."""
+    axes, shape = _axes(graph), graph.source.shape
+    moved = np.asarray(x, dtype=np.float32).reshape([shape[axis] for axis in axes])
+    return moved.transpose(np.argsort(axes))
+
+
+class _Comparison:
+    """One sample through the graph, each result held against the reference's."""
+
+    def __init__(
+        self, imported: Imported, reference: Reference, found: Mapping[str, np.ndarray]
+    ) -> None:
+        self.imported = imported
+        self.reference = reference
+        self.found = found
+        self.names = {
+            tensor.value: name for name, tensor in imported.tensors.items() if name in found
+        }
+        self.producers = imported.graph.producers()
+        self.compared: set[Value] = set()
+
+    def run(self, x: np.ndarray) -> set[Value]:
+        """Which values equal the reference's.
+
+        Raises:
+            ModelError: one does not.
+        """
+        graph = self.imported.graph
+        # What overflows in the file's numbers overflows in the reference, too.
+        with np.errstate(all="ignore"):
+            run_float(graph, _to_input(graph, x), observe=self.observe)
+        return self.compared
+
+    def observe(self, value: Value, ours: np.ndarray) -> np.ndarray | None:
+        """Compares a value; gives what the rest computes with in its place."""
+        exact = self.imported.requantized.get(value)
+        if exact is not None:
+            held = self.producers[value].inputs[0].type.quantization
+            assert held is not None
+            self.check(value, requantized_wrongly(ours, exact, held), value.name)
+            return exact.astype(ours.dtype)
+        name = self.names.get(value)
+        if name is None:
+            return None
+        theirs = self.found[name]
+        if theirs.size != value.type.size:
+            self.check(value, f"it has {value.type.size} elements, not {theirs.size}", name)
+        wanted = to_ours(theirs, self.imported.tensors[name])
+        if value.type.dtype is DType.S8:
+            wanted = integers_of(wanted)
+        apart = self.imported.unrounded.get(name, 0.0)
+        self.check(value, difference(ours, wanted, apart, self.jumps(value)), name)
+        self.compared.add(value)
+        return wanted.astype(ours.dtype)
+
+    def jumps(self, value: Value) -> bool:
+        """Whether a value is a step function of what was summed."""
+        node = self.producers[value]
+        return node.op == "activation" and UNARY[node.attrs["function"]].jumps
+
+    def check(self, value: Value, wrong: str | None, name: str) -> None:
+        """Raises the error about a value, where something is wrong with it."""
+        if wrong is None:
+            return
+        node = self.imported.nodes.get(name)
+        where = self.producers[value].where if node is None else None
+        file = self.imported.graph.source.file
+        raise ModelError(
+            f"the import computes the tensor '{name}' otherwise than {self.reference.name}: "
+            f"{wrong}",
+            where=where or Where(file, node),
+            help="please report it with the model; nothing was compiled",
+        )
 
 
 def to_ours(theirs: np.ndarray, tensor: Tensor) -> np.ndarray:
@@ -174,43 +194,16 @@ def to_ours(theirs: np.ndarray, tensor: Tensor) -> np.ndarray:
     return np.asarray(moved).reshape(extents)
 
 
-def _integers_of(theirs: np.ndarray, dtype: np.dtype, ours: DType) -> np.ndarray:
-    """Integers of the file as s8: u8 is shifted, s16 keeps its upper half."""
-    if ours is not DType.S8:
-        return theirs
-    if dtype == np.uint8:
-        return theirs.astype(np.int32) - 128
-    return theirs / 256.0 if dtype == np.int16 else theirs
+_NOTHING_TO_PROVE = frozenset({"dequantize", "softmax"})
+"""What may stand behind the last tensor of the file: its meaning, or what replaces LogSoftmax."""
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray, value: Value, jumps: bool) -> str | None:
-    """What differs, in words; None if nothing does.
-
-    Args:
-        jumps: whether the value is a step function of what was summed, so that a sum at an edge may
-            come out on either side.
-    """
-    if value.type.dtype is DType.F32:
-        a, b = ours.astype(np.float64), theirs.astype(np.float64)
-        unlike = ~(np.isclose(a, b) | (np.isnan(a) & np.isnan(b)))
-        if not unlike.any():
-            return None
-        largest = float(np.abs(b[np.isfinite(b)]).max(initial=0.0))
-        error = float(np.abs(a - b)[unlike].max())
-        if error <= FLOAT_ERROR * largest:
-            return None
-        if jumps and unlike.mean() <= JUMPS:
-            return None
-        return f"it differs by {error:.3g} where the largest number is {largest:.3g}"
-    steps = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
-    if steps.max() <= STEPS and steps.mean() <= MEAN_STEPS:
-        return None
-    return f"it differs by up to {steps.max():.0f} steps, {steps.mean():.2g} in the mean"
-
-
-def _error(imported: Imported, name: str, wrong: str, reference: Reference) -> ModelError:
-    return ModelError(
-        f"the import computes the tensor '{name}' otherwise than {reference.name}: {wrong}",
-        where=Where(imported.graph.source.file, imported.nodes.get(name)),
-        help="please report it with the model; nothing was compiled",
-    )
+def _not_proved(graph: Graph, compared: set[Value]) -> str | None:
+    """The layer of a node that no compared value depends on; None where there is none."""
+    needed = set(compared)
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.outputs):
+            needed.update(node.inputs)
+        elif not traits_of(node).moves and node.op not in _NOTHING_TO_PROVE:
+            return f"'{node.where.node if node.where and node.where.node else node.layer}'"
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from tinytrain.errors import InternalError
@@ -29,6 +30,13 @@ def traits_of(node: Node) -> Traits:
 def role_of(node: Node) -> Role:
     """What a node is there for."""
     return OPS[node.op].traits.role
+
+
+def macs_of(node: Node) -> int:
+    """Multiplications with weights that a forward node does."""
+    if not traits_of(node).has_weights:
+        return 0
+    return node.output.type.size * math.prod(node.inputs[1].type.shape[1:])
 
 
 def loss_index(graph: Graph) -> int:

@@ -27,6 +27,31 @@ class SourceRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProofRecord:
+    """Whether the model was read right: what was read, run beside the format's own reference.
+
+    Attributes:
+        reference: what ran the model, and computed the same; null where the import is not verified.
+        tensors: number of tensors that were compared.
+        samples: number of inputs that they were compared on.
+        help: why the import is not verified, and what helps; null if it is.
+    """
+
+    reference: str | None
+    tensors: Count
+    samples: Count
+    help: str | None
+
+    def sentence(self) -> str:
+        """What a person is told."""
+        if self.reference is None:
+            return f"import not verified: {self.help}"
+        if self.tensors == 1:
+            return f"1 tensor equals that of {self.reference}"
+        return f"{self.tensors} tensors equal those of {self.reference}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainedRecord:
     """What trains in one layer.
 

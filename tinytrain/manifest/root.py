@@ -19,6 +19,7 @@ from tinytrain.manifest.records import (
     InputRecord,
     OutputRecord,
     ParameterRecord,
+    ProofRecord,
     QuantizationRecord,
     ReplayRecord,
     Scalar,
@@ -85,6 +86,7 @@ class Manifest:
         budget: bytes that the model had to fit.
         quantization: what quantization cost; null if the model came quantized.
         calibration: the calibration samples; null if there were none.
+        proof: what is known of the import; null where the model was not read from anything.
         files: SHA-256 of every other file, by its path in the folder.
     """
 
@@ -119,6 +121,7 @@ class Manifest:
     budget: BudgetRecord
     quantization: QuantizationRecord | None
     calibration: CalibrationRecord | None
+    proof: ProofRecord | None
     files: Mapping[str, Sha256]
 
     def __post_init__(self) -> None:

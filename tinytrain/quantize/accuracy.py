@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Value
 from tinytrain.manifest.records import QuantizationRecord
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.reference.float_forward import run_float
@@ -29,7 +29,7 @@ def quantization_cost(
     exact = DenseToConv()(integers)
     machine = Machine(exact)
     x, y = exact.inputs[0], exact.outputs[0]
-    source, result = model.inputs[0], model.outputs[0]
+    source, result = model.inputs[0], _logits(model, integers)
     floats, integer = [], []
     for sample in samples[chosen]:
         given = {source.name: sample.reshape(source.type.shape)}
@@ -55,3 +55,14 @@ def quantization_cost(
         accuracy_int8=accuracy_q,
         rms_error=error,
     )
+
+
+def _logits(model: Graph, integers: Graph) -> Value:
+    """What the outputs of the s8 form stand for: those of the model, or what its softmax reads."""
+    producers, value = model.producers(), model.outputs[0]
+    while integers.source.softmax:
+        node = producers[value]
+        value = node.inputs[0]
+        if node.op == "softmax":
+            break
+    return value

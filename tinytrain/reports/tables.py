@@ -59,6 +59,7 @@ def report_facts(manifest: Manifest) -> dict[str, object]:
     arena, speed = manifest.arena, manifest.speed
     gap = f"{arena.gap:,} bytes" if arena.gap else "none, the arena is at its lower bound"
     return {
+        "import": "not recorded" if manifest.proof is None else manifest.proof.sentence(),
         "arena": f"{arena.nbytes:,} bytes",
         "lower bound": f"{arena.lower_bound:,} bytes",
         "gap": gap,
@@ -74,6 +75,7 @@ def report_json(manifest: Manifest, page: object) -> dict[str, Any]:
     arena = manifest.arena
     return {
         "page": str(page),
+        "proof": to_json(manifest.proof),
         "ram": dict(manifest.ram),
         "flash": dict(manifest.flash),
         "budget": to_json(manifest.budget),

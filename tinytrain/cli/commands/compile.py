@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> None:
 def _facts(product: Product) -> dict[str, object]:
     manifest = product.manifest
     facts: dict[str, object] = {
+        "import": None if manifest.proof is None else manifest.proof.sentence(),
         "sources": product.directory,
         "header": f"src/{manifest.name}.h",
         "learning rate": product.compiled.guidance.rate_text(product.compiled.rate),

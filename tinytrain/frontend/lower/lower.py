@@ -44,4 +44,6 @@ def lower(
         {tensor: importer.tensors[call] for tensor, call in named},
         {tensor: call.name for tensor, call in named if call.name is not None},
         reference,
+        importer.builder.requantized,
+        program.unrounded,
     )

@@ -27,8 +27,8 @@ def weight_value(
     count = const.shape[0]
     scale = const.scale.reshape(count, -1)
     shifted = const.data.astype(np.int64) - const.zero_point
-    exact = bool((scale == scale[:, :1]).all())
-    if exact and shifted.min() >= -128 and shifted.max() <= 127:
+    exact = bool((scale == scale[:, :1]).all() and shifted.min() >= -128 and shifted.max() <= 127)
+    if exact:
         integers, scales = shifted, scale[:, 0].astype(np.float64)
     else:
         integers, scales = symmetric_weights(const.real())
@@ -40,7 +40,10 @@ def weight_value(
         )
     meaning = Quantization(tuple(float(np.float32(s)) for s in scales), 0, 0)
     held = builder.constant(f"{stem}_s8", integers, DType.S8, meaning)
-    return _dequantized(builder, stem, held, where)
+    value = _dequantized(builder, stem, held, where)
+    if not exact:
+        builder.requantized[value] = const.real()
+    return value
 
 
 def bias_value(builder: GraphWriter, stem: str, const: Const, where: Where) -> Value:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
-from tinytrain.frontend.program import Const
+from tinytrain.frontend.program import Call, Const
 
 
 def _binary(op: str) -> OnnxRow:
@@ -104,14 +104,31 @@ def _same(operands: OnnxOperands) -> list[Tensor]:
     return [operands.x()]
 
 
-def _cast(operands: OnnxOperands) -> list[Tensor]:
-    """A cast of an activation between floats; of what the reader works out, anything.
+def _divide(operands: OnnxOperands) -> list[Tensor]:
+    """a / b; integers of the file are divided as reals, and what their quotient loses is noted."""
+    a, b = operands.x(), operands.x(1)
+    result = operands.builder.emit("divide", [a, b])
+    by_integer = isinstance(b, Const) and b.scale is None and b.data.dtype.kind in "iu"
+    if by_integer and isinstance(result, Call):
+        operands.builder.unrounded.leave_out(result)
+    return [result]
 
-    A cast to integers at the end of a model, of its predicted class say, changes no prediction.
-    """
-    x = operands.x()
-    if isinstance(x, Const):
-        raise AssertionError("constants are worked out by the reader")
+
+_INTEGERS, _BOOL = frozenset({2, 3, 4, 5, 6, 7, 12, 13}), 9
+"""Dtypes by number of `onnx.TensorProto.DataType`."""
+
+
+def _cast(operands: OnnxOperands) -> list[Tensor]:
+    """A cast of an activation: itself, whatever the dtype."""
+    x, to = operands.x(), int(operands.get("to", 1))
+    assert isinstance(x, Call), "constants are worked out by the reader"
+    if to == _BOOL:
+        raise operands.builder.error(
+            "a cast of an activation to booleans is not supported",
+            "end the model before it, and compare in the firmware",
+        )
+    if to in _INTEGERS and x.op != "argmax" and x.dtype == "float32":
+        operands.builder.unrounded.leave_out(x)
     return [x]
 
 
@@ -119,7 +136,7 @@ ELEMENTWISE: dict[str, OnnxRow] = {
     "Add": _binary("add"),
     "Sub": _binary("subtract"),
     "Mul": _binary("multiply"),
-    "Div": _binary("divide"),
+    "Div": row(_divide),
     "Max": _many("maximum"),
     "Min": _many("minimum"),
     "Sum": _many("add"),

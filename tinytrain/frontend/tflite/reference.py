@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from tinytrain.frontend.imported import Missing, Reference
 from tinytrain.frontend.importing import quiet
+from tinytrain.tools import how_to_get
 
 
 def reference(data: bytes) -> Reference | Missing:
@@ -17,8 +17,7 @@ def reference(data: bytes) -> Reference | Missing:
     try:
         import ai_edge_litert.interpreter as litert
     except ImportError:
-        return Missing("LiteRT is not installed", "pip install 'tinytrain[tflite]'")
-    name = f"LiteRT {version('ai-edge-litert')}"
+        return Missing("LiteRT is not installed", how_to_get("ai-edge-litert"))
     interpreter: list[Any] = []
 
     def run(inputs: Sequence[np.ndarray], tensors: Sequence[str]) -> Mapping[str, np.ndarray]:
@@ -33,7 +32,7 @@ def reference(data: bytes) -> Reference | Missing:
                 interpreter.append(made)
             return _run(interpreter[0], inputs, tensors)
 
-    return Reference(name, run)
+    return Reference("LiteRT", run)
 
 
 def _run(
