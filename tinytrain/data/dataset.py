@@ -30,12 +30,14 @@ class Dataset:
         y: int32 labels [N] in 0 .. classes - 1; for a regression float32 targets [N, output_size];
             None where the target is the sample itself (autoencoder) or nobody needs targets.
         name: of the file, for messages.
+        notes: sentences on how the file was read, where it can be read in two ways.
     """
 
     spec: SampleSpec
     x: np.ndarray
     y: np.ndarray | None
     name: str = "the data"
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -62,7 +64,7 @@ class Dataset:
         if self.y is not None:
             return self.y[index]
         assert self.spec.classes == 0, "loaded without labels"
-        return self.samples(index).reshape(-1, self.spec.size)
+        return np.ascontiguousarray(self.spec.own_targets(self.samples(index)))
 
     def chunks(self) -> Iterator[slice]:
         """Slices that cover all samples, `CHUNK` at a time."""
@@ -102,8 +104,9 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
 
     `x` is float ([N] + the model's own shape, or NCHW, or NHWC where only that fits) in the
     model's units, or uint8 images [N, h, w, C], [N, C, h, w] or, for one channel, [N, h, w].
-    `y` is an integer label for each sample; for a regression float targets [N, output_size] (or
-    [N] for one output), and without `y` the target is the sample itself in NHWC order.
+    `y` is an integer label for each sample; for a regression float targets in the output's own
+    shape and layout, [N, output_size] with the channels innermost, or [N] for one output. Without
+    `y` the target is the sample itself.
     A pickle in the file is never loaded.
 
     Args:
@@ -136,7 +139,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
         _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
     if spec.classes:
         return Dataset(spec, x, _checked_labels(y, spec, where), name)
-    return Dataset(spec, x, _checked_targets(y, spec, where), name)
+    return Dataset(spec, x, _checked_targets(y, spec, where), name, _notes(y, spec, name))
 
 
 def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Dataset:
@@ -239,7 +242,7 @@ def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarra
     if y.shape[1:] not in ((spec.output_size,), () if spec.output_size == 1 else None):
         _fail(
             where,
-            f"y has shape {list(y.shape)}, but targets have shape {[y.shape[0], spec.output_size]}",
+            f"y has shape {list(y.shape)}, but targets have shape {_target_shapes(y, spec)}",
         )
     with np.errstate(over="ignore"):
         targets = y.astype(np.float32).reshape(-1, spec.output_size)
@@ -247,6 +250,22 @@ def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarra
     if bad.any():
         _fail(where, f"y holds a NaN or an infinite value, first in sample {int(np.argmax(bad))}")
     return targets
+
+
+def _target_shapes(y: np.ndarray, spec: SampleSpec) -> str:
+    flat = str([y.shape[0], spec.output_size])
+    own = str([y.shape[0], *spec.output_shape[1:]])
+    return flat if len(spec.output_shape) <= 2 else f"{own}, as the model's output"
+
+
+def _notes(y: np.ndarray, spec: SampleSpec, name: str) -> tuple[str, ...]:
+    if y.ndim != 2 or not spec.is_output_reordered:
+        return ()
+    own = _batch_shape(spec.output_shape[1:])
+    return (
+        f"y of {name} is flat, and its elements are taken in the order in which the device has "
+        f"them, the channels innermost; give it as {own}, the output's own shape, if it is not",
+    )
 
 
 def _batch_shape(shape: tuple[int, ...]) -> str:

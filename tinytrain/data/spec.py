@@ -101,6 +101,29 @@ class SampleSpec:
         back = np.argsort(order)
         return outputs.transpose(0, *(1 + axis for axis in back)).reshape(-1, self.output_size)
 
+    def own_targets(self, samples: np.ndarray) -> np.ndarray:
+        """Samples as their own targets, each element where the output has it in the model file.
+
+        Args:
+            samples: [n, H, W, C], of as many elements as the output.
+
+        Returns:
+            [n, output_size].
+        """
+        letters = self.source_layout[1:]
+        present = [letter for letter in "HWC" if letter in letters]
+        extents = [samples.shape[1 + "HWC".index(letter)] for letter in present]
+        order = [1 + present.index(letter) for letter in letters]
+        source = samples.reshape(-1, *extents).transpose(0, *order)
+        shape = self.output_shape[1:] or (self.output_size,)
+        return self.flat_outputs(source.reshape(-1, *shape))
+
+    @property
+    def is_output_reordered(self) -> bool:
+        """Whether a flat output of the model file has its elements in another order than ours."""
+        numbers = np.arange(self.output_size)[None]
+        return not np.array_equal(self.shaped_outputs(numbers).reshape(1, -1), numbers)
+
     def _output_axes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Extents of one output with channels last, and which of them each axis of the file is."""
         letters, extents = self.output_layout[1:], self.output_shape[1:]

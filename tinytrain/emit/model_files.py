@@ -157,6 +157,7 @@ def emit_model(
         "input_zero": zero_of(x),
         "input": context.place(x),
         "output_size": output.type.size,
+        "output_order": _order(graph, output),
         "output": context.place(output),
         "loss_call": LOSS_CALLS[loss.op](context, loss),
         "loss_gradient": context.place(loss.outputs[1]),
@@ -219,6 +220,16 @@ def emit_model(
     functions = frozenset(context.functions)
     constants = _by_layer(context)
     return ModelFiles(files, functions, digest, weights, interface, constants, replay)
+
+
+def _order(graph: Graph, output: Value) -> str:
+    """Of the elements of a map; nothing for a vector."""
+    source = graph.source
+    sizes = dict(zip(source.output_layout, source.output_shape, strict=True))
+    height, width = sizes.get("H", 1), sizes.get("W", sizes.get("L", 1))
+    channels = sizes.get("C", 1)
+    is_map = height * width * channels == output.type.size and 1 not in (channels, height * width)
+    return f", {height}x{width}x{channels}, channels innermost" if is_map else ""
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:

@@ -69,7 +69,8 @@ class SimulationResult:
         kept_bytes: of the frozen-activation cache, on the host.
         clipped_inputs, clipped_eval_inputs: share of the input values of the samples to learn from
             and of the evaluation samples that lie outside the range of the input, 0 to 1.
-        warnings: sentences on data that is not scaled as in calibration.
+        warnings: sentences on data that is not scaled as in calibration, or that can be read in two
+            ways.
         health: what the model's counters say of this session; None where it has none.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.

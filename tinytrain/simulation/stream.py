@@ -61,13 +61,12 @@ class SampleStream:
         return None if self.evaluation is None else coverage(self.evaluation)
 
     def warnings(self) -> tuple[str, ...]:
-        """Sentences on data that is not scaled as in calibration."""
+        """Sentences on data that is not scaled as in calibration, or can be read in two ways."""
         pairs = ((self.train, self.train_coverage), (self.evaluation, self.eval_coverage))
-        found = (
-            of.warning(data.spec, data.name)
-            for data, of in pairs
-            if data is not None and of is not None
-        )
+        found: list[str | None] = []
+        for data, of in pairs:
+            if data is not None and of is not None:
+                found += [of.warning(data.spec, data.name), *data.notes]
         return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
 
     def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
