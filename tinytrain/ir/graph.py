@@ -12,7 +12,7 @@ Everything is frozen. A pass builds a new graph and leaves its input as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -140,3 +140,15 @@ def last_use(graph: Graph) -> dict[Value, int]:
         for value in (*node.inputs, *node.outputs):
             last[value] = index
     return last
+
+
+def needed_for(graph: Graph, values: Iterable[Value]) -> tuple[tuple[Node, ...], set[Value]]:
+    """The nodes that values depend on, in their order, and those values with all that the nodes
+    read."""
+    live = set(values)
+    nodes = []
+    for node in reversed(graph.nodes):
+        if any(value in live for value in node.outputs):
+            live.update(node.inputs)
+            nodes.append(node)
+    return tuple(reversed(nodes)), live

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.graph import Graph, needed_for
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,11 @@ class DeadCode:
     summary: ClassVar[str] = "removes what no output and no update needs"
 
     def __call__(self, graph: Graph) -> Graph:
-        live: set[Value] = {*graph.outputs, *graph.updates.values(), *graph.updates}
-        nodes = []
-        for node in reversed(graph.nodes):
-            if any(value in live for value in node.outputs):
-                live.update(node.inputs)
-                nodes.append(node)
+        wanted = (*graph.outputs, *graph.updates.values(), *graph.updates)
+        nodes, live = needed_for(graph, wanted)
         return replace(
             graph,
-            nodes=tuple(reversed(nodes)),
+            nodes=nodes,
             constants={value: data for value, data in graph.constants.items() if value in live},
             parameters={value: data for value, data in graph.parameters.items() if value in live},
             fractions={

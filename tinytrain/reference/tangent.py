@@ -18,7 +18,7 @@ from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization, scale_of
-from tinytrain.reference.warm_up import training_sample
+from tinytrain.reference.warm_up import evenly_spread, training_sample
 
 SAMPLES = 7
 """Enough for a median: between samples K varies by a factor of two or three."""
@@ -95,7 +95,7 @@ def measure_tangent(
     machine = Machine(graph)
     generator = np.random.default_rng([seed, 0x7A96E])
     if samples is not None:
-        samples = samples[np.linspace(0, len(samples) - 1, SAMPLES).astype(int)]
+        samples = samples[evenly_spread(len(samples), SAMPLES)]
     (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
     producers = graph.producers()
     head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]

@@ -5,48 +5,76 @@ Without them the first steps on the device would saturate until every scale had 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Node, needed_for
 from tinytrain.ir.types import DType
+from tinytrain.reference import gradients, update
 from tinytrain.reference.interpret import Machine
-from tinytrain.reference.machine import Scale
+from tinytrain.reference.machine import Scale, rounding_nodes
 
-STEPS = 8
-_START = -20  # finer than any gradient of a normalised loss needs, so that peaks set the scales
+STEPS = 16
+"""Enough that a step behind them saturates no more often than one behind many more."""
+
+_FINEST = -60
+_UNSEEN = -20  # finer than nearly any gradient of a normalised loss
 
 
 def warm_up(graph: Graph, samples: np.ndarray | None, seed: int) -> dict[str, Scale]:
-    """Scales after some steps at learning rate 0: until a step moves no exponent, and `STEPS` more.
-
-    A scale that starts too fine rises by as much as the saturated peak shows, and the scales behind
-    it follow a step later, so that there are at most about as many steps as scales in a row.
+    """Scales after `STEPS` steps at learning rate 0, each a forward and a backward pass.
 
     Args:
         graph: a scheduled training graph.
-        samples: s8 [N,...] inputs, taken in turn; uniform noise where there are none.
+        samples: s8 [N,...] inputs, of which evenly spread ones are taken; uniform noise where there
+            are none.
         seed: of noise, labels and targets.
 
     Returns:
         by the name of the exponent; empty with f32 gradients.
     """
-    machine = Machine(graph, rate=0.0, seed=seed)
-    if not machine.scales:
+    rounded = [node.output for node in rounding_nodes(graph).values()]
+    if not rounded:
         return {}
+    nodes, _ = needed_for(graph, rounded)
+    machine = _FittingMachine(replace(graph, nodes=nodes, updates={}), rate=0.0, seed=seed)
     for scale in machine.scales.values():
-        scale.exponent = _START
+        scale.exponent = _FINEST
     generator = np.random.default_rng([seed, 0x5CA1E])
-    steps = moved = 0
-    while steps - moved < STEPS and steps < STEPS + 2 * len(machine.scales):
-        before = [scale.exponent for scale in machine.scales.values()]
-        machine.run(training_sample(graph, samples, steps, generator))
-        steps += 1
-        risen = [scale.exponent for scale in machine.scales.values()]
-        if any(new > old for new, old in zip(risen, before, strict=True)):
-            moved = steps
-    return {
-        name: Scale(scale.exponent, scale.running_max) for name, scale in machine.scales.items()
-    }
+    taken = None if samples is None else samples[evenly_spread(len(samples), STEPS)]
+    for step in range(STEPS):
+        machine.run(training_sample(graph, taken, step, generator))
+    found = {name: (scale.exponent, scale.running_max) for name, scale in machine.scales.items()}
+    return {name: Scale(e, r) if r else Scale(_UNSEEN) for name, (e, r) in found.items()}
+
+
+class _FittingMachine(Machine):
+    """Its scales rise before a gradient is cut, and take their place at the first one.
+
+    So what is behind a gradient never sees a wrong one, and one pass is enough at any depth.
+    """
+
+    def rescale(
+        self, node: Node, sums: np.ndarray, shift: int, source: int, *, wide: bool = False
+    ) -> np.ndarray:
+        result = super().rescale(node, sums, shift, source, wide=wide)
+        limit = gradients.limit(node.output.type.dtype.numpy)
+        scale = self.scales[node.output.type.exponent or ""]
+        while scale.peak > limit or (scale.peak and not scale.running_max):
+            before = scale.exponent
+            scale.exponent, scale.running_max = update.scales_end(
+                before, scale.running_max, scale.peak, limit
+            )
+            if scale.exponent == before:
+                break
+            result = super().rescale(node, sums, shift, source, wide=wide)
+        return result
+
+
+def evenly_spread(count: int, wanted: int) -> np.ndarray:
+    """Indices of `wanted` among `count` samples; some come more than once if there are fewer."""
+    return np.linspace(0, count - 1, wanted).astype(int)
 
 
 def training_sample(

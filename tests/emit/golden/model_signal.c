@@ -244,8 +244,8 @@ static const tt_region regions[] = {
 };
 
 static const tt_saved_scale initial_scales[] = {
-    {-1, 18926U},
-    {-1, 18926U},
+    {-1, 19844U},
+    {-1, 19844U},
 };
 
 _Static_assert(sizeof(tt_saved_header) == 48 && sizeof(tt_saved_scale) == 8 &&
