@@ -85,6 +85,36 @@ def help_for(operation: str) -> str:
     return _OTHERWISE
 
 
+_LAYERS: tuple[tuple[str, str], ...] = (
+    (r"layer_?norm(alization)?(?![a-z])", "layer normalisation"),
+    (r"group_?norm(alization)?(?![a-z])", "group normalisation"),
+    (r"instance_?norm(alization)?(?![a-z])", "instance normalisation"),
+    (r"rms_?norm(alization)?(?![a-z])", "RMS normalisation"),
+    (r"(multi_?head_?)?attention(?![a-z])", "attention"),
+    (r"(?<![a-z])lstm(_cell)?(?![a-z])", "LSTM"),
+    (r"(?<![a-z])gru(_cell)?(?![a-z])", "GRU"),
+)
+"""Layers that converters write out as many operations, by how nodes inside of them are named."""
+
+
+def layer_around(node: str | None) -> tuple[str, str] | None:
+    """The layer that a node was written out from, by its path: its kind and its name."""
+    for part in (node or "").split("/"):
+        for pattern, kind in _LAYERS:
+            if re.search(pattern, part, re.IGNORECASE):
+                return kind, part
+    return None
+
+
+def in_its_layer(what: str, node: str | None, help: str | None) -> tuple[str, str | None]:
+    """What is wrong with a node and its help, which is that of the layer around it."""
+    layer = layer_around(node)
+    if layer is None or layer[0] in what:
+        return what, help
+    kind, name = layer
+    return f"{what}, in the {kind} '{name}'", help_for(kind.replace(" normalisation", "norm"))
+
+
 @dataclass(frozen=True)
 class Reason:
     """One thing that stands in the way.
@@ -102,7 +132,9 @@ class Reason:
 
 def unsupported(operation: str, node: str | None) -> Reason:
     """An operation that nothing here can compute."""
-    return Reason(f"operation '{operation}' is not supported", node, help_for(operation))
+    what = f"operation '{operation}' is not supported"
+    what, help = in_its_layer(what, node, help_for(operation))
+    return Reason(what, node, help)
 
 
 def of_error(error: ModelError) -> Reason:

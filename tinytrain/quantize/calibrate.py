@@ -14,7 +14,7 @@ from tinytrain.ir.ops import Integers
 from tinytrain.ir.source import Calibration
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.integerize import keeps_scale
-from tinytrain.quantize.ranges import METHODS, Histogram, choose
+from tinytrain.quantize.ranges import LEAST, METHODS, Histogram, choose
 from tinytrain.reference.float_forward import run_float
 
 _FIXED = {
@@ -64,7 +64,8 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
     samples = _checked(graph, samples)
     sites = _sites(graph)
     meanings = _meanings(graph, sites, samples, method)
-    source = replace(graph.source, calibration=Calibration(method, len(samples)))
+    notes = (*graph.source.notes, *_notes(meanings))
+    source = replace(graph.source, notes=notes, calibration=Calibration(method, len(samples)))
     return replace(_insert(graph, meanings), source=source)
 
 
@@ -177,6 +178,17 @@ def _check_finite(values: np.ndarray, node: Node | None) -> None:
             where=None if node is None else node.where,
             help="calibrate with real inputs of the model, in the units that it was trained on",
         )
+
+
+def _notes(meanings: dict[Value, Quantization]) -> tuple[str, ...]:
+    silent = [value.name for value, meaning in meanings.items() if meaning.scale[0] == LEAST]
+    if not silent:
+        return ()
+    return (
+        f"{len(silent)} activations, the first of them '{silent[0]}', are below {255 * LEAST:.1g} "
+        "in every calibration sample: they become 0, and what lies behind them hardly sees the "
+        "input (are the weights and the batch normalisations of the model those of training?)",
+    )
 
 
 def _share(

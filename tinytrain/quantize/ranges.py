@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinytrain.ir.types import Quantization
+from tinytrain.quantize.limits import LEAST_SCALE
 
 BINS = 2048
 
@@ -101,17 +102,21 @@ METHODS: dict[str, Callable[[Histogram], Range]] = {
 UNSEEN = Quantization((1.0,), 0)
 """Of a value that was zero in every sample."""
 
+LEAST = float(np.float32(LEAST_SCALE))
+"""Scale of a value that no sample made larger: what is smaller than half of it becomes 0."""
+
 
 def affine(limits: Range) -> Quantization:
     """Asymmetric s8 quantization of a range, widened to hold zero, which is exactly representable.
 
     Source: Jacob et al., arXiv:1712.05877, section 3. A range that starts at zero gets zero point
-    -128, so that a relu before it costs nothing.
+    -128, so that a relu before it costs nothing. A range too small to compute with gets `LEAST`.
     """
     low, high = min(limits[0], 0.0), max(limits[1], 0.0)
     scale = float(np.float32((high - low) / 255))
     if not scale >= float(np.finfo(np.float32).tiny):
         return UNSEEN
+    scale = max(scale, LEAST)
     return Quantization((scale,), int(np.clip(round(-128 - low / scale), -128, 127)))
 
 

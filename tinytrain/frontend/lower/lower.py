@@ -7,6 +7,7 @@ the graph in our layout (`graph`, `nodes`).
 
 from __future__ import annotations
 
+from tinytrain.errors import ModelError
 from tinytrain.frontend.imported import Imported, Missing, Reference
 from tinytrain.frontend.lower.activations import find_activations
 from tinytrain.frontend.lower.fuse import fuse_layers
@@ -15,6 +16,7 @@ from tinytrain.frontend.lower.integers import normalise_integers
 from tinytrain.frontend.lower.layers import find_layers
 from tinytrain.frontend.lower.nodes import NODE_RULES
 from tinytrain.frontend.program import Program
+from tinytrain.frontend.refusals import in_its_layer
 from tinytrain.ir.source import ModelSource
 
 STEPS = (normalise_integers, find_layers, find_activations, fuse_layers)
@@ -34,10 +36,15 @@ def lower(
     Raises:
         ModelError: anything that cannot be imported, with the node and what helps.
     """
-    for step in STEPS:
-        program = step(program)
-    importer = GraphImporter(program, name, source, NODE_RULES)
-    graph = importer.run()
+    try:
+        for step in STEPS:
+            program = step(program)
+        importer = GraphImporter(program, name, source, NODE_RULES)
+        graph = importer.run()
+    except ModelError as error:
+        node = error.where.node if error.where else None
+        what, help = in_its_layer(error.what, node, error.help)
+        raise ModelError(what, where=error.where, help=help, detail=error.detail) from error
     named = [(call.tensor, call) for call in importer.tensors if call.tensor is not None]
     return Imported(
         graph,

@@ -62,6 +62,12 @@ def _gelu(operands: OnnxOperands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), function)]
 
 
+def _erfc(operands: OnnxOperands) -> list[Tensor]:
+    """1 - erf x, as Keras writes its GELU; no operation of ONNX, though converters write it."""
+    erf = operands.builder.unary(operands.x(), "erf")
+    return [operands.builder.unary(erf, "linear", -1.0, 1.0)]
+
+
 def _power(operands: OnnxOperands) -> list[Tensor]:
     exponent = operands.x(1)
     if not isinstance(exponent, Const) or exponent.data.size != 1:
@@ -157,6 +163,7 @@ ELEMENTWISE: dict[str, OnnxRow] = {
     "Softplus": _unary("softplus", 1.0),
     "Softsign": _unary("softsign"),
     "Erf": _unary("erf"),
+    "Erfc": row(_erfc),
     "Exp": _unary("exp"),
     "Log": _unary("log"),
     "Sqrt": _unary("sqrt"),

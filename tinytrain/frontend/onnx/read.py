@@ -7,6 +7,7 @@ ONNX's own reference evaluator, but for integers with a scale, which stay intege
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,11 +19,14 @@ from tinytrain.frontend.onnx.operands import OnnxOperands
 from tinytrain.frontend.onnx.operations import OPERATIONS
 from tinytrain.frontend.program import MAX_ELEMENTS, Call, Const, Program
 from tinytrain.frontend.reader import Output, Reasons, choose_output
-from tinytrain.frontend.refusals import unsupported
+from tinytrain.frontend.refusals import Reason, unsupported
 
 _OWN_INTEGERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Tile", "Range"})
 """A few bytes of these could ask for all memory."""
+
+_LOST = re.compile(r"/[^/]+:\d+$")
+"""Names that TensorFlow gives to tensors inside a graph, which are no inputs of a model."""
 
 _INPUTS = {
     1: "float32",
@@ -64,6 +68,9 @@ class _OnnxReader:
         wanted = self._output(output)
         for given in graph.input:
             if given.name not in self.known:
+                if _LOST.search(given.name):
+                    self._lost(given)
+                    continue
                 shape = tuple(d.dim_value for d in given.type.tensor_type.shape.dim)
                 dtype = _INPUTS.get(given.type.tensor_type.elem_type, "int64")
                 self.known[given.name] = builder.input(given.name, shape, dtype)
@@ -73,6 +80,21 @@ class _OnnxReader:
                 self._read(node)
         self.reasons.check()
         return builder.finish(self.known[wanted])
+
+    def _lost(self, given: Any) -> None:
+        """A constant that an exporter made an input: a reason, if anything reads it."""
+        shape = tuple(max(d.dim_value, 1) for d in given.type.tensor_type.shape.dim)
+        self.known[given.name] = self.reasons.stand_in(shape)
+        if given.name in self.readers:
+            self.reasons.found.append(
+                Reason(
+                    f"the exporter lost the constant '{given.name}': it is an input of the graph, "
+                    "and its numbers are not in the file",
+                    self.readers[given.name].name,
+                    "convert the Keras model to TFLite, or normalise with Rescaling or "
+                    "BatchNormalization in place of Normalization",
+                )
+            )
 
     def _output(self, output: str | None) -> str:
         made = {name: node for node in self.graph.node for name in node.output}

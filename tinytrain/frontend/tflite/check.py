@@ -9,6 +9,10 @@ from typing import Any
 from tinytrain.errors import ModelError, TinytrainError, Where
 from tinytrain.frontend.importing import quiet
 from tinytrain.frontend.program import MAX_ELEMENTS
+from tinytrain.frontend.refusals import in_its_layer, layer_around
+
+_NAMES = 10_000
+"""Tensors whose names are looked through for a layer."""
 
 
 def checked(data: bytes, file: str) -> Any:
@@ -43,12 +47,7 @@ def _walk(data: bytes, file: str) -> Any:
         return number
 
     if count(model.SubgraphsLength, 1) > 1:
-        raise ModelError(
-            "the model has several subgraphs: control flow, or variables of a streaming model",
-            where=Where(file),
-            help="convert the model without loops and branches; of a streaming model, the one that "
-            "takes a whole window at once",
-        )
+        raise _several_subgraphs(model.Subgraphs(0), file)
     for number in range(count(model.BuffersLength)):
         buffer = model.Buffers(number)
         size = count(buffer.DataLength)
@@ -73,6 +72,21 @@ def _walk(data: bytes, file: str) -> Any:
     for place in range(subgraph.OutputsLength()):
         _index(subgraph.Outputs(place), tensors)
     return model
+
+
+def _several_subgraphs(main: Any, file: str) -> ModelError:
+    names = [(main.Tensors(k).Name() or b"").decode("utf-8", "replace") for k in
+             range(min(main.TensorsLength(), _NAMES))]  # fmt: skip
+    around = next((found for name in names if (found := layer_around(name))), None)
+    if around is not None:
+        what, help = in_its_layer("a loop is not supported", around[1], None)
+        return ModelError(what, where=Where(file, around[1]), help=help)
+    return ModelError(
+        "the model has several subgraphs: control flow, or variables of a streaming model",
+        where=Where(file),
+        help="convert the model without loops and branches; of a streaming model, the one that "
+        "takes a whole window at once",
+    )
 
 
 def _index(number: int, count: int) -> int:
