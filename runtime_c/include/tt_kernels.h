@@ -142,6 +142,10 @@ void tt_transpose(size_t element_size, const uint16_t shape[4], const uint8_t ax
 void tt_transpose_nd(size_t element_size, size_t rank, const uint16_t *shape, const uint8_t *axes,
                      const void *x, void *y);
 
+/* y = requantize(b, multiplier[i], shift[i]), factors of at most 1: a bias in other units. */
+void tt_rescale_bias(size_t size, const int32_t *multiplier, const int8_t *shift, const int32_t *b,
+                     int32_t *y);
+
 /* y = (float)(x - zero) * scale[i], i the index modulo `channels` (1: one scale). */
 void tt_dequantize_s8_f32(size_t size, int8_t zero, float scale, const int8_t *x, float *y);
 void tt_dequantize_s32_f32(size_t size, size_t channels, const float *scale, const int32_t *x,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.graphs import GRAPHS
+from tests.support.graphs import GRAPHS, shared_weights
 from tests.support.sessions import (
     SANITIZE,
     assert_equal,
@@ -53,6 +53,14 @@ head = 0.3
 """
 
 
+PART = """
+biases = ["conv_2"]
+[weights]
+conv_1 = 0.5
+"""
+OWN_SCHEMES = {"partial": PARTIAL, "rates": RATES, "part": PART}
+
+
 @dataclass(frozen=True)
 class Case:
     """A graph with options."""
@@ -92,6 +100,9 @@ CASES = (
     Case("signal", "s16", more={"qas": False, "schedule": "cosine:5", "warm_up": 2}),
     Case("signal", "s8", more={"schedule": "step:1:0.3", "warm_up": 2, "accumulate": 2}),
     Case("signal", "s8", scheme="rates", more={"momentum": 0.5, "qas": False}),
+    Case("shared_weights", "s8", more={"momentum": 0.9, "clip_norm": 0.5}),
+    Case("shared_weights", "s16", scheme="part"),
+    Case("shared_weights", "f32", scheme="last-2"),
     Case("differences", "s8"),
     Case("differences", "s16", "nearest", 0),
     Case("differences", "f32", "stochastic", 2),
@@ -101,12 +112,9 @@ CASES = (
 def product_of(case: Case, folder: Path) -> Product:
     """Compiles a case for the emulated Cortex-M7."""
     scheme = case.scheme
-    if scheme == "partial":
-        (folder / "partial.toml").write_text(PARTIAL)
-        scheme = str(folder / "partial.toml")
-    elif scheme == "rates":
-        (folder / "rates.toml").write_text(RATES)
-        scheme = str(folder / "rates.toml")
+    if scheme in OWN_SCHEMES:
+        (folder / f"{scheme}.toml").write_text(OWN_SCHEMES[scheme])
+        scheme = str(folder / f"{scheme}.toml")
     options = Options(
         scheme=scheme,
         classes=case.classes,
@@ -117,7 +125,8 @@ def product_of(case: Case, folder: Path) -> Product:
         seed=11,
         **case.more,  # type: ignore[arg-type]
     )
-    compiled = build_step(GRAPHS[case.graph](), options, Runner())
+    graph = {**GRAPHS, "shared_weights": shared_weights}[case.graph]()
+    compiled = build_step(graph, options, Runner())
     return write_folder(compiled, folder / "model", target=load_target("mps2-an500"))
 
 

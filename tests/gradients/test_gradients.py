@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.graphs import GRAPHS
+from tests.support.graphs import GRAPHS, shared_weights
 from tests.support.mirror import F32_ERROR, SLOPE_ERROR, Mirror, prepared
 from tinytrain.autodiff import derivatives
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import stored_in
 from tinytrain.ir.types import DType
+from tinytrain.passes.base import Runner
 from tinytrain.reference import convolution, elementwise, gradients, update
 from tinytrain.reference.interpret import Machine
 
@@ -23,6 +28,13 @@ def run_step(
 ) -> tuple[dict[Value, np.ndarray], Mapping[Value, np.ndarray]]:
     """Real gradients of all trained tensors in a step at learning rate 0, and all its values."""
     sums: dict[Value, np.ndarray] = {}
+    roots = stored_in(compiled.graph)
+
+    def add(value: Value, found: np.ndarray) -> None:
+        # Of what layers share each applies a part.
+        root = roots.get(value, value)
+        sums[root] = sums.get(root, 0.0) + found
+
     machine = Machine(compiled.graph, rate=0.0)
     for key, scale in compiled.scales.items():
         machine.scales[key] = replace(scale)
@@ -35,14 +47,15 @@ def run_step(
             raw = convolution.conv2d_grad_weight(
                 known[x], known[g], zero, node.attrs["kernel"], **geometry
             )
-            sums[w] = raw * node.attrs["input_scale"] * _unit(machine, g)
+            add(w, raw * node.attrs["input_scale"] * _unit(machine, g))
         elif node.op == "bias_grad_sgd":
             g, b = node.inputs
-            sums[b] = convolution.bias_grad(known[g]) * _unit(machine, g)
+            add(b, convolution.bias_grad(known[g]) * _unit(machine, g))
 
     inputs = _inputs(compiled.graph, seed)
     for _ in range(warm):
         machine.run(inputs)
+    sums.clear()
     machine._observer = observe
     known = machine.run(inputs)
     return sums, known
@@ -87,6 +100,18 @@ def compare_f32(name: str, **options: object) -> float:
 def test_f32_gradients_equal_autograd(name: str, scheme: str, loss: str) -> None:
     bound = SLOPE_ERROR if name == "mixture" else F32_ERROR
     assert compare_f32(name, scheme=scheme, loss=loss) < bound
+
+
+@pytest.mark.parametrize("scheme", ["full", "bias", "head", "last-1", "part"])
+def test_f32_gradients_of_shared_weights_are_the_sum(scheme: str, tmp_path: Path) -> None:
+    if scheme == "part":
+        (tmp_path / "part.toml").write_text("biases = 1\n[weights]\nconv_1 = 0.5\n")
+        scheme = str(tmp_path / "part.toml")
+    graph = shared_weights()
+    compiled = build_step(graph, Options(gradient="f32", fraction_bits=0, scheme=scheme), Runner())
+    for seed in range(2):
+        found, known = run_step(compiled, seed)
+        assert worst_error(found, Mirror(compiled.graph, known).gradients()) < F32_ERROR
 
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:

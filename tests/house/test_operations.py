@@ -56,6 +56,7 @@ NEEDED: Mapping[Role, set[str]] = {
 
 _HOST = "a model holds it, the device never does: it becomes part of integers, or goes"
 _INSIDE = "stands between float and integers, and is none itself"
+_SHARED = "comes with the integers of layers that share a bias, which the PyTorch forms refuse"
 _FUSED = "is fused with its update before anything runs on the device"
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     **{("quantize", table): _HOST for table in set(TABLES) - {"float form", "s8 form"}},
@@ -70,6 +71,10 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     **{
         ("max_pool2d_winner", table): "takes the place of max_pool2d in a training graph"
         for table in ("float form", "docs/arithmetic.md")
+    },
+    **{
+        ("rescale_bias", table): _SHARED
+        for table in ("float form", "s8 form", "PyTorch form, float", "PyTorch form, masters")
     },
     ("conv2d_grad_weight", "call in C"): _FUSED,
     ("bias_grad", "call in C"): _FUSED,

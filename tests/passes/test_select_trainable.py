@@ -179,7 +179,7 @@ def test_the_score_of_a_channel_sums_what_reads_it() -> None:
         assert merge.attrs["channels"] == wanted
 
 
-def test_weights_that_layers_share_are_not_trained() -> None:
+def test_layers_that_share_weights_train_them_together() -> None:
     net = Net((1, 2, 2, 4), 0)
     x = net.conv(net.conv(net.x, 4), 4)
     graph = DenseToConv()(net.finish(net.dense(net.flat(x), 3)))
@@ -191,9 +191,17 @@ def test_weights_that_layers_share_are_not_trained() -> None:
         nodes = tuple(twin if node is second else node for node in graph.nodes)
         both = replace(graph, nodes=nodes)
         selected(both, Scheme("head"))
-        trained = Scheme("own", ("conv_0",), {"conv_0": ALL})
-        with pytest.raises(SchemeError, match=r"conv_0, conv_1 share .* and 'conv_0' is trained"):
-            SelectTrainable(trained, 4, 0)(both)
+        trained = selected(both, Scheme("own", ("conv_0",), {"conv_0": ALL}))
+        first_now, second_now = (n for n in trained.nodes if n.layer in ("conv_0", "conv_1"))
+        assert first_now.inputs[shared] == second_now.inputs[shared]
+        assert first_now.inputs[shared].name == first.inputs[shared].name
+        assert first_now.inputs[shared] in trained.parameters
+    different = Scheme("own", (), {"conv_0": ALL, "conv_1": HALF})
+    inputs = second.inputs[0], first.inputs[1], second.inputs[2]
+    twin = replace(second, inputs=inputs)
+    nodes = tuple(twin if node is second else node for node in graph.nodes)
+    with pytest.raises(SchemeError, match="layers conv_0, conv_1 share their weights, and the"):
+        SelectTrainable(different, 4, 0)(replace(graph, nodes=nodes))
 
 
 def test_layers_with_weights_are_listed_in_order() -> None:

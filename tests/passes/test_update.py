@@ -49,7 +49,8 @@ def by_op(graph: Graph, *ops: str) -> list[Node]:
 def in_order(graph: Graph) -> list[tuple[Value, Value]]:
     """Parameters and their gradients as the backward pass forms them."""
     places = {value: k for k, node in enumerate(graph.nodes) for value in node.outputs}
-    return sorted(graph.gradients.items(), key=lambda pair: places[pair[1]])
+    pairs = ((parameter, total) for parameter, (total,) in graph.gradients.items())
+    return sorted(pairs, key=lambda pair: places[pair[1]])
 
 
 def test_only_these_make_gradients_wait() -> None:
@@ -67,7 +68,7 @@ def test_each_gradient_is_applied_right_behind_it(name: str) -> None:
     nodes = list(found.nodes)
     old = list(graph.nodes)
     assert [node for node in nodes if node in old] == old
-    for parameter, total in graph.gradients.items():
+    for parameter, (total,) in graph.gradients.items():
         gradient = graph.producers()[total]
         update = nodes[nodes.index(gradient) + 1]
         is_bias = parameter.type.dtype is DType.S32
@@ -112,7 +113,7 @@ def test_a_velocity_stands_beside_each_trained_tensor(name: str) -> None:
     graph = updated(before, rule)
     assert len(graph.parameters) > len(before.parameters)
     nodes = {node.inputs[0]: node for node in by_op(graph, "sgd_weight", "sgd_bias")}
-    for parameter, total in before.gradients.items():
+    for parameter, (total,) in before.gradients.items():
         velocity, *below = nodes[total].inputs[1:]
         assert velocity.type == parameter.type and velocity not in before.parameters
         if parameter.type.dtype is DType.S32:
@@ -157,7 +158,7 @@ def test_what_waits_is_applied_at_the_end(name: str) -> None:
         if not is_bias:
             wanted["fraction_bits"] = rule.fraction_bits
         assert node.attrs == wanted
-        gradient = before.producers()[before.gradients[parameter]]
+        gradient = before.producers()[before.gradients[parameter][0]]
         assert (node.layer, node.where) == (gradient.layer, gradient.where)
         fraction = before.fractions.get(parameter)
         trained = (parameter, *([fraction] if fraction and not is_bias else []))

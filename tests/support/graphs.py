@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.quantize.shared import share_biases
 from tinytrain.reference.interpret import Machine
 
 FULL = (-128, 127)
@@ -279,6 +281,37 @@ def differences() -> Graph:
     x = net.subtract(net.add(x, left), net.activation(x, "relu"))
     x = net.conv(x, 6, strides=(2, 2))
     return net.finish(net.dense(net.flat(x), 4))
+
+
+@cache
+def shared_weights() -> Graph:
+    """A convolution that is applied three times, at three scales of its input, with one bias."""
+    net = Net((1, 6, 6, 3), 5, "shared_weights")
+    x = net.conv(net.x, 6, clamp="relu")
+    x = net.conv(x, 6, clamp="relu")
+    _, w, _ = net.builder.nodes[-1].inputs
+    for _ in range(2):
+        # Weights and bias of its own, which the next lines take away again.
+        x = net.conv(x, 6, clamp="relu")
+        node = net.builder.nodes[-1]
+        for value in node.inputs[1:]:
+            del net.builder.constants[value]
+        type_ = TensorType((6,), DType.S32, _bias_units(node.inputs[0], w))
+        unused = net.builder.constant(f"{node.name}_b", type_, np.zeros(6, np.int32))
+        inputs = node.inputs[0], w, unused
+        net.builder.nodes[-1] = replace(node, inputs=inputs)
+    first = net.builder.nodes[1]
+    typed = replace(first.inputs[2].type, quantization=_bias_units(first.inputs[0], w))
+    bias = net.builder.constant("conv_1_b", typed, net.builder.constants.pop(first.inputs[2]))
+    net.builder.nodes[1] = replace(first, inputs=(*first.inputs[:2], bias))
+    x = net.pool("avg_pool2d", x, (6, 6), (1, 1), count_include_pad=False)
+    return share_biases(net.finish(net.dense(net.flat(x), 4)), [[1, 2, 3]])
+
+
+def _bias_units(x: Value, w: Value) -> Quantization:
+    assert x.type.quantization is not None and w.type.quantization is not None
+    unit = x.type.quantization.scale[0] * np.array(w.type.quantization.scale)
+    return Quantization(tuple(float(u) for u in unit), axis=0)
 
 
 GRAPHS: dict[str, Callable[[], Graph]] = {

@@ -134,6 +134,8 @@ class Mirror:
         attrs = node.attrs
         if node.op == "conv2d":
             return self._conv(node)
+        if node.op == "rescale_bias":
+            return self._rescaled(node, inputs[0])
         if node.op == "add":
             return inputs[0] + inputs[1]
         if node.op == "subtract":
@@ -167,6 +169,13 @@ class Mirror:
             return _nhwc(F.max_pool2d(padded, attrs["window"], attrs["strides"]))
         raise AssertionError(f"the mirror knows no {node.op}")
 
+    def _rescaled(self, node: Node, bias: torch.Tensor) -> torch.Tensor:
+        """The bias in its new units, as the device rounds it."""
+        y = node.output
+        assert y.type.quantization is not None
+        actual = torch.tensor(self.known[y] * np.array(y.type.quantization.scale))
+        return bias + (actual - bias).detach()
+
     def _window_sum(self, x: torch.Tensor, node: Node) -> torch.Tensor:
         padded = _pad(_nchw(x), node.attrs["padding"])
         area = node.attrs["window"][0] * node.attrs["window"][1]
@@ -175,7 +184,7 @@ class Mirror:
     def _conv(self, node: Node) -> torch.Tensor:
         x, w, b = node.inputs
         attrs = node.attrs
-        bias = self.leaves.get(b)
+        bias = self.leaves.get(b, self.real.get(b))
         if bias is None:
             unit = scale_of(x) * quantization(w).scales(b.type.size)
             bias = torch.tensor(self.known[b] * unit, dtype=torch.float64)

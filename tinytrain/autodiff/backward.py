@@ -31,7 +31,7 @@ class Sweep:
         self._builder = builder
         self._emitted = GradientBuilder(builder, dtype)
 
-    def run(self, output: Value, gradient: Value) -> dict[Value, Value]:
+    def run(self, output: Value, gradient: Value) -> dict[Value, tuple[Value, ...]]:
         """Gradients of the parameters that `output` depends on.
 
         Args:
@@ -39,7 +39,8 @@ class Sweep:
             gradient: of the loss with respect to it.
 
         Returns:
-            for each parameter its sum (dW, dB), before any update.
+            for each parameter its sums (dW, dB), before any update: one for each layer that reads
+            it. Their scales differ, so that they are added where they are applied.
 
         Raises:
             ModelError: an operation on the way has no derivative.
@@ -47,6 +48,7 @@ class Sweep:
         forward = tuple(self._builder.nodes)
         wanted = self._depend_on_parameters(forward)
         gradients: dict[Value, Value] = {output: gradient}
+        sums: dict[Value, list[Value]] = {value: [] for value in self._builder.parameters}
         for node in reversed(forward):
             if node.outputs[0] not in gradients or node.outputs[0] not in wanted:
                 continue
@@ -62,9 +64,12 @@ class Sweep:
             derived = derive(self._emitted, node, g, positions)
             for position, found in sorted(derived.items(), reverse=True):
                 value = node.inputs[position]
+                if value in sums:
+                    sums[value].append(found)
+                    continue
                 known = gradients.get(value)
                 gradients[value] = found if known is None else self._branches(node, known, found)
-        return {value: gradients[value] for value in self._builder.parameters if value in gradients}
+        return {value: tuple(found) for value, found in sums.items() if found}
 
     def _branches(self, node: Node, a: Value, b: Value) -> Value:
         return self._emitted.rounded("grad_add", node, [a, b], a.type.shape)

@@ -65,6 +65,13 @@ def _conv2d(
     return found
 
 
+@derivative("rescale_bias")
+def _rescale_bias(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
+    return {0: g}
+
+
 @derivative("add")
 def _add(build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]) -> dict[int, Value]:
     return dict.fromkeys(wanted, g)

@@ -38,7 +38,7 @@ class Differentiate:
     """Differentiates the loss of an s8 forward graph, whose only output is s8 or s32.
 
     The graph that comes out has outputs (loss f32 [1], network output f32 [1,N]) and then its
-    `gradients`, the dW or dB of each parameter.
+    `gradients`, the dW or dB of each parameter, one for each layer that reads it.
 
     Attributes:
         loss: what is differentiated.
@@ -70,8 +70,8 @@ class Differentiate:
         forward_end = len(builder.nodes)
         sums = sweep.run(output, seed)
         builder.nodes[forward_end:forward_end] = tail
-        builder.outputs = [value, real, *sums.values()]
-        builder.gradients = dict(sums)
+        builder.outputs = [value, real, *(total for found in sums.values() for total in found)]
+        builder.gradients = sums
         return builder.build()
 
     def _check(self, graph: Graph) -> None:

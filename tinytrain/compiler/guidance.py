@@ -207,11 +207,11 @@ def guide(
     training = Differentiate(Loss(loss), DType.F32)(graph)
     producers = training.producers()
     factors = {}
-    for trained, total in training.gradients.items():
+    for trained, sums in training.gradients.items():
         scale = quantization(trained).scales(trained.type.shape[0])
         # Without it a step moves the integer by its own gradient, the real one times the scale.
         factor = np.ones_like(scale) if qas else np.square(scale)
-        factors[trained] = factor * (rates or {}).get(producers[total].layer, 1.0)
+        factors[trained] = factor * (rates or {}).get(producers[sums[0]].layer, 1.0)
     tangent = measure_tangent(training, factors, samples, seed)
     outputs = training.outputs[1].type.size
     curvature = 0.5 if loss == "cross_entropy" else 2.0 / outputs

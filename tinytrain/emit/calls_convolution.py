@@ -66,6 +66,16 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
     return [context.kernel_call(node, geometry, *operands)]
 
 
+@calls("rescale_bias")
+def _rescale_bias(context: EmitContext, node: Node) -> list[str]:
+    b = node.inputs[0]
+    m, s = convolution.bias_requant(b, node.output)
+    multiplier = context.array(f"{node.name}_multiplier", m.astype(np.int32))
+    shift = context.array(f"{node.name}_shift", s.astype(np.int8))
+    places = context.places(b, node.output)
+    return [context.kernel_call(node, b.type.size, multiplier, shift, *places)]
+
+
 @calls("conv2d_grad_input")
 def _conv2d_grad_input(context: EmitContext, node: Node) -> list[str]:
     g, w = node.inputs

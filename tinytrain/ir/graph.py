@@ -83,8 +83,8 @@ class Graph:
         target: the input that holds the label or target of a training step; None in inference.
         fractions: for a trained weight, the parameter that holds its fractional bits, if it has
             any.
-        gradients: for a parameter, the value that holds the sum of its gradient, until the updates
-            are there that read it.
+        gradients: for a parameter, the values that hold the sum of its gradient, one for each layer
+            that reads it, until the updates are there that read them.
         accumulate: steps whose mean gradient is applied together; 1 where none wait.
         rematerialized: for a node that runs for the second time, the node that it repeats; by name.
     """
@@ -99,7 +99,7 @@ class Graph:
     source: ModelSource = field(default_factory=ModelSource)
     target: Value | None = None
     fractions: Mapping[Value, Value] = field(default_factory=dict)
-    gradients: Mapping[Value, Value] = field(default_factory=dict)
+    gradients: Mapping[Value, tuple[Value, ...]] = field(default_factory=dict)
     accumulate: int = 1
     rematerialized: Mapping[str, str] = field(default_factory=dict)
 

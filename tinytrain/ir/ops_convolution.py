@@ -91,6 +91,18 @@ def _conv2d_grad_input(node: Node) -> Signature:
     return ((tuple(node.attrs["input_shape"]), (gradient_dtype(node),)),)
 
 
+@register(
+    "rescale_bias",
+    "a bias in the units of another layer that shares it: both have a scale for each output "
+    "channel, and the units of the result are no finer",
+    traits=Traits(contract="tt_rescale_bias"),
+)
+def _rescale_bias(node: Node) -> Signature:
+    b = node.inputs[0].type
+    expect(b.dtype is DType.S32 and len(b.shape) == 1, "a bias is s32 [O]")
+    return ((b.shape, (DType.S32,)),)
+
+
 _MOST_POSITIONS = {DType.S8: 66_311, DType.S16: 2**24, DType.F32: 2**24}
 
 POSITIONS = Terms(

@@ -109,9 +109,12 @@ def _verify_training(graph: Graph) -> None:
     for weights, fraction in graph.fractions.items():
         if not {weights, fraction} <= graph.parameters.keys():
             raise TypeRuleError(f"{weights} with fraction {fraction}: not both are parameters")
-    for parameter, total in graph.gradients.items():
-        if parameter not in graph.parameters or total not in graph.outputs:
-            raise TypeRuleError(f"gradient {total} of {parameter}: not an output of a parameter")
+    for parameter, sums in graph.gradients.items():
+        for total in sums:
+            if parameter not in graph.parameters or total not in graph.outputs:
+                raise TypeRuleError(
+                    f"gradient {total} of {parameter}: not an output of a parameter"
+                )
     names = {node.name for node in graph.nodes}
     for name in graph.rematerialized:
         if name not in names:

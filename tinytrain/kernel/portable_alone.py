@@ -32,6 +32,7 @@ ALONE = (
     *_alone("tt_convert.c", "tt_dequantize_s8_f32", "tt_dequantize_s32_f32"),
     *_gradient("tt_quantize_gradient.c", "tt_quantize_gradient_{}"),
     *_alone("tt_round_sums.c", "tt_round_sums_s8", "tt_round_sums_s16"),
+    *_alone("tt_rescale_bias.c", "tt_rescale_bias"),
     *_alone("tt_loss.c", "tt_exp_f32", "tt_log_f32", "tt_argmax_f32", "tt_all_finite_f32"),
     *_alone("tt_loss.c", "tt_softmax_cross_entropy_f32", "tt_smoothed_cross_entropy_f32"),
     *_alone("tt_loss.c", "tt_mean_squared_error_f32"),

@@ -67,7 +67,9 @@ class ReplaceHead:
         flat = Node(
             "reshape", (fresh.output,), (logits,), {}, f"{head.name}_logits_flat", head.layer
         )
-        constants = {v: d for v, d in graph.constants.items() if v not in head.inputs}
+        elsewhere = {value for node in graph.nodes[:index] for value in node.inputs}
+        gone = [value for value in head.inputs if value not in elsewhere]
+        constants = {v: d for v, d in graph.constants.items() if v not in gone}
         return replace(
             graph,
             nodes=(*graph.nodes[:index], fresh, flat),

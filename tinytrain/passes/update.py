@@ -73,39 +73,49 @@ class Update:
 
     def __call__(self, graph: Graph) -> Graph:
         builder = GraphBuilder(graph)
-        parameter_of = {total: parameter for parameter, total in graph.gradients.items()}
+        parameter_of = {
+            total: parameter for parameter, sums in graph.gradients.items() for total in sums
+        }
         builder.outputs = [value for value in graph.outputs if value not in parameter_of]
         builder.nodes = []
         builder.accumulate = self.rule.accumulate
         builder.gradients = {}
         input_scale = self._input_scales(graph)
-        changed: list[_Changed] = []
+        changed: dict[Value, _Changed] = {}
         for node in graph.nodes:
             builder.nodes.append(node)
             parameter = parameter_of.get(node.outputs[0])
             if parameter is not None:
                 scale = input_scale[node.layer]
-                changed.append(self._update(builder, node, parameter, scale))
-        self._apply(builder, changed)
+                known = changed.get(parameter)
+                changed[parameter] = self._update(builder, node, parameter, scale, known)
+        self._apply(builder, list(changed.values()))
         return builder.build()
 
     def _update(
-        self, builder: GraphBuilder, node: Node, parameter: Value, scale: float
+        self,
+        builder: GraphBuilder,
+        node: Node,
+        parameter: Value,
+        scale: float,
+        known: _Changed | None,
     ) -> _Changed:
+        """One gradient of a parameter, applied behind those that are `known` already."""
         total = node.output
         is_bias = parameter.type.dtype is DType.S32
         bits = 0 if is_bias else self.rule.fraction_bits
         trained = (parameter, *([builder.fractions[parameter]] if bits else []))
         target, resolution = trained, bits
+        velocity: tuple[Value, ...] = ()
         if self.rule.has_velocity:
-            target = _velocity(builder, parameter)
+            target = velocity = known.velocity if known else _velocity(builder, parameter)
             bits, resolution = 0 if is_bias else VELOCITY_BITS, VELOCITY_RESOLUTION
         optional: dict[str, Any] = {} if self.rule.qas else {"unscaled": True}
         if self.rates.get(node.layer, 1.0) != 1.0:
             optional["layer_rate"] = self.rates[node.layer]
         outputs = builder.node(
             "sgd_bias" if is_bias else "sgd_weight",
-            [total, *target],
+            [total, *(known.now if known else target)],
             [value.type for value in target],
             name=f"{target[0].name}_new",
             layer=node.layer,
@@ -120,7 +130,7 @@ class Update:
         if not self.rule.has_velocity:
             builder.updates.update(zip(trained, outputs, strict=True))
             return _Changed(node, trained, outputs, (), ())
-        return _Changed(node, trained, trained, target, outputs)
+        return _Changed(known.gradient if known else node, trained, trained, velocity, outputs)
 
     def _apply(self, builder: GraphBuilder, changed: Sequence[_Changed]) -> None:
         rule = self.rule
@@ -175,6 +185,11 @@ class _Changed:
     trained_now: tuple[Value, ...]
     velocity: tuple[Value, ...]
     velocity_now: tuple[Value, ...]
+
+    @property
+    def now(self) -> tuple[Value, ...]:
+        """The one of both that `sgd_*` writes, as it is now."""
+        return self.velocity_now or self.trained_now
 
 
 def _velocity(builder: GraphBuilder, trained: Value) -> tuple[Value, ...]:

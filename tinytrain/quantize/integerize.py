@@ -17,6 +17,7 @@ moves and maxima may be taken before or after quantization.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +30,8 @@ from tinytrain.quantize.fuse_clamps import fuse_clamps
 from tinytrain.quantize.integer_nodes import IntegerNodes, missing
 from tinytrain.quantize.limits import check_kernels, check_scales
 from tinytrain.quantize.names import name_layers
-from tinytrain.quantize.weights import integer_weights
+from tinytrain.quantize.shared import SharedWeights, share_biases
+from tinytrain.quantize.weights import IntegerWeights, integer_weights
 
 _BOUNDS = frozenset({"relu", "relu6"})
 
@@ -40,8 +42,9 @@ def keeps_scale(node: Node) -> bool:
 
 
 class _Integerizer:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, least: Mapping[Value, np.ndarray]) -> None:
         self.graph = graph
+        self.shared = SharedWeights(least)
         self.producers = graph.producers()
         self.users = graph.users()
         self.nodes = IntegerNodes(graph)
@@ -142,6 +145,10 @@ class _Integerizer:
         unbounded = self.quantized(source, meaning, reader)
         return self.nodes.like(node, unbounded, meaning)
 
+    def _weights(self, node: Node, x: Value) -> IntegerWeights:
+        least = self.shared.least.get(node.inputs[1])
+        return integer_weights(self.graph, self.producers, node, x, least)
+
     def _layer(self, node: Node, meaning: Quantization) -> Value:
         type_ = TensorType(node.output.type.shape, DType.S8, meaning)
         return self._compute(node, type_, meaning)
@@ -150,7 +157,7 @@ class _Integerizer:
         attrs = dict(node.attrs)
         if traits_of(node).has_weights:
             x = self.integers(node.inputs[0])
-            weights = integer_weights(self.graph, self.producers, node, x)
+            weights = self.shared.add(node, self._weights(node, x))
             if weights.coarser:
                 self.coarser.append(weights.coarser)
             self.nodes.constants[weights.w], self.nodes.constants[weights.b] = (
@@ -191,7 +198,7 @@ class _Integerizer:
         if traits_of(node).has_weights:
             # A last layer whose output nothing quantizes keeps its exact accumulators.
             x = self.integers(node.inputs[0])
-            w = integer_weights(self.graph, self.producers, node, x).w
+            w = self._weights(node, x).w
             assert x.type.quantization is not None and w.type.quantization is not None
             scales = np.float32(x.type.quantization.scale[0]) * np.asarray(
                 w.type.quantization.scale, dtype=np.float32
@@ -221,6 +228,13 @@ class _Integerizer:
             "weights and a bias that fills an s32 accumulator; their scales were made coarser so "
             "that nothing overflows",
         )
+
+    def bias_groups(self, result: Graph) -> list[list[int]]:
+        """Layers that share weights and bias, by their numbers among those with weights."""
+        layers = (node for node in result.nodes if traits_of(node).has_weights)
+        numbers = {node.inputs[2]: number for number, node in enumerate(layers)}
+        groups = (biases for biases in self.shared.biases.values() if len(biases) > 1)
+        return [sorted(numbers[bias] for bias in biases) for biases in groups]
 
     def run(self) -> Graph:
         (output,) = self.graph.outputs
@@ -258,6 +272,12 @@ def integerize(graph: Graph) -> Graph:
             and extents that no kernel can work with.
     """
     check_scales(graph)
-    result = name_layers(fuse_clamps(_Integerizer(graph).run()))
+    integers = _Integerizer(graph, {})
+    result = integers.run()
+    if apart := integers.shared.apart():
+        integers = _Integerizer(graph, apart)
+        result = integers.run()
+    groups = integers.bias_groups(result)
+    result = share_biases(name_layers(fuse_clamps(result)), groups)
     check_kernels(result)
     return result

@@ -30,7 +30,11 @@ class IntegerWeights:
 
 
 def integer_weights(
-    graph: Graph, producers: Mapping[Value, Node], node: Node, x: Value
+    graph: Graph,
+    producers: Mapping[Value, Node],
+    node: Node,
+    x: Value,
+    least: np.ndarray | None = None,
 ) -> IntegerWeights:
     """Weights and bias of a conv2d or dense node.
 
@@ -40,6 +44,7 @@ def integer_weights(
 
     Args:
         x: the s8 input of the layer.
+        least: scales of the weights that another layer needs, which shares them; float32 [O].
 
     Raises:
         ModelError: more products in a sum than an s32 accumulator holds.
@@ -63,6 +68,8 @@ def integer_weights(
     else:
         w_data, scales = symmetric_weights(w_data)
     assert x.type.quantization is not None
+    if least is not None:
+        w_data, scales = _coarser(w_data, scales, least)
     w_data, scales, b_int, coarser = _safe(
         w_data, scales, x.type.quantization.scale[0], b_value, b_data.reshape(-1)
     )
@@ -77,6 +84,15 @@ def integer_weights(
         b_int,
         coarser,
     )
+
+
+def _coarser(
+    w_data: np.ndarray, scales: np.ndarray, least: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weights at scales that are `least` at least."""
+    wanted = np.maximum(scales, least)
+    ratios = (scales.astype(np.float64) / wanted).reshape(-1, *(1,) * (w_data.ndim - 1))
+    return np.rint(w_data * ratios).astype(np.int8), wanted
 
 
 def _behind_dequantize(producers: Mapping[Value, Node], value: Value) -> Value:

@@ -222,6 +222,17 @@ def conv_requant(x: Value, w: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:
     return requantizers(np.minimum(real, LARGEST_MULTIPLIER))
 
 
+def bias_requant(b: Value, y: Value) -> tuple[np.ndarray, np.ndarray]:
+    """(M, S) for each output channel of a bias in other units."""
+    count = b.type.shape[0]
+    return requantizers(quantization(b).scales(count) / quantization(y).scales(count))
+
+
+def rescale_bias(b: np.ndarray, m: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """A bias int32 [O] in the units of another layer: docs/arithmetic.md section 2."""
+    return requantize(b, m, s).astype(np.int32)
+
+
 def conv_factors(w: Value, groups: int, dtype: DType) -> Factors:
     """m[o] and c of a convolution's dX."""
     scales = quantization(w).scales(w.type.shape[0])

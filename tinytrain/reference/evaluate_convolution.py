@@ -64,6 +64,12 @@ def _dense_f32(node: Node, args: Arrays) -> np.ndarray:
     return np.asarray(x @ w.T + b)
 
 
+@evaluates("rescale_bias")
+def _rescale_bias(machine: MachineState, node: Node, b: np.ndarray) -> np.ndarray:
+    m, s = machine.table(node, lambda: convolution.bias_requant(node.inputs[0], node.output))
+    return convolution.rescale_bias(b, m, s)
+
+
 @evaluates("conv2d_grad_input")
 def _conv2d_grad_input(
     machine: MachineState, node: Node, g: np.ndarray, w: np.ndarray

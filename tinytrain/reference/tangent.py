@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine
@@ -99,7 +99,7 @@ def measure_tangent(
     (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
     producers = graph.producers()
     head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
-    trained_layers = {producers[total].layer for total in graph.gradients.values()}
+    trained_layers = {producers[sums[0]].layer for sums in graph.gradients.values()}
     layers = {
         node.layer: [0.0] * SAMPLES
         for node in graph.nodes
@@ -114,17 +114,25 @@ def measure_tangent(
         if error == 0.0:
             continue
         active.append(step)
-        for trained, total in graph.gradients.items():
-            node = producers[total]
-            gradient = known[total].astype(np.float64)
+        for trained, sums in graph.gradients.items():
+            node = producers[sums[0]]
+            gradient = _gradient(node, known[sums[0]])
+            for total in sums[1:]:
+                gradient += _gradient(producers[total], known[total])
             factor = factors[trained].reshape(-1, *(1,) * (gradient.ndim - 1))
             if trained.type.dtype is not DType.S32:
-                gradient *= scale_of(node.inputs[0])
                 scale = quantization(trained).scales(trained.type.shape[0]).reshape(factor.shape)
                 energy += _energy(gradient, np.abs(gradient) * factor / scale)
             layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
     return Tangent(kernels, energy, _contrast(np.array(features)), len(active))
+
+
+def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
+    """By the real weights or bias, from a layer's sum; of weights it counts in units of x."""
+    gradient = total.astype(np.float64)
+    is_bias = node.op == "bias_grad"
+    return gradient if is_bias else gradient * scale_of(node.inputs[0])
 
 
 def _squares(values: np.ndarray) -> float:

@@ -40,6 +40,8 @@ class Operation(Protocol):
 
 Make = Callable[[Graph, Node], Operation]
 
+_READERS = (Role.FORWARD, Role.VIEW)
+
 
 class Arithmetic(Protocol):
     """How a network computes.
@@ -89,10 +91,11 @@ class Network:
         layers: the convolutions that train, in order.
 
     Raises:
-        UsageError: the graph moves the axis of the samples.
+        UsageError: the graph moves the axis of the samples, or trains weights that layers share.
     """
 
     def __init__(self, graph: Graph, arithmetic: Arithmetic) -> None:
+        _refuse_shared(graph)
         self._arithmetic = arithmetic
         end = loss_index(graph)
         forward = [node for node in graph.nodes[:end] if role_of(node) is Role.FORWARD]
@@ -200,6 +203,18 @@ class Network:
         for placed in nodes:
             found[placed.output] = placed.operation.forward(*[found[k] for k in placed.inputs])
         return found
+
+
+def _refuse_shared(graph: Graph) -> None:
+    users = graph.users()
+    for parameter in graph.parameters:
+        layers = {n.layer for n in users.get(parameter, ()) if role_of(n) in _READERS}
+        if len(layers) > 1:
+            raise UsageError(
+                f"layers {', '.join(sorted(layers))} share weights or a bias, which the PyTorch "
+                "baselines do not train together",
+                help="leave the baselines out, or freeze these layers",
+            )
 
 
 def _reached(graph: Graph, end: int) -> set[Value]:

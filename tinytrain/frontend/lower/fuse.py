@@ -95,14 +95,15 @@ def _into_layer(op: str, layer: Call, const: Const) -> Call | None:
         if const.scale is not None and const.data.size == count and not np.any(bias.real()):
             joined = _vector(const, count)
         else:
-            joined = Const(np.asarray(bias.real(), dtype=np.float64) + _spread(const, count))
+            total = np.asarray(bias.real(), dtype=np.float64) + _spread(const, count)
+            joined = Const(total, source=bias.source)
         args: list[Call | Const] = [layer.args[0], weights, joined]
     else:
         factors = _spread(const, count)
         args = [
             layer.args[0],
             _scaled(weights, factors.reshape((-1,) + (1,) * (len(weights.shape) - 1))),
-            Const(np.asarray(bias.real(), dtype=np.float64) * factors),
+            Const(np.asarray(bias.real(), dtype=np.float64) * factors, source=bias.source),
         ]
     return Call(layer.op, args, layer.attrs, layer.shape, "float32", layer.name)
 
@@ -110,12 +111,13 @@ def _into_layer(op: str, layer: Call, const: Const) -> Call | None:
 def _scaled(weights: Const, factors: np.ndarray) -> Const:
     """Weights times a factor for each output channel; quantized ones stay integers."""
     if weights.scale is None or weights.zero_point is None:
-        return Const(np.asarray(weights.data, dtype=np.float64) * factors)
+        data = np.asarray(weights.data, dtype=np.float64) * factors
+        return Const(data, source=weights.source)
     # The factor goes into the scale, its sign into the integers; a channel times zero has zeros.
     shifted = weights.data.astype(np.int64) - weights.zero_point
     shifted = shifted * np.sign(factors).astype(np.int64)
     scale = weights.scale * np.where(factors == 0, 1.0, np.abs(factors))
-    return Const(shifted, scale.astype(np.float32), np.zeros_like(shifted))
+    return Const(shifted, scale.astype(np.float32), np.zeros_like(shifted), weights.source)
 
 
 def _vector(const: Const, count: int) -> Const:
@@ -184,8 +186,8 @@ def _conv(rewriter: Rewriter, call: Call) -> Call | None:
     lift = (kernel.sum(axis=(1, 2)) * shift.reshape(-1)[reads]).sum(axis=1)
     args: list[Call | Const] = [
         before.source(),
-        Const(kernel * scale.reshape(-1)[reads][:, None, None, :]),
-        Const(np.asarray(bias.real(), dtype=np.float64) + lift),
+        Const(kernel * scale.reshape(-1)[reads][:, None, None, :], source=weights.source),
+        Const(np.asarray(bias.real(), dtype=np.float64) + lift, source=bias.source),
     ]
     return rewriter.emit(Call("conv", args, call.attrs, call.shape, "float32", call.name))
 

@@ -10,6 +10,7 @@ from typing import Any
 from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.graph_writer import GraphWriter
 from tinytrain.frontend.lower.layout import Axes, Layouts, Tensor
+from tinytrain.frontend.lower.shared import SharedConstants
 from tinytrain.frontend.lower.weights import bias_value, weight_value
 from tinytrain.frontend.program import Call, Const, Program
 from tinytrain.ir.graph import Graph, Value
@@ -36,6 +37,7 @@ class GraphImporter:
         self.tensors: dict[Call, Tensor] = {}
         self.users = program.users()
         self.classifiers = _classifiers(program, self.users)
+        self.shared = SharedConstants(program.notes)
 
     def run(self) -> Graph:
         if len(self.program.inputs) != 1:
@@ -187,10 +189,11 @@ class GraphImporter:
         weights, bias = call.args[1:]
         assert isinstance(weights, Const) and isinstance(bias, Const)
         notes = self.program.notes
-        return (
-            weight_value(self.builder, f"{stem}_w", weights, where, notes),
-            bias_value(self.builder, f"{stem}_b", bias, where),
+        w = self.shared.get(
+            weights, where, lambda: weight_value(self.builder, f"{stem}_w", weights, where, notes)
         )
+        b = self.shared.bias(w, bias, lambda: bias_value(self.builder, f"{stem}_b", bias, where))
+        return w, b
 
 
 def _classifiers(program: Program, users: Mapping[Call, list[Call]]) -> set[Call]:
