@@ -75,6 +75,8 @@ def quantized_model(
     shape: tuple[int, ...] = SHAPE,
     seed: int = 0,
     classes: int = CLASSES,
+    input_scale: float | None = None,
+    input_zero: int = 0,
 ) -> Path:
     """Two convolutions and a classifier, all quantized.
 
@@ -83,6 +85,7 @@ def quantized_model(
         shape: of the input.
         seed: of the weights.
         classes: outputs.
+        input_scale, input_zero: of the input, where they are not those of every activation.
     """
     rng = np.random.default_rng(seed)
     constants: dict[str, np.ndarray] = {
@@ -90,6 +93,8 @@ def quantized_model(
         "z": np.int8(0),
         "ws": np.float32(0.02),
     }
+    if input_scale is not None:
+        constants |= {"xs": np.float32(input_scale), "xz": np.int8(input_zero)}
     nodes: list[onnx.NodeProto] = []
 
     def add(op: str, *inputs: str, **attributes: object) -> str:
@@ -97,14 +102,15 @@ def quantized_model(
         nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
 
-    def quantized(source: str) -> str:
-        return add("DequantizeLinear", add("QuantizeLinear", source, "s", "z"), "s", "z")
+    def quantized(source: str, *meaning: str) -> str:
+        given = meaning or ("s", "z")
+        return add("DequantizeLinear", add("QuantizeLinear", source, *given), *given)
 
     def weights(name: str, *shape: int) -> str:
         constants[name] = rng.integers(-127, 128, shape).astype(np.int8)
         return add("DequantizeLinear", name, "ws", "z")
 
-    x = quantized("x")
+    x = quantized("x", *(() if input_scale is None else ("xs", "xz")))
     x = add("Conv", x, weights("w0", 6, 3, 3, 3), pads=[1, 1, 1, 1])
     x = quantized(add("Relu", x))
     x = quantized(add("Conv", x, weights("w1", 5, 6, 1, 1)))

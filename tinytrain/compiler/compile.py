@@ -8,12 +8,12 @@ from typing import Any
 
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.folder import Product, write_folder
+from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, integer_model
 from tinytrain.compiler.options import make_options
 from tinytrain.compiler.parameters import COMPILE
 from tinytrain.compiler.pipeline import IMPORT, build_step
-from tinytrain.compiler.samples import map_shape
-from tinytrain.data.preprocess import Numbers, preprocess_images
+from tinytrain.data.preprocess import Numbers
 from tinytrain.emit.folder import refuse_foreign
 from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
@@ -53,7 +53,9 @@ def compile_model(
             another iterable of x or (x, y), of which the first 256 samples are taken. Needed for a
             float model; for a quantized one it sets initial scales of gradients.
         mean, std: of uint8 images in data files, which are resized to the model's input and become
-            (v / 255 - mean) / std; a number, or one a channel. Without either it takes no images.
+            (v / 255 - mean) / std; a number, or one a channel. Without either the scale and zero
+            point of a quantized model's input say what they become, if they are those of images
+            (`images.CONVENTIONS`); else the model takes none.
         ram, flash: budget in bytes instead of the target's, at least 1.
         model_output: of a model with several outputs, the one that is compiled; by default that of
             a classifier.
@@ -74,8 +76,8 @@ def compile_model(
     runner = Runner(Path(dump_ir) if dump_ir is not None else None, progress)
     runner.begin(IMPORT)
     imported = import_model(model, example=example, model_output=model_output)
-    source = runner.check(imported.graph, IMPORT.name)
-    preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
+    runner.check(imported.graph, IMPORT.name)
+    imported, preprocess = image_preprocess(imported, mean, std)
     given = integer_model(imported, calibration, preprocess, chosen, runner)
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     return write_folder(

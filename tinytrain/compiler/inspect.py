@@ -8,13 +8,13 @@ from typing import Any
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
+from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
 from tinytrain.compiler.manifest import trained_records
 from tinytrain.compiler.options import Options, make_options
 from tinytrain.compiler.parameters import INSPECT
 from tinytrain.compiler.pipeline import select_trainable, to_integers
-from tinytrain.compiler.samples import map_shape
-from tinytrain.data.preprocess import Numbers, preprocess_images
+from tinytrain.data.preprocess import Numbers
 from tinytrain.errors import TinytrainError
 from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph, Node
@@ -149,7 +149,9 @@ def inspect(
     check_options(INSPECT, mean=mean, std=std)
     chosen = make_options({**options, "scheme": scheme or "full"})
     is_asked = scheme is not None or calibration is not None or chosen != Options()
-    imported = import_model(model, example=example, model_output=model_output)
+    imported, preprocess = image_preprocess(
+        import_model(model, example=example, model_output=model_output), mean, std
+    )
     source = imported.graph
     quantized = is_quantized(source)
     graph, missing = name_layers(source), None
@@ -158,7 +160,6 @@ def inspect(
             graph = to_integers(source, None, Options(), Runner())
         except TinytrainError as error:
             missing = str(error)
-    preprocess = preprocess_images(mean, std, map_shape(source.inputs[0].type.shape)[1:3])
     runner = Runner()
     given = None
     if is_asked and not missing:

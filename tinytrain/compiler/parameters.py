@@ -60,7 +60,7 @@ _DATA = (
     ),
     Option(
         "uint8 images are resized to the model's input and become (v / 255 - mean) / std; one "
-        "number, or one a channel",
+        "number, or one a channel; by default what a quantized input's scale and zero point say",
         DATA,
         "mean",
         NUMBER,

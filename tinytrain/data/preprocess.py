@@ -56,6 +56,10 @@ class Preprocess:
         """Whether mean and std have one entry, or one for each of the channels."""
         return len(self.mean) in (1, channels) and len(self.std) in (1, channels)
 
+    def sentence(self) -> str:
+        """What becomes of a pixel."""
+        return f"uint8 images become (v / 255 - {_words(self.mean)}) / {_words(self.std)}"
+
     def table(self, channels: int) -> np.ndarray:
         """What each of the 256 values becomes, float32 [256, channels]."""
         mean = np.broadcast_to(np.asarray(self.mean, dtype=np.float32), (channels,))

@@ -51,9 +51,9 @@ _ROWS = (
     Option("the model's file", MODEL, "path", required=True),
     Option("a new classifier of the data's classes, or the model's own", MODEL, "head",
            default=HEADS[0], choices=HEADS),
-    Option("of uint8 images, which are resized to the model's input", MODEL, "mean", NUMBER, (0.0,),
-           several=True),
-    Option("of uint8 images", MODEL, "std", NUMBER, (1.0,), several=True),
+    Option("of uint8 images, which are resized to the model's input; by default what a quantized "
+           "input's scale and zero point say, else 0", MODEL, "mean", NUMBER, several=True),
+    Option("of uint8 images; likewise, else 1", MODEL, "std", NUMBER, several=True),
     Option("an .npz with x_train, y_train, x_test, y_test, or a folder or .zip with "
            "train/CLASS/IMAGE and val/CLASS/IMAGE", DATA, "path"),
     Option("instead of `path`: an .npz of x and y to learn from", DATA, "train"),

@@ -118,7 +118,10 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
         lines.append(f"- rule {rule.name}: " + ", ".join(f"{k} {v}" for k, v in given.items()))
     for spec in {group.first.model: None for group in groups}:
         digest = hashlib.sha256(spec.path.read_bytes()).hexdigest()
-        lines.append(f"- model {spec.name}: `{spec.path.name}`, SHA-256 {digest[:16]}")
+        done = (one for group in groups if group.first.model is spec for one in group.done())
+        images = {one.images: None for one in done if one.images is not None}
+        said = "".join(f"; {sentence}" for sentence in images)
+        lines.append(f"- model {spec.name}: `{spec.path.name}`, SHA-256 {digest[:16]}{said}")
     for data in {group.first.data: None for group in groups}:
         names = ", ".join(f"`{file.name}`" for file in data.files())
         lines.append(f"- data {data.name}: {names}, SHA-256 {data_digest(data)[:16]}")

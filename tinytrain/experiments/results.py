@@ -24,6 +24,7 @@ class RunResult:
             is None.
         not_finite: steps whose loss was not finite; the device skips them.
         weights_sha256: of the trained parameters; None for an engine in PyTorch.
+        images: what uint8 images become; None where the data has none.
         warnings: sentences on data that is not scaled as in calibration.
     """
 
@@ -31,6 +32,7 @@ class RunResult:
     curve: Sequence[Mapping[str, Any]]
     not_finite: int
     weights_sha256: str | None
+    images: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -71,6 +73,7 @@ class GroupResult:
             record["curve"],
             int(record["not_finite"]),
             record.get("weights_sha256"),
+            record.get("images"),
             tuple(record.get("warnings", ())),
         )
 

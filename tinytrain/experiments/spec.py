@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinytrain.data import Preprocess
-
 COSINE = "cosine"
 """A schedule that needs no number of steps: it comes to 0 at the end of the run."""
 
@@ -22,18 +20,15 @@ class ModelSpec:
         name: in tables and plots.
         path: of the model file.
         head: "fresh" for a new classifier of the data's classes, "keep" for the model's own.
-        mean, std: of the preprocessing of uint8 images, which are resized to the model's input.
+        mean, std: of the preprocessing of uint8 images, which are resized to the model's input;
+            without either what the input's quantization says, else v / 255.
     """
 
     name: str
     path: Path
     head: str = "fresh"
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-
-    def preprocess(self, height: int, width: int) -> Preprocess:
-        """For a model whose input has this size."""
-        return Preprocess((height, width), self.mean, self.std)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

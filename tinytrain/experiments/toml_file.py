@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.compiler.options import OPTIONS, Options
-from tinytrain.data import Preprocess
+from tinytrain.data.preprocess import preprocess_images
 from tinytrain.errors import TinytrainError, UsageError, Where
 from tinytrain.experiments import fields
 from tinytrain.experiments.spec import (
@@ -91,7 +91,7 @@ def _model(table: Table, folder: Path) -> ModelSpec:
     )
     table.end()
     try:
-        Preprocess(None, spec.mean, spec.std)
+        preprocess_images(spec.mean, spec.std, (1, 1))
     except UsageError as error:
         table.fail("", error.what, error.help)
     return spec

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import write_folder
+from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CALIBRATION_SAMPLES, integer_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
@@ -66,7 +67,8 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         mean loss of the training steps since the last evaluation; figures that are not finite are
         None. `not_finite`, steps whose loss was not finite, which the device skips.
         `clipped_inputs`, of each split the share of input values outside the range of the input,
-        and `warnings`, sentences on data that is not scaled as in calibration.
+        and `warnings`, sentences on data that is not scaled as in calibration. `images`, what
+        uint8 images become, None where the data has none.
         `weights_sha256` of the C engine.
 
     Raises:
@@ -123,6 +125,7 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         "curve": curve,
         "not_finite": skipped,
         "clipped_inputs": {split: found.share for split, found in covered.items()},
+        "images": None if spec.preprocess is None else spec.preprocess.sentence(),
         "warnings": [sentence for sentence in said.values() if sentence is not None],
     }
     if isinstance(learner, CLearner):
@@ -204,7 +207,10 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         source = imported.graph
         height, width = _size(source)
         samples = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
-        preprocess = run.model.preprocess(height, width) if samples.dtype == np.uint8 else None
+        preprocess = None
+        if samples.dtype == np.uint8:
+            imported, derived = image_preprocess(imported, run.model.mean, run.model.std)
+            preprocess = derived or Preprocess((height, width))
         given = integer_model(imported, samples, preprocess, options, runner)
         compiled = build_step(
             given.forward, options, runner, given.quantized_samples(), load_target(target).isa

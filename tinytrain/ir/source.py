@@ -27,6 +27,7 @@ class ModelSource:
         sha256: of the file, in hexadecimal; None where there is no file.
         shape: of the input as the model declares it, batch of one.
         layout: of that shape: NCHW, NHWC, NCL, NLC or NC.
+        dtype: of the input as the model declares it, such as uint8.
         output_shape, output_layout: the same of the output; a vector under any shape is NC, NCC
             or NCCC.
         notes: sentences on what had to change on the way to s8.
@@ -38,6 +39,7 @@ class ModelSource:
     sha256: str | None = None
     shape: tuple[int, ...] = ()
     layout: str = ""
+    dtype: str = ""
     output_shape: tuple[int, ...] = ()
     output_layout: str = ""
     notes: tuple[str, ...] = ()

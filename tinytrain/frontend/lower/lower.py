@@ -7,6 +7,8 @@ the graph in our layout (`graph`, `nodes`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tinytrain.errors import ModelError
 from tinytrain.frontend.imported import Imported, Missing, Reference
 from tinytrain.frontend.lower.activations import find_activations
@@ -36,6 +38,8 @@ def lower(
     Raises:
         ModelError: anything that cannot be imported, with the node and what helps.
     """
+    dtypes = {call.dtype for call in program.inputs}
+    source = replace(source, dtype=dtypes.pop() if len(dtypes) == 1 else "")
     try:
         for step in STEPS:
             program = step(program)
