@@ -73,3 +73,11 @@ def integer_output(graph: Graph, x: np.ndarray) -> tuple[np.ndarray, float]:
     assert meaning is not None
     q = np.concatenate(outputs).astype(np.float64)
     return (q - meaning.zero_point) * np.asarray(meaning.scale), float(max(meaning.scale))
+
+
+def users_output(graph: Graph, x: np.ndarray) -> np.ndarray:
+    """The float output for a batch of one in the user's layout, in the user's shape and layout."""
+    ours, source = float_output(graph, x), graph.source
+    if source.output_layout in ("NCHW", "NCL"):
+        ours = ours.transpose(0, 3, 1, 2)
+    return ours.reshape(source.output_shape)

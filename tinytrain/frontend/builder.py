@@ -280,7 +280,9 @@ class ProgramBuilder:
         """
         if not isinstance(output, Call) or output.op == "input":
             raise ModelError(
-                "the output of the model does not depend on its input", where=Where(self.file)
+                "the output of the model does not depend on its input",
+                where=Where(self.file),
+                help="choose another output with --model-output, or export the model again",
             )
         program = Program(
             self.inputs, self.calls, output, self.file, self.notes, self.channels_last

@@ -22,12 +22,29 @@ _HELP: tuple[tuple[str, str], ...] = (
         "use convolutions and a global mean in place of attention",
     ),
     (
-        r"group_?norm|layer_?norm|instance_?norm|rms_?norm|local_response|^lrn$",
+        r"group_?norm|layer_?norm|instance_?norm|rms_?norm|local_?response|lrn(2d)?$",
         "use batch normalisation, which is folded into the layer before it",
     ),
     (
         r"transpose_?conv|conv_?transpose|convolution2dtransposebias",
         "use a nearest-neighbour resize by a whole factor and a convolution",
+    ),
+    (r"^bilinear$", "concatenate both inputs, and use a dense layer"),
+    (
+        r"cosine_?similarity|pairwise_?distance|cdist",
+        "end the model at its embedding, and compare in the firmware",
+    ),
+    (r"fractional_?max_?pool", "use a max pooling with a fixed window"),
+    (r"^unfold$|^fold$|im2col|col2im", "use a convolution, which reads its windows itself"),
+    (r"deform", "use an ordinary convolution"),
+    (
+        r"max_?unpool|max_?pool.*(argmax|indices)",
+        "use strided convolutions and nearest-neighbour resizes",
+    ),
+    (
+        r"^(not_?)?equal$|^greater|^less|^(logical_?)?(and|or|not|xor)$|^[lg][te]$|^eq$|^ne$|floor_?div|floor_?mod|^mod$|remainder",
+        "leave comparisons and arithmetic of indices to the firmware; what decides about branches "
+        "must be known when the model is exported",
     ),
     (
         r"bilinear|bicubic|^resize$|upsample|interpolate|grid_?sampl|roi",
@@ -66,7 +83,6 @@ _HELP: tuple[tuple[str, str], ...] = (
     ),
     (r"cumsum|cumulative", "use a convolution with constant weights over the length"),
     (r"sum$|reduce_?prod|reduce_?min|variance|^var$|std", "use a mean over height and width"),
-    (r"max_?unpool|maxpool.*argmax", "use strided convolutions and nearest-neighbour resizes"),
     (r"conv3d|pool3d|convolution3d", "use 1-D or 2-D convolutions"),
     (r"random|multinomial|bernoulli|normal_like", "leave random numbers to training on the host"),
     (r"fft", "compute the spectrum in the firmware"),

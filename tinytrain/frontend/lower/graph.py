@@ -55,7 +55,11 @@ class GraphImporter:
         where = self.program.where(self.program.output)
         result = self._output(output)
         if result in self.builder.inputs:
-            raise ModelError("the model computes nothing", where=where)
+            raise ModelError(
+                "the model computes nothing: its output is its input",
+                where=where,
+                help="give a model with at least one layer",
+            )
         return self.builder.finish([result])
 
     def _output(self, output: Tensor) -> Value:
@@ -72,6 +76,12 @@ class GraphImporter:
                 return self.layouts.plain(output, where)
             flat = self.layouts.arranged(output, [(), tuple(range(len(shape)))], where)
             return self.layouts.reshaped(flat, (1, math.prod(shape)), where)
+        if shape[0] != 1:
+            raise ModelError(
+                f"the output has the shape {list(shape)}, which has no batch of 1 in front",
+                where=where,
+                help="keep the first axis through the model, and export it with a batch of 1",
+            )
         channels = self._channels_of(output)
         spatial: list[Axes] = [(axis,) for axis in range(1, len(shape)) if axis != channels]
         letters = iter("HW" if len(spatial) == 2 else "L")

@@ -45,6 +45,8 @@ def _divide(rewriter: Rewriter, call: Call) -> Call:
             )
             call.op, call.args = "multiply", [inverse, a]
             return _with_constant(rewriter, call)
+        if _is_one_plus_size(b, a):
+            return rewriter.like(call, "activation", [a], function="softsign", alpha=0.0, beta=0.0)
         raise rewriter.error(
             call,
             "a division of two activations is not supported",
@@ -55,6 +57,16 @@ def _divide(rewriter: Rewriter, call: Call) -> Call:
     call.args = [a, Const(1.0 / np.asarray(b.real(), dtype=np.float64))]
     call.op = "multiply"
     return _with_constant(rewriter, call)
+
+
+def _is_one_plus_size(call: Call, x: Call | Const) -> bool:
+    """True for 1 + |x|, as exporters write a softsign."""
+    if call.op != "add" or not isinstance(call.args[1], Const):
+        return False
+    size = call.source()
+    is_one = bool(np.all(call.args[1].real() == 1.0)) and call.shape == size.shape
+    is_size = size.op == "activation" and size.attrs["function"] == "absolute"
+    return is_one and is_size and size.args[0] is x
 
 
 def _with_constant(rewriter: Rewriter, call: Call) -> Call:
@@ -134,7 +146,29 @@ def _pad(rewriter: Rewriter, call: Call) -> Call:
     return rewriter.emit(call)
 
 
+_AT_END = frozenset({"reshape", "permute", "quantize", "dequantize", "argmax"})
+"""What may stand behind the softmax of a classifier."""
+
+
+def _check_at_end(rewriter: Rewriter, call: Call) -> None:
+    end = rewriter.program.output
+    while end is not call and end.op in _AT_END:
+        end = end.source()
+    if end is not call:
+        raise rewriter.error(
+            call,
+            "a softmax inside of the model is not supported",
+            "use softmax only as the last step of a classifier; a sigmoid can weigh features",
+        )
+
+
+def _softmax(rewriter: Rewriter, call: Call) -> Call:
+    _check_at_end(rewriter, call)
+    return rewriter.emit(call)
+
+
 def _log_softmax(rewriter: Rewriter, call: Call) -> Call:
+    _check_at_end(rewriter, call)
     # Over logits both are left out of what runs: the loss works on the logits themselves.
     call.tensor = None  # it is no longer what the file computes there
     return rewriter.like(call, "softmax", [call.source()], **call.attrs)
@@ -202,6 +236,7 @@ _RULES: dict[str, RewriteRule] = {
     "unary": _unary,
     "reduce": reduce,
     "pad": _pad,
+    "softmax": _softmax,
     "log_softmax": _log_softmax,
     "argmax": _argmax,
     "prelu": _prelu,

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.errors import ModelError
 from tinytrain.frontend.program import Call, Const, Program
+from tinytrain.frontend.refusals import Reason, of_error, refusal
 
 RewriteRule = Callable[["Rewriter", Call], Call | None]
 
@@ -25,6 +26,7 @@ class Rewriter:
         self.rules = rules
         self.calls: list[Call] = []
         self.replaced: dict[Call, Call] = {}
+        self.reasons: list[Reason] = []
         self.reads: dict[Call, int] = {program.output: 1}
         for call in program.calls:
             for arg in call.args:
@@ -32,15 +34,18 @@ class Rewriter:
                     self.reads[arg] = self.reads.get(arg, 0) + 1
 
     def run(self) -> Program:
-        """Applies the rule of every call; calls without one stay as they are."""
+        """Applies the rule of every call; calls without one stay as they are.
+
+        Raises:
+            ModelError: everything that a rule could not rewrite.
+        """
         known: set[Call] = set(self.program.inputs)
         for call in self.program.calls:
             call.args = [
                 self.replaced.get(arg, arg) if isinstance(arg, Call) else arg for arg in call.args
             ]
-            rule, start = self.rules.get(call.op), len(self.calls)
-            result = rule(self, call) if rule is not None else None
-            result = self.emit(call) if result is None else result
+            start = len(self.calls)
+            result = self._applied(call)
             self.replaced[call] = result
             if result is not call:
                 reads = self.reads.get(call, 0)
@@ -49,8 +54,20 @@ class Rewriter:
                     # A new call computes what the old one did, whatever it was made from.
                     result.tensor = call.tensor
             known.update(self.calls[start:])
+        if self.reasons:
+            raise refusal(self.program.file, self.reasons)
         output = self.replaced.get(self.program.output, self.program.output)
         return replace(self.program, calls=self.calls, output=output).live()
+
+    def _applied(self, call: Call) -> Call:
+        """What a call becomes; itself where that fails, so that all that fails can be told."""
+        rule = self.rules.get(call.op)
+        try:
+            result = rule(self, call) if rule is not None else None
+        except ModelError as error:
+            self.reasons.append(of_error(error))
+            result = None
+        return self.emit(call) if result is None else result
 
     def only(self, call: Call) -> bool:
         """True when nothing but the present call reads it."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
+from tinytrain.frontend.pieces import cut
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, Found, Length, row
 
@@ -182,6 +183,24 @@ def _dropout(operands: AtenOperands) -> list[Found]:
     return [operands.values["input"]]
 
 
+def _rrelu(operands: AtenOperands) -> list[Tensor]:
+    if operands.get("training", False):
+        raise operands.builder.error(
+            "an RReLU was exported in training mode",
+            "call model.eval() before torch.export.export",
+        )
+    slope = (float(operands.get("lower", 1 / 8)) + float(operands.get("upper", 1 / 3))) / 2
+    return [operands.builder.unary(operands.x(), "leaky_relu", slope)]
+
+
+def _glu(operands: AtenOperands) -> list[Tensor]:
+    """The first half of an axis, weighed by a sigmoid of the second."""
+    builder, x = operands.builder, operands.x()
+    axis = operands.axis(len(x.shape), default=-1)
+    first, second = cut(builder, x, axis, [x.shape[axis] // 2] * 2)
+    return [builder.emit("multiply", [first, builder.unary(second, "sigmoid")])]
+
+
 _COPY = "dtype layout device pin_memory non_blocking memory_format copy"
 
 ELEMENTWISE: dict[str, AtenRow] = {
@@ -213,6 +232,8 @@ ELEMENTWISE: dict[str, AtenRow] = {
     "hardsigmoid": _unary("hard_sigmoid", 1 / 6, 0.5),
     "hardswish": _unary("hard_swish"),
     "tanh": _unary("tanh"),
+    "rrelu": row(_rrelu, "self lower upper training", "generator"),
+    "glu": row(_glu, "self dim"),
     "hardshrink": _named("hard_shrink", "lambd", 0.5),
     "softshrink": _named("soft_shrink", "lambd", 0.5),
     "threshold": row(_threshold, "self threshold value"),

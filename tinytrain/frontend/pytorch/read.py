@@ -17,8 +17,9 @@ from tinytrain.frontend.importing import quiet
 from tinytrain.frontend.program import Call, Const, Program
 from tinytrain.frontend.pytorch.operands import AtenOperands, Found, Length
 from tinytrain.frontend.pytorch.operations import OPERATIONS
+from tinytrain.frontend.pytorch.refused_layers import RefusedLayers
 from tinytrain.frontend.reader import Output, Reasons, choose_output
-from tinytrain.frontend.refusals import unsupported
+from tinytrain.frontend.refusals import Reason
 
 
 def kind_of(node: Any) -> str:
@@ -35,6 +36,7 @@ class _AtenReader:
         self.reasons = Reasons(self.builder)
         self.known: dict[Any, Any] = {}
         self.users = set(program.graph_signature.user_inputs)
+        self.refused = RefusedLayers()
 
     def run(self, output: str | None) -> Program:
         wanted = self._output(output)
@@ -48,11 +50,16 @@ class _AtenReader:
             elif node.op == "call_function" and node in needed:
                 with self.builder.reading(_place(node)):
                     self._read(node)
+        self.reasons.found = self.refused.merged(self.reasons.found)
         self.reasons.check_inputs()
         self.reasons.check()
         result = self.known[wanted]
         if isinstance(result, Length):
-            raise ModelError("the model ends in a norm", where=Where(self.builder.file))
+            raise ModelError(
+                "the model ends in a norm",
+                where=Where(self.builder.file),
+                help="end the model before it, and compute lengths in the firmware",
+            )
         return self.builder.finish(result)
 
     # --- inputs, weights, outputs -----------------------------------------------------------------
@@ -113,6 +120,7 @@ class _AtenReader:
             raise ModelError(
                 "the output of the model does not depend on its input",
                 where=Where(self.builder.file),
+                help="choose another output with --model-output, or export the model again",
             )
         outputs = [
             Output(n.name, tuple(int(extent) for extent in n.meta["val"].shape), kind_of(n))
@@ -135,14 +143,13 @@ class _AtenReader:
     def _read(self, node: Any) -> None:
         if node.target is operator.getitem:
             source, place = node.args
-            held = self.known[source]
-            self.known[node] = held[place] if isinstance(held, list) else held
+            self.known[node] = self._part(node, self.known[source], place)
             return
         results: Sequence[Found] | None = self._worked_out(node)
         if results is None:
             kind = kind_of(node)
             if kind not in OPERATIONS:
-                self.reasons.found.append(unsupported(str(node.target), _place(node)))
+                self.refused.add(str(node.target), _place(node), _layer(node))
             else:
                 results = self.reasons.attempt(
                     lambda: self._results(node, kind),
@@ -158,6 +165,21 @@ class _AtenReader:
             result = results[0]
             named = not isinstance(result, Length)
             self.known[node] = self.builder.named(result, node.name) if named else result  # type: ignore[arg-type]
+
+    def _part(self, node: Any, held: Any, place: int) -> Any:
+        """One result of a call that has several."""
+        if not isinstance(held, list):
+            return held
+        if place < len(held):
+            return held[place]
+        self.reasons.found.append(
+            Reason(
+                f"result {place} of '{kind_of(node.args[0])}' is read, which is not supported",
+                _place(node),
+                "use strided convolutions and nearest-neighbour resizes in the place of unpooling",
+            )
+        )
+        return self._stand_ins(node)
 
     def _stand_ins(self, node: Any) -> Any:
         value = node.meta.get("val")
@@ -212,7 +234,7 @@ class _AtenReader:
         """Results of a call that reads weights alone, by PyTorch; None where it reads more."""
         import torch
 
-        if kind_of(node) in _KEPT or not node.all_input_nodes:
+        if kind_of(node) in _KEPT or not (node.all_input_nodes or kind_of(node) in _MADE):
             return None
         found = [self.known.get(source) for source in node.all_input_nodes]
         if not all(isinstance(held, Const) and held.scale is None for held in found):
@@ -239,6 +261,9 @@ _KEPT = frozenset(
 )  # fmt: skip
 """Read by rows of their own, so that integers stay integers."""
 
+_MADE = frozenset({"zeros", "ones", "full", "arange", "linspace", "eye", "scalar_tensor"})
+"""Tensors from numbers alone."""
+
 _VIEWS = frozenset({"view", "permute", "transpose", "t", "reshape", "detach", "alias", "clone"})
 """What leaves weights the same parameter."""
 
@@ -248,6 +273,14 @@ def _place(node: Any) -> str:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     inner = str(stack[-1][0]) if stack else ""
     return inner.removeprefix("L['self'].") or str(node.name)
+
+
+def _layer(node: Any) -> str | None:
+    """The class of the layer of `torch.nn` that a call comes from; None for a user's own module."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    kind = stack[-1][1] if stack else ""
+    name = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    return name.split(".")[-1] if name.startswith("torch.nn.") else None
 
 
 def read(program: Any, file: str, output: str | None) -> Program:
