@@ -55,7 +55,7 @@ def our_outputs(forward: Graph, imported: Imported, x: np.ndarray) -> np.ndarray
     """
     machine = Machine(DenseToConv()(forward))
     value, output = machine.graph.inputs[0], machine.graph.outputs[0]
-    samples, _ = load_calibration(x, source_spec(imported.graph, None), len(x))
+    samples, _ = load_calibration({"x": x}, source_spec(imported.graph, None), len(x))
     found = []
     for sample in quantize_input(samples, scale_of(value), zero_of(value)):
         known = machine.run({value.name: sample.reshape(value.type.shape)})
@@ -74,9 +74,15 @@ def compare(
     reference = imported.reference
     if isinstance(reference, Missing):
         return None
-    tensor, value = _output_tensor(imported, before_softmax)
+    place = _output_tensor(imported, before_softmax)
+    if place is None:
+        return None
+    tensor, value = place
     theirs, apart = [], []
-    optimized = _Optimized(path) if path.suffix == ".tflite" else None
+    try:
+        optimized = _Optimized(path) if path.suffix == ".tflite" else None
+    except ValueError:  # a file that LiteRT itself does not take
+        return None
     for sample in x:
         raw = reference.run([sample[None]], [tensor])[tensor]
         theirs.append(_in_our_order(raw, imported, tensor, value))
@@ -97,11 +103,13 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def _output_tensor(imported: Imported, before_softmax: bool) -> tuple[str, Value]:
+def _output_tensor(imported: Imported, before_softmax: bool) -> tuple[str, Value] | None:
     """The file's tensor that our output stands for: behind it there are only moves."""
     names = {tensor.value: name for name, tensor in imported.tensors.items()}
     producers, value = imported.graph.producers(), imported.graph.outputs[0]
     while before_softmax or value not in names:
+        if value not in producers:
+            return None
         node = producers[value]
         before_softmax = before_softmax and node.op != "softmax"
         value = node.inputs[0]

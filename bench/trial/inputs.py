@@ -49,6 +49,8 @@ def make_inputs(path: Path, graph: Graph, macs: float) -> Inputs:
         drawn = np.take_along_axis(given, rows.reshape(len(rows), -1), 0)
         x = np.concatenate([given, drawn])[: len(drawn)].reshape(size)
         source = f"like {path.name.split('.')[0]}.npz"
+    elif limits is None and _counts_to_255(graph):
+        x, source = generator.integers(0, 256, size), "integers 0 to 255"
     elif limits is None:
         x, source = generator.standard_normal(size), "normal"
     else:
@@ -65,6 +67,14 @@ def _beside(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     with np.load(found) as data:
         x = np.asarray(data["x"], np.float32) if "x" in data else None
     return x.reshape(len(x), -1) if x is not None and x[0].size == math.prod(shape) else None
+
+
+def _counts_to_255(graph: Graph) -> bool:
+    """Whether a float model computes with integers of eight bits, as some toolchains write them."""
+    return any(
+        node.op == "activation" and node.attrs["function"] == "clip" and node.attrs["beta"] == 255.0
+        for node in graph.nodes
+    )
 
 
 def input_range(graph: Graph) -> tuple[float, float] | None:

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from bench.trial.forward import compare, our_outputs
-from bench.trial.inputs import Inputs, hints, make_inputs
+from bench.trial.inputs import CALIBRATION, Inputs, hints, make_inputs
 from bench.trial.training import Training, train
-from tinytrain.compiler.integers import IntegerModel, integer_model
 from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import to_integers
+from tinytrain.compiler.samples import source_spec
+from tinytrain.data import load_calibration
+from tinytrain.data.spec import quantize_input
 from tinytrain.errors import ModelError, TinytrainError
 from tinytrain.frontend import import_model
 from tinytrain.frontend.imported import Imported
@@ -24,6 +27,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import traits_of
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.passes import is_quantized
+from tinytrain.reference.lowering import scale_of, zero_of
 
 AGREEMENT, CORRELATION = 0.95, 0.998
 """From these on an output counts as equal."""
@@ -90,16 +94,19 @@ def try_model(path: Path) -> Trial:
         trial.macs = _macs(graph)
         inputs = make_inputs(path, graph, trial.macs)
         trial.inputs, trial.count = inputs.source, len(inputs.compared)
+        samples, _ = load_calibration(
+            {"x": inputs.calibration}, source_spec(graph, None), CALIBRATION
+        )
         stage = "proof"
-        _prove(trial, imported, inputs)
+        _prove(trial, imported, samples)
         stage = "forward"
-        given = integer_model(graph, inputs.calibration, None, Options(), Runner())
-        trial.classifier = _is_classifier(path, given.forward)
-        outputs = _forward(trial, path, imported, given, inputs)
+        forward = to_integers(graph, samples, Options(), Runner())
+        trial.classifier = _is_classifier(path, forward)
+        outputs = _forward(trial, path, imported, forward, inputs)
         stage = "training"
-        samples = given.quantized_samples()
-        assert samples is not None
-        trial.training = train(given.forward, samples, outputs, classify=trial.classifier)
+        x = forward.inputs[0]
+        quantized = quantize_input(samples, scale_of(x), zero_of(x))
+        trial.training = train(forward, quantized, outputs, classify=trial.classifier)
     except TinytrainError as error:
         trial.stage, trial.reasons = stage, _reasons(error)
     # A fault of ours: a row of the table like any other, so that the rest is still tried.
@@ -112,27 +119,25 @@ def try_model(path: Path) -> Trial:
     return trial
 
 
-def _prove(trial: Trial, imported: Imported, inputs: Inputs) -> None:
+def _prove(trial: Trial, imported: Imported, samples: np.ndarray) -> None:
     """A difference refuses the model; the rest is tried all the same, to see how much it is."""
     try:
-        trial.proof = prove(imported, inputs.compared).sentence()
+        trial.proof = prove(imported, samples).sentence()
     except ModelError as error:
         trial.proof, trial.stage, trial.reasons = "differs", "proof", _reasons(error)
 
 
 def _forward(
-    trial: Trial, path: Path, imported: Imported, given: IntegerModel, inputs: Inputs
+    trial: Trial, path: Path, imported: Imported, forward: Graph, inputs: Inputs
 ) -> np.ndarray:
     """Compares, and gives what the model answers to calibration samples."""
-    ours, softmax = (
-        our_outputs(given.forward, imported, inputs.compared),
-        given.forward.source.softmax,
-    )
+    softmax = forward.source.softmax
+    ours = our_outputs(forward, imported, inputs.compared)
     found = compare(path, imported, ours, inputs.compared, before_softmax=softmax)
     if found is not None:
         trial.left_out, trial.correlation = found.left_out, found.correlation
         trial.agreement = found.agreement if trial.classifier else None
-    return our_outputs(given.forward, imported, inputs.calibration[:4])
+    return our_outputs(forward, imported, inputs.calibration[:4])
 
 
 def _is_classifier(path: Path, graph: Graph) -> bool:

@@ -17,8 +17,8 @@ from tinytrain.compiler.integers import integer_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import ModelError
-from tinytrain.frontend import load_model
-from tinytrain.ir.graph import Graph
+from tinytrain.frontend import import_model, load_model
+from tinytrain.frontend.imported import Imported
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.warm_up import training_sample
@@ -61,19 +61,20 @@ def test_a_layer_is_right_and_trains(layer: Layer) -> None:
     net, x = network(layer)
     with torch.no_grad():
         wanted = net(x).numpy()
-    graph = load_model(net, example=x)
+    imported = import_model(net, example=x)
+    graph = imported.graph
     np.testing.assert_allclose(users_output(graph, x.numpy()), wanted, atol=1e-5)
     samples = np.random.default_rng(0).standard_normal((8, *x.shape[1:])).astype(np.float32)
     if layer.name in STEEP:
         with pytest.raises(ModelError, match="has slopes of 2 or more"):
-            _train(graph, samples, "full")
-    _train(graph, samples, "head" if layer.name in STEEP else "full")
+            _train(imported, samples, "full")
+    _train(imported, samples, "head" if layer.name in STEEP else "full")
 
 
-def _train(graph: Graph, samples: np.ndarray, scheme: str) -> None:
+def _train(imported: Imported, samples: np.ndarray, scheme: str) -> None:
     """A step, which the first trained parameter must show."""
     options, runner = Options(scheme=scheme), Runner()
-    given = integer_model(graph, samples, None, options, runner)
+    given = integer_model(imported, samples, None, options, runner)
     compiled = build_step(given.forward, options, runner, given.quantized_samples())
     machine = Machine(compiled.graph, rate=4.0)
     machine.scales.update({name: replace(scale) for name, scale in compiled.scales.items()})
