@@ -15,6 +15,7 @@ import numpy as np
 from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.constants import along_axis, dtype_of, is_finite
 from tinytrain.frontend.program import MAX_ELEMENTS, Call, Const, Program, Shape
+from tinytrain.frontend.refusals import constant_output
 from tinytrain.frontend.unrounded import Unrounded
 from tinytrain.frontend.vocabulary import VOCABULARY
 
@@ -279,11 +280,7 @@ class ProgramBuilder:
             ModelError: the output does not depend on the input, or a constant is NaN or infinite.
         """
         if not isinstance(output, Call) or output.op == "input":
-            raise ModelError(
-                "the output of the model does not depend on its input",
-                where=Where(self.file),
-                help="choose another output with --model-output, or export the model again",
-            )
+            raise constant_output(self.file)
         program = Program(
             self.inputs, self.calls, output, self.file, self.notes, self.channels_last
         ).live()

@@ -158,6 +158,15 @@ def of_error(error: ModelError) -> Reason:
     return Reason(error.what, error.where.node if error.where else None, error.help)
 
 
+def constant_output(file: str | None) -> ModelError:
+    """The error about an output that the input does not reach."""
+    return ModelError(
+        "the output of the model does not depend on its input",
+        where=Where(file),
+        help="choose another output with --model-output, or export the model again",
+    )
+
+
 _SHOWN = 3
 
 

@@ -19,7 +19,7 @@ from tinytrain.frontend.pytorch.operands import AtenOperands, Found, Length
 from tinytrain.frontend.pytorch.operations import OPERATIONS
 from tinytrain.frontend.pytorch.refused_layers import RefusedLayers
 from tinytrain.frontend.reader import Output, Reasons, choose_output
-from tinytrain.frontend.refusals import Reason
+from tinytrain.frontend.refusals import Reason, constant_output
 
 
 def kind_of(node: Any) -> str:
@@ -117,11 +117,7 @@ class _AtenReader:
         nodes = [n for n in end.args[0] if hasattr(n, "name") and n.name in wanted]
         tensors = [n for n in nodes if isinstance(n.meta.get("val"), torch.Tensor)]
         if not tensors:
-            raise ModelError(
-                "the output of the model does not depend on its input",
-                where=Where(self.builder.file),
-                help="choose another output with --model-output, or export the model again",
-            )
+            raise constant_output(self.builder.file)
         outputs = [
             Output(n.name, tuple(int(extent) for extent in n.meta["val"].shape), kind_of(n))
             for n in tensors
