@@ -88,7 +88,7 @@ class Reasons:
                         f"the input '{call.name}' has shape {list(call.shape)}, a batch of "
                         f"{call.shape[0]}; the model must take one sample at a time",
                         call.name,
-                        "export the model with a batch of 1",
+                        without_batch(call.shape),
                     )
                 )
 
@@ -96,6 +96,14 @@ class Reasons:
         """Raises the refusal, if anything stands in the way."""
         if self.found:
             raise refusal(self.builder.file, self.found)
+
+
+def without_batch(shape: Shape) -> str:
+    """The way out where a tensor's first extent, which should be a batch of 1, is another."""
+    help = "export the model with a batch of 1"
+    if len(shape) == 4:
+        return help
+    return f"{help}; where {shape[0]} is no batch, give the example one in front: example[None]"
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,14 @@ class GraphImporter:
         """
         where = self.program.where(self.program.output)
         shape = output.shape
+        if len(shape) > 1 and shape[0] != 1:
+            raise ModelError(
+                f"the output has shape {list(shape)}, a batch of {shape[0]}; the model must give "
+                "the result of one sample",
+                where=where,
+                help="export the model with a batch of 1, and with an example that has it in "
+                "front: example[None]",
+            )
         wide = [axis for axis, extent in enumerate(shape) if extent != 1]
         if len(wide) <= 1 or len(shape) not in (3, 4):
             self._declare_output(shape, "N" + "C" * (len(shape) - 1))

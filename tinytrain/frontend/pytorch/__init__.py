@@ -50,6 +50,11 @@ def load_module(module: Any, example: Any, name: str, output: str | None = None)
         module.eval()
         try:
             with torch.no_grad():
+                if not _has_batch(module, example):
+                    raise UsageError(
+                        f"the example input has shape {tuple(example.shape)}, without a batch",
+                        help="add a batch of 1 in front: example[None]",
+                    )
                 return torch.export.export(module, (example[:1].clone(),), strict=False)
         finally:
             for part, training in modes:
@@ -67,6 +72,28 @@ def load_module(module: Any, example: Any, name: str, output: str | None = None)
     return lower(
         read(program, file, output), name=name, source=source, reference=reference(program)
     )
+
+
+def _has_batch(module: Any, example: Any) -> bool:
+    """Whether the module takes the first of several samples as it takes all of them."""
+    if example.shape[0] == 1:
+        return True
+    try:
+        whole = module(example)
+    except RuntimeError:
+        return True  # what is wrong with it, the export says
+    try:
+        module(example[:1])
+    except RuntimeError:
+        return False
+    return all(one.shape[:1] == example.shape[:1] for one in _tensors(whole))
+
+
+def _tensors(result: Any) -> list[Any]:
+    """A result, or the tensors in it."""
+    held = result.values() if isinstance(result, dict) else result
+    held = held if isinstance(held, tuple | list) or isinstance(result, dict) else [result]
+    return [one for one in held if hasattr(one, "ndim")]
 
 
 def load_pt2(data: bytes, path: Path, name: str, output: str | None = None) -> Imported:
