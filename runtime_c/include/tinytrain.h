@@ -20,7 +20,8 @@ typedef enum {
     TT_OK = 0,
     /* The label is not in [0, NAME_CLASSES). The state did not change. */
     TT_ERROR_LABEL,
-    /* A target of a regression is NaN or infinite. The state did not change. */
+    /* A target is NaN or infinite, or of several labels outside [0, 1]. The state did not change.
+     */
     TT_ERROR_TARGET,
     /* The learning rate is negative, above 1024, NaN or infinite. The old rate stays. */
     TT_ERROR_RATE,
@@ -48,7 +49,8 @@ typedef enum {
 /* One sample, as the model saw it before it learned from it. */
 typedef struct {
     float loss;         /* cross-entropy in nats, or mean squared error */
-    int32_t prediction; /* index of the largest output; the first one of equals */
+    int32_t prediction; /* index of the largest output, the first of equals; of one logit its sign
+                         */
 } tt_result;
 
 /* Accuracy and mean loss over samples, of an evaluation or of training. The caller owns it. */

@@ -168,6 +168,7 @@ float tt_exp_f32(float x);                          /* x <= 0 */
 float tt_log_f32(float x);                          /* x >= 1 */
 int32_t tt_argmax_f32(size_t size, const float *x); /* the first of equals */
 int tt_all_finite_f32(size_t size, const float *x); /* nonzero if none is NaN or infinite */
+int tt_all_between_f32(size_t size, float low, float high, const float *x); /* ends included */
 
 /* These return the loss of one sample and write its gradient, which may overwrite the first input.
  * `size` classes or outputs; 0 <= label < size; the input is finite; 0 < smoothing < 1. */
@@ -177,6 +178,9 @@ float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t la
                                     float smoothing, float *gradient);
 float tt_mean_squared_error_f32(size_t size, const float *output, const float *target,
                                 float *gradient);
+float tt_huber_f32(size_t size, const float *output, const float *target, float *gradient);
+float tt_binary_cross_entropy_f32(size_t size, const float *logits, const float *target,
+                                  float *gradient); /* 0 <= target <= 1 */
 
 /* ---- state of a step ---- */
 

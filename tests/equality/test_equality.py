@@ -103,6 +103,8 @@ CASES = (
     Case("shared_weights", "s8", more={"momentum": 0.9, "clip_norm": 0.5}),
     Case("shared_weights", "s16", scheme="part"),
     Case("shared_weights", "f32", scheme="last-2"),
+    Case("signal", "s8", loss="binary_cross_entropy"),
+    Case("mixture", "s8", loss="huber", scheme="last-1"),
     Case("differences", "s8"),
     Case("differences", "s16", "nearest", 0),
     Case("differences", "f32", "stochastic", 2),

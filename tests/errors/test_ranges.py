@@ -19,13 +19,15 @@ REQUIRED = {
     "inspect": ["m.onnx"],
 }
 
+LOSSES = "auto, cross_entropy, mean_squared_error, binary_cross_entropy or huber"
+
 TOLD = """\
 compile --ram=1.5K: --ram must be a size such as 262144, 256K or 1M, got '1.5K'
 compile --flash=0: --flash must be a size such as 262144, 256K or 1M, got 0
 compile --mean=grey: --mean must be a number, got 'grey'
 compile --std=grey: --std must be a number, got 'grey'
 compile --classes=1: --classes must be between 2 and 65535, got 1
-compile --loss=hinge: --loss must be cross_entropy or mean_squared_error, got 'hinge'
+compile --loss=hinge: --loss must be LOSSES, got 'hinge'
 compile --learning-rate=hi: --learning-rate must be auto or a number between 0 and 1024, got 'hi'
 compile --warm-up=-1: --warm-up must be between 0 and 2^31 - 1, got -1
 compile --momentum=1: --momentum must be between 0 and 0.999, got 1
@@ -56,7 +58,7 @@ simulate --replay-steps=1001: --replay-steps must be between 0 and 1000, got 100
 simulate --evaluate-every=x: --evaluate-every must be an integer between 0 and 10000000, got 'x'
 simulate --patience=65536: --patience must be between 0 and 65535, got 65536
 experiment --workers=0: --workers must be between 1 and 1024, got 0
-""".splitlines()
+""".replace("LOSSES", LOSSES).splitlines()
 
 
 def refusal(words: list[str]) -> str:
@@ -92,7 +94,7 @@ def test_no_option_is_left_out() -> None:
         ({"classes": 1}, "--classes must be between 2 and 65535, got 1"),
         ({"classes": "5"}, "--classes must be an integer between 2 and 65535, got '5'"),
         ({"classes": True}, "--classes must be an integer between 2 and 65535, got True"),
-        ({"loss": None}, "--loss must be cross_entropy or mean_squared_error, got None"),
+        ({"loss": None}, f"--loss must be {LOSSES}, got None"),
         ({"fraction_bits": 4.0}, "--fraction-bits must be 0, 2, 4 or 8, got 4.0"),
         ({"recompute": 20}, "--recompute must be between 0% and 100%, got 2000%"),
         ({"qas": 0}, "--no-qas must be true or false, got 0"),

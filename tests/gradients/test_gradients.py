@@ -114,6 +114,11 @@ def test_f32_gradients_of_shared_weights_are_the_sum(scheme: str, tmp_path: Path
         assert worst_error(found, Mirror(compiled.graph, known).gradients()) < F32_ERROR
 
 
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "huber"])
+def test_f32_gradients_of_other_losses_equal_autograd(loss: str) -> None:
+    assert compare_f32("signal", loss=loss) < F32_ERROR
+
+
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
     scheme = tmp_path / "some.toml"
     scheme.write_text(

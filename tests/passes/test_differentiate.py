@@ -9,13 +9,14 @@ import pytest
 
 from tests.support.graphs import GRAPHS, Net
 from tests.support.steps import step_of
-from tinytrain.autodiff.differentiate import LOSSES, Differentiate, Loss
+from tinytrain.autodiff.differentiate import Differentiate, Loss
 from tinytrain.compiler.options import GRADIENTS, Options
 from tinytrain.compiler.pipeline import build_step, select_trainable
 from tinytrain.errors import ModelError, UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
 from tinytrain.ir.verify import verify
+from tinytrain.losses import LOSSES
 from tinytrain.passes.base import Runner
 
 
@@ -55,7 +56,12 @@ def test_the_loss_follows_the_forward_pass(name: str, loss: str, gradient: str) 
         assert total.type.shape == parameter.type.shape
 
 
-LOSS_OPS = {"cross_entropy": "softmax_cross_entropy", "mean_squared_error": "mean_squared_error"}
+LOSS_OPS = {
+    "cross_entropy": "softmax_cross_entropy",
+    "mean_squared_error": "mean_squared_error",
+    "binary_cross_entropy": "binary_cross_entropy",
+    "huber": "huber",
+}
 
 
 def test_labels_are_smoothed_only_if_asked_to() -> None:

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
 from tests.support.runtime.cases import Rng
 from tinytrain.reference import loss, update
@@ -193,6 +195,23 @@ def test_smoothed_cross_entropy(rng: Rng) -> None:
         value, gradient = loss.smoothed_cross_entropy(logits, 4, smoothing)
         assert value == pytest.approx(-np.sum(target * np.log(share)), rel=1e-5)
         assert np.allclose(gradient, share - target, atol=1e-6)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 30.0, 1000.0])
+def test_losses_of_each_output_are_those_of_pytorch(rng: Rng, spread: float) -> None:
+    given = (rng.normal(size=40) * spread).astype(np.float32)
+    shares = rng.uniform(size=40).astype(np.float32).round(1)
+    functions = {
+        loss.binary_cross_entropy: functional.binary_cross_entropy_with_logits,
+        loss.huber: functional.huber_loss,
+    }
+    for ours, theirs in functions.items():
+        output = torch.tensor(given, dtype=torch.float64, requires_grad=True)
+        wanted = theirs(output, torch.tensor(shares, dtype=torch.float64))
+        wanted.backward()
+        value, gradient = ours(given, shares)
+        assert value == pytest.approx(wanted.item(), rel=1e-5)
+        assert np.allclose(gradient, output.grad.numpy(), atol=1e-7)
 
 
 def test_mean_squared_error(rng: Rng) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes as c
 import zlib
 
 import numpy as np
 import pytest
 
+from tests.support.runtime import memory
 from tests.support.runtime.cases import Rng, same
 from tests.support.runtime.kernels import Kernels
 from tinytrain.reference import loss, update
@@ -58,6 +60,30 @@ def test_squares_that_overflow_give_an_infinite_loss(kernels: Kernels) -> None:
     actual = kernels.mean_squared_error(output, target)
     same(np.float32([actual[0]]), np.float32([expected[0]]))
     same(actual[1], expected[1])
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("count", [1, 3, 640])
+def test_losses_of_each_output(kernels: Kernels, rng: Rng, count: int, spread: float) -> None:
+    output = (rng.normal(size=count) * spread).astype(np.float32)
+    shares = rng.choice(np.float32([0.0, 0.25, 1.0]), count)
+    near = output + rng.uniform(-2, 2, count).astype(np.float32)
+    for name, target in (("binary_cross_entropy", shares), ("huber", near), ("huber", shares)):
+        expected = getattr(loss, name)(output, target)
+        actual = getattr(kernels, name)(output, target)
+        same(np.float32([actual[0]]), np.float32([expected[0]]))
+        same(actual[1], expected[1])
+
+
+def test_what_lies_between_two_numbers(kernels: Kernels) -> None:
+    def lies(*values: float) -> bool:
+        block = memory.Block(np.array(values, np.float32))
+        bounds = memory.size(len(values)), 0.0, 1.0
+        return bool(kernels.call("all_between_f32", *bounds, block, restype=c.c_int))
+
+    assert lies(0.0, 1.0, 0.5) and lies(-0.0)
+    assert not any(map(lies, (np.nan, np.inf, -np.inf, -1e-30, 1.0000001)))
+    assert not lies(0.0, 1.0, 2.0)
 
 
 def test_mean_squared_error(kernels: Kernels, rng: Rng) -> None:

@@ -19,6 +19,8 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.experiments.baseline import torch_moves
 from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import role_of
+from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
@@ -84,7 +86,7 @@ class Mirror:
             if value.type.dtype is not DType.U8:
                 self.leaves[value] = self._leaf(value, self.graph.parameters[value])
         for node in self.graph.nodes:
-            if node.op in ("softmax_cross_entropy", "mean_squared_error"):
+            if role_of(node) is Role.LOSS:
                 self._loss(node).backward()
                 break
             self._forward(node)
@@ -208,7 +210,12 @@ class Mirror:
         if node.op == "softmax_cross_entropy":
             smoothing = node.attrs.get("smoothing", 0.0)
             return F.cross_entropy(real, wanted.long(), label_smoothing=smoothing)
-        return F.mse_loss(real, wanted.double())
+        function = {
+            "mean_squared_error": F.mse_loss,
+            "binary_cross_entropy": F.binary_cross_entropy_with_logits,
+            "huber": F.huber_loss,
+        }[node.op]
+        return function(real, wanted.double().reshape(real.shape))
 
 
 def _keeps_scale(node: Node) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytrain.compiler.folder import Product
 from tinytrain.compiler.pipeline import Compiled
+from tinytrain.losses import SampleTarget
 from tinytrain.simulation.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.reference import ReferenceEngine
@@ -29,6 +30,8 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
     )
     if spec.classes:
         y = rng.integers(0, spec.classes, 4)
+    elif spec.wants is SampleTarget.SHARES:
+        y = rng.integers(0, 2, (4, spec.output_size)).astype(np.float32)
     else:
         y = rng.normal(size=(4, spec.output_size)).astype(np.float32)
     np.savez(path, x=real, y=y)
@@ -69,7 +72,7 @@ def assert_equal(found: RawOutcome, wanted: RawOutcome, state: bytes) -> None:
 
 def _same(found: RawOutcome, wanted: RawOutcome) -> bool:
     return all(
-        a.predictions == b.predictions and a.squares == b.squares
+        (a.predictions, a.squares, a.right) == (b.predictions, b.squares, b.right)
         for a, b in ((found.before, wanted.before), (found.after, wanted.after))
     )
 

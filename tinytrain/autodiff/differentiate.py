@@ -6,17 +6,16 @@ derivatives.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tinytrain.autodiff.backward import Sweep
-from tinytrain.errors import ModelError, UsageError
+from tinytrain.autodiff.heads import check_head
+from tinytrain.errors import UsageError
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, TensorType
-
-LOSSES = ("cross_entropy", "mean_squared_error")
+from tinytrain.losses import LOSSES, SampleTarget, classes_of, target_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ class Differentiate:
 
     Raises:
         UsageError: the loss is unknown or nothing is trained.
-        ModelError: an operation behind a trained layer has no derivative.
+        ModelError: the loss cannot train what the graph ends in, or an operation behind a trained
+            layer has no derivative.
     """
 
     loss: Loss
@@ -81,13 +81,7 @@ class Differentiate:
             )
         if not graph.parameters:
             raise UsageError("the update scheme trains nothing", help="name a layer in the scheme")
-        shape = graph.outputs[0].type.shape
-        if self.loss.kind == "cross_entropy" and math.prod(shape[1:-1]) > 1:
-            raise ModelError(
-                f"the model gives a map of {'x'.join(map(str, shape[1:-1]))} outputs; "
-                "cross-entropy takes one vector of logits",
-                help="end the model with a global pooling, or train with --loss mean_squared_error",
-            )
+        check_head(graph, self.loss.kind)
 
     def _add_loss(self, builder: GraphBuilder, output: Value) -> tuple[Value, Value, Value]:
         """The loss, the real output, and the gradient of the loss by it."""
@@ -101,17 +95,18 @@ class Differentiate:
         )
         if real.type.shape != flat.shape:
             (real,) = builder.node("reshape", [real], [flat], name="output_flat", layer="loss")
-        if self.loss.kind == "cross_entropy":
+        kind = self.loss.kind
+        if target_of(kind, classes_of(kind, output.type.shape)) is SampleTarget.LABEL:
             builder.target = builder.input("label", TensorType((1,), DType.S32))
-            op = "softmax_cross_entropy"
         else:
             builder.target = builder.input("target", flat)
-            op = "mean_squared_error"
         smoothing = self.loss.smoothing
         attrs: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
         types = [TensorType((1,), DType.F32), flat]
         inputs = [real, builder.target]
-        value, slope = builder.node(op, inputs, types, name="loss", layer="loss", **attrs)
+        value, slope = builder.node(
+            LOSSES[kind].op, inputs, types, name="loss", layer="loss", **attrs
+        )
         return value, real, slope
 
     def _seed(self, builder: GraphBuilder, slope: Value, output: Value) -> Value:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tinytrain.compiler.guidance import Guidance, initial_rate, option_warnings
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
+from tinytrain.losses import SampleTarget, classes_of, target_of
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.machine import Scale
@@ -47,10 +48,13 @@ class Compiled:
 
     @property
     def classes(self) -> int:
-        """Number of classes, 0 for a regression."""
-        if self.options.loss == "mean_squared_error":
-            return 0
-        return self.output_size
+        """Number of classes that a sample is labelled with; 0 where its target is no label."""
+        return classes_of(self.options.loss, self.graph.outputs[1].type.shape)
+
+    @property
+    def wants(self) -> SampleTarget:
+        """What the target of a sample is."""
+        return target_of(self.options.loss, self.classes)
 
     @property
     def output_size(self) -> int:

@@ -25,6 +25,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         schedule=compiled.options.rate_schedule,
         seed=compiled.options.seed,
         classes=compiled.classes,
+        wants=compiled.wants,
         summary=_summary(compiled),
         slots=compiled.options.replay,
         slots_in=compiled.options.replay_in,

@@ -19,6 +19,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
+from tinytrain.losses import LOSSES
 from tinytrain.manifest.records import GuidanceRecord
 from tinytrain.reference.lowering import quantization
 from tinytrain.reference.tangent import Tangent, measure_tangent
@@ -58,7 +59,7 @@ class Guidance:
 
     Attributes:
         tangent: measured at the weights as compiled.
-        curvature: h, 1/2 for cross-entropy, 2/n for the mean squared error of n outputs.
+        curvature: h, of the loss by its outputs.
         source: of the samples that it was measured on: `calibration samples` or `noise`.
         momentum: that steps are prolonged by.
         largest: rate that is suggested without momentum at most.
@@ -197,7 +198,7 @@ def guide(
 
     Args:
         graph: s8 forward graph with parameters, from `SelectTrainable`.
-        loss: `cross_entropy` or `mean_squared_error`.
+        loss: a name of `LOSSES`.
         samples: s8 [N,...]; noise where there are none.
         seed: of noise and targets.
         rates: factors on the learning rate by layer; 1 for those that it leaves out.
@@ -214,7 +215,7 @@ def guide(
         factors[trained] = factor * (rates or {}).get(producers[sums[0]].layer, 1.0)
     tangent = measure_tangent(training, factors, samples, seed)
     outputs = training.outputs[1].type.size
-    curvature = 0.5 if loss == "cross_entropy" else 2.0 / outputs
+    curvature = LOSSES[loss].curvature(outputs)
     source = NOISE if samples is None else "calibration samples"
     # Without QAS a rate is in other units, and nothing is known of what is too large at first.
     unlearned = qas and tangent.contrast < LEARNED
@@ -228,7 +229,7 @@ def guidance_for(
     """What is known of a graph from `select_trainable`, measured on s8 samples or on noise."""
     return guide(
         graph,
-        options.loss,
+        options.objective.kind,
         samples,
         options.seed,
         rates=scheme.rates,

@@ -13,7 +13,7 @@ from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, intege
 from tinytrain.compiler.manifest import trained_records
 from tinytrain.compiler.options import Options, make_options
 from tinytrain.compiler.parameters import INSPECT
-from tinytrain.compiler.pipeline import select_trainable, to_integers
+from tinytrain.compiler.pipeline import select_trainable, to_integers, with_loss
 from tinytrain.data.preprocess import Numbers
 from tinytrain.errors import TinytrainError
 from tinytrain.frontend.proof import prove
@@ -157,7 +157,8 @@ def inspect(
     graph, missing = name_layers(source), None
     if quantized:
         try:
-            graph = to_integers(source, None, Options(), Runner())
+            head = Options(loss=chosen.loss, classes=chosen.classes)
+            graph = to_integers(source, None, head, Runner())
         except TinytrainError as error:
             missing = str(error)
     runner = Runner()
@@ -178,6 +179,7 @@ def inspect(
 
 def _training(given: IntegerModel, options: Options, runner: Runner) -> Training:
     graph, scheme = select_trainable(given.forward, options, runner)
+    options = with_loss(options, graph)
     guidance = guidance_for(graph, scheme, options, given.quantized_samples())
     share = guidance.tangent.shares()
     trained = {

@@ -22,6 +22,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.manifest.records import CalibrationRecord, ProofRecord, QuantizationRecord
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.accuracy import quantization_cost
+from tinytrain.quantize.head import PrepareHead
 from tinytrain.quantize.passes import is_quantized
 from tinytrain.reference.lowering import scale_of, zero_of
 
@@ -90,7 +91,8 @@ def integer_model(
     runner.begin(PROVE)
     proof = prove(imported, samples)
     forward = to_integers(source, samples, options, runner)
-    report = quantization_cost(source, forward, samples, labels) if is_float else None
+    head = PrepareHead(options.loss, options.classes is not None)
+    report = quantization_cost(head(source), forward, samples, labels) if is_float else None
     return IntegerModel(forward, samples, report, _record(gathered, len(samples)), proof)
 
 

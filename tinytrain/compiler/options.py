@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.autodiff.differentiate import LOSSES, Loss
+from tinytrain.autodiff.differentiate import Loss
 from tinytrain.errors import UsageError
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
+from tinytrain.losses import AUTO, LOSSES, suited
 from tinytrain.option import INTEGER, NUMBER, SHARE, SWITCH, Group, Option
 from tinytrain.passes.replace_head import MAX_CLASSES
 from tinytrain.passes.update import FRACTION_BITS, UpdateRule
@@ -62,11 +63,12 @@ class Options:
         experiment="`head` of a model",
     )
     loss: str = _option(
-        LOSSES[0],
+        AUTO,
         TRAINED,
-        "what training minimizes",
-        choices=LOSSES,
+        "what training minimizes; auto follows the end of the model",
+        choices=(AUTO, *LOSSES),
         experiment="nothing: experiments are of classifiers",
+        see="training.md#losses",
     )
     gradient: str = _option("s8", ARITHMETIC, "how gradients are stored", choices=tuple(GRADIENTS))
     update: str = _option(
@@ -287,8 +289,9 @@ class Options:
 
     @property
     def objective(self) -> Loss:
-        """What a step makes smaller."""
-        return Loss(self.loss, float(np.float32(self.label_smoothing)))
+        """What a step makes smaller; of a model that ends in its logits, where `loss` is auto."""
+        kind = suited("") if self.loss == AUTO else self.loss
+        return Loss(kind, float(np.float32(self.label_smoothing)))
 
     @property
     def headroom(self) -> Headroom:
@@ -343,7 +346,7 @@ def _check_smoothing(options: Options) -> None:
         return
     # The device computes with a float32, and what is only just below 1 is 1 there.
     OPTIONS["label_smoothing"].check(float(np.float32(options.label_smoothing)))
-    if options.loss != LOSSES[0]:
+    if options.loss not in (AUTO, "cross_entropy"):
         raise UsageError(
             f"the loss '{options.loss}' has no labels to smooth",
             help="leave label smoothing out, or take the loss cross_entropy",

@@ -19,6 +19,7 @@ from tinytrain.compiler.guidance import guidance_for
 from tinytrain.compiler.options import GRADIENTS, Options
 from tinytrain.emit.c_text import model_name
 from tinytrain.ir.graph import Graph
+from tinytrain.losses import AUTO
 from tinytrain.passes.base import Pass, Runner, Stage, stage_of
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
@@ -32,6 +33,7 @@ from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.schedule import ScheduleNodes
 from tinytrain.plan.within import MemoryOptimization, plan_within
+from tinytrain.quantize.head import FreeOutput, PrepareHead
 from tinytrain.quantize.passes import Integerize, Quantize, WidenScales
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.scheme import Scheme, load_scheme
@@ -61,8 +63,10 @@ MEASURE = Stage(
 def quantization(options: Options, samples: np.ndarray | None) -> list[Pass]:
     """From an imported model to an s8 forward graph; see `to_integers`."""
     return [
+        PrepareHead(options.loss, options.classes is not None),
         Quantize(samples, options.ranges),
         WidenScales(options.headroom, options.scheme),
+        FreeOutput(),
         Integerize(),
     ]
 
@@ -127,6 +131,13 @@ def select_trainable(forward: Graph, options: Options, runner: Runner) -> tuple[
     return runner.run(forward, selection(options, scheme)), scheme
 
 
+def with_loss(options: Options, forward: Graph) -> Options:
+    """The options with the loss that the s8 forward graph was made ready for, where it is auto."""
+    if options.loss != AUTO:
+        return options
+    return replace(options, loss=forward.source.loss or options.objective.kind)
+
+
 def build_step(
     forward: Graph,
     options: Options,
@@ -142,6 +153,7 @@ def build_step(
             none.
         isa: the richest instruction set of the core, one of `isa.ISAS`.
     """
+    options = with_loss(options, forward)
     named = replace(forward, name=model_name(options.name or forward.name))
     graph, scheme = select_trainable(named, options, runner)
     runner.begin(GUIDE)

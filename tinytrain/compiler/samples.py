@@ -26,6 +26,7 @@ def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec
         preprocess=preprocess,
         output_shape=shape,
         output_layout=layout,
+        target=compiled.wants,
     )
 
 

@@ -109,6 +109,6 @@ def load_calibration(
     chosen = np.linspace(0, len(data) - 1, min(len(data), limit)).astype(int)
     y = arrays.get("y")
     is_label = y is not None and y.ndim == 1 and y.dtype.kind in "iu" and len(y) == len(data)
-    if y is not None and is_label and y.min() >= 0 and y.max() < spec.output_size:
+    if y is not None and is_label and y.min() >= 0 and y.max() < max(2, spec.output_size):
         labels = y[chosen].astype(np.int32)
     return data.samples(chosen), labels

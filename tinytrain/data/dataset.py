@@ -9,9 +9,11 @@ from typing import NoReturn
 
 import numpy as np
 
+from tinytrain.data.labels import checked_labels, checked_shares
 from tinytrain.data.npz import keys_help, read_arrays
 from tinytrain.data.spec import SampleSpec, quantize_input
 from tinytrain.errors import DataError, Where
+from tinytrain.losses import SampleTarget
 
 CHUNK = 256
 """Samples converted at a time: 256 images of 128x128x3 as float32 are 50 MB."""
@@ -27,7 +29,7 @@ class Dataset:
     Attributes:
         spec: the sample of the model that the data fits.
         x: finite float32 [N, H, W, C] in the model's units, or uint8 images [N, h, w, C].
-        y: int32 labels [N] in 0 .. classes - 1; for a regression float32 targets [N, output_size];
+        y: int32 labels [N] in 0 .. classes - 1; else float32 targets [N, output_size];
             None where the target is the sample itself (autoencoder) or nobody needs targets.
         name: of the file, for messages.
         notes: sentences on how the file was read, where it can be read in two ways.
@@ -104,9 +106,10 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
 
     `x` is float ([N] + the model's own shape, or NCHW, or NHWC where only that fits) in the
     model's units, or uint8 images [N, h, w, C], [N, C, h, w] or, for one channel, [N, h, w].
-    `y` is an integer label for each sample; for a regression float targets in the output's own
-    shape and layout, [N, output_size] with the channels innermost, or [N] for one output. Without
-    `y` the target is the sample itself.
+    `y` is an integer label for each sample; of several labels at once 0 to 1 for each,
+    [N, output_size], or the one that applies, integers [N]; for a regression float targets in the
+    output's own shape and layout, [N, output_size] with the channels innermost, or [N] for one
+    output. Without `y` the target is the sample itself.
     A pickle in the file is never loaded.
 
     Args:
@@ -138,7 +141,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     if y.ndim == 0 or y.shape[0] != x.shape[0]:
         _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
     if spec.classes:
-        return Dataset(spec, x, _checked_labels(y, spec, where), name)
+        return Dataset(spec, x, checked_labels(y, spec, where), name)
     return Dataset(spec, x, _checked_targets(y, spec, where), name, _notes(y, spec, name))
 
 
@@ -148,7 +151,7 @@ def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Da
     Raises:
         DataError: what is wrong with them.
     """
-    return Dataset(spec, _checked_samples(x, spec, where), _checked_labels(y, spec, where))
+    return Dataset(spec, _checked_samples(x, spec, where), checked_labels(y, spec, where))
 
 
 def _fail(where: Where, what: str, help: str | None = None) -> NoReturn:
@@ -217,24 +220,9 @@ def _checked_images(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray
     return images
 
 
-def _checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
-    if y.ndim != 1:
-        _fail(where, f"y has shape {list(y.shape)}, but labels have shape [{y.shape[0]}]")
-    if y.dtype.kind not in "iu":
-        _fail(where, f"y has dtype {y.dtype}, but labels are integers", "save y.astype(np.int32)")
-    wrong = (y < 0) | (y >= spec.classes)
-    if wrong.any():
-        sample = int(np.argmax(wrong))
-        _fail(
-            where,
-            f"label {int(y[sample])} of sample {sample} is out of range: "
-            f"the model has classes 0 to {spec.classes - 1}",
-            "compile with --classes N for as many classes as the data has",
-        )
-    return y.astype(np.int32)
-
-
 def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    if spec.wants is SampleTarget.SHARES:
+        return checked_shares(y, spec, where)
     if y.dtype.kind not in "fiu":
         _fail(where, f"y has dtype {y.dtype}, but targets are float32")
     if len(spec.output_shape) > 2 and y.shape[1:] == spec.output_shape[1:]:

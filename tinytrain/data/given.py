@@ -11,11 +11,11 @@ import numpy as np
 from tinytrain.data.arrays import as_array
 from tinytrain.data.dataset import (
     Dataset,
-    _checked_labels,
     _checked_samples,
     _checked_targets,
     load_dataset,
 )
+from tinytrain.data.labels import checked_labels
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
 
@@ -58,7 +58,7 @@ def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
         return data
     array = as_array(y, _Y)
     if spec.classes:
-        return Dataset(spec, data.x, _checked_labels(_labels(array, len(data), spec), spec, _Y))
+        return Dataset(spec, data.x, checked_labels(_labels(array, len(data), spec), spec, _Y))
     one = spec.output_shape[1:] or (spec.output_size,)
     if is_single and array.shape in (one, (spec.output_size,)):
         array = array[None]

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.data.preprocess import Preprocess
 from tinytrain.errors import InternalError, UsageError
+from tinytrain.losses import SampleTarget
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class SampleSpec:
         source_shape: the input's shape in the model file, with a leading batch of 1.
         source_layout: one letter of N, C, H, W for each dimension of source_shape, N first.
         output_size: elements of the output.
-        classes: number of classes, 0 for a regression (mean squared error).
+        classes: number of classes that a sample is labelled with; 0 where its target is no label.
         scale: of the input's quantization, positive; None before quantization.
         zero_point: of the input's quantization.
         preprocess: for uint8 images; None when the model takes none.
@@ -29,6 +30,8 @@ class SampleSpec:
             (1, output_size).
         output_layout: one letter for each dimension of output_shape, N first. A map has one each of
             H, W and C, or W and C; anything else is a vector under that shape.
+        target: what the target of a sample is; None for a label where there are classes, and for
+            real numbers where there are none.
 
     Raises:
         InternalError: source_shape and source_layout do not describe `shape`.
@@ -45,8 +48,12 @@ class SampleSpec:
     preprocess: Preprocess | None = None
     output_shape: tuple[int, ...] = ()
     output_layout: str = ""
+    target: SampleTarget | None = None
 
     def __post_init__(self) -> None:
+        if self.target is None:
+            usual = SampleTarget.LABEL if self.classes else SampleTarget.VALUES
+            object.__setattr__(self, "target", usual)
         sizes = dict(zip("NHWC", self.shape, strict=True))
         described = dict(zip(self.source_layout, self.source_shape, strict=False))
         missing = set("NHWC") - set(self.source_layout)
@@ -77,6 +84,12 @@ class SampleSpec:
                 f"stds, but the model takes {channels} channels",
                 help="give one mean and one std for all channels, or one for each",
             )
+
+    @property
+    def wants(self) -> SampleTarget:
+        """What the target of a sample is."""
+        assert self.target is not None
+        return self.target
 
     @property
     def size(self) -> int:

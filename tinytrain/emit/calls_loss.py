@@ -34,6 +34,20 @@ def _mean_squared_error(context: EmitContext, loss: Node) -> str:
     return context.call("tt_mean_squared_error_f32", size, output, "target", gradient)
 
 
+@loss_calls("huber")
+def _huber(context: EmitContext, loss: Node) -> str:
+    size, output, gradient = _operands(context, loss)
+    return context.call("tt_huber_f32", size, output, "target", gradient)
+
+
+@loss_calls("binary_cross_entropy")
+def _binary_cross_entropy(context: EmitContext, loss: Node) -> str:
+    size, logits, gradient = _operands(context, loss)
+    is_label = loss.inputs[1].type.dtype is DType.S32
+    target = "(const float[]){(float)label}" if is_label else "target"
+    return context.call("tt_binary_cross_entropy_f32", size, logits, target, gradient)
+
+
 @loss_calls("softmax_cross_entropy")
 def _softmax_cross_entropy(context: EmitContext, loss: Node) -> str:
     size, logits, gradient = _operands(context, loss)

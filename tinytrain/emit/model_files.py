@@ -24,6 +24,7 @@ from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.sources import kernel_sets
+from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.gradients import limit
@@ -92,6 +93,7 @@ def emit_model(
     schedule: RateSchedule,
     seed: int,
     classes: int,
+    wants: SampleTarget,
     summary: str,
     slots: int = 0,
     slots_in: str = "ram",
@@ -105,7 +107,8 @@ def emit_model(
         rate: initial learning rate.
         schedule: of the learning rate.
         seed: of the random numbers that round updates.
-        classes: 0 for a regression.
+        classes: that a sample is labelled with; 0 where its target is no label.
+        wants: what that target is.
         summary: one line for the header.
         slots: of the replay buffer; 0 leaves it out.
         slots_in: ram or flash.
@@ -165,6 +168,7 @@ def emit_model(
         "gradient": dtype.value,
         "limit": 0 if dtype is DType.F32 else limit(dtype.numpy),
         "classes": classes,
+        "wants": wants,
         "fields": fields,
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
@@ -210,6 +214,7 @@ def emit_model(
     interface = ModelInterface(
         name=name,
         classes=classes,
+        wants=wants,
         input_size=x.type.size,
         output_size=output.type.size,
         saved_bytes=saved,

@@ -47,6 +47,21 @@ def _softmax_cross_entropy(node: Node) -> Signature:
 
 
 @register(
+    "binary_cross_entropy",
+    "logits f32 [1,N], target f32 of its shape, or a label s32 [1] of one logit, to loss f32 [1], "
+    "gradient f32",
+    traits=_LOSS,
+)
+def _binary_cross_entropy(node: Node) -> Signature:
+    logits, target = (value.type for value in node.inputs)
+    if target.dtype is DType.S32:
+        expect(target.shape == (1,) and logits.size == 1, "a label is s32 [1], of one logit")
+    else:
+        expect(logits.shape == target.shape, f"output {logits.shape}, target {target.shape}")
+    return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
+
+
+@register(
     "mean_squared_error",
     "output f32, target f32 of its shape to loss f32 [1], gradient f32",
     traits=_LOSS,
@@ -55,6 +70,15 @@ def _mean_squared_error(node: Node) -> Signature:
     output, target = (value.type for value in node.inputs)
     expect(output.shape == target.shape, f"output {output.shape}, target {target.shape}")
     return (((1,), (DType.F32,)), (output.shape, (DType.F32,)))
+
+
+@register(
+    "huber",
+    "output f32, target f32 of its shape to loss f32 [1], gradient f32; quadratic up to 1",
+    traits=_LOSS,
+)
+def _huber(node: Node) -> Signature:
+    return _mean_squared_error(node)
 
 
 @register(

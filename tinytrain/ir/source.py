@@ -32,6 +32,10 @@ class ModelSource:
             or NCCC.
         notes: sentences on what had to change on the way to s8.
         softmax: whether a softmax behind the logits was left out.
+        loss: that the end of the graph was made ready for; empty where nothing did.
+        ending: the function behind the last layer that is still there, a softmax not counted: a
+            name of `ir.unary.UNARY`; empty where there is none.
+        ending_parameters: its alpha and beta.
         calibration: of a model that came as floats; None if it brought its ranges.
     """
 
@@ -44,4 +48,7 @@ class ModelSource:
     output_layout: str = ""
     notes: tuple[str, ...] = ()
     softmax: bool = False
+    loss: str = ""
+    ending: str = ""
+    ending_parameters: tuple[float, float] = (0.0, 0.0)
     calibration: Calibration | None = None

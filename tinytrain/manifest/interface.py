@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinytrain.losses import SampleTarget
 from tinytrain.manifest.records import ReplayRecord
 
 
@@ -16,7 +17,8 @@ class ModelInterface:
 
     Attributes:
         name: prefix of the C functions.
-        classes: 0 for a regression.
+        classes: that a sample is labelled with; 0 where its target is no label.
+        wants: what that target is.
         input_size: elements of an input.
         output_size: elements of an output.
         saved_bytes: of a saved file.
@@ -27,6 +29,7 @@ class ModelInterface:
 
     name: str
     classes: int
+    wants: SampleTarget
     input_size: int
     output_size: int
     saved_bytes: int

@@ -89,7 +89,7 @@ class OutputRecord:
 
     Attributes:
         size: number of elements.
-        classes: number of classes; 0 for a regression.
+        classes: number of classes that a sample is labelled with; 0 where its target is no label.
         source_shape: shape in the model file, with a leading batch of 1.
         source_layout: a letter of N, C, H, W for each dimension of `source_shape`; a vector under
             any shape has C alone behind N.

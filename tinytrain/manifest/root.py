@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tinytrain.data import Preprocess, SampleSpec
+from tinytrain.losses import SampleTarget, target_of
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.records import (
@@ -150,11 +151,17 @@ class Manifest:
         return bits
 
     @property
+    def wants(self) -> SampleTarget:
+        """What the target of a sample is."""
+        return target_of(self.loss, self.output.classes)
+
+    @property
     def interface(self) -> ModelInterface:
         """What a program around the model has to know."""
         return ModelInterface(
             name=self.name,
             classes=self.output.classes,
+            wants=self.wants,
             input_size=math.prod(self.input.shape),
             output_size=self.output.size,
             saved_bytes=self.saved_bytes,
@@ -184,4 +191,5 @@ class Manifest:
             preprocess=self.preprocess,
             output_shape=self.output.source_shape,
             output_layout=self.output.source_layout,
+            target=self.wants,
         )

@@ -9,6 +9,7 @@ from tinytrain.manifest.records import QuantizationRecord
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.interpret import Machine
+from tinytrain.reference.loss import prediction
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
 SAMPLES = 128
@@ -40,7 +41,7 @@ def quantization_cost(
         # Logits that leave as accumulators have a scale for each of them.
         integer.append((found * quantization(y).scales(y.type.shape[-1])).ravel())
     real, quantized = np.array(floats), np.array(integer)
-    best, best_q = real.argmax(axis=1), quantized.argmax(axis=1)
+    best, best_q = (np.array([prediction(row) for row in rows]) for rows in (real, quantized))
     accuracy = accuracy_q = None
     if labels is not None:
         accuracy = float(np.mean(best == labels[chosen]))

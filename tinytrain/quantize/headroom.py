@@ -17,6 +17,7 @@ from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
+from tinytrain.quantize.head import free_output
 from tinytrain.quantize.integerize import keeps_scale
 from tinytrain.quantize.ranges import UNSEEN, affine
 
@@ -82,7 +83,7 @@ def with_headroom(
         graph = _widen_weights(graph, wide, headroom.weights)
     if headroom.ranges > 1.0:
         graph = _widen_ranges(graph, trained, headroom.ranges)
-    return _free_logits(graph)
+    return free_output(graph)
 
 
 def layer_names(graph: Graph) -> dict[Node, str]:
@@ -225,27 +226,3 @@ def _renamed(graph: Graph, renamed: Mapping[Value, Value]) -> Graph:
         for node in graph.nodes
     ]
     return replace(graph, nodes=tuple(nodes), outputs=follow(graph.outputs))
-
-
-# --- logits ---------------------------------------------------------------------------------------
-
-
-def _free_logits(graph: Graph) -> Graph:
-    """Drops the quantize and dequantize behind the last layer, if that layer has weights."""
-    producers, users = graph.producers(), graph.users()
-    node = producers.get(graph.outputs[0])
-    while node is not None and (traits_of(node).moves or node.op == "softmax"):
-        node = producers.get(node.inputs[0])
-    if node is None or node.op != "dequantize":
-        return graph
-    back, quantize = node, producers.get(node.inputs[0])
-    if quantize is None or quantize.op != "quantize" or len(users[quantize.output]) != 1:
-        return graph
-    last = producers.get(quantize.inputs[0])
-    while last is not None and traits_of(last).same_bytes:
-        last = producers.get(last.inputs[0])
-    if last is None or not traits_of(last).has_weights:
-        return graph
-    kept = [node for node in graph.nodes if node not in (back, quantize)]
-    bypassed = replace(graph, nodes=tuple(kept))
-    return _renamed(bypassed, {back.output: quantize.inputs[0]})

@@ -71,6 +71,20 @@ def _cross_entropy(
     return np.array([value], np.float32), slope
 
 
+@evaluates("huber")
+def _huber(machine: MachineState, node: Node, y: np.ndarray, target: np.ndarray) -> Result:
+    value, slope = loss.huber(y, target)
+    return np.array([value], np.float32), slope
+
+
+@evaluates("binary_cross_entropy")
+def _binary_cross_entropy(
+    machine: MachineState, node: Node, logits: np.ndarray, target: np.ndarray
+) -> Result:
+    value, slope = loss.binary_cross_entropy(logits, target.astype(np.float32))
+    return np.array([value], np.float32), slope
+
+
 @evaluates("mean_squared_error")
 def _mean_squared_error(
     machine: MachineState, node: Node, y: np.ndarray, target: np.ndarray

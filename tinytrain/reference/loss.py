@@ -113,6 +113,28 @@ def smoothed_cross_entropy(
     return F(loss), (powers / total - target).reshape(logits.shape)
 
 
+def binary_cross_entropy(logits: np.ndarray, target: np.ndarray) -> tuple[np.float32, np.ndarray]:
+    """Mean loss of each logit for itself, and its gradient.
+
+    Args:
+        logits: finite float32 of any shape.
+        target: float32 of as many elements, each from 0 to 1.
+    """
+    z, wanted = logits.astype(F).ravel(), target.astype(F).ravel()
+    count = F(z.size)
+    power = exp(-np.abs(z))
+    whole = F(1) + power
+    probability = np.where(z > 0, F(1), power) / whole
+    losses = (np.maximum(z, F(0)) - z * wanted) + log(whole)
+    gradient = (probability - wanted) / count
+    return F(sequential_sum(losses) / count), gradient.reshape(logits.shape)
+
+
+def prediction(output: np.ndarray) -> int:
+    """The class that an output stands for: of one logit its sign, of several the largest."""
+    return int(output.ravel()[0] > 0) if output.size == 1 else argmax(output)
+
+
 def mean_squared_error(output: np.ndarray, target: np.ndarray) -> tuple[np.float32, np.ndarray]:
     """Loss and its gradient for float32 arrays of one shape; the loss may be infinite."""
     difference = (output.astype(F) - target.astype(F)).ravel()
@@ -120,3 +142,18 @@ def mean_squared_error(output: np.ndarray, target: np.ndarray) -> tuple[np.float
     with np.errstate(over="ignore"):
         loss = sequential_sum(difference * difference) / count
     return F(loss), (difference * (F(2) / count)).reshape(output.shape)
+
+
+def huber(output: np.ndarray, target: np.ndarray) -> tuple[np.float32, np.ndarray]:
+    """As `mean_squared_error`: half the square up to a difference of 1, linear from there on.
+
+    Source: Huber, "Robust Estimation of a Location Parameter", 1964.
+    """
+    difference = (output.astype(F) - target.astype(F)).ravel()
+    count = F(difference.size)
+    distance = np.abs(difference)
+    with np.errstate(over="ignore"):
+        square = F(0.5) * difference * difference
+    losses = np.where(distance <= 1, square, distance - F(0.5))
+    slope = np.clip(difference, F(-1), F(1)) * (F(1) / count)
+    return F(sequential_sum(losses) / count), slope.reshape(output.shape)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Node, needed_for
+from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update
 from tinytrain.reference.interpret import Machine
@@ -86,7 +87,9 @@ def training_sample(
     given = noise if samples is None else samples[step % len(samples)].reshape(x.type.shape)
     if target.type.dtype is DType.S32:
         # A prime stride visits the classes in a mixed order.
-        wanted = np.array([step * 7919 % graph.outputs[1].type.size], np.int32)
+        wanted = np.array([step * 7919 % max(2, graph.outputs[1].type.size)], np.int32)
+    elif graph.nodes[loss_index(graph)].op == "binary_cross_entropy":
+        wanted = generator.integers(0, 2, target.type.shape).astype(np.float32)
     else:
         wanted = generator.standard_normal(target.type.shape).astype(np.float32)
     return {x.name: given.astype(np.int8), target.name: wanted}

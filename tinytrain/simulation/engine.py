@@ -21,13 +21,16 @@ class Evaluation:
     """One pass over the evaluation samples, in their order.
 
     Attributes:
-        predictions: the predicted class of each; empty for a regression.
+        predictions: the predicted class of each; empty where no label is predicted.
         squares: the sum of the squared errors of each output, added up in double from the first
             element to the last; empty for a classification.
+        right: of several labels at once, how many of a sample's are predicted right; empty for
+            anything else.
     """
 
     predictions: tuple[int, ...] = ()
     squares: tuple[float, ...] = ()
+    right: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

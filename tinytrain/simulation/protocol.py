@@ -42,6 +42,7 @@ _EVENT = re.compile(
     r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
     r"(?: prediction (?P<prediction>\d+))?"
     r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
+    r"(?: right (?P<right>\d+))?"
     r" instructions 0x(?P<instructions>[0-9a-f]{16})"
 )
 _CHECKPOINT = re.compile(
@@ -184,10 +185,17 @@ class ProtocolReader:
             # Before the first loss that is finite the mean is none.
             return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
         if self._stream.evaluation is None or event["prediction"] is None:
-            return ""
+            return self._share_note(kind, index, event["right"])
         label = self._stream.evaluation.targets(slice(index, index + 1))[0]
         self._right[kind] += int(event["prediction"]) == label
         return f"accuracy {self._right[kind] / (index + 1):.1%}"
+
+    def _share_note(self, kind: str, index: int, right: str | None) -> str:
+        if right is None:
+            return ""
+        self._right[kind] += int(right)
+        parts = (index + 1) * self._stream.train.spec.output_size
+        return f"accuracy {self._right[kind] / parts:.1%}"
 
     def _failure_error(self, what: str, status: int) -> TinytrainError:
         name = STATUS[status] if status < len(STATUS) else f"status {status}"
@@ -236,6 +244,7 @@ def _evaluation(events: list[dict[str, str | None]]) -> Evaluation:
     squares = (event["squares"] for event in events)
     return Evaluation(
         predictions=_predictions(events),
+        right=tuple(int(event["right"]) for event in events if event["right"] is not None),
         squares=tuple(
             float(struct.unpack(">d", bytes.fromhex(bits))[0]) for bits in squares if bits
         ),

@@ -12,6 +12,7 @@ from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine
+from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.replay import ReplayBuffer
@@ -72,7 +73,7 @@ class ReferenceEngine:
         before = self._evaluate(machine, stream, progress, "evaluate before")
         losses, predictions = [], []
         is_regression = target.type.dtype is not DType.S32
-        classes = 1 if is_regression else output.type.size
+        classes = 1 if is_regression else max(2, output.type.size)
         buffer = ReplayBuffer(self._slots, classes, self._seed)
         remembered: dict[int, dict[str, np.ndarray]] = {}
         checkpoints: list[Checkpoint] = []
@@ -89,7 +90,7 @@ class ReferenceEngine:
             known = machine.run(inputs)
             losses.append(known[loss][0])
             if not is_regression:
-                predictions.append(int(np.argmax(known[output])))
+                predictions.append(prediction(known[output]))
             for _ in range(stream.replay_steps or 0):
                 again = buffer.draw_slot()
                 assert again is not None, "the first sample is always kept"
@@ -125,7 +126,7 @@ class ReferenceEngine:
             given = np.reshape(wanted, target.type.shape)
             known = trial.run({x.name: sample.reshape(x.type.shape), target.name: given})
             if is_classification:
-                predictions.append(int(np.argmax(known[output])))
+                predictions.append(prediction(known[output]))
             is_correct = is_classification and predictions[-1] == wanted
             metrics.add(known[loss][0], is_correct=bool(is_correct))
         verdict = early_stop.add(metrics.accuracy if is_classification else -metrics.loss)
@@ -146,17 +147,20 @@ class ReferenceEngine:
         trial = self._trial(machine, with_loss=False)
         x, target = self._graph.inputs[:2]
         output = self._graph.outputs[1]
-        predictions, squares = [], []
+        predictions, squares, right = [], [], []
+        has_labels = self._graph.nodes[loss_index(self._graph)].op == "binary_cross_entropy"
         nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
         for index, (sample, wanted) in enumerate(stream.eval_samples()):
             known = trial.run({x.name: sample.reshape(x.type.shape), target.name: nothing})
             if target.type.dtype is DType.S32:
-                predictions.append(int(np.argmax(known[output])))
+                predictions.append(prediction(known[output]))
+            elif has_labels:
+                right.append(int(np.sum((known[output] > 0) == (wanted.reshape(1, -1) > 0.5))))
             else:
                 difference = (known[output].ravel() - np.ravel(wanted)).astype(np.float64)
                 squares.append(float(np.cumsum(difference * difference)[-1]))
             progress(stage, index + 1, stream.eval_count, "")
-        return Evaluation(tuple(predictions), tuple(squares))
+        return Evaluation(tuple(predictions), tuple(squares), tuple(right))
 
 
 def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from tinytrain.losses import SampleTarget
 from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, forgetting
 from tinytrain.simulation.health import HealthReport, health_report
 from tinytrain.simulation.stream import SampleStream
+
+_COUNTED = {SampleTarget.LABEL: "samples", SampleTarget.SHARES: "labels", SampleTarget.VALUES: None}
 
 LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
@@ -50,7 +53,8 @@ class SimulationResult:
         loss_first, loss_last: mean loss over the first and over the last w steps that were not
             skipped, where w = min(50, steps // 2), and 1 for a single step.
         accuracy_before, accuracy_after: share of evaluation samples whose predicted class is their
-            label, 0 to 1; for a classification.
+            label, 0 to 1; of several labels at once, the share of all labels that are right.
+        accuracy_of: what these two count: "samples" or "labels"; None for a regression.
         accuracy_new: share of the new samples whose class was predicted right before the step.
         class_accuracy_before, class_accuracy_after: as accuracy, of each class alone; None for a
             class that the evaluation samples lack.
@@ -85,6 +89,7 @@ class SimulationResult:
     loss_last: float | None
     accuracy_before: float | None
     accuracy_after: float | None
+    accuracy_of: str | None
     accuracy_new: float | None
     class_accuracy_before: ClassAccuracies | None
     class_accuracy_after: ClassAccuracies | None
@@ -145,6 +150,7 @@ def summarize(
         loss_last=_mean(learned[-window:]),
         accuracy_before=_accuracy(stream, outcome.before),
         accuracy_after=_accuracy(stream, outcome.after),
+        accuracy_of=_COUNTED[stream.train.spec.wants],
         accuracy_new=_accuracy_new(stream, outcome),
         class_accuracy_before=before,
         class_accuracy_after=after,
@@ -196,6 +202,8 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _accuracy(stream: SampleStream, evaluation: Evaluation) -> float | None:
+    if evaluation.right:
+        return statistics.mean(evaluation.right) / stream.train.spec.output_size
     if stream.evaluation is None or stream.train.spec.classes == 0:
         return None
     labels = stream.evaluation.targets(slice(None))

@@ -317,15 +317,24 @@ class ForwardKernels:
         self, output: np.ndarray, target: np.ndarray
     ) -> tuple[np.float32, np.ndarray]:
         """In place."""
+        return self._with_targets("mean_squared_error_f32", output, target)
+
+    def huber(self, output: np.ndarray, target: np.ndarray) -> tuple[np.float32, np.ndarray]:
+        """In place."""
+        return self._with_targets("huber_f32", output, target)
+
+    def binary_cross_entropy(
+        self, logits: np.ndarray, target: np.ndarray
+    ) -> tuple[np.float32, np.ndarray]:
+        """In place."""
+        return self._with_targets("binary_cross_entropy_f32", logits, target)
+
+    def _with_targets(
+        self, name: str, output: np.ndarray, target: np.ndarray
+    ) -> tuple[np.float32, np.ndarray]:
         block = Block(output)
-        loss = self.call(
-            "mean_squared_error_f32",
-            size(output.size),
-            block,
-            Block(target),
-            block,
-            restype=c.c_float,
-        )
+        operands = size(output.size), block, Block(target), block
+        loss = self.call(name, *operands, restype=c.c_float)
         return np.float32(loss), block.read()
 
     # ---- state ----

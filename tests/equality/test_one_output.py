@@ -1,0 +1,62 @@
+"""A model with one output that says yes or no: the same bits, and it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.sessions import assert_equal, reference_engine, run
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.session import plan_session, simulate
+
+COUNT = 60
+
+
+def data(folder: Path) -> Path:
+    """Vectors whose label is whether the first element is the larger of two."""
+    x = np.random.default_rng(5).normal(size=(COUNT, 6)).astype(np.float32)
+    np.savez(folder / "data.npz", x=x, y=(x[:, 0] > x[:, 1])[:, None])
+    return folder / "data.npz"
+
+
+def compiled(folder: Path, *, ends_in_sigmoid: bool, **options: object) -> Product:
+    torch.manual_seed(3)
+    layers = [torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1)]
+    module = torch.nn.Sequential(*layers, *([torch.nn.Sigmoid()] if ends_in_sigmoid else []))
+    calibration = np.load(data(folder))["x"]
+    example = torch.zeros(1, 6)
+    return compile_model(
+        module.eval(), example, output=folder / "model", calibration=calibration, **options
+    )
+
+
+@pytest.mark.parametrize("replay", [{}, {"replay": 3, "replay_in": "flash"}])
+def test_reference_and_c_are_equal(tmp_path: Path, replay: dict[str, object]) -> None:
+    product = compiled(tmp_path, ends_in_sigmoid=True, **replay)
+    folder = open_folder(product.directory)
+    assert folder.manifest.loss == "binary_cross_entropy"
+    assert (folder.spec.output_size, folder.spec.classes) == (1, 2)
+    path = data(tmp_path)
+    stream = plan_session(folder, data=path, eval=path, steps=30, evaluate_every=15)
+    wanted = run(reference_engine(product.compiled), stream)
+    assert wanted.saved is not None
+    assert set(wanted.predictions) == {0, 1}
+    found = run(HostEngine(folder), stream)
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    assert found.checkpoints == wanted.checkpoints
+
+
+@pytest.mark.parametrize("ends_in_sigmoid", [False, True])
+def test_it_learns(tmp_path: Path, ends_in_sigmoid: bool) -> None:
+    options = {"loss": "binary_cross_entropy", "weight_headroom": 4.0, "learning_rate": 0.05}
+    folder = compiled(tmp_path, ends_in_sigmoid=ends_in_sigmoid, **options).directory
+    found = simulate(folder, data=data(tmp_path), eval=data(tmp_path), steps=2000)
+    assert found.accuracy_of == "samples"
+    assert found.accuracy_after is not None and found.accuracy_after > 0.95
+    assert found.loss_last is not None and found.loss_last < 0.3

@@ -1,0 +1,98 @@
+"""Targets that are labels: a class for each sample, or several labels at once, each from 0 to 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinytrain.data.spec import SampleSpec
+from tinytrain.errors import DataError, Where
+
+
+def checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    """Labels in the form that the model takes.
+
+    Args:
+        y: integers [N]; of a model with one output also [N, 1], and 0 and 1 as numbers or truth
+            values.
+
+    Returns:
+        int32 [N], 0 to classes - 1.
+
+    Raises:
+        DataError: what is wrong with them.
+    """
+    if spec.output_size == 1:
+        y = y.reshape(len(y)) if y[0].size == 1 else y
+        y = y.astype(np.int32) if np.isin(y, (0, 1)).all() else y
+    if y.ndim != 1:
+        what = f"y has shape {list(y.shape)}, but labels have shape [{y.shape[0]}]"
+        raise DataError(what, where=where)
+    if y.dtype.kind not in "iu":
+        what = f"y has dtype {y.dtype}, but labels are integers"
+        raise DataError(what, where=where, help="save y.astype(np.int32)")
+    wrong = (y < 0) | (y >= spec.classes)
+    if wrong.any():
+        sample = int(np.argmax(wrong))
+        raise DataError(
+            f"label {int(y[sample])} of sample {sample} is out of range: "
+            f"the model has classes 0 to {spec.classes - 1}",
+            where=where,
+            help="compile with --classes N for as many classes as the data has",
+        )
+    return y.astype(np.int32)
+
+
+def checked_shares(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    """Targets in the form that the model takes.
+
+    Args:
+        y: numbers or truth values of N samples, each of the output's shape with or without its
+            axes of one element; or the label that applies to each, integers [N].
+
+    Returns:
+        float32 [N, output_size]. A label that applies alone is 1, all others of its sample 0.
+
+    Raises:
+        DataError: what is wrong with them.
+    """
+    count, outputs = len(y), spec.output_size
+    if y.dtype.kind not in "bfiu":
+        raise DataError(f"y has dtype {y.dtype}, but targets are numbers from 0 to 1", where=where)
+    if y.ndim == 1 and outputs > 1 and y.dtype.kind in "iu":
+        return _one_each(y, outputs, where)
+    if len(spec.output_shape) > 2 and y.shape[1:] == spec.output_shape[1:]:
+        y = spec.flat_outputs(y)
+    if y[0].size != outputs:
+        raise DataError(
+            f"y has shape {list(y.shape)}, but a sample has {outputs} labels, each from 0 to 1",
+            where=where,
+            help=f"give [{count}, {outputs}], or the one label that applies, integers [{count}]",
+        )
+    with np.errstate(over="ignore"):
+        targets = y.reshape(count, outputs).astype(np.float32)
+    fits = (targets >= 0) & (targets <= 1)
+    if not fits.all():
+        sample, label = np.argwhere(~fits)[0]
+        raise DataError(
+            f"target {targets[sample, label]:g} of label {label} in sample {sample} is not from 0 "
+            "to 1",
+            where=where,
+            help="give 1 where a label applies and 0 where it does not, or compile with --loss "
+            "mean_squared_error to learn other numbers",
+        )
+    return targets
+
+
+def _one_each(y: np.ndarray, outputs: int, where: Where) -> np.ndarray:
+    wrong = (y < 0) | (y >= outputs)
+    if wrong.any():
+        sample = int(np.argmax(wrong))
+        raise DataError(
+            f"label {int(y[sample])} of sample {sample} is out of range: the model has labels 0 to "
+            f"{outputs - 1}",
+            where=where,
+            help="compile with --classes N for as many classes as the data has",
+        )
+    targets = np.zeros((len(y), outputs), np.float32)
+    targets[np.arange(len(y)), y.astype(np.int64)] = 1
+    return targets
