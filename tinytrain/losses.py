@@ -48,8 +48,6 @@ LOSSES: Mapping[str, LossRow] = {
 }
 """By name, the default first."""
 
-_LABELS = frozenset({"cross_entropy", "binary_cross_entropy"})
-
 
 def suited(ending: str) -> str:
     """The loss for a model whose last function has this name; empty is none."""
@@ -73,4 +71,4 @@ def target_of(loss: str, classes: int) -> SampleTarget:
     """What the target of a sample is, from the number of `classes_of`."""
     if classes:
         return SampleTarget.LABEL
-    return SampleTarget.SHARES if loss in _LABELS else SampleTarget.VALUES
+    return SampleTarget.SHARES if loss == "binary_cross_entropy" else SampleTarget.VALUES
