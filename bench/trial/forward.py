@@ -90,14 +90,14 @@ def compare(
             apart.append(_differ(raw, optimized.run(sample[None], tensor)))
     wanted = np.array(theirs)
     kept = ~np.array(apart, bool) if apart else np.ones(len(x), bool)
+    if not kept.any():
+        return None
     a, b = ours[kept], wanted[kept]
-    agreement = float((a.argmax(1) == b.argmax(1)).mean()) if a.shape[1] > 1 and len(a) else None
+    agreement = float((a.argmax(1) == b.argmax(1)).mean()) if a.shape[1] > 1 else None
     return Forward(tensor, ours, int((~kept).sum()), agreement, _correlation(a, b))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    if not a.size:
-        return float("nan")
     if a.std() == 0 or b.std() == 0:
         return 1.0 if np.allclose(a, b, atol=1e-6) else 0.0
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
@@ -148,10 +148,13 @@ def _reals(values: np.ndarray, value: Value) -> np.ndarray:
 
 
 def _differ(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two kernels of a format differ by more than rounding, or in the largest output."""
+    """Whether two kernels of a format differ in the largest of several outputs.
+
+    Of a map, or of one output: whether they differ by more than rounding.
+    """
     x, y = a.astype(np.float64), b.astype(np.float64)
-    if x.size == x.shape[-1] > 1 and x.argmax() != y.argmax():
-        return True
+    if x.size == x.shape[-1] > 1:
+        return bool(x.argmax() != y.argmax())
     allowed = STEPS_APART if a.dtype.kind in "iu" else SHARE_APART * np.abs(x).max()
     return bool(np.abs(x - y).mean() > allowed)
 

@@ -48,7 +48,7 @@ class Training:
 
 
 def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray, *, classify: bool) -> Training:
-    """Trains the head and the layer before it at the suggested rate, as the device does.
+    """Trains the head and two layers before it at the suggested rate, as the device does.
 
     Args:
         forward: s8, from `to_integers`.
@@ -58,7 +58,7 @@ def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray, *, classify:
     """
     layers = sum(traits_of(node).has_weights for node in forward.nodes)
     options = Options(
-        scheme="last-1" if layers > 1 else "head",
+        scheme=f"last-{min(layers - 1, 2)}" if layers > 1 else "head",
         loss="cross_entropy" if classify else "mean_squared_error",
     )
     compiled = build_step(forward, options, Runner(), samples)
@@ -133,10 +133,10 @@ def _centres(
 
 
 def _targets(outputs: np.ndarray, output: Value, generator: np.random.Generator) -> np.ndarray:
-    """What the model gives to another centre, shifted, within what its output can say."""
+    """What the model gives to another centre, moved up, within what its output can say."""
     meaning = output.type.quantization
     assert meaning is not None
     steps = np.array([-128, 127]) - meaning.zero_point
     low, high = steps * max(meaning.scale)
-    shifts = generator.standard_normal((CLUSTERS, 1)) * max(outputs.std(), (high - low) / 8)
+    shifts = generator.uniform(0.5, 1.5, (CLUSTERS, 1)) * max(outputs.std(), (high - low) / 8)
     return np.clip(np.roll(outputs[:CLUSTERS], 1, axis=0) + shifts, low, high)

@@ -178,7 +178,12 @@ class _Integerizer:
     # --- the whole --------------------------------------------------------------------------------
 
     def _follows_softmax(self, quantize: Node) -> bool:
+        """Whether it rounds a softmax, perhaps one that was moved or rounded already."""
         before = self.producers.get(quantize.inputs[0])
+        while before is not None and (
+            before.op in ("quantize", "dequantize") or traits_of(before).moves
+        ):
+            before = self.producers.get(before.inputs[0])
         return before is not None and before.op == "softmax"
 
     def _output(self, value: Value) -> Value:

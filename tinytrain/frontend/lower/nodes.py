@@ -197,19 +197,29 @@ def _permute(importer: GraphImporter, call: Call) -> Tensor:
 
 
 def _softmax(importer: GraphImporter, call: Call) -> Tensor:
+    """Over a vector, or over the channels of a map at each of its places."""
     tensor = importer.tensor(call)
     where = importer.program.where(call)
     rank = len(call.shape)
     axis = int(call.attrs["axis"]) % rank
-    if math.prod(call.shape) != call.shape[axis]:
+    others = [number for number in range(rank) if number != axis]
+    if math.prod(call.shape) == call.shape[axis]:
+        groups: list[Axes] = [(), (axis,)]
+        view = [(1,) if number == axis else () for number in range(rank)]
+    elif rank in (3, 4):
+        places: list[Axes] = [(number,) for number in others[1:]]
+        groups = [(others[0],), *([()] if rank == 3 else []), *places, (axis,)]
+        at = {number: (place,) for place, group in enumerate(groups) for number in group}
+        view = [at[number] for number in range(rank)]
+    else:
         raise ModelError(
             f"a softmax over axis {axis} of {call.shape} is not supported",
             where=where,
             help="use softmax only as the last step of a classifier",
         )
-    flat = importer.layouts.arranged(tensor, [(), (axis,)], where)
-    result = importer.add(call, "softmax", [flat], flat.type.shape)
-    return Tensor(result, tuple((1,) if number == axis else () for number in range(rank)))
+    arranged = importer.layouts.arranged(tensor, groups, where)
+    result = importer.add(call, "softmax", [arranged], arranged.type.shape)
+    return Tensor(result, tuple(view))
 
 
 def _maximum(importer: GraphImporter, call: Call) -> Tensor:
