@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.graphs import GRAPHS, shared_weights
+from tests.support.graphs import GRAPHS, shared_weights, steep_curves
 from tests.support.sessions import (
     SANITIZE,
     assert_equal,
@@ -105,6 +105,9 @@ CASES = (
     Case("shared_weights", "f32", scheme="last-2"),
     Case("signal", "s8", loss="binary_cross_entropy"),
     Case("mixture", "s8", loss="huber", scheme="last-1"),
+    Case("steep_curves", "s8"),
+    Case("steep_curves", "s16", "nearest", 0),
+    Case("steep_curves", "f32", "stochastic", 2),
     Case("differences", "s8"),
     Case("differences", "s16", "nearest", 0),
     Case("differences", "f32", "stochastic", 2),
@@ -127,7 +130,8 @@ def product_of(case: Case, folder: Path) -> Product:
         seed=11,
         **case.more,  # type: ignore[arg-type]
     )
-    graph = {**GRAPHS, "shared_weights": shared_weights}[case.graph]()
+    own = {"shared_weights": shared_weights, "steep_curves": steep_curves}
+    graph = {**GRAPHS, **own}[case.graph]()
     compiled = build_step(graph, options, Runner())
     return write_folder(compiled, folder / "model", target=load_target("mps2-an500"))
 

@@ -30,8 +30,6 @@ CONTAINERS = {
     "ParameterList", "RNNBase", "RNNCellBase", "Sequential",
 }  # fmt: skip
 """What holds layers, or is a base of theirs."""
-STEEP = {"LPPool1d", "LPPool2d"}
-"""What nothing can be trained through: roots are too steep."""
 
 SAID = (
     ("Softm|LogSoftmax", "a softmax inside of the model"),
@@ -65,15 +63,12 @@ def test_a_layer_is_right_and_trains(layer: Layer) -> None:
     graph = imported.graph
     np.testing.assert_allclose(users_output(graph, x.numpy()), wanted, atol=1e-5)
     samples = np.random.default_rng(0).standard_normal((8, *x.shape[1:])).astype(np.float32)
-    if layer.name in STEEP:
-        with pytest.raises(ModelError, match="has slopes of 2 or more"):
-            _train(imported, samples, "full")
-    _train(imported, samples, "head" if layer.name in STEEP else "full")
+    _train(imported, samples)
 
 
-def _train(imported: Imported, samples: np.ndarray, scheme: str) -> None:
+def _train(imported: Imported, samples: np.ndarray) -> None:
     """A step, which the first trained parameter must show."""
-    options, runner = Options(scheme=scheme), Runner()
+    options, runner = Options(), Runner()
     given = integer_model(imported, samples, None, options, runner)
     compiled = build_step(given.forward, options, runner, given.quantized_samples())
     machine = Machine(compiled.graph, rate=4.0)
@@ -107,7 +102,5 @@ def test_the_page_has_the_catalogue() -> None:
     for layer in LAYERS:
         instead = instead_of(layer.name)
         verdict = "taken" if instead is None else "refused"
-        if layer.name in STEEP:
-            verdict += "; only layers behind it train"
         lines.append(f"| `{layer.name}` | {verdict} | {instead or ''} |")
     hold_section("models.md", "layers", "\n".join([*lines, "", ""]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.graphs import GRAPHS, shared_weights
+from tests.support.graphs import GRAPHS, shared_weights, steep_curves
 from tests.support.mirror import F32_ERROR, SLOPE_ERROR, Mirror, prepared
 from tinytrain.autodiff import derivatives
 from tinytrain.compiler.compiled import Compiled
@@ -117,6 +117,16 @@ def test_f32_gradients_of_shared_weights_are_the_sum(scheme: str, tmp_path: Path
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "huber"])
 def test_f32_gradients_of_other_losses_equal_autograd(loss: str) -> None:
     assert compare_f32("signal", loss=loss) < F32_ERROR
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_f32_gradients_of_expressions_and_steep_curves(loss: str) -> None:
+    options = Options(gradient="f32", fraction_bits=0, loss=loss)
+    compiled = build_step(steep_curves(), options, Runner())
+    for seed in range(2):
+        found, known = run_step(compiled, seed)
+        wanted = Mirror(compiled.graph, known).gradients()
+        assert worst_error(found, wanted) < SLOPE_ERROR
 
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.ir.build import GraphBuilder
+from tinytrain.ir.expression import EXPRESSION, Step
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import DType, Quantization, TensorType
@@ -306,6 +307,33 @@ def shared_weights() -> Graph:
     net.builder.nodes[1] = replace(first, inputs=(*first.inputs[:2], bias))
     x = net.pool("avg_pool2d", x, (6, 6), (1, 1), count_include_pad=False)
     return share_biases(net.finish(net.dense(net.flat(x), 4)), [[1, 2, 3]])
+
+
+def steep_curves() -> Graph:
+    """Expressions of one number, slopes of 2 and more, and both behind one another."""
+    net = Net((1, 6, 5, 3), 6, "steep_curves")
+
+    def curve(x: Value, *steps: Step) -> Value:
+        attrs = {"function": EXPRESSION, "alpha": 0.0, "beta": 0.0, "steps": steps}
+        return net.emit("activation", "activation", [x], x.type.shape, **attrs)
+
+    x = curve(
+        net.conv(net.x, 8),
+        ("linear", (0,), 1.702, 0.0),
+        ("sigmoid", (1,), 0.0, 0.0),
+        ("multiply", (0, 2), 0.0, 0.0),
+    )
+    x = net.activation(net.conv(x, 8), "leaky_relu", 5.0)
+    x = curve(
+        net.conv(x, 6, strides=(2, 2)),
+        ("linear", (0,), -0.25, 0.0),
+        ("exp", (1,), 0.0, 0.0),
+        ("linear", (2,), 1.0, 1.0),
+        ("divide", (0, 3), 0.0, 0.0),
+        ("square", (4,), 0.0, 0.0),
+        ("add", (5, 0), 0.0, 0.0),
+    )
+    return net.finish(net.dense(net.flat(x), 4))
 
 
 def _bias_units(x: Value, w: Value) -> Quantization:

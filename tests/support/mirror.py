@@ -7,7 +7,7 @@ in docs/arithmetic.md section 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.experiments.baseline import torch_moves
+from tinytrain.ir.expression import Step
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import role_of
 from tinytrain.ir.ops import Role
@@ -60,6 +61,25 @@ _ACTIVATIONS = {
     "sigmoid": lambda x, a, b: torch.sigmoid(x),
     "tanh": lambda x, a, b: torch.tanh(x),
 }
+
+
+_STEPS = {
+    **_ACTIVATIONS,
+    "linear": lambda x, a, b: a * x + b,
+    "exp": lambda x, a, b: torch.exp(x),
+    "square": lambda x, a, b: torch.square(x),
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y,
+    "add": lambda x, y: x + y,
+}
+
+
+def _expression(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
+    known = [x]
+    for name, reads, alpha, beta in steps:
+        read = [known[k] for k in reads]
+        known.append(_STEPS[name](*read) if len(read) == 2 else _STEPS[name](*read, alpha, beta))
+    return known[-1]
 
 
 _MOVED = frozenset({"merge_channels", "reshape", "transpose", "slice", "pad"})
@@ -154,6 +174,8 @@ class Mirror:
             return torch_moves.padded_by(node, 0.0)(inputs[0])
         if node.op == "transpose":
             return inputs[0].permute(attrs["axes"])
+        if "steps" in attrs:
+            return _expression(attrs["steps"], inputs[0])
         if node.op == "activation":
             return _ACTIVATIONS[attrs["function"]](inputs[0], attrs["alpha"], attrs["beta"])
         if node.op == "dequantize":

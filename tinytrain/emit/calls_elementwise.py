@@ -108,11 +108,23 @@ def _negate(context: EmitContext, node: Node) -> list[str]:
     return [context.kernel_call(node, g.type.size, *context.places(g, node.output))]
 
 
+def slopes(context: EmitContext, node: Node, size: int) -> tuple[str, int]:
+    """The table of slopes, and for how many elements."""
+    return context.array(f"{node.layer}_slope", activations.activation_grad_table(node)), size
+
+
+def slope_rescale(context: EmitContext, node: Node) -> str:
+    """The address of a `tt_rescale`; for f32 gradients it holds the unit of the slopes alone."""
+    shift = activations.slope_shift(node)
+    if node.inputs[0].type.dtype is DType.F32 and shift != activations.SLOPE_SHIFT:
+        return f"&(const tt_rescale){{0, {shift}, NULL, NULL}}"
+    return rescale(context, node, shift)
+
+
 @calls("activation_grad")
 def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
-    table = context.array(f"{node.layer}_slope", activations.activation_grad_table(node))
-    head = table, g.type.size, rescale(context, node, activations.SLOPE_SHIFT)
+    head = *slopes(context, node, g.type.size), slope_rescale(context, node)
     return [context.kernel_call(node, *head, *context.places(g, x, node.output))]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from tinytrain.emit.c_text import call
 from tinytrain.emit.calls import dtype_of, factors, factors_array, rescale, window
 from tinytrain.emit.calls_convolution import segments_of
+from tinytrain.emit.calls_elementwise import slope_rescale, slopes
 from tinytrain.emit.calls_update import update
 from tinytrain.emit.context import EmitContext
 from tinytrain.errors import InternalError
@@ -20,7 +21,7 @@ from tinytrain.ir.types import DType
 from tinytrain.kernel.work import is_depthwise
 from tinytrain.plan.channel_tiling_kernels import copied_bytes
 from tinytrain.plan.tiling import ChannelTiling
-from tinytrain.reference import activations, convolution, lowering
+from tinytrain.reference import convolution, lowering
 from tinytrain.reference.lowering import zero_of
 
 TileCall = Callable[[EmitContext, Node, ChannelTiling], list[str]]
@@ -108,8 +109,7 @@ def _grad_clamp(context: EmitContext, node: Node, tiling: ChannelTiling) -> list
 
 def _activation_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, x = node.inputs
-    table = context.array(f"{node.layer}_slope", activations.activation_grad_table(node))
-    head = table, tiling.size, rescale(context, node, activations.SLOPE_SHIFT)
+    head = *slopes(context, node, tiling.size), slope_rescale(context, node)
     operands = _in_tile(context, g, tiling), f"{context.place(x)} + {_in_map(tiling)}"
     out = _in_tile(context, node.output, tiling)
     line = context.kernel_call(node, *head, *operands, out)

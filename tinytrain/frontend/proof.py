@@ -15,10 +15,10 @@ from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.difference import difference, integers_of, requantized_wrongly
 from tinytrain.frontend.imported import Imported, Missing, Reference
 from tinytrain.frontend.lower.layout import Tensor
+from tinytrain.ir.expression import jumps
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.ir.types import DType
-from tinytrain.ir.unary import UNARY
 from tinytrain.manifest.records import ProofRecord
 from tinytrain.reference.float_forward import run_float
 from tinytrain.tools import how_to_get
@@ -163,7 +163,7 @@ class _Comparison:
     def jumps(self, value: Value) -> bool:
         """Whether a value is a step function of what was summed."""
         node = self.producers[value]
-        return node.op == "activation" and UNARY[node.attrs["function"]].jumps
+        return node.op == "activation" and jumps(node.attrs)
 
     def check(self, value: Value, wrong: str | None, name: str) -> None:
         """Raises the error about a value, where something is wrong with it."""

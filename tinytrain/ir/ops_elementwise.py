@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinytrain.ir.expression import EXPRESSION, is_sound
 from tinytrain.ir.graph import Node
 from tinytrain.ir.ops import (
     Integers,
@@ -62,12 +63,17 @@ def _multiply(node: Node) -> Signature:
 
 @register(
     "activation",
-    "a function of `ir.unary.UNARY`, element by element",
+    "a function of `ir.unary.UNARY`, or an expression with its steps, element by element",
     "function alpha beta",
     Traits(contract="tt_lookup_{}", by_rows=True, integers=Integers.RESCALED, in_place=(0,)),
+    optional="steps",
 )
 def _activation(node: Node) -> Signature:
-    expect(node.attrs["function"] in UNARY, f"unknown function {node.attrs['function']!r}")
+    function = node.attrs["function"]
+    if function == EXPRESSION:
+        expect(is_sound(node.attrs.get("steps", ())), "an expression without steps that hold")
+    else:
+        expect(function in UNARY, f"unknown function {function!r}")
     return ((node.inputs[0].type.shape, (same_dtype(node),)),)
 
 
@@ -126,6 +132,7 @@ def _negate(node: Node) -> Signature:
         saves=(1,),
         rounds=True,
     ),
+    optional="steps",
 )
 def _activation_grad(node: Node) -> Signature:
     expect(node.inputs[1].type.dtype is DType.S8, "x is s8")

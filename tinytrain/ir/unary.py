@@ -208,6 +208,12 @@ UNARY: dict[str, Unary] = {
         lambda x, a, b: erf(x),
         lambda x, a, b: 2.0 / math.sqrt(math.pi) * np.exp(-x * x),
     ),
+    "quantize": Unary(
+        "x in steps of alpha: alpha (max(-128, min(127, round(x / alpha) + beta)) - beta)",
+        lambda x, a, b: a * (np.clip(np.rint(x / a) + b, -128, 127) - b),
+        # Rounding passes gradients on, saturation does not.
+        lambda x, a, b: np.where(np.abs(np.rint(x / a) + b + 0.5) <= 127.5, 1.0, 0.0),
+    ),
     "floor": Unary("floor x", lambda x, a, b: np.floor(x), _flat, jumps=True),
     "ceil": Unary("ceil x", lambda x, a, b: np.ceil(x), _flat, jumps=True),
     "round": Unary(

@@ -92,11 +92,11 @@ def negate(g: np.ndarray) -> np.ndarray:
     return np.asarray(-g)
 
 
-def lookup_grad(g: np.ndarray, x: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Sums of dX of an activation (shift 14): g * D[x + 128], D int16 of round(2**14 * f')."""
+def lookup_grad(g: np.ndarray, x: np.ndarray, table: np.ndarray, shift: int = 14) -> np.ndarray:
+    """Sums of dX of an activation: g * D[x + 128], D int16 of round(2**shift * f')."""
     slope = table[x.astype(np.int64) + 128]
     if is_real(g):
-        slope = slope.astype(F) * F(2.0**-14)
+        slope = slope.astype(F) * F(2.0**-shift)
     result: np.ndarray = slope * (g if is_real(g) else g.astype(np.int64))
     return result
 

@@ -94,9 +94,13 @@ def _negate(machine: MachineState, node: Node, g: np.ndarray) -> np.ndarray:
 
 @evaluates("activation_grad")
 def _activation_grad(machine: MachineState, node: Node, g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    table = machine.table(node, lambda: activations.activation_grad_table(node))
-    sums = elementwise.lookup_grad(g, x, table)
-    return machine.rescale(node, sums, activations.SLOPE_SHIFT, machine.exponent(node.inputs[0]))
+    table, shift = machine.table(node, lambda: _slopes(node))
+    sums = elementwise.lookup_grad(g, x, table, shift)
+    return machine.rescale(node, sums, shift, machine.exponent(node.inputs[0]))
+
+
+def _slopes(node: Node) -> tuple[np.ndarray, int]:
+    return activations.activation_grad_table(node), activations.slope_shift(node)
 
 
 @evaluates("multiply_grad")

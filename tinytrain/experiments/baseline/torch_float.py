@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from tinytrain.experiments.baseline import torch_moves
 from tinytrain.experiments.baseline.torch_convolution import Convolution, held
+from tinytrain.experiments.baseline.torch_curves import activation
 from tinytrain.experiments.baseline.torch_network import Make
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
@@ -212,22 +213,6 @@ class Bounded(Differentiated):
     def backward(self, g: Tensor, wanted: Sequence[bool]) -> Sequence[Tensor | None]:
         """See `Operation`."""
         return super().backward(self._bounds.gradient(g), wanted)
-
-
-def activation(node: Node) -> Function:
-    """One of `ir.unary.UNARY`."""
-    alpha, beta = node.attrs["alpha"], node.attrs["beta"]
-    functions: dict[str, Function] = {
-        "identity": lambda x: x,
-        "relu": F.relu,
-        "relu6": F.relu6,
-        "leaky_relu": lambda x: F.leaky_relu(x, alpha),
-        "hard_sigmoid": lambda x: (alpha * x + beta).clamp(0.0, 1.0),
-        "hard_swish": F.hardswish,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-    }
-    return functions[node.attrs["function"]]
 
 
 class FloatConvolution(Convolution):

@@ -231,9 +231,8 @@ class Lookup:
         slopes = np.zeros(256, np.float32)
         for other in graph.nodes:
             if other.op == "activation_grad" and other.layer == node.layer:
-                slopes = activations.activation_grad_table(other) * np.float32(
-                    2.0**-activations.SLOPE_SHIFT
-                )
+                unit = np.float32(2.0 ** -activations.slope_shift(other))
+                slopes = activations.activation_grad_table(other) * unit
         self._slopes = torch.from_numpy(slopes)
         self._first = zero_of(x) + 128
         self._index: Tensor = None

@@ -22,8 +22,8 @@ def find_activations(program: Program) -> Program:
     return Rewriter(program, _RULES).run()
 
 
-def _number(arg: Call | Const) -> float | None:
-    """The one number that a constant holds."""
+def number_of(arg: Call | Const) -> float | None:
+    """The one number that a constant holds; None if it holds several, or is none."""
     if not isinstance(arg, Const):
         return None
     values = np.unique(arg.real())
@@ -34,7 +34,7 @@ def _linear(call: Call) -> tuple[Call, float, float]:
     """(x, a, b) such that the call computes a * x + b with numbers a and b."""
     scale, shift = 1.0, 0.0
     while call.op in ("add", "multiply") and len(call.args) == 2:
-        number = _number(call.args[1])
+        number = number_of(call.args[1])
         if number is None or call.shape != call.source().shape:
             break
         if call.op == "add":
@@ -65,7 +65,7 @@ def _clip(rewriter: Rewriter, call: Call) -> Call | None:
 
 
 def _multiply(rewriter: Rewriter, call: Call) -> Call | None:
-    factor = _number(call.args[1])
+    factor = number_of(call.args[1])
     if factor is not None:
         return _scaled(rewriter, call, call.source(), factor)
     if isinstance(call.args[1], Const):

@@ -3,7 +3,7 @@
 What leaves this step, beside `conv`, `dense`, `pool`, `concat`, `reshape`, `permute`, `slice`,
 `repeat`, `softmax`, `pad`, `quantize` and `dequantize` as they were:
 
-    add, multiply, subtract, maximum, minimum [a, b]
+    add, multiply, subtract, divide, maximum, minimum [a, b]
                    of two activations; of an activation and a constant only add and multiply
     clip        [x] low high                  relu, relu6, clips, and maxima with a constant
     activation  [x] function alpha beta       every other function of one number
@@ -45,28 +45,12 @@ def _divide(rewriter: Rewriter, call: Call) -> Call:
             )
             call.op, call.args = "multiply", [inverse, a]
             return _with_constant(rewriter, call)
-        if _is_one_plus_size(b, a):
-            return rewriter.like(call, "activation", [a], function="softsign", alpha=0.0, beta=0.0)
-        raise rewriter.error(
-            call,
-            "a division of two activations is not supported",
-            "multiply by the reciprocal of a constant, or normalise with batch normalisation",
-        )
+        return rewriter.emit(call)
     if not np.all(b.real()):
         raise rewriter.error(call, "a division by zero", "export the model again")
     call.args = [a, Const(1.0 / np.asarray(b.real(), dtype=np.float64))]
     call.op = "multiply"
     return _with_constant(rewriter, call)
-
-
-def _is_one_plus_size(call: Call, x: Call | Const) -> bool:
-    """True for 1 + |x|, as exporters write a softsign."""
-    if call.op != "add" or not isinstance(call.args[1], Const):
-        return False
-    size = call.source()
-    is_one = bool(np.all(call.args[1].real() == 1.0)) and call.shape == size.shape
-    is_size = size.op == "activation" and size.attrs["function"] == "absolute"
-    return is_one and is_size and size.args[0] is x
 
 
 def _with_constant(rewriter: Rewriter, call: Call) -> Call:

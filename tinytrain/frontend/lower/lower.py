@@ -1,8 +1,8 @@
 """From an imported program to a graph of ours, in f32 with quantize nodes.
 
 Every reader ends here. The steps, each a module of its own: bring integers to s8 (`integers`), find
-layers (`layers`) and activations (`activations`), join what belongs to a layer (`fuse`), and write
-the graph in our layout (`graph`, `nodes`).
+layers (`layers`), activations (`activations`) and expressions of one number (`expressions`), join
+what belongs to a layer (`fuse`), and write the graph in our layout (`graph`, `nodes`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from tinytrain.errors import ModelError
 from tinytrain.frontend.imported import Imported, Missing, Reference
 from tinytrain.frontend.lower.activations import find_activations
+from tinytrain.frontend.lower.expressions import find_expressions
 from tinytrain.frontend.lower.fuse import fuse_layers
 from tinytrain.frontend.lower.graph import GraphImporter
 from tinytrain.frontend.lower.integers import normalise_integers
@@ -21,7 +22,7 @@ from tinytrain.frontend.program import Program
 from tinytrain.frontend.refusals import in_its_layer
 from tinytrain.ir.source import ModelSource
 
-STEPS = (normalise_integers, find_layers, find_activations, fuse_layers)
+STEPS = (normalise_integers, find_layers, find_activations, find_expressions, fuse_layers)
 """Each takes a program and gives one."""
 
 
