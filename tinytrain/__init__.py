@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tinytrain.compiler.compile import compile_model
     from tinytrain.compiler.folder import Product
     from tinytrain.compiler.inspect import ModelReport, inspect
+    from tinytrain.compiler.verify import Verification, verify
     from tinytrain.errors import (
         BudgetError,
         DataError,
@@ -55,6 +56,7 @@ __all__ = [
     "TinytrainError",
     "ToolchainError",
     "UsageError",
+    "Verification",
     "__version__",
     "compile_model",
     "doctor",
@@ -65,12 +67,14 @@ __all__ = [
     "report",
     "simulate",
     "targets",
+    "verify",
 ]
 
 _HOMES = {
     "compiler.compile": ("compile_model",),
     "compiler.folder": ("Product",),
     "compiler.inspect": ("ModelReport", "inspect"),
+    "compiler.verify": ("Verification", "verify"),
     "errors": (
         "BudgetError",
         "DataError",

@@ -67,6 +67,12 @@ COMMANDS = (
         "With --scheme also what that trains, a learning rate that suits it, and options that are "
         "known to fail.",
     ),
+    Command(
+        "verify",
+        "compare a model with its format's reference, its s8 layers with it, the C with both",
+        "Of a model file the import and, where its ranges are known, each layer in s8; of a folder "
+        "the C on this machine, too.",
+    ),
     Command("kernels", "show which kernels a compiled model calls, and what they are estimated at"),
     Command(
         "report", "write a page on what a compiled model takes: the arena over time, layers, time"

@@ -78,6 +78,18 @@ def _grouped(*rows: Option) -> tuple[Option, ...]:
 COMPILE = _grouped(
     _MODEL, _MODEL_OUTPUT, _OUTPUT, _TARGET, _RAM, _FLASH, *_DATA, *OPTIONS.values(), _DUMP_IR
 )
+VERIFY = _grouped(
+    replace(_MODEL, help="model file, or a folder that `compile` wrote", metavar="MODEL|DIR"),
+    Option(
+        "of a folder, the model file that it was compiled from; looked for beside it by default",
+        MODEL_FILE,
+        "source",
+        FILE,
+        metavar="MODEL",
+    ),
+    _MODEL_OUTPUT,
+    *_DATA,
+)
 INSPECT = _grouped(
     _MODEL,
     _MODEL_OUTPUT,

@@ -48,7 +48,7 @@ def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
         why = f"{reference.name} would take minutes; {how_to_get('onnxruntime')}"
         return _not_verified(why)
     inputs = _inputs(imported.graph, samples)
-    compared: set[Value] = set()
+    compared: dict[str, Value] = {}
     for x in inputs:
         try:
             theirs = reference.run([x], list(imported.tensors))
@@ -57,7 +57,7 @@ def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
             why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
             return _not_verified(f"{reference.name} cannot run the model: {why}")
         compared = _Comparison(imported, reference, theirs).run(x)
-    left = _not_proved(imported.graph, compared)
+    left = _not_proved(imported.graph, set(compared.values()))
     if left is not None:
         return _not_verified(f"{reference.name} shows no result of {left}")
     return ProofRecord(
@@ -71,15 +71,21 @@ def _not_verified(help: str) -> ProofRecord:
 
 def _inputs(graph: Graph, samples: np.ndarray | None) -> list[np.ndarray]:
     """In the file's shape and layout."""
-    shape, rng = graph.source.shape, np.random.default_rng(0)
-    if samples is not None and len(samples):
-        chosen = samples[:: max(1, len(samples) // GIVEN)][:GIVEN]
-        noise = rng.uniform(samples.min(), samples.max(), samples.shape[1:])
-        return [_of_the_file(graph, x) for x in (*chosen, noise)]
+    if samples is None or not len(samples):
+        return [_of_the_file(graph, x) for x in noise(graph, len(DEVIATIONS))]
+    chosen = samples[:: max(1, len(samples) // GIVEN)][:GIVEN]
+    wild = np.random.default_rng(0).uniform(samples.min(), samples.max(), samples.shape[1:])
+    return [_of_the_file(graph, x) for x in (*chosen, wild)]
+
+
+def noise(graph: Graph, count: int) -> np.ndarray:
+    """Inputs f32 [count, ...] for a graph of which nothing else is known; the same each time."""
+    rng, shape = np.random.default_rng(0), graph.inputs[0].type.shape[1:]
     bounds = _input_range(graph)
     if bounds is not None:
-        return [rng.uniform(*bounds, shape).astype(np.float32) for _ in DEVIATIONS]
-    return [(d * rng.standard_normal(shape)).astype(np.float32) for d in DEVIATIONS]
+        return rng.uniform(*bounds, (count, *shape)).astype(np.float32)
+    deviations = np.resize(DEVIATIONS, (count, *(1,) * len(shape)))
+    return (deviations * rng.standard_normal((count, *shape))).astype(np.float32)
 
 
 def _input_range(graph: Graph) -> tuple[float, float] | None:
@@ -120,14 +126,15 @@ class _Comparison:
         self.imported = imported
         self.reference = reference
         self.found = found
-        self.names = {
-            tensor.value: name for name, tensor in imported.tensors.items() if name in found
-        }
+        self.names: dict[Value, list[str]] = {}
+        for name, tensor in imported.tensors.items():
+            if name in found:
+                self.names.setdefault(tensor.value, []).append(name)
         self.producers = imported.graph.producers()
-        self.compared: set[Value] = set()
+        self.compared: dict[str, Value] = {}
 
-    def run(self, x: np.ndarray) -> set[Value]:
-        """Which values equal the reference's.
+    def run(self, x: np.ndarray) -> dict[str, Value]:
+        """Which tensors equal the reference's, and what they became.
 
         Raises:
             ModelError: one does not.
@@ -146,9 +153,15 @@ class _Comparison:
             assert held is not None
             self.check(value, requantized_wrongly(ours, exact, held), value.name)
             return exact.astype(ours.dtype)
-        name = self.names.get(value)
-        if name is None:
-            return None
+        wanted = None
+        # Several where a tensor is another one seen otherwise: transposed, say.
+        for name in self.names.get(value, ()):
+            wanted = self.wanted(value, ours, name)
+            self.compared[name] = value
+        return wanted
+
+    def wanted(self, value: Value, ours: np.ndarray, name: str) -> np.ndarray:
+        """The reference's tensor in the place of ours, if they are equal."""
         theirs = self.found[name]
         if theirs.size != value.type.size:
             self.check(value, f"it has {value.type.size} elements, not {theirs.size}", name)
@@ -157,7 +170,6 @@ class _Comparison:
             wanted = integers_of(wanted)
         apart = self.imported.unrounded.get(name, 0.0)
         self.check(value, difference(ours, wanted, apart, self.jumps(value)), name)
-        self.compared.add(value)
         return wanted.astype(ours.dtype)
 
     def jumps(self, value: Value) -> bool:

@@ -30,7 +30,7 @@ def quantization_cost(
     exact = DenseToConv()(integers)
     machine = Machine(exact)
     x, y = exact.inputs[0], exact.outputs[0]
-    source, result = model.inputs[0], _logits(model, integers)
+    source, result = model.inputs[0], logits_of(model, integers)
     floats, integer = [], []
     for sample in samples[chosen]:
         given = {source.name: sample.reshape(source.type.shape)}
@@ -58,7 +58,7 @@ def quantization_cost(
     )
 
 
-def _logits(model: Graph, integers: Graph) -> Value:
+def logits_of(model: Graph, integers: Graph) -> Value:
     """What the outputs of the s8 form stand for: those of the model, or what its softmax reads."""
     producers, value = model.producers(), model.outputs[0]
     while integers.source.softmax:

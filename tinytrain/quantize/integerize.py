@@ -276,13 +276,28 @@ def integerize(graph: Graph) -> Graph:
         ModelError: a layer without quantize or dequantize, too many products in one sum, or scales
             and extents that no kernel can work with.
     """
+    return integerize_traced(graph)[0]
+
+
+def integerize_traced(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
+    """What `integerize` gives, and for its values the f32 values of `graph` that they stand for."""
     check_scales(graph)
-    integers = _Integerizer(graph, {})
-    result = integers.run()
-    if apart := integers.shared.apart():
-        integers = _Integerizer(graph, apart)
-        result = integers.run()
-    groups = integers.bias_groups(result)
-    result = share_biases(name_layers(fuse_clamps(result)), groups)
+    made = _Integerizer(graph, {})
+    whole = made.run()
+    if apart := made.shared.apart():
+        made = _Integerizer(graph, apart)
+        whole = made.run()
+    fused = fuse_clamps(whole)
+    result = share_biases(name_layers(fused), made.bias_groups(whole))
     check_kernels(result)
-    return result
+    final = {old.output: new.output for old, new in zip(fused.nodes, result.nodes, strict=True)}
+    final |= {value: value for value in result.inputs}
+    for node in whole.nodes:
+        # What is gone was a bound or a step between scales: its input stands for it now.
+        final.setdefault(node.output, final.get(node.inputs[0], node.inputs[0]))
+    origins: dict[Value, Value] = {}
+    for (value, meaning), held in made.done.items():
+        # Of all that became one node the last is what it computes.
+        if held in final and (meaning is not None or final[held] not in origins):
+            origins[final[held]] = value
+    return result, origins

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tinytrain.errors import InternalError
-from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
     evaluate_convolution,  # noqa: F401  (fills the table)
@@ -20,7 +20,8 @@ from tinytrain.reference import (
     evaluate_loss,  # noqa: F401  (fills the table)
     evaluate_pooling,  # noqa: F401  (fills the table)
 )
-from tinytrain.reference.evaluation import FLOAT_FORMS
+from tinytrain.reference.evaluation import FLOAT_FORMS, Arrays
+from tinytrain.reference.lowering import quantization
 
 Observe = Callable[[Value, np.ndarray], np.ndarray | None]
 """Sees each result as it is computed; what it gives, if anything, goes on in its place."""
@@ -32,6 +33,7 @@ def run_float(
     *,
     dtype: type = np.float32,
     observe: Observe = lambda value, result: None,
+    rounded: bool = True,
 ) -> dict[Value, np.ndarray]:
     """Evaluates every node.
 
@@ -40,6 +42,8 @@ def run_float(
         inputs: by name, f32 [N, ...]: N samples where the type says 1, each on its own.
         dtype: of the arithmetic, np.float32 or np.float64; `dequantize` gives float32 in both.
         observe: called for every node.
+        rounded: False leaves activations real where the graph quantizes them, within the range of
+            their integers: what the graph means.
 
     Returns:
         every value, activations with N samples.
@@ -47,13 +51,14 @@ def run_float(
     Raises:
         InternalError: a node that is no forward node.
     """
+    forms = FLOAT_FORMS if rounded else FLOAT_FORMS | _UNROUNDED
     known: dict[Value, np.ndarray] = {}
     for value in graph.inputs:
         known[value] = np.asarray(inputs[value.name], dtype=dtype)
     for value, data in (*graph.constants.items(), *graph.parameters.items()):
         known[value] = data.astype(dtype) if data.dtype == np.float32 else data
     for node in graph.nodes:
-        form = FLOAT_FORMS.get(node.op)
+        form = forms.get(node.op)
         if form is None:
             raise InternalError(f"no floating-point evaluation of {node.op} ({node.name})")
         result = form(node, [known[value] for value in node.inputs])
@@ -62,3 +67,18 @@ def run_float(
         instead = observe(node.output, result)
         known[node.output] = result if instead is None else instead
     return known
+
+
+def _within_range(node: Node, inputs: Arrays) -> np.ndarray:
+    meaning, (low, high) = quantization(node.output), node.output.type.dtype.limits
+    scale, zero = meaning.scale[0], meaning.zero_point
+    return np.clip(inputs[0], scale * (low - zero), scale * (high - zero))
+
+
+def _real(node: Node, inputs: Arrays) -> np.ndarray:
+    # Constants are integers still.
+    is_real = inputs[0].dtype.kind == "f"
+    return inputs[0] if is_real else FLOAT_FORMS["dequantize"](node, inputs)
+
+
+_UNROUNDED = {"quantize": _within_range, "dequantize": _real}

@@ -45,17 +45,26 @@ def load(directory: str | Path, *, on: str = "host") -> Device:
             help="call tinytrain.simulate with on='qemu' for a whole session under emulation",
         )
     folder = open_folder(directory)
+    return Device(folder, host_library(folder))
+
+
+def host_library(folder: GeneratedFolder) -> HostLibrary:
+    """The C in a folder as a library of this machine; `build` in the folder keeps it.
+
+    Raises:
+        UsageError: the folder cannot be built in.
+        ToolchainError: there is no C compiler.
+    """
     model = folder.manifest.interface
     shared = os.environ.get(SHARED_OBJECTS)
     cache = Path(shared, "libraries") if shared else folder.path / "build" / "library"
     try:
-        library = HostLibrary(build_library(folder.path, model, cache), model)
+        return HostLibrary(build_library(folder.path, model, cache), model)
     except OSError as error:
         raise UsageError(
-            f"the folder '{directory}' cannot be built in: {error.strerror}",
+            f"the folder '{folder.path}' cannot be built in: {error.strerror}",
             help="copy it to where you may write",
         ) from error
-    return Device(folder, library)
 
 
 class Device:
