@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import helper
 from torch import nn
 
 from tests.support.onnx_models import save
@@ -23,7 +23,6 @@ from tinytrain.frontend.proof import prove
 from tinytrain.frontend.pytorch.operands import AtenOperands
 from tinytrain.frontend.tflite.operands import TfliteOperands
 
-RNG = np.random.default_rng(0)
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -35,7 +34,7 @@ def _random(*shape: int) -> np.ndarray:
 
 
 def onnx_model(folder: Path) -> Any:
-    """Convolution, pool, softmax-like reductions and a product: one node for each mistake."""
+    """A convolution, functions, a move and a pool: one node for each mistake."""
     nodes = [
         helper.make_node(
             "Conv", ["x", "w"], ["a"], "conv", strides=[2, 1], pads=[1, 0, 1, 2], dilations=[1, 2]
@@ -44,20 +43,22 @@ def onnx_model(folder: Path) -> Any:
         helper.make_node("Sub", ["one", "b"], ["c"], "minus"),
         helper.make_node("Transpose", ["c"], ["d"], "turn", perm=[0, 1, 3, 2]),
         helper.make_node(
-            "AveragePool", ["d"], ["e"], "pool", kernel_shape=[2, 2], pads=[1, 1, 0, 0],
+            "AveragePool", ["d"], ["y"], "pool", kernel_shape=[2, 2], pads=[1, 1, 0, 0],
             count_include_pad=1,
         ),
-        helper.make_node("Flatten", ["e"], ["f"], "flat"),
-        helper.make_node(
-            "Gemm", ["f", "v", "u"], ["y"], "product", alpha=0.5, beta=2.0, transB=1
-        ),
     ]  # fmt: skip
-    shape = (1, 3, 7, 8)
-    constants = {
-        "w": _random(4, 3, 3, 3), "v": _random(96, 96), "u": _random(96),
-        "one": np.ones((), np.float32),
-    }  # fmt: skip
-    return save(folder / "m.onnx", nodes, constants, inputs={"x": shape})
+    constants = {"w": _random(4, 3, 3, 3), "one": np.ones((), np.float32)}
+    return save(folder / "m.onnx", nodes, constants, inputs={"x": (1, 3, 7, 8)})
+
+
+def onnx_product(folder: Path) -> Any:
+    """A Gemm with all its attributes."""
+    node = helper.make_node(
+        "Gemm", ["x", "v", "u"], ["y"], "product", alpha=0.5, beta=2.0, transB=1
+    )
+    return save(
+        folder / "p.onnx", [node], {"v": _random(9, 9), "u": _random(9)}, inputs={"x": (1, 9)}
+    )
 
 
 def quantized_onnx_model(folder: Path) -> Any:
@@ -76,7 +77,7 @@ def quantized_onnx_model(folder: Path) -> Any:
 
 
 def tflite_model(folder: Path) -> Any:
-    """Depthwise convolution with a fused activation, concatenation along the height, dense."""
+    """Depthwise convolution with a fused activation, concatenation along the height, a pool."""
     w = TfliteWriter()
     x = w.tensor("x", (1, 8, 6, 2))
     depthwise = w.operator(
@@ -91,14 +92,20 @@ def tflite_model(folder: Path) -> Any:
         "MAX_POOL_2D", [joined], (1, 6, 2, 4), "Pool2DOptions",
         Padding=0, StrideW=1, StrideH=2, FilterWidth=2, FilterHeight=3,
     )  # fmt: skip
-    flat = w.operator(
-        "RESHAPE", [pooled, w.constant("s", np.array([1, 48], np.int32))], (1, 48), "ReshapeOptions"
-    )
-    dense = w.operator(
-        "FULLY_CONNECTED", [flat, w.constant("v", _random(48, 48)), w.constant("u", _random(48))],
-        (1, 48), "FullyConnectedOptions", FusedActivationFunction=1,
-    )  # fmt: skip
     path = folder / "m.tflite"
+    path.write_bytes(w.finish(x, pooled))
+    return path
+
+
+def tflite_dense(folder: Path) -> Any:
+    """A dense layer with a fused relu."""
+    w = TfliteWriter()
+    x = w.tensor("x", (1, 9))
+    dense = w.operator(
+        "FULLY_CONNECTED", [x, w.constant("v", _random(9, 9)), w.constant("u", _random(9))],
+        (1, 9), "FullyConnectedOptions", FusedActivationFunction=1,
+    )  # fmt: skip
+    path = folder / "d.tflite"
     path.write_bytes(w.finish(x, dense))
     return path
 
@@ -109,15 +116,15 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 4, 3, padding=(1, 2), groups=1)
+        self.conv = nn.Conv2d(3, 4, 3, padding=(1, 2))
         self.norm = nn.BatchNorm2d(4, eps=0.1)
         self.norm.running_var.fill_(0.2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Of a map [1,3,6,5]."""
         y = nn.functional.hardtanh(self.norm(self.conv(x)), -0.5, 0.75)
-        y = torch.add(y, y.flip(0), alpha=3) if False else torch.add(y, 1.5, alpha=3)
-        y = nn.functional.avg_pool2d(y, 2, padding=1, count_include_pad=False, divisor_override=3)
+        y = torch.add(y, 1.5, alpha=3)
+        y = nn.functional.avg_pool2d(y, 2, divisor_override=3)
         return y.mean(dim=3)
 
 
@@ -199,34 +206,36 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], Plant, str]] = {
     "onnx: slope": (onnx_model, ignored(OnnxOperands, "alpha", ("LeakyRelu",), 0.01), "leaky"),
     "onnx: order of a difference": (onnx_model, changed("subtract", _swapped_arguments), "minus"),
     "onnx: counted padding": (onnx_model, changed("pool", _counted_padding), "pool"),
-    "onnx: alpha": (onnx_model, ignored(OnnxOperands, "alpha", ("Gemm",), 1.0), "product"),
-    "onnx: beta": (onnx_model, ignored(OnnxOperands, "beta", ("Gemm",), 1.0), "product"),
+    "onnx: alpha": (onnx_product, ignored(OnnxOperands, "alpha", ("Gemm",), 1.0), "product"),
+    "onnx: beta": (onnx_product, ignored(OnnxOperands, "beta", ("Gemm",), 1.0), "product"),
     "onnx: transposed weights": (
-        onnx_model, ignored(OnnxOperands, "transB", ("Gemm",), 0), "product",
+        onnx_product, ignored(OnnxOperands, "transB", ("Gemm",), 0), "product",
     ),
     "onnx: perm": (onnx_model, ignored(OnnxOperands, "perm", ("Transpose",), [0, 1, 2, 3]), "turn"),
     "onnx: zero point": (quantized_onnx_model, _wrong_zero_point, "conv"),
     "tflite: dilation": (
         tflite_model, ignored(TfliteOperands, "DilationWFactor", ("DEPTHWISE_CONV_2D",), 1),
-        "DEPTHWISE_CONV_2D",
+        "depthwise_conv_2d",
     ),
     "tflite: fused activation": (
         tflite_model,
         ignored(TfliteOperands, "FusedActivationFunction", ("DEPTHWISE_CONV_2D",), 1),
-        "DEPTHWISE_CONV_2D",
+        "depthwise_conv_2d",
     ),
     "tflite: padding": (
-        tflite_model, ignored(TfliteOperands, "Padding", ("MAX_POOL_2D",), 1), "MAX_POOL_2D",
+        tflite_model, ignored(TfliteOperands, "Padding", ("MAX_POOL_2D",), 1), "max_pool_2d",
     ),
     "tflite: swapped strides": (
-        tflite_model, ignored(TfliteOperands, "StrideH", ("MAX_POOL_2D",), 1), "MAX_POOL_2D",
+        tflite_model, ignored(TfliteOperands, "StrideH", ("MAX_POOL_2D",), 1), "max_pool_2d",
     ),
     "tflite: transposed weights": (
-        tflite_model, changed("dense", _transposed_weights), "FULLY_CONNECTED",
+        tflite_dense, changed("dense", _transposed_weights), "fully_connected",
     ),
-    "tflite: no bias": (tflite_model, changed("dense", _no_bias), "FULLY_CONNECTED"),
+    "tflite: no bias": (tflite_dense, changed("dense", _no_bias), "fully_connected"),
     "pytorch: alpha": (torch_model, ignored(AtenOperands, "alpha", ("add",), 1), "add"),
-    "pytorch: eps": (torch_model, ignored(AtenOperands, "eps", ("batch_norm",), 1e-5), "batch_norm"),
+    "pytorch: eps": (
+        torch_model, ignored(AtenOperands, "eps", ("batch_norm",), 1e-5), "batch_norm",
+    ),
     "pytorch: divisor": (
         torch_model, ignored(AtenOperands, "divisor_override", ("avg_pool2d",), None), "avg_pool2d",
     ),
@@ -242,11 +251,11 @@ def _imported(model: Any) -> Any:
     return import_model(model, example=example)
 
 
-@pytest.mark.parametrize("model", [onnx_model, quantized_onnx_model, tflite_model, torch_model])
+@pytest.mark.parametrize("model", sorted({make for make, _, _ in MISTAKES.values()}, key=str))
 def test_without_a_mistake_all_is_equal(model: Callable[[Path], Any], tmp_path: Path) -> None:
     proof = prove(_imported(model(tmp_path)))
     assert proof.reference is not None, proof.help
-    assert proof.tensors >= 2
+    assert proof.tensors >= 1
 
 
 @pytest.mark.parametrize("name", sorted(MISTAKES))

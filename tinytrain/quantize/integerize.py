@@ -288,9 +288,10 @@ def integerize_traced(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
         made = _Integerizer(graph, apart)
         whole = made.run()
     fused = fuse_clamps(whole)
-    result = share_biases(name_layers(fused), made.bias_groups(whole))
+    named = name_layers(fused)
+    result = share_biases(named, made.bias_groups(whole))
     check_kernels(result)
-    final = {old.output: new.output for old, new in zip(fused.nodes, result.nodes, strict=True)}
+    final = {old.output: new.output for old, new in zip(fused.nodes, named.nodes, strict=True)}
     final |= {value: value for value in result.inputs}
     for node in whole.nodes:
         # What is gone was a bound or a step between scales: its input stands for it now.

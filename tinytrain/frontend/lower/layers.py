@@ -61,7 +61,9 @@ def _with_constant(rewriter: Rewriter, call: Call) -> Call:
     if isinstance(const, Const) and call.shape == call.source().shape:
         neutral = 0.0 if call.op == "add" else 1.0
         if np.all(const.real() == neutral):
-            return call.source()
+            source = call.source()
+            source.tensor = source.tensor or call.tensor
+            return source
     return rewriter.emit(call)
 
 
