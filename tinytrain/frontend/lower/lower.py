@@ -41,6 +41,8 @@ def lower(
     """
     dtypes = {call.dtype for call in program.inputs}
     source = replace(source, dtype=dtypes.pop() if len(dtypes) == 1 else "")
+    # Before anything is joined: what a person looks for in the file.
+    nodes = {call.tensor: call.name for call in program.calls if call.tensor and call.name}
     try:
         for step in STEPS:
             program = step(program)
@@ -54,7 +56,7 @@ def lower(
     return Imported(
         graph,
         {tensor: importer.tensors[call] for tensor, call in named},
-        {tensor: call.name for tensor, call in named if call.name is not None},
+        nodes,
         reference,
         importer.builder.requantized,
         program.unrounded,
