@@ -234,7 +234,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], Plant, str]] = {
     "tflite: no bias": (tflite_dense, changed("dense", _no_bias), "fully_connected"),
     "pytorch: alpha": (torch_model, ignored(AtenOperands, "alpha", ("add",), 1), "add"),
     "pytorch: eps": (
-        torch_model, ignored(AtenOperands, "eps", ("batch_norm",), 1e-5), "batch_norm",
+        torch_model, ignored(AtenOperands, "eps", ("batch_norm",), 1e-5), "norm",
     ),
     "pytorch: divisor": (
         torch_model, ignored(AtenOperands, "divisor_override", ("avg_pool2d",), None), "avg_pool2d",

@@ -78,7 +78,6 @@ class Verification:
         }
 
 
-# house(parameters): each is an option of the command
 def verify(
     model: Any,
     example: Any = None,
