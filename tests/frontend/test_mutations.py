@@ -40,12 +40,12 @@ def onnx_model(folder: Path) -> Any:
             "Conv", ["x", "w"], ["a"], "conv", strides=[2, 1], pads=[1, 0, 1, 2], dilations=[1, 2]
         ),
         helper.make_node("LeakyRelu", ["a"], ["b"], "leaky", alpha=0.3),
-        helper.make_node("Sub", ["one", "b"], ["c"], "minus"),
-        helper.make_node("Transpose", ["c"], ["d"], "turn", perm=[0, 1, 3, 2]),
         helper.make_node(
-            "AveragePool", ["d"], ["y"], "pool", kernel_shape=[2, 2], pads=[1, 1, 0, 0],
+            "AveragePool", ["b"], ["c"], "pool", kernel_shape=[2, 2], pads=[1, 1, 0, 0],
             count_include_pad=1,
         ),
+        helper.make_node("Transpose", ["c"], ["d"], "turn", perm=[0, 1, 3, 2]),
+        helper.make_node("Sub", ["one", "d"], ["y"], "minus"),
     ]  # fmt: skip
     constants = {"w": _random(4, 3, 3, 3), "one": np.ones((), np.float32)}
     return save(folder / "m.onnx", nodes, constants, inputs={"x": (1, 3, 7, 8)})
