@@ -30,6 +30,7 @@ from tinytrain.quantize.fuse_clamps import fuse_clamps
 from tinytrain.quantize.integer_nodes import IntegerNodes, missing
 from tinytrain.quantize.limits import check_kernels, check_scales
 from tinytrain.quantize.names import name_layers
+from tinytrain.quantize.origins import origins_of
 from tinytrain.quantize.shared import SharedWeights, share_biases
 from tinytrain.quantize.weights import IntegerWeights, integer_weights
 
@@ -291,14 +292,4 @@ def integerize_traced(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
     named = name_layers(fused)
     result = share_biases(named, made.bias_groups(whole))
     check_kernels(result)
-    final = {old.output: new.output for old, new in zip(fused.nodes, named.nodes, strict=True)}
-    final |= {value: value for value in result.inputs}
-    for node in whole.nodes:
-        # What is gone was a bound or a step between scales: its input stands for it now.
-        final.setdefault(node.output, final.get(node.inputs[0], node.inputs[0]))
-    origins: dict[Value, Value] = {}
-    for (value, meaning), held in made.done.items():
-        # Of all that became one node the last is what it computes.
-        if held in final and (meaning is not None or final[held] not in origins):
-            origins[final[held]] = value
-    return result, origins
+    return result, origins_of(made.done, whole, fused, named)
