@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from tinytrain.errors import ModelError
 from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.lower.lower import lower
 from tinytrain.frontend.onnx.check import (
@@ -15,9 +16,10 @@ from tinytrain.frontend.onnx.check import (
     upgrade,
 )
 from tinytrain.frontend.onnx.parse import load_external_data, name_nodes, parse
-from tinytrain.frontend.onnx.read import read
+from tinytrain.frontend.onnx.read import read, unread_operations
 from tinytrain.frontend.onnx.reference import reference
 from tinytrain.frontend.reader import guarded
+from tinytrain.frontend.refusals import of_error, refusal
 from tinytrain.ir.source import ModelSource
 
 
@@ -34,7 +36,10 @@ def load_onnx(data: bytes, path: Path, name: str, output: str | None = None) -> 
     if not unknown_operations(model):
         check_valid(model, file)
     check_weights(model, file)
-    fix_shapes(model, file)
+    try:
+        fix_shapes(model, file)
+    except ModelError as error:
+        raise refusal(file, [of_error(error), *unread_operations(model)]) from error
     program = guarded(
         file,
         lambda: read(model, file, output, notes),

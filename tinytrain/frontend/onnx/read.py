@@ -22,6 +22,7 @@ from tinytrain.frontend.reader import Output, Reasons, choose_output
 from tinytrain.frontend.refusals import Reason, unsupported
 
 _OWN_INTEGERS = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_BRANCHES = frozenset({"If", "Loop", "Scan"})
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Tile", "Range"})
 """A few bytes of these could ask for all memory."""
 
@@ -40,10 +41,31 @@ _INPUTS = {
 """Dtypes of inputs by number of `onnx.TensorProto.DataType`; floats of any width are float32."""
 
 
+def is_own(node: Any) -> bool:
+    """Whether a node is of ONNX's main domain."""
+    return node.domain in ("", "ai.onnx")
+
+
 def operation_of(node: Any) -> str:
     """The name of a node's operation in `OPERATIONS`."""
-    own = node.domain in ("", "ai.onnx")
-    return str(node.op_type) if own else f"{node.domain}.{node.op_type}"
+    return str(node.op_type) if is_own(node) else f"{node.domain}.{node.op_type}"
+
+
+def unread_operations(model: Any) -> list[Reason]:
+    """What surely stands in the way, before any shape is known.
+
+    What is made of constants and of shapes alone may be worked out once shapes are fixed.
+    """
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    found = []
+    for node in model.graph.node:
+        branches = node.op_type in _BRANCHES
+        known = node.op_type in ("Shape", "Size") or fixed.issuperset(filter(None, node.input))
+        if known and not branches:
+            fixed.update(node.output)
+        elif operation_of(node) not in OPERATIONS:
+            found.append(unsupported(operation_of(node), node.name))
+    return found
 
 
 class _OnnxReader:
@@ -182,7 +204,9 @@ class _OnnxReader:
 
     def _constants(self, node: Any) -> list[Tensor] | None:
         """Results of a node that reads constants alone; None where it does not."""
-        if node.op_type in _OWN_INTEGERS or node.op_type in ("If", "Loop", "Scan"):
+        if node.op_type in _OWN_INTEGERS or node.op_type in _BRANCHES:
+            return None
+        if not is_own(node):
             return None
         found = [self.known.get(name) for name in node.input if name]
         if not all(isinstance(tensor, Const) and tensor.scale is None for tensor in found):

@@ -112,6 +112,9 @@ class _AtenReader:
     def _output(self, output: str | None) -> Any:
         import torch
 
+        for node in self.program.graph.nodes:
+            if node.op == "call_function" and node.name == output:
+                return node
         (end,) = (node for node in self.program.graph.nodes if node.op == "output")
         wanted = set(self.program.graph_signature.user_outputs)
         nodes = [n for n in end.args[0] if hasattr(n, "name") and n.name in wanted]

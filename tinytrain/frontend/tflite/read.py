@@ -31,8 +31,7 @@ class _TfliteReader:
 
     def run(self, output: str | None) -> Program:
         model, builder = self.model, self.builder
-        outputs = [self._output(index) for index in model.outputs]
-        chosen = model.outputs[choose_output(outputs, output, builder.file, builder.notes)]
+        chosen = self._chosen(output)
         for index in model.inputs:
             given = model.tensors[index]
             dtype = given.dtype if given.is_quantized else "float32"
@@ -43,6 +42,17 @@ class _TfliteReader:
                 self._read(operator)
         self.reasons.check()
         return builder.finish(self.real(chosen))
+
+    def _chosen(self, output: str | None) -> int:
+        """The tensor that is compiled: an output, or any other that the name tells."""
+        outputs = [self._output(index) for index in self.model.outputs]
+        if output is not None and output not in {declared.name for declared in outputs}:
+            for operator in self.model.operators:
+                for index in operator.outputs:
+                    if self.model.tensors[index].name == output:
+                        return index
+        notes = self.builder.notes
+        return self.model.outputs[choose_output(outputs, output, self.builder.file, notes)]
 
     def _output(self, index: int) -> Output:
         tensor = self.model.tensors[index]
