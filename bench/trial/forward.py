@@ -23,6 +23,9 @@ from tinytrain.reference.lowering import scale_of, zero_of
 STEPS_APART = 0.5
 """Mean steps of an integer output by which two kernels of a format may differ."""
 
+_ENDS = frozenset({"softmax", "activation"})
+"""What may be left out at the end of a model."""
+
 SHARE_APART = 1e-3
 """The same for a float output, as a share of its largest number."""
 
@@ -64,17 +67,17 @@ def our_outputs(forward: Graph, imported: Imported, x: np.ndarray) -> np.ndarray
 
 
 def compare(
-    path: Path, imported: Imported, ours: np.ndarray, x: np.ndarray, *, before_softmax: bool
+    path: Path, imported: Imported, ours: np.ndarray, x: np.ndarray, *, before_end: bool
 ) -> Forward | None:
     """None where there is nothing to compare with.
 
     Args:
-        before_softmax: whether ours are logits, since a softmax at the end was left out.
+        before_end: whether ours are logits, since a softmax or sigmoid at the end was left out.
     """
     reference = imported.reference
     if isinstance(reference, Missing):
         return None
-    place = _output_tensor(imported, before_softmax)
+    place = _output_tensor(imported, before_end)
     if place is None:
         return None
     tensor, value = place
@@ -92,9 +95,18 @@ def compare(
     kept = ~np.array(apart, bool) if apart else np.ones(len(x), bool)
     if not kept.any():
         return None
-    a, b = ours[kept], wanted[kept]
+    a, b = _within(ours[kept], value), wanted[kept]
     agreement = float((a.argmax(1) == b.argmax(1)).mean()) if a.shape[1] > 1 else None
     return Forward(tensor, ours, int((~kept).sum()), agreement, _correlation(a, b))
+
+
+def _within(ours: np.ndarray, value: Value) -> np.ndarray:
+    """Our outputs in the range that theirs can have: ours may be accumulators, without one."""
+    meaning = value.type.quantization
+    if value.type.dtype is not DType.S8 or meaning is None:
+        return ours
+    low, high = (np.array([-128, 127]) - meaning.zero_point) * max(meaning.scale)
+    return np.clip(ours, low, high)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -103,15 +115,15 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def _output_tensor(imported: Imported, before_softmax: bool) -> tuple[str, Value] | None:
+def _output_tensor(imported: Imported, before_end: bool) -> tuple[str, Value] | None:
     """The file's tensor that our output stands for: behind it there are only moves."""
     names = {tensor.value: name for name, tensor in imported.tensors.items()}
     producers, value = imported.graph.producers(), imported.graph.outputs[0]
-    while before_softmax or value not in names:
+    while before_end or value not in names:
         if value not in producers:
             return None
         node = producers[value]
-        before_softmax = before_softmax and node.op != "softmax"
+        before_end = before_end and node.op not in _ENDS
         value = node.inputs[0]
     return names[value], value
 
@@ -126,7 +138,7 @@ def _in_our_order(raw: np.ndarray, imported: Imported, tensor: str, value: Value
         found = found / 256.0
     reals = _reals(found, value)
     for node in graph.nodes[[n.output for n in graph.nodes].index(value) + 1 :]:
-        if node.op == "softmax":
+        if node.op in _ENDS:
             continue
         if node.op == "transpose":
             reals = reals.transpose(node.attrs["axes"])

@@ -12,6 +12,8 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
+from tinytrain.ir.types import DType
+from tinytrain.losses import SampleTarget, target_of
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine
 
@@ -47,19 +49,18 @@ class Training:
         return self.after < self.before
 
 
-def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray, *, classify: bool) -> Training:
+def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray) -> Training:
     """Trains the head and two layers before it at the suggested rate, as the device does.
 
     Args:
         forward: s8, from `to_integers`.
         samples: s8 [N, ...], of which the first four are the centres.
         outputs: reals [N, outputs] that the model gives, for the targets of a regression.
-        classify: cross-entropy with the clusters as classes; else the mean squared error.
     """
     layers = sum(traits_of(node).has_weights for node in forward.nodes)
     options = Options(
         scheme=f"last-{min(layers - 1, 2)}" if layers > 1 else "head",
-        loss="cross_entropy" if classify else "mean_squared_error",
+        loss=forward.source.loss,
     )
     compiled = build_step(forward, options, Runner(), samples)
     machine = _Trained(compiled.graph, rate=float(np.float32(compiled.rate)), seed=0)
@@ -67,8 +68,11 @@ def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray, *, classify:
     x, target = compiled.graph.inputs[:2]
     generator = np.random.default_rng(1)
     centres = _centres(samples, x.type.shape, generator)
-    if classify:
-        targets = np.arange(CLUSTERS) % compiled.output_size
+    kind = target_of(options.loss, compiled.classes)
+    if kind is SampleTarget.LABEL:
+        targets = np.arange(CLUSTERS) % compiled.classes
+    elif kind is SampleTarget.SHARES:
+        targets = generator.integers(0, 2, (CLUSTERS, compiled.output_size))
     else:
         targets = _targets(outputs, forward.outputs[0], generator)
     noise = generator.standard_normal((SAMPLES, *x.type.shape)) * NOISE * max(centres.std(), 1.0)
@@ -136,7 +140,10 @@ def _targets(outputs: np.ndarray, output: Value, generator: np.random.Generator)
     """What the model gives to another centre, moved up, within what its output can say."""
     meaning = output.type.quantization
     assert meaning is not None
-    steps = np.array([-128, 127]) - meaning.zero_point
-    low, high = steps * max(meaning.scale)
-    shifts = generator.uniform(0.5, 1.5, (CLUSTERS, 1)) * max(outputs.std(), (high - low) / 8)
+    low, high = -np.inf, np.inf
+    size = max(float(outputs.std()), float(np.abs(outputs).max()) / 8, 1e-3)
+    if output.type.dtype is DType.S8:
+        low, high = (np.array([-128, 127]) - meaning.zero_point) * max(meaning.scale)
+        size = max(size, (high - low) / 8)
+    shifts = generator.uniform(0.5, 1.5, (CLUSTERS, 1)) * size
     return np.clip(np.roll(outputs[:CLUSTERS], 1, axis=0) + shifts, low, high)

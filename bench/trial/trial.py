@@ -25,7 +25,9 @@ from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import traits_of
+from tinytrain.losses import suited
 from tinytrain.passes.base import Runner
+from tinytrain.quantize.head import function_at_end, function_name
 from tinytrain.quantize.passes import is_quantized
 from tinytrain.reference.lowering import scale_of, zero_of
 
@@ -100,13 +102,14 @@ def try_model(path: Path) -> Trial:
         stage = "proof"
         _prove(trial, imported, samples)
         stage = "forward"
-        forward = to_integers(graph, samples, Options(), Runner())
-        trial.classifier = _is_classifier(path, forward)
+        loss = _loss(path, graph)
+        trial.classifier = loss == "cross_entropy"
+        forward = to_integers(graph, samples, Options(loss=loss), Runner())
         outputs = _forward(trial, path, imported, forward, inputs)
         stage = "training"
         x = forward.inputs[0]
         quantized = quantize_input(samples, scale_of(x), zero_of(x))
-        trial.training = train(forward, quantized, outputs, classify=trial.classifier)
+        trial.training = train(forward, quantized, outputs)
     except TinytrainError as error:
         trial.stage, trial.reasons = stage, _reasons(error)
     # A fault of ours: a row of the table like any other, so that the rest is still tried.
@@ -131,22 +134,26 @@ def _forward(
     trial: Trial, path: Path, imported: Imported, forward: Graph, inputs: Inputs
 ) -> np.ndarray:
     """Compares, and gives what the model answers to calibration samples."""
-    softmax = forward.source.softmax
+    end = function_at_end(imported.graph)
+    left_out = forward.source.softmax or (end is not None and not forward.source.ending)
     ours = our_outputs(forward, imported, inputs.compared)
-    found = compare(path, imported, ours, inputs.compared, before_softmax=softmax)
+    found = compare(path, imported, ours, inputs.compared, before_end=left_out)
     if found is not None:
         trial.left_out, trial.correlation = found.left_out, found.correlation
         trial.agreement = found.agreement if trial.classifier else None
     return our_outputs(forward, imported, inputs.calibration[:4])
 
 
-def _is_classifier(path: Path, graph: Graph) -> bool:
-    """A vector that the index trains with cross-entropy, or that a softmax was behind."""
+def _loss(path: Path, graph: Graph) -> str:
+    """What suits the end of a model: for a map, and where nothing tells, the mean squared error."""
     shape = graph.outputs[0].type.shape
-    if math.prod(shape) != shape[-1] or shape[-1] < 2:
-        return False
-    hint = hints(path).get("loss")
-    return graph.source.softmax if hint is None else hint == "cross_entropy"
+    end = function_at_end(graph)
+    function = "" if end is None else function_name(end)
+    if math.prod(shape) != shape[-1]:
+        return "mean_squared_error"
+    if hints(path).get("loss") == "cross_entropy" and shape[-1] > 1:
+        return "cross_entropy"
+    return suited(function) if function in ("softmax", "sigmoid") else "mean_squared_error"
 
 
 def _macs(graph: Graph) -> int:
