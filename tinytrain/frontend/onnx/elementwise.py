@@ -124,6 +124,17 @@ _INTEGERS, _BOOL = frozenset({2, 3, 4, 5, 6, 7, 12, 13}), 9
 """Dtypes by number of `onnx.TensorProto.DataType`."""
 
 
+def _dropout(operands: OnnxOperands) -> list[Tensor]:
+    if operands.has(1):
+        operands.constant(1)  # the ratio, which matters in training alone
+    if operands.has(2) and operands.constant(2).any():
+        raise operands.builder.error(
+            "a dropout was exported in training mode: it would drop at random on the device",
+            "call model.eval() before the export, or export with training=EVAL",
+        )
+    return [operands.x()]
+
+
 def _cast(operands: OnnxOperands) -> list[Tensor]:
     """A cast of an activation: itself, whatever the dtype."""
     x, to = operands.x(), int(operands.get("to", 1))
@@ -182,6 +193,6 @@ ELEMENTWISE: dict[str, OnnxRow] = {
     # Which of equal logits comes first is left to the device: the first.
     "ArgMax": row(_argmax, "axis keepdims", "select_last_index"),
     "Identity": row(_same),
-    "Dropout": row(_same, "", "ratio seed"),
+    "Dropout": row(_dropout, "", "ratio seed"),
     "Cast": row(_cast, "to", "saturate round_mode"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ class OnnxOperands:
         inputs: None for one that is left out.
         attributes: by name, those at their defaults included.
         outputs: how many outputs something reads, counted to the last of them.
+        seen: the numbers of the inputs that were looked at.
     """
 
     builder: ProgramBuilder
@@ -28,6 +29,7 @@ class OnnxOperands:
     inputs: Sequence[Tensor | None]
     attributes: Mapping[str, Any]
     outputs: int
+    seen: set[int] = field(default_factory=set)
 
     def has(self, number: int) -> bool:
         """Whether the node has this input."""
@@ -37,6 +39,7 @@ class OnnxOperands:
         """An input."""
         found = self.inputs[number]
         assert found is not None
+        self.seen.add(number)
         return found
 
     def get(self, name: str, default: Any = None) -> Any:

@@ -16,14 +16,27 @@ from tinytrain.frontend.onnx.layers import LAYERS, conv
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, row
 from tinytrain.frontend.program import Const
 
+_DTYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16"}
+"""Of integers by number of `onnx.TensorProto.DataType`."""
+
 
 def _zero_point(operands: OnnxOperands, number: int) -> np.ndarray:
-    """uint8 0 where it is left out."""
-    if operands.has(number):
-        found = operands.x(number)
-        if isinstance(found, Const):
-            return found.data
-    return np.zeros((), dtype=np.uint8)
+    """0 where it is left out, of the dtype that the node asks for; uint8 where it asks for none."""
+    if not operands.has(number):
+        wanted = int(operands.get("output_dtype", 0)) if operands.kind == "QuantizeLinear" else 0
+        if wanted and wanted not in _DTYPES:
+            raise operands.builder.error(
+                f"integers of the data type {wanted} cannot be read",
+                "quantize to int8 or uint8",
+            )
+        return np.zeros((), dtype=_DTYPES.get(wanted, "uint8"))
+    found = operands.x(number)
+    if not isinstance(found, Const):
+        raise operands.builder.error(
+            "an activation is quantized with a zero point computed while the model runs",
+            "use static quantization, which fixes zero points from calibration data",
+        )
+    return found.data
 
 
 def _scale(operands: OnnxOperands, number: int) -> np.ndarray:
@@ -91,7 +104,7 @@ def _bias(operands: OnnxOperands, number: int, x_scale: int, w_scale: int) -> Te
 
 
 def _with(operands: OnnxOperands, kind: str, inputs: Sequence[Tensor | None]) -> OnnxOperands:
-    return replace(operands, kind=kind, inputs=inputs)
+    return replace(operands, kind=kind, inputs=inputs, seen=set())
 
 
 def _qlinear_conv(operands: OnnxOperands) -> list[Tensor]:
@@ -144,7 +157,7 @@ def _qlinear_concat(operands: OnnxOperands) -> list[Tensor]:
 _CONV = "auto_pad dilations group pads strides"
 
 QUANTIZED: dict[str, OnnxRow] = {
-    "QuantizeLinear": row(_quantize_linear, "axis", "saturate precision output_dtype"),
+    "QuantizeLinear": row(_quantize_linear, "axis output_dtype", "saturate precision"),
     "DequantizeLinear": row(_dequantize_linear, "axis", "output_dtype"),
     "QLinearConv": row(_qlinear_conv, _CONV, "kernel_shape"),
     "QLinearMatMul": row(_qlinear_matmul),

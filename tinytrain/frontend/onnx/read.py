@@ -177,7 +177,19 @@ class _OnnxReader:
         operands = OnnxOperands(
             self.builder, operation_of(node), inputs, attributes, max(read, default=0) + 1
         )
-        return row.read(operands)
+        results = row.read(operands)
+        self._check_inputs(operands)
+        return results
+
+    def _check_inputs(self, operands: OnnxOperands) -> None:
+        """Raises the error about an input that was not looked at: it may change the results."""
+        for number, held in enumerate(operands.inputs):
+            empty = isinstance(held, Const) and held.data.size == 0
+            if held is not None and not empty and number not in operands.seen:
+                raise self.builder.error(
+                    f"input {number} of '{operands.kind}' is not supported here",
+                    "export the model without it",
+                )
 
     def _attributes(self, node: Any, known: frozenset[str]) -> dict[str, Any]:
         """All attributes as Python values.

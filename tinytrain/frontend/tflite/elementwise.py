@@ -139,5 +139,6 @@ ELEMENTWISE: dict[str, TfliteRow] = {
     "ARG_MAX": row(_argmax, "", "OutputType"),
     "QUANTIZE": row(_same),
     "DEQUANTIZE": row(_same),
-    "CAST": row(_cast, "InDataType OutDataType"),
+    # The tensors tell both.
+    "CAST": row(_cast, "", "InDataType OutDataType"),
 }

@@ -279,7 +279,8 @@ MOVES: dict[str, TfliteRow] = {
     "ZEROS_LIKE": row(_zeros_like),
     "BROADCAST_TO": row(_broadcast_to),
     "TILE": row(_tile),
-    "RESIZE_NEAREST_NEIGHBOR": row(_resize_nearest, "AlignCorners HalfPixelCenters"),
+    # By whole factors the centres of pixels lie in the same pixel either way.
+    "RESIZE_NEAREST_NEIGHBOR": row(_resize_nearest, "AlignCorners", "HalfPixelCenters"),
     "DEPTH_TO_SPACE": row(_depth_to_space, "BlockSize"),
     "SPACE_TO_DEPTH": row(_space_to_depth, "BlockSize"),
 }
