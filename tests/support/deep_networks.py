@@ -19,12 +19,13 @@ _DEVIATION = 73.0  # of a uniform s8
 
 
 def residual_model(
-    path: Path, blocks: int, *, width: int = 8, size: int = 4, classes: int = 4
+    path: Path, blocks: int, *, width: int = 8, wide: int = 0, size: int = 4, classes: int = 4
 ) -> Path:
-    """Writes an int8 ONNX model: a layer, so many residual blocks of two layers, a classifier.
+    """Writes an int8 ONNX model: a layer, so many residual blocks, a classifier.
 
     Args:
-        width: channels of every map.
+        width: channels of the maps between blocks.
+        wide: channels inside an inverted bottleneck; 0 for a block of two plain layers.
         size: rows and columns of the input, which has 3 channels.
     """
     rng = np.random.default_rng(blocks)
@@ -46,14 +47,26 @@ def residual_model(
         constants[f"{name}_s"] = np.float32(scale)
         return add("DequantizeLinear", name, f"{name}_s", "z")
 
-    def conv(x: str, channels: int, gain: float) -> str:
-        return add("Conv", x, weights(width, channels, 3, 3, gain=gain), pads=[1, 1, 1, 1])
+    def conv(x: str, shape: tuple[int, ...], gain: float, group: int = 1) -> str:
+        pad = shape[2] // 2
+        return add("Conv", x, weights(*shape, gain=gain), pads=[pad] * 4, group=group)
 
-    x = quantized(add("Relu", conv(quantized("x"), 3, 1.0)))
+    def relu(x: str) -> str:
+        return quantized(add("Relu", x))
+
+    def branch(x: str) -> str:
+        if not wide:
+            x = relu(conv(x, (width, width, 3, 3), 1.4))
+            return conv(x, (width, width, 3, 3), 0.2)
+        x = relu(conv(x, (wide, width, 1, 1), 1.4))
+        x = relu(conv(x, (wide, 1, 3, 3), 1.4, group=wide))
+        return conv(x, (width, wide, 1, 1), 0.2)
+
+    x = relu(conv(quantized("x"), (width, 3, 3, 3), 1.0))
     for _ in range(blocks):
-        y = quantized(add("Relu", conv(x, width, 1.4)))
-        x = quantized(add("Add", x, quantized(conv(y, width, 0.2))))
-    x = add("Flatten", quantized(add("GlobalAveragePool", x)), axis=1)
+        x = quantized(add("Add", x, quantized(branch(x))))
+    x = quantized(add("GlobalAveragePool", x))
+    x = add("Flatten", x, axis=1)
     head = add("Transpose", weights(classes, width, gain=1.0), perm=[1, 0])
     add("QuantizeLinear", add("MatMul", x, head), "s", "z")
     last = add("DequantizeLinear", f"t{len(nodes) - 1}", "s", "z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph
@@ -19,11 +20,13 @@ class Fitted:
         graph: of all nodes.
         tilings: runs that work on a tile of channels at a time.
         narrowed: limits of workspace for the other nodes, and the memory and the cost of it all.
+        least: for each node of the graph, the bytes that it needs with the least workspace.
     """
 
     graph: Graph
     tilings: tuple[ChannelTiling, ...]
     narrowed: Narrowed
+    least: Sequence[int]
 
 
 def fitted(graph: Graph, isa: str, most: int, start: int) -> Fitted:
@@ -48,35 +51,43 @@ class _TilingSearch:
 
     Args:
         span: indices of the nodes that count.
+
+    Runs share no node, so that what one needs with some tiles does not depend on the others: one
+    set of tilings shows it for all runs at once.
     """
 
     def __init__(self, graph: Graph, isa: str, span: range) -> None:
         self._graph, self._isa, self._span = graph, isa, span
         self._whole = choose_kernels(graph, isa)
         self._runs = [(run, tilings_of(graph, run)) for run in tileable_runs(graph)]
-        self._known: dict[tuple[ChannelTiling, ...], NodeNeeds] = {}
+        most = max((len(tilings) for _, tilings in self._runs), default=0)
+        self._untiled = self._needs(())
+        self._tiled = [
+            self._needs(tuple(tilings[k] for _, tilings in self._runs if k < len(tilings)))
+            for k in range(most)
+        ]
 
     def within(self, goal: int) -> Fitted:
         """The cheapest tilings with which each run keeps a limit, in bytes, or needs least."""
-        chosen: tuple[ChannelTiling, ...] = ()
+        chosen: list[ChannelTiling] = []
         for run, tilings in self._runs:
             place = range(run.first, run.last + 1)
-            untiled = self._needs(chosen).narrowed(goal, place)
+            untiled = self._untiled.narrowed(goal, place)
             if untiled.bound <= goal and not untiled.limits:
                 continue
             options = [(_worth(untiled, goal), -1)]
-            for k, tiling in enumerate(tilings):
-                tiled = self._needs((*chosen, tiling)).narrowed(goal, place)
+            for k in range(len(tilings)):
+                tiled = self._tiled[k].narrowed(goal, place)
                 options.append((_worth(tiled, goal), k))
             best = min(options)[1]
             if best >= 0:
-                chosen = (*chosen, tilings[best])
-        return Fitted(self._graph, chosen, self._needs(chosen).narrowed(goal, self._span))
+                chosen.append(tilings[best])
+        needs = self._needs(tuple(chosen))
+        least = needs.least(self._span)
+        return Fitted(self._graph, tuple(chosen), needs.narrowed(goal, self._span), least)
 
     def _needs(self, tilings: tuple[ChannelTiling, ...]) -> NodeNeeds:
-        if tilings not in self._known:
-            self._known[tilings] = NodeNeeds(self._graph, self._isa, self._whole, tilings)
-        return self._known[tilings]
+        return NodeNeeds(self._graph, self._isa, self._whole, tilings)
 
 
 def _worth(found: Narrowed, goal: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ which computes overlaps twice where this computes nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -39,9 +39,15 @@ def row_window(node: Node) -> tuple[int, int, int]:
     return (kernel - 1) * dilation + 1, node.attrs["strides"][0], node.attrs["padding"][0]
 
 
-def chain_ends(graph: Graph, first: int, end: int) -> Iterator[int]:
-    """Indices below `end` of the last nodes of all chains that begin at `first`, ascending."""
-    last = last_use(graph)
+def chain_ends(
+    graph: Graph, first: int, end: int, last_uses: Mapping[Value, int] | None = None
+) -> Iterator[int]:
+    """Indices below `end` of the last nodes of all chains that begin at `first`, ascending.
+
+    Args:
+        last_uses: of the graph, where they are known.
+    """
+    last = last_use(graph) if last_uses is None else last_uses
     inside: set[Value] = set()
     source: Value | None = None
     until = first

@@ -7,10 +7,12 @@ within a limit is a shortest path over the places between nodes.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isqrt
 
-from tinytrain.ir.graph import Graph
+from tinytrain.ir.graph import Graph, Value, last_use
 from tinytrain.ir.operations import loss_index
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.nodes import work_of
@@ -29,6 +31,14 @@ more for a higher one."""
 
 _MOST_STEPS = 128
 """Most steps of a chain: each takes 14 bytes of flash per layer."""
+
+_WORK = 500_000
+"""Layers of chains that may be looked at for each number of rows. A stem of more than 79 nodes has
+no longer chains than this allows; work is counted instead of time, so that a model gets the same
+plan on every machine."""
+
+_LEAST_LAYERS = 8
+"""What the longest chain has at any depth."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,8 @@ class Stem:
         self.end, self._fed = frozen_count(graph, graph.nodes[: loss_index(graph)]), fed
         items = storages(graph, choices)
         whole = live_bytes(items, range(len(graph.nodes)))
-        near = [item for item in items if item.first < self.end]
+        around = _Around(items, self.end)
+        last_uses = last_use(graph)
         works = [work_of(graph, node) for node in graph.nodes[: self.end]]
         self._segments: list[list[Segment]] = [[] for _ in range(self.end)]
         for first in range(self.end):
@@ -90,18 +101,22 @@ class Stem:
                     first, graph.nodes[first].name, choices, works[first], whole[first], isa
                 )
             self._segments[first] += [
-                _segment(graph, near, works, chain, isa) for chain in self._chains(graph, first)
+                _segment(graph, around, works, chain, isa)
+                for chain in self._chains(graph, first, last_uses)
             ]
 
-    def _chains(self, graph: Graph, first: int) -> list[LineBufferedChain]:
-        """All chains that begin at a node, by their last node and then by the rows of a step."""
+    def _chains(
+        self, graph: Graph, first: int, last_uses: Mapping[Value, int]
+    ) -> list[LineBufferedChain]:
+        """The chains that begin at a node, by their last node and then by the rows of a step."""
         feeds = self._fed and first == 0
         # One layer has no map inside; a fed input must not be read after its chain.
         least = first + 1
         if feeds:
             x = graph.inputs[0]
             least = max((k for k, node in enumerate(graph.nodes) if x in node.inputs), default=0)
-        lasts = [last for last in chain_ends(graph, first, self.end) if last >= least]
+        end = min(least + _most_layers(self.end), self.end)
+        lasts = [last for last in chain_ends(graph, first, end, last_uses) if last >= least]
         if not lasts:
             return []
         height = graph.nodes[first].inputs[0].type.shape[1]
@@ -119,8 +134,8 @@ class Stem:
 
     def within(self, nbytes: int) -> Cut | None:
         """The cheapest cut whose segments need at most `nbytes` each; None if there is none."""
-        best: list[tuple[int, tuple[Segment, ...]] | None] = [None] * (self.end + 1)
-        best[0] = 0, ()
+        best: list[tuple[int, Segment | None] | None] = [None] * (self.end + 1)
+        best[0] = 0, None
         for place in range(self.end):
             so_far = best[place]
             if so_far is None:
@@ -129,20 +144,50 @@ class Stem:
                 known = best[segment.last + 1]
                 cost = so_far[0] + segment.cost
                 if segment.peak <= nbytes and (known is None or cost < known[0]):
-                    best[segment.last + 1] = cost, (*so_far[1], segment)
-        found = best[self.end]
-        if found is None:
+                    best[segment.last + 1] = cost, segment
+        reached = best[self.end]
+        if reached is None:
             return None
+        found: list[Segment] = []
+        while reached is not None and reached[1] is not None:
+            found.insert(0, reached[1])
+            reached = best[reached[1].first]
         return Cut(
-            tuple(segment.chain for segment in found[1] if segment.chain is not None),
-            {name: limit for segment in found[1] for name, limit in segment.limits.items()},
+            tuple(segment.chain for segment in found if segment.chain is not None),
+            {name: limit for segment in found for name, limit in segment.limits.items()},
         )
 
     def smallest(self) -> int | None:
         """The lowest limit that some cut keeps, in bytes; None if rows cannot be fed."""
         if self.end == 0:
             return None if self._fed else 0
-        return next((limit for limit in self.limits() if self.within(limit) is not None), None)
+        limits = self.limits()
+        # What one limit allows a larger one allows too.
+        found = bisect_left(limits, True, key=lambda limit: self.within(limit) is not None)
+        return limits[found] if found < len(limits) else None
+
+
+def _most_layers(nodes: int) -> int:
+    """Layers that a chain in a stem of so many nodes may have."""
+    return max(isqrt(_WORK // nodes), _LEAST_LAYERS)
+
+
+class _Around:
+    """The storages that live at the first nodes of a schedule when they run as a whole."""
+
+    def __init__(self, items: Sequence[ArenaStorage], end: int) -> None:
+        self._begin: list[list[ArenaStorage]] = [[] for _ in range(end)]
+        self._live: list[list[ArenaStorage]] = [[] for _ in range(end)]
+        for item in items:
+            if item.first < end:
+                self._begin[item.first].append(item)
+            for index in range(item.first, min(item.last + 1, end)):
+                self._live[index].append(item)
+
+    def of(self, first: int, last: int) -> list[ArenaStorage]:
+        """Those that live at some node from the first to the last."""
+        later = (item for index in range(first + 1, last + 1) for item in self._begin[index])
+        return [*self._live[first], *later]
 
 
 def _as_a_whole(
@@ -163,12 +208,12 @@ def _as_a_whole(
 
 def _segment(
     graph: Graph,
-    near: Sequence[ArenaStorage],
+    around: _Around,
     works: Sequence[Work | None],
     chain: LineBufferedChain,
     isa: str,
 ) -> Segment:
-    """A chain as a segment; `near`: storages that live around it when its nodes run as a whole."""
+    """A chain as a segment; `around`: what lives there when its nodes run as a whole."""
     nodes = graph.nodes[chain.first : chain.last + 1]
     striped = choose_for_stripes(nodes, works[chain.first : chain.last + 1], chain, isa)
     # The rows of a fed source arrive before the first node of a step.
@@ -178,6 +223,7 @@ def _segment(
     for k, node in enumerate(nodes):
         until |= dict.fromkeys(maps_of(node), chain.first + k)
     own = {*index, *(node.name for node in nodes)}
+    near = around.of(chain.first, chain.last)
     items = [item for item in near if own.isdisjoint((*item.values, item.name))]
 
     def add(name: str, nbytes: int, first: int, last: int) -> None:

@@ -23,13 +23,11 @@ class Narrowed:
         limits: for `plan_memory`, in bytes by node name.
         bound: lower bound of the arena with these limits, in bytes.
         cost: estimated instructions of the considered nodes with these limits.
-        least: for each node of the graph, the bytes that it needs with the least workspace.
     """
 
     limits: Mapping[str, int]
     bound: int
     cost: int
-    least: Sequence[int]
 
 
 def narrowed(
@@ -80,30 +78,43 @@ class NodeNeeds:
         items = storages(graph, {**whole, **tiled}, tilings=tilings)
         values = [item for item in items if item.values or item.name not in self._choices]
         self._live = live_bytes(values, range(len(graph.nodes)))
+        self._needed = [
+            beside + aligned(self._workspace(node.name))
+            for beside, node in zip(self._live, graph.nodes, strict=True)
+        ]
         self._tiling = {node.name: each for each in tilings for node in each.nodes(graph)}
 
     def narrowed(self, most: int, span: range) -> Narrowed:
         """The cheapest limits of workspace of some nodes; as the function `narrowed`."""
-        live, names = self._live, [node.name for node in self._graph.nodes]
-        sizes = [self._workspace(name) for name in names]
-        needed = [beside + aligned(size) for beside, size in zip(live, sizes, strict=True)]
-        least = list(needed)
+        live, needed, nodes = self._live, {k: self._needed[k] for k in span}, self._graph.nodes
         options = {k: self._options(k) for k in span}
-        for k, offered in options.items():
-            smallest = min((choice.workspace for choice in offered), default=sizes[k])
-            least[k] = live[k] + aligned(min(smallest, sizes[k]))
-        goal = max([most, *(least[k] for k in span)])
+        goal = max([most, *(self._least(k, options[k]) for k in span)])
         limits = {}
-        cost = sum(self._choices[names[k]].cost for k in span if names[k] in self._choices)
+        cost = sum(
+            self._choices[nodes[k].name].cost for k in span if nodes[k].name in self._choices
+        )
         for k, offered in options.items():
             if needed[k] > goal:
                 fitting = [one for one in offered if live[k] + aligned(one.workspace) <= goal]
                 taken = min(fitting, key=lambda choice: (choice.cost, choice.workspace))
-                limits[names[k]] = taken.workspace
+                limits[nodes[k].name] = taken.workspace
                 needed[k] = live[k] + aligned(taken.workspace)
-                cost += taken.cost - self._choices[names[k]].cost
-        bound = max((needed[k] for k in span), default=0)
-        return Narrowed(limits, bound, cost, least)
+                cost += taken.cost - self._choices[nodes[k].name].cost
+        return Narrowed(limits, max(needed.values(), default=0), cost)
+
+    def least(self, span: range) -> list[int]:
+        """For each node of the graph what it needs, in bytes: those in a span with the least
+        workspace."""
+        return [
+            self._least(k, self._options(k)) if k in span else needed
+            for k, needed in enumerate(self._needed)
+        ]
+
+    def _least(self, k: int, offered: Sequence[Choice]) -> int:
+        smallest = min((choice.workspace for choice in offered), default=None)
+        if smallest is None:
+            return self._needed[k]
+        return min(self._needed[k], self._live[k] + aligned(smallest))
 
     def _workspace(self, name: str) -> int:
         return self._choices[name].workspace if name in self._choices else 0

@@ -106,7 +106,7 @@ def _rematerialized(plain: Plan, start: int, limit: int, most: int) -> list[Grap
     if most == 0:
         return [graph]
     candidates = Candidates(graph, plain.choices, start)
-    least = fitted(graph, plain.isa, 0, start).narrowed.least
+    least = fitted(graph, plain.isa, 0, start).least
     beside = candidates.of(()).live
     found = [graph]
     for levels in (least, live_bytes(plain.storages, range(len(graph.nodes)))):
