@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -130,13 +130,14 @@ def emit_model(
     forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
     backward_text = backward_steps(context, backward)
     apply_text = [step for node in apply for step in node_steps(context, node)]
+    readers = graph.users()
     fields = [
         {
             "name": context.fields[value],
             "c_type": C_TYPES[data.dtype],
             "size": data.size,
             "is_bias": int(value.type.dtype is DType.S32),
-            "initial": _initial(context, value, data),
+            "initial": _initial(context, readers, value, data),
         }
         for value, data in graph.parameters.items()
     ]
@@ -244,9 +245,11 @@ def _by_layer(context: EmitContext) -> dict[str, int]:
     return found
 
 
-def _initial(context: EmitContext, value: Value, data: np.ndarray) -> str:
+def _initial(
+    context: EmitContext, readers: Mapping[Value, Sequence[Node]], value: Value, data: np.ndarray
+) -> str:
     """The address of a parameter's initial data; none is stored where all is 0."""
-    context.layer = next((node.layer for node in context.graph.nodes if value in node.inputs), "")
+    context.layer = next((node.layer for node in readers.get(value, ())), "")
     return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)
 
 

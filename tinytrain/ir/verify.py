@@ -109,9 +109,10 @@ def _verify_training(graph: Graph) -> None:
     for weights, fraction in graph.fractions.items():
         if not {weights, fraction} <= graph.parameters.keys():
             raise TypeRuleError(f"{weights} with fraction {fraction}: not both are parameters")
+    outputs = set(graph.outputs)
     for parameter, sums in graph.gradients.items():
         for total in sums:
-            if parameter not in graph.parameters or total not in graph.outputs:
+            if parameter not in graph.parameters or total not in outputs:
                 raise TypeRuleError(
                     f"gradient {total} of {parameter}: not an output of a parameter"
                 )

@@ -20,12 +20,12 @@ class FuseUpdates:
     )
 
     def __call__(self, graph: Graph) -> Graph:
-        users = graph.users()
+        users, outputs = graph.users(), set(graph.outputs)
         absorbed: dict[str, Node] = {}
         for node in graph.nodes:
             readers = users.get(node.outputs[0], [])
             only_reader = [reader.op for reader in readers] == [_FUSED.get(node.op)]
-            if only_reader and node.output not in graph.outputs:
+            if only_reader and node.output not in outputs:
                 absorbed[readers[0].name] = node
         gone = {node.name for node in absorbed.values()}
         nodes = []

@@ -14,7 +14,7 @@ running a node at once if it leaves no more live than it found.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Node, Value
@@ -25,6 +25,12 @@ from tinytrain.plan.place import aligned
 
 _WIDTH = 200
 """States of the same number of nodes that are kept."""
+
+_WORK = 200_000
+"""States that are kept in all: of more than a thousand nodes each number has fewer, `_LEAST_WIDTH`
+at least. Work is counted instead of time, so that a model gets the same order on every machine."""
+
+_LEAST_WIDTH = 8
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class _State:
         larger: (place, bytes) of each place whose reused storage is larger than it needs; nothing
             else that is live depends on the order.
         peak: the largest sum of live bytes so far.
+        ready: nodes that can run next, ascending.
     """
 
     done: int
@@ -67,6 +74,7 @@ class _State:
     peak: int
     node: int
     parent: _State | None
+    ready: tuple[int, ...]
 
 
 class OrderSearch:
@@ -116,11 +124,18 @@ class OrderSearch:
         self._live = sum(aligned(sizes[place]) for place in self._found)
         nodes = graph.nodes[span.start : span.stop]
         writer = {value: k for k, node in enumerate(nodes) for value in node.outputs}
-        self._items = []
+        earlier: dict[int, set[int]] = {}
+        for a, b in after:
+            if a in span:
+                earlier.setdefault(b, set()).add(a - span.start)
+        self._items: list[_Item] = []
+        self._after: list[list[int]] = [[] for _ in nodes]
         for k, node in enumerate(nodes):
             before = {writer[value] for value in node.inputs if value in writer}
-            before |= {a - span.start for a, b in after if b == span.start + k and a in span}
+            before |= earlier.get(span.start + k, set())
             self._items.append(self._item(node, before, begun, choices.get(node.name)))
+            for earlier_node in before:
+                self._after[earlier_node].append(k)
 
     def _places_of(self, values: Sequence[Value]) -> list[int]:
         return sorted({self._place[value] for value in values if value in self._place})
@@ -148,12 +163,13 @@ class OrderSearch:
     def floor(self) -> int:
         """Lower bound of all peaks, in bytes: a node's places, its workspace, what stays live."""
         always = {place for place in self._found if self._kept[place]}
+        beside = sum(aligned(self._needs[place]) for place in always)
         least = self._live if not self._items else 0
         for item in self._items:
-            places = always.union(item.touched)
-            if item.reusable:
-                places.discard(item.target)
-            total = sum(aligned(self._needs[place]) for place in places)
+            places = {place for place in item.touched if place not in always}
+            total = beside + sum(aligned(self._needs[place]) for place in places)
+            if item.reusable and item.target >= 0:
+                total -= aligned(self._needs[item.target])
             least = max(least, total + item.workspace)
         return least
 
@@ -166,14 +182,16 @@ class OrderSearch:
         floor = self.floor()
         if floor >= budget or not self._items:
             return None
-        start = _State(0, self._live, self._larger, floor, -1, None)
+        ready = tuple(k for k, item in enumerate(self._items) if not item.before)
+        start = _State(0, self._live, self._larger, floor, -1, None, ready)
+        width = min(_WIDTH, max(_WORK // len(self._items), _LEAST_WIDTH))
         layers: list[dict[object, _State]] = [{} for _ in range(len(self._items) + 1)]
         layers[0][None] = start
         for layer in layers[:-1]:
-            kept = sorted(layer.values(), key=lambda state: (state.peak, state.live))[:_WIDTH]
+            kept = sorted(layer.values(), key=lambda state: (state.peak, state.live))[:width]
             layer.clear()
             for state in kept:
-                for node in self._ready(state):
+                for node in state.ready:
                     grown = self._settled(self._run(state, node))
                     if grown.peak >= budget:
                         continue
@@ -191,11 +209,6 @@ class OrderSearch:
             end = end.parent
         return order[::-1]
 
-    def _ready(self, state: _State) -> Iterator[int]:
-        for k, item in enumerate(self._items):
-            if not state.done >> k & 1 and not item.before & ~state.done:
-                yield k
-
     def _settled(self, state: _State) -> _State:
         """Also runs nodes that neither raise the peak nor leave more live than they found.
 
@@ -203,7 +216,7 @@ class OrderSearch:
         no more live than it did.
         """
         while True:
-            for node in self._ready(state):
+            for node in state.ready:
                 grown = self._run(state, node)
                 if grown.peak <= state.peak and grown.live <= state.live:
                     state = grown
@@ -236,7 +249,9 @@ class OrderSearch:
         for place in dying:
             live -= aligned(larger.pop(place, self._needs[place]))
         peak = max(state.peak, most + item.workspace)
-        return _State(done, live, tuple(sorted(larger.items())), peak, node, state)
+        freed = [k for k in self._after[node] if not self._items[k].before & ~done]
+        ready = tuple(sorted([*(k for k in state.ready if k != node), *freed]))
+        return _State(done, live, tuple(sorted(larger.items())), peak, node, state, ready)
 
 
 def _places(graph: Graph) -> dict[Value, int]:

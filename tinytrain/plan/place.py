@@ -27,9 +27,16 @@ ALIGNMENT = 8
 """Offsets in the arena are multiples of this, in bytes."""
 
 _TRIES = 400
+_MEETINGS = 20_000_000
+"""Limit of all tries together: pairs of storages that are live together, as often as they are
+looked at. A network of hundreds of layers has fewer tries, and always the four first ones."""
+
 _WORK = 0.1
 """Limit of one run of the solver, in its deterministic seconds: about 10 real seconds for a hundred
 storages that are nearly all live together."""
+
+_IN_SECTIONS = 200_000
+"""The most entries of all sections for which the solver is asked."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,8 @@ def _first_fit(items: Sequence[ArenaStorage], bound: int) -> tuple[list[int], in
         if placed is not None and (best[1] < 0 or placed[1] < best[1]):
             best, best_order = placed, order
     generator = random.Random(0)
-    for _ in range(_TRIES):
+    meetings = sum(map(len, fit.meets))
+    for _ in range(min(_TRIES, _MEETINGS // max(meetings, 1))):
         if best[1] <= bound or len(items) < 2:
             break
         order = list(best_order)
@@ -163,11 +171,14 @@ def _first_fit(items: Sequence[ArenaStorage], bound: int) -> tuple[list[int], in
 
 def _solve(items: Sequence[ArenaStorage], bound: int, known: Placement) -> Placement:
     """A smaller placement than a known one; else the known one, with what was proved of it."""
+    sections = _sections(items)
+    if sum(map(len, sections)) > _IN_SECTIONS:
+        return known
     # Without a hint: a search near a placement that does not fit takes longer than a new one.
-    met, _ = _run_solver(items, bound, bound)
+    met, _ = _run_solver(items, sections, bound, bound)
     if met is not None:
         return met
-    found, is_smallest = _run_solver(items, bound, known.nbytes, hint=known.offsets)
+    found, is_smallest = _run_solver(items, sections, bound, known.nbytes, hint=known.offsets)
     if found is None or found.nbytes >= known.nbytes:
         return replace(known, proof="optimal") if is_smallest else known
     return found
@@ -175,20 +186,26 @@ def _solve(items: Sequence[ArenaStorage], bound: int, known: Placement) -> Place
 
 def _sections(items: Sequence[ArenaStorage]) -> list[list[int]]:
     """Largest sets of storages that are live together; whatever meets meets in one of them."""
-    # A set can only be the largest of its kind where something begins.
-    live = {
-        step: frozenset(k for k, item in enumerate(items) if item.first <= step <= item.last)
-        for step in sorted({item.first for item in items})
-    }
-    return [
-        sorted(found)
-        for step, found in live.items()
-        if not any(found < other or (found == other and at < step) for at, other in live.items())
-    ]
+    order = sorted(range(len(items)), key=lambda k: items[k].first)
+    found: list[list[int]] = []
+    live: list[int] = []
+    for place, k in enumerate(order):
+        live.append(k)
+        following = order[place + 1] if place + 1 < len(order) else None
+        # A set is the largest of its kind where something ends before anything else begins.
+        if following is None or any(items[j].last < items[following].first for j in live):
+            found.append(sorted(live))
+            if following is not None:
+                live = [j for j in live if items[j].last >= items[following].first]
+    return found
 
 
 def _run_solver(
-    items: Sequence[ArenaStorage], least: int, most: int, hint: Sequence[int] = ()
+    items: Sequence[ArenaStorage],
+    sections: Sequence[Sequence[int]],
+    least: int,
+    most: int,
+    hint: Sequence[int] = (),
 ) -> tuple[Placement | None, bool]:
     """A placement of `least` to `most` bytes, if one is found, and whether none is smaller."""
     # Here, as it takes a third of a second, and few plans need it.
@@ -204,7 +221,7 @@ def _run_solver(
         starts.append(start)
         spans.append(model.new_fixed_size_interval_var(start, size, f"span_{k}"))
     # One line for each section: half the time that rectangles (`no_overlap_2d`) take, or less.
-    for section in _sections(items):
+    for section in sections:
         model.add_no_overlap([spans[k] for k in section])
     for start, offset in zip(starts, hint, strict=False):
         model.add_hint(start, offset // ALIGNMENT)

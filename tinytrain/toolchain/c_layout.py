@@ -40,6 +40,7 @@ def lay_out(text: str) -> str:
 def _parts(lines: Sequence[str]) -> Iterator[list[str]]:
     """Comments, directives, statements and rows of tables, each with the lines that it takes."""
     part: list[str] = []
+    opened = 0
     for line in lines:
         part.append(line)
         start = part[0].lstrip()
@@ -48,10 +49,11 @@ def _parts(lines: Sequence[str]) -> Iterator[list[str]]:
         elif start.startswith("#"):
             whole = not line.endswith("\\")
         else:
-            whole = sum(map(_opened, part)) <= 0
+            opened += _opened(line)
+            whole = opened <= 0
         if whole:
             yield part
-            part = []
+            part, opened = [], 0
     yield part
 
 
