@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import tinytrain
+from tests.support import two_inputs
 from tests.support.paths import ROOT
 from tinytrain.target import load_target
 
@@ -132,7 +133,7 @@ static int32_t test_label(size_t i) { return (int32_t)i; }
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A model called `own` by how a sample arrives, with all else that the pages call."""
+    """A model called `own` by how a sample arrives, and one with two inputs."""
     place = tmp_path_factory.mktemp("own")
     samples = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
     for feed in ("whole", "rows"):
@@ -145,7 +146,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             replay=4,
             feed=feed,
         )
-    return {feed: place / feed for feed in ("whole", "rows")}
+    window, features, _ = two_inputs.samples()
+    tinytrain.compile_model(
+        two_inputs.TwoBranches(),
+        two_inputs.EXAMPLE,
+        output=place / "several",
+        name="own",
+        calibration=(window, features),
+        scheme="head",
+    )
+    return {kind: place / kind for kind in ("whole", "rows", "several")}
 
 
 _GCC = ("gcc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused", "-Werror", "-c")
@@ -154,7 +164,8 @@ _GCC = ("gcc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused", "-Werror", "-c")
 @pytest.mark.parametrize("page", PAGES)
 def test_c(page: str, folders: dict[str, Path], tmp_path: Path) -> None:
     for number, block in enumerate(blocks(page, "c")):
-        folder = folders["rows" if "_feed_rows" in block else "whole"]
+        kind = "rows" if "_feed_rows" in block else "several" if "_input1" in block else "whole"
+        folder = folders[kind]
         state = "" if "own_state state" in block else "static own_state state;\n"
         source = tmp_path / f"block_{number}.c"
         source.write_text(_APPLICATION + state + block)

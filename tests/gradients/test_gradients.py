@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.graphs import GRAPHS, shared_weights, steep_curves
 from tests.support.mirror import F32_ERROR, SLOPE_ERROR, Mirror, prepared
+from tests.support.two_inputs import two_inputs
 from tinytrain.autodiff import derivatives
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
@@ -69,11 +70,13 @@ def _unit(machine: Machine, g: Value) -> float:
 
 def _inputs(graph: Graph, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    x, target = graph.inputs
+    target = graph.target
+    assert target is not None
     wanted = np.array([seed % graph.outputs[1].type.size], np.int32)
     if target.type.dtype is DType.F32:
         wanted = rng.normal(size=target.type.shape).astype(np.float32)
-    return {x.name: rng.integers(-100, 101, x.type.shape).astype(np.int8), target.name: wanted}
+    given = {x.name: rng.integers(-100, 101, x.type.shape).astype(np.int8) for x in graph.sample}
+    return {**given, target.name: wanted}
 
 
 def worst_error(found: Mapping[Value, np.ndarray], wanted: Mapping[Value, np.ndarray]) -> float:
@@ -127,6 +130,15 @@ def test_f32_gradients_of_expressions_and_steep_curves(loss: str) -> None:
         found, known = run_step(compiled, seed)
         wanted = Mirror(compiled.graph, known).gradients()
         assert worst_error(found, wanted) < SLOPE_ERROR
+
+
+@pytest.mark.parametrize("scheme", ["full", "last-2"])
+def test_f32_gradients_behind_two_inputs_equal_autograd(scheme: str) -> None:
+    options = Options(gradient="f32", fraction_bits=0, scheme=scheme)
+    compiled = build_step(two_inputs(), options, Runner())
+    for seed in range(2):
+        found, known = run_step(compiled, seed)
+        assert worst_error(found, Mirror(compiled.graph, known).gradients()) < F32_ERROR
 
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:

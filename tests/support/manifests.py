@@ -56,6 +56,7 @@ def small_manifest() -> Manifest:
             zero_point=-3,
             source_shape=(1, 40),
             source_layout="NC",
+            parts=(),
         ),
         output=OutputRecord(size=20, classes=20, source_shape=(1, 20), source_layout="NC"),
         preprocess=None,

@@ -64,8 +64,8 @@ class TfliteWriter:
             getattr(self.builder, f"Prepend{unit}")(item)
         return int(self.builder.EndVector())
 
-    def finish(self, source: int, result: int) -> bytes:
-        """The file, with one input and one output."""
+    def finish(self, source: int | Sequence[int], result: int) -> bytes:
+        """The file, with one input or several, and one output."""
         b = self.builder
         buffers = []
         for data in self.buffers:
@@ -105,7 +105,8 @@ class TfliteWriter:
         offsets = "UOffsetTRelative"
         held_tensors = self._vector(tflite.SubGraphStartTensorsVector, tensors, offsets)
         held_operators = self._vector(tflite.SubGraphStartOperatorsVector, operators, offsets)
-        given = self._vector(tflite.SubGraphStartInputsVector, [source], "Int32")
+        sources = [source] if isinstance(source, int) else source
+        given = self._vector(tflite.SubGraphStartInputsVector, sources, "Int32")
         results = self._vector(tflite.SubGraphStartOutputsVector, [result], "Int32")
         tflite.SubGraphStart(b)
         tflite.SubGraphAddTensors(b, held_tensors)

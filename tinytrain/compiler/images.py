@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tinytrain.compiler.samples import map_shape
 from tinytrain.data import Preprocess
 from tinytrain.data.preprocess import Numbers, preprocess_images
+from tinytrain.errors import UsageError
 from tinytrain.frontend.imported import Imported
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import Quantization
@@ -53,6 +54,13 @@ def image_preprocess(
         None where neither they nor the input's quantization say what uint8 images mean.
     """
     graph = imported.graph
+    if len(graph.inputs) > 1:
+        if mean is not None or std is not None:
+            raise UsageError(
+                "--mean and --std are for uint8 images, and a model with several inputs takes none",
+                help="leave them out, and give all inputs as float32 in the model's units",
+            )
+        return imported, None
     size = map_shape(graph.inputs[0].type.shape)[1:3]
     if mean is not None or std is not None:
         return imported, preprocess_images(mean, std, size)

@@ -14,7 +14,6 @@ from tinytrain.compiler.pipeline import PROVE, to_integers
 from tinytrain.compiler.samples import source_spec
 from tinytrain.data import Preprocess, load_calibration
 from tinytrain.data.calibration import Gathered, gather
-from tinytrain.data.spec import quantize_input
 from tinytrain.errors import UsageError
 from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.proof import prove
@@ -24,7 +23,7 @@ from tinytrain.passes.base import Runner
 from tinytrain.quantize.accuracy import quantization_cost
 from tinytrain.quantize.head import PrepareHead
 from tinytrain.quantize.passes import is_quantized
-from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.reference.packed import quantized
 
 CALIBRATION_SAMPLES = 256
 """How many are used at most."""
@@ -55,8 +54,7 @@ class IntegerModel:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
         if self.samples is None:
             return None
-        x = self.forward.inputs[0]
-        return quantize_input(self.samples, scale_of(x), zero_of(x))
+        return quantized(self.forward.inputs, self.samples)
 
 
 def integer_model(

@@ -12,6 +12,7 @@ from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
 from tinytrain.data import SampleSpec
+from tinytrain.data.spec import InputPart
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import role_of, traits_of
@@ -23,6 +24,7 @@ from tinytrain.manifest.records import (
     CalibrationRecord,
     GradientCounterRecord,
     HealthRecord,
+    InputPartRecord,
     InputRecord,
     OutputRecord,
     ParameterRecord,
@@ -129,6 +131,19 @@ def _input(sample: SampleSpec) -> InputRecord:
         zero_point=sample.zero_point,
         source_shape=sample.source_shape,
         source_layout=sample.source_layout,
+        parts=tuple(map(_part, sample.parts)),
+    )
+
+
+def _part(part: InputPart) -> InputPartRecord:
+    assert part.scale is not None, "a compiled model is quantized"
+    return InputPartRecord(
+        name=part.name,
+        shape=part.shape,
+        scale=part.scale,
+        zero_point=part.zero_point,
+        source_shape=part.source_shape,
+        source_layout=part.source_layout,
     )
 
 

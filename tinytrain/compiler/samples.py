@@ -3,42 +3,75 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.data import Preprocess, SampleSpec
-from tinytrain.ir.graph import Graph
+from tinytrain.data.spec import InputPart
+from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.source import ModelSource
 from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.reference.packed import packed_size
 
 
 def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
     """The samples that a compiled model takes."""
-    x, source = compiled.graph.inputs[0], compiled.forward.source
-    shape, layout = _output(source, compiled.output_size)
+    inputs, source = compiled.graph.sample, compiled.forward.source
+    output_shape, output_layout = _output(source, compiled.output_size)
+    meanings = [(scale_of(value), zero_of(value)) for value in inputs]
     return SampleSpec(
-        shape=map_shape(x.type.shape),
+        shape=sample_shape(compiled.graph),
         source_shape=source.shape,
-        source_layout=_layout(source),
+        source_layout=_layout(source.layout),
         output_size=compiled.output_size,
         classes=compiled.classes,
-        scale=scale_of(x),
-        zero_point=zero_of(x),
+        scale=meanings[0][0],
+        zero_point=meanings[0][1],
         preprocess=preprocess,
-        output_shape=shape,
-        output_layout=layout,
+        output_shape=output_shape,
+        output_layout=output_layout,
         target=compiled.wants,
+        parts=_parts(source, inputs, meanings),
     )
 
 
 def source_spec(model: Graph, preprocess: Preprocess | None) -> SampleSpec:
     """The samples that an imported model takes, in its own units."""
+    inputs = model.sample
     return SampleSpec(
-        shape=map_shape(model.inputs[0].type.shape),
+        shape=sample_shape(model),
         source_shape=model.source.shape,
-        source_layout=_layout(model.source),
+        source_layout=_layout(model.source.layout),
         output_size=model.outputs[0].type.size,
         classes=0,
         preprocess=preprocess,
+        parts=_parts(model.source, inputs, [(None, 0)] * len(inputs)),
+    )
+
+
+def sample_shape(graph: Graph) -> tuple[int, int, int, int]:
+    """(1, H, W, C) of a graph's input; several are one vector, packed."""
+    if len(graph.sample) > 1:
+        return (1, 1, 1, packed_size(graph.sample))
+    return map_shape(graph.sample[0].type.shape)
+
+
+def _parts(
+    source: ModelSource, inputs: Sequence[Value], meanings: Sequence[tuple[float | None, int]]
+) -> tuple[InputPart, ...]:
+    """The inputs of a model with several."""
+    if not source.inputs:
+        return ()
+    return tuple(
+        InputPart(
+            name=of.name,
+            shape=map_shape(value.type.shape),
+            source_shape=of.shape,
+            source_layout=_layout(of.layout),
+            scale=scale,
+            zero_point=zero,
+        )
+        for of, value, (scale, zero) in zip(source.inputs, inputs, meanings, strict=True)
     )
 
 
@@ -50,9 +83,9 @@ def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return padded[0], padded[1], padded[2], padded[3]
 
 
-def _layout(source: ModelSource) -> str:
+def _layout(layout: str) -> str:
     # A 1-D signal is a map of height 1: its length is the width.
-    return source.layout.replace("L", "W")
+    return layout.replace("L", "W")
 
 
 def _output(source: ModelSource, size: int) -> tuple[tuple[int, ...], str]:

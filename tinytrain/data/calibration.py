@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinytrain.data.arrays import as_array
-from tinytrain.data.dataset import Dataset, _checked_samples
-from tinytrain.data.given import given_inputs, is_array, items
+from tinytrain.data.dataset import Dataset
+from tinytrain.data.given import as_pair, given_array, given_inputs, holds_inputs, is_array, items
+from tinytrain.data.inputs import checked_samples
 from tinytrain.data.npz import read_arrays
+from tinytrain.data.several import input_keys, with_x
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, Where
 
@@ -35,10 +37,14 @@ def gather(source: Any, spec: SampleSpec, limit: int) -> Gathered:
     """
     if isinstance(source, str | Path):
         return source
-    if is_array(source):
-        return {"x": as_array(source, _WHERE)}
+    if is_array(source) or holds_inputs(source, spec):
+        return {"x": given_array(source, spec, _WHERE)}
+    source = as_pair(source, spec)
     if isinstance(source, Mapping) or (isinstance(source, tuple) and len(source) == 2):
-        arrays = {name: as_array(held, _WHERE) for name, held in _item(source).items()}
+        item = _item(source)
+        arrays = {"x": given_array(item["x"], spec, _WHERE)}
+        if "y" in item:
+            arrays["y"] = as_array(item["y"], _WHERE)
         if "y" in arrays and arrays["y"].size == len(arrays["x"]):
             arrays["y"] = arrays["y"].reshape(-1)
         return arrays
@@ -46,8 +52,8 @@ def gather(source: Any, spec: SampleSpec, limit: int) -> Gathered:
     ys: list[np.ndarray] = []
     count = 0
     for found in items(source):
-        item = _item(found)
-        raw = as_array(item["x"], _WHERE)
+        item = {"x": found} if holds_inputs(found, spec) else _item(as_pair(found, spec))
+        raw = given_array(item["x"], spec, _WHERE)
         data, is_single = given_inputs(raw, spec)
         if data.x.dtype == np.uint8:
             assert spec.preprocess is not None, "images were taken"
@@ -74,10 +80,14 @@ def _item(found: Any) -> Mapping[str, Any]:
                 help="name the inputs x",
             )
         return {name: found[name] for name in ("x", "y") if name in found}
-    # A vector as a list of numbers is a sample, not a pair.
-    if isinstance(found, tuple | list) and found and np.ndim(found[0]) > 0:
+    # A vector as a list of numbers is a sample, not a pair; several inputs are a tuple in the pair.
+    if isinstance(found, tuple | list) and found and not _is_number(found[0]):
         return dict(zip("xy", found, strict=False))
     return {"x": found}
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, tuple | list | Mapping) and np.ndim(value) == 0
 
 
 def load_calibration(
@@ -98,14 +108,15 @@ def load_calibration(
     labels = None
     if isinstance(source, str | Path):
         where = Where(str(source))
-        arrays: Mapping[str, np.ndarray] = read_arrays(source, where, ("x", "y"))
+        arrays: Mapping[str, np.ndarray] = read_arrays(source, where, (*input_keys(spec), "y"))
     else:
         where, arrays = _WHERE, source
+    arrays = with_x(arrays, spec, where)
     if "x" not in arrays:
         raise DataError(
             "the calibration file has no array 'x'", where=where, help="save it with x=inputs"
         )
-    data = Dataset(spec, _checked_samples(arrays["x"], spec, where), None)
+    data = Dataset(spec, checked_samples(arrays["x"], spec, where), None)
     chosen = np.linspace(0, len(data) - 1, min(len(data), limit)).astype(int)
     y = arrays.get("y")
     is_label = y is not None and y.ndim == 1 and y.dtype.kind in "iu" and len(y) == len(data)

@@ -77,3 +77,26 @@ def coverage(data: Dataset) -> Coverage:
         there = values if counts is None else values[counts > 0]
         low, high = min(low, float(there.min())), max(high, float(there.max()))
     return Coverage(seen, clipped, low, high)
+
+
+@dataclass(frozen=True, eq=False)
+class Coverages:
+    """Of each input of a model, its samples alone and where their values lie."""
+
+    inputs: tuple[tuple[Dataset, Coverage], ...]
+
+    @property
+    def share(self) -> float:
+        """Of all values that are clipped, 0 to 1."""
+        found = [covered for _, covered in self.inputs]
+        return sum(one.clipped for one in found) / sum(one.seen for one in found)
+
+    def warnings(self) -> list[str]:
+        """What to say of each input."""
+        said = (covered.warning(data.spec, data.name) for data, covered in self.inputs)
+        return [sentence for sentence in said if sentence is not None]
+
+
+def coverages(data: Dataset) -> Coverages:
+    """`coverage` of each input."""
+    return Coverages(tuple((one, coverage(one)) for one in data.inputs()))

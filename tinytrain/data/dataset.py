@@ -9,14 +9,14 @@ from typing import NoReturn
 
 import numpy as np
 
+from tinytrain.data.inputs import CHUNK as CHUNK
+from tinytrain.data.inputs import batch_shape, checked_samples
 from tinytrain.data.labels import checked_labels, checked_shares
 from tinytrain.data.npz import keys_help, read_arrays
+from tinytrain.data.several import input_keys, with_x
 from tinytrain.data.spec import SampleSpec, quantize_input
 from tinytrain.errors import DataError, Where
 from tinytrain.losses import SampleTarget
-
-CHUNK = 256
-"""Samples converted at a time: 256 images of 128x128x3 as float32 are 50 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Dataset:
         assert spec.scale is not None, "the input is not quantized yet"
         chosen = self.x[index]
         if chosen.dtype != np.uint8:
-            return quantize_input(np.ascontiguousarray(chosen), spec.scale, spec.zero_point)
+            return spec.quantize(np.ascontiguousarray(chosen))
         table = quantize_input(self._image_table(), spec.scale, spec.zero_point)
         return self._looked_up(chosen, table)
 
@@ -67,6 +67,22 @@ class Dataset:
             return self.y[index]
         assert self.spec.classes == 0, "loaded without labels"
         return np.ascontiguousarray(self.spec.own_targets(self.samples(index)))
+
+    def inputs(self) -> list[Dataset]:
+        """The samples of each input of a model alone; of a model with one, the samples."""
+        if not self.spec.parts:
+            return [self]
+        flat = self.x.reshape(len(self), -1)
+        ends = np.cumsum([part.size for part in self.spec.parts])
+        return [
+            Dataset(
+                part.spec(),
+                flat[:, end - part.size : end].reshape(-1, *part.shape[1:]),
+                None,
+                f"{self.name}, input '{part.name}',",
+            )
+            for part, end in zip(self.spec.parts, ends, strict=True)
+        ]
 
     def chunks(self) -> Iterator[slice]:
         """Slices that cover all samples, `CHUNK` at a time."""
@@ -110,6 +126,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
     [N, output_size], or the one that applies, integers [N]; for a regression float targets in the
     output's own shape and layout, [N, output_size] with the channels innermost, or [N] for one
     output. Without `y` the target is the sample itself.
+    A model with several inputs takes an array of each, by the input's name or as x0, x1, ...
     A pickle in the file is never loaded.
 
     Args:
@@ -119,10 +136,11 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
         DataError: what is wrong with the file, in one sentence.
     """
     where = Where(file=str(path))
-    arrays = read_arrays(path, where, ("x", "y") if need_targets else ("x",))
+    keys = (*input_keys(spec), "y") if need_targets else input_keys(spec)
+    arrays = with_x(read_arrays(path, where, keys), spec, where)
     if "x" not in arrays:
         _fail(where, "the data file has no array 'x'", keys_help(path))
-    x = _checked_samples(arrays["x"], spec, where)
+    x = checked_samples(arrays["x"], spec, where)
     name = Path(path).name
     if not need_targets:
         return Dataset(spec, x, None, name)
@@ -151,73 +169,11 @@ def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Da
     Raises:
         DataError: what is wrong with them.
     """
-    return Dataset(spec, _checked_samples(x, spec, where), checked_labels(y, spec, where))
+    return Dataset(spec, checked_samples(x, spec, where), checked_labels(y, spec, where))
 
 
 def _fail(where: Where, what: str, help: str | None = None) -> NoReturn:
     raise DataError(what, where=where, help=help)
-
-
-def _checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
-    """x as an NHWC view: float32, or uint8 images of any size."""
-    if x.ndim == 0:
-        _fail(where, "x is a single number, where an array of samples is needed")
-    if x.shape[0] == 0:
-        _fail(where, "the data file holds no samples")
-    if x.dtype == np.uint8:
-        return _checked_images(x, spec, where)
-    if x.dtype.kind != "f":
-        _fail(
-            where,
-            f"x has dtype {x.dtype}, where float32 in the model's units or uint8 images are needed",
-        )
-    layout = next((name for name, shape in spec.arrangements() if x.shape[1:] == shape), None)
-    if layout is None:
-        accepted = dict.fromkeys(shape for _, shape in spec.arrangements())
-        choices = " or ".join(_batch_shape(shape) for shape in accepted)
-        _fail(where, f"x has shape {list(x.shape)}, but the model takes {choices}")
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32, copy=False)
-    for start in range(0, x.shape[0], CHUNK):
-        bad = ~np.isfinite(x[start : start + CHUNK])
-        if bad.any():
-            sample = start + int(np.argwhere(bad)[0][0])
-            _fail(where, f"x holds a NaN or an infinite value, first in sample {sample}")
-    present = [letter for letter in "HWC" if letter in layout]
-    ordered = x.transpose(0, *(1 + layout.index(letter) for letter in present))
-    return ordered[(slice(None), *(slice(None) if c in layout else None for c in "HWC"))]
-
-
-def _checked_images(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
-    _, height, width, channels = spec.shape
-    if spec.preprocess is None:
-        _fail(
-            where,
-            "x holds uint8 images, but the model was compiled without a preprocessing for them",
-            "give float32 in the model's units, or compile with a mean and std for images",
-        )
-    if x.ndim == 3 and channels == 1:
-        images = x[..., None]
-    elif x.ndim == 4 and x.shape[3] == channels:
-        images = x
-    elif x.ndim == 4 and x.shape[1] == channels:
-        images = x.transpose(0, 2, 3, 1)
-    else:
-        grey = ", or [N, h, w]" if channels == 1 else ""
-        _fail(
-            where,
-            f"x has shape {list(x.shape)}, but uint8 images for this model have shape "
-            f"[N, h, w, {channels}] or [N, {channels}, h, w]{grey}",
-        )
-    if min(images.shape[1:3]) == 0:
-        _fail(where, f"x has shape {list(x.shape)}: its images are empty")
-    if spec.preprocess.resize is None and images.shape[1:3] != (height, width):
-        _fail(
-            where,
-            f"x holds images of {list(images.shape[1:3])}, but the model takes {[height, width]}",
-            "compile with a preprocessing that resizes",
-        )
-    return images
 
 
 def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
@@ -249,12 +205,8 @@ def _target_shapes(y: np.ndarray, spec: SampleSpec) -> str:
 def _notes(y: np.ndarray, spec: SampleSpec, name: str) -> tuple[str, ...]:
     if y.ndim != 2 or not spec.is_output_reordered:
         return ()
-    own = _batch_shape(spec.output_shape[1:])
+    own = batch_shape(spec.output_shape[1:])
     return (
         f"y of {name} is flat, and its elements are taken in the order in which the device has "
         f"them, the channels innermost; give it as {own}, the output's own shape, if it is not",
     )
-
-
-def _batch_shape(shape: tuple[int, ...]) -> str:
-    return "[" + ", ".join(["N", *(str(size) for size in shape)]) + "]"

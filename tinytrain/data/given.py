@@ -11,11 +11,12 @@ import numpy as np
 from tinytrain.data.arrays import as_array
 from tinytrain.data.dataset import (
     Dataset,
-    _checked_samples,
     _checked_targets,
     load_dataset,
 )
+from tinytrain.data.inputs import checked_samples
 from tinytrain.data.labels import checked_labels
+from tinytrain.data.several import keys_of_inputs, packed_inputs, with_x
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
 
@@ -26,17 +27,59 @@ def given_inputs(x: Any, spec: SampleSpec) -> tuple[Dataset, bool]:
     """Inputs without targets, and whether they are one sample that came without a batch.
 
     Args:
-        x: in the model's own shape and layout, or as in a data file; one sample or [N, ...].
+        x: in the model's own shape and layout, or as in a data file; one sample or [N, ...]. Of a
+            model with several inputs a tuple of one for each, or a mapping by their names.
 
     Raises:
         DataError: it does not fit the model.
     """
-    array = as_array(x, _X)
+    array = given_array(x, spec, _X)
     is_single = _is_single(array, spec)
     array = array[None] if is_single else array
     if array.size == 0:
         raise DataError(f"x holds no samples: it has shape {list(array.shape)}", where=_X)
-    return Dataset(spec, _checked_samples(array, spec, _X), None), is_single
+    return Dataset(spec, checked_samples(array, spec, _X), None), is_single
+
+
+def given_array(x: Any, spec: SampleSpec, where: Where) -> np.ndarray:
+    """Inputs as one array; those of a model with several packed.
+
+    Args:
+        x: an array, or of a model with several inputs a tuple, a list or a mapping of arrays.
+    """
+    if not spec.parts or is_array(x):
+        return as_array(x, where)
+    if isinstance(x, Mapping):
+        named = {str(name): as_array(held, where) for name, held in x.items()}
+        return with_x(named, spec, where)["x"]
+    return packed_inputs([as_array(one, where) for one in x], spec, where)
+
+
+def holds_inputs(x: Any, spec: SampleSpec) -> bool:
+    """Whether it is a tuple, list or mapping with an array for each of several inputs."""
+    if not spec.parts:
+        return False
+    if isinstance(x, Mapping):
+        return "y" not in x and keys_of_inputs(x, spec) is not None
+    if not isinstance(x, tuple | list) or len(x) != len(spec.parts) or not all(map(is_array, x)):
+        return False
+    return all(
+        tuple(one.shape)[-len(part.source_shape) + 1 :] == part.source_shape[1:]
+        for one, part in zip(x, spec.parts, strict=True)
+    )
+
+
+def as_pair(item: Any, spec: SampleSpec) -> Any:
+    """What a loader gave; where it holds several inputs beside y, a pair of them and y."""
+    count = len(spec.parts)
+    if not count:
+        return item
+    if isinstance(item, tuple | list) and len(item) == count + 1:
+        return tuple(item[:-1]), item[-1]
+    if isinstance(item, Mapping) and keys_of_inputs(item, spec) is not None:
+        inputs = {name: held for name, held in item.items() if name != "y"}
+        return {"x": inputs, "y": item["y"]} if "y" in item else {"x": inputs}
+    return item
 
 
 def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
@@ -81,7 +124,9 @@ def batches(data: Any, y: Any, spec: SampleSpec) -> Iterator[Dataset]:
     """
     if y is not None:
         yield given_samples(data, y, spec)
-    elif isinstance(data, str | Path):
+        return
+    data = as_pair(data, spec)
+    if isinstance(data, str | Path):
         yield load_dataset(data, spec)
     elif isinstance(data, Mapping) or (isinstance(data, tuple) and len(data) == 2):
         yield _pair(data, spec)
@@ -125,6 +170,7 @@ def refuse_second_pass(data: Any, epochs: int) -> None:
 
 
 def _pair(item: Any, spec: SampleSpec) -> Dataset:
+    item = as_pair(item, spec)
     if isinstance(item, Mapping):
         if "x" not in item:
             raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,45 @@ from tinytrain.losses import SampleTarget
 
 
 @dataclass(frozen=True)
+class InputPart:
+    """One of the inputs of a model with several.
+
+    Attributes:
+        name: in the model file.
+        shape, source_shape, source_layout, scale, zero_point: as those of a `SampleSpec`.
+    """
+
+    name: str
+    shape: tuple[int, int, int, int]
+    source_shape: tuple[int, ...]
+    source_layout: str
+    scale: float | None = None
+    zero_point: int = 0
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+    def spec(self) -> SampleSpec:
+        """Of a sample that consists of this input alone."""
+        return SampleSpec(
+            self.shape,
+            self.source_shape,
+            self.source_layout,
+            output_size=1,
+            classes=0,
+            scale=self.scale,
+            zero_point=self.zero_point,
+        )
+
+
+@dataclass(frozen=True)
 class SampleSpec:
     """One sample of a model.
+
+    A model with several inputs takes them as one vector, one after the other, each in the order of
+    its `InputPart.shape`.
 
     Attributes:
         shape: (1, H, W, C), the input of the compiled model; a 1-D signal has H = 1, a vector
@@ -23,8 +61,9 @@ class SampleSpec:
         source_layout: one letter of N, C, H, W for each dimension of source_shape, N first.
         output_size: elements of the output.
         classes: number of classes that a sample is labelled with; 0 where its target is no label.
-        scale: of the input's quantization, positive; None before quantization.
-        zero_point: of the input's quantization.
+        scale: of the input's quantization, positive; None before quantization; of several inputs
+            the first's.
+        zero_point: of the input's quantization, likewise.
         preprocess: for uint8 images; None when the model takes none.
         output_shape: the output's shape in the model file, with a leading batch of 1; () is
             (1, output_size).
@@ -32,6 +71,7 @@ class SampleSpec:
             H, W and C, or W and C; anything else is a vector under that shape.
         target: what the target of a sample is; None for a label where there are classes, and for
             real numbers where there are none.
+        parts: the inputs, where there are several; else empty.
 
     Raises:
         InternalError: source_shape and source_layout do not describe `shape`.
@@ -49,6 +89,7 @@ class SampleSpec:
     output_shape: tuple[int, ...] = ()
     output_layout: str = ""
     target: SampleTarget | None = None
+    parts: tuple[InputPart, ...] = ()
 
     def __post_init__(self) -> None:
         if self.target is None:
@@ -85,6 +126,20 @@ class SampleSpec:
                 help="give one mean and one std for all channels, or one for each",
             )
 
+    def segments(self) -> Iterator[tuple[slice, float, int]]:
+        """Where each input is in a flat sample, its scale and its zero point."""
+        start = 0
+        for part in self.parts or (self,):
+            assert part.scale is not None, "the input is not quantized yet"
+            yield slice(start, start + part.size), part.scale, part.zero_point
+            start += part.size
+
+    def quantize(self, x: np.ndarray) -> np.ndarray:
+        """Samples [n, H, W, C] in the model's units as its integers, int8 of the same shape."""
+        flat = x.reshape(len(x), -1)
+        parts = [quantize_input(flat[:, at], scale, zero) for at, scale, zero in self.segments()]
+        return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)).reshape(x.shape)
+
     @property
     def wants(self) -> SampleTarget:
         """What the target of a sample is."""
@@ -93,7 +148,7 @@ class SampleSpec:
 
     @property
     def size(self) -> int:
-        """Elements of one input."""
+        """Elements of one sample."""
         return math.prod(self.shape)
 
     def shaped_outputs(self, outputs: np.ndarray) -> np.ndarray:

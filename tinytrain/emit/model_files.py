@@ -14,6 +14,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.replay import Replay
+from tinytrain.emit.sample import input_texts, output_order
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
@@ -28,8 +29,8 @@ from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.gradients import limit
-from tinytrain.reference.lowering import scale_of, zero_of
 from tinytrain.reference.machine import Scale, rounding_nodes
+from tinytrain.reference.packed import packed_size
 from tinytrain.reference.schedule import RateSchedule, describe
 from tinytrain.saved_file import PARTS, layout, saved_bytes
 from tinytrain.toolchain.template import render
@@ -141,7 +142,7 @@ def emit_model(
         }
         for value, data in graph.parameters.items()
     ]
-    x, output = graph.inputs[0], loss.inputs[0]
+    x, output = graph.sample, loss.inputs[0]
     replay = Replay.of(slots, slots_in, classes, output.type.size, kept)
     if replay is not None:
         fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
@@ -155,13 +156,10 @@ def emit_model(
         "summary": summary,
         "version": __version__,
         "runtime_version": RUNTIME_VERSION,
-        "input_size": x.type.size,
-        "input_shape": "x".join(map(str, x.type.shape[1:])),
-        "input_scale": float_literal(scale_of(x)),
-        "input_zero": zero_of(x),
-        "input": context.place(x),
+        "input_size": packed_size(x),
+        "inputs": input_texts(context, x),
         "output_size": output.type.size,
-        "output_order": _order(graph, output),
+        "output_order": output_order(graph, output),
         "output": context.place(output),
         "loss_call": LOSS_CALLS[loss.op](context, loss),
         "loss_gradient": context.place(loss.outputs[1]),
@@ -216,26 +214,16 @@ def emit_model(
         name=name,
         classes=classes,
         wants=wants,
-        input_size=x.type.size,
+        input_sizes=tuple(value.type.size for value in x),
         output_size=output.type.size,
         saved_bytes=saved,
         frozen_bytes=frozen.nbytes,
-        feed_rows=x.type.shape[1] if text["feed"] else 0,
+        feed_rows=x[0].type.shape[1] if text["feed"] else 0,
         replay=None if replay is None else replay.record(),
     )
     functions = frozenset(context.functions)
     constants = _by_layer(context)
     return ModelFiles(files, functions, digest, weights, interface, constants, replay)
-
-
-def _order(graph: Graph, output: Value) -> str:
-    """Of the elements of a map; nothing for a vector."""
-    source = graph.source
-    sizes = dict(zip(source.output_layout, source.output_shape, strict=True))
-    height, width = sizes.get("H", 1), sizes.get("W", sizes.get("L", 1))
-    channels = sizes.get("C", 1)
-    is_map = height * width * channels == output.type.size and 1 not in (channels, height * width)
-    return f", {height}x{width}x{channels}, channels innermost" if is_map else ""
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:

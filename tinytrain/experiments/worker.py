@@ -22,6 +22,7 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.samples import map_shape, sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
+from tinytrain.errors import ModelError, Where
 from tinytrain.experiments.data import Data, calibration_samples, open_data
 from tinytrain.experiments.engines import CLearner, make_learner
 from tinytrain.experiments.learner import RateOf
@@ -229,6 +230,12 @@ def _imported(path: Path) -> Imported:
 
 def _size(source: Graph) -> tuple[int, int]:
     """Height and width of a model's input."""
+    if len(source.inputs) > 1:
+        raise ModelError(
+            f"the model has {len(source.inputs)} inputs; an experiment takes models with one",
+            where=Where(source.source.file),
+            help="use simulate, or tinytrain.load in Python",
+        )
     return map_shape(source.inputs[0].type.shape)[1:3]
 
 

@@ -46,13 +46,13 @@ def import_model(
         source: path of an .onnx, .tflite or .pt2 file, a `torch.nn.Module`, or a Keras model, which
             Keras exports.
         example: for a module, a float tensor or array of the shape it takes, batch first; or a
-            tuple of one.
+            tuple of one for each input.
         name: name of the graph; by default from the file or the class. Made a C identifier.
         model_output: of a model with several outputs, the one that is compiled; by default the one
             of a classifier.
 
     Returns:
-        a graph, and what it can be compared with (`proof.prove`). The graph has one f32 input and
+        a graph, and what it can be compared with (`proof.prove`). The graph has f32 inputs and
         one f32 output, its nodes are forward operations, with `quantize` and `dequantize` exactly
         where the model has them. Maps are NHWC, a 1-D signal is a map of height 1. `source` says
         which file it was, what shape and layout its input has there, and what had to change.
@@ -68,15 +68,14 @@ def import_model(
             return _load_file(path, name, model_output)
     from tinytrain.frontend.pytorch import load_module
 
-    if isinstance(example, tuple) and len(example) == 1:
-        (example,) = example
     if example is None:
         raise UsageError(
             "a PyTorch module needs an example input to be traced",
             help="pass example, for instance torch.zeros(1, 3, 32, 32)",
         )
     identifier = c_identifier(name or type(source).__name__)
-    return load_module(source, example, identifier, model_output)
+    examples = example if isinstance(example, tuple) else (example,)
+    return load_module(source, examples, identifier, model_output)
 
 
 def _load_file(path: Path, name: str | None, output: str | None) -> Imported:

@@ -7,7 +7,7 @@ error is found where it is made, and rounding does not add up from node to node.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.ir.types import DType
 from tinytrain.manifest.records import ProofRecord
 from tinytrain.reference.float_forward import run_float
+from tinytrain.reference.packed import packed, unpacked
 from tinytrain.tools import how_to_get
 
 GIVEN = 2
@@ -34,7 +35,7 @@ def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
     """Holds an import against its reference.
 
     Args:
-        samples: inputs f32 [N, ...] in the layout of the graph's input, [N,H,W,C] of a map; where
+        samples: packed inputs f32 [N, ...] in the layout of the graph's, [N,H,W,C] of a map; where
             there are none, noise of the range that the input's quantization says, or else of
             `DEVIATIONS`.
 
@@ -51,7 +52,7 @@ def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
     compared: dict[str, Value] = {}
     for x in inputs:
         try:
-            theirs = reference.run([x], list(imported.tensors))
+            theirs = reference.run(x, list(imported.tensors))
         # Whatever a foreign runtime stumbles over: what it cannot run it cannot judge.
         except Exception as error:
             why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
@@ -69,52 +70,73 @@ def _not_verified(help: str) -> ProofRecord:
     return ProofRecord(reference=None, tensors=0, samples=0, help=help)
 
 
-def _inputs(graph: Graph, samples: np.ndarray | None) -> list[np.ndarray]:
-    """In the file's shape and layout."""
+def _inputs(graph: Graph, samples: np.ndarray | None) -> list[list[np.ndarray]]:
+    """For each sample its inputs, in the file's shape and layout."""
     if samples is None or not len(samples):
         return [_of_the_file(graph, x) for x in noise(graph, len(DEVIATIONS))]
     chosen = samples[:: max(1, len(samples) // GIVEN)][:GIVEN]
-    wild = np.random.default_rng(0).uniform(samples.min(), samples.max(), samples.shape[1:])
-    return [_of_the_file(graph, x) for x in (*chosen, wild)]
+    rng, parts = np.random.default_rng(0), unpacked(graph.sample, samples).values()
+    wild = packed([rng.uniform(x.min(), x.max(), (1, *x.shape[1:])) for x in parts])
+    several = np.concatenate([chosen.reshape(len(chosen), -1), wild])
+    return [_of_the_file(graph, x) for x in several]
 
 
 def noise(graph: Graph, count: int) -> np.ndarray:
-    """Inputs f32 [count, ...] for a graph of which nothing else is known; the same each time."""
-    rng, shape = np.random.default_rng(0), graph.inputs[0].type.shape[1:]
-    bounds = _input_range(graph)
-    if bounds is not None:
-        return rng.uniform(*bounds, (count, *shape)).astype(np.float32)
-    deviations = np.resize(DEVIATIONS, (count, *(1,) * len(shape)))
-    return (deviations * rng.standard_normal((count, *shape))).astype(np.float32)
+    """Packed inputs f32 [count, ...] for a graph of which nothing else is known; the same each
+    time."""
+    rng, ranges = np.random.default_rng(0), _input_ranges(graph)
+    found = []
+    for value in graph.sample:
+        shape, bounds = value.type.shape[1:], ranges[value]
+        if bounds is not None:
+            found.append(rng.uniform(*bounds, (count, *shape)))
+            continue
+        deviations = np.resize(DEVIATIONS, (count, *(1,) * len(shape)))
+        found.append(deviations * rng.standard_normal((count, *shape)))
+    return (found[0] if len(found) == 1 else packed(found)).astype(np.float32)
 
 
-def _input_range(graph: Graph) -> tuple[float, float] | None:
+def _input_ranges(graph: Graph) -> dict[Value, tuple[float, float] | None]:
+    found: dict[Value, tuple[float, float] | None] = dict.fromkeys(graph.sample)
     for node in graph.nodes:
-        if node.op == "quantize" and node.inputs[0] in graph.inputs:
+        if node.op == "quantize" and found.get(node.inputs[0], ()) is None:
             meaning = node.output.type.quantization
             assert meaning is not None
             low, high = node.output.type.dtype.limits
             scale, zero = meaning.scale[0], meaning.zero_point
-            return scale * (low - zero), scale * (high - zero)
-    return None
+            found[node.inputs[0]] = scale * (low - zero), scale * (high - zero)
+    return found
 
 
-def _axes(graph: Graph) -> list[int]:
-    """The axes of the file's input in the order of the graph's; a signal has no height."""
-    layout = graph.source.layout
+def _of_inputs(graph: Graph) -> list[tuple[tuple[int, ...], str]]:
+    """Shape and layout of each input of the file."""
+    source = graph.source
+    return [(one.shape, one.layout) for one in source.inputs] or [(source.shape, source.layout)]
+
+
+def _axes(layout: str) -> list[int]:
+    """The axes of an input of the file in the order of the graph's; a signal has no height."""
     return [layout.index(letter) for letter in "NHLWC" if letter in layout]
 
 
-def _to_input(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    value = graph.inputs[0]
-    return {value.name: x.transpose(_axes(graph)).reshape(value.type.shape)}
+def _to_input(graph: Graph, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The inputs of one sample as the graph takes them, by name."""
+    layouts = [layout for _, layout in _of_inputs(graph)]
+    return {
+        value.name: x.transpose(_axes(layout)).reshape(value.type.shape)
+        for value, layout, x in zip(graph.sample, layouts, inputs, strict=True)
+    }
 
 
-def _of_the_file(graph: Graph, x: np.ndarray) -> np.ndarray:
-    """The inverse of `_to_input`."""
-    axes, shape = _axes(graph), graph.source.shape
-    moved = np.asarray(x, dtype=np.float32).reshape([shape[axis] for axis in axes])
-    return moved.transpose(np.argsort(axes))
+def _of_the_file(graph: Graph, sample: np.ndarray) -> list[np.ndarray]:
+    """The inverse of `_to_input`, from a packed sample."""
+    found = []
+    parts = unpacked(graph.sample, np.asarray(sample, dtype=np.float32)[None])
+    for x, (shape, layout) in zip(parts.values(), _of_inputs(graph), strict=True):
+        axes = _axes(layout)
+        moved = x.reshape([shape[axis] for axis in axes])
+        found.append(moved.transpose(np.argsort(axes)))
+    return found
 
 
 class _Comparison:
@@ -133,7 +155,7 @@ class _Comparison:
         self.producers = imported.graph.producers()
         self.compared: dict[str, Value] = {}
 
-    def run(self, x: np.ndarray) -> dict[str, Value]:
+    def run(self, x: Sequence[np.ndarray]) -> dict[str, Value]:
         """Which tensors equal the reference's, and what they became.
 
         Raises:

@@ -103,6 +103,11 @@ class Graph:
     accumulate: int = 1
     rematerialized: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def sample(self) -> tuple[Value, ...]:
+        """The inputs that hold a sample: all but the target."""
+        return tuple(value for value in self.inputs if value != self.target)
+
     def producers(self) -> Mapping[Value, Node]:
         """The node that writes each value."""
         return self._producers

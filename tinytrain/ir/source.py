@@ -19,14 +19,30 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class InputSource:
+    """One of several inputs of a model, as its file has it.
+
+    Attributes:
+        name: in the file.
+        shape, layout: as those of a `ModelSource`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    layout: str
+
+
+@dataclass(frozen=True)
 class ModelSource:
     """Where a model came from, and what its file says of it.
 
     Attributes:
         file: name of the model file; None for a module that was not read from one.
         sha256: of the file, in hexadecimal; None where there is no file.
-        shape: of the input as the model declares it, batch of one.
+        shape: of the input as the model declares it, batch of one; of several, that of a vector
+            that holds one after the other.
         layout: of that shape: NCHW, NHWC, NCL, NLC or NC.
+        inputs: where there are several, in the order of the file; else empty.
         dtype: of the input as the model declares it, such as uint8.
         output_shape, output_layout: the same of the output; a vector under any shape is NC, NCC
             or NCCC.
@@ -43,6 +59,7 @@ class ModelSource:
     sha256: str | None = None
     shape: tuple[int, ...] = ()
     layout: str = ""
+    inputs: tuple[InputSource, ...] = ()
     dtype: str = ""
     output_shape: tuple[int, ...] = ()
     output_layout: str = ""

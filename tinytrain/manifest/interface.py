@@ -19,7 +19,7 @@ class ModelInterface:
         name: prefix of the C functions.
         classes: that a sample is labelled with; 0 where its target is no label.
         wants: what that target is.
-        input_size: elements of an input.
+        input_sizes: elements of each input.
         output_size: elements of an output.
         saved_bytes: of a saved file.
         frozen_bytes: of the frozen activations of a sample; 0 where the first layer trains.
@@ -30,9 +30,14 @@ class ModelInterface:
     name: str
     classes: int
     wants: SampleTarget
-    input_size: int
+    input_sizes: tuple[int, ...]
     output_size: int
     saved_bytes: int
     frozen_bytes: int
     feed_rows: int
     replay: ReplayRecord | None
+
+    @property
+    def input_size(self) -> int:
+        """Elements of a sample."""
+        return sum(self.input_sizes)

@@ -3,6 +3,7 @@ trains."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -65,8 +66,30 @@ class TrainedRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InputPartRecord:
+    """One of several inputs of a model.
+
+    Attributes:
+        name: name in the model file.
+        shape: NHWC with N = 1, as that of a single input.
+        scale: scale of its quantization.
+        zero_point: zero point of its quantization.
+        source_shape: shape in the model file, with a leading batch of 1.
+        source_layout: a letter of N, C, H, W for each dimension of `source_shape`.
+    """
+
+    name: str
+    shape: tuple[Positive, Positive, Positive, Positive]
+    scale: Annotated[float, Above(0)]
+    zero_point: Annotated[int, Whole(-128, 127)]
+    source_shape: tuple[Positive, ...]
+    source_layout: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputRecord:
-    """The model's input.
+    """The model's input. Several inputs are one vector, one after the other; scale and zero point
+    are then those of the first.
 
     Attributes:
         shape: NHWC with N = 1; a 1-D signal has H = 1, a vector H = W = 1.
@@ -74,6 +97,7 @@ class InputRecord:
         zero_point: zero point of its quantization.
         source_shape: shape in the model file, with a leading batch of 1.
         source_layout: a letter of N, C, H, W for each dimension of `source_shape`.
+        parts: the inputs, in the order of the model file; empty if there is one.
     """
 
     shape: tuple[Positive, Positive, Positive, Positive]
@@ -81,6 +105,12 @@ class InputRecord:
     zero_point: Annotated[int, Whole(-128, 127)]
     source_shape: tuple[Positive, ...]
     source_layout: str
+    parts: tuple[InputPartRecord, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Elements of each input."""
+        return tuple(math.prod(one.shape) for one in self.parts or (self,))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from tinytrain.data import Preprocess, SampleSpec
+from tinytrain.data.spec import InputPart
 from tinytrain.losses import SampleTarget, target_of
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
 from tinytrain.manifest.interface import ModelInterface
@@ -162,7 +162,7 @@ class Manifest:
             name=self.name,
             classes=self.output.classes,
             wants=self.wants,
-            input_size=math.prod(self.input.shape),
+            input_sizes=self.input.sizes,
             output_size=self.output.size,
             saved_bytes=self.saved_bytes,
             frozen_bytes=self.frozen_bytes,
@@ -192,4 +192,5 @@ class Manifest:
             output_shape=self.output.source_shape,
             output_layout=self.output.source_layout,
             target=self.wants,
+            parts=tuple(InputPart(**vars(part)) for part in self.input.parts),
         )

@@ -71,6 +71,10 @@ def plan_within(
     Raises:
         UsageError: rows are to be fed to layers that need the whole input.
     """
+    if fed and len(graph.sample) > 1:
+        raise UsageError(
+            "a model with several inputs cannot be fed row by row", help="leave out --feed rows"
+        )
     plain = plan_memory(graph, isa)
     if not fed and (nbytes is None or plain.nbytes <= nbytes):
         return plain, _in_place_reuse(graph, plain)

@@ -7,10 +7,11 @@ import numpy as np
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.manifest.records import QuantizationRecord
 from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.reference import packed
 from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
-from tinytrain.reference.lowering import quantization, scale_of, zero_of
+from tinytrain.reference.lowering import quantization, zero_of
 
 SAMPLES = 128
 
@@ -29,15 +30,14 @@ def quantization_cost(
     chosen = np.linspace(0, len(samples) - 1, min(len(samples), SAMPLES)).astype(int)
     exact = DenseToConv()(integers)
     machine = Machine(exact)
-    x, y = exact.inputs[0], exact.outputs[0]
-    source, result = model.inputs[0], logits_of(model, integers)
+    y, result = exact.outputs[0], logits_of(model, integers)
+    chosen_samples = samples[chosen].astype(np.float32)
+    integers_of = packed.quantized(exact.inputs, chosen_samples)
     floats, integer = [], []
-    for sample in samples[chosen]:
-        given = {source.name: sample.reshape(source.type.shape)}
+    for sample, q in zip(chosen_samples, integers_of, strict=True):
+        given = packed.unpacked(model.inputs, sample[None])
         floats.append(run_float(model, given, dtype=np.float64)[result].ravel())
-        q = np.rint(sample.astype(np.float32) / np.float32(scale_of(x))) + zero_of(x)
-        q = np.clip(q, -128, 127).astype(np.int8).reshape(x.type.shape)
-        found = machine.run({x.name: q})[y].astype(float) - zero_of(y)
+        found = machine.run(packed.unpacked(exact.inputs, q[None]))[y].astype(float) - zero_of(y)
         # Logits that leave as accumulators have a scale for each of them.
         integer.append((found * quantization(y).scales(y.type.shape[-1])).ravel())
     real, quantized = np.array(floats), np.array(integer)

@@ -16,6 +16,7 @@ from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.integerize import keeps_scale
 from tinytrain.quantize.ranges import LEAST, METHODS, Histogram, choose
 from tinytrain.reference.float_forward import run_float
+from tinytrain.reference.packed import packed_size, unpacked
 
 _FIXED = {
     "sigmoid": Quantization((1 / 256,), -128),
@@ -71,14 +72,14 @@ def quantize_float(graph: Graph, samples: np.ndarray, method: str = "mse") -> Gr
 
 def _checked(graph: Graph, samples: np.ndarray) -> np.ndarray:
     samples = np.asarray(samples)
-    wanted = graph.inputs[0].type.shape[1:]
-    if samples.shape[1:] == (1,) * (4 - len(wanted) - 1) + wanted:
-        # A vector comes as a map of height and width 1.
-        samples = samples.reshape(len(samples), *wanted)
-    if samples.ndim != len(wanted) + 1 or samples.shape[1:] != wanted or len(samples) < 1:
+    wanted = graph.inputs[0].type.shape[1:] if len(graph.inputs) == 1 else ()
+    size = packed_size(graph.inputs)
+    # A vector comes as a map of height and width 1, and so does what holds several inputs.
+    shapes = [wanted, (1,) * (3 - len(wanted)) + wanted, (size,), (1, 1, size)]
+    if samples.ndim < 2 or len(samples) < 1 or samples.shape[1:] not in shapes:
         raise DataError(
             f"calibration samples have shape {tuple(samples.shape)}, the model takes (N, "
-            f"{', '.join(map(str, wanted))})",
+            f"{', '.join(map(str, wanted or (size,)))})",
             help="give at least one sample in the model's input shape",
         )
     if samples.dtype.kind not in "fiu" or not np.isfinite(samples).all():
@@ -145,13 +146,12 @@ def _meanings(
 ) -> dict[Value, Quantization]:
     producers = graph.producers()
     histograms = {value: Histogram() for value in sites}
-    name = graph.inputs[0].name
     for observe in (Histogram.widen, Histogram.count):
         for batch in _batches(samples):
             with np.errstate(over="ignore", invalid="ignore"):
                 # In float64, whose last bits depend on threads and processor as any sum's do, but
                 # are rounded away in the float32 scales: the same model on every machine.
-                known = run_float(graph, {name: batch}, dtype=np.float64)
+                known = run_float(graph, unpacked(graph.inputs, batch), dtype=np.float64)
             for value, histogram in histograms.items():
                 _check_finite(known[value], producers.get(value))
                 observe(histogram, known[value])

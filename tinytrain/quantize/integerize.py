@@ -249,15 +249,19 @@ class _Integerizer:
             if node.op == "quantize" and not self._follows_softmax(node):
                 self.held(node.output)
         result = self._output(output)
-        (given,) = self.graph.inputs
+        sources = tuple(self._source(given) for given in self.graph.inputs)
+        origin = self.graph.source
+        origin = replace(origin, notes=(*origin.notes, *self._notes()), softmax=self.softmax)
+        nodes, constants = self.nodes.in_order(), self.nodes.constants
+        return Graph(self.graph.name, sources, nodes, (result,), constants, source=origin)
+
+    def _source(self, given: Value) -> Value:
+        """The s8 input that an input has become."""
         source = self.done.get((given, None), given)
         if source.type.dtype is not DType.S8:
             reader = self.users[given][0]
             raise missing(reader, "reads the input of the model without a quantize between")
-        origin = self.graph.source
-        origin = replace(origin, notes=(*origin.notes, *self._notes()), softmax=self.softmax)
-        nodes, constants = self.nodes.in_order(), self.nodes.constants
-        return Graph(self.graph.name, (source,), nodes, (result,), constants, source=origin)
+        return source
 
 
 def integerize(graph: Graph) -> Graph:

@@ -15,6 +15,7 @@ from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.machine import Scale, rounding_nodes
+from tinytrain.reference.packed import packed_size, unpacked
 
 STEPS = 16
 """Enough that a step behind them saturates no more often than one behind many more."""
@@ -82,9 +83,13 @@ def training_sample(
     graph: Graph, samples: np.ndarray | None, step: int, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Inputs of a training graph for one step: samples in turn or noise; labels in turn."""
-    x, target = graph.inputs[0], graph.inputs[1]
-    noise = generator.integers(-128, 128, x.type.shape)
-    given = noise if samples is None else samples[step % len(samples)].reshape(x.type.shape)
+    target = graph.target
+    assert target is not None, "a training graph has a target"
+    given = (
+        generator.integers(-128, 128, (1, packed_size(graph.sample)))
+        if samples is None
+        else samples[step % len(samples)][None]
+    )
     if target.type.dtype is DType.S32:
         # A prime stride visits the classes in a mixed order.
         wanted = np.array([step * 7919 % max(2, graph.outputs[1].type.size)], np.int32)
@@ -92,4 +97,4 @@ def training_sample(
         wanted = generator.integers(0, 2, target.type.shape).astype(np.float32)
     else:
         wanted = generator.standard_normal(target.type.shape).astype(np.float32)
-    return {x.name: given.astype(np.int8), target.name: wanted}
+    return {**unpacked(graph.sample, given.astype(np.int8)), target.name: wanted}

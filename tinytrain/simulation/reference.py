@@ -15,6 +15,7 @@ from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.reference.packed import unpacked
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
 from tinytrain.saved_file import layout
@@ -43,7 +44,9 @@ class ReferenceEngine:
         schedule: RateSchedule = CONSTANT,
         slots: int = 0,
     ) -> None:
+        assert graph.target is not None, "a training graph has a target"
         self._graph = graph
+        self._target = graph.target
         self._scales = scales
         self._rate = rate
         self._seed = seed
@@ -68,7 +71,7 @@ class ReferenceEngine:
         )
         for name, scale in self._scales.items():
             machine.scales[name] = replace(scale)
-        x, target = self._graph.inputs[:2]
+        sample_of, target = self._graph.sample, self._target
         loss, output = self._graph.outputs[:2]
         before = self._evaluate(machine, stream, progress, "evaluate before")
         losses, predictions = [], []
@@ -80,7 +83,7 @@ class ReferenceEngine:
         early_stop = EarlyStop(stream.patience)
         for step, (sample, wanted) in enumerate(stream.train_samples()):
             inputs = {
-                x.name: sample.reshape(x.type.shape),
+                **unpacked(sample_of, sample[None]),
                 target.name: np.reshape(wanted, target.type.shape),
             }
             if stream.replay_steps is not None:
@@ -118,13 +121,13 @@ class ReferenceEngine:
     ) -> Checkpoint:
         """An evaluation with the loss, as `evaluate_between` of main.c adds it up."""
         trial = self._trial(machine, with_loss=True)
-        x, target = self._graph.inputs[:2]
+        sample_of, target = self._graph.sample, self._target
         loss, output = self._graph.outputs[:2]
         is_classification = target.type.dtype is DType.S32
         metrics, predictions = Metrics(), []
         for sample, wanted in stream.eval_samples():
             given = np.reshape(wanted, target.type.shape)
-            known = trial.run({x.name: sample.reshape(x.type.shape), target.name: given})
+            known = trial.run({**unpacked(sample_of, sample[None]), target.name: given})
             if is_classification:
                 predictions.append(prediction(known[output]))
             is_correct = is_classification and predictions[-1] == wanted
@@ -145,13 +148,13 @@ class ReferenceEngine:
         self, machine: Machine, stream: SampleStream, progress: Progress, stage: str
     ) -> Evaluation:
         trial = self._trial(machine, with_loss=False)
-        x, target = self._graph.inputs[:2]
+        sample_of, target = self._graph.sample, self._target
         output = self._graph.outputs[1]
         predictions, squares, right = [], [], []
         has_labels = self._graph.nodes[loss_index(self._graph)].op == "binary_cross_entropy"
         nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
         for index, (sample, wanted) in enumerate(stream.eval_samples()):
-            known = trial.run({x.name: sample.reshape(x.type.shape), target.name: nothing})
+            known = trial.run({**unpacked(sample_of, sample[None]), target.name: nothing})
             if target.type.dtype is DType.S32:
                 predictions.append(prediction(known[output]))
             elif has_labels:

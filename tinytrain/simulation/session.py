@@ -140,6 +140,11 @@ def plan_session(
     replay_steps = _checked_replay(folder, replay_steps)
     _check_evaluations(evaluate_every, patience, is_there=eval is not None)
     train = _loaded(data, folder)
+    if order == "drift" and train.spec.parts:
+        raise UsageError(
+            "drift changes a model's one input, and this one has several",
+            help="use --order shuffled or by-class",
+        )
     return SampleStream(
         train=train,
         order=_ordered(order, train, steps, seed),

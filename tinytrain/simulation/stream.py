@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tinytrain.data import Coverage, Dataset, coverage
+from tinytrain.data import Dataset
+from tinytrain.data.coverage import Coverages, coverages
 from tinytrain.data.dataset import CHUNK
 from tinytrain.simulation.orders import drifted
 
@@ -51,23 +52,23 @@ class SampleStream:
         return 0 if self.evaluation is None else len(self.evaluation)
 
     @cached_property
-    def train_coverage(self) -> Coverage:
-        """How the samples to learn from lie in the range of the input."""
-        return coverage(self.train)
+    def train_coverage(self) -> Coverages:
+        """How the samples to learn from lie in the range of each input."""
+        return coverages(self.train)
 
     @cached_property
-    def eval_coverage(self) -> Coverage | None:
+    def eval_coverage(self) -> Coverages | None:
         """The same of the evaluation samples."""
-        return None if self.evaluation is None else coverage(self.evaluation)
+        return None if self.evaluation is None else coverages(self.evaluation)
 
     def warnings(self) -> tuple[str, ...]:
         """Sentences on data that is not scaled as in calibration, or can be read in two ways."""
         pairs = ((self.train, self.train_coverage), (self.evaluation, self.eval_coverage))
-        found: list[str | None] = []
-        for data, of in pairs:
-            if data is not None and of is not None:
-                found += [of.warning(data.spec, data.name), *data.notes]
-        return tuple(dict.fromkeys(sentence for sentence in found if sentence is not None))
+        found: list[str] = []
+        for data, covered in pairs:
+            if data is not None and covered is not None:
+                found += [*covered.warnings(), *data.notes]
+        return tuple(dict.fromkeys(found))
 
     def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each step in order.

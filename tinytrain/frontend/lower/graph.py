@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tinytrain.errors import ModelError, Where
+from tinytrain.errors import ModelError
 from tinytrain.frontend.graph_writer import GraphWriter
 from tinytrain.frontend.lower.layout import Axes, Layouts, Tensor
 from tinytrain.frontend.lower.shared import SharedConstants
 from tinytrain.frontend.lower.weights import bias_value, weight_value
 from tinytrain.frontend.program import Call, Const, Program
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.source import ModelSource
+from tinytrain.ir.source import InputSource, ModelSource
 from tinytrain.ir.types import DType, TensorType
 
 Rules = Mapping[str, Callable[["GraphImporter", Call], Tensor]]
@@ -40,14 +40,7 @@ class GraphImporter:
         self.shared = SharedConstants(program.notes)
 
     def run(self) -> Graph:
-        if len(self.program.inputs) != 1:
-            names = ", ".join(str(call.name) for call in self.program.inputs)
-            raise ModelError(
-                f"the model has {len(self.program.inputs)} inputs ({names}); tinytrain takes one",
-                where=Where(self.program.file),
-                help="export the model with one input and the others as constants",
-            )
-        self._input(self.program.inputs[0])
+        self._inputs(self.program.inputs)
         for call in self.program.calls:
             self.tensors[call] = self.rules[call.op](self, call)
         output = self.tensors[self.program.output]
@@ -114,7 +107,24 @@ class GraphImporter:
 
     # --- values -----------------------------------------------------------------------------------
 
-    def _input(self, call: Call) -> None:
+    def _inputs(self, calls: list[Call]) -> None:
+        if len(calls) == 1:
+            found = self._input(calls[0], "x")
+            source = replace(self.builder.source, shape=found.shape, layout=found.layout)
+        else:
+            for call in calls:
+                if call not in self.users:
+                    raise ModelError(
+                        f"the input '{call.name}' is not needed for the output",
+                        where=self.program.where(call),
+                        help="export the model without it",
+                    )
+            several = tuple(self._input(call, f"x{place}") for place, call in enumerate(calls))
+            size = sum(value.type.size for value in self.builder.inputs)
+            source = replace(self.builder.source, shape=(1, size), layout="NC", inputs=several)
+        self.builder.source = source
+
+    def _input(self, call: Call, name: str) -> InputSource:
         shape = call.shape
         if not shape or shape[0] != 1:
             raise ModelError(
@@ -144,9 +154,9 @@ class GraphImporter:
         else:
             ours = (1, shape[2], shape[3], shape[1])
             view, layout = ((0,), (3,), (1,), (2,)), "NCHW"
-        value = self.builder.input("x", TensorType(ours, DType.F32))
+        value = self.builder.input(name, TensorType(ours, DType.F32))
         self.tensors[call] = Tensor(value, view)
-        self.builder.source = replace(self.builder.source, shape=shape, layout=layout)
+        return InputSource(str(call.name), shape, layout)
 
     def _input_has_channels_last(self, call: Call) -> bool:
         """Looks where the first layer, or a transposition before it, has the channels."""

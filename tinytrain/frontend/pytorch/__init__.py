@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from tinytrain.frontend.pytorch.reference import reference
 from tinytrain.ir.source import ModelSource
 
 
-def load_module(module: Any, example: Any, name: str, output: str | None = None) -> Imported:
+def load_module(
+    module: Any, examples: Sequence[Any], name: str, output: str | None = None
+) -> Imported:
     """Traces a `torch.nn.Module` in evaluation mode with `torch.export`.
 
     Args:
         module: left in the mode (training or evaluation) that it had.
-        example: tensor or array, batch first; only its shape matters, and of a larger batch
-            the first sample.
+        examples: tensor or array of each input, batch first; only its shape matters, and of a
+            larger batch the first sample.
 
     Raises:
         UsageError: `module` is no module, or the example is no tensor with a batch.
@@ -37,12 +40,10 @@ def load_module(module: Any, example: Any, name: str, output: str | None = None)
             f"a {type(module).__name__} is no model",
             help="pass the path of a model file, or a torch.nn.Module with example",
         )
-    example = torch.as_tensor(example, dtype=torch.float32)
-    if example.ndim < 2:
-        raise UsageError(
-            f"the example input has shape {tuple(example.shape)}, without a batch",
-            help="add a batch of 1 in front: example[None]",
-        )
+    given = tuple(torch.as_tensor(example, dtype=torch.float32) for example in examples)
+    for example in given:
+        if example.ndim < 2:
+            raise _without_batch(example)
     modes = [(part, part.training) for part in module.modules()]
     file = type(module).__name__
 
@@ -50,12 +51,10 @@ def load_module(module: Any, example: Any, name: str, output: str | None = None)
         module.eval()
         try:
             with torch.no_grad():
-                if not _has_batch(module, example):
-                    raise UsageError(
-                        f"the example input has shape {tuple(example.shape)}, without a batch",
-                        help="add a batch of 1 in front: example[None]",
-                    )
-                return torch.export.export(module, (example[:1].clone(),), strict=False)
+                if not _has_batch(module, given):
+                    raise _without_batch(given[0])
+                first = tuple(example[:1].clone() for example in given)
+                return torch.export.export(module, first, strict=False)
         finally:
             for part, training in modes:
                 part.training = training
@@ -74,19 +73,26 @@ def load_module(module: Any, example: Any, name: str, output: str | None = None)
     )
 
 
-def _has_batch(module: Any, example: Any) -> bool:
+def _without_batch(example: Any) -> UsageError:
+    return UsageError(
+        f"the example input has shape {tuple(example.shape)}, without a batch",
+        help="add a batch of 1 in front: example[None]",
+    )
+
+
+def _has_batch(module: Any, examples: Sequence[Any]) -> bool:
     """Whether the module takes the first of several samples as it takes all of them."""
-    if example.shape[0] == 1:
+    if all(example.shape[0] == 1 for example in examples):
         return True
     try:
-        whole = module(example)
+        whole = module(*examples)
     except RuntimeError:
         return True  # what is wrong with it, the export says
     try:
-        module(example[:1])
+        module(*(example[:1] for example in examples))
     except RuntimeError:
         return False
-    return all(one.shape[:1] == example.shape[:1] for one in _tensors(whole))
+    return all(one.shape[:1] == examples[0].shape[:1] for one in _tensors(whole))
 
 
 def _tensors(result: Any) -> list[Any]:

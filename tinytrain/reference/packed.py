@@ -1,0 +1,55 @@
+"""A sample of a model with several inputs as one array: the inputs one after the other.
+
+That is how samples are stored, sent to a session and kept. Each input has the layout of the graph,
+the channels of a map innermost. The one input of most models is packed as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinytrain.ir.graph import Value
+from tinytrain.reference.conversion import quantize
+from tinytrain.reference.lowering import scale_of, zero_of
+
+
+def packed_size(values: Sequence[Value]) -> int:
+    """Elements of a sample."""
+    return sum(value.type.size for value in values)
+
+
+def unpacked(values: Sequence[Value], samples: np.ndarray) -> dict[str, np.ndarray]:
+    """The inputs of samples by name.
+
+    Args:
+        values: the inputs of a graph that hold a sample.
+        samples: [N, ...], each of as many elements as they have.
+
+    Returns:
+        [N, ...], each in the shape of its input.
+    """
+    flat = samples.reshape(len(samples), -1)
+    ends = np.cumsum([value.type.size for value in values])
+    return {
+        value.name: flat[:, end - value.type.size : end].reshape(-1, *value.type.shape[1:])
+        for value, end in zip(values, ends, strict=True)
+    }
+
+
+def packed(inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """The reverse of `unpacked`: [N, elements]."""
+    return np.concatenate([one.reshape(len(one), -1) for one in inputs], axis=1)
+
+
+def quantized(values: Sequence[Value], samples: np.ndarray) -> np.ndarray:
+    """Packed samples as the integers of a graph, int8 in the shape of `samples`.
+
+    Args:
+        values: the s8 inputs of the graph.
+        samples: float32 [N, ...] in the model's units.
+    """
+    found = unpacked(values, samples)
+    integers = [quantize(found[value.name], zero_of(value), scale_of(value)) for value in values]
+    return packed(integers).reshape(samples.shape)
