@@ -19,19 +19,13 @@ def weight_value(
 
     Quantized weights stay integers behind a `dequantize` node, as s8 with zero point 0 and a scale
     for each output channel (the same scale repeated when the model has one for all). Integers with
-    another zero point are shifted, which is exact as long as they fit s8; those that do not are
-    quantized again, symmetrically, and a note says by how much they moved.
+    another zero point are shifted, which is exact as long as they fit s8; output channels that do
+    not are quantized again, symmetrically, and a note says by how much they moved.
     """
     if const.scale is None or const.zero_point is None:
         return builder.constant(stem, const.data, DType.F32)
-    count = const.shape[0]
-    scale = const.scale.reshape(count, -1)
-    shifted = const.data.astype(np.int64) - const.zero_point
-    exact = bool((scale == scale[:, :1]).all() and shifted.min() >= -128 and shifted.max() <= 127)
-    if exact:
-        integers, scales = shifted, scale[:, 0].astype(np.float64)
-    else:
-        integers, scales = symmetric_weights(const.real())
+    integers, scales, wide = _integers(const)
+    if wide.any():
         rows = scales.astype(np.float64).reshape((-1,) + (1,) * (integers.ndim - 1))
         moved = np.abs(integers * rows - const.real()).max()
         notes.append(
@@ -41,9 +35,25 @@ def weight_value(
     meaning = Quantization(tuple(float(np.float32(s)) for s in scales), 0, 0)
     held = builder.constant(f"{stem}_s8", integers, DType.S8, meaning)
     value = _dequantized(builder, stem, held, where)
-    if not exact:
+    if wide.any():
         builder.requantized[value] = const.real()
     return value
+
+
+def _integers(const: Const) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Integers with zero point 0, the scale of each output channel, and which channels moved."""
+    assert const.scale is not None and const.zero_point is not None
+    count = const.shape[0]
+    scale = const.scale.reshape(count, -1)
+    shifted = const.data.astype(np.int64) - const.zero_point
+    flat = shifted.reshape(count, -1)
+    wide = (flat.min(1) < -128) | (flat.max(1) > 127) | (scale != scale[:, :1]).any(1)
+    if not wide.any():
+        return shifted, scale[:, 0].astype(np.float64), wide
+    integers, scales = symmetric_weights(const.real())
+    integers, scales = integers.astype(np.int64), scales.astype(np.float64)
+    integers[~wide], scales[~wide] = shifted[~wide], scale[~wide, 0]
+    return integers, scales, wide
 
 
 def bias_value(builder: GraphWriter, stem: str, const: Const, where: Where) -> Value:
