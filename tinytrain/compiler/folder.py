@@ -10,6 +10,7 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_folder
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.manifest import Setting, manifest_of
+from tinytrain.compiler.origins import origin_files
 from tinytrain.compiler.pipeline import EMIT, MEASURE, for_isa, within
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.data import Preprocess
@@ -86,6 +87,8 @@ def write_folder(
             smaller = _smaller(compiled, memory, budget, runner)
             if smaller is None:
                 check_budget(memory, compiled, files, budget, target)
+                if given is not None:
+                    writer.write(origin_files(given.imported, compiled))
                 manifest = manifest_of(compiled, files, memory, sample, setting, writer.digests)
                 writer.commit(manifest.text())
                 return Product(Path(output), manifest, compiled, memory, setting.quantization)

@@ -42,6 +42,7 @@ class IntegerModel:
         report: what quantization cost, if the model came as floats.
         calibration: which samples those were, for the manifest.
         proof: what is known of the import.
+        imported: the model as it was read.
     """
 
     forward: Graph
@@ -49,6 +50,7 @@ class IntegerModel:
     report: QuantizationRecord | None
     calibration: CalibrationRecord | None
     proof: ProofRecord
+    imported: Imported
 
     def quantized_samples(self) -> np.ndarray | None:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
@@ -82,7 +84,8 @@ def integer_model(
             )
         runner.begin(PROVE)
         proof = prove(imported)
-        return IntegerModel(to_integers(source, None, options, runner), None, None, None, proof)
+        forward = to_integers(source, None, options, runner)
+        return IntegerModel(forward, None, None, None, proof, imported)
     spec = source_spec(source, preprocess)
     gathered = gather(calibration, spec, CALIBRATION_SAMPLES)
     samples, labels = load_calibration(gathered, spec, CALIBRATION_SAMPLES)
@@ -91,7 +94,7 @@ def integer_model(
     forward = to_integers(source, samples, options, runner)
     head = PrepareHead(options.loss, options.classes is not None)
     report = quantization_cost(head(source), forward, samples, labels) if is_float else None
-    return IntegerModel(forward, samples, report, _record(gathered, len(samples)), proof)
+    return IntegerModel(forward, samples, report, _record(gathered, len(samples)), proof, imported)
 
 
 def _record(calibration: Gathered, count: int) -> CalibrationRecord:

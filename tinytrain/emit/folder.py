@@ -64,11 +64,11 @@ class FolderWriter:
         assert self._temporary is not None, "used outside of its `with`"
         return self._temporary
 
-    def write(self, files: Mapping[str, str]) -> None:
-        """Writes text files by their path in the folder."""
-        for name, text in files.items():
+    def write(self, files: Mapping[str, str] | Mapping[str, bytes]) -> None:
+        """Writes files by their path in the folder."""
+        for name, held in files.items():
             # A file name that is no UTF-8 may be quoted in a comment.
-            data = text.encode(errors="backslashreplace")
+            data = held if isinstance(held, bytes) else held.encode(errors="backslashreplace")
             with self._writing():
                 path = self.path / name
                 path.parent.mkdir(parents=True, exist_ok=True)

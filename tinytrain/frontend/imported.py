@@ -46,6 +46,21 @@ class Missing:
 
 
 @dataclass(frozen=True, eq=False)
+class ModelTensors:
+    """The constants of a model's file.
+
+    Attributes:
+        held: by name, as the file has them.
+        read_with: imports the file again with other numbers in the place of some of them.
+        onnx: the file itself where it is ONNX, with its external data in it.
+    """
+
+    held: Mapping[str, np.ndarray]
+    read_with: Callable[[Mapping[str, np.ndarray]], Imported]
+    onnx: bytes | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Imported:
     """A model as it was read.
 
@@ -58,6 +73,8 @@ class Imported:
             file's own, which the proof computes with.
         unrounded: for tensors of the file that it rounds to integers and the graph does not, how
             far that takes them apart at most.
+        sources: for weights and biases of the graph, the tensor of the file that they come from.
+        file: what can be written back; None for a format that nothing goes back to.
     """
 
     graph: Graph
@@ -66,3 +83,5 @@ class Imported:
     reference: Reference | Missing
     requantized: Mapping[Value, np.ndarray] = field(default_factory=dict)
     unrounded: Mapping[str, float] = field(default_factory=dict)
+    sources: Mapping[Value, str] = field(default_factory=dict)
+    file: ModelTensors | None = None

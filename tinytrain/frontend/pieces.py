@@ -147,10 +147,19 @@ def space_to_depth(
 
 
 def channel_scale(
-    builder: ProgramBuilder, x: Tensor, scale: np.ndarray, shift: np.ndarray, axis: int
+    builder: ProgramBuilder,
+    x: Tensor,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    axis: int,
+    source: str | None = None,
 ) -> Tensor:
-    """scale * x + shift with one number a channel: what a batch normalisation infers."""
+    """scale * x + shift with one number a channel: what a batch normalisation infers.
+
+    Args:
+        source: the tensor of the user's file that shifts.
+    """
     extents = [1] * len(x.shape)
     extents[axis] = scale.size
     scaled = builder.emit("multiply", [x, Const(scale.reshape(extents))])
-    return builder.emit("add", [scaled, Const(shift.reshape(extents))])
+    return builder.emit("add", [scaled, Const(shift.reshape(extents), source=source)])

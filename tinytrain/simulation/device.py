@@ -22,6 +22,7 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.parameters import SIMULATE
+from tinytrain.simulation.write_back import onnx_with_learned, state_dict
 from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
 
 
@@ -240,6 +241,36 @@ class Device:
             )
         with self._running() as library:
             library.load(data)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The trained tensors by their names in the model's file, as the device computes with them.
+
+        Reals, float32, in the file's own shapes and layout; what was folded in, such as a batch
+        normalisation, is taken out again. `module.load_state_dict` takes them as tensors, with
+        `strict=False`, as frozen ones are not among them. A layer without a bias that learned one
+        comes with a warning, under a name that the module does not have.
+
+        Raises:
+            ModelError: the model came from TFLite, or not all of it can go back.
+        """
+        with self._running() as library:
+            data = library.save()
+        return state_dict(self._folder, read_saved(data).weights)
+
+    def to_onnx(self, path: str | Path) -> None:
+        """Writes the ONNX file that the model came from with what was learned in it.
+
+        Floats become those that the device computes with, integers stay integers, and a fresh head
+        has its own shape. The file is imported and compared with the device before it is written.
+
+        Raises:
+            ModelError: the model did not come from ONNX, or not all of it can go back.
+            UsageError: the file cannot be written.
+        """
+        check_writable(Path(path))
+        with self._running() as library:
+            data = library.save()
+        write_file(Path(path), onnx_with_learned(self._folder, read_saved(data).weights))
 
     # --- inside -----------------------------------------------------------------------------------
 

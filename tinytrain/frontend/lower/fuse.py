@@ -90,13 +90,14 @@ def _into_layer(op: str, layer: Call, const: Const) -> Call | None:
     assert isinstance(weights, Const) and isinstance(bias, Const)
     count = weights.shape[0]
     if np.unique(const.real()).size == 1 and const.data.size > 1:
-        const = Const(np.full(1, np.unique(const.real())[0])) if const.scale is None else const
+        one = np.full(1, np.unique(const.real())[0])
+        const = Const(one, source=const.source) if const.scale is None else const
     if op == "add":
         if const.scale is not None and const.data.size == count and not np.any(bias.real()):
             joined = _vector(const, count)
         else:
             total = np.asarray(bias.real(), dtype=np.float64) + _spread(const, count)
-            joined = Const(total, source=bias.source)
+            joined = Const(total, source=const.source or bias.source)
         args: list[Call | Const] = [layer.args[0], weights, joined]
     else:
         factors = _spread(const, count)

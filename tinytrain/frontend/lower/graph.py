@@ -35,6 +35,7 @@ class GraphImporter:
         self.builder = GraphWriter(name, source)
         self.layouts = Layouts(self.builder)
         self.tensors: dict[Call, Tensor] = {}
+        self.sources: dict[Value, str] = {}
         self.users = program.users()
         self.classifiers = _classifiers(program, self.users)
         self.shared = SharedConstants(program.notes)
@@ -221,6 +222,9 @@ class GraphImporter:
             weights, where, lambda: weight_value(self.builder, f"{stem}_w", weights, where, notes)
         )
         b = self.shared.bias(w, bias, lambda: bias_value(self.builder, f"{stem}_b", bias, where))
+        for value, const in ((w, weights), (b, bias)):
+            if const.source is not None:
+                self.sources[value] = const.source
         return w, b
 
 

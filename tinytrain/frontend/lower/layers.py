@@ -60,11 +60,18 @@ def _with_constant(rewriter: Rewriter, call: Call) -> Call:
     const = call.args[1]
     if isinstance(const, Const) and call.shape == call.source().shape:
         neutral = 0.0 if call.op == "add" else 1.0
-        if np.all(const.real() == neutral):
+        if np.all(const.real() == neutral) and not _is_bias(rewriter, call, const):
             source = call.source()
             source.tensor = source.tensor or call.tensor
             return source
     return rewriter.emit(call)
+
+
+def _is_bias(rewriter: Rewriter, call: Call, const: Const) -> bool:
+    """Whether a sum is the bias of a layer: one of zeros trains like any other, and has a name."""
+    layer = call.source()
+    is_layer = layer.op in ("conv", "dense") and rewriter.only(layer)
+    return call.op == "add" and is_layer and const.source is not None
 
 
 def _extremum(lower: bool) -> RewriteRule:

@@ -60,4 +60,5 @@ def lower(
         reference,
         importer.builder.requantized,
         program.unrounded,
+        importer.sources,
     )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from onnx.numpy_helper import to_array
+
 from tinytrain.errors import ModelError
-from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.imported import Imported, ModelTensors
 from tinytrain.frontend.lower.lower import lower
 from tinytrain.frontend.onnx.check import (
     check_valid,
@@ -40,10 +45,16 @@ def load_onnx(data: bytes, path: Path, name: str, output: str | None = None) -> 
         fix_shapes(model, file)
     except ModelError as error:
         raise refusal(file, [of_error(error), *unread_operations(model)]) from error
-    program = guarded(
-        file,
-        lambda: read(model, file, output, notes),
-        "export or copy the file again; onnx.checker.check_model tells more",
-    )
     source = ModelSource(file, hashlib.sha256(data).hexdigest())
-    return lower(program, name=name, source=source, reference=reference(original))
+
+    def read_with(replaced: Mapping[str, np.ndarray]) -> Imported:
+        program = guarded(
+            file,
+            lambda: read(model, file, output, notes, replaced),
+            "export or copy the file again; onnx.checker.check_model tells more",
+        )
+        return lower(program, name=name, source=source, reference=reference(original))
+
+    imported = read_with({})
+    held = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
+    return replace(imported, file=ModelTensors(held, read_with, original))

@@ -176,7 +176,9 @@ def _batch_norm(operands: OnnxOperands) -> list[Tensor]:
         )
     scale, bias, mean, variance = (operands.constant(k).astype(np.float64) for k in range(1, 5))
     factor = scale / np.sqrt(variance + float(operands.get("epsilon", 1e-5)))
-    return [channel_scale(builder, x, factor, bias - mean * factor, 1)]
+    shift = operands.x(2)
+    source = shift.source if isinstance(shift, Const) else None
+    return [channel_scale(builder, x, factor, bias - mean * factor, 1, source)]
 
 
 def _lp_normalize(operands: OnnxOperands) -> list[Tensor]:

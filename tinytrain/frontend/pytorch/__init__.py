@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinytrain.errors import UsageError
-from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.imported import Imported, ModelTensors
 from tinytrain.frontend.importing import call_importer
 from tinytrain.frontend.lower.lower import lower
 from tinytrain.frontend.pytorch.archive import check_archive
+from tinytrain.frontend.pytorch.constants import held_by
 from tinytrain.frontend.pytorch.read import read
 from tinytrain.frontend.pytorch.reference import reference
 from tinytrain.ir.source import ModelSource
@@ -67,10 +71,7 @@ def load_module(
         digest.update(key.encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().tobytes())
-    source = ModelSource(file, digest.hexdigest())
-    return lower(
-        read(program, file, output), name=name, source=source, reference=reference(program)
-    )
+    return _lowered(program, ModelSource(file, digest.hexdigest()), name, output)
 
 
 def _without_batch(example: Any) -> UsageError:
@@ -115,7 +116,18 @@ def load_pt2(data: bytes, path: Path, name: str, output: str | None = None) -> I
         file,
         "save the program again with torch.export.save of the installed PyTorch",
     )
-    source = ModelSource(file, hashlib.sha256(data).hexdigest())
-    return lower(
-        read(program, file, output), name=name, source=source, reference=reference(program)
-    )
+    return _lowered(program, ModelSource(file, hashlib.sha256(data).hexdigest()), name, output)
+
+
+def _lowered(program: Any, source: ModelSource, name: str, output: str | None) -> Imported:
+    file = str(source.file)
+
+    def read_with(replaced: Mapping[str, np.ndarray]) -> Imported:
+        return lower(
+            read(program, file, output, replaced),
+            name=name,
+            source=source,
+            reference=reference(program),
+        )
+
+    return replace(read_with({}), file=ModelTensors(held_by(program, file), read_with))

@@ -127,9 +127,12 @@ def _batch_norm(operands: AtenOperands) -> list[Tensor]:
     if operands.has("weight"):
         factor = factor * operands.constant("weight")
     shift = -mean.astype(np.float64) * factor
+    source = None
     if operands.has("bias"):
         shift = shift + operands.constant("bias")
-    return [channel_scale(builder, x, factor, shift, 1)]
+        bias = operands.x("bias")
+        source = bias.source if isinstance(bias, Const) else None
+    return [channel_scale(builder, x, factor, shift, 1, source)]
 
 
 def _pool(kind: str, spatial: int) -> AtenRow:

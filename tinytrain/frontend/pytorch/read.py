@@ -6,7 +6,8 @@ What depends on weights alone is worked out by PyTorch itself.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.builder import ProgramBuilder, Tensor
 from tinytrain.frontend.importing import quiet
 from tinytrain.frontend.program import Call, Const, Program
+from tinytrain.frontend.pytorch.constants import constants_of
 from tinytrain.frontend.pytorch.operands import AtenOperands, Found, Length
 from tinytrain.frontend.pytorch.operations import OPERATIONS
 from tinytrain.frontend.pytorch.refused_layers import RefusedLayers
@@ -30,8 +32,9 @@ def kind_of(node: Any) -> str:
 
 
 class _AtenReader:
-    def __init__(self, program: Any, file: str) -> None:
+    def __init__(self, program: Any, file: str, replaced: Mapping[str, np.ndarray]) -> None:
         self.program = program
+        self.replaced = replaced
         self.builder = ProgramBuilder(file)
         self.reasons = Reasons(self.builder)
         self.known: dict[Any, Any] = {}
@@ -40,7 +43,7 @@ class _AtenReader:
 
     def run(self, output: str | None) -> Program:
         wanted = self._output(output)
-        constants = self._constants()
+        constants = constants_of(self.program, str(self.builder.file), self.replaced)
         needed = self._needed(wanted)
         for node in self.program.graph.nodes:
             if node.op == "placeholder" and node.name in self.users:
@@ -80,34 +83,6 @@ class _AtenReader:
                 )
         dtype = "float32" if value.is_floating_point() else str(value.dtype).split(".")[-1]
         return self.builder.input(node.name, tuple(value.shape), dtype)
-
-    def _constants(self) -> dict[str, Const]:
-        """Weights, buffers and lifted constants by the name of their placeholder.
-
-        Tensors that share their storage share their source, so that they are one parameter.
-        """
-        program = self.program
-        found: dict[str, Const] = {}
-        sources: dict[Any, str] = {}
-        for spec in program.graph_signature.input_specs:
-            if spec.target is None:
-                continue
-            tensor = program.state_dict.get(spec.target, program.constants.get(spec.target))
-            if tensor is None or not hasattr(tensor, "detach"):
-                continue
-            key = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride())
-            source = sources.setdefault(key, spec.target) if tensor.numel() else spec.target
-            data = tensor.detach().cpu()
-            data = data.float() if data.is_floating_point() else data
-            array = data.contiguous().numpy()
-            if array.dtype.kind == "f" and array.size > 1 and not np.isfinite(array).all():
-                raise ModelError(
-                    f"the weights '{spec.target}' hold NaN or infinity",
-                    where=Where(self.builder.file, spec.target),
-                    help="train or export the model again; a model with such weights cannot run",
-                )
-            found[spec.arg.name] = Const(array, source=source)
-        return found
 
     def _output(self, output: str | None) -> Any:
         import torch
@@ -282,16 +257,22 @@ def _layer(node: Any) -> str | None:
     return name.split(".")[-1] if name.startswith("torch.nn.") else None
 
 
-def read(program: Any, file: str, output: str | None) -> Program:
+def read(
+    program: Any,
+    file: str,
+    output: str | None,
+    replaced: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Program:
     """The program of a `torch.export.ExportedProgram`.
 
     Args:
         output: name of the output that is compiled; None takes the one of a classifier.
+        replaced: numbers in the place of those of the tensors with these names.
 
     Raises:
         ModelError: everything that stands in the way.
     """
-    return _AtenReader(program, file).run(output)
+    return _AtenReader(program, file, replaced).run(output)
 
 
 __all__ = ["Tensor", "kind_of", "read"]
