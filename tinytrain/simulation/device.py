@@ -22,6 +22,7 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.parameters import SIMULATE
+from tinytrain.simulation.session import saved_in
 from tinytrain.simulation.write_back import onnx_with_learned, state_dict
 from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
 
@@ -225,17 +226,11 @@ class Device:
         Raises:
             DataError: it cannot be read, is damaged, or of another model; then nothing changed.
         """
-        where = Where(str(path))
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"the saved parameters cannot be read: {error.strerror}", where=where
-            ) from error
-        if read_saved(data, where).model_hash.hex() != self._folder.manifest.model_hash:
+        data = saved_in(path)
+        if read_saved(data).model_hash.hex() != self._folder.manifest.model_hash:
             raise DataError(
                 f"the file was not saved by the model in '{self._folder.path}'",
-                where=where,
+                where=Where(str(path)),
                 help="load it with the folder that it came from: another scheme or another option "
                 "is another model",
             )

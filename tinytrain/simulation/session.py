@@ -150,7 +150,7 @@ def plan_session(
         order=_ordered(order, train, steps, seed),
         evaluation=None if eval is None else _loaded(eval, folder),
         learning_rate=learning_rate,
-        parameters_in=None if load is None else _saved(load),
+        parameters_in=None if load is None else saved_in(load),
         replay_steps=replay_steps,
         drifts=order == "drift",
         evaluate_every=evaluate_every,
@@ -199,7 +199,12 @@ def _write_files(
         write_file(Path(losses), "".join(f"{loss!r}\n" for loss in result.losses).encode())
 
 
-def _saved(path: str | Path) -> bytes:
+def saved_in(path: str | Path) -> bytes:
+    """The bytes of a saved file.
+
+    Raises:
+        DataError: it cannot be read, or is damaged.
+    """
     where = Where(str(path))
     try:
         saved = Path(path).read_bytes()
