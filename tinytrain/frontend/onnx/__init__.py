@@ -23,6 +23,7 @@ from tinytrain.frontend.onnx.check import (
 from tinytrain.frontend.onnx.parse import load_external_data, name_nodes, parse
 from tinytrain.frontend.onnx.read import read, unread_operations
 from tinytrain.frontend.onnx.reference import reference
+from tinytrain.frontend.onnx.write import with_numbers
 from tinytrain.frontend.reader import guarded
 from tinytrain.frontend.refusals import of_error, refusal
 from tinytrain.ir.source import ModelSource
@@ -48,9 +49,10 @@ def load_onnx(data: bytes, path: Path, name: str, output: str | None = None) -> 
     source = ModelSource(file, hashlib.sha256(data).hexdigest())
 
     def read_with(replaced: Mapping[str, np.ndarray]) -> Imported:
+        changed = with_numbers(model, replaced)
         program = guarded(
             file,
-            lambda: read(model, file, output, notes, replaced),
+            lambda: read(changed, file, output, notes),
             "export or copy the file again; onnx.checker.check_model tells more",
         )
         return lower(program, name=name, source=source, reference=reference(original))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,11 +69,8 @@ def unread_operations(model: Any) -> list[Reason]:
 
 
 class _OnnxReader:
-    def __init__(
-        self, model: Any, file: str, notes: Sequence[str], replaced: Mapping[str, np.ndarray]
-    ) -> None:
+    def __init__(self, model: Any, file: str, notes: Sequence[str]) -> None:
         self.model = model
-        self.replaced = replaced
         self.graph = model.graph
         self.builder = ProgramBuilder(file)
         self.builder.notes.extend(notes)
@@ -90,7 +86,6 @@ class _OnnxReader:
             data = onnx.numpy_helper.to_array(tensor)
             if data.dtype in (np.float16, np.float64):
                 data = data.astype(np.float32)
-            data = self.replaced.get(tensor.name, data)
             self.known[tensor.name] = Const(data, source=tensor.name)
         wanted = self._output(output)
         for given in graph.input:
@@ -289,20 +284,13 @@ def _default(node: Any, name: str) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def read(
-    model: Any,
-    file: str,
-    output: str | None,
-    notes: Sequence[str] = (),
-    replaced: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> Program:
+def read(model: Any, file: str, output: str | None, notes: Sequence[str] = ()) -> Program:
     """The program of a checked model.
 
     Args:
         output: name of the tensor that is compiled; None takes the output of a classifier.
-        replaced: numbers in the place of those of the initializers with these names.
 
     Raises:
         ModelError: everything that stands in the way.
     """
-    return _OnnxReader(model, file, notes, replaced).run(output)
+    return _OnnxReader(model, file, notes).run(output)
