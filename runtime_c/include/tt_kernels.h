@@ -168,6 +168,7 @@ float tt_exp_f32(float x);                          /* x <= 0 */
 float tt_log_f32(float x);                          /* x >= 1 */
 int32_t tt_argmax_f32(size_t size, const float *x); /* the first of equals */
 int tt_all_finite_f32(size_t size, const float *x); /* nonzero if none is NaN or infinite */
+int tt_all_below_u8(size_t size, uint32_t limit, const uint8_t *x);
 int tt_all_between_f32(size_t size, float low, float high, const float *x); /* ends included */
 
 /* These return the loss of one sample and write its gradient, which may overwrite the first input.
@@ -178,6 +179,9 @@ float tt_smoothed_cross_entropy_f32(size_t size, const float *logits, int32_t la
                                     float smoothing, float *gradient);
 float tt_mean_squared_error_f32(size_t size, const float *output, const float *target,
                                 float *gradient);
+/* The mean over pixels, each with `classes` logits and a label below that number. */
+float tt_pixel_cross_entropy_f32(size_t pixels, size_t classes, const float *logits,
+                                 const uint8_t *labels, float *gradient);
 float tt_huber_f32(size_t size, const float *output, const float *target, float *gradient);
 float tt_binary_cross_entropy_f32(size_t size, const float *logits, const float *target,
                                   float *gradient); /* 0 <= target <= 1 */

@@ -112,9 +112,20 @@ def test_a_frozen_front_gets_no_backward_nodes() -> None:
     assert all(node.op != "conv2d_grad_input" for node in head.nodes)
 
 
-def test_cross_entropy_of_a_map_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("channels", "told"), [(1, "one output for each pixel"), (257, "257 outputs for each pixel")]
+)
+def test_cross_entropy_of_a_map_that_has_no_classes_is_refused(channels: int, told: str) -> None:
     net = Net((1, 4, 4, 2), 0)
-    graph = net.finish(net.conv(net.x, 4, kernel=(1, 1), padding=(0, 0, 0, 0)))
-    with pytest.raises(ModelError, match="a map of 4x4"):
+    graph = net.finish(net.conv(net.x, channels, kernel=(1, 1), padding=(0, 0, 0, 0)))
+    with pytest.raises(ModelError, match=told):
         build_step(graph, Options(), Runner())
     build_step(graph, Options(loss="mean_squared_error"), Runner())
+
+
+def test_cross_entropy_of_a_map_is_that_of_each_pixel() -> None:
+    net = Net((1, 4, 4, 2), 0)
+    graph = net.finish(net.conv(net.x, 4, kernel=(1, 1), padding=(0, 0, 0, 0)))
+    target = build_step(graph, Options(), Runner()).graph.target
+    assert target is not None
+    assert (target.type.dtype, target.type.shape) == (DType.U8, (16,))

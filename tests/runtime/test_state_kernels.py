@@ -75,6 +75,20 @@ def test_losses_of_each_output(kernels: Kernels, rng: Rng, count: int, spread: f
         same(actual[1], expected[1])
 
 
+@pytest.mark.parametrize(("pixels", "classes"), [(1, 2), (7, 3), (300, 5)])
+def test_pixel_cross_entropy(kernels: Kernels, rng: Rng, pixels: int, classes: int) -> None:
+    logits = (rng.normal(size=pixels * classes) * 4).astype(np.float32)
+    labels = rng.integers(0, classes, pixels).astype(np.uint8)
+    expected = loss.pixel_cross_entropy(logits, labels)
+    actual = kernels.pixel_cross_entropy(logits, labels)
+    same(np.float32([actual[0]]), np.float32([expected[0]]))
+    same(actual[1], expected[1])
+    block = memory.Block(labels)
+    for limit in (int(labels.max()), int(labels.max()) + 1):
+        below = kernels.call("all_below_u8", memory.size(pixels), limit, block, restype=c.c_int)
+        assert bool(below) == bool((labels < limit).all())
+
+
 def test_what_lies_between_two_numbers(kernels: Kernels) -> None:
     def lies(*values: float) -> bool:
         block = memory.Block(np.array(values, np.float32))

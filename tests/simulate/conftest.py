@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.manifests import small_manifest
+from tests.support.manifests import output_record, small_manifest
 from tinytrain import resources
-from tinytrain.manifest.records import OutputRecord
 from tinytrain.target import load_target
 from tinytrain.toolchain.build_files import port_files
 from tinytrain.toolchain.template import render
@@ -49,9 +48,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         manifest = dataclasses.replace(
             small_manifest(),
             target=target,
-            output=OutputRecord(
-                size=OUTPUT_SIZE, classes=classes, source_shape=(1, OUTPUT_SIZE), source_layout="NC"
-            ),
+            output=output_record(classes, OUTPUT_SIZE),
             files={name: hashlib.sha256(files[name].encode()).hexdigest() for name in files},
         )
         (folder / "manifest.json").write_text(manifest.text())
@@ -62,8 +59,6 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 
 def render_main(classes: int) -> str:
     """main.c of the hand-made model."""
-    output = OutputRecord(
-        size=OUTPUT_SIZE, classes=classes, source_shape=(1, OUTPUT_SIZE), source_layout="NC"
-    )
+    output = output_record(classes, OUTPUT_SIZE)
     interface = dataclasses.replace(small_manifest(), output=output).interface
     return render("codegen", "main_simulate.c.j2", NAME="FAKE", health=None, **vars(interface))

@@ -37,6 +37,20 @@ WAYS = [
 SHA256 = "0" * 64
 
 
+def output_record(classes: int, size: int = 20) -> OutputRecord:
+    """Of a model that takes a label for each sample, or numbers where there are no classes."""
+    return OutputRecord(
+        size=size,
+        classes=classes,
+        source_shape=(1, size),
+        source_layout="NC",
+        target="label" if classes else "values",
+        pixels=1,
+        range=None,
+        ending="",
+    )
+
+
 def small_manifest() -> Manifest:
     """The manifest of a model that takes a vector of 40 and gives 20 outputs; it has no files."""
     return Manifest(
@@ -58,7 +72,7 @@ def small_manifest() -> Manifest:
             source_layout="NC",
             parts=(),
         ),
-        output=OutputRecord(size=20, classes=20, source_shape=(1, 20), source_layout="NC"),
+        output=output_record(20),
         preprocess=None,
         learning_rate=0.01,
         guidance=GuidanceRecord(

@@ -228,16 +228,24 @@ class Mirror:
     def _loss(self, node: Node) -> torch.Tensor:
         output, target = node.inputs
         real = self._input(output).reshape(output.type.shape)
-        wanted = torch.tensor(self.known[target])
-        if node.op == "softmax_cross_entropy":
-            smoothing = node.attrs.get("smoothing", 0.0)
-            return F.cross_entropy(real, wanted.long(), label_smoothing=smoothing)
+        smoothing = node.attrs.get("smoothing", 0.0)
+        return self.loss_of(node.op, real, torch.tensor(self.known[target]), smoothing)
+
+    @staticmethod
+    def loss_of(
+        op: str, output: torch.Tensor, target: torch.Tensor, smoothing: float = 0.0
+    ) -> torch.Tensor:
+        """PyTorch's own loss of one sample, output [1, N]."""
+        if op == "softmax_cross_entropy":
+            return F.cross_entropy(output, target.long(), label_smoothing=smoothing)
+        if op == "pixel_cross_entropy":
+            return F.cross_entropy(output.reshape(target.numel(), -1), target.long())
         function = {
             "mean_squared_error": F.mse_loss,
             "binary_cross_entropy": F.binary_cross_entropy_with_logits,
             "huber": F.huber_loss,
-        }[node.op]
-        return function(real, wanted.double().reshape(real.shape))
+        }[op]
+        return function(output, target.double().reshape(output.shape))
 
 
 def _keeps_scale(node: Node) -> bool:

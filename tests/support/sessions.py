@@ -30,6 +30,8 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
     )
     if spec.classes:
         y = rng.integers(0, spec.classes, 4)
+    elif spec.wants is SampleTarget.PIXELS:
+        y = rng.integers(0, spec.pixel_classes, (4, spec.pixels))
     elif spec.wants is SampleTarget.SHARES:
         y = rng.integers(0, 2, (4, spec.output_size)).astype(np.float32)
     else:

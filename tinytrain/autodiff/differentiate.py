@@ -15,7 +15,7 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import DType, TensorType
-from tinytrain.losses import LOSSES, SampleTarget, classes_of, target_of
+from tinytrain.losses import LOSSES, SampleTarget, target_of
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class Differentiate:
         if not graph.parameters:
             raise UsageError("the update scheme trains nothing", help="name a layer in the scheme")
         check_head(graph, self.loss.kind)
+        output = graph.outputs[0].type
+        if self.loss.smoothing and output.size > output.shape[-1]:
+            raise UsageError(
+                "the labels of pixels are not smoothed",
+                help="leave --label-smoothing out",
+            )
 
     def _add_loss(self, builder: GraphBuilder, output: Value) -> tuple[Value, Value, Value]:
         """The loss, the real output, and the gradient of the loss by it."""
@@ -95,17 +101,20 @@ class Differentiate:
         )
         if real.type.shape != flat.shape:
             (real,) = builder.node("reshape", [real], [flat], name="output_flat", layer="loss")
-        kind = self.loss.kind
-        if target_of(kind, classes_of(kind, output.type.shape)) is SampleTarget.LABEL:
-            builder.target = builder.input("label", TensorType((1,), DType.S32))
-        else:
-            builder.target = builder.input("target", flat)
+        shape = output.type.shape
+        wants = target_of(self.loss.kind, output.type.size, shape[-1])
+        builder.target = {
+            SampleTarget.LABEL: lambda: builder.input("label", TensorType((1,), DType.S32)),
+            SampleTarget.PIXELS: lambda: builder.input(
+                "labels", TensorType((output.type.size // shape[-1],), DType.U8)
+            ),
+        }.get(wants, lambda: builder.input("target", flat))()
         smoothing = self.loss.smoothing
         attrs: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
         types = [TensorType((1,), DType.F32), flat]
         inputs = [real, builder.target]
         value, slope = builder.node(
-            LOSSES[kind].op, inputs, types, name="loss", layer="loss", **attrs
+            LOSSES[self.loss.kind].ops[wants], inputs, types, name="loss", layer="loss", **attrs
         )
         return value, real, slope
 

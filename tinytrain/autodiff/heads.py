@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import TensorType
 from tinytrain.ir.unary import evaluate
+from tinytrain.losses import MOST_PIXEL_CLASSES
 
 _FAR = np.array([-1e6, -1e3, -1.0, 0.0, 1.0, 1e3, 1e6])
 _WIDE = 1e4
@@ -36,12 +35,20 @@ def check_head(graph: Graph, loss: str) -> None:
 
 
 def _check_outputs(output: TensorType) -> None:
-    shape = output.shape
-    if math.prod(shape[1:-1]) > 1:
+    *_, classes = output.shape
+    if classes == 1 and output.size > 1:
         raise ModelError(
-            f"the model gives a map of {'x'.join(map(str, shape[1:-1]))} outputs; "
-            "cross-entropy takes one vector of logits",
-            help="end the model with a global pooling, or train with --loss mean_squared_error",
+            "the model gives one output for each pixel, and cross-entropy has nothing to learn "
+            "from it: a class that is alone is always right",
+            help="add --loss binary_cross_entropy for a yes or no (1 and 0) of each pixel, or "
+            "--loss mean_squared_error for a number",
+        )
+    if classes < output.size and classes > MOST_PIXEL_CLASSES:
+        raise ModelError(
+            f"the model gives {classes} outputs for each pixel, and a pixel's label is one of "
+            f"{MOST_PIXEL_CLASSES} at most",
+            help="end the model with a global pooling for one label a sample, or train with --loss "
+            "mean_squared_error",
         )
     if output.size == 1:
         raise ModelError(

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from tinytrain.compiler.guidance import Guidance, initial_rate, option_warnings
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
+from tinytrain.ir.types import DType
 from tinytrain.losses import SampleTarget, classes_of, target_of
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.machine import Scale
+from tinytrain.reference.output_range import output_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +51,26 @@ class Compiled:
     @property
     def classes(self) -> int:
         """Number of classes that a sample is labelled with; 0 where its target is no label."""
-        return classes_of(self.options.loss, self.graph.outputs[1].type.shape)
+        return classes_of(self.wants, self.output_size)
 
     @property
     def wants(self) -> SampleTarget:
         """What the target of a sample is."""
-        return target_of(self.options.loss, self.classes)
+        size = self.output_size
+        return target_of(self.options.loss, size, size // self.pixels)
+
+    @property
+    def pixels(self) -> int:
+        """That have a label each; 1 where the target of a sample is anything else."""
+        target = self.graph.target
+        return target.type.size if target is not None and target.type.dtype is DType.U8 else 1
+
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        """Smallest and largest output, whatever is learned; None if nothing bounds them."""
+        is_fresh = self.options.classes is not None
+        # A graph that no head was prepared of came from no model file.
+        return None if is_fresh or not self.forward.source.loss else output_range(self.forward)
 
     @property
     def output_size(self) -> int:

@@ -26,6 +26,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         seed=compiled.options.seed,
         classes=compiled.classes,
         wants=compiled.wants,
+        pixels=compiled.pixels,
         summary=_summary(compiled),
         slots=compiled.options.replay,
         slots_in=compiled.options.replay_in,

@@ -214,8 +214,8 @@ def guide(
         factor = np.ones_like(scale) if qas else np.square(scale)
         factors[trained] = factor * (rates or {}).get(producers[sums[0]].layer, 1.0)
     tangent = measure_tangent(training, factors, samples, seed)
-    outputs = training.outputs[1].type.size
-    curvature = LOSSES[loss].curvature(outputs)
+    assert training.target is not None
+    curvature = LOSSES[loss].curvature(training.target.type.size)
     source = NOISE if samples is None else "calibration samples"
     # Without QAS a rate is in other units, and nothing is known of what is too large at first.
     unlearned = qas and tangent.contrast < LEARNED

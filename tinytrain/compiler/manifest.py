@@ -93,12 +93,7 @@ def manifest_of(
         versions=_versions(),
         loss=compiled.options.loss,
         input=_input(sample),
-        output=OutputRecord(
-            size=sample.output_size,
-            classes=sample.classes,
-            source_shape=sample.output_shape,
-            source_layout=sample.output_layout,
-        ),
+        output=_output(sample),
         preprocess=sample.preprocess,
         learning_rate=compiled.rate,
         guidance=compiled.guidance.record(),
@@ -120,6 +115,19 @@ def manifest_of(
         calibration=setting.calibration,
         proof=setting.proof,
         files=dict(sorted(digests.items())),
+    )
+
+
+def _output(sample: SampleSpec) -> OutputRecord:
+    return OutputRecord(
+        size=sample.output_size,
+        classes=sample.classes,
+        source_shape=sample.output_shape,
+        source_layout=sample.output_layout,
+        target=sample.wants.value,
+        pixels=sample.pixels,
+        range=sample.output_range,
+        ending=sample.ending,
     )
 
 

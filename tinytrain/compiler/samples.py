@@ -32,6 +32,9 @@ def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec
         output_layout=output_layout,
         target=compiled.wants,
         parts=_parts(source, inputs, meanings),
+        pixels=compiled.pixels,
+        output_range=compiled.output_range,
+        ending=compiled.forward.source.ending,
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from tinytrain.data.inputs import CHUNK as CHUNK
 from tinytrain.data.inputs import batch_shape, checked_samples
-from tinytrain.data.labels import checked_labels, checked_shares
+from tinytrain.data.labels import checked_labels, checked_pixels, checked_shares
 from tinytrain.data.npz import keys_help, read_arrays
+from tinytrain.data.reach import check_reach
 from tinytrain.data.several import input_keys, with_x
 from tinytrain.data.spec import SampleSpec, quantize_input
 from tinytrain.errors import DataError, Where
@@ -146,7 +147,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
         return Dataset(spec, x, None, name)
     y = arrays.get("y")
     if y is None:
-        if spec.classes:
+        if spec.wants in (SampleTarget.LABEL, SampleTarget.PIXELS):
             _fail(where, "the data file has no array 'y' of labels", keys_help(path))
         if spec.size != spec.output_size:
             _fail(
@@ -155,7 +156,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
                 f"{spec.size} elements and gives {spec.output_size}",
                 f"add y, float32 of shape [{x.shape[0]}, {spec.output_size}]",
             )
-        return Dataset(spec, x, None, name)
+        return _own_targets_fit(Dataset(spec, x, None, name), where)
     if y.ndim == 0 or y.shape[0] != x.shape[0]:
         _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
     if spec.classes:
@@ -177,6 +178,8 @@ def _fail(where: Where, what: str, help: str | None = None) -> NoReturn:
 
 
 def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    if spec.wants is SampleTarget.PIXELS:
+        return checked_pixels(y, spec, where)
     if spec.wants is SampleTarget.SHARES:
         return checked_shares(y, spec, where)
     if y.dtype.kind not in "fiu":
@@ -193,7 +196,15 @@ def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarra
     bad = ~np.isfinite(targets).all(axis=1)
     if bad.any():
         _fail(where, f"y holds a NaN or an infinite value, first in sample {int(np.argmax(bad))}")
+    check_reach(targets, spec, where)
     return targets
+
+
+def _own_targets_fit(data: Dataset, where: Where) -> Dataset:
+    if data.spec.wants is SampleTarget.SHARES:
+        for chunk in data.chunks():
+            checked_shares(data.targets(chunk), data.spec, where)
+    return data
 
 
 def _target_shapes(y: np.ndarray, spec: SampleSpec) -> str:
@@ -203,7 +214,8 @@ def _target_shapes(y: np.ndarray, spec: SampleSpec) -> str:
 
 
 def _notes(y: np.ndarray, spec: SampleSpec, name: str) -> tuple[str, ...]:
-    if y.ndim != 2 or not spec.is_output_reordered:
+    is_map = spec.wants is not SampleTarget.PIXELS and spec.is_output_reordered
+    if y.ndim != 2 or not is_map:
         return ()
     own = batch_shape(spec.output_shape[1:])
     return (

@@ -42,6 +42,48 @@ def checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     return y.astype(np.int32)
 
 
+def checked_pixels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    """Labels of pixels in the form that the model takes.
+
+    Args:
+        y: integers [N, H, W] or [N, H*W], H and W those of the model's output.
+
+    Returns:
+        uint8 [N, H*W], row by row.
+
+    Raises:
+        DataError: what is wrong with them.
+    """
+    sizes = [
+        extent
+        for letter, extent in zip(spec.output_layout, spec.output_shape, strict=True)
+        if letter in "HW"
+    ]
+    if y.dtype.kind not in "iub":
+        what = f"y has dtype {y.dtype}, but labels of pixels are integers"
+        raise DataError(what, where=where, help="save y.astype(np.uint8)")
+    while y.ndim > 1 + len(sizes) and 1 in (y.shape[1], y.shape[-1]):
+        y = y[:, 0] if y.shape[1] == 1 else y[..., 0]
+    if list(y.shape[1:]) not in (sizes, [spec.pixels]):
+        raise DataError(
+            f"y has shape {list(y.shape)}, but a sample has a label for each of its pixels: "
+            f"{[len(y), *sizes]}",
+            where=where,
+            help="give the number of each pixel's class, not a map for each class",
+        )
+    flat = y.reshape(len(y), spec.pixels)
+    wrong = (flat < 0) | (flat >= spec.pixel_classes)
+    if wrong.any():
+        sample, pixel = np.argwhere(wrong)[0]
+        raise DataError(
+            f"label {int(flat[sample, pixel])} of pixel {pixel} in sample {sample} is out of "
+            f"range: the model has classes 0 to {spec.pixel_classes - 1}",
+            where=where,
+            help="give each pixel the number of its class",
+        )
+    return flat.astype(np.uint8)
+
+
 def checked_shares(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     """Targets in the form that the model takes.
 

@@ -72,6 +72,9 @@ class SampleSpec:
         target: what the target of a sample is; None for a label where there are classes, and for
             real numbers where there are none.
         parts: the inputs, where there are several; else empty.
+        pixels: labels of a sample where each pixel has one.
+        output_range: smallest and largest output; None if nothing bounds them.
+        ending: the function that ends the model; empty if none does.
 
     Raises:
         InternalError: source_shape and source_layout do not describe `shape`.
@@ -90,6 +93,9 @@ class SampleSpec:
     output_layout: str = ""
     target: SampleTarget | None = None
     parts: tuple[InputPart, ...] = ()
+    pixels: int = 1
+    output_range: tuple[float, float] | None = None
+    ending: str = ""
 
     def __post_init__(self) -> None:
         if self.target is None:
@@ -145,6 +151,18 @@ class SampleSpec:
         """What the target of a sample is."""
         assert self.target is not None
         return self.target
+
+    @property
+    def target_size(self) -> int:
+        """Elements of a target."""
+        if self.wants is SampleTarget.LABEL:
+            return 1
+        return self.pixels if self.wants is SampleTarget.PIXELS else self.output_size
+
+    @property
+    def pixel_classes(self) -> int:
+        """Number of classes that each pixel is labelled with; 0 where none is."""
+        return self.output_size // self.pixels if self.wants is SampleTarget.PIXELS else 0
 
     @property
     def size(self) -> int:

@@ -34,6 +34,14 @@ def _mean_squared_error(context: EmitContext, loss: Node) -> str:
     return context.call("tt_mean_squared_error_f32", size, output, "target", gradient)
 
 
+@loss_calls("pixel_cross_entropy")
+def _pixel_cross_entropy(context: EmitContext, loss: Node) -> str:
+    size, logits, gradient = _operands(context, loss)
+    pixels = loss.inputs[1].type.size
+    arguments = pixels, size // pixels, logits, "labels", gradient
+    return context.call("tt_pixel_cross_entropy_f32", *arguments)
+
+
 @loss_calls("huber")
 def _huber(context: EmitContext, loss: Node) -> str:
     size, output, gradient = _operands(context, loss)

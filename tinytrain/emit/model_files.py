@@ -95,6 +95,7 @@ def emit_model(
     seed: int,
     classes: int,
     wants: SampleTarget,
+    pixels: int = 1,
     summary: str,
     slots: int = 0,
     slots_in: str = "ram",
@@ -110,6 +111,7 @@ def emit_model(
         seed: of the random numbers that round updates.
         classes: that a sample is labelled with; 0 where its target is no label.
         wants: what that target is.
+        pixels: labels of a sample where each pixel has one.
         summary: one line for the header.
         slots: of the replay buffer; 0 leaves it out.
         slots_in: ram or flash.
@@ -143,7 +145,7 @@ def emit_model(
         for value, data in graph.parameters.items()
     ]
     x, output = graph.sample, loss.inputs[0]
-    replay = Replay.of(slots, slots_in, classes, output.type.size, kept)
+    replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
     if replay is not None:
         fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
     weights = sum(data.nbytes for data in graph.parameters.values())
@@ -168,6 +170,7 @@ def emit_model(
         "limit": 0 if dtype is DType.F32 else limit(dtype.numpy),
         "classes": classes,
         "wants": wants,
+        "pixels": pixels,
         "fields": fields,
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
@@ -214,6 +217,7 @@ def emit_model(
         name=name,
         classes=classes,
         wants=wants,
+        pixels=pixels,
         input_sizes=tuple(value.type.size for value in x),
         output_size=output.type.size,
         saved_bytes=saved,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from tinytrain.emit.c_text import C_TYPES
 from tinytrain.emit.frozen import FrozenPart
 from tinytrain.errors import UsageError
+from tinytrain.ir.types import TensorType
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.saved_file import layout
@@ -49,7 +53,8 @@ class Replay:
         slots: 1 to 65,535.
         place: "ram" or "flash".
         classes: 0 for a regression.
-        target_bytes: of a regression's target; 0 for a classification.
+        target_bytes: of a target that is no label; 0 for a label.
+        target_type: in C, of an element of such a target.
         sample_bytes: what a slot holds of the sample.
 
     Raises:
@@ -60,6 +65,7 @@ class Replay:
     place: str
     classes: int
     target_bytes: int
+    target_type: str
     sample_bytes: int
 
     def __post_init__(self) -> None:
@@ -72,12 +78,14 @@ class Replay:
 
     @classmethod
     def of(
-        cls, slots: int, place: str, classes: int, output_size: int, part: FrozenPart
+        cls, slots: int, place: str, classes: int, target: TensorType, part: FrozenPart
     ) -> Replay | None:
-        """None for 0 slots."""
+        """None for 0 slots. `target`: of a sample."""
         if slots == 0:
             return None
-        return cls(slots, place, classes, 0 if classes else 4 * output_size, part.nbytes)
+        nbytes = 0 if classes else target.nbytes
+        c_type = C_TYPES[np.dtype(target.dtype.numpy)]
+        return cls(slots, place, classes, nbytes, c_type, part.nbytes)
 
     @property
     def in_flash(self) -> bool:
@@ -108,7 +116,8 @@ class Replay:
         if not self.in_flash:
             if self.target_bytes:
                 size = slots * self.target_bytes
-                fields.append(StateField("replay_targets", "float", size // 4, size))
+                width = 1 if self.target_type == "uint8_t" else 4
+                fields.append(StateField("replay_targets", self.target_type, size // width, size))
             size = slots * self.sample_bytes
             fields.append(StateField("replay_samples", "uint8_t", size, size))
         return tuple(fields)

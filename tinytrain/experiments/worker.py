@@ -22,7 +22,7 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.samples import map_shape, sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
-from tinytrain.errors import ModelError, Where
+from tinytrain.errors import ModelError, UsageError, Where
 from tinytrain.experiments.data import Data, calibration_samples, open_data
 from tinytrain.experiments.engines import CLearner, make_learner
 from tinytrain.experiments.learner import RateOf
@@ -216,6 +216,12 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         compiled = build_step(
             given.forward, options, runner, given.quantized_samples(), load_target(target).isa
         )
+        if not compiled.classes:
+            raise UsageError(
+                "an experiment's data has a class for each sample, and the model takes "
+                f"{compiled.wants.value}",
+                help='put a fresh classifier in the place of its last layer: head = "fresh"',
+            )
         yield _Prepared(compiled, preprocess, data, steps)
 
 

@@ -47,6 +47,19 @@ def _softmax_cross_entropy(node: Node) -> Signature:
 
 
 @register(
+    "pixel_cross_entropy",
+    "logits f32 [1,P*N] of P pixels, labels u8 [P] to loss f32 [1], gradient f32",
+    traits=_LOSS,
+)
+def _pixel_cross_entropy(node: Node) -> Signature:
+    logits, labels = (value.type for value in node.inputs)
+    expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,P*N]")
+    expect(labels.dtype is DType.U8 and len(labels.shape) == 1, "labels are u8 [P]")
+    expect(logits.size % labels.size == 0, "each pixel has as many logits")
+    return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
+
+
+@register(
     "binary_cross_entropy",
     "logits f32 [1,N], target f32 of its shape, or a label s32 [1] of one logit, to loss f32 [1], "
     "gradient f32",

@@ -36,6 +36,7 @@ ALONE = (
     *_alone("tt_loss.c", "tt_exp_f32", "tt_log_f32", "tt_argmax_f32", "tt_all_finite_f32"),
     *_alone("tt_loss.c", "tt_softmax_cross_entropy_f32", "tt_smoothed_cross_entropy_f32"),
     *_alone("tt_loss.c", "tt_mean_squared_error_f32"),
+    *_alone("tt_loss_pixels.c", "tt_pixel_cross_entropy_f32", "tt_all_below_u8"),
     *_alone("tt_loss_huber.c", "tt_huber_f32"),
     *_alone("tt_loss_binary.c", "tt_binary_cross_entropy_f32", "tt_all_between_f32"),
     *_alone("tt_apply.c", "tt_apply_s8", "tt_apply_s32"),

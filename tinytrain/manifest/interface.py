@@ -19,6 +19,7 @@ class ModelInterface:
         name: prefix of the C functions.
         classes: that a sample is labelled with; 0 where its target is no label.
         wants: what that target is.
+        pixels: labels of a sample where each pixel has one; else 1.
         input_sizes: elements of each input.
         output_size: elements of an output.
         saved_bytes: of a saved file.
@@ -30,6 +31,7 @@ class ModelInterface:
     name: str
     classes: int
     wants: SampleTarget
+    pixels: int
     input_sizes: tuple[int, ...]
     output_size: int
     saved_bytes: int
@@ -41,3 +43,10 @@ class ModelInterface:
     def input_size(self) -> int:
         """Elements of a sample."""
         return sum(self.input_sizes)
+
+    @property
+    def target_size(self) -> int:
+        """Elements of a sample's target."""
+        if self.wants is SampleTarget.LABEL:
+            return 1
+        return self.pixels if self.wants is SampleTarget.PIXELS else self.output_size

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from tinytrain.losses import SampleTarget
 from tinytrain.manifest.schema import Above, AtLeast, Count, OneOf, Positive, Sha256, Whole, key
 
 Share = Annotated[float, AtLeast(0)]
@@ -123,12 +124,21 @@ class OutputRecord:
         source_shape: shape in the model file, with a leading batch of 1.
         source_layout: a letter of N, C, H, W for each dimension of `source_shape`; a vector under
             any shape has C alone behind N.
+        target: what the target of a sample is: its class, the class of each pixel, 0 to 1 for each
+            output, or a number for each.
+        pixels: number of pixels that have a class each; 1 where none has.
+        range: smallest and largest output, whatever the model learns; null if nothing bounds them.
+        ending: function that ends the model, such as `tanh`; empty if none does.
     """
 
     size: Positive
     classes: Count
     source_shape: tuple[Positive, ...]
     source_layout: str
+    target: Annotated[str, OneOf(tuple(kind.value for kind in SampleTarget))]
+    pixels: Positive
+    range: tuple[float, float] | None
+    ending: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.data.spec import InputPart
-from tinytrain.losses import SampleTarget, target_of
+from tinytrain.losses import SampleTarget
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.records import (
@@ -153,7 +153,7 @@ class Manifest:
     @property
     def wants(self) -> SampleTarget:
         """What the target of a sample is."""
-        return target_of(self.loss, self.output.classes)
+        return SampleTarget(self.output.target)
 
     @property
     def interface(self) -> ModelInterface:
@@ -162,6 +162,7 @@ class Manifest:
             name=self.name,
             classes=self.output.classes,
             wants=self.wants,
+            pixels=self.output.pixels,
             input_sizes=self.input.sizes,
             output_size=self.output.size,
             saved_bytes=self.saved_bytes,
@@ -193,4 +194,7 @@ class Manifest:
             output_layout=self.output.source_layout,
             target=self.wants,
             parts=tuple(InputPart(**vars(part)) for part in self.input.parts),
+            pixels=self.output.pixels,
+            output_range=self.output.range,
+            ending=self.output.ending,
         )

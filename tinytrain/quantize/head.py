@@ -8,7 +8,11 @@ from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
-from tinytrain.losses import AUTO, LOSSES, suited
+from tinytrain.losses import AUTO, LOSSES, suited, target_of
+from tinytrain.quantize.ranges import affine
+
+_REACH = {"sigmoid": 6.0, "tanh": 3.0, "hard_sigmoid": 3.0}
+"""From where on a function is all but flat, on either side of 0."""
 
 _BETWEEN = frozenset({"quantize", "dequantize"})
 
@@ -67,10 +71,13 @@ class FreeOutput:
     )
 
     def __call__(self, graph: Graph) -> Graph:
-        loss = graph.source.loss
-        if not loss or LOSSES[loss].has_range:
+        loss, output = graph.source.loss, graph.outputs[0].type
+        if not loss:
             return graph
-        return free_output(graph)
+        wants = target_of(loss, output.size, output.shape[-1])
+        if wants in LOSSES[loss].keeps_range:
+            return graph
+        return _open_function(free_output(graph))
 
 
 def _note(function: str, loss: str) -> str:
@@ -122,6 +129,37 @@ def free_output(graph: Graph) -> Graph:
         return graph
     kept = [node for node in graph.nodes if node not in (back, quantize)]
     return _renamed(replace(graph, nodes=tuple(kept)), {back.output: quantize.inputs[0]})
+
+
+def _open_function(graph: Graph) -> Graph:
+    """Lets a sigmoid or tanh that ends the model read all numbers that matter to it.
+
+    Calibration gave its input the range of a model that has not learned yet, which may leave out
+    most of what the function can give.
+    """
+    producers, users = graph.producers(), graph.users()
+    end = function_at_end(graph)
+    reach = 0.0 if end is None else _REACH.get(function_name(end), 0.0)
+    back = None if end is None else producers.get(end.inputs[0])
+    if not reach or back is None or back.op != "dequantize":
+        return graph
+    quantize, held = producers.get(back.inputs[0]), back.inputs[0]
+    if quantize is None or quantize.op != "quantize" or users[held] != [back]:
+        return graph
+    before = held.type.quantization
+    assert before is not None
+    ends = [float(before.scale[0] * (q - before.zero_point)) for q in (-128, 127)]
+    wide = affine((min(ends[0], -reach), max(ends[1], reach)))
+    opened = Value(held.name, replace(held.type, quantization=wide))
+    nodes = [
+        replace(quantize, outputs=(opened,))
+        if node is quantize
+        else replace(back, inputs=(opened,))
+        if node is back
+        else node
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _keeps_channels(node: Node) -> bool:

@@ -71,6 +71,14 @@ def _cross_entropy(
     return np.array([value], np.float32), slope
 
 
+@evaluates("pixel_cross_entropy")
+def _pixel_cross_entropy(
+    machine: MachineState, node: Node, logits: np.ndarray, labels: np.ndarray
+) -> Result:
+    value, slope = loss.pixel_cross_entropy(logits, labels)
+    return np.array([value], np.float32), slope
+
+
 @evaluates("huber")
 def _huber(machine: MachineState, node: Node, y: np.ndarray, target: np.ndarray) -> Result:
     value, slope = loss.huber(y, target)

@@ -91,6 +91,26 @@ def softmax_cross_entropy(logits: np.ndarray, label: int) -> tuple[np.float32, n
     return F(loss), (powers / total - target).reshape(logits.shape)
 
 
+def pixel_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.float32, np.ndarray]:
+    """Mean of `softmax_cross_entropy` over pixels, and its gradient.
+
+    Args:
+        logits: finite float32 of as many classes for each pixel, the classes innermost.
+        labels: of each pixel, integers [P].
+    """
+    each = logits.astype(F).reshape(labels.size, -1)
+    shifted = each - each.max(axis=1, keepdims=True)
+    powers = exp(shifted)
+    total = sequential_sum(powers, axis=1)
+    at = np.arange(labels.size), labels.astype(np.int64)
+    losses = log(total) - shifted[at]
+    target = np.zeros_like(each)
+    target[at] = 1
+    count = F(labels.size)
+    gradient = (powers / total[:, None] - target) / count
+    return F(sequential_sum(losses) / count), gradient.reshape(logits.shape)
+
+
 def smoothed_cross_entropy(
     logits: np.ndarray, label: int, smoothing: float
 ) -> tuple[np.float32, np.ndarray]:

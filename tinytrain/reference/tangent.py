@@ -100,7 +100,6 @@ def measure_tangent(
     if samples is not None:
         samples = samples[evenly_spread(len(samples), SAMPLES)]
     (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
-    is_squared = graph.nodes[loss_index(graph)].op == "mean_squared_error"
     producers = graph.producers()
     head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
     trained_layers = {producers[sums[0]].layer for sums in graph.gradients.values()}
@@ -113,11 +112,7 @@ def measure_tangent(
     active, features = [], []
     for step in range(SAMPLES):
         given = training_sample(graph, samples, step, generator)
-        if is_squared:
-            # An error that all outputs have alike: weights and biases that a map shares move all of
-            # its places together, so that along it K is largest, which noise would not show.
-            target = graph.inputs[1]
-            given[target.name] = np.full(target.type.shape, (-1) ** step * _FAR, np.float32)
+        given |= _alike(graph, step)
         known = machine.run(given)
         error = _squares(known[slope])
         features.append(known[head].astype(np.float64).ravel() - quantization(head).zero_point)
@@ -143,6 +138,24 @@ def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
     gradient = total.astype(np.float64)
     is_bias = node.op == "bias_grad"
     return gradient if is_bias else gradient * scale_of(node.inputs[0])
+
+
+def _alike(graph: Graph, step: int) -> dict[str, np.ndarray]:
+    """A target that gives all outputs, or all pixels, the same error; nothing for a label.
+
+    Weights and biases that a map shares move all of its places together, so that along such an
+    error K is largest, which noise would not show.
+    """
+    target, op = graph.target, graph.nodes[loss_index(graph)].op
+    assert target is not None, "a training graph has a target"
+    if target.type.dtype is DType.S32:
+        return {}
+    value = (-1) ** step * _FAR
+    if op == "binary_cross_entropy":
+        value = float(step % 2)
+    elif op == "pixel_cross_entropy":
+        value = step * 7919 % (graph.outputs[1].type.size // target.type.size)
+    return {target.name: np.full(target.type.shape, value, target.type.dtype.numpy)}
 
 
 def _squares(values: np.ndarray) -> float:

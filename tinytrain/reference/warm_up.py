@@ -93,6 +93,9 @@ def training_sample(
     if target.type.dtype is DType.S32:
         # A prime stride visits the classes in a mixed order.
         wanted = np.array([step * 7919 % max(2, graph.outputs[1].type.size)], np.int32)
+    elif target.type.dtype is DType.U8:
+        classes = graph.outputs[1].type.size // target.type.size
+        wanted = generator.integers(0, classes, target.type.shape).astype(np.uint8)
     elif graph.nodes[loss_index(graph)].op == "binary_cross_entropy":
         wanted = generator.integers(0, 2, target.type.shape).astype(np.float32)
     else:

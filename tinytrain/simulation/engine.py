@@ -24,8 +24,8 @@ class Evaluation:
         predictions: the predicted class of each; empty where no label is predicted.
         squares: the sum of the squared errors of each output, added up in double from the first
             element to the last; empty for a classification.
-        right: of several labels at once, how many of a sample's are predicted right; empty for
-            anything else.
+        right: of a label for each pixel, or several at once, how many of a sample's are predicted
+            right; empty for anything else.
     """
 
     predictions: tuple[int, ...] = ()

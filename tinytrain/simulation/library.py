@@ -17,9 +17,17 @@ from typing import cast
 import numpy as np
 
 from tinytrain.errors import DataError, ToolchainError, Where
+from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.protocol import STATUS
+
+TARGET_DTYPES = {
+    SampleTarget.LABEL: np.int32,
+    SampleTarget.PIXELS: np.uint8,
+    SampleTarget.SHARES: np.float32,
+    SampleTarget.VALUES: np.float32,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +35,8 @@ class LibrarySamples:
     """Samples for a library.
 
     Attributes:
-        targets: int32 [N], labels from 0 to classes - 1; of a regression float32 [N, outputs].
+        targets: int32 [N], labels from 0 to classes - 1; a label for each
+            pixel uint8 [N, pixels]; anything else float32 [N, outputs].
         inputs: int8 [N, ...]; None where `frozen` holds all that is needed.
         frozen: the frozen activations, uint8 [N, frozen_bytes], from `HostLibrary.frozen`; None
             computes them.
@@ -221,7 +230,7 @@ class HostLibrary:
     def _check_targets(self, samples: LibrarySamples) -> None:
         labels = samples.targets
         if not self.model.classes:
-            assert labels.shape[1:] == (self.model.output_size,), "targets of another size"
+            assert labels.shape[1:] == (self.model.target_size,), "targets of another size"
             return
         if labels.size and not (labels.min() >= 0 and labels.max() < self.model.classes):
             raise DataError(f"a label is not one of the model's {self.model.classes} classes")
@@ -231,8 +240,7 @@ class HostLibrary:
         inputs, frozen, targets = samples.inputs, samples.frozen, samples.targets
         count = len(targets)
         assert inputs is not None or frozen is not None, "samples without inputs"
-        kind = np.int32 if self.model.classes else np.float32
-        assert targets.dtype == kind and targets.flags.c_contiguous
+        assert targets.dtype == TARGET_DTYPES[self.model.wants] and targets.flags.c_contiguous
         if inputs is not None:
             assert inputs.dtype == np.int8 and inputs.flags.c_contiguous
             assert inputs.size == count * self.model.input_size

@@ -194,7 +194,7 @@ class ProtocolReader:
         if right is None:
             return ""
         self._right[kind] += int(right)
-        parts = (index + 1) * self._stream.train.spec.output_size
+        parts = (index + 1) * self._stream.train.spec.target_size
         return f"accuracy {self._right[kind] / parts:.1%}"
 
     def _failure_error(self, what: str, status: int) -> TinytrainError:

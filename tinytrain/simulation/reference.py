@@ -151,19 +151,27 @@ class ReferenceEngine:
         sample_of, target = self._graph.sample, self._target
         output = self._graph.outputs[1]
         predictions, squares, right = [], [], []
-        has_labels = self._graph.nodes[loss_index(self._graph)].op == "binary_cross_entropy"
         nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
         for index, (sample, wanted) in enumerate(stream.eval_samples()):
             known = trial.run({**unpacked(sample_of, sample[None]), target.name: nothing})
             if target.type.dtype is DType.S32:
                 predictions.append(prediction(known[output]))
-            elif has_labels:
-                right.append(int(np.sum((known[output] > 0) == (wanted.reshape(1, -1) > 0.5))))
+            elif (count := self._right(known[output], wanted)) is not None:
+                right.append(count)
             else:
                 difference = (known[output].ravel() - np.ravel(wanted)).astype(np.float64)
                 squares.append(float(np.cumsum(difference * difference)[-1]))
             progress(stage, index + 1, stream.eval_count, "")
         return Evaluation(tuple(predictions), tuple(squares), tuple(right))
+
+    def _right(self, output: np.ndarray, wanted: np.ndarray) -> int | None:
+        """How many pixels or labels are right; None where neither is predicted."""
+        op = self._graph.nodes[loss_index(self._graph)].op
+        if op == "pixel_cross_entropy":
+            return int(np.sum(output.reshape(wanted.size, -1).argmax(axis=1) == wanted.ravel()))
+        if op == "binary_cross_entropy":
+            return int(np.sum((output.ravel() > 0) == (wanted.ravel() > 0.5)))
+        return None
 
 
 def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:

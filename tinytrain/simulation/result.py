@@ -20,7 +20,12 @@ from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, f
 from tinytrain.simulation.health import HealthReport, health_report
 from tinytrain.simulation.stream import SampleStream
 
-_COUNTED = {SampleTarget.LABEL: "samples", SampleTarget.SHARES: "labels", SampleTarget.VALUES: None}
+_COUNTED = {
+    SampleTarget.LABEL: "samples",
+    SampleTarget.PIXELS: "pixels",
+    SampleTarget.SHARES: "labels",
+    SampleTarget.VALUES: None,
+}
 
 LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
@@ -53,8 +58,9 @@ class SimulationResult:
         loss_first, loss_last: mean loss over the first and over the last w steps that were not
             skipped, where w = min(50, steps // 2), and 1 for a single step.
         accuracy_before, accuracy_after: share of evaluation samples whose predicted class is their
-            label, 0 to 1; of several labels at once, the share of all labels that are right.
-        accuracy_of: what these two count: "samples" or "labels"; None for a regression.
+            label, 0 to 1; where a sample has a label for each pixel, or several at once, the share
+            of all of them that are right.
+        accuracy_of: what these two count: "samples", "pixels" or "labels"; None for a regression.
         accuracy_new: share of the new samples whose class was predicted right before the step.
         class_accuracy_before, class_accuracy_after: as accuracy, of each class alone; None for a
             class that the evaluation samples lack.
@@ -203,7 +209,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _accuracy(stream: SampleStream, evaluation: Evaluation) -> float | None:
     if evaluation.right:
-        return statistics.mean(evaluation.right) / stream.train.spec.output_size
+        return statistics.mean(evaluation.right) / stream.train.spec.target_size
     if stream.evaluation is None or stream.train.spec.classes == 0:
         return None
     labels = stream.evaluation.targets(slice(None))

@@ -65,7 +65,7 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
         FORMAT_EVALUATIONS if stream.evaluate_every else FORMAT,
         spec.size,
         spec.output_size,
-        spec.classes,
+        spec.classes or spec.pixel_classes,
         stream.eval_count,
         stream.step_count,
         flags,

@@ -329,6 +329,15 @@ class ForwardKernels:
         """In place."""
         return self._with_targets("binary_cross_entropy_f32", logits, target)
 
+    def pixel_cross_entropy(
+        self, logits: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.float32, np.ndarray]:
+        """In place."""
+        block, pixels = Block(logits), labels.size
+        operands = size(pixels), size(logits.size // pixels), block, Block(labels), block
+        loss = self.call("pixel_cross_entropy_f32", *operands, restype=c.c_float)
+        return np.float32(loss), block.read()
+
     def _with_targets(
         self, name: str, output: np.ndarray, target: np.ndarray
     ) -> tuple[np.float32, np.ndarray]:

@@ -236,7 +236,7 @@ def _check(options: Options, mode: str, qas: bool, batch: int, momentum: float) 
     if options.loss != "cross_entropy":
         raise UsageError(
             f"float baselines know cross_entropy only, not {options.loss}",
-            help="compile with --loss cross_entropy",
+            help="compile with --loss cross_entropy, or with a fresh head",
         )
     if options.clip_norm is not None:
         raise UsageError("float baselines clip no gradient", help="leave clip_norm out for them")

@@ -1,0 +1,27 @@
+/* Cross-entropy of each pixel of a map in single precision: docs/arithmetic.md section 3. */
+#include "tt_kernels.h"
+
+int tt_all_below_u8(size_t size, uint32_t limit, const uint8_t *x)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (x[i] >= limit) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+float tt_pixel_cross_entropy_f32(size_t pixels, size_t classes, const float *logits,
+                                 const uint8_t *labels, float *gradient)
+{
+    const float count = (float)pixels;
+    float sum = 0;
+    for (size_t i = 0; i < pixels; i++) {
+        sum += tt_softmax_cross_entropy_f32(classes, logits + i * classes, labels[i],
+                                            gradient + i * classes);
+    }
+    for (size_t i = 0; i < pixels * classes; i++) {
+        gradient[i] = gradient[i] / count;
+    }
+    return sum / count;
+}

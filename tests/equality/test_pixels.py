@@ -1,0 +1,114 @@
+"""A class for each pixel: the same bits, gradients of autograd, and it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.mirror import F32_ERROR, Mirror
+from tests.support.sessions import assert_equal, reference_engine, run
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.folder import Product
+from tinytrain.errors import DataError, TinytrainError
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.warm_up import training_sample
+from tinytrain.simulation.folder import open_folder
+from tinytrain.simulation.host import HostEngine
+from tinytrain.simulation.session import plan_session, simulate
+
+SIZE, CLASSES = 6, 3
+
+
+def data(folder: Path) -> Path:
+    """Noise with a bright and a dark spot; each pixel is a spot's or none's."""
+    rng = np.random.default_rng(5)
+    y = np.zeros((40, SIZE, SIZE), np.int64)
+    for sample in y:
+        for label in (1, 2):
+            row, column = rng.integers(0, SIZE - 1, 2)
+            sample[row : row + 2, column : column + 2] = label
+    brightness = np.array([0.0, 1.0, -1.0])[y]
+    x = (brightness + rng.normal(scale=0.1, size=y.shape)).astype(np.float32)
+    np.savez(folder / "data.npz", x=x[:, None], y=y)
+    return folder / "data.npz"
+
+
+def compiled(folder: Path, end: torch.nn.Module | None = None, **options: object) -> Product:
+    torch.manual_seed(3)
+    layers = [
+        torch.nn.Conv2d(1, 6, 3, stride=2, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Upsample(scale_factor=2),
+        torch.nn.Conv2d(6, CLASSES, 3, padding=1),
+    ]
+    module = torch.nn.Sequential(*layers, *([] if end is None else [end])).eval()
+    calibration = np.load(data(folder))["x"]
+    example = torch.zeros(1, 1, SIZE, SIZE)
+    return compile_model(
+        module, example, output=folder / "model", calibration=calibration, **options
+    )
+
+
+@pytest.mark.parametrize("replay", [{}, {"replay": 2, "replay_in": "flash", "gradient": "s16"}])
+def test_reference_and_c_are_equal(tmp_path: Path, replay: dict[str, object]) -> None:
+    product = compiled(tmp_path, torch.nn.Softmax(1), **replay)
+    folder = open_folder(product.directory)
+    assert (folder.spec.pixels, folder.spec.pixel_classes) == (SIZE * SIZE, CLASSES)
+    path = data(tmp_path)
+    stream = plan_session(folder, data=path, eval=path, steps=20, evaluate_every=10)
+    wanted = run(reference_engine(product.compiled), stream)
+    assert wanted.saved is not None and len(set(wanted.after.right)) > 1
+    found = run(HostEngine(folder), stream)
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    assert found.checkpoints == wanted.checkpoints
+
+
+def test_replay_in_ram_gives_the_same_weights(tmp_path: Path) -> None:
+    product = compiled(tmp_path, replay=2)
+    stream = plan_session(open_folder(product.directory), data=data(tmp_path), steps=8)
+    wanted = run(reference_engine(product.compiled), stream)
+    assert run(HostEngine(open_folder(product.directory)), stream).weights == wanted.weights
+
+
+def test_gradients_are_those_of_autograd(tmp_path: Path) -> None:
+    graph = compiled(tmp_path, gradient="f32", fraction_bits=0).compiled.graph
+    given = training_sample(graph, None, 1, np.random.default_rng(0))
+    known = Machine(graph, rate=0.0).run(given)
+    slope = next(node for node in graph.nodes if node.op == "pixel_cross_entropy").outputs[1]
+    logits = torch.tensor(known[graph.outputs[1]], dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor(given["labels"].astype(np.int64))
+    Mirror.loss_of("pixel_cross_entropy", logits, labels).backward()
+    assert np.allclose(known[slope], logits.grad.numpy(), atol=F32_ERROR / 10)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    folder = compiled(tmp_path, weight_headroom=4.0).directory
+    found = simulate(folder, data=data(tmp_path), eval=data(tmp_path), steps=400)
+    assert found.accuracy_of == "pixels"
+    assert found.accuracy_after is not None and found.accuracy_after > 0.93
+    assert found.loss_last is not None and found.loss_first is not None
+    assert found.loss_last < 0.5 * found.loss_first
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [
+        (np.zeros((40, 5, 6), int), "a label for each of its pixels: [40, 6, 6]"),
+        (np.full((40, 6, 6), 3), "label 3 of pixel 0 in sample 0 is out of range"),
+        (np.zeros((40, 6, 6)), "labels of pixels are integers"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, y: np.ndarray, told: str) -> None:
+    product = compiled(tmp_path)
+    np.savez(tmp_path / "other.npz", x=np.load(data(tmp_path))["x"], y=y)
+    with pytest.raises(DataError) as caught:
+        simulate(product.directory, data=tmp_path / "other.npz", steps=1)
+    assert told in str(caught.value)
+
+
+def test_labels_of_pixels_are_not_smoothed(tmp_path: Path) -> None:
+    with pytest.raises(TinytrainError, match="pixels are not smoothed"):
+        compiled(tmp_path, label_smoothing=0.1)
