@@ -3,40 +3,36 @@
     .venv/bin/python -m bench.networks learning   personalised on the device, and in float beside it
     .venv/bin/python -m bench.networks cost       RAM, flash and instructions on three cores
 
-Each prints a Markdown table, a line as soon as it is known. What was found is kept in
-build/networks; the same command goes on from there. Needs PyTorch, SciPy, scikit-learn, seglearn,
-Debian's dataset-fashion-mnist, and CIFAR-10 in ../shared/data.
+Each prints Markdown, the first a line as soon as it is known, the second two tables at its end.
+What was found is kept in build/networks; the same command goes on from there. Needs PyTorch, SciPy,
+scikit-learn, seglearn, Debian's dataset-fashion-mnist, and CIFAR-10 in ../shared/data.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from bench.networks import cost, personal, store
 from bench.networks.catalogue import ROWS, Row
 from bench.networks.objectives import Objective
 from tinytrain.experiments.identity import code_digest
 
-LEARNING = (
-    "network",
-    "what changed",
-    "of",
-    "steps",
-    "rate, float",
-    "rate, device",
-    "before, float",
-    "before, device",
-    "after, float",
-    "after, device",
-    "device - float",
-    "as good",
-)
 CORES = {"mps2-an500": "M7", "mps3-an547": "M55", "m0": "M0"}
+LEARNING = (
+    "network, what changed | score of | before, float | before, device | float | device "
+    "| device - float | as good | rates"
+)
+MEMORY = "network | parameters | " + " | ".join(
+    f"{what}, {name}" for what in ("RAM", "flash") for name in CORES.values()
+)
+STEPS = f"network | {' | '.join(CORES.values())} | error of s8 | reference = C"
 
 
 def main() -> int:
@@ -50,24 +46,24 @@ def main() -> int:
 
 
 def _learning(rows: Sequence[Row]) -> int:
-    _heading(LEARNING, left=2)
-    failed = False
+    _print_heading(LEARNING, left=2)
+    are_good = []
     for row in rows:
         if row.steps:
-            cells, is_as_good = _learning_line(row)
-            failed |= not is_as_good
-            print(f"| {' | '.join(cells)} |", flush=True)
-    return int(failed)
+            line, is_good = _learning_line(row)
+            are_good.append(is_good)
+            print(line, flush=True)
+    return int(not all(are_good))
 
 
-def _learning_line(row: Row) -> tuple[list[str], bool]:
+def _learning_line(row: Row) -> tuple[str, bool]:
     found = personal.personalise(row)
     objective, first = row.objective, found[0]
     device, in_float = (
         statistics.mean(getattr(one, name) for one in found)
         for name in ("device_after", "float_after")
     )
-    is_as_good = objective.is_as_good(device, in_float)
+    is_good = objective.is_as_good(device, in_float)
     spreads = [
         _spread([getattr(one, name) for one in found], objective)
         for name in ("float_before", "device_before", "float_after", "device_after")
@@ -76,18 +72,15 @@ def _learning_line(row: Row) -> tuple[list[str], bool]:
         difference = f"{100 * (device / in_float - 1):+.1f} %"
     else:
         difference = f"{100 * (device - in_float):+.1f}"
-    cells = [
-        row.title,
-        row.change,
+    cells = (
+        f"{row.title}: {row.change}",
         objective.scored,
-        f"{row.steps:,}",
-        f"{first.float_rate:.2g}",
-        f"{first.device_rate:.2g}",
         *spreads,
         difference,
-        "yes" if is_as_good else "no",
-    ]
-    return cells, is_as_good
+        "yes" if is_good else "no",
+        f"{first.float_rate:.2g}, {first.device_rate:.2g}",
+    )
+    return f"| {' | '.join(cells)} |", is_good
 
 
 def _spread(scores: Sequence[float], objective: Objective) -> str:
@@ -98,40 +91,35 @@ def _spread(scores: Sequence[float], objective: Objective) -> str:
 
 
 def _costs(rows: Sequence[Row]) -> int:
-    names = list(CORES.values())
-    _heading(
-        (
-            "network",
-            "parameters",
-            *(f"{what}, {name}" for what in ("RAM", "flash", "step") for name in names),
-            "error of s8",
-            "reference = C",
-        ),
-        left=1,
-    )
-    failed = False
+    memory, steps, are_right = [], [], []
     for row in rows:
-        decides = (code_digest(), store.sources(personal.HERE, "*.py"), row.key)
-        found = store.kept(f"{row.key}-cost", decides, lambda row=row: asdict(cost.costs(row)))
+        found = store.kept(
+            f"{row.key}-cost",
+            (code_digest(), store.sources(personal.HERE, "*.py"), row.title),
+            functools.partial(_cost_of, row),
+        )
         on = [found["on"][core] for core in CORES]
         is_right = all(one["is_right"] for one in on)
-        failed |= not is_right
-        cells = [
-            row.title,
-            f"{found['parameters']:,}",
-            *(f"{one['ram']:,}" for one in on),
-            *(f"{one['flash']:,}" for one in on),
-            *(f"{one['instructions'] / 1e6:.2f} M" for one in on),
-            f"{100 * found['error']:.1f} %",
-            "yes" if is_right else "no",
-        ]
-        print(f"| {' | '.join(cells)} |", flush=True)
-    return int(failed)
+        are_right.append(is_right)
+        sizes = [f"{one[what]:,}" for what in ("ram", "flash") for one in on]
+        memory.append((row.title, f"{found['parameters']:,}", *sizes))
+        counts = [f"{one['instructions'] / 1e6:.2f} M" for one in on]
+        judged = f"{100 * found['error']:.1f} %", "yes" if is_right else "no"
+        steps.append((row.title, *counts, *judged))
+        print(f"{row.title}: done", file=sys.stderr)
+    for heading, lines in ((MEMORY, memory), (STEPS, steps)):
+        _print_heading(heading, left=1)
+        print("\n".join(f"| {' | '.join(cells)} |" for cells in lines), end="\n\n")
+    return int(not all(are_right))
 
 
-def _heading(names: Sequence[str], *, left: int) -> None:
-    print(f"| {' | '.join(names)} |")
-    print("|" + "---|" * left + "---:|" * (len(names) - left), flush=True)
+def _cost_of(row: Row) -> dict[str, Any]:
+    return asdict(cost.costs(row))
+
+
+def _print_heading(names: str, *, left: int) -> None:
+    print(f"| {names} |")
+    print("|" + "---|" * left + "---:|" * (names.count("|") + 1 - left), flush=True)
 
 
 if __name__ == "__main__":

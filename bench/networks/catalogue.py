@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.networks import images, maps, signals, worlds
-from bench.networks.objectives import CLASSES, NUMBERS, Objective
+from bench.networks import images, made, maps, signals, worlds
+from bench.networks.objectives import CLASSES, LABELS, NUMBERS, PIXELS, Objective
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ ROWS = (
         worlds.photographs,
         "upside down, yellow light",
         CLASSES,
-        8,
-        3000,
+        6,
+        2000,
     ),
     Row("TCN with chomp", lambda: signals.Tcn(6, 7), worlds.watch, WATCH, CLASSES, 4, 2000),
     Row(
@@ -80,6 +80,24 @@ ROWS = (
         10,
         2000,
     ),
+    Row(
+        "multi-label head",
+        lambda: signals.Cnn1d(2, len(made.FAULTS)),
+        worlds.faults,
+        "another machine and sensor",
+        LABELS,
+        6,
+        1600,
+    ),
+    Row(
+        "one-output wake word",
+        lambda: images.DsCnn(1, 24),
+        worlds.wake_word,
+        "another speaker",
+        LABELS,
+        6,
+        1200,
+    ),
     Row("1-D CNN", lambda: signals.Cnn1d(6, 7), worlds.watch, WATCH, CLASSES, 4),
     Row("ResNet-14", lambda: images.ResNet14(10), worlds.photographs, "", CLASSES, 1),
     Row("SqueezeNet", lambda: images.SqueezeNet(10), worlds.large_photographs, "", CLASSES, 2),
@@ -91,4 +109,13 @@ ROWS = (
         CLASSES,
         2,
     ),
+    Row(
+        "embedding with L2 normalisation",
+        lambda: maps.Embedding(10),
+        worlds.fashion,
+        "",
+        CLASSES,
+        3,
+    ),
+    Row("U-Net", lambda: maps.UNet(3), worlds.scenes, "", PIXELS, 2),
 )

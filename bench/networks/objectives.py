@@ -47,8 +47,14 @@ def _class_accuracy(outputs: Tensor, targets: Tensor) -> float:
     return float((outputs.argmax(1) == targets).double().mean())
 
 
+def _binary(outputs: Tensor, targets: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(
+        outputs, targets.reshape(outputs.shape).float()
+    )
+
+
 def _label_accuracy(outputs: Tensor, targets: Tensor) -> float:
-    return float(((outputs > 0) == (targets > 0.5)).double().mean())
+    return float(((outputs > 0) == (targets.reshape(outputs.shape) > 0.5)).double().mean())
 
 
 def _squared_error(outputs: Tensor, targets: Tensor) -> float:
@@ -57,6 +63,12 @@ def _squared_error(outputs: Tensor, targets: Tensor) -> float:
 
 CLASSES = Objective(
     "cross_entropy", functional.cross_entropy, _class_accuracy, "accuracy", "classes, %"
+)
+LABELS = Objective("binary_cross_entropy", _binary, _label_accuracy, "accuracy", "labels, %")
+"""Each output says yes or no."""
+
+PIXELS = Objective(
+    "cross_entropy", functional.cross_entropy, _class_accuracy, "accuracy", "pixels, %"
 )
 NUMBERS = Objective(
     "mean_squared_error", functional.mse_loss, _squared_error, "loss", "squared error"

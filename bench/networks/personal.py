@@ -7,6 +7,7 @@ last quarter of what there is to learn, having learned the rest, with the first 
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,8 +59,16 @@ def network_of(row: Row, world: World, seed: int) -> nn.Module:
     def train() -> nn.Module:
         return learning.train(row.make, world.factory, row.objective, epochs=row.epochs, seed=seed)
 
-    decides = (_world_digest(world), str(row.make()), row.epochs, seed, row.objective.loss)
+    decides = (_digest(world.factory), _text(row.make()), row.epochs, seed, row.objective.loss)
     return store.kept_network(f"{row.key}-{seed}", decides, row.make, train)
+
+
+def _text(network: nn.Module) -> str:
+    """What a network and its training are, as far as this folder says it."""
+    kinds = {type(module) for module in network.modules()}
+    own = [kind for kind in kinds if kind.__module__.startswith(__package__)]
+    sources = sorted(inspect.getsource(what) for what in (*own, learning.train))
+    return "\n".join((str(network), *sources))
 
 
 def compiled(
@@ -177,10 +186,6 @@ def scores_of(result: SimulationResult) -> tuple[float, float]:
         return result.accuracy_before, result.accuracy_after
     assert result.mse_before is not None and result.mse_after is not None
     return result.mse_before, result.mse_after
-
-
-def _world_digest(world: World) -> str:
-    return _digest(world.factory)
 
 
 def _digest(samples: Samples) -> str:

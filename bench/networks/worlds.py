@@ -31,7 +31,7 @@ CLOTHES, SHOES_AND_BAGS = (0, 1, 2, 3, 4), (5, 7, 8, 9)
 class Samples:
     """Inputs float32 [N, ...] and targets.
 
-    `y`: int32 labels [N], or [N, H, W] of pixels; float32 [N, outputs], labels 0 or 1 or numbers;
+    `y`: int32 labels [N], or [N, H, W] of pixels; float32 [N, outputs], each 0 or 1 or a number;
     None where the input is its own target.
     """
 
@@ -113,7 +113,7 @@ def wake_word() -> World:
     def drawn(count: int, speaker: made.Speaker | None, seed: int) -> Samples:
         wakes = rng.randint(0, 2, count)
         chosen = np.where(wakes == 1, 0, rng.choice([-1, *range(1, 12)], count))
-        return Samples(made.spoken(chosen, speaker, seed), wakes[:, None].astype(np.float32))
+        return Samples(made.spoken(chosen, speaker, seed), wakes.astype(np.int32))
 
     return World(drawn(3000, None, 6), drawn(400, made.STRANGER, 7), drawn(1000, made.STRANGER, 8))
 
