@@ -27,7 +27,7 @@ from tinytrain.experiments.identity import code_digest
 CORES = {"mps2-an500": "M7", "mps3-an547": "M55", "m0": "M0"}
 LEARNING = (
     "network, what changed | score of | before, float | before, device | float | device "
-    "| device - float | as good | rates"
+    "| device - float | as good | rate"
 )
 MEMORY = "network | parameters | " + " | ".join(
     f"{what}, {name}" for what in ("RAM", "flash") for name in CORES.values()
@@ -78,7 +78,7 @@ def _learning_line(row: Row) -> tuple[str, bool]:
         *spreads,
         difference,
         "yes" if is_good else "no",
-        f"{first.float_rate:.2g}, {first.device_rate:.2g}",
+        f"{first.rate:.2g}",
     )
     return f"| {' | '.join(cells)} |", is_good
 

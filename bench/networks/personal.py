@@ -1,8 +1,9 @@
 """A network learns the world that it finds: as the device does it, and in float beside it.
 
 Both take the same samples in the same order at batch 1, train all weights and biases, and follow a
-cosine. Each takes its own rate: of `MULTIPLES` of the one that `compile` suggests, the best on the
-last quarter of what there is to learn, having learned the rest, with the first seed.
+cosine from the same rate: of `MULTIPLES` of the one that `compile` suggests the one that suits
+training in float best, on a quarter of what there is to learn, having learned the rest, with the
+first seed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tinytrain.simulation.session import simulate
 from tinytrain.simulation.stream import training_order
 
 SEEDS = (0, 1, 2)
-MULTIPLES = (1 / 3, 1.0, 3.0)
+MULTIPLES = (1.0, 3.0, 10.0)
 CALIBRATION = 256
 HERE = Path(__file__).parent
 Learn = Callable[[Samples, Samples, float], tuple[float, float]]
@@ -41,12 +42,11 @@ class Personalised:
 
     Attributes:
         suggested: the rate that `compile` suggests.
-        float_rate, device_rate: which both took.
+        rate: the one that both took.
     """
 
     suggested: float
-    float_rate: float
-    device_rate: float
+    rate: float
     float_before: float
     float_after: float
     device_before: float
@@ -93,24 +93,21 @@ def personalise(row: Row, seeds: Sequence[int] = SEEDS) -> list[Personalised]:
     """One network, trained and personalised with each seed."""
     world = row.world()
     found: list[Personalised] = []
-    rates: tuple[float, float] | None = None
+    rate: float | None = None
     for seed in seeds:
         network = network_of(row, world, seed)
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
             product = compiled(row, network, world, Path(place) / "model", seed=seed)
-            learns = (_in_float(row, network, seed), _on_device(row, product, seed))
+            in_float = _in_float(row, network, seed)
             suggested = product.manifest.guidance.suggested_rate
             assert suggested is not None
-            if rates is None:
-                in_float, on_device = (
-                    best_rate(learn, world.learn, suggested, row.objective) for learn in learns
-                )
-                rates = in_float, on_device
-            (float_scores, device_scores) = (
+            if rate is None:
+                rate = best_rate(in_float, world.learn, suggested, row.objective)
+            scores = [
                 learn(world.learn, world.judge, rate)
-                for learn, rate in zip(learns, rates, strict=True)
-            )
-        found.append(Personalised(suggested, *rates, *float_scores, *device_scores))
+                for learn in (in_float, _on_device(row, product, seed))
+            ]
+        found.append(Personalised(suggested, rate, *scores[0], *scores[1]))
     return found
 
 
