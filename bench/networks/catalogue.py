@@ -52,7 +52,7 @@ ROWS = (
         6,
         2000,
     ),
-    Row("TCN with chomp", lambda: signals.Tcn(6, 7), worlds.watch, WATCH, CLASSES, 4, 2000),
+    Row("TCN with chomp", lambda: signals.Tcn(6, 7), worlds.watch, WATCH, CLASSES, 10, 3000),
     Row(
         "MLP with GELU",
         lambda: signals.Mlp(64, 10),
