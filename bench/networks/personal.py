@@ -29,7 +29,7 @@ from tinytrain.simulation.session import simulate
 from tinytrain.simulation.stream import training_order
 
 SEEDS = (0, 1, 2)
-MULTIPLES = (1.0, 3.0, 10.0)
+MULTIPLES = (1 / 3, 1.0, 3.0)
 CALIBRATION = 256
 HERE = Path(__file__).parent
 Learn = Callable[[Samples, Samples, float], tuple[float, float]]
