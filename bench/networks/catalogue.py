@@ -50,7 +50,7 @@ ROWS = (
         "upside down, yellow light",
         CLASSES,
         6,
-        2000,
+        1000,
     ),
     Row("TCN with chomp", lambda: signals.Tcn(6, 7), worlds.watch, WATCH, CLASSES, 10, 3000),
     Row(
@@ -109,6 +109,7 @@ ROWS = (
         CLASSES,
         2,
     ),
+    Row("two inputs", lambda: signals.TwoInputs(7), worlds.watch_in_two, WATCH, CLASSES, 4),
     Row(
         "embedding with L2 normalisation",
         lambda: maps.Embedding(10),

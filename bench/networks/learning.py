@@ -31,16 +31,16 @@ def train(
     """
     make_deterministic(seed)
     network = make()
-    x, y = tensors(samples)
-    steps = epochs * (len(x) // BATCH)
+    inputs, y = tensors(samples)
+    steps = epochs * (len(y) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps)
     network.train()
     for _ in range(epochs):
-        order = torch.randperm(len(x))
-        for start in range(0, len(x) - BATCH + 1, BATCH):
+        order = torch.randperm(len(y))
+        for start in range(0, len(y) - BATCH + 1, BATCH):
             chosen = order[start : start + BATCH]
-            loss = objective.of(network(x[chosen]), y[chosen])
+            loss = objective.of(network(*(x[chosen] for x in inputs)), y[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -69,12 +69,12 @@ def fine_tune(
     """
     torch.set_num_threads(1)
     tuned = fuse(network).eval()
-    x, y = tensors(samples)
+    inputs, y = tensors(samples)
     optimizer = torch.optim.SGD(tuned.parameters(), lr=rate)
     parsed = parse_schedule(schedule)
     for step, index in enumerate(order):
         one = slice(int(index), int(index) + 1)
-        loss = objective.of(tuned(x[one]), y[one])
+        loss = objective.of(tuned(*(x[one] for x in inputs)), y[one])
         if not torch.isfinite(loss):
             continue
         optimizer.zero_grad()
@@ -86,13 +86,19 @@ def fine_tune(
 
 def score(network: nn.Module, samples: Samples, objective: Objective) -> float:
     """The objective's score over all samples."""
-    x, y = tensors(samples)
+    inputs, y = tensors(samples)
+    chunks = [slice(k, k + _EVALUATED) for k in range(0, len(y), _EVALUATED)]
     with torch.no_grad():
-        parts = [network(x[k : k + _EVALUATED]) for k in range(0, len(x), _EVALUATED)]
+        parts = [network(*(x[chunk] for x in inputs)) for chunk in chunks]
     return objective.score(torch.cat(parts), y)
 
 
 def write(samples: Samples, path: Path) -> Path:
     """A data file as `simulate` takes it."""
-    np.savez(path, x=samples.x, **({} if samples.y is None else {"y": samples.y}))
+    arrays = {"x": samples.x}
+    if samples.second is not None:
+        arrays = {"x0": samples.x, "x1": samples.second}
+    if samples.y is not None:
+        arrays["y"] = samples.y
+    np.savez(path, **arrays)
     return path

@@ -75,10 +75,10 @@ NUMBERS = Objective(
 )
 
 
-def tensors(samples: Samples) -> tuple[Tensor, Tensor]:
-    """Inputs float32, and targets float32 or int64; the inputs again where they are the targets."""
-    x = torch.from_numpy(samples.x)
+def tensors(samples: Samples) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Inputs float32, and targets float32 or int64; the input again where it is the target."""
+    inputs = tuple(torch.from_numpy(x) for x in samples.inputs)
     if samples.y is None:
-        return x, x
+        return inputs, inputs[0]
     y = torch.from_numpy(samples.y)
-    return x, y.long() if np.issubdtype(samples.y.dtype, np.integer) else y
+    return inputs, y.long() if np.issubdtype(samples.y.dtype, np.integer) else y

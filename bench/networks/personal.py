@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -75,13 +75,16 @@ def compiled(
     row: Row, network: nn.Module, world: World, output: Path, *, target: str = "host", seed: int = 0
 ) -> Product:
     """The network as a folder of C that trains all of it."""
-    example = torch.from_numpy(world.factory.x[:1])
+    every = slice(None, None, max(1, len(world.factory) // CALIBRATION))
+    example = tuple(torch.from_numpy(x[:1]) for x in world.factory.inputs)
     return compile_model(
         network,
         example,
         output=output,
         target=target,
-        calibration=world.factory.x[:: max(1, len(world.factory) // CALIBRATION)],
+        calibration=learning.write(
+            replace(world.factory.part(every), y=None), output.with_suffix(".npz")
+        ),
         scheme="full",
         loss=row.objective.loss,
         schedule=f"cosine:{max(row.steps, 1)}",
@@ -186,4 +189,5 @@ def scores_of(result: SimulationResult) -> tuple[float, float]:
 
 
 def _digest(samples: Samples) -> str:
-    return store.digest((samples.x.tobytes(), b"" if samples.y is None else samples.y.tobytes()))
+    y = b"" if samples.y is None else samples.y.tobytes()
+    return store.digest((*(x.tobytes() for x in samples.inputs), y))

@@ -32,18 +32,25 @@ class Samples:
     """Inputs float32 [N, ...] and targets.
 
     `y`: int32 labels [N], or [N, H, W] of pixels; float32 [N, outputs], each 0 or 1 or a number;
-    None where the input is its own target.
+    None where the input is its own target. `second`: of a network with two inputs the other one.
     """
 
     x: np.ndarray
     y: np.ndarray | None
+    second: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def inputs(self) -> tuple[np.ndarray, ...]:
+        """One array for each input."""
+        return (self.x,) if self.second is None else (self.x, self.second)
+
     def part(self, chosen: slice | np.ndarray) -> Samples:
         """Some of them."""
-        return Samples(self.x[chosen], None if self.y is None else self.y[chosen])
+        y, second = (None if one is None else one[chosen] for one in (self.y, self.second))
+        return Samples(self.x[chosen], y, second)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +76,17 @@ def watch() -> World:
     judge = watch_data.windows(watch_data.load(), [PERSON], hop=16, part=(0.5, 1.0))
     parts = (watch_data.others(PERSON), watch_data.first_half(PERSON), judge)
     return World(*(Samples(one.x, one.y) for one in parts))
+
+
+def watch_in_two() -> World:
+    """The same windows, acceleration and rotation apart."""
+    world = watch()
+    return World(
+        *(
+            Samples(np.ascontiguousarray(one.x[:, :3]), one.y, np.ascontiguousarray(one.x[:, 3:]))
+            for one in (world.factory, world.learn, world.judge)
+        )
+    )
 
 
 def watch_ahead() -> World:
