@@ -47,7 +47,7 @@ ROWS = (
         "ShuffleNetV2 x0.5",
         lambda: images.ShuffleNetV2(10),
         worlds.photographs,
-        "upside down, yellow light",
+        "dim yellow light",
         CLASSES,
         6,
         1000,

@@ -115,7 +115,7 @@ def personalise(row: Row, seeds: Sequence[int] = SEEDS) -> list[Personalised]:
 
 
 def best_rate(learn: Learn, samples: Samples, suggested: float, objective: Objective) -> float:
-    """Of multiples of the suggested rate the best on samples that are held out.
+    """Of multiples of the suggested rate the best on samples held out; of equals the largest.
 
     Raises:
         ValueError: with none of them the scores are finite.
@@ -127,7 +127,7 @@ def best_rate(learn: Learn, samples: Samples, suggested: float, objective: Objec
     for multiple in MULTIPLES:
         rate = min(multiple * suggested, 1024.0)
         _, after = learn(rest, held_out, rate)
-        if np.isfinite(after) and (best is None or objective.is_better(after, best[1])):
+        if np.isfinite(after) and (best is None or not objective.is_better(best[1], after)):
             best = rate, after
     if best is None:
         raise ValueError(f"nothing is learned at {suggested:g} or near it")
