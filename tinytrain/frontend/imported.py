@@ -75,6 +75,8 @@ class Imported:
             far that takes them apart at most.
         sources: for weights and biases of the graph, the tensor of the file that they come from.
         file: what can be written back; None for a format that nothing goes back to.
+        other_rounding: whether the file rounds float activations to 8 bits as they come, where the
+            graph does not, or to 16, where the graph has 8.
     """
 
     graph: Graph
@@ -85,3 +87,4 @@ class Imported:
     unrounded: Mapping[str, float] = field(default_factory=dict)
     sources: Mapping[Value, str] = field(default_factory=dict)
     file: ModelTensors | None = None
+    other_rounding: bool = False

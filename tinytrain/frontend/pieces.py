@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from tinytrain.frontend.builder import ProgramBuilder, Tensor
-from tinytrain.frontend.program import Const, Shape
+from tinytrain.frontend.program import Call, Const, Shape
+from tinytrain.frontend.refusals import help_for
 
 
 def take(
@@ -163,3 +164,32 @@ def channel_scale(
     extents[axis] = scale.size
     scaled = builder.emit("multiply", [x, Const(scale.reshape(extents))])
     return builder.emit("add", [scaled, Const(shift.reshape(extents), source=source)])
+
+
+def compare(builder: ProgramBuilder, a: Tensor, b: Tensor, *, equal: bool) -> Tensor:
+    """1 where a > b, or a >= b where `equal` says, else 0.
+
+    Raises:
+        ModelError: integers, which stand for indices and not for numbers.
+    """
+    if any(isinstance(side, Call) and side.dtype != "float32" for side in (a, b)):
+        raise builder.error("a comparison of integers is not supported", help_for("greater"))
+    difference = builder.emit("subtract", [a, b])
+    return builder.unary(difference, "not_negative" if equal else "positive")
+
+
+def select(builder: ProgramBuilder, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """a where the condition is 1, b where it is 0.
+
+    Raises:
+        ModelError: a condition that does not come from a comparison of what the model computes.
+    """
+    if not isinstance(condition, Call) or condition.dtype != "float32":
+        raise builder.error("a choice by a constant mask is not supported", help_for("where"))
+    parts = []
+    for chosen, weight in ((a, condition), (b, builder.unary(condition, "linear", -1.0, 1.0))):
+        if isinstance(chosen, Call) or np.any(chosen.real()):
+            parts.append(builder.emit("multiply", [weight, chosen]))
+    if not parts:
+        return builder.emit("multiply", [condition, a])
+    return parts[0] if len(parts) == 1 else builder.emit("add", parts)

@@ -99,6 +99,8 @@ class Program:
         channels_last: whether the format has the channels of a map last, where nothing else tells.
         unrounded: for tensors of the file that it rounds to integers and the calls do not, how far
             that takes them apart at most.
+        other_rounding: whether the file rounds activations otherwise, so that tensors differ by
+            more than the last digits.
     """
 
     inputs: list[Call]
@@ -108,6 +110,7 @@ class Program:
     notes: list[str] = field(default_factory=list)
     channels_last: bool = False
     unrounded: Mapping[str, float] = field(default_factory=dict)
+    other_rounding: bool = False
 
     def users(self) -> dict[Call, list[Call]]:
         """The calls that read each call; the output has one more reader than listed."""

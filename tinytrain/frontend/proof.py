@@ -191,7 +191,10 @@ class _Comparison:
         if value.type.dtype is DType.S8:
             wanted = integers_of(wanted)
         apart = self.imported.unrounded.get(name, 0.0)
-        self.check(value, difference(ours, wanted, apart, self.jumps(value)), name)
+        other_rounding = self.imported.other_rounding
+        self.check(value, difference(ours, wanted, apart, self.jumps(value), other_rounding), name)
+        if ours.dtype.kind == "i":
+            wanted = np.clip(np.rint(wanted), -128, 127)
         return wanted.astype(ours.dtype)
 
     def jumps(self, value: Value) -> bool:

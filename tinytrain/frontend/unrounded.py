@@ -27,6 +27,8 @@ class Unrounded:
     def __init__(self) -> None:
         self.bounds: dict[Call, float] = {}
         self.whole: set[Call] = set()
+        self.other_rounding = False
+        """Whether layers of the file round float activations to 8 bits, each sample by itself."""
 
     def leave_out(self, call: Call) -> None:
         """The file cuts the fraction off the result of a call: less than one is gone."""
@@ -55,6 +57,7 @@ class Unrounded:
 
     def tell(self, program: Program) -> None:
         """Sets the bounds of a program by its tensors, with a note where there are any."""
+        program.other_rounding = self.other_rounding
         program.unrounded = {
             call.tensor: self.bounds[call]
             for call in program.calls

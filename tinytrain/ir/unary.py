@@ -219,6 +219,12 @@ UNARY: dict[str, Unary] = {
     "round": Unary(
         "x to the nearest integer, halves to even", lambda x, a, b: np.rint(x), _flat, jumps=True
     ),
+    "positive": Unary(
+        "1 where x > 0, else 0", lambda x, a, b: np.where(x > 0, 1.0, 0.0), _flat, jumps=True
+    ),
+    "not_negative": Unary(
+        "1 where x >= 0, else 0", lambda x, a, b: np.where(x >= 0, 1.0, 0.0), _flat, jumps=True
+    ),
     "sign": Unary("-1, 0 or 1", lambda x, a, b: np.sign(x), _flat, jumps=True),
 }
 """By name."""

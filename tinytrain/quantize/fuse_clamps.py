@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+
+import numpy as np
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.types import Quantization
 
+_BOUNDS = ("relu", "relu6", "clip", "identity")
 
-def clamp_of(function: str, meaning: Quantization) -> tuple[int, int]:
+
+def clamp_of(
+    function: str, meaning: Quantization, alpha: float = -math.inf, beta: float = math.inf
+) -> tuple[int, int]:
     """Lowest and highest integer that an activation leaves: (-128, 127) narrowed by its bounds."""
     zero = meaning.zero_point
     low, high = -128, 127
+    if function == "clip":
+        bounds = (np.rint(bound / meaning.scale[0]) + zero for bound in (alpha, beta))
+        low, high = (int(np.clip(bound, -128, 127)) for bound in bounds)
     if function in ("relu", "relu6"):
         low = max(low, zero)
     if function == "relu6":
@@ -58,9 +68,10 @@ def fuse_clamps(graph: Graph) -> Graph:
 
 
 def _bounds(node: Node) -> tuple[int, int] | None:
-    if node.op != "activation" or node.attrs["function"] not in ("relu", "relu6", "identity"):
+    if node.op != "activation" or node.attrs["function"] not in _BOUNDS:
         return None
     meaning = node.inputs[0].type.quantization
     if meaning is None or meaning != node.output.type.quantization:
         return None
-    return clamp_of(node.attrs["function"], meaning)
+    attrs = node.attrs
+    return clamp_of(attrs["function"], meaning, attrs["alpha"], attrs["beta"])

@@ -140,7 +140,8 @@ class _Integerizer:
 
     def _quantized_activation(self, node: Node, meaning: Quantization, reader: Node) -> Value:
         source = node.inputs[0]
-        if node.attrs["function"] not in _BOUNDS | {"identity"} or self._has_integers(source):
+        function, bounds = node.attrs["function"], _BOUNDS | {"clip", "identity"}
+        if function not in bounds or self._has_integers(source):
             return self.nodes.like(node, self.integers(source), meaning)
         # relu of a layer that is not quantized in between: a bound on the layer's own output.
         unbounded = self.quantized(source, meaning, reader)

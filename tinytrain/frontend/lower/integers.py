@@ -67,7 +67,14 @@ class _Rewriter:
                 f"{self.narrowed} activations of 16 bits were quantized to 8: their scales are 256 "
                 "times as coarse"
             )
-        return replace(self.program, inputs=inputs, calls=self.calls, output=output, notes=notes)
+        return replace(
+            self.program,
+            inputs=inputs,
+            calls=self.calls,
+            output=output,
+            notes=notes,
+            other_rounding=self.program.other_rounding or self.narrowed > 0,
+        )
 
     def _emit(self, op: str, arg: Call, affine: Affine, like: Call) -> Call:
         dtype = "int8" if op == "quantize" else "float32"

@@ -14,6 +14,8 @@ Constants stand on the right. Sums and products that do nothing are gone.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +82,7 @@ def _extremum(lower: bool) -> RewriteRule:
             call.args = [call.args[1], call.args[0]]
         other = call.args[1]
         if not isinstance(other, Const):
-            return rewriter.emit(call)
+            return rewriter.emit(call) if lower else _smaller(rewriter, call)
         bounds = np.unique(other.real())
         if bounds.size != 1:
             raise rewriter.error(
@@ -94,6 +96,28 @@ def _extremum(lower: bool) -> RewriteRule:
         )
 
     return rule
+
+
+def _smaller(rewriter: Rewriter, call: Call) -> Call:
+    """A minimum of integers: what is negated has scales, too, and their zero points negated."""
+    sources = [call.source(number) for number in (0, 1)]
+    (reader,) = rewriter.users(call) or (None,)
+    quantized = all(source.op == "dequantize" for source in sources)
+    if not quantized or reader is None or reader.op != "quantize":
+        return rewriter.emit(call)
+    call.tensor = None  # it is rounded before the file rounds it
+    negated: list[Call | Const] = [_negated(rewriter, call, x, x.attrs) for x in sources]
+    larger = rewriter.like(call, "maximum", negated)
+    scale, zero = reader.attrs["scale"], reader.attrs["zero_point"]
+    larger = _requantized(rewriter, call, larger, scale=scale, zero_point=-1 - zero)
+    return rewriter.like(call, "activation", [larger], function="linear", alpha=-1.0, beta=0.0)
+
+
+def _negated(rewriter: Rewriter, call: Call, x: Call, meaning: Mapping[str, Any]) -> Call:
+    """-x as integers: each with all of its bits flipped, which is exact."""
+    minus = rewriter.like(call, "activation", [x], function="linear", alpha=-1.0, beta=0.0)
+    zero = -1 - meaning["zero_point"]
+    return _requantized(rewriter, call, minus, scale=meaning["scale"], zero_point=zero)
 
 
 _BOUNDS = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0)}

@@ -61,4 +61,5 @@ def lower(
         importer.builder.requantized,
         program.unrounded,
         importer.sources,
+        other_rounding=program.other_rounding,
     )

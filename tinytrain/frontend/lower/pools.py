@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from tinytrain.frontend.lower.rewrite import Rewriter
-from tinytrain.frontend.program import Call
+from tinytrain.frontend.program import Call, Const
 
 
 def reduce(rewriter: Rewriter, call: Call) -> Call:
-    """Mean or maximum over some axes of a map, as a window as large as they are.
+    """Mean, sum or maximum over some axes of a map, as a window as large as they are.
 
     Raises:
         ModelError: another reduction, the batch, or all axes of a map.
     """
-    kind = {"mean": "avg", "max": "max"}.get(call.attrs["kind"])
+    kind = {"mean": "avg", "sum": "avg", "max": "max"}.get(call.attrs["kind"])
     source = call.source()
     rank, axes = len(source.shape), call.attrs["axes"]
-    if kind is None:
+    # Of integers the mean would need a scale of its own, which the file does not have.
+    if kind is None or (call.attrs["kind"] == "sum" and source.op == "dequantize"):
         raise rewriter.error(
             call,
             f"a {call.attrs['kind']} over the axes {list(axes)} of a map is not supported",
-            "a mean or a maximum over height and width can be computed",
+            "a mean, a sum or a maximum over height and width can be computed",
         )
     wide = tuple(axis for axis in axes if source.shape[axis] != 1)
     if not wide:
@@ -35,9 +40,17 @@ def reduce(rewriter: Rewriter, call: Call) -> Call:
     usual = rank - 1 if rewriter.program.channels_last else 1
     channel_axis = usual if usual in able else able[0]
     pool = whole_map(rewriter, call, kind, wide, channel_axis)
+    if call.attrs["kind"] == "sum":
+        count = float(math.prod(source.shape[axis] for axis in wide))
+        pool = _times(rewriter, pool, count)
     if pool.shape == call.shape:
         return pool
     return rewriter.like(call, "reshape", [pool], shape=call.shape)
+
+
+def _times(rewriter: Rewriter, pool: Call, count: float) -> Call:
+    pool.tensor = None  # it is the mean, not what the file computes there
+    return rewriter.like(pool, "multiply", [pool, Const(np.full((), count))])
 
 
 def whole_map(

@@ -69,6 +69,11 @@ class Rewriter:
             result = None
         return self.emit(call) if result is None else result
 
+    def users(self, call: Call) -> tuple[Call, ...]:
+        """The one call that reads a call of the program as it was, if there is no other."""
+        readers = [user for user in self.program.calls if call in user.args]
+        return tuple(readers) if len(readers) == 1 else ()
+
     def only(self, call: Call) -> bool:
         """True when nothing but the present call reads it."""
         return self.reads.get(call, 0) == 1

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
+from tinytrain.frontend.pieces import compare, select
 from tinytrain.frontend.program import Call, Const
 
 
@@ -79,6 +80,19 @@ def _power(operands: OnnxOperands) -> list[Tensor]:
     if value == 2.0:
         return [operands.builder.unary(operands.x(), "square")]
     return [operands.builder.unary(operands.x(), "power", value)]
+
+
+def _compare(*, equal: bool, swapped: bool) -> OnnxRow:
+    def read(operands: OnnxOperands) -> list[Tensor]:
+        a, b = operands.x(), operands.x(1)
+        sides = (b, a) if swapped else (a, b)
+        return [compare(operands.builder, *sides, equal=equal)]
+
+    return row(read)
+
+
+def _select(operands: OnnxOperands) -> list[Tensor]:
+    return [select(operands.builder, operands.x(), operands.x(1), operands.x(2))]
 
 
 def _clip(operands: OnnxOperands) -> list[Tensor]:
@@ -181,6 +195,15 @@ ELEMENTWISE: dict[str, OnnxRow] = {
     "Reciprocal": _unary("reciprocal"),
     "Neg": _unary("linear", -1.0),
     "Abs": _unary("absolute"),
+    "Greater": _compare(equal=False, swapped=False),
+    "GreaterOrEqual": _compare(equal=True, swapped=False),
+    "Less": _compare(equal=False, swapped=True),
+    "LessOrEqual": _compare(equal=True, swapped=True),
+    # Truth is 1 or 0 here.
+    "Not": _unary("linear", -1.0, 1.0),
+    "And": _binary("multiply"),
+    "Or": _binary("maximum"),
+    "Where": row(_select),
     "Floor": _unary("floor"),
     "Ceil": _unary("ceil"),
     "Round": _unary("round"),

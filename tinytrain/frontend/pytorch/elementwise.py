@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.pieces import cut
+from tinytrain.frontend.pieces import compare, cut, select
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, Found, Length, row
 
@@ -58,6 +58,20 @@ def _divide(operands: AtenOperands) -> list[Tensor]:
         quotient = builder.emit("divide", [x, operands.x("other")])
         return [builder.unary(quotient, "floor")]
     return [builder.emit("divide", [x, operands.x("other")])]
+
+
+def _compare(*, equal: bool, swapped: bool) -> AtenRow:
+    def read(operands: AtenOperands) -> list[Tensor]:
+        a, b = operands.x(), operands.x("other")
+        sides = (b, a) if swapped else (a, b)
+        return [compare(operands.builder, *sides, equal=equal)]
+
+    return row(read, "self other")
+
+
+def _select(operands: AtenOperands) -> list[Tensor]:
+    names = ("condition", "self", "other")
+    return [select(operands.builder, *(operands.x(name) for name in names))]
 
 
 def _unary(function: str, alpha: float = 0.0, beta: float = 0.0) -> AtenRow:
@@ -245,6 +259,11 @@ ELEMENTWISE: dict[str, AtenRow] = {
     "square": _unary("square"),
     "neg": _unary("linear", -1.0),
     "abs": _unary("absolute"),
+    "gt": _compare(equal=False, swapped=False),
+    "ge": _compare(equal=True, swapped=False),
+    "lt": _compare(equal=False, swapped=True),
+    "le": _compare(equal=True, swapped=True),
+    "where": row(_select, "condition self other"),
     "floor": _unary("floor"),
     "ceil": _unary("ceil"),
     "round": _unary("round"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
+from tinytrain.frontend.pieces import compare, select
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.tflite.batched import Batched
 from tinytrain.frontend.tflite.operands import TfliteOperands, TfliteRow, activated, row
@@ -24,8 +25,22 @@ def _binary(op: str) -> TfliteRow:
     return row(read, "FusedActivationFunction", "PotScaleInt16")
 
 
-def _extremum(op: str) -> TfliteRow:
+def _pair(op: str) -> TfliteRow:
+    """An operation of two tensors without options."""
     return row(lambda operands: [operands.builder.emit(op, [operands.x(), operands.x(1)])])
+
+
+def _compare(*, equal: bool, swapped: bool) -> TfliteRow:
+    def read(operands: TfliteOperands) -> list[Tensor]:
+        a, b = operands.x(), operands.x(1)
+        sides = (b, a) if swapped else (a, b)
+        return [compare(operands.builder, *sides, equal=equal)]
+
+    return row(read)
+
+
+def _select(operands: TfliteOperands) -> list[Tensor]:
+    return [select(operands.builder, operands.x(), operands.x(1), operands.x(2))]
 
 
 def _squared_difference(operands: TfliteOperands) -> list[Tensor]:
@@ -107,8 +122,8 @@ ELEMENTWISE: dict[str, TfliteRow] = {
     "SUB": _binary("subtract"),
     "MUL": _binary("multiply"),
     "DIV": _binary("divide"),
-    "MAXIMUM": _extremum("maximum"),
-    "MINIMUM": _extremum("minimum"),
+    "MAXIMUM": _pair("maximum"),
+    "MINIMUM": _pair("minimum"),
     "SQUARED_DIFFERENCE": row(_squared_difference),
     "RELU": _unary("relu"),
     "RELU6": _unary("relu6"),
@@ -134,6 +149,16 @@ ELEMENTWISE: dict[str, TfliteRow] = {
     "ROUND": _unary("round"),
     "SIGN": _unary("sign"),
     "POW": row(_power),
+    "GREATER": _compare(equal=False, swapped=False),
+    "GREATER_EQUAL": _compare(equal=True, swapped=False),
+    "LESS": _compare(equal=False, swapped=True),
+    "LESS_EQUAL": _compare(equal=True, swapped=True),
+    # Truth is 1 or 0 here.
+    "LOGICAL_NOT": _unary("linear", -1.0, 1.0),
+    "LOGICAL_AND": _pair("multiply"),
+    "LOGICAL_OR": _pair("maximum"),
+    "SELECT": row(_select),
+    "SELECT_V2": row(_select),
     "SOFTMAX": row(_softmax, "Beta"),
     "LOG_SOFTMAX": row(_log_softmax),
     "ARG_MAX": row(_argmax, "", "OutputType"),

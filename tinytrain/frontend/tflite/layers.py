@@ -98,7 +98,10 @@ def _fully_connected(operands: TfliteOperands) -> list[Tensor]:
     else:
         result = builder.dense(x, weights, _bias(operands))
     result = activated(operands, result)
-    return [builder.reshape(result, operands.result_shape())]
+    shape = operands.result_shape()
+    # Behind arithmetic of shapes the file has 1 for what it does not know.
+    same = int(np.prod(shape)) == int(np.prod(result.shape))
+    return [builder.reshape(result, shape) if same else result]
 
 
 def _pool(kind: str) -> TfliteRow:

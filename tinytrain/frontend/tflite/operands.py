@@ -78,6 +78,7 @@ class TfliteOperands:
         """
         found = self.x(number)
         if isinstance(found, Const) and found.scale is not None and not self.is_integer:
+            self.builder.unrounded.other_rounding = True
             return Const(found.real().astype(np.float32), source=found.source)
         return found
 
