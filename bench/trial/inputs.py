@@ -12,10 +12,8 @@ import numpy as np
 
 from tinytrain.ir.graph import Graph
 
-COUNTS = ((30e6, 128), (math.inf, 20))
-"""Up to so many multiplications an inference, on so many inputs."""
-
-CALIBRATION = 64
+COUNTS = ((30e6, 128, 256), (math.inf, 20, 64))
+"""Up to so many multiplications: how many inputs are compared, and how many others calibrate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +37,9 @@ def make_inputs(path: Path, graph: Graph, macs: float) -> Inputs:
     A file NAME.KIND.tflite has the inputs of NAME.npz. Where they are too few, more are drawn from
     them, each element by itself.
     """
-    count = next(count for limit, count in COUNTS if macs <= limit)
+    count, calibrating = next(counts for limit, *counts in COUNTS if macs <= limit)
     generator = np.random.default_rng(0)
-    size = (count + CALIBRATION, *graph.source.shape[1:])
+    size = (count + calibrating, *graph.source.shape[1:])
     given = _beside(path, size[1:])
     limits = input_range(graph)
     if given is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.trial.forward import compare, our_outputs
-from bench.trial.inputs import CALIBRATION, Inputs, hints, make_inputs
+from bench.trial.inputs import Inputs, hints, make_inputs
 from bench.trial.training import Training, train
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import to_integers
@@ -96,9 +96,8 @@ def try_model(path: Path) -> Trial:
         trial.macs = _macs(graph)
         inputs = make_inputs(path, graph, trial.macs)
         trial.inputs, trial.count = inputs.source, len(inputs.compared)
-        samples, _ = load_calibration(
-            {"x": inputs.calibration}, source_spec(graph, None), CALIBRATION
-        )
+        spec, given = source_spec(graph, None), inputs.calibration
+        samples, _ = load_calibration({"x": given}, spec, len(given))
         stage = "proof"
         _prove(trial, imported, samples)
         stage = "forward"

@@ -190,14 +190,20 @@ def _repeats(operands: OnnxOperands, extent: int, wanted: int) -> bool:
 
 
 def _resized(operands: OnnxOperands, x: Tensor) -> Shape:
+    axes = [int(axis) for axis in operands.get("axes", range(len(x.shape)))]
+    wanted = list(x.shape)
     if operands.has(3):
-        return tuple(operands.numbers(3) or ())
+        for axis, extent in zip(axes, operands.numbers(3) or (), strict=True):
+            wanted[axis] = extent
+        return tuple(wanted)
     scales_at = 2 if operands.has(2) else 1
     if operands.has(scales_at):
         factors = operands.constant(scales_at).reshape(-1)
     else:
         factors = np.asarray(operands.get("scales", [1.0] * len(x.shape)))
-    return tuple(math.floor(n * float(f)) for n, f in zip(x.shape, factors, strict=True))
+    for axis, factor in zip(axes, factors, strict=True):
+        wanted[axis] = math.floor(x.shape[axis] * float(factor))
+    return tuple(wanted)
 
 
 def _depth_to_space(operands: OnnxOperands) -> list[Tensor]:
@@ -210,8 +216,12 @@ def _depth_to_space(operands: OnnxOperands) -> list[Tensor]:
 
 
 def _space_to_depth(operands: OnnxOperands) -> list[Tensor]:
-    size = int(operands.get("blocksize"))
-    return [space_to_depth(operands.builder, operands.x(), size, channels_last=False)]
+    return [
+        space_to_depth(
+            operands.builder, operands.x(), int(operands.get("blocksize")), channels_last=False,
+            columns_first=operands.get("mode", "DCR") == "DCR",
+        )
+    ]  # fmt: skip
 
 
 def _shape(operands: OnnxOperands) -> list[Tensor]:
@@ -240,12 +250,12 @@ MOVES: dict[str, OnnxRow] = {
     # What remains concerns other kinds of resizing than nearest neighbours.
     "Resize": row(
         _resize,
-        "mode coordinate_transformation_mode nearest_mode",
+        "axes mode coordinate_transformation_mode nearest_mode",
         "cubic_coeff_a exclude_outside extrapolation_value antialias",
     ),
     "Upsample": row(_resize, "mode scales"),
     "DepthToSpace": row(_depth_to_space, "blocksize mode"),
-    "SpaceToDepth": row(_space_to_depth, "blocksize"),
+    "SpaceToDepth": row(_space_to_depth, "blocksize mode"),
     "Shape": row(_shape, "start end"),
     "Size": row(_size),
 }
