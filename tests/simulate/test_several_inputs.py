@@ -200,6 +200,19 @@ def test_an_onnx_model_with_two_inputs(tmp_path: Path) -> None:
         import_model(path)
 
 
+def test_it_is_inspected_and_verified_layer_by_layer() -> None:
+    given = {"calibration": (WINDOW, FEATURES)}
+    report = tinytrain.inspect(TwoBranches(), EXAMPLE, **given)
+    assert report.inputs == ("window 1x6x30", "features 1x8")
+    assert report.facts()["input"] == "window 1x6x30, features 1x8"
+    found = tinytrain.verify(TwoBranches(), EXAMPLE, **given)
+    assert [layer.layer for layer in found.layers[:2]] == ["input_0", "input_1"]
+    # The pool takes the scale of the concatenation, which the features decide.
+    assert min(one.correlation for one in found.layers if one.layer != "avg_pool_0") > 0.999
+    with pytest.raises(UsageError, match="a few hundred inputs as `window`, `features`"):
+        tinytrain.compile_model(TwoBranches(), EXAMPLE, output="nowhere")
+
+
 def test_a_tflite_model_with_two_inputs(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     w = TfliteWriter()

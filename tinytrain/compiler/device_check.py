@@ -8,13 +8,12 @@ import numpy as np
 
 from tinytrain.compiler.options import OPTIONS, Options, make_options
 from tinytrain.compiler.pipeline import select_trainable, training
-from tinytrain.data.spec import quantize_input
 from tinytrain.errors import ToolchainError, UsageError, Where
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import loss_index
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine
-from tinytrain.reference.lowering import scale_of, zero_of
+from tinytrain.reference.packed import quantized, unpacked
 from tinytrain.simulation.device import host_library
 from tinytrain.simulation.folder import GeneratedFolder
 
@@ -67,12 +66,13 @@ def check_device(folder: GeneratedFolder, forward: Graph, samples: np.ndarray) -
     graph, scheme = select_trainable(forward, options, runner)
     graph = training(options, scheme)[0](graph)
     machine = Machine(replace(graph, nodes=graph.nodes[: loss_index(graph)], updates={}))
-    x, target = graph.inputs[:2]
-    nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
-    given = np.ascontiguousarray(quantize_input(samples, scale_of(x), zero_of(x)))
+    target = graph.target
+    assert target is not None, "a training graph has a target"
+    nothing = {target.name: np.zeros(target.type.shape, target.type.dtype.numpy)}
+    given = np.ascontiguousarray(quantized(graph.sample, samples))
     wanted = np.array(
         [
-            machine.run({x.name: q.reshape(x.type.shape), target.name: nothing})[graph.outputs[1]]
+            machine.run({**unpacked(graph.sample, q[None]), **nothing})[graph.outputs[1]]
             for q in given
         ],
         dtype=np.float32,

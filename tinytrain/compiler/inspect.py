@@ -85,6 +85,7 @@ class ModelReport:
         missing: what keeps it from being compiled as it is; None if nothing does.
         proof: whether it was read right, in a sentence.
         training: what a scheme trains, if that was asked for.
+        inputs: name and shape of each, where there are several; `input_shape` is then that of all.
     """
 
     file: str
@@ -94,6 +95,7 @@ class ModelReport:
     missing: str | None
     proof: str
     training: Training | None = None
+    inputs: tuple[str, ...] = ()
 
     def to_json(self) -> Mapping[str, Any]:
         """Everything by name."""
@@ -110,7 +112,7 @@ class ModelReport:
             rate = {"learning rate": self.training.guidance.rate_text(self.training.rate)}
         return {
             "file": self.file,
-            "input": "x".join(map(str, self.input_shape)),
+            "input": ", ".join(self.inputs) or "x".join(map(str, self.input_shape)),
             "quantized": "yes" if self.quantized else "no: compile needs --calibration",
             "macs": sum(layer.macs for layer in self.layers),
             "weights": sum(layer.weights for layer in self.layers),
@@ -174,6 +176,7 @@ def inspect(
         missing,
         proof.sentence(),
         None if given is None else _training(given, chosen, runner),
+        tuple(f"{one.name} {'x'.join(map(str, one.shape))}" for one in source.source.inputs),
     )
 
 

@@ -79,8 +79,9 @@ def integer_model(
         if is_float:
             raise UsageError(
                 "the model is not quantized, and no calibration samples are given",
-                help="add --calibration FILE.npz with a few hundred inputs as `x` (and labels as "
-                "`y`, to see what quantization costs), or export the model quantized",
+                help="add --calibration FILE.npz with a few hundred inputs as "
+                f"{_keys(source)} (and labels as `y`, to see what quantization costs), or export "
+                "the model quantized",
             )
         runner.begin(PROVE)
         proof = prove(imported)
@@ -95,6 +96,11 @@ def integer_model(
     head = PrepareHead(options.loss, options.classes is not None)
     report = quantization_cost(head(source), forward, samples, labels) if is_float else None
     return IntegerModel(forward, samples, report, _record(gathered, len(samples)), proof, imported)
+
+
+def _keys(model: Graph) -> str:
+    """What the inputs are called in a file."""
+    return ", ".join(f"`{one.name}`" for one in model.source.inputs) or "`x`"
 
 
 def _record(calibration: Gathered, count: int) -> CalibrationRecord:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from tinytrain.compiler.device_check import DeviceCheck, check_device, options_of
+from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.parameters import VERIFY
 from tinytrain.compiler.pipeline import quantization
-from tinytrain.compiler.samples import map_shape
 from tinytrain.data import Preprocess
-from tinytrain.data.preprocess import Numbers, preprocess_images
+from tinytrain.data.preprocess import Numbers
 from tinytrain.errors import ModelError, UsageError, Where
 from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.proof import noise, prove
@@ -123,8 +123,7 @@ def verify(
     if source is not None:
         raise UsageError("a model file is its own source", help="leave out --source")
     imported = import_model(model, example=example, model_output=model_output)
-    size = map_shape(imported.graph.inputs[0].type.shape)[1:3]
-    preprocess = preprocess_images(mean, std, size)
+    imported, preprocess = image_preprocess(imported, mean, std)
     return _verified(imported, calibration, preprocess, Options())[0]
 
 

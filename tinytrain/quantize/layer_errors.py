@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinytrain.data.spec import quantize_input
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.quantize.accuracy import logits_of
 from tinytrain.quantize.integerize import integerize_traced
 from tinytrain.quantize.passes import is_quantized
+from tinytrain.reference import packed
 from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.interpret import Machine
-from tinytrain.reference.lowering import quantization, scale_of, zero_of
+from tinytrain.reference.lowering import quantization
 
 INPUT = "input"
 """What stands for a layer's name where the model's input is quantized."""
@@ -53,7 +53,7 @@ def layer_errors(model: Graph, quantized: Graph, samples: np.ndarray) -> tuple[L
     Args:
         model: as it was imported.
         quantized: the same with quantize nodes around every layer; `model` where it has them.
-        samples: f32 [N,H,W,C] in the model's units.
+        samples: f32 [N,H,W,C] in the model's units; several inputs packed.
 
     Returns:
         the input, and the layers in the order of the network; what only moves elements is left out.
@@ -62,12 +62,11 @@ def layer_errors(model: Graph, quantized: Graph, samples: np.ndarray) -> tuple[L
     origins = {**origins, integers.outputs[0]: logits_of(model, integers)}
     sums = {value: _Sums() for value in (*integers.inputs, *_results(integers)) if value in origins}
     machine, own_ranges = Machine(DenseToConv()(integers)), is_quantized(model)
-    (x,), (source,) = integers.inputs, model.inputs
     for sample in samples:
-        given = {source.name: sample.reshape(source.type.shape)}
+        given = packed.unpacked(model.inputs, sample[None])
         reals = run_float(model, given, dtype=np.float64, rounded=False)
-        q = quantize_input(sample, scale_of(x), zero_of(x)).reshape(x.type.shape)
-        found = machine.run({x.name: q})
+        q = packed.quantized(integers.inputs, sample[None])
+        found = machine.run(packed.unpacked(integers.inputs, q))
         for value, total in sums.items():
             total.add(value, found[value], reals[origins[value]], own_ranges)
     return _table(integers, sums)
@@ -79,11 +78,12 @@ def _results(integers: Graph) -> list[Value]:
 
 def _table(integers: Graph, sums: Mapping[Value, _Sums]) -> tuple[LayerError, ...]:
     errors = {value: total.error for value, total in sums.items()}
-    rows = [
-        LayerError(INPUT, "quantize", t.correlation, t.error, t.error, t.clipped_share)
-        for value, t in sums.items()
-        if value in integers.inputs
-    ]
+    inputs = [value for value in integers.inputs if value in sums]
+    rows = []
+    for place, value in enumerate(inputs):
+        t = sums[value]
+        name = INPUT if len(inputs) == 1 else f"{INPUT}_{place}"
+        rows.append(LayerError(name, "quantize", t.correlation, t.error, t.error, t.clipped_share))
     for node in integers.nodes:
         before = max((errors.get(value, 0.0) for value in node.inputs), default=0.0)
         total = sums.get(node.output)
