@@ -155,6 +155,29 @@ def test_a_module_takes_what_the_device_learned(tmp_path: Path) -> None:
             assert np.abs(tensor - wanted).max() < 0.02 * np.abs(wanted).max()
 
 
+class Twice(nn.Module):
+    """Runs one layer two times: its weights are one parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.again = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4 * 64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.again(torch.relu(self.again(torch.relu(self.first(x))))))
+        return self.head(x.flatten(1))
+
+
+def test_weights_that_layers_share_are_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = Twice().eval()
+    with trained(tmp_path / "own", net, torch.zeros(1, 1, 8, 8)) as device:
+        learned = device.state_dict()
+        assert len(learned) == 6
+        net.load_state_dict({name: torch.from_numpy(array) for name, array in learned.items()})
+        assert_alike(net(torch.from_numpy(X)).detach().numpy(), device)
+
+
 def test_a_layer_without_a_bias_says_that_it_learned_one(tmp_path: Path) -> None:
     net = module(has_bias=False)
     with trained(tmp_path / "own", net, torch.zeros(1, 1, 8, 8), scheme="head") as device:

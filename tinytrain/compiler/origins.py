@@ -36,7 +36,7 @@ def learned_tensors(imported: Imported, compiled: Compiled) -> LearnedTensors:
     seen: set[Value] = set()
     for node in layers:
         trains = _trained_parts(graph, node, merges)
-        number = _number(origins, node)
+        number = _number(origins, layers, node)
         for is_bias, value, merge in trains:
             if value in seen:
                 continue
@@ -57,16 +57,14 @@ def learned_tensors(imported: Imported, compiled: Compiled) -> LearnedTensors:
     return LearnedTensors(tuple(tensors), tuple(lost))
 
 
-def _number(origins: Sequence[LayerOrigin], node: Node) -> int | None:
-    """Which layer of the file a layer is: the order may be another, the place in the file stays."""
+def _number(origins: Sequence[LayerOrigin], layers: Sequence[Node], node: Node) -> int | None:
+    """Which layer of the file a layer is: the order may be another, the place in the file stays.
+
+    What runs several times at one place, with the weights that it shares, runs in order.
+    """
     at = [number for number, origin in enumerate(origins) if origin.where == node.where]
-    if len(at) == 1:
-        return at[0]
-    size = node.inputs[1].type.size
-    alike = [
-        number for number in at if (held := origins[number].weights) and held.index.size == size
-    ]
-    return alike[0] if len(alike) == 1 else None
+    here = [layer for layer in layers if layer.where == node.where]
+    return at[here.index(node)] if len(at) == len(here) else None
 
 
 def _trained_parts(
