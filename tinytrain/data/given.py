@@ -19,6 +19,7 @@ from tinytrain.data.labels import checked_labels
 from tinytrain.data.several import keys_of_inputs, packed_inputs, with_x
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.losses import SampleTarget
 
 _X, _Y = Where("x"), Where("y")
 
@@ -96,14 +97,13 @@ def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
     """
     data, is_single = given_inputs(x, spec)
     if y is None:
-        if spec.classes or spec.size != spec.output_size:
+        if spec.wants is not SampleTarget.VALUES or spec.size != spec.output_size:
             raise DataError("there is no y", where=_Y, help=f"give {_wanted(spec)} for each sample")
         return data
     array = as_array(y, _Y)
     if spec.classes:
         return Dataset(spec, data.x, checked_labels(_labels(array, len(data), spec), spec, _Y))
-    one = spec.output_shape[1:] or (spec.output_size,)
-    if is_single and array.shape in (one, (spec.output_size,)):
+    if is_single and array.shape in (_target_shape(spec), (spec.target_size,)):
         array = array[None]
     elif spec.output_size == 1 and array.size == len(data):
         array = array.reshape(len(data))
@@ -223,4 +223,13 @@ def _refuse_number(y: np.ndarray, count: int, spec: SampleSpec) -> NoReturn:
 def _wanted(spec: SampleSpec) -> str:
     if spec.classes:
         return f"a label from 0 to {spec.classes - 1}"
-    return f"targets of shape {list(spec.output_shape[1:] or (spec.output_size,))}"
+    what = "labels of pixels" if spec.wants is SampleTarget.PIXELS else "targets"
+    return f"{what} of shape {list(_target_shape(spec))}"
+
+
+def _target_shape(spec: SampleSpec) -> tuple[int, ...]:
+    """Of the target of one sample."""
+    if spec.wants is SampleTarget.PIXELS:
+        pairs = zip(spec.output_layout, spec.output_shape, strict=True)
+        return tuple(extent for letter, extent in pairs if letter in "HW")
+    return spec.output_shape[1:] or (spec.output_size,)

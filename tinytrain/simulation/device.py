@@ -17,7 +17,13 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
-from tinytrain.simulation.device_result import EvaluationResult, StepResult, joined
+from tinytrain.simulation.device_result import (
+    EvaluationResult,
+    StepResult,
+    evaluation_of,
+    joined,
+    scored,
+)
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
@@ -172,24 +178,14 @@ class Device:
         Raises:
             DataError: there are no samples, or they do not fit the model.
         """
-        losses, predictions, labels = [], [], []
+        found = []
         with self._running() as library:
             for batch in batches(data, y, self._spec):
                 for chunk in batch.chunks():
-                    samples = _library_samples(batch, chunk)
-                    loss, prediction = library.score(samples)
-                    losses.append(loss)
-                    predictions.append(prediction)
-                    labels.append(samples.targets)
-        if not losses:
+                    found.append(scored(library, _library_samples(batch, chunk), self._spec))
+        if not found:
             raise DataError("there are no samples to evaluate", where=Where("data"))
-        mean = float(np.mean(np.concatenate(losses), dtype=np.float64))
-        if not self._spec.classes:
-            return EvaluationResult(mean, None, np.empty(0, np.int32))
-        predicted = np.concatenate(predictions)
-        return EvaluationResult(
-            mean, float(np.mean(predicted == np.concatenate(labels))), predicted
-        )
+        return evaluation_of(found)
 
     @property
     def learning_rate(self) -> float:

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinytrain.data import SampleSpec
+from tinytrain.losses import SampleTarget
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
+
 
 @dataclass(frozen=True, eq=False)
 class StepResult:
@@ -50,8 +54,9 @@ class EvaluationResult:
 
     Attributes:
         loss: mean over the samples.
-        accuracy: share of samples whose predicted class is their label, 0 to 1; None for a
-            regression.
+        accuracy: share of samples whose predicted class is their label, 0 to 1; where a sample has
+            a label for each pixel, or several at once, the share of all of them that are right.
+            None for a regression.
         predictions: the class predicted for each sample, int32 [n]; empty for a regression.
     """
 
@@ -66,4 +71,42 @@ def joined(results: Sequence[StepResult]) -> StepResult:
     return StepResult(
         np.concatenate([empty.losses, *(result.losses for result in results)]),
         np.concatenate([empty.predictions, *(result.predictions for result in results)]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What an evaluation found of some samples: a loss, a prediction and whether it was right for
+    each; of several labels whether each was right. The latter two are empty for a regression.
+    """
+
+    losses: np.ndarray
+    predictions: np.ndarray
+    right: np.ndarray
+
+
+def scored(library: HostLibrary, samples: LibrarySamples, spec: SampleSpec) -> Scores:
+    """The scores of samples; nothing is learned."""
+    losses, predictions = library.score(samples)
+    nothing, targets = np.empty(0, np.int32), samples.targets
+    if spec.wants is SampleTarget.LABEL:
+        return Scores(losses, predictions, predictions == targets)
+    if spec.wants is SampleTarget.VALUES:
+        return Scores(losses, nothing, nothing == 0)
+    assert samples.inputs is not None
+    outputs = library.infer(samples.inputs)
+    if spec.wants is SampleTarget.PIXELS:
+        classes = outputs.reshape(*targets.shape, spec.pixel_classes).argmax(axis=-1)
+        return Scores(losses, nothing, (classes == targets).ravel())
+    return Scores(losses, nothing, ((outputs > 0) == (targets > 0.5)).ravel())
+
+
+def evaluation_of(scores: Sequence[Scores]) -> EvaluationResult:
+    """The evaluation of all samples, of at least one."""
+    losses = np.concatenate([one.losses for one in scores])
+    right = np.concatenate([one.right for one in scores])
+    return EvaluationResult(
+        loss=float(np.mean(losses, dtype=np.float64)),
+        accuracy=float(np.mean(right)) if right.size else None,
+        predictions=np.concatenate([one.predictions for one in scores]),
     )
