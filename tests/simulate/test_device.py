@@ -242,3 +242,31 @@ def test_images_are_taken_one_by_one_and_in_batches(tmp_path: Path) -> None:
         assert outputs.shape == (6, 10)
         assert device.predict(images[2]).tobytes() == outputs[2].tobytes()
         assert device.predict(images[2][..., None]).tobytes() == outputs[2].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs"), [("cross_entropy", "pixels"), ("binary_cross_entropy", "labels")]
+)
+def test_several_labels_are_counted_as_a_session_counts_them(
+    loss: str, outputs: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    x = np.random.default_rng(5).random((8, 1, 6, 5)).astype(np.float32)
+    if outputs == "pixels":
+        module, y = torch.nn.Conv2d(1, 3, 3, padding=1), (x[:, 0] * 2.99).astype(int)
+    else:
+        module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(30, 4))
+        y = (x.reshape(8, -1)[:, :4] > 0.5).astype(int)
+    place, data = tmp_path / "own", tmp_path / "data.npz"
+    tinytrain.compile_model(
+        module.eval(), x[:1], output=place, calibration=x, loss=loss, scheme="head"
+    )
+    np.savez(data, x=x, y=y)
+    session = tinytrain.simulate(place, data=data, eval=data, steps=0)
+    with tinytrain.load(place) as device:
+        found = device.evaluate(torch.from_numpy(x), torch.from_numpy(y))
+        assert found.accuracy == session.accuracy_before
+        assert found == device.evaluate(zip(x, y, strict=True))
+        assert device.train_step(x[0], y[0]).losses.shape == (1,)
+        with pytest.raises(DataError, match="there is no y"):
+            device.train_step(x[0])
