@@ -15,7 +15,8 @@ from torch import nn
 from tests.support.imported import float_output
 from tests.support.torch_networks import NETS, make_net
 from tinytrain.errors import ModelError, UsageError
-from tinytrain.frontend import load_model
+from tinytrain.frontend import import_model, load_model
+from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph
 
 
@@ -120,3 +121,13 @@ def test_an_unsupported_operation_names_the_layer() -> None:
     assert caught.value.what == "operation 'aten.group_norm.default' is not supported"
     assert "batch normalisation" in str(caught.value.help)
     assert caught.value.where is not None and caught.value.where.file == "Sequential"
+
+
+def test_what_works_in_place_is_proven() -> None:
+    """The reference of the proof keeps what a tensor was before ReLU(inplace=True) changed it."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 4, 3), nn.Hardswish(inplace=True)
+    )
+    proof = prove(import_model(network.eval(), example=torch.zeros(1, 3, 8, 8)))
+    assert proof.reference == "PyTorch"

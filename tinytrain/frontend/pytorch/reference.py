@@ -23,7 +23,8 @@ def reference(program: Any) -> Reference:
             def run_node(self, node: Any) -> Any:
                 result = super().run_node(node)
                 if node.name in wanted and isinstance(result, torch.Tensor):
-                    found[node.name] = result.detach().cpu().numpy()
+                    # A copy: what follows may work in place, as ReLU(inplace=True) does.
+                    found[node.name] = result.detach().cpu().clone().numpy()
                 return result
 
         with quiet(), torch.no_grad():
