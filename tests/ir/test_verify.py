@@ -145,11 +145,11 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "not both are parameters",
     ),
     "a gradient that is no output": (
-        lambda g: replace(g, gradients={next(iter(g.parameters)): g.nodes[0].output}),
+        lambda g: replace(g, gradients={next(iter(g.parameters)): (g.nodes[0].output,)}),
         "not an output of a parameter",
     ),
     "a gradient of no parameter": (
-        lambda g: replace(g, gradients={g.inputs[0]: g.outputs[0]}),
+        lambda g: replace(g, gradients={g.inputs[0]: (g.outputs[0],)}),
         "not an output of a parameter",
     ),
     "a missing node that runs again": (
