@@ -137,7 +137,7 @@ def check_budget(
         raise BudgetError(
             f"{used:,} bytes of RAM are needed in the smallest plan, {used - ram:,} more than the "
             f"{ram:,} of target '{target.name}'",
-            detail=_listing(memory.ram) + "\n" + _peak(compiled),
+            detail="\n".join((_listing(memory.ram), _peak(compiled), *_unfinished(compiled))),
             help=_fewer_slots(used - ram, files.replay) or what_fits(compiled, ram, besides),
         )
     used = memory.flash["total"]
@@ -152,6 +152,14 @@ def check_budget(
 
 def _listing(parts: Mapping[str, int]) -> str:
     return "\n".join(f"{size:>10,}  {name}" for name, size in parts.items() if name != "total")
+
+
+def _unfinished(compiled: Compiled) -> tuple[str, ...]:
+    ended = compiled.plan.unfinished
+    if not ended:
+        return ()
+    searches = " and ".join(ended)
+    return (f"the search for {searches} ended at its limit of work: a smaller plan may exist",)
 
 
 def _peak(compiled: Compiled) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
@@ -91,13 +91,14 @@ def _other_schemes(trials: _Trials) -> Iterator[Options]:
     options = trials.compiled.options
     layers = len(weighted_layers(trials.compiled.forward))
     last = [f"last-{count}" for count in range(1, layers)]
-    fitting = takewhile(
-        lambda scheme: (
-            trials.trained(replace(options, scheme=scheme)) + trials.besides <= trials.ram
-        ),
+    fitting = bisect_left(
         last,
+        True,
+        key=lambda scheme: (
+            trials.trained(replace(options, scheme=scheme)) + trials.besides > trials.ram
+        ),
     )
-    schemes = [*list(fitting)[-1:], "bias", "head"]
+    schemes = [*last[:fitting][-1:], "bias", "head"]
     for feed in dict.fromkeys((options.feed, "rows")):
         for scheme in schemes:
             if (scheme, feed) != (options.scheme, options.feed):

@@ -128,6 +128,11 @@ class Stem:
         ]
         return [chain for same_last in zip(*found, strict=True) for chain in same_last]
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether some chain may be longer than those that were looked at."""
+        return _most_layers(self.end) < self.end
+
     def limits(self) -> list[int]:
         """The peaks of all segments, in bytes, ascending: the only limits that matter."""
         return sorted({segment.peak for segments in self._segments for segment in segments})
@@ -169,7 +174,7 @@ class Stem:
 
 def _most_layers(nodes: int) -> int:
     """Layers that a chain in a stem of so many nodes may have."""
-    return max(isqrt(_WORK // nodes), _LEAST_LAYERS)
+    return max(isqrt(_WORK // max(nodes, 1)), _LEAST_LAYERS)
 
 
 class _Around:

@@ -32,6 +32,7 @@ class Plan:
             "bound met (first fit)".
         chains: line-buffered chains.
         tilings: runs of backward nodes that work on a tile of channels at a time.
+        unfinished: the memory optimizations whose search ended at its limit of work, by name.
     """
 
     graph: Graph
@@ -46,6 +47,7 @@ class Plan:
     placement: str
     chains: tuple[LineBufferedChain, ...] = ()
     tilings: tuple[ChannelTiling, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
     @property
     def gap(self) -> int:

@@ -88,10 +88,11 @@ def plan_within(
         )
     wanted = max(max(stem.limits()) if nbytes is None else nbytes, smallest)
     most = int(recompute * plain.cost)
+    candidates = Candidates(graph, plain.choices, stem.end)
     rest = min(
         (
             fitted(other, isa, wanted, stem.end)
-            for other in _rematerialized(plain, stem.end, wanted, most)
+            for other in _rematerialized(plain, candidates, wanted, most)
         ),
         key=lambda found: (max(found.narrowed.bound, wanted), found.narrowed.cost),
     )
@@ -99,18 +100,23 @@ def plan_within(
     cut = stem.within(limit)
     assert cut is not None, "the smallest limit keeps every larger one"
     limits = {**cut.limits, **rest.narrowed.limits}
-    plan = plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings)
+    plan = replace(
+        plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings),
+        unfinished=(
+            *(("line buffering",) if stem.is_bounded else ()),
+            *(("rematerialization",) if candidates.exhausted else ()),
+        ),
+    )
     return plan, (*_in_place_reuse(rest.graph, plan), *_optimizations(plain, plan, limits))
 
 
-def _rematerialized(plain: Plan, start: int, limit: int, most: int) -> list[Graph]:
+def _rematerialized(plain: Plan, candidates: Candidates, limit: int, most: int) -> list[Graph]:
     """The graph as it is, and with rematerialized parts: chosen once for nodes with the least
     workspace, and once for nodes with the kernels of the plain plan."""
     graph = plain.graph
     if most == 0:
         return [graph]
-    candidates = Candidates(graph, plain.choices, start)
-    least = fitted(graph, plain.isa, 0, start).least
+    least = fitted(graph, plain.isa, 0, candidates.start).least
     beside = candidates.of(()).live
     found = [graph]
     for levels in (least, live_bytes(plain.storages, range(len(graph.nodes)))):

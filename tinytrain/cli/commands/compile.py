@@ -63,6 +63,8 @@ def _facts(product: Product) -> dict[str, object]:
     }
     if ways := ways_summary(manifest.arena.optimizations):
         facts["arena"] = ways
+    if ended := product.compiled.plan.unfinished:
+        facts["search"] = f"ended at its limit of work for {' and '.join(ended)}"
     if manifest.replay is not None:
         facts["replay slots"] = replay_summary(manifest.replay)
     return facts
