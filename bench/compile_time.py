@@ -31,7 +31,7 @@ from tinytrain.target import load_target
 
 TARGET = load_target("mps2-an500")
 BLOCKS = (10, 20, 40, 80)
-SHOWN = ("import", "prove_import", "guide", "schedule", "warm_up", "plan", "emit")
+SHOWN = ("import", "prove", "guide", "schedule", "warm_up", "plan", "emit")
 """Stages with a column; the others are added up."""
 
 
