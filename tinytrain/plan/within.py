@@ -100,14 +100,14 @@ def plan_within(
     cut = stem.within(limit)
     assert cut is not None, "the smallest limit keeps every larger one"
     limits = {**cut.limits, **rest.narrowed.limits}
-    plan = replace(
-        plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings),
-        unfinished=(
-            *(("line buffering",) if stem.is_bounded else ()),
-            *(("rematerialization",) if candidates.exhausted else ()),
-        ),
-    )
+    plan = plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings)
+    plan = replace(plan, unfinished=_unfinished(stem, candidates))
     return plan, (*_in_place_reuse(rest.graph, plan), *_optimizations(plain, plan, limits))
+
+
+def _unfinished(stem: Stem, candidates: Candidates) -> tuple[str, ...]:
+    ended = {"line buffering": stem.is_bounded, "rematerialization": candidates.exhausted}
+    return tuple(name for name, is_at_limit in ended.items() if is_at_limit)
 
 
 def _rematerialized(plain: Plan, candidates: Candidates, limit: int, most: int) -> list[Graph]:
