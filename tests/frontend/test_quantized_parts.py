@@ -81,6 +81,18 @@ def test_a_quantized_model(tmp_path: Path, make: Callable[[Nodes], str]) -> None
     assert np.abs(y - np.clip(np.rint(wanted / 0.02) - 9, -128, 127)).max() <= 1
 
 
+def test_a_log_softmax_at_the_end(tmp_path: Path) -> None:
+    def classifier(nodes: Nodes) -> str:
+        nodes.append(helper.make_node("MatMul", ["x_d", "k"], ["a"], name="dense"))
+        integers(nodes, "a", "t", "o")
+        nodes.append(helper.make_node("LogSoftmax", ["a_d"], ["b"], name="classes", axis=-1))
+        return "b"
+
+    found = import_model(quantized(tmp_path / "m.onnx", classifier))
+    assert prove(found).reference is not None
+    assert integerize(found.graph).source.softmax
+
+
 def dense_weights(path: Path) -> np.ndarray:
     (held,) = (t for t in onnx.load(path).graph.initializer if t.name == "w")
     return onnx.numpy_helper.to_array(held).astype(np.float64)

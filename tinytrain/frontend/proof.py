@@ -238,9 +238,12 @@ _NOTHING_TO_PROVE = frozenset({"dequantize", "softmax"})
 def _not_proved(graph: Graph, compared: set[Value]) -> str | None:
     """The layer of a node that no compared value depends on; None where there is none."""
     needed = set(compared)
+    replaced = {node.output for node in graph.nodes if node.op == "softmax"}
     for node in reversed(graph.nodes):
         if needed.intersection(node.outputs):
             needed.update(node.inputs)
+        elif node.op == "quantize" and node.inputs[0] in replaced:
+            continue  # the integers of a LogSoftmax, which goes with them
         elif not traits_of(node).moves and node.op not in _NOTHING_TO_PROVE:
             return f"'{node.where.node if node.where and node.where.node else node.layer}'"
     return None

@@ -187,7 +187,12 @@ def _softmax(rewriter: Rewriter, call: Call) -> Call:
 def _log_softmax(rewriter: Rewriter, call: Call) -> Call:
     _check_at_end(rewriter, call)
     # Over logits both are left out of what runs: the loss works on the logits themselves.
-    call.tensor = None  # it is no longer what the file computes there
+    # It is no longer what the file computes there, nor are the integers that stand for it.
+    behind = [call]
+    for item in behind:
+        item.tensor = None
+        readers = (user for user in rewriter.program.calls if item in user.args)
+        behind += [user for user in readers if user.op in ("quantize", "dequantize", "reshape")]
     return rewriter.like(call, "softmax", [call.source()], **call.attrs)
 
 
