@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import tinytrain
 from tests.support.mirror import F32_ERROR, Mirror
 from tests.support.sessions import assert_equal, reference_engine, run
 from tinytrain.compiler.compile import compile_model
@@ -107,6 +108,17 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, y: np.ndarray, told:
     with pytest.raises(DataError) as caught:
         simulate(product.directory, data=tmp_path / "other.npz", steps=1)
     assert told in str(caught.value)
+
+
+def test_a_device_takes_a_map_of_labels_alone(tmp_path: Path) -> None:
+    product = compiled(tmp_path)
+    given = np.load(data(tmp_path))
+    device = tinytrain.load(product.directory)
+    alone = device.train_step(given["x"][0], given["y"][0])
+    assert alone.prediction is None and np.isfinite(alone.loss)
+    assert device.train_step(given["x"][:3], given["y"][:3]).losses.size == 3
+    with pytest.raises(DataError, match="labels of pixels of shape"):
+        device.train_step(given["x"][0], given["y"][0, 0])
 
 
 def test_labels_of_pixels_are_not_smoothed(tmp_path: Path) -> None:

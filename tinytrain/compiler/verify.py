@@ -139,8 +139,10 @@ def _verified(
         return Verification(file, prove(imported)), None
     runner = Runner()
     given = integer_model(imported, calibration, preprocess, options, runner)
-    # All of it but the last step, which makes s8 operations.
-    quantized = runner.run(graph, quantization(options, given.samples)[:-1])
+    # All of it but the last step, which makes s8 operations, beside the head that it starts from.
+    head, *rest = quantization(options, given.samples)[:-1]
+    graph = runner.run(graph, [head])
+    quantized = runner.run(graph, rest)
     samples = _chosen(given, imported)
     found = Verification(
         file,

@@ -103,7 +103,7 @@ def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
     array = as_array(y, _Y)
     if spec.classes:
         return Dataset(spec, data.x, checked_labels(_labels(array, len(data), spec), spec, _Y))
-    if is_single and array.shape in (_target_shape(spec), (spec.target_size,)):
+    if is_single and array.shape in (spec.target_shape, (spec.target_size,)):
         array = array[None]
     elif spec.output_size == 1 and array.size == len(data):
         array = array.reshape(len(data))
@@ -224,12 +224,4 @@ def _wanted(spec: SampleSpec) -> str:
     if spec.classes:
         return f"a label from 0 to {spec.classes - 1}"
     what = "labels of pixels" if spec.wants is SampleTarget.PIXELS else "targets"
-    return f"{what} of shape {list(_target_shape(spec))}"
-
-
-def _target_shape(spec: SampleSpec) -> tuple[int, ...]:
-    """Of the target of one sample."""
-    if spec.wants is SampleTarget.PIXELS:
-        pairs = zip(spec.output_layout, spec.output_shape, strict=True)
-        return tuple(extent for letter, extent in pairs if letter in "HW")
-    return spec.output_shape[1:] or (spec.output_size,)
+    return f"{what} of shape {list(spec.target_shape)}"

@@ -54,11 +54,7 @@ def checked_pixels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     Raises:
         DataError: what is wrong with them.
     """
-    sizes = [
-        extent
-        for letter, extent in zip(spec.output_layout, spec.output_shape, strict=True)
-        if letter in "HW"
-    ]
+    sizes = list(spec.target_shape)
     if y.dtype.kind not in "iub":
         what = f"y has dtype {y.dtype}, but labels of pixels are integers"
         raise DataError(what, where=where, help="save y.astype(np.uint8)")

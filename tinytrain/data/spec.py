@@ -160,6 +160,17 @@ class SampleSpec:
         return self.pixels if self.wants is SampleTarget.PIXELS else self.output_size
 
     @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Of a sample's target in a data file; a map of labels has no channels."""
+        if self.wants is SampleTarget.LABEL:
+            return ()
+        extents = self.output_shape[1:] or (self.output_size,)
+        if self.wants is not SampleTarget.PIXELS:
+            return extents
+        letters = self.output_layout[1:]
+        return tuple(size for c, size in zip(letters, extents, strict=True) if c != "C")
+
+    @property
     def pixel_classes(self) -> int:
         """Number of classes that each pixel is labelled with; 0 where none is."""
         return self.output_size // self.pixels if self.wants is SampleTarget.PIXELS else 0
