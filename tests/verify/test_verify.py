@@ -206,6 +206,23 @@ def test_without_onnxruntime_onnx_has_an_evaluator(
     )
 
 
+def test_what_onnxruntime_cannot_run_the_evaluator_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    def refuse(*given: Any, **more: Any) -> None:
+        raise RuntimeError("Unsupported model IR version: 99")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    path = quantized_model(tmp_path / "q.onnx")
+    assert prove(import_model(path)).reference == "onnx's reference evaluator"
+    monkeypatch.setattr(sys.modules["tinytrain.frontend.onnx.reference"], "_MOST", 10)
+    assert prove(import_model(path)).sentence() == (
+        "import not verified: onnxruntime cannot run the model: Unsupported model IR version: 99"
+    )
+
+
 def test_without_litert_a_tflite_model_is_not_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

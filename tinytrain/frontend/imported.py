@@ -25,11 +25,13 @@ class Reference:
         run: runs it on one sample.
         most: multiplications with weights in one sample that it does in reasonable time; None if it
             does any number.
+        otherwise: what is asked where it cannot run the model: one of a newer version, say.
     """
 
     name: str
     run: Run
     most: int | None = None
+    otherwise: Reference | None = None
 
 
 @dataclass(frozen=True)

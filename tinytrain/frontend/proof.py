@@ -45,10 +45,17 @@ def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
     reference = imported.reference
     if isinstance(reference, Missing):
         return _not_verified(f"{reference.what}; {reference.help}")
+    proof = _compared(imported, reference, _inputs(imported.graph, samples))
+    if proof.reference is None and reference.otherwise is not None:
+        second = _compared(imported, reference.otherwise, _inputs(imported.graph, samples))
+        return proof if second.reference is None else second
+    return proof
+
+
+def _compared(imported: Imported, reference: Reference, inputs: list[np.ndarray]) -> ProofRecord:
     if reference.most is not None and sum(map(macs_of, imported.graph.nodes)) > reference.most:
         why = f"{reference.name} would take minutes; {how_to_get('onnxruntime')}"
         return _not_verified(why)
-    inputs = _inputs(imported.graph, samples)
     compared: dict[str, Value] = {}
     for x in inputs:
         try:

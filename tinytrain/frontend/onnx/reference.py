@@ -16,11 +16,12 @@ _MOST = 2**30
 
 def reference(data: bytes) -> Reference | Missing:
     """What runs the model as its file has it, before anything was changed."""
+    evaluator = Reference("onnx's reference evaluator", _Evaluated(data).run, _MOST)
     try:
         import onnxruntime  # noqa: F401
     except ImportError:
-        return Reference("onnx's reference evaluator", _Evaluated(data).run, _MOST)
-    return Reference("onnxruntime", _Session(data).run)
+        return evaluator
+    return Reference("onnxruntime", _Session(data).run, otherwise=evaluator)
 
 
 class _Observed:
