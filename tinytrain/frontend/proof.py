@@ -52,7 +52,9 @@ def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
     return proof
 
 
-def _compared(imported: Imported, reference: Reference, inputs: list[np.ndarray]) -> ProofRecord:
+def _compared(
+    imported: Imported, reference: Reference, inputs: Sequence[Sequence[np.ndarray]]
+) -> ProofRecord:
     if reference.most is not None and sum(map(macs_of, imported.graph.nodes)) > reference.most:
         why = f"{reference.name} would take minutes; {how_to_get('onnxruntime')}"
         return _not_verified(why)
