@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType
-from tinytrain.losses import SampleTarget, target_of
+from tinytrain.losses import SampleTarget
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine
+from tinytrain.reference.packed import packed_size, unpacked
 
 STEPS = 50
 CLUSTERS = 4
@@ -65,24 +67,21 @@ def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray) -> Training:
     compiled = build_step(forward, options, Runner(), samples)
     machine = _Trained(compiled.graph, rate=float(np.float32(compiled.rate)), seed=0)
     machine.scales.update({name: replace(scale) for name, scale in compiled.scales.items()})
-    x, target = compiled.graph.inputs[:2]
+    inputs, target = compiled.graph.sample, compiled.graph.target
+    assert target is not None
+    shape = inputs[0].type.shape if len(inputs) == 1 else (1, packed_size(inputs))
     generator = np.random.default_rng(1)
-    centres = _centres(samples, x.type.shape, generator)
-    kind = target_of(options.loss, compiled.classes)
-    if kind is SampleTarget.LABEL:
-        targets = np.arange(CLUSTERS) % compiled.classes
-    elif kind is SampleTarget.SHARES:
-        targets = generator.integers(0, 2, (CLUSTERS, compiled.output_size))
-    else:
-        targets = _targets(outputs, forward.outputs[0], generator)
-    noise = generator.standard_normal((SAMPLES, *x.type.shape)) * NOISE * max(centres.std(), 1.0)
+    centres = _centres(samples, shape, generator)
+    targets = _targets(compiled, outputs, generator)
+    noise = generator.standard_normal((SAMPLES, *shape)) * NOISE * max(centres.std(), 1.0)
     data = np.clip(np.rint(np.resize(centres, noise.shape) + noise), -128, 127).astype(np.int8)
     losses = []
     for step in range(STEPS):
         # A prime stride: no two steps in a row are of one cluster.
         number = step * 7919 % SAMPLES
         wanted = targets[number % CLUSTERS].astype(target.type.dtype.numpy)
-        given = {x.name: data[number], target.name: wanted.reshape(target.type.shape)}
+        given = unpacked(inputs, data[number].reshape(1, -1))
+        given[target.name] = wanted.reshape(target.type.shape)
         losses.append(machine.step_on(number, given))
     ends = float(np.mean(losses[:ENDS])), float(np.mean(losses[-ENDS:]))
     return Training(options.scheme, options.loss, compiled.rate, *ends, compiled.warnings)
@@ -93,7 +92,7 @@ class _Trained(Machine):
 
     def __init__(self, graph: Graph, **settings: Any) -> None:
         super().__init__(graph, **settings)
-        changing = {*graph.parameters, *graph.inputs[1:]}
+        changing = {*graph.parameters, graph.target}
         self._front: set[str] = set()
         for node in graph.nodes:
             if changing.isdisjoint(node.inputs):
@@ -136,7 +135,19 @@ def _centres(
     return given + generator.uniform(-64, 64, channels)
 
 
-def _targets(outputs: np.ndarray, output: Value, generator: np.random.Generator) -> np.ndarray:
+def _targets(compiled: Compiled, outputs: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The target of each cluster."""
+    if compiled.wants is SampleTarget.LABEL:
+        return np.arange(CLUSTERS) % compiled.classes
+    if compiled.wants is SampleTarget.SHARES:
+        return generator.integers(0, 2, (CLUSTERS, compiled.output_size))
+    if compiled.wants is SampleTarget.PIXELS:
+        classes = np.arange(CLUSTERS) % (compiled.output_size // compiled.pixels)
+        return np.repeat(classes[:, None], compiled.pixels, axis=1)
+    return _values(outputs, compiled.forward.outputs[0], generator)
+
+
+def _values(outputs: np.ndarray, output: Value, generator: np.random.Generator) -> np.ndarray:
     """What the model gives to another centre, moved up, within what its output can say."""
     meaning = output.type.quantization
     assert meaning is not None

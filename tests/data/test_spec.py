@@ -16,6 +16,11 @@ def test_a_sample_has_as_many_elements_as_its_shape() -> None:
     assert SampleSpec((1, 128, 96, 3), (1, 3, 128, 96), "NCHW", 10, 10).size == 128 * 96 * 3
 
 
+def test_no_samples_are_quantized_to_none() -> None:
+    spec = SampleSpec((1, 2, 3, 4), (1, 4, 2, 3), "NCHW", 10, 10, scale=0.5, zero_point=0)
+    assert spec.quantize(np.zeros((0, 2, 3, 4), np.float32)).shape == (0, 2, 3, 4)
+
+
 @pytest.mark.parametrize(
     ("source_shape", "source_layout"),
     [

@@ -142,7 +142,7 @@ class SampleSpec:
 
     def quantize(self, x: np.ndarray) -> np.ndarray:
         """Samples [n, H, W, C] in the model's units as its integers, int8 of the same shape."""
-        flat = x.reshape(len(x), -1)
+        flat = x.reshape(len(x), self.size)
         parts = [quantize_input(flat[:, at], scale, zero) for at, scale, zero in self.segments()]
         return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)).reshape(x.shape)
 
