@@ -98,6 +98,10 @@ void tt_multiply_s8(const tt_requant *requant, int8_t b_zero, size_t rows, size_
                     size_t b_row_step, size_t b_channel_step, const int8_t *a, const int8_t *b,
                     int8_t *y);
 
+/* Each of `rows` vectors divided by its length: y in units of 1/128, zeros of zeros; zero is x's
+ * zero point. At most 33,025 channels. y may be x. */
+void tt_l2_normalize_s8(size_t rows, size_t channels, int8_t zero, const int8_t *x, int8_t *y);
+
 /* Mean over the window. requant->multiplier NULL: quantization unchanged, sum / count rounded half
  * away from zero. Otherwise multiplier[count - 1] belongs to a window with `count` taps (see
  * count_include_pad: nonzero counts kernel_h * kernel_w always, a tap in the padding being
@@ -379,7 +383,12 @@ uint32_t tt_count_ends_s32(size_t size, const int32_t *bias);
      * than 2^24 elements a sum. */                                                                \
     void tt_multiply_##dtype##_grad_broadcast(                                                     \
         size_t rows, size_t channels, size_t b_channel_step, int8_t a_zero, int16_t mu,            \
-        float scale, const tt_rescale *rescale, const type *g, const int8_t *a, type *db);
+        float scale, const tt_rescale *rescale, const type *g, const int8_t *a, type *db);         \
+    /* dx of tt_l2_normalize_s8 from g and x. inverse and rescale->shift as in the arithmetic;     \
+     * scale is 1 / s_x in f32. dx may be g. */                                                    \
+    void tt_l2_normalize_##dtype##_grad(size_t rows, size_t channels, int8_t zero,                 \
+                                        uint64_t inverse, float scale, const tt_rescale *rescale,  \
+                                        const type *g, const int8_t *x, type *dx);
 
 /* dx[size] from the sums of slices, rounded as the input gradient itself would have done;
  * rescale->sums is not read. */

@@ -111,6 +111,9 @@ CASES = (
     Case("differences", "s8"),
     Case("differences", "s16", "nearest", 0),
     Case("differences", "f32", "stochastic", 2),
+    Case("embedding", "s8"),
+    Case("embedding", "s16", "nearest", 0, "mean_squared_error"),
+    Case("embedding", "f32", "stochastic", 2),
 )
 
 

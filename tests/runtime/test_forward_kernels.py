@@ -21,7 +21,7 @@ from tests.support.runtime.cases import (
 )
 from tests.support.runtime.kernels import Kernels
 from tests.support.runtime.memory import conv_window, works_in_place, workspaces_of
-from tinytrain.reference import conversion, convolution, elementwise, layout, pooling
+from tinytrain.reference import conversion, convolution, elementwise, layout, normalize, pooling
 from tinytrain.reference.fixed_point import multipliers
 from tinytrain.reference.health import InputHealth
 
@@ -97,6 +97,26 @@ def test_multiply(kernels: Kernels, rng: Rng) -> None:
         output = int(mantissas[0]), int(shifts[0]), zero_point(rng), clamp(rng)
         args = (a, b, zero_point(rng), zero_point(rng), *output)
         same(kernels.multiply(*args), elementwise.multiply(*args))
+
+
+def test_l2_normalize(kernels: Kernels, rng: Rng) -> None:
+    for case in range(CASES):
+        zero = zero_point(rng)
+        x = s8(rng, *rng.integers(1, 9, 2))
+        if case % 3 == 0:
+            # Zeros, and vectors with one element that is none.
+            x = np.where(rng.random(x.shape) < 0.2, x, np.int8(zero))
+        found = kernels.l2_normalize(x, zero)
+        same(found, normalize.l2_normalize(x, zero))
+        d = x.astype(np.float64) - zero
+        length = np.maximum(np.sqrt((d * d).sum(axis=-1, keepdims=True)), 0.5)
+        assert np.abs(found - np.minimum(128 * d / length, 127)).max() <= 0.5 + 1e-9
+
+
+def test_l2_normalize_at_the_bound_of_its_sum(kernels: Kernels) -> None:
+    x = np.full((1, 33025), 127, np.int8)
+    same(kernels.l2_normalize(x, -128), np.full(x.shape, 1, np.int8))
+    same(normalize.l2_normalize(x, -128), np.full(x.shape, 1, np.int8))
 
 
 @pytest.mark.parametrize("requantized", [False, True])

@@ -26,7 +26,14 @@ from tests.support.runtime.cases import (
 )
 from tests.support.runtime.kernels import SUFFIX, Kernels
 from tests.support.runtime.memory import Rescale, conv_window, works_in_place, workspaces_of
-from tinytrain.reference import convolution, elementwise, gradients, pooling, update
+from tinytrain.reference import (
+    convolution,
+    elementwise,
+    gradients,
+    normalize,
+    pooling,
+    update,
+)
 
 CASES = 40
 kinds = pytest.mark.parametrize("dtype", DTYPES, ids=["s8", "s16", "f32"])
@@ -245,6 +252,47 @@ def test_multiply_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
         rounded(
             rng, sums, dtype, lambda rescale, a=args: kernels.multiply_grad(*a, rescale), wide=True
         )
+
+
+@kinds
+def test_l2_normalize_grad(kernels: Kernels, rng: Rng, dtype: type) -> None:
+    for case in range(CASES):
+        shape = tuple(int(extent) for extent in rng.integers(1, 9, 2))
+        g, x, zero = gradient(rng, dtype, *shape), s8(rng, *shape), zero_point(rng)
+        if case % 3 == 0:
+            x = np.where(rng.random(shape) < 0.2, x, np.int8(zero))
+        scale = float(np.float32(np.exp2(rng.uniform(-20, 20))))
+        args = g, x, zero, normalize.inverse_square(scale)[0], scale
+        sums = normalize.l2_normalize_grad(*args)
+        rounded(
+            rng, sums, dtype, lambda rescale, a=args: kernels.l2_normalize_grad(*a, rescale),
+            wide=True,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16], ids=["s8", "s16"])
+def test_l2_normalize_grad_at_its_bounds(kernels: Kernels, dtype: type) -> None:
+    """The longest vectors and the largest gradients: along x, across it, and with one element."""
+    top, size = np.iinfo(dtype).max, 33025
+    x = np.full((1, size), 127, np.int8)
+    signs = np.where(np.arange(size) % 2 == 0, 1, -1)
+    lone = np.full((1, size), -128, np.int8)
+    lone[0, 0] = -127
+    inverse, k = normalize.inverse_square(0.02)
+    for vector, g in ((x, np.full(size, top)), (x, top * signs), (lone, np.full(size, top))):
+        gradient_of = g.astype(dtype)[None]
+        sums = normalize.l2_normalize_grad(gradient_of, vector, -128, inverse, 0.02)
+        d = vector[0].astype(np.float64) + 128
+        exact = (g - d * (d @ g) / (d @ d)) / (0.02 * np.sqrt(d @ d))
+        unit = 2.0 ** (np.iinfo(dtype).bits - 1 - 22 - k)
+        assert np.abs(sums[0] * unit - exact).max() <= 2e-4 * top
+        assert np.abs(sums).max() < 2**62
+        for shift in (20, 40, 62):
+            expected, peak = gradients.rescale64(sums, shift, 0, 0, dtype)
+            rescale = Rescale(shift, 0, 0)
+            found = kernels.l2_normalize_grad(gradient_of, vector, -128, inverse, 0.02, rescale)
+            same(found, expected)
+            assert rescale.peak == peak
 
 
 @kinds

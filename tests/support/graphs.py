@@ -12,6 +12,7 @@ import numpy as np
 from tinytrain.ir.build import GraphBuilder
 from tinytrain.ir.expression import EXPRESSION, Step
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.ir.ops_normalize import NORMALIZED
 from tinytrain.ir.source import ModelSource
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.passes.dense_to_conv import DenseToConv
@@ -336,6 +337,23 @@ def steep_curves() -> Graph:
     return net.finish(net.dense(net.flat(x), 4))
 
 
+@cache
+def embedding() -> Graph:
+    """L2 normalisations: of each place of a map, of a vector before a classifier, at the end."""
+    net = Net((1, 6, 5, 3), 17, "embedding")
+    x = normalized(net, net.conv(net.x, 7, clamp="relu"))
+    x = net.conv(x, 6, strides=(2, 2), clamp="relu")
+    x = normalized(net, net.dense(net.flat(x), 10))
+    return net.finish(normalized(net, net.dense(x, 5)))
+
+
+def normalized(net: Net, x: Value) -> Value:
+    """x with the length 1 along its last axis."""
+    type_ = TensorType(x.type.shape, DType.S8, NORMALIZED)
+    name = net.layer("l2_normalize")
+    return net.builder.node("l2_normalize", [x], [type_], name=name, layer=name)[0]
+
+
 def _bias_units(x: Value, w: Value) -> Quantization:
     assert x.type.quantization is not None and w.type.quantization is not None
     unit = x.type.quantization.scale[0] * np.array(w.type.quantization.scale)
@@ -348,4 +366,5 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
     "layouts": layouts,
     "signal": signal,
     "differences": differences,
+    "embedding": embedding,
 }

@@ -83,7 +83,7 @@ def _expression(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
 
 
 _MOVED = frozenset({"merge_channels", "reshape", "transpose", "slice", "pad"})
-_UNCLAMPED = frozenset({"concatenate", "max_pool2d", "max_pool2d_winner"})
+_UNCLAMPED = frozenset({"concatenate", "l2_normalize", "max_pool2d", "max_pool2d_winner"})
 
 
 class Mirror:
@@ -164,6 +164,8 @@ class Mirror:
             return inputs[0] - inputs[1]
         if node.op == "multiply":
             return inputs[0] * inputs[1]
+        if node.op == "l2_normalize":
+            return F.normalize(inputs[0], dim=-1)
         if node.op == "concatenate":
             return torch.cat(inputs, dim=attrs["axis"])
         if node.op == "reshape":

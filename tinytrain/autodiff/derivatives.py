@@ -157,6 +157,14 @@ def _activation(
     return {0: build.rounded("activation_grad", node, [g, x], x.type.shape, **attrs)}
 
 
+@derivative("l2_normalize")
+def _l2_normalize(
+    build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]
+) -> dict[int, Value]:
+    x = node.inputs[0]
+    return {0: build.rounded("l2_normalize_grad", node, [g, x], x.type.shape)}
+
+
 @derivative("reshape")
 def _reshape(
     build: GradientBuilder, node: Node, g: Value, wanted: frozenset[int]

@@ -9,6 +9,7 @@ from tinytrain.emit import (
     calls_elementwise,  # noqa: F401  (fills the table)
     calls_layout,  # noqa: F401  (fills the table)
     calls_loss,  # noqa: F401  (fills the table)
+    calls_normalize,  # noqa: F401  (fills the table)
     calls_pooling,  # noqa: F401  (fills the table)
     calls_update,  # noqa: F401  (fills the table)
 )

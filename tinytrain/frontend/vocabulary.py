@@ -93,6 +93,7 @@ def _reduce(shapes: Sequence[Shape], attrs: Attrs) -> Shape:
 
 
 _REDUCTIONS: dict[str, Any] = {
+    "length": lambda x, axis, keepdims: np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims)),
     "mean": np.mean, "max": np.max, "min": np.min, "sum": np.sum, "product": np.prod,
 }  # fmt: skip
 

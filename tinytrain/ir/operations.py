@@ -11,6 +11,7 @@ from tinytrain.ir import (
     ops_elementwise,  # noqa: F401  (fills the table)
     ops_layout,  # noqa: F401  (fills the table)
     ops_loss,  # noqa: F401  (fills the table)
+    ops_normalize,  # noqa: F401  (fills the table)
     ops_pooling,  # noqa: F401  (fills the table)
     ops_update,  # noqa: F401  (fills the table)
 )

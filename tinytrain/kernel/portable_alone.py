@@ -26,6 +26,8 @@ ALONE = (
     *_alone("tt_lookup.c", "tt_lookup_s8"),
     *_gradient("tt_lookup.c", "tt_lookup_{}_grad"),
     *_gradient("tt_negate.c", "tt_negate_{}"),
+    *_alone("tt_l2_normalize.c", "tt_l2_normalize_s8"),
+    *_gradient("tt_l2_normalize.c", "tt_l2_normalize_{}_grad"),
     *_alone("tt_copy.c", "tt_copy_rows", "tt_copy_blocks", "tt_pad", "tt_gather_channels"),
     *_alone("tt_copy.c", "tt_transpose", "tt_transpose_nd"),
     *_alone("tt_convert.c", "tt_quantize_f32_s8", "tt_quantize_input_f32_s8"),

@@ -11,6 +11,7 @@ from tinytrain.errors import DataError, UsageError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.ops import Integers
+from tinytrain.ir.ops_normalize import NORMALIZED
 from tinytrain.ir.source import Calibration
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.integerize import keeps_scale
@@ -22,8 +23,9 @@ _FIXED = {
     "sigmoid": Quantization((1 / 256,), -128),
     "hard_sigmoid": Quantization((1 / 256,), -128),
     "tanh": Quantization((1 / 128,), 0),
+    "l2_normalize": NORMALIZED,
 }
-"""Functions with a known range, quantized as the TFLite 8-bit specification has it."""
+"""Functions and operations of known range, quantized as the TFLite 8-bit specification has it."""
 _BOUNDS = ("relu", "relu6")
 _BATCH = 16
 _LARGEST_ACTIVATION = 2.0**37
@@ -158,8 +160,8 @@ def _meanings(
     meanings = {}
     for value, histogram in histograms.items():
         node = producers.get(value)
-        function = node.attrs["function"] if node is not None and node.op == "activation" else None
-        meanings[value] = _FIXED.get(str(function)) or choose(histogram, method)
+        known_as = "" if node is None else node.attrs.get("function", node.op)
+        meanings[value] = _FIXED.get(known_as) or choose(histogram, method)
     users = graph.users()
     for node in reversed(graph.nodes):
         # Backwards, so that nested concatenations all get the quantization of the outermost.

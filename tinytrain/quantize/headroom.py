@@ -190,7 +190,7 @@ def _widened(
     while source is not None and keeps_scale(source):
         source = producers.get(source.inputs[0])
     function = source.attrs.get("function") if source is not None else None
-    if function in _BOUNDED:
+    if function in _BOUNDED or (source is not None and source.op == "l2_normalize"):
         return None
     if function == "relu6":
         return factor * low, max(high, min(factor * high, 6.0))

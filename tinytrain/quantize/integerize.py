@@ -25,6 +25,7 @@ import numpy as np
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.ops import Integers
+from tinytrain.ir.ops_normalize import NORMALIZED
 from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.quantize.fuse_clamps import fuse_clamps
 from tinytrain.quantize.integer_nodes import IntegerNodes, missing
@@ -115,8 +116,11 @@ class _Integerizer:
             return self.nodes.like(node, self.quantized(node.inputs[0], meaning, reader), meaning)
         if node.op == "activation":
             return self._quantized_activation(node, meaning, reader)
+        if node.op == "l2_normalize" and meaning != NORMALIZED:
+            return self.nodes.rescaled(self.quantized(value, NORMALIZED, reader), meaning, reader)
         if traits_of(node).integers is Integers.RESCALED:
-            return self._layer(node, meaning)
+            type_ = TensorType(node.output.type.shape, DType.S8, meaning)
+            return self._compute(node, type_, meaning)
         raise missing(node, "cannot be computed on integers")
 
     def _has_integers(self, value: Value) -> bool:
@@ -150,10 +154,6 @@ class _Integerizer:
     def _weights(self, node: Node, x: Value) -> IntegerWeights:
         least = self.shared.least.get(node.inputs[1])
         return integer_weights(self.graph, self.producers, node, x, least)
-
-    def _layer(self, node: Node, meaning: Quantization) -> Value:
-        type_ = TensorType(node.output.type.shape, DType.S8, meaning)
-        return self._compute(node, type_, meaning)
 
     def _compute(self, node: Node, type_: TensorType, meaning: Quantization | None) -> Value:
         attrs = dict(node.attrs)

@@ -18,6 +18,7 @@ from tinytrain.reference import (
     evaluate_elementwise,  # noqa: F401  (fills the table)
     evaluate_layout,  # noqa: F401  (fills the table)
     evaluate_loss,  # noqa: F401  (fills the table)
+    evaluate_normalize,  # noqa: F401  (fills the table)
     evaluate_pooling,  # noqa: F401  (fills the table)
 )
 from tinytrain.reference.evaluation import FLOAT_FORMS, Arrays

@@ -178,6 +178,12 @@ class ForwardKernels:
         self.call("multiply_s8", requant, b_zero, *broadcast(a, b), y, Block(b), y)
         return y.read()
 
+    def l2_normalize(self, x: np.ndarray, zero: int) -> np.ndarray:
+        """In place."""
+        y = Block(x)
+        self.call("l2_normalize_s8", size(x.size // x.shape[-1]), size(x.shape[-1]), zero, y, y)
+        return y.read()
+
     def avg_pool2d(
         self,
         x: np.ndarray,

@@ -222,6 +222,23 @@ class Kernels(ForwardKernels):
         )
         return da.read()
 
+    def l2_normalize_grad(
+        self,
+        g: np.ndarray,
+        x: np.ndarray,
+        zero: int,
+        inverse: int,
+        scale: float,
+        rescale: Rescale | None,
+    ) -> np.ndarray:
+        """In place."""
+        dx = Block(g)
+        rows, channels = size(x.size // x.shape[-1]), size(x.shape[-1])
+        factors = c.c_uint64(inverse), float(np.float32(1.0 / scale)), struct_of(rescale)
+        name = f"l2_normalize_{SUFFIX[g.dtype]}_grad"
+        self.call(name, rows, channels, zero, *factors, dx, Block(x), dx)
+        return dx.read()
+
     def multiply_grad_broadcast(
         self,
         g: np.ndarray,

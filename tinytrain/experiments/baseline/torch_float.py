@@ -118,6 +118,11 @@ def mean(node: Node) -> Function:
     return lambda x: window_sums(node, x) / counts
 
 
+def normalized(x: Tensor) -> Tensor:
+    """Each vector along the last axis divided by its length."""
+    return F.normalize(x, dim=-1)
+
+
 def largest(node: Node) -> Function:
     """A max pooling; of equal elements the first wins."""
     top, left, bottom, right = node.attrs["padding"]
@@ -259,6 +264,7 @@ class FloatArithmetic:
             "max_pool2d": lambda graph, node: Bounded(largest(node), node),
             "max_pool2d_winner": lambda graph, node: Bounded(largest(node), node),
             "activation": lambda graph, node: Differentiated(activation(node)),
+            "l2_normalize": lambda graph, node: Differentiated(normalized),
             "dequantize": lambda graph, node: Passed(),
             "concatenate": lambda graph, node: Differentiated(joined(node)),
             "reshape": lambda graph, node: Reshaped(node),

@@ -220,6 +220,21 @@ def _largest(graph: Graph, node: Node) -> Pooled:
     return Pooled(lambda x: function(x).double(), function, clamp, opens=opens)
 
 
+class Normalized(Differentiated):
+    """An L2 normalisation, rounded to units of 1/128."""
+
+    def __init__(self, graph: Graph, node: Node) -> None:
+        super().__init__(torch_float.normalized)
+        self._scale = scale_of(node.inputs[0])
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """See `Operation`."""
+        self._inputs = (inputs[0] * self._scale,)
+        unit = torch_float.normalized(inputs[0].double()) * 128
+        magnitude = (unit.abs() + 0.5).floor_()
+        return magnitude.mul_(unit.sign()).clamp_(-128, 127).float()
+
+
 class Lookup:
     """A table of 256 entries, and one of slopes."""
 
@@ -289,6 +304,7 @@ class MasterArithmetic:
             "max_pool2d": _largest,
             "max_pool2d_winner": _largest,
             "activation": Lookup,
+            "l2_normalize": Normalized,
             "dequantize": Dequantize,
             "concatenate": move(torch_float.joined),
             "reshape": lambda graph, node: Reshaped(node),

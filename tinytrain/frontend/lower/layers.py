@@ -227,14 +227,6 @@ def _requantized(rewriter: Rewriter, call: Call, x: Call, *, scale: float, zero_
     return rewriter.like(call, "dequantize", [integers], scale=scale, zero_point=zero_point)
 
 
-def _l2_normalize(rewriter: Rewriter, call: Call) -> Call:
-    raise rewriter.error(
-        call,
-        "an L2 normalisation is not supported",
-        "end the model before it, and normalise in the firmware where lengths are compared",
-    )
-
-
 def _argmax(rewriter: Rewriter, call: Call) -> Call:
     if call is not rewriter.program.output:
         raise rewriter.error(
@@ -262,7 +254,6 @@ _RULES: dict[str, RewriteRule] = {
     "log_softmax": _log_softmax,
     "argmax": _argmax,
     "prelu": _prelu,
-    "l2_normalize": _l2_normalize,
 }
 
 

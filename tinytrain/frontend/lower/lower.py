@@ -17,12 +17,20 @@ from tinytrain.frontend.lower.fuse import fuse_layers
 from tinytrain.frontend.lower.graph import GraphImporter
 from tinytrain.frontend.lower.integers import normalise_integers
 from tinytrain.frontend.lower.layers import find_layers
+from tinytrain.frontend.lower.lengths import find_lengths
 from tinytrain.frontend.lower.nodes import NODE_RULES
 from tinytrain.frontend.program import Program
 from tinytrain.frontend.refusals import in_its_layer
 from tinytrain.ir.source import ModelSource
 
-STEPS = (normalise_integers, find_layers, find_activations, find_expressions, fuse_layers)
+STEPS = (
+    find_lengths,
+    normalise_integers,
+    find_layers,
+    find_activations,
+    find_expressions,
+    fuse_layers,
+)
 """Each takes a program and gives one."""
 
 

@@ -12,6 +12,7 @@ from tinytrain.frontend.lower.layout import Axes, Tensor, axes_of
 from tinytrain.frontend.lower.pairs import PAIRS
 from tinytrain.frontend.lower.rewrite import view
 from tinytrain.frontend.program import Call, Const
+from tinytrain.ir.graph import Value
 from tinytrain.ir.ops import window_output
 from tinytrain.ir.types import DType, Quantization, TensorType
 
@@ -144,6 +145,16 @@ def _permute(importer: GraphImporter, call: Call) -> Tensor:
 
 def _softmax(importer: GraphImporter, call: Call) -> Tensor:
     """Over a vector, or over the channels of a map at each of its places."""
+    help = "use softmax only as the last step of a classifier"
+    arranged, view = _channels_last(importer, call, "a softmax", help)
+    result = importer.add(call, "softmax", [arranged], arranged.type.shape)
+    return Tensor(result, view)
+
+
+def _channels_last(
+    importer: GraphImporter, call: Call, what: str, help: str
+) -> tuple[Value, tuple[Axes, ...]]:
+    """What a call reads with the axis that it works along last, and how its result is seen."""
     tensor = importer.tensor(call)
     where = importer.program.where(call)
     rank = len(call.shape)
@@ -151,21 +162,23 @@ def _softmax(importer: GraphImporter, call: Call) -> Tensor:
     others = [number for number in range(rank) if number != axis]
     if math.prod(call.shape) == call.shape[axis]:
         groups: list[Axes] = [(), (axis,)]
-        view = [(1,) if number == axis else () for number in range(rank)]
-    elif rank in (3, 4):
-        places: list[Axes] = [(number,) for number in others[1:]]
-        groups = [(others[0],), *([()] if rank == 3 else []), *places, (axis,)]
-        at = {number: (place,) for place, group in enumerate(groups) for number in group}
-        view = [at[number] for number in range(rank)]
-    else:
+        view = tuple((1,) if number == axis else () for number in range(rank))
+        return importer.layouts.arranged(tensor, groups, where), view
+    if rank not in (3, 4) or axis == 0:
         raise ModelError(
-            f"a softmax over axis {axis} of {call.shape} is not supported",
-            where=where,
-            help="use softmax only as the last step of a classifier",
+            f"{what} over axis {axis} of {call.shape} is not supported", where=where, help=help
         )
-    arranged = importer.layouts.arranged(tensor, groups, where)
-    result = importer.add(call, "softmax", [arranged], arranged.type.shape)
-    return Tensor(result, tuple(view))
+    places: list[Axes] = [(number,) for number in others[1:]]
+    groups = [(others[0],), *([()] if rank == 3 else []), *places, (axis,)]
+    at = {number: (place,) for place, group in enumerate(groups) for number in group}
+    return importer.layouts.arranged(tensor, groups, where), tuple(at[n] for n in range(rank))
+
+
+def _l2_normalize(importer: GraphImporter, call: Call) -> Tensor:
+    """Over a vector, or over the channels of a map at each of its places."""
+    arranged, view = _channels_last(importer, call, "an L2 normalisation", "normalise channels")
+    result = importer.add(call, "l2_normalize", [arranged], arranged.type.shape)
+    return Tensor(result, view)
 
 
 NODE_RULES: dict[str, Callable[[GraphImporter, Call], Tensor]] = {
@@ -179,6 +192,7 @@ NODE_RULES: dict[str, Callable[[GraphImporter, Call], Tensor]] = {
     "reshape": _reshape,
     "permute": _permute,
     "softmax": _softmax,
+    "l2_normalize": _l2_normalize,
     **MOVES,
     **PAIRS,
 }

@@ -215,6 +215,7 @@ LAYERS: dict[str, OnnxRow] = {
     "ReduceMin": _reduce("min"),
     "ReduceSum": _reduce("sum"),
     "ReduceProd": _reduce("product"),
+    "ReduceL2": _reduce("length"),
     # Momentum is of training, spatial of versions before 9.
     "BatchNormalization": row(_batch_norm, "epsilon training_mode", "momentum spatial"),
     "LpNormalization": row(_lp_normalize, "axis p"),
