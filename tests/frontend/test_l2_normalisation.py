@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,47 @@ def test_normalize_of_pytorch(format: str, tmp_path: Path) -> None:
     check(graph, x, wanted, 3, 8)
 
 
+FORMULAS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "norm": lambda x: x / x.norm(dim=1, keepdim=True),
+    "root of squares": lambda x: x / x.square().sum(1, keepdim=True).sqrt(),
+    "powers and an epsilon": lambda x: x / ((x**2).sum(1, keepdim=True) + 1e-12).sqrt(),
+    "reciprocal root": lambda x: torch.rsqrt((x * x).sum(1, keepdim=True).clamp_min(1e-12)) * x,
+    "reciprocal": lambda x: x * torch.reciprocal((x * x).sum(1, keepdim=True).sqrt()),
+}
+
+
+class Formula(nn.Module):
+    """A formula behind a convolution."""
+
+    def __init__(self, formula: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 8, 3, stride=2)
+        self.formula = formula
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.formula(self.conv(x))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_formulas(name: str) -> None:
+    model, x = Formula(FORMULAS[name]).eval(), samples(4)
+    with torch.no_grad():
+        wanted = model(torch.tensor(x)).numpy().transpose(0, 2, 3, 1)
+    check(load_model(model, example=torch.tensor(x[:1])), x, wanted, 1, 5)
+
+
+def test_what_is_no_normalisation_stays_what_it_is() -> None:
+    for formula in (
+        lambda x: x / (x.norm(dim=1, keepdim=True) + 1),
+        lambda x: x / x.square().sum(1, keepdim=True),
+        lambda x: x / x.square().mean(1, keepdim=True).sqrt(),
+        lambda x: x.relu() / x.norm(dim=1, keepdim=True),
+    ):
+        with pytest.raises(ModelError):
+            load_model(Formula(formula).eval(), example=torch.tensor(samples(1)))
+
+
 def onnx_model(path: Path, *nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, 6)) -> Path:
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")]
     opset = [helper.make_opsetid("", 18)]
@@ -85,6 +127,11 @@ WRITTEN = {
     "Max": [
         helper.make_node("ReduceL2", ["x", "axes"], ["n"], keepdims=1),
         helper.make_node("Max", ["n", "most"], ["m"]),
+        helper.make_node("Div", ["x", "m"], ["y"]),
+    ],
+    "ReduceSumSquare": [
+        helper.make_node("ReduceSumSquare", ["x", "axes"], ["n"], keepdims=1),
+        helper.make_node("Sqrt", ["n"], ["m"]),
         helper.make_node("Div", ["x", "m"], ["y"]),
     ],
     "Unsqueeze": [

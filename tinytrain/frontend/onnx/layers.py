@@ -150,9 +150,11 @@ def _global(kind: str) -> OnnxRow:
     return row(read)
 
 
-def _reduce(kind: str) -> OnnxRow:
+def _reduce(kind: str, of: str = "") -> OnnxRow:
+    """A reduction, of a function of the elements where `of` names one."""
+
     def read(operands: OnnxOperands) -> list[Tensor]:
-        x = operands.x()
+        x = operands.builder.unary(operands.x(), of) if of else operands.x()
         rank = len(x.shape)
         axes = operands.numbers(1, "axes")
         if not axes:
@@ -216,6 +218,7 @@ LAYERS: dict[str, OnnxRow] = {
     "ReduceSum": _reduce("sum"),
     "ReduceProd": _reduce("product"),
     "ReduceL2": _reduce("length"),
+    "ReduceSumSquare": _reduce("sum", of="square"),
     # Momentum is of training, spatial of versions before 9.
     "BatchNormalization": row(_batch_norm, "epsilon training_mode", "momentum spatial"),
     "LpNormalization": row(_lp_normalize, "axis p"),
