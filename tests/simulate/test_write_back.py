@@ -277,3 +277,42 @@ def test_a_model_written_wrongly_is_not_written(
         with pytest.raises(ModelError, match="would not compute what the device does"):
             device.to_onnx(tmp_path / "learned.onnx")
     assert not (tmp_path / "learned.onnx").exists()
+
+
+def two_heads(path: Path) -> Path:
+    """Two heads behind one layer: the first is compiled unless another one is named."""
+    numbers = {"w": (64, 12), "a": (12, 10), "b": (12, 10), "c": (12, 7)}
+    held = {name: RNG.normal(size=shape).astype(np.float32) for name, shape in numbers.items()}
+    nodes = [make_node("Flatten", ["x"], ["f"]), make_node("MatMul", ["f", "w"], ["h"])]
+    nodes.append(make_node("Relu", ["h"], ["r"]))
+    nodes += [make_node("MatMul", ["r", name], [f"y{name}"]) for name in "abc"]
+    given = make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 8, 8])
+    results = [make_tensor_value_info(f"y{n}", onnx.TensorProto.FLOAT, None) for n in "abc"]
+    initial = [onnx.numpy_helper.from_array(data, name) for name, data in held.items()]
+    graph = make_graph(nodes, "g", [given], results, initial)
+    opsets = [make_opsetid("", 17)]
+    path.write_bytes(make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("output", ["yb", "yc"])
+def test_an_output_that_was_chosen_goes_back_and_is_verified(tmp_path: Path, output: str) -> None:
+    model, folder = two_heads(tmp_path / "m.onnx"), tmp_path / "out"
+    np.savez(tmp_path / "x.npz", x=X)
+    tinytrain.compile_model(
+        model, output=folder, calibration=tmp_path / "x.npz", scheme="head", model_output=output
+    )
+    assert tinytrain.verify(folder).device is not None
+    device = tinytrain.load(folder)
+    device.train(X[:4], Y[:4] % device.predict(X).shape[1])
+    device.to_onnx(tmp_path / "learned.onnx")
+    first, learned = (
+        {held.name: held for held in onnx.load(path).graph.initializer}
+        for path in (model, tmp_path / "learned.onnx")
+    )
+    changed = {name for name in learned if learned[name] != first.get(name)}
+    assert changed == {output[1], f"{output[1]}_bias"}
+    # What the folder does not know, of TFLite say, is asked for.
+    with pytest.raises(UsageError, match="outputs") as caught:
+        tinytrain.verify(folder, model_output="yc" if output == "yb" else "ya")
+    assert "--model-output" in (caught.value.help or "")

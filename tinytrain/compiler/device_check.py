@@ -61,6 +61,7 @@ def check_device(folder: GeneratedFolder, forward: Graph, samples: np.ndarray) -
 
     Raises:
         ToolchainError: an output differs, or the C cannot be built.
+        UsageError: the graph is of another output of the model.
     """
     options, runner = options_of(folder), Runner()
     graph, scheme = select_trainable(forward, options, runner)
@@ -78,6 +79,13 @@ def check_device(folder: GeneratedFolder, forward: Graph, samples: np.ndarray) -
         dtype=np.float32,
     ).reshape(len(given), -1)
     found = host_library(folder).infer(given)
+    if wanted.shape != found.shape:
+        raise UsageError(
+            f"the folder's model has {found.shape[1]} outputs, and the model file gives "
+            f"{wanted.shape[1]}",
+            where=Where(str(folder.path)),
+            help="give the output that was compiled with --model-output",
+        )
     unlike = np.argwhere(wanted.view(np.uint32) != found.view(np.uint32))
     if len(unlike):
         sample, place = unlike[0]
@@ -86,6 +94,7 @@ def check_device(folder: GeneratedFolder, forward: Graph, samples: np.ndarray) -
             f"{wanted[sample, place]:.9g}: output {place} of sample {sample}, and "
             f"{len(unlike) - 1} more",
             where=Where(str(folder.path)),
-            help="compile again; if it stays, report it with the model and `cc --version`",
+            help="give --model-output as compile was given it, or compile again; if it stays, "
+            "report it with the model and `cc --version`",
         )
     return DeviceCheck(len(given), found.size)

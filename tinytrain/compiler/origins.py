@@ -54,7 +54,8 @@ def learned_tensors(imported: Imported, compiled: Compiled) -> LearnedTensors:
                 )
             else:
                 tensors.append(found)
-    return LearnedTensors(tuple(tensors), tuple(lost))
+    output = None if imported.file is None else imported.file.output
+    return LearnedTensors(tuple(tensors), tuple(lost), output)
 
 
 def _number(origins: Sequence[LayerOrigin], layers: Sequence[Node], node: Node) -> int | None:

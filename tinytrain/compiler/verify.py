@@ -20,6 +20,7 @@ from tinytrain.data import Preprocess
 from tinytrain.data.preprocess import Numbers
 from tinytrain.errors import ModelError, UsageError, Where
 from tinytrain.frontend.imported import Imported
+from tinytrain.frontend.learned import TENSORS, unpack
 from tinytrain.frontend.proof import noise, prove
 from tinytrain.manifest import to_json
 from tinytrain.manifest.records import ProofRecord, QuantizationRecord
@@ -99,7 +100,8 @@ def verify(
             with. Without any, a quantized model runs on noise, and of a float model the import
             alone is compared.
         mean, std: as `compile_model` takes them; a folder has its own.
-        model_output: as `compile_model` was given it.
+        model_output: as `compile_model` was given it; a folder of a model from ONNX or PyTorch has
+            its own.
 
     Raises:
         ModelError: the import is not what the format computes, or the file is another one.
@@ -113,7 +115,8 @@ def verify(
         folder = open_folder(model)
         if calibration is None and folder.manifest.quantization is not None:
             calibration = _calibration(folder)
-        imported = import_model(_source(folder, source), model_output=model_output)
+        output = model_output or _output(folder)
+        imported = import_model(_source(folder, source), model_output=output)
         preprocess = folder.manifest.preprocess
         found, given = _verified(imported, calibration, preprocess, options_of(folder))
         assert given is not None, "a folder's model is quantized, or has calibration samples"
@@ -162,6 +165,13 @@ def _chosen(given: IntegerModel, imported: Imported) -> np.ndarray:
     count = len(given.samples)
     chosen = np.linspace(0, count - 1, min(count, SAMPLES)).astype(int)
     return np.asarray(given.samples[chosen])
+
+
+def _output(folder: GeneratedFolder) -> str | None:
+    """The output that was chosen of several, as far as the folder knows."""
+    if TENSORS not in folder.manifest.files:
+        return None
+    return unpack((folder.path / TENSORS).read_bytes()).output
 
 
 def _source(folder: GeneratedFolder, given: str | Path | None) -> Path:

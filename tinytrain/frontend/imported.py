@@ -55,11 +55,13 @@ class ModelTensors:
         held: by name, as the file has them.
         read_with: imports the file again with other numbers in the place of some of them.
         onnx: the file itself where it is ONNX, with its external data in it.
+        output: the output that was chosen of several; None for the usual one.
     """
 
     held: Mapping[str, np.ndarray]
     read_with: Callable[[Mapping[str, np.ndarray]], Imported]
     onnx: bytes | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

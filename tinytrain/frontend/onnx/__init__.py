@@ -59,4 +59,4 @@ def load_onnx(data: bytes, path: Path, name: str, output: str | None = None) -> 
 
     imported = read_with({})
     held = {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
-    return replace(imported, file=ModelTensors(held, read_with, original))
+    return replace(imported, file=ModelTensors(held, read_with, original, output))

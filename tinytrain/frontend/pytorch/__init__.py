@@ -130,4 +130,5 @@ def _lowered(program: Any, source: ModelSource, name: str, output: str | None) -
             reference=reference(program),
         )
 
-    return replace(read_with({}), file=ModelTensors(held_by(program, file), read_with))
+    held = held_by(program, file)
+    return replace(read_with({}), file=ModelTensors(held, read_with, output=output))
