@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,18 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
 from tinytrain.errors import DataError, ModelError
 from tinytrain.simulation.session import simulate
+
+
+class Curve(torch.nn.Module):
+    """A function of one number that PyTorch has no name for."""
+
+    def __init__(self, curve: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.curve = curve
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.curve(x)
+
 
 X = np.random.default_rng(2).normal(size=(40, 5)).astype(np.float32)
 
@@ -44,6 +57,13 @@ REFUSED = [
     ),
     (3, torch.nn.ReLU(), {}, "'relu'", ["--classes 3", "--loss mean_squared_error"]),
     (3, torch.nn.Tanh(), {}, "'tanh'", ["--classes 3", "--loss mean_squared_error"]),
+    (
+        3,
+        Curve(lambda x: x.sigmoid() * 2 - 1),
+        {},
+        "'expression of sigmoid, linear'",
+        ["--classes 3", "--loss mean_squared_error"],
+    ),
     (2, torch.nn.Hardtanh(), {"loss": "binary_cross_entropy"}, "'clip'", ["--classes 2"]),
     (1, torch.nn.Tanh(), {"loss": "binary_cross_entropy"}, "'tanh'", ["--classes 2"]),
 ]
@@ -69,7 +89,10 @@ def test_what_cannot_learn_is_refused_with_ways_out(
         assert compiled(tmp_path, outputs, end, **{**without_loss, **given}).directory.is_dir()
 
 
-@pytest.mark.parametrize("end", [torch.nn.LeakyReLU(0.1), torch.nn.LogSoftmax(1)])
+ENDS = [torch.nn.LeakyReLU(0.1), torch.nn.LogSoftmax(1), Curve(lambda x: x + x.sin())]
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_what_keeps_logits_apart_is_taken(tmp_path: Path, end: torch.nn.Module) -> None:
     assert compiled(tmp_path, 3, end).manifest.loss == "cross_entropy"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.errors import ModelError
+from tinytrain.ir.expression import value_and_slope
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import TensorType
-from tinytrain.ir.unary import evaluate
 from tinytrain.losses import MOST_PIXEL_CLASSES
 
 _FAR = np.array([-1e6, -1e3, -1.0, 0.0, 1.0, 1e3, 1e6])
@@ -74,6 +74,6 @@ def _refuse_ending(function: str, loss: str, outputs: int) -> None:
 
 def _bounded(graph: Graph) -> bool:
     """Whether the function at the end has a bound on either side."""
-    values = evaluate(graph.source.ending, _FAR, *graph.source.ending_parameters)
+    values, _ = value_and_slope(graph.source.ending_steps, _FAR)
     known = values[np.isfinite(values)]
     return bool(not known.size or known.min() > -_WIDE or known.max() < _WIDE)

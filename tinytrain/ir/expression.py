@@ -83,9 +83,14 @@ def _times(outer: np.ndarray | float, inner: np.ndarray) -> np.ndarray:
 
 def curve_of(attrs: Mapping[str, Any], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The function of an `activation` and its derivative, in float64."""
-    function, alpha, beta = attrs["function"], attrs["alpha"], attrs["beta"]
-    steps = attrs["steps"] if function == EXPRESSION else ((function, (0,), alpha, beta),)
-    return value_and_slope(steps, x)
+    return value_and_slope(steps_of(attrs), x)
+
+
+def steps_of(attrs: Mapping[str, Any]) -> tuple[Step, ...]:
+    """The function of an `activation` as an expression."""
+    if attrs["function"] == EXPRESSION:
+        return tuple(attrs["steps"])
+    return ((attrs["function"], (0,), float(attrs["alpha"]), float(attrs["beta"])),)
 
 
 def jumps(attrs: Mapping[str, Any]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tinytrain.ir.expression import Step
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -49,9 +51,9 @@ class ModelSource:
         notes: sentences on what had to change on the way to s8.
         softmax: whether a softmax behind the logits was left out.
         loss: that the end of the graph was made ready for; empty where nothing did.
-        ending: the function behind the last layer that is still there, a softmax not counted: a
-            name of `ir.unary.UNARY`; empty where there is none.
-        ending_parameters: its alpha and beta.
+        ending: the function behind the last layer that is still there, a softmax not counted, as
+            `ir.expression.name_of` calls it; empty where there is none.
+        ending_steps: that function as an expression.
         calibration: of a model that came as floats; None if it brought its ranges.
     """
 
@@ -67,5 +69,5 @@ class ModelSource:
     softmax: bool = False
     loss: str = ""
     ending: str = ""
-    ending_parameters: tuple[float, float] = (0.0, 0.0)
+    ending_steps: tuple[Step, ...] = ()
     calibration: Calibration | None = None

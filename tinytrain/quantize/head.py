@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from tinytrain.ir.expression import name_of, steps_of
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.losses import AUTO, LOSSES, suited, target_of
@@ -50,8 +51,8 @@ class PrepareHead:
             end = function_at_end(graph)
         source = replace(graph.source, loss=loss, notes=notes)
         if end is not None and end.op == "activation":
-            parameters = float(end.attrs["alpha"]), float(end.attrs["beta"])
-            source = replace(source, ending=function_name(end), ending_parameters=parameters)
+            name, steps = name_of(end.attrs), steps_of(end.attrs)
+            source = replace(source, ending=name, ending_steps=steps)
         return replace(graph, source=source)
 
     def _is_left_out(self, function: str, loss: str) -> bool:
@@ -99,7 +100,7 @@ def function_at_end(graph: Graph) -> Node | None:
 
 
 def function_name(node: Node) -> str:
-    """What a node of `function_at_end` computes: `softmax`, or a name of `ir.unary.UNARY`."""
+    """What a node of `function_at_end` computes: `softmax`, or the function of an activation."""
     return "softmax" if node.op == "softmax" else str(node.attrs["function"])
 
 
