@@ -146,3 +146,24 @@ def test_how_far_numbers_of_other_widths_may_lie_apart() -> None:
     real, near = np.full((1, 8), 1.0), np.full((1, 8), 1.02)
     assert difference(real, near, 0.0, jumps=False) is not None
     assert difference(real, near, 0.0, jumps=False, other_rounding=True) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "is_proved", "is_noted"),
+    [("Sigmoid", False, True), ("Exp", True, True), ("Floor", True, False)],
+)
+def test_a_cut_to_integers_proves_nothing_of_numbers_as_small_as_it(
+    tmp_path: Path, before: str, is_proved: bool, is_noted: bool
+) -> None:
+    nodes = [
+        helper.make_node(before, ["x"], ["a"]),
+        helper.make_node("Cast", ["a"], ["i"], to=onnx.TensorProto.INT32),
+        helper.make_node("Cast", ["i"], ["b"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("MatMul", ["b", "w"], ["y"]),
+    ]
+    held = {"w": np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)}
+    found = import_model(onnx_models.save(tmp_path / "m.onnx", nodes, held, inputs={"x": (1, 6)}))
+    assert any("cuts numbers" in note for note in found.graph.source.notes) is is_noted
+    proof = prove(found)
+    assert (proof.reference is not None) is is_proved
+    assert is_proved or "the model cuts 'b' to integers" in proof.sentence()

@@ -31,6 +31,11 @@ DEVIATIONS = (1.0, 4.0)
 """Of noise where nothing is known of the input: the larger reaches bounds such as that of relu6."""
 
 
+CUT = 1 / 4
+"""Of a tensor's largest number: where cutting it to integers may change more than that, the tensor
+shows nothing."""
+
+
 def prove(imported: Imported, samples: np.ndarray | None = None) -> ProofRecord:
     """Holds an import against its reference.
 
@@ -59,6 +64,7 @@ def _compared(
         why = f"{reference.name} would take minutes; {how_to_get('onnxruntime')}"
         return _not_verified(why)
     compared: dict[str, Value] = {}
+    shown: dict[str, bool] = {}
     for x in inputs:
         try:
             theirs = reference.run(x, list(imported.tensors))
@@ -66,10 +72,18 @@ def _compared(
         except Exception as error:
             why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
             return _not_verified(f"{reference.name} cannot run the model: {why}")
-        compared = _Comparison(imported, reference, theirs).run(x)
+        comparison = _Comparison(imported, reference, theirs)
+        compared = comparison.run(x)
+        shown = {name: shown.get(name, False) or now for name, now in comparison.shown.items()}
     left = _not_proved(imported.graph, set(compared.values()))
     if left is not None:
         return _not_verified(f"{reference.name} shows no result of {left}")
+    if not all(shown.values()):
+        name = next(name for name, now in shown.items() if not now)
+        return _not_verified(
+            f"the model cuts '{name}' to integers, and no input made it so large that this matters "
+            "little; calibrate with real inputs, or leave the cut out of the model"
+        )
     return ProofRecord(
         reference=reference.name, tensors=len(compared), samples=len(inputs), help=None
     )
@@ -163,6 +177,8 @@ class _Comparison:
                 self.names.setdefault(tensor.value, []).append(name)
         self.producers = imported.graph.producers()
         self.compared: dict[str, Value] = {}
+        # Of tensors that the file rounds and the graph does not: whether more is left than lost.
+        self.shown: dict[str, bool] = {}
 
     def run(self, x: Sequence[np.ndarray]) -> dict[str, Value]:
         """Which tensors equal the reference's, and what they became.
@@ -200,6 +216,8 @@ class _Comparison:
         if value.type.dtype is DType.S8:
             wanted = integers_of(wanted)
         apart = self.imported.unrounded.get(name, 0.0)
+        if apart:
+            self.shown[name] = bool(apart <= CUT * np.abs(wanted).max())
         other_rounding = self.imported.other_rounding
         self.check(value, difference(ours, wanted, apart, self.jumps(value), other_rounding), name)
         if ours.dtype.kind == "i":

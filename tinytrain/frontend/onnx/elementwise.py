@@ -10,6 +10,7 @@ from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
 from tinytrain.frontend.pieces import compare, select
 from tinytrain.frontend.program import Call, Const
+from tinytrain.ir.unary import UNARY
 
 
 def _binary(op: str) -> OnnxRow:
@@ -158,7 +159,8 @@ def _cast(operands: OnnxOperands) -> list[Tensor]:
             "a cast of an activation to booleans is not supported",
             "end the model before it, and compare in the firmware",
         )
-    if to in _INTEGERS and x.op != "argmax" and x.dtype == "float32":
+    is_whole = x.op == "unary" and UNARY[x.attrs["function"]].jumps
+    if to in _INTEGERS and x.op != "argmax" and x.dtype == "float32" and not is_whole:
         operands.builder.unrounded.leave_out(x)
     return [x]
 
