@@ -270,3 +270,20 @@ def test_several_labels_are_counted_as_a_session_counts_them(
         assert device.train_step(x[0], y[0]).losses.shape == (1,)
         with pytest.raises(DataError, match="there is no y"):
             device.train_step(x[0])
+
+
+def test_an_autoencoder_that_ends_in_a_sigmoid_learns_to_give_its_input(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = np.random.default_rng(6).random((8, 12)).astype(np.float32)
+    ends = torch.nn.Linear(12, 4), torch.nn.ReLU(), torch.nn.Linear(4, 12), torch.nn.Sigmoid()
+    place, data = tmp_path / "own", tmp_path / "data.npz"
+    module = torch.nn.Sequential(*ends).eval()
+    tinytrain.compile_model(module, x[:1], output=place, calibration=x, scheme="head")
+    np.savez(data, x=x)
+    session = tinytrain.simulate(place, data=data, steps=3, learning_rate=RATE)
+    with tinytrain.load(place) as device:
+        device.learning_rate = RATE
+        order = training_order(len(x), 3, 0)
+        assert tuple(device.train_step(x[k]).loss for k in order) == session.losses
+        with pytest.raises(DataError, match="not from 0 to 1"):
+            device.train_step(2 * x[0] + 1)

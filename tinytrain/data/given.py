@@ -12,6 +12,7 @@ from tinytrain.data.arrays import as_array
 from tinytrain.data.dataset import (
     Dataset,
     _checked_targets,
+    _own_targets_fit,
     load_dataset,
 )
 from tinytrain.data.inputs import checked_samples
@@ -97,9 +98,10 @@ def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
     """
     data, is_single = given_inputs(x, spec)
     if y is None:
-        if spec.wants is not SampleTarget.VALUES or spec.size != spec.output_size:
+        is_label = spec.wants in (SampleTarget.LABEL, SampleTarget.PIXELS)
+        if is_label or spec.size != spec.output_size:
             raise DataError("there is no y", where=_Y, help=f"give {_wanted(spec)} for each sample")
-        return data
+        return _own_targets_fit(data, _X)
     array = as_array(y, _Y)
     if spec.classes:
         return Dataset(spec, data.x, checked_labels(_labels(array, len(data), spec), spec, _Y))
