@@ -48,7 +48,7 @@ typedef enum {
 
 /* One sample, as the model saw it before it learned from it. */
 typedef struct {
-    float loss;         /* cross-entropy in nats, or mean squared error */
+    float loss;         /* of the sample; a cross-entropy is in nats */
     int32_t prediction; /* index of the largest output, the first of equals; of one logit its sign
                          */
 } tt_result;

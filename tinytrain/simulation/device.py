@@ -79,9 +79,10 @@ class Device:
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one
-    sample or a batch [N, ...], in the model's units; or it holds uint8 images, where the model was
-    compiled with `mean` and `std`. `y` is a label for each sample; of a regression its targets, in
-    the output's own shape and layout.
+    sample or a batch [N, ...], in the model's units; or it holds uint8 images, where the model
+    takes them. Of a model with several inputs it is a tuple of one for each, or a mapping by their
+    names. `y` is a label for each sample, or what else the loss takes, in the output's own shape
+    and layout.
 
     A device trains on one sample after the other, in the order of the batch: a batch is as many
     steps. A model with a replay buffer remembers each sample, and makes one step on a remembered
