@@ -116,3 +116,17 @@ def test_a_vector_that_is_its_sample_has_the_files_order(tmp_path: Path) -> None
         folder, data=tmp_path / "data.npz", eval=tmp_path / "data.npz", steps=0
     )
     assert result.mse_before is not None and result.mse_before < 0.01
+
+
+def test_labels_of_a_map_come_in_its_own_layout_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(8, 2, 4, 5)).astype(np.float32), rng.integers(0, 2, (8, 3, 4, 5))
+    options = {"calibration": x, "loss": "binary_cross_entropy", "scheme": "head"}
+    tinytrain.compile_model(onnx_map(tmp_path), output=tmp_path / "own", **options)
+    with tinytrain.load(tmp_path / "own") as device:
+        found = device.evaluate(x, y)
+        assert found == device.evaluate(x, y.transpose(0, 2, 3, 1).reshape(8, 60))
+        for other in (y.transpose(0, 2, 3, 1), y.reshape(8, 3, 20)):
+            with pytest.raises(DataError, match="60 labels") as caught:
+                device.evaluate(x, other)
+            assert caught.value.help == "give [8, 3, 4, 5]"

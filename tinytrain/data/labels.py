@@ -98,13 +98,17 @@ def checked_shares(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
         raise DataError(f"y has dtype {y.dtype}, but targets are numbers from 0 to 1", where=where)
     if y.ndim == 1 and outputs > 1 and y.dtype.kind in "iu":
         return _one_each(y, outputs, where)
-    if len(spec.output_shape) > 2 and y.shape[1:] == spec.output_shape[1:]:
-        y = spec.flat_outputs(y)
-    if y[0].size != outputs:
+    own = spec.output_shape[1:] or (outputs,)
+    if y.ndim > 2 and _extents(y.shape[1:]) == _extents(own):
+        y = spec.flat_outputs(y.reshape(count, *own))
+    if _extents(y.shape[1:]) != _extents((outputs,)):
+        one = (
+            "" if len(_extents(own)) > 1 else f", or the one label that applies, integers [{count}]"
+        )
         raise DataError(
             f"y has shape {list(y.shape)}, but a sample has {outputs} labels, each from 0 to 1",
             where=where,
-            help=f"give [{count}, {outputs}], or the one label that applies, integers [{count}]",
+            help=f"give {[count, *own]}{one}",
         )
     with np.errstate(over="ignore"):
         targets = y.reshape(count, outputs).astype(np.float32)
@@ -119,6 +123,11 @@ def checked_shares(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
             "mean_squared_error to learn other numbers",
         )
     return targets
+
+
+def _extents(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without axes of one element."""
+    return tuple(size for size in shape if size != 1)
 
 
 def _one_each(y: np.ndarray, outputs: int, where: Where) -> np.ndarray:
