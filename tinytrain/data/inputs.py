@@ -34,7 +34,9 @@ def checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray
     if layout is None:
         accepted = dict.fromkeys(shape for _, shape in spec.arrangements())
         choices = " or ".join(batch_shape(shape) for shape in accepted)
-        _fail(where, f"x has shape {list(x.shape)}, but the model takes {choices}")
+        several = ", ".join(part.name for part in spec.parts)
+        help = f"give a tuple with an array for each of its inputs: {several}" if several else None
+        _fail(where, f"x has shape {list(x.shape)}, but the model takes {choices}", help)
     with np.errstate(over="ignore"):
         x = x.astype(np.float32, copy=False)
     for start in range(0, x.shape[0], CHUNK):
