@@ -266,7 +266,8 @@ class QuantizationRecord:
 
     Attributes:
         samples: number of samples.
-        agreement: share of samples for which both predict the same class.
+        agreement: share of samples for which both predict the same class; of pixels, or of several
+            labels, the share of all of them.
         accuracy_float: accuracy of the float model; null without labels.
         accuracy_int8: accuracy of the integer form; null without labels.
         rms_error: root mean square of the difference of the outputs, relative to the float outputs.

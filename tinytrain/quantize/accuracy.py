@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.losses import LOSSES, SampleTarget, target_of
 from tinytrain.manifest.records import QuantizationRecord
 from tinytrain.passes.dense_to_conv import DenseToConv
 from tinytrain.reference import packed
@@ -41,9 +42,9 @@ def quantization_cost(
         # Logits that leave as accumulators have a scale for each of them.
         integer.append((found * quantization(y).scales(y.type.shape[-1])).ravel())
     real, quantized = np.array(floats), np.array(integer)
-    best, best_q = (np.array([prediction(row) for row in rows]) for rows in (real, quantized))
+    best, best_q = (_predicted(rows, integers) for rows in (real, quantized))
     accuracy = accuracy_q = None
-    if labels is not None:
+    if labels is not None and best.ndim == 1:
         accuracy = float(np.mean(best == labels[chosen]))
         accuracy_q = float(np.mean(best_q == labels[chosen]))
     error = float(np.sqrt(np.mean((real - quantized) ** 2)) / max(np.sqrt(np.mean(real**2)), 1e-12))
@@ -56,6 +57,19 @@ def quantization_cost(
         accuracy_int8=accuracy_q,
         rms_error=error,
     )
+
+
+def _predicted(outputs: np.ndarray, integers: Graph) -> np.ndarray:
+    """The class of each sample [N], of each of its pixels, or which of its labels apply."""
+    output = integers.outputs[0].type
+    loss = integers.source.loss or next(iter(LOSSES))
+    wants = target_of(loss, output.size, output.shape[-1])
+    if wants is SampleTarget.PIXELS:
+        logits = outputs.reshape(len(outputs), -1, output.shape[-1])
+        return np.asarray(logits.argmax(axis=2))
+    if wants is SampleTarget.SHARES:
+        return outputs > 0
+    return np.array([prediction(row) for row in outputs])
 
 
 def logits_of(model: Graph, integers: Graph) -> Value:
