@@ -71,3 +71,21 @@ def test_a_channel_that_is_multiplied_by_nothing_cannot_be_told() -> None:
         net[1].weight[3] = 0.0
     first, *_ = find_origins(import_model(net, example=torch.zeros(1, 2, 12, 12)))
     assert first.weights is None and first.bias is not None
+
+
+class Standardised(nn.Module):
+    """Weights that one layer reads as they are, and another divided by their deviation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights = self.first.weight
+        again = nn.functional.linear(self.first(x).relu(), weights / weights.std())
+        return self.head(again.relu())
+
+
+def test_a_model_that_divides_by_its_weights_has_no_way_back() -> None:
+    torch.manual_seed(0)
+    assert find_origins(import_model(Standardised().eval(), example=torch.zeros(1, 8))) == ()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.errors import Where
+from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.imported import Imported, ModelTensors
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.operations import traits_of
@@ -73,9 +73,18 @@ def find_origins(imported: Imported) -> tuple[LayerOrigin, ...]:
     """The origins of all layers with weights, in execution order; none where nothing goes back."""
     if imported.file is None:
         return ()
+    try:
+        with np.errstate(all="ignore"):
+            return _found(imported, imported.file)
+    except ModelError:
+        # Other numbers need not make a model: where it divides by its weights, say.
+        return ()
+
+
+def _found(imported: Imported, file: ModelTensors) -> tuple[LayerOrigin, ...]:
     names = [(imported.sources.get(w), imported.sources.get(b)) for w, b in _layers(imported.graph)]
     places = [node.where for node in imported.graph.nodes if traits_of(node).has_weights]
-    base, probe = _reals(imported.graph), _Probe(imported.file, names)
+    base, probe = _reals(imported.graph), _Probe(file, names)
     ones, twos = probe.run(_constant(1), _constant(0)), probe.run(_constant(2), _constant(0))
     lifted = probe.run(_constant(1), _constant(1))
     if any(len(found.weights) != len(names) for found in (base, ones, twos, lifted)):
@@ -86,7 +95,7 @@ def find_origins(imported: Imported) -> tuple[LayerOrigin, ...]:
     for place, (weight_name, bias_name) in enumerate(names):
         factor = twos.weights[place] - ones.weights[place]
         weights = _origin(
-            imported.file,
+            file,
             weight_name,
             factor,
             weight_places(place, ones.weights[place] - factor, factor),
@@ -95,7 +104,7 @@ def find_origins(imported: Imported) -> tuple[LayerOrigin, ...]:
         none = ones.biases[place]
         factor = lifted.biases[place] - none
         bias = _origin(
-            imported.file,
+            file,
             bias_name,
             factor,
             bias_places(place, none, factor),
