@@ -14,6 +14,7 @@ from torch import nn
 
 from tests.support import onnx_models
 from tests.support.tflite_writer import TfliteWriter
+from tinytrain.errors import ModelError
 from tinytrain.frontend import import_model
 from tinytrain.frontend.difference import NARROWED, STEPS, difference
 from tinytrain.frontend.proof import prove
@@ -167,3 +168,22 @@ def test_a_cut_to_integers_proves_nothing_of_numbers_as_small_as_it(
     proof = prove(found)
     assert (proof.reference is not None) is is_proved
     assert is_proved or "the model cuts 'b' to integers" in proof.sentence()
+
+
+class Cut(nn.Module):
+    """Numbers that become integers and reals again behind a function."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function, self.head = function, nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.function(x).to(torch.int32).float())
+
+
+def test_a_module_that_cuts_to_integers_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match="of an activation to"):
+        import_model(Cut(torch.sigmoid).eval(), example=torch.zeros(1, 6))
+    for whole in (lambda x: torch.floor(4 * x), lambda x: x > 0.2):
+        found = import_model(Cut(whole).eval(), example=torch.zeros(1, 6))
+        assert prove(found).reference == "PyTorch"

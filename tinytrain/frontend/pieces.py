@@ -10,6 +10,7 @@ import numpy as np
 from tinytrain.frontend.builder import ProgramBuilder, Tensor
 from tinytrain.frontend.program import Call, Const, Shape
 from tinytrain.frontend.refusals import help_for
+from tinytrain.ir.unary import UNARY
 
 
 def take(
@@ -164,6 +165,11 @@ def channel_scale(
     extents[axis] = scale.size
     scaled = builder.emit("multiply", [x, Const(scale.reshape(extents))])
     return builder.emit("add", [scaled, Const(shift.reshape(extents), source=source)])
+
+
+def is_whole(x: Call) -> bool:
+    """Whether a call gives whole numbers: it rounds, or compares."""
+    return x.op == "unary" and UNARY[x.attrs["function"]].jumps
 
 
 def compare(builder: ProgramBuilder, a: Tensor, b: Tensor, *, equal: bool) -> Tensor:

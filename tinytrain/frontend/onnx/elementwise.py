@@ -8,9 +8,8 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
-from tinytrain.frontend.pieces import compare, select
+from tinytrain.frontend.pieces import compare, is_whole, select
 from tinytrain.frontend.program import Call, Const
-from tinytrain.ir.unary import UNARY
 
 
 def _binary(op: str) -> OnnxRow:
@@ -159,8 +158,7 @@ def _cast(operands: OnnxOperands) -> list[Tensor]:
             "a cast of an activation to booleans is not supported",
             "end the model before it, and compare in the firmware",
         )
-    is_whole = x.op == "unary" and UNARY[x.attrs["function"]].jumps
-    if to in _INTEGERS and x.op != "argmax" and x.dtype == "float32" and not is_whole:
+    if to in _INTEGERS and x.op != "argmax" and x.dtype == "float32" and not is_whole(x):
         operands.builder.unrounded.leave_out(x)
     return [x]
 

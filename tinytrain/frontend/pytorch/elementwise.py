@@ -9,6 +9,7 @@ import numpy as np
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.pieces import compare, cut, select
 from tinytrain.frontend.program import Const
+from tinytrain.frontend.pytorch.conversion import converted
 from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, Found, Length, row
 
 
@@ -288,8 +289,8 @@ ELEMENTWISE: dict[str, AtenRow] = {
     "detach": row(_same),
     "alias": row(_same),
     "lift_fresh_copy": row(_same),
-    "to": row(_same, "self", _COPY),
-    "_to_copy": row(_same, "self", _COPY),
+    "to": row(converted, "self dtype", _COPY),
+    "_to_copy": row(converted, "self dtype", _COPY),
     "type_as": row(_same, "self", "other"),
     "float": row(_same, "self", _COPY),
 }
