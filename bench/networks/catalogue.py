@@ -110,5 +110,13 @@ ROWS = (
         2,
     ),
     Row("two inputs", lambda: signals.TwoInputs(7), worlds.watch_in_two, WATCH, CLASSES, 4),
+    Row(
+        "embedding with L2 normalisation",
+        lambda: maps.Embedding(10),
+        worlds.fashion,
+        "",
+        CLASSES,
+        3,
+    ),
     Row("U-Net", lambda: maps.UNet(3), worlds.scenes, "", PIXELS, 2),
 )

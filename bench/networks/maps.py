@@ -1,9 +1,10 @@
-"""Networks whose output is a picture."""
+"""Networks whose output is a picture or an embedding."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from bench.networks.images import conv
 
@@ -25,6 +26,20 @@ class Autoencoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decoder(self.encoder(x))
+
+
+class Embedding(nn.Module):
+    """Embeddings of length 1, and a class for each direction of the head."""
+
+    def __init__(self, classes: int, size: int = 32) -> None:
+        super().__init__()
+        self.features = nn.Sequential(conv(1, 16, 3, 2), conv(16, 32, 3, 2), conv(32, 32, 3))
+        self.embed = nn.Linear(32, size)
+        self.head = nn.Linear(size, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.features(x).mean((2, 3))
+        return self.head(functional.normalize(self.embed(x), dim=1))
 
 
 class UNet(nn.Module):

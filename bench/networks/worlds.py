@@ -206,6 +206,20 @@ def _planes(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32)[:, None] / 255
 
 
+def fashion() -> World:
+    """Fashion-MNIST; then the camera is tilted."""
+    x, y, test_x, test_y = _fashion()
+
+    def tilted(images: np.ndarray) -> np.ndarray:
+        return ndimage.rotate(images, 30.0, (2, 1), reshape=False, order=1)
+
+    return World(
+        Samples(_planes(x[:4000]), y[:4000].astype(np.int32)),
+        Samples(_planes(tilted(x[4000:4600])), y[4000:4600].astype(np.int32)),
+        Samples(_planes(tilted(test_x[:1000])), test_y[:1000].astype(np.int32)),
+    )
+
+
 def clothes_to_shoes() -> World:
     """Pictures of clothes are what is normal; then shoes and bags are. No labels."""
     x, y, test_x, test_y = _fashion()
