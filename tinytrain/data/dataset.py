@@ -156,12 +156,12 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
                 f"{spec.size} elements and gives {spec.output_size}",
                 f"add y, float32 of shape [{x.shape[0]}, {spec.output_size}]",
             )
-        return _own_targets_fit(Dataset(spec, x, None, name), where)
+        return own_targets_fit(Dataset(spec, x, None, name), where)
     if y.ndim == 0 or y.shape[0] != x.shape[0]:
         _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
     if spec.classes:
         return Dataset(spec, x, checked_labels(y, spec, where), name)
-    return Dataset(spec, x, _checked_targets(y, spec, where), name, _notes(y, spec, name))
+    return Dataset(spec, x, checked_targets(y, spec, where), name, _notes(y, spec, name))
 
 
 def labelled(x: np.ndarray, y: np.ndarray, spec: SampleSpec, where: Where) -> Dataset:
@@ -177,7 +177,12 @@ def _fail(where: Where, what: str, help: str | None = None) -> NoReturn:
     raise DataError(what, where=where, help=help)
 
 
-def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+def checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
+    """Targets that are no single label, [N, ...] as given, in the order of the device.
+
+    Raises:
+        DataError: of another shape or dtype, not finite, or beyond what the outputs can be.
+    """
     if spec.wants is SampleTarget.PIXELS:
         return checked_pixels(y, spec, where)
     if spec.wants is SampleTarget.SHARES:
@@ -200,7 +205,12 @@ def _checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarra
     return targets
 
 
-def _own_targets_fit(data: Dataset, where: Where) -> Dataset:
+def own_targets_fit(data: Dataset, where: Where) -> Dataset:
+    """Samples that are their own targets, as of an autoencoder, if they can be.
+
+    Raises:
+        DataError: a sample is beyond what the outputs can be.
+    """
     if data.spec.wants is SampleTarget.SHARES:
         for chunk in data.chunks():
             checked_shares(data.targets(chunk), data.spec, where)

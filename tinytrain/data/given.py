@@ -11,9 +11,9 @@ import numpy as np
 from tinytrain.data.arrays import as_array
 from tinytrain.data.dataset import (
     Dataset,
-    _checked_targets,
-    _own_targets_fit,
+    checked_targets,
     load_dataset,
+    own_targets_fit,
 )
 from tinytrain.data.inputs import checked_samples
 from tinytrain.data.labels import checked_labels
@@ -101,7 +101,7 @@ def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
         is_label = spec.wants in (SampleTarget.LABEL, SampleTarget.PIXELS)
         if is_label or spec.size != spec.output_size:
             raise DataError("there is no y", where=_Y, help=f"give {_wanted(spec)} for each sample")
-        return _own_targets_fit(data, _X)
+        return own_targets_fit(data, _X)
     array = as_array(y, _Y)
     if spec.classes:
         return Dataset(spec, data.x, checked_labels(_labels(array, len(data), spec), spec, _Y))
@@ -111,7 +111,7 @@ def given_samples(x: Any, y: Any, spec: SampleSpec) -> Dataset:
         array = array.reshape(len(data))
     if array.ndim == 0 or len(array) != len(data):
         _refuse_number(array, len(data), spec)
-    return Dataset(spec, data.x, _checked_targets(array, spec, _Y))
+    return Dataset(spec, data.x, checked_targets(array, spec, _Y))
 
 
 def batches(data: Any, y: Any, spec: SampleSpec) -> Iterator[Dataset]:

@@ -77,7 +77,7 @@ def pack(trained: LearnedTensors) -> bytes:
         for field in fields(LearnedTensor):
             arrays[f"{number}.{field.name}"] = np.asarray(getattr(tensor, field.name))
     file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 
