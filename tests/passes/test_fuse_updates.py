@@ -21,6 +21,7 @@ SCHEMES = {
     "signal": Scheme("head"),
     "differences": Scheme("head"),
     "layouts": Scheme("one", ("conv_1",), {"conv_1": Share()}),
+    "embedding": Scheme("one", ("conv_1",), {"conv_1": Share()}),
 }
 
 

@@ -46,7 +46,9 @@ def window() -> Graph:
     return net.finish(net.conv(net.x, 5, kernel=(2, 3), padding=(0, 0, 0, 0), clamp=(-40, 70)))
 
 
+# An embedding ends in no classifier.
 HEADS = {**GRAPHS, "window": window}
+del HEADS["embedding"]
 
 
 @pytest.mark.parametrize("name", HEADS)
