@@ -92,4 +92,37 @@ static inline size_t tt_list_pool_windows(const tt_window *window, const tt_fact
     return (size_t)(next - to);
 }
 
+/* The gradient of one element in all channels, from the windows over it. */
+typedef void tt_mean_gradient(const tt_pool_window *windows, size_t count, size_t channels,
+                              tt_rounding *rounding, int8_t *dx);
+
+/* to[i] = to[i - distance], i < size, in order: what was written here may be copied again. */
+typedef void tt_repeat(int8_t *to, size_t distance, size_t size);
+
+/* The gradient of the pool: one element of each patch that the same windows read, and its copies.
+ * Inlined, so that what it is given is called directly. */
+__attribute__((always_inline)) static inline void
+tt_pool_gradient_of_patches(const tt_window *window, const tt_factors *factors,
+                            int count_include_pad, const int8_t *g, tt_mean_gradient *mean_gradient,
+                            tt_repeat *repeat, tt_rounding *rounding, int8_t *dx)
+{
+    const size_t channels = window->in_c;
+    const size_t row_size = window->in_w * channels;
+    tt_patch patch = {0, 0, 0, 0};
+    for (; patch.ih < window->in_h; patch.ih += patch.rows) {
+        int8_t *row = dx + patch.ih * row_size;
+        patch.rows = tt_alike_rows(window, patch.ih);
+        for (patch.iw = 0; patch.iw < window->in_w; patch.iw += patch.columns) {
+            tt_pool_window windows[TT_MOST_POOL_WINDOWS];
+            int8_t *to = row + patch.iw * channels;
+            const size_t count = tt_list_pool_windows(window, factors, count_include_pad, patch.ih,
+                                                      patch.iw, g, windows);
+            patch.columns = tt_alike_columns(window, patch.iw);
+            mean_gradient(windows, count, channels, rounding, to);
+            repeat(to + channels, channels, (patch.columns - 1) * channels);
+        }
+        repeat(row + row_size, row_size, (patch.rows - 1) * row_size);
+    }
+}
+
 #endif

@@ -26,7 +26,6 @@ static inline int8_t rounded(int32_t acc, int32_t shift, int32_t below_half, int
     return (int8_t)tt_clamp_s32(r, -INT8_MAX, INT8_MAX);
 }
 
-/* The gradient of one element in all channels, from the windows over it. */
 TT_ALONE static void mean_gradient(const tt_pool_window *windows, size_t count, size_t channels,
                                    tt_rounding *rounding, int8_t *dx)
 {
@@ -62,7 +61,6 @@ TT_ALONE static void mean_gradient(const tt_pool_window *windows, size_t count, 
     rounding->peak = peak;
 }
 
-/* to[i] = to[i - distance], i < size, in order: what was written here may be copied again. */
 static void repeat(int8_t *to, size_t distance, size_t size)
 {
     const int8_t *from = to - distance;
@@ -80,28 +78,13 @@ void tt_avg_pool2d_s8_grad_dsp(const tt_window *window, const tt_factors *factor
                                int count_include_pad, const tt_rescale *rescale, const int8_t *g,
                                int8_t *dx)
 {
-    const size_t channels = window->in_c;
-    const size_t row_size = window->in_w * channels;
     tt_rounding rounding = tt_rounding_begin_s8(rescale);
-    tt_patch patch = {0, 0, 0, 0};
     if (rounding.shift < 1 || rounding.shift > 30) {
         tt_avg_pool2d_s8_grad(window, factors, count_include_pad, rescale, g, dx);
         return;
     }
-    for (; patch.ih < window->in_h; patch.ih += patch.rows) {
-        int8_t *row = dx + patch.ih * row_size;
-        patch.rows = tt_alike_rows(window, patch.ih);
-        for (patch.iw = 0; patch.iw < window->in_w; patch.iw += patch.columns) {
-            tt_pool_window windows[TT_MOST_POOL_WINDOWS];
-            int8_t *to = row + patch.iw * channels;
-            const size_t count = tt_list_pool_windows(window, factors, count_include_pad, patch.ih,
-                                                      patch.iw, g, windows);
-            patch.columns = tt_alike_columns(window, patch.iw);
-            mean_gradient(windows, count, channels, &rounding, to);
-            repeat(to + channels, channels, (patch.columns - 1) * channels);
-        }
-        repeat(row + row_size, row_size, (patch.rows - 1) * row_size);
-    }
+    tt_pool_gradient_of_patches(window, factors, count_include_pad, g, mean_gradient, repeat,
+                                &rounding, dx);
     tt_rounding_end_s8(rescale, rounding);
 }
 
