@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
@@ -172,16 +173,20 @@ def is_whole(x: Call) -> bool:
     return x.op == "unary" and UNARY[x.attrs["function"]].jumps
 
 
-def compare(builder: ProgramBuilder, a: Tensor, b: Tensor, *, equal: bool) -> Tensor:
-    """1 where a > b, or a >= b where `equal` says, else 0.
+Relation = Literal[">", ">=", "<", "<="]
+
+
+def compare(builder: ProgramBuilder, a: Tensor, b: Tensor, relation: Relation) -> Tensor:
+    """1 where a stands in the relation to b, else 0.
 
     Raises:
         ModelError: integers, which stand for indices and not for numbers.
     """
     if any(isinstance(side, Call) and side.dtype != "float32" for side in (a, b)):
         raise builder.error("a comparison of integers is not supported", help_for("greater"))
-    difference = builder.emit("subtract", [a, b])
-    return builder.unary(difference, "not_negative" if equal else "positive")
+    sides = [a, b] if relation in (">", ">=") else [b, a]
+    difference = builder.emit("subtract", sides)
+    return builder.unary(difference, "positive" if relation in (">", "<") else "not_negative")
 
 
 def select(builder: ProgramBuilder, condition: Tensor, a: Tensor, b: Tensor) -> Tensor:

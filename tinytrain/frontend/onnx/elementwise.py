@@ -8,7 +8,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
-from tinytrain.frontend.pieces import compare, is_whole, select
+from tinytrain.frontend.pieces import Relation, compare, is_whole, select
 from tinytrain.frontend.program import Call, Const
 
 
@@ -82,13 +82,8 @@ def _power(operands: OnnxOperands) -> list[Tensor]:
     return [operands.builder.unary(operands.x(), "power", value)]
 
 
-def _compare(*, equal: bool, swapped: bool) -> OnnxRow:
-    def read(operands: OnnxOperands) -> list[Tensor]:
-        a, b = operands.x(), operands.x(1)
-        sides = (b, a) if swapped else (a, b)
-        return [compare(operands.builder, *sides, equal=equal)]
-
-    return row(read)
+def _compare(relation: Relation) -> OnnxRow:
+    return row(lambda operands: [compare(operands.builder, operands.x(), operands.x(1), relation)])
 
 
 def _select(operands: OnnxOperands) -> list[Tensor]:
@@ -195,10 +190,10 @@ ELEMENTWISE: dict[str, OnnxRow] = {
     "Reciprocal": _unary("reciprocal"),
     "Neg": _unary("linear", -1.0),
     "Abs": _unary("absolute"),
-    "Greater": _compare(equal=False, swapped=False),
-    "GreaterOrEqual": _compare(equal=True, swapped=False),
-    "Less": _compare(equal=False, swapped=True),
-    "LessOrEqual": _compare(equal=True, swapped=True),
+    "Greater": _compare(">"),
+    "GreaterOrEqual": _compare(">="),
+    "Less": _compare("<"),
+    "LessOrEqual": _compare("<="),
     # Truth is 1 or 0 here.
     "Not": _unary("linear", -1.0, 1.0),
     "And": _binary("multiply"),

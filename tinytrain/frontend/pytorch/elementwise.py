@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.pieces import compare, cut, select
+from tinytrain.frontend.pieces import Relation, compare, cut, select
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.pytorch.conversion import converted
 from tinytrain.frontend.pytorch.operands import AtenOperands, AtenRow, Found, Length, row
@@ -61,13 +61,11 @@ def _divide(operands: AtenOperands) -> list[Tensor]:
     return [builder.emit("divide", [x, operands.x("other")])]
 
 
-def _compare(*, equal: bool, swapped: bool) -> AtenRow:
-    def read(operands: AtenOperands) -> list[Tensor]:
-        a, b = operands.x(), operands.x("other")
-        sides = (b, a) if swapped else (a, b)
-        return [compare(operands.builder, *sides, equal=equal)]
-
-    return row(read, "self other")
+def _compare(relation: Relation) -> AtenRow:
+    return row(
+        lambda operands: [compare(operands.builder, operands.x(), operands.x("other"), relation)],
+        "self other",
+    )
 
 
 def _select(operands: AtenOperands) -> list[Tensor]:
@@ -260,10 +258,10 @@ ELEMENTWISE: dict[str, AtenRow] = {
     "square": _unary("square"),
     "neg": _unary("linear", -1.0),
     "abs": _unary("absolute"),
-    "gt": _compare(equal=False, swapped=False),
-    "ge": _compare(equal=True, swapped=False),
-    "lt": _compare(equal=False, swapped=True),
-    "le": _compare(equal=True, swapped=True),
+    "gt": _compare(">"),
+    "ge": _compare(">="),
+    "lt": _compare("<"),
+    "le": _compare("<="),
     "where": row(_select, "condition self other"),
     "floor": _unary("floor"),
     "ceil": _unary("ceil"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytrain.frontend.builder import Tensor
-from tinytrain.frontend.pieces import compare, select
+from tinytrain.frontend.pieces import Relation, compare, select
 from tinytrain.frontend.program import Const
 from tinytrain.frontend.tflite.batched import Batched
 from tinytrain.frontend.tflite.operands import TfliteOperands, TfliteRow, activated, row
@@ -30,13 +30,8 @@ def _pair(op: str) -> TfliteRow:
     return row(lambda operands: [operands.builder.emit(op, [operands.x(), operands.x(1)])])
 
 
-def _compare(*, equal: bool, swapped: bool) -> TfliteRow:
-    def read(operands: TfliteOperands) -> list[Tensor]:
-        a, b = operands.x(), operands.x(1)
-        sides = (b, a) if swapped else (a, b)
-        return [compare(operands.builder, *sides, equal=equal)]
-
-    return row(read)
+def _compare(relation: Relation) -> TfliteRow:
+    return row(lambda operands: [compare(operands.builder, operands.x(), operands.x(1), relation)])
 
 
 def _select(operands: TfliteOperands) -> list[Tensor]:
@@ -149,10 +144,10 @@ ELEMENTWISE: dict[str, TfliteRow] = {
     "ROUND": _unary("round"),
     "SIGN": _unary("sign"),
     "POW": row(_power),
-    "GREATER": _compare(equal=False, swapped=False),
-    "GREATER_EQUAL": _compare(equal=True, swapped=False),
-    "LESS": _compare(equal=False, swapped=True),
-    "LESS_EQUAL": _compare(equal=True, swapped=True),
+    "GREATER": _compare(">"),
+    "GREATER_EQUAL": _compare(">="),
+    "LESS": _compare("<"),
+    "LESS_EQUAL": _compare("<="),
     # Truth is 1 or 0 here.
     "LOGICAL_NOT": _unary("linear", -1.0, 1.0),
     "LOGICAL_AND": _pair("multiply"),
