@@ -41,16 +41,21 @@ def together(importer: GraphImporter, call: Call, tensors: list[Tensor]) -> list
     ]
 
 
-def _add(importer: GraphImporter, call: Call) -> Tensor:
-    a, b = together(importer, call, [importer.tensor(call), importer.tensor(call, 1)])
-    if a.value.type.shape != b.value.type.shape:
-        raise ModelError(
-            f"an addition of {a.shape} and {b.shape}: both must have the same shape",
-            where=importer.program.where(call),
-            help="expand the smaller one in the model",
-        )
-    shape = a.value.type.shape
-    return a.on(importer.add(call, "add", [a.value, b.value], shape, clamp=_CLAMP))
+def _of_one_shape(what: str) -> Callable[[GraphImporter, Call], Tensor]:
+    """The rule of a call whose node has its name and reads two tensors of one shape."""
+
+    def rule(importer: GraphImporter, call: Call) -> Tensor:
+        a, b = together(importer, call, [importer.tensor(call), importer.tensor(call, 1)])
+        shape = a.value.type.shape
+        if shape != b.value.type.shape:
+            raise ModelError(
+                f"{what} of {a.shape} and {b.shape}: both must have the same shape",
+                where=importer.program.where(call),
+                help="expand the smaller one in the model",
+            )
+        return a.on(importer.add(call, call.op, [a.value, b.value], shape, clamp=_CLAMP))
+
+    return rule
 
 
 def _multiply(importer: GraphImporter, call: Call) -> Tensor:
@@ -106,18 +111,6 @@ def _larger(importer: GraphImporter, call: Call, a: Value, b: Value) -> Value:
     return importer.layouts.reshaped(larger, shape, where)
 
 
-def _subtract(importer: GraphImporter, call: Call) -> Tensor:
-    a, b = together(importer, call, [importer.tensor(call), importer.tensor(call, 1)])
-    shape = a.value.type.shape
-    if shape != b.value.type.shape:
-        raise ModelError(
-            f"a difference of {a.shape} and {b.shape}: both must have the same shape",
-            where=importer.program.where(call),
-            help="expand the smaller one in the model",
-        )
-    return a.on(importer.add(call, "subtract", [a.value, b.value], shape, clamp=_CLAMP))
-
-
 def _divide(importer: GraphImporter, call: Call) -> Tensor:
     raise ModelError(
         "a division of two activations is not supported",
@@ -127,8 +120,8 @@ def _divide(importer: GraphImporter, call: Call) -> Tensor:
 
 
 PAIRS: dict[str, Callable[[GraphImporter, Call], Tensor]] = {
-    "add": _add,
-    "subtract": _subtract,
+    "add": _of_one_shape("an addition"),
+    "subtract": _of_one_shape("a difference"),
     "multiply": _multiply,
     "divide": _divide,
     "maximum": _maximum,
