@@ -101,7 +101,7 @@ def _extremum(lower: bool) -> RewriteRule:
 def _smaller(rewriter: Rewriter, call: Call) -> Call:
     """A minimum of integers: what is negated has scales, too, and their zero points negated."""
     sources = [call.source(number) for number in (0, 1)]
-    (reader,) = rewriter.users(call) or (None,)
+    reader = rewriter.reader(call)
     quantized = all(source.op == "dequantize" for source in sources)
     if not quantized or reader is None or reader.op != "quantize":
         return rewriter.emit(call)

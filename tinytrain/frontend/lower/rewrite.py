@@ -69,10 +69,10 @@ class Rewriter:
             result = None
         return self.emit(call) if result is None else result
 
-    def users(self, call: Call) -> tuple[Call, ...]:
-        """The one call that reads a call of the program as it was, if there is no other."""
+    def reader(self, call: Call) -> Call | None:
+        """The one call of the program that reads another; None where there is none, or several."""
         readers = [user for user in self.program.calls if call in user.args]
-        return tuple(readers) if len(readers) == 1 else ()
+        return readers[0] if len(readers) == 1 else None
 
     def only(self, call: Call) -> bool:
         """True when nothing but the present call reads it."""
