@@ -164,7 +164,7 @@ class _Finder:
             if call.op == "dequantize":
                 numbers[call] = reads[0]
                 continue
-            steps.append((*_function(call, reads),))
+            steps.append(_function(call, reads))
             numbers[call] = len(steps)
         return steps
 
