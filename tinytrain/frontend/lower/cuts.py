@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tinytrain.frontend.lower.graph import GraphImporter
-from tinytrain.frontend.lower.layout import Tensor
+from tinytrain.frontend.lower.layout import Tensor, identity
 from tinytrain.frontend.program import Call
 
 
@@ -14,8 +14,7 @@ def _apart(importer: GraphImporter, call: Call) -> Tensor:
     tensor = importer.tensor(call)
     if all(len(axes) == 1 for axes in tensor.view):
         return tensor
-    value = importer.layouts.plain(tensor, importer.program.where(call))
-    return Tensor(value, tuple((axis,) for axis in range(len(tensor.view))))
+    return identity(importer.layouts.plain(tensor, importer.program.where(call)))
 
 
 def _along(tensor: Tensor, axis: int, extent: int) -> tuple[int, tuple[int, ...]]:

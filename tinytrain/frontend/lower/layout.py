@@ -8,7 +8,6 @@ wants elements in a certain order asks for it, and gets nodes only where the ord
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -109,8 +108,7 @@ class Layouts:
                     result[axis] = joined
                 continue
             if len(joined) != 1:
-                ordered = self.reshaped(self.plain(tensor, where), shape, where)
-                return Tensor(ordered, tuple((axis,) for axis in range(len(shape))))
+                return identity(self.reshaped(self.plain(tensor, where), shape, where))
             (place,) = joined
             extents = value.type.shape
             split = tuple(shape[axis] for axis in news)
@@ -166,8 +164,3 @@ def axes_of(tensor: Tensor) -> list[Axes] | None:
 def identity(value: Value) -> Tensor:
     """A tensor whose axes are those of the value."""
     return Tensor(value, tuple((axis,) for axis in range(len(value.type.shape))))
-
-
-def flattened(groups: list[Axes]) -> Axes:
-    """All axes of some groups in order."""
-    return tuple(itertools.chain.from_iterable(groups))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tinytrain.errors import ModelError
 from tinytrain.frontend.lower.graph import GraphImporter
-from tinytrain.frontend.lower.layout import Axes, Tensor, axes_of, same_description
+from tinytrain.frontend.lower.layout import Axes, Tensor, axes_of, identity, same_description
 from tinytrain.frontend.program import Call
 from tinytrain.ir.graph import Value
 
@@ -24,8 +24,7 @@ def together(importer: GraphImporter, call: Call, tensors: list[Tensor]) -> list
     groups = axes_of(tensors[0])
     if groups is None:
         groups = [(axis,) for axis in range(rank)]
-        first = importer.layouts.plain(tensors[0], where)
-        tensors[0] = Tensor(first, tuple((axis,) for axis in range(rank)))
+        tensors[0] = identity(importer.layouts.plain(tensors[0], where))
     axes: list[Axes] = [()] * rank
     for place, group in enumerate(groups):
         for axis in group:
