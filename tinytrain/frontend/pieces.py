@@ -10,7 +10,7 @@ import numpy as np
 
 from tinytrain.frontend.builder import ProgramBuilder, Tensor
 from tinytrain.frontend.program import Call, Const, Shape
-from tinytrain.frontend.refusals import help_for
+from tinytrain.frontend.refusals import PADDING_HELP, help_for
 from tinytrain.ir.unary import UNARY
 
 
@@ -69,6 +69,26 @@ def tile(builder: ProgramBuilder, x: Tensor, counts: Sequence[int]) -> Tensor:
         else:
             x = builder.emit("concat", [x] * count, axis=axis)
     return x
+
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def check_padding(builder: ProgramBuilder, mode: str) -> None:
+    """Raises the error about padding with anything but a constant."""
+    if mode != "constant":
+        raise builder.error(f"padding of the kind '{mode}' is not supported", PADDING_HELP)
+
+
+def crop(
+    builder: ProgramBuilder, x: Tensor, widths: Sequence[tuple[int, int]]
+) -> tuple[Tensor, Widths]:
+    """x without the elements that negative widths take away (a chomp), and what is left to pad."""
+    starts = tuple(max(0, -before) for before, _ in widths)
+    stops = tuple(n + min(0, after) for n, (_, after) in zip(x.shape, widths, strict=True))
+    if any(starts) or stops != x.shape:
+        x = builder.emit("slice", [x], starts=starts, stops=stops, steps=(1,) * len(widths))
+    return x, tuple((max(0, before), max(0, after)) for before, after in widths)
 
 
 def expand(builder: ProgramBuilder, x: Tensor, shape: Shape) -> Tensor:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from tinytrain.errors import ModelError, Where
 
+PADDING_HELP = "pad height and width with zeros, best inside the convolution or pooling layer"
+"""In the place of other padding."""
+
 _HELP: tuple[tuple[str, str], ...] = (
     (
         r"lstm|gru|rnn|svdf|^scan$|^loop$|^while$",

@@ -22,6 +22,7 @@ import numpy as np
 from tinytrain.frontend.lower.pools import reduce
 from tinytrain.frontend.lower.rewrite import Rewriter, RewriteRule
 from tinytrain.frontend.program import Call, Const, Program
+from tinytrain.frontend.refusals import PADDING_HELP
 
 
 def _subtract(rewriter: Rewriter, call: Call) -> Call:
@@ -158,7 +159,7 @@ def _pad(rewriter: Rewriter, call: Call) -> Call:
         raise rewriter.error(
             call,
             f"padding with {call.attrs['value']:g} is not supported",
-            "pad height and width with zeros, best inside the convolution or pooling layer",
+            PADDING_HELP,
         )
     return rewriter.emit(call)
 

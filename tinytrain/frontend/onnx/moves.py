@@ -9,6 +9,8 @@ import numpy as np
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.onnx.operands import OnnxOperands, OnnxRow, axis_of, row
 from tinytrain.frontend.pieces import (
+    check_padding,
+    crop,
     cut,
     depth_to_space,
     expand,
@@ -107,12 +109,7 @@ def _gather(operands: OnnxOperands) -> list[Tensor]:
 
 def _pad(operands: OnnxOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
-    mode = operands.get("mode", "constant")
-    if mode != "constant":
-        raise builder.error(
-            f"padding of the kind '{mode}' is not supported",
-            "pad height and width with zeros, best inside the convolution or pooling layer",
-        )
+    check_padding(builder, operands.get("mode", "constant"))
     pads = operands.numbers(1, "pads") or []
     rank = len(x.shape)
     axes = [axis % rank for axis in operands.numbers(3) or range(rank)]
@@ -121,19 +118,8 @@ def _pad(operands: OnnxOperands) -> list[Tensor]:
     widths = [(0, 0)] * rank
     for place, axis in enumerate(axes):
         widths[axis] = (pads[place], pads[place + len(axes)])
-    if any(width < 0 for pair in widths for width in pair):
-        return [_crop(operands, x, widths, value)]
-    return [builder.emit("pad", [x], widths=tuple(widths), value=value)]
-
-
-def _crop(operands: OnnxOperands, x: Tensor, widths: list[tuple[int, int]], value: float) -> Tensor:
-    """Negative widths take elements away (a chomp)."""
-    builder = operands.builder
-    starts = tuple(max(0, -before) for before, _ in widths)
-    stops = tuple(n + min(0, after) for n, (_, after) in zip(x.shape, widths, strict=True))
-    part = builder.emit("slice", [x], starts=starts, stops=stops, steps=(1,) * len(widths))
-    grown = tuple((max(0, before), max(0, after)) for before, after in widths)
-    return builder.emit("pad", [part], widths=grown, value=value)
+    part, grown = crop(builder, x, widths)
+    return [builder.emit("pad", [part], widths=grown, value=value)]
 
 
 def _expand(operands: OnnxOperands) -> list[Tensor]:

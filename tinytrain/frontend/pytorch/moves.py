@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from tinytrain.frontend.builder import Tensor
 from tinytrain.frontend.pieces import (
+    check_padding,
+    crop,
     cut,
     depth_to_space,
     expand,
@@ -151,25 +153,16 @@ def _narrow(operands: AtenOperands) -> list[Tensor]:
 
 def _pad(operands: AtenOperands) -> list[Tensor]:
     builder, x = operands.builder, operands.x()
-    mode = operands.get("mode", "constant")
-    if mode != "constant":
-        raise builder.error(
-            f"padding of the kind '{mode}' is not supported",
-            "pad height and width with zeros, best inside the convolution or pooling layer",
-        )
+    check_padding(builder, operands.get("mode", "constant"))
     pads = list(operands.get("pad", ()))
     rank = len(x.shape)
     widths = [(0, 0)] * rank
     for place in range(len(pads) // 2):
         widths[rank - 1 - place] = (pads[2 * place], pads[2 * place + 1])
     value = float(operands.get("value", 0.0))
-    starts = tuple(max(0, -before) for before, _ in widths)
-    stops = tuple(n + min(0, after) for n, (_, after) in zip(x.shape, widths, strict=True))
-    if any(starts) or stops != x.shape:
-        # Negative widths take elements away (a chomp).
-        x = builder.emit("slice", [x], starts=starts, stops=stops, steps=(1,) * rank)
-    grown = tuple((max(0, before), max(0, after)) for before, after in widths)
-    return [builder.emit("pad", [x], widths=grown, value=value) if any(map(any, grown)) else x]
+    part, grown = crop(builder, x, widths)
+    is_grown = any(map(any, grown))
+    return [builder.emit("pad", [part], widths=grown, value=value) if is_grown else part]
 
 
 def _expand(operands: AtenOperands) -> list[Found]:
