@@ -129,7 +129,7 @@ def free_output(graph: Graph) -> Graph:
     if last is None or not traits_of(last).has_weights:
         return graph
     kept = [node for node in graph.nodes if node not in (back, quantize)]
-    return _renamed(replace(graph, nodes=tuple(kept)), {back.output: quantize.inputs[0]})
+    return renamed(replace(graph, nodes=tuple(kept)), {back.output: quantize.inputs[0]})
 
 
 def _open_function(graph: Graph) -> Graph:
@@ -151,16 +151,7 @@ def _open_function(graph: Graph) -> Graph:
     assert before is not None
     ends = [float(before.scale[0] * (q - before.zero_point)) for q in (-128, 127)]
     wide = affine((min(ends[0], -reach), max(ends[1], reach)))
-    opened = Value(held.name, replace(held.type, quantization=wide))
-    nodes = [
-        replace(quantize, outputs=(opened,))
-        if node is quantize
-        else replace(back, inputs=(opened,))
-        if node is back
-        else node
-        for node in graph.nodes
-    ]
-    return replace(graph, nodes=tuple(nodes))
+    return renamed(graph, {held: replace(held, type=replace(held.type, quantization=wide))})
 
 
 def _keeps_channels(node: Node) -> bool:
@@ -169,11 +160,16 @@ def _keeps_channels(node: Node) -> bool:
     return traits_of(node).same_bytes and moved
 
 
-def _renamed(graph: Graph, source: Mapping[Value, Value]) -> Graph:
-    def follow(values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return tuple(source.get(value, value) for value in values)
+def renamed(graph: Graph, others: Mapping[Value, Value]) -> Graph:
+    """The graph with other values in the place of some, wherever nodes or outputs have them."""
 
-    nodes = [replace(node, inputs=follow(node.inputs)) for node in graph.nodes]
+    def follow(values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return tuple(others.get(value, value) for value in values)
+
+    nodes = [
+        replace(node, inputs=follow(node.inputs), outputs=follow(node.outputs))
+        for node in graph.nodes
+    ]
     return replace(graph, nodes=tuple(nodes), outputs=follow(graph.outputs))
 
 
@@ -188,4 +184,4 @@ def _without(graph: Graph, end: Node) -> Graph:
                 gone.add(node.name)
                 source[node.output] = source.get(node.inputs[0], node.inputs[0])
     kept = [node for node in graph.nodes if node.name not in gone]
-    return _renamed(replace(graph, nodes=tuple(kept)), source)
+    return renamed(replace(graph, nodes=tuple(kept)), source)

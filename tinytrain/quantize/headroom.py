@@ -17,7 +17,7 @@ from tinytrain.errors import ModelError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
 from tinytrain.ir.types import DType, Quantization, TensorType
-from tinytrain.quantize.head import free_output
+from tinytrain.quantize.head import free_output, renamed
 from tinytrain.quantize.integerize import keeps_scale
 from tinytrain.quantize.ranges import UNSEEN, affine
 
@@ -167,11 +167,11 @@ def _widen_ranges(graph: Graph, trained: Collection[Value], factor: float) -> Gr
             seen = branch.type.quantization != UNSEEN
             low, high = ranges[branch] if seen else (0.0, 0.0)
             ranges[branch] = min(low, -reach), max(high, reach)
-    renamed = {
+    widened = {
         value: replace(value, type=replace(value.type, quantization=affine(limits)))
         for value, limits in ranges.items()
     }
-    return _renamed(graph, renamed)
+    return renamed(graph, widened)
 
 
 def _limits(meaning: Quantization) -> tuple[float, float]:
@@ -215,14 +215,3 @@ def _branches(graph: Graph) -> dict[Value, Value]:
             if source is not None and source.op == "dequantize" and users[value] == [node] and sums:
                 found[source.inputs[0]] = sums[0]
     return found
-
-
-def _renamed(graph: Graph, renamed: Mapping[Value, Value]) -> Graph:
-    def follow(values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return tuple(renamed.get(value, value) for value in values)
-
-    nodes = [
-        replace(node, inputs=follow(node.inputs), outputs=follow(node.outputs))
-        for node in graph.nodes
-    ]
-    return replace(graph, nodes=tuple(nodes), outputs=follow(graph.outputs))
