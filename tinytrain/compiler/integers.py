@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import PROVE, to_integers
+from tinytrain.compiler.pipeline import PROVE, quantization
 from tinytrain.compiler.samples import source_spec
 from tinytrain.data import Preprocess, load_calibration
 from tinytrain.data.calibration import Gathered, gather
@@ -21,7 +21,6 @@ from tinytrain.ir.graph import Graph
 from tinytrain.manifest.records import CalibrationRecord, ProofRecord, QuantizationRecord
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.accuracy import quantization_cost
-from tinytrain.quantize.head import PrepareHead
 from tinytrain.quantize.passes import is_quantized
 from tinytrain.reference.packed import quantized
 
@@ -37,7 +36,9 @@ class IntegerModel:
     """A model in integers, before anything in it is chosen to train.
 
     Attributes:
-        forward: the s8 graph.
+        prepared: the graph as it was read, its end made ready for the loss.
+        ranged: the same with quantize nodes around every layer.
+        forward: the s8 graph of it.
         samples: calibration samples f32 [N,H,W,C] in the model's units; None if none were given.
         report: what quantization cost, if the model came as floats.
         calibration: which samples those were, for the manifest.
@@ -45,6 +46,8 @@ class IntegerModel:
         imported: the model as it was read.
     """
 
+    prepared: Graph
+    ranged: Graph
     forward: Graph
     samples: np.ndarray | None
     report: QuantizationRecord | None
@@ -85,17 +88,26 @@ def integer_model(
             )
         runner.begin(PROVE)
         proof = prove(imported)
-        forward = to_integers(source, None, options, runner)
-        return IntegerModel(forward, None, None, None, proof, imported)
+        graphs = _integers(source, None, options, runner)
+        return IntegerModel(*graphs, None, None, None, proof, imported)
     spec = source_spec(source, preprocess)
     gathered = gather(calibration, spec, CALIBRATION_SAMPLES)
     samples, labels = load_calibration(gathered, spec, CALIBRATION_SAMPLES)
     runner.begin(PROVE)
     proof = prove(imported, samples)
-    forward = to_integers(source, samples, options, runner)
-    head = PrepareHead(options.loss, options.classes is not None)
-    report = quantization_cost(head(source), forward, samples, labels) if is_float else None
-    return IntegerModel(forward, samples, report, _record(gathered, len(samples)), proof, imported)
+    graphs = prepared, _, forward = _integers(source, samples, options, runner)
+    report = quantization_cost(prepared, forward, samples, labels) if is_float else None
+    return IntegerModel(*graphs, samples, report, _record(gathered, len(samples)), proof, imported)
+
+
+def _integers(
+    source: Graph, samples: np.ndarray | None, options: Options, runner: Runner
+) -> tuple[Graph, Graph, Graph]:
+    """The `prepared`, `ranged` and `forward` of an `IntegerModel`."""
+    first, *between, last = quantization(options, samples)
+    prepared = runner.run(source, [first])
+    ranged = runner.run(prepared, between)
+    return prepared, ranged, runner.run(ranged, [last])
 
 
 def _keys(model: Graph) -> str:

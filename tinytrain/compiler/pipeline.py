@@ -61,7 +61,10 @@ MEASURE = Stage(
 
 
 def quantization(options: Options, samples: np.ndarray | None) -> list[Pass]:
-    """From an imported model to an s8 forward graph; see `to_integers`."""
+    """From an imported model to an s8 forward graph; see `to_integers`.
+
+    The first makes the head ready, the last makes s8 operations.
+    """
     return [
         PrepareHead(options.loss, options.classes is not None),
         Quantize(samples, options.ranges),

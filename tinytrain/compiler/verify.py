@@ -15,7 +15,6 @@ from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.parameters import VERIFY
-from tinytrain.compiler.pipeline import quantization
 from tinytrain.data import Preprocess
 from tinytrain.data.preprocess import Numbers
 from tinytrain.errors import ModelError, UsageError, Where
@@ -140,17 +139,12 @@ def _verified(
     file = graph.source.file or "a PyTorch module"
     if calibration is None and not is_quantized(graph):
         return Verification(file, prove(imported)), None
-    runner = Runner()
-    given = integer_model(imported, calibration, preprocess, options, runner)
-    # All of it but the last step, which makes s8 operations, beside the head that it starts from.
-    head, *rest = quantization(options, given.samples)[:-1]
-    graph = runner.run(graph, [head])
-    quantized = runner.run(graph, rest)
+    given = integer_model(imported, calibration, preprocess, options, Runner())
     samples = _chosen(given, imported)
     found = Verification(
         file,
         given.proof,
-        layer_errors(graph, quantized, samples),
+        layer_errors(given.prepared, given.ranged, samples),
         len(samples),
         "noise" if given.samples is None else "calibration samples",
         given.report,
