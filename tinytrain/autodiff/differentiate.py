@@ -103,12 +103,13 @@ class Differentiate:
             (real,) = builder.node("reshape", [real], [flat], name="output_flat", layer="loss")
         shape = output.type.shape
         wants = target_of(self.loss.kind, output.type.size, shape[-1])
-        builder.target = {
-            SampleTarget.LABEL: lambda: builder.input("label", TensorType((1,), DType.S32)),
-            SampleTarget.PIXELS: lambda: builder.input(
-                "labels", TensorType((output.type.size // shape[-1],), DType.U8)
-            ),
-        }.get(wants, lambda: builder.input("target", flat))()
+        if wants is SampleTarget.LABEL:
+            builder.target = builder.input("label", TensorType((1,), DType.S32))
+        elif wants is SampleTarget.PIXELS:
+            pixels = output.type.size // shape[-1]
+            builder.target = builder.input("labels", TensorType((pixels,), DType.U8))
+        else:
+            builder.target = builder.input("target", flat)
         smoothing = self.loss.smoothing
         attrs: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
         types = [TensorType((1,), DType.F32), flat]
