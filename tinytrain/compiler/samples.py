@@ -34,7 +34,7 @@ def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec
         parts=_parts(source, inputs, meanings),
         pixels=compiled.pixels,
         output_range=compiled.output_range,
-        ending=compiled.forward.source.ending,
+        ending=source.ending,
     )
 
 
@@ -95,4 +95,4 @@ def _output(source: ModelSource, size: int) -> tuple[tuple[int, ...], str]:
     """Shape and layout of the output; of a fresh classifier those of a vector."""
     if math.prod(source.output_shape) != size or not source.output_shape:
         return (1, size), "NC"
-    return source.output_shape, source.output_layout.replace("L", "W")
+    return source.output_shape, _layout(source.output_layout)
