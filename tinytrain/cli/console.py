@@ -89,22 +89,24 @@ class ProgressDisplay:
 
 def print_error(error: TinytrainError, console: Console | None = None) -> None:
     """An expected error, on standard error."""
-    text = Text("error: ", style="bold red") + Text(str(error), style="default")
-    (console or Console(stderr=True)).print(text, soft_wrap=True)
+    _print_sentence("error", "bold red", str(error), console)
 
 
 def print_warnings(warnings: Sequence[str], console: Console | None = None) -> None:
     """Sentences on what is known to fail, on standard error."""
     for sentence in warnings:
-        text = Text("warning: ", style="bold yellow") + Text(sentence, style="default")
-        (console or Console(stderr=True)).print(text, soft_wrap=True)
+        _print_sentence("warning", "bold yellow", sentence, console)
 
 
-def print_notes(notes: Sequence[str], console: Console | None = None) -> None:
+def print_notes(notes: Sequence[str]) -> None:
     """Sentences on what was done to a model on the way in, on standard error."""
     for sentence in notes:
-        text = Text("note: ", style="bold") + Text(sentence, style="default")
-        (console or Console(stderr=True)).print(text, soft_wrap=True)
+        _print_sentence("note", "bold", sentence, None)
+
+
+def _print_sentence(kind: str, style: str, sentence: str, console: Console | None) -> None:
+    text = Text(f"{kind}: ", style=style) + Text(sentence, style="default")
+    (console or Console(stderr=True)).print(text, soft_wrap=True)
 
 
 def print_table(table: Table) -> None:
