@@ -8,7 +8,7 @@ from tinytrain.errors import ModelError
 from tinytrain.ir.expression import value_and_slope
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import TensorType
-from tinytrain.losses import MOST_PIXEL_CLASSES
+from tinytrain.losses import LOSSES, MOST_PIXEL_CLASSES
 
 _FAR = np.array([-1e6, -1e3, -1.0, 0.0, 1.0, 1e3, 1e6])
 _WIDE = 1e4
@@ -25,7 +25,7 @@ def check_head(graph: Graph, loss: str) -> None:
     Raises:
         ModelError: training would not get anywhere, with the ways out.
     """
-    if not loss.endswith("cross_entropy"):
+    if not LOSSES[loss].ends_with:
         return
     output = graph.outputs[0].type
     if loss == "cross_entropy":
