@@ -75,23 +75,19 @@ def _binary_cross_entropy(node: Node) -> Signature:
 
 
 @register(
-    "mean_squared_error",
-    "output f32, target f32 of its shape to loss f32 [1], gradient f32",
-    traits=_LOSS,
-)
-def _mean_squared_error(node: Node) -> Signature:
-    output, target = (value.type for value in node.inputs)
-    expect(output.shape == target.shape, f"output {output.shape}, target {target.shape}")
-    return (((1,), (DType.F32,)), (output.shape, (DType.F32,)))
-
-
-@register(
     "huber",
     "output f32, target f32 of its shape to loss f32 [1], gradient f32; quadratic up to 1",
     traits=_LOSS,
 )
-def _huber(node: Node) -> Signature:
-    return _mean_squared_error(node)
+@register(
+    "mean_squared_error",
+    "output f32, target f32 of its shape to loss f32 [1], gradient f32",
+    traits=_LOSS,
+)
+def _regression(node: Node) -> Signature:
+    output, target = (value.type for value in node.inputs)
+    expect(output.shape == target.shape, f"output {output.shape}, target {target.shape}")
+    return (((1,), (DType.F32,)), (output.shape, (DType.F32,)))
 
 
 @register(
