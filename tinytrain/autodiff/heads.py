@@ -12,7 +12,7 @@ from tinytrain.losses import LOSSES, MOST_PIXEL_CLASSES
 
 _FAR = np.array([-1e6, -1e3, -1.0, 0.0, 1.0, 1e3, 1e6])
 _WIDE = 1e4
-"""What no function of `_FAR` comes near to that has a bound on that side."""
+"""A function that has a bound on one side stays far from this at `_FAR`, on that side."""
 
 
 def check_head(graph: Graph, loss: str) -> None:

@@ -70,8 +70,8 @@ COMMANDS = (
     Command(
         "verify",
         "compare a model with its format's reference, its s8 layers with it, the C with both",
-        "Of a model file the import and, where its ranges are known, each layer in s8; of a folder "
-        "the C on this machine, too.",
+        "A model file has its import compared and, where its ranges are known, each layer in s8. A "
+        "folder has its C compared, too, as it runs on this machine.",
     ),
     Command("kernels", "show which kernels a compiled model calls, and what they are estimated at"),
     Command(

@@ -61,7 +61,7 @@ class Compiled:
 
     @property
     def pixels(self) -> int:
-        """That have a label each; 1 where the target of a sample is anything else."""
+        """Number of pixels with a label each; 1 where the target of a sample is anything else."""
         target = self.graph.target
         return target.type.size if target is not None and target.type.dtype is DType.U8 else 1
 
@@ -69,7 +69,7 @@ class Compiled:
     def output_range(self) -> tuple[float, float] | None:
         """Smallest and largest output, whatever is learned; None if nothing bounds them."""
         is_fresh = self.options.classes is not None
-        # A graph that no head was prepared of came from no model file.
+        # A graph whose head was never prepared came from no model file.
         return None if is_fresh or not self.forward.source.loss else output_range(self.forward)
 
     @property
