@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinytrain.data import Preprocess, SampleSpec
+from tinytrain.data import Dataset, Preprocess, SampleSpec
+from tinytrain.data.spec import InputPart
 from tinytrain.errors import InternalError, UsageError
 
 
@@ -19,6 +20,20 @@ def test_a_sample_has_as_many_elements_as_its_shape() -> None:
 def test_no_samples_are_quantized_to_none() -> None:
     spec = SampleSpec((1, 2, 3, 4), (1, 4, 2, 3), "NCHW", 10, 10, scale=0.5, zero_point=0)
     assert spec.quantize(np.zeros((0, 2, 3, 4), np.float32)).shape == (0, 2, 3, 4)
+
+
+def test_no_samples_of_several_inputs_are_taken_apart_to_none() -> None:
+    parts = (
+        InputPart("map", (1, 2, 3, 4), (1, 4, 2, 3), "NCHW", scale=0.5),
+        InputPart("vector", (1, 1, 1, 5), (1, 5), "NC", scale=0.25),
+    )
+    spec = SampleSpec((1, 1, 1, 29), (1, 29), "NC", 10, 10, scale=0.5, parts=parts)
+    none = np.zeros((0, 1, 1, 29), np.float32)
+    assert [one.x.shape for one in Dataset(spec, none, None).inputs()] == [
+        (0, 2, 3, 4),
+        (0, 1, 1, 5),
+    ]
+    assert spec.quantize(none).shape == none.shape
 
 
 @pytest.mark.parametrize(

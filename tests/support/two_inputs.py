@@ -8,10 +8,10 @@ from torch import nn
 
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import to_integers
+from tinytrain.data.packing import packed
 from tinytrain.frontend import load_model
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
-from tinytrain.reference.packed import packed
 
 EXAMPLE = (torch.zeros(1, 6, 30), torch.zeros(1, 8))
 CLASSES = 4

@@ -13,6 +13,7 @@ from tinytrain.data.inputs import CHUNK as CHUNK
 from tinytrain.data.inputs import batch_shape, checked_samples
 from tinytrain.data.labels import checked_labels, checked_pixels, checked_shares
 from tinytrain.data.npz import keys_help, read_arrays
+from tinytrain.data.packing import unpacked
 from tinytrain.data.reach import check_reach
 from tinytrain.data.several import input_keys, with_x
 from tinytrain.data.spec import SampleSpec, quantize_input
@@ -73,16 +74,10 @@ class Dataset:
         """The samples of each input of a model alone; of a model with one, the samples."""
         if not self.spec.parts:
             return [self]
-        flat = self.x.reshape(len(self), -1)
-        ends = np.cumsum([part.size for part in self.spec.parts])
+        xs = unpacked(self.x, [part.shape for part in self.spec.parts])
         return [
-            Dataset(
-                part.spec(),
-                flat[:, end - part.size : end].reshape(-1, *part.shape[1:]),
-                None,
-                f"{self.name}, input '{part.name}',",
-            )
-            for part, end in zip(self.spec.parts, ends, strict=True)
+            Dataset(part.spec(), x, None, f"{self.name}, input '{part.name}',")
+            for part, x in zip(self.spec.parts, xs, strict=True)
         ]
 
     def chunks(self) -> Iterator[slice]:

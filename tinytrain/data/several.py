@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from tinytrain.data.inputs import checked_samples
+from tinytrain.data.packing import packed
 from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, Where
 
@@ -86,13 +87,12 @@ def packed_inputs(inputs: Sequence[np.ndarray], spec: SampleSpec, where: Where) 
                 where=at,
                 help="scale images before they are saved",
             )
-        checked = checked_samples(x[None] if is_single else x, part.spec(), at)
-        found.append(checked.reshape(len(checked), -1))
+        found.append(checked_samples(x[None] if is_single else x, part.spec(), at))
     counts = [len(x) for x in found]
     if len(set(counts)) > 1:
         raise DataError(
             f"the inputs are of different numbers of samples: {', '.join(map(str, counts))}",
             where=where,
         )
-    whole = np.concatenate(found, axis=1)
+    whole = packed(found)
     return whole[0] if is_single else whole

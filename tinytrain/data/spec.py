@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from tinytrain.data.packing import packed, unpacked
 from tinytrain.data.preprocess import Preprocess
 from tinytrain.errors import InternalError, UsageError
 from tinytrain.losses import SampleTarget
@@ -132,19 +132,14 @@ class SampleSpec:
                 help="give one mean and one std for all channels, or one for each",
             )
 
-    def segments(self) -> Iterator[tuple[slice, float, int]]:
-        """Where each input is in a flat sample, its scale and its zero point."""
-        start = 0
-        for part in self.parts or (self,):
-            assert part.scale is not None, "the input is not quantized yet"
-            yield slice(start, start + part.size), part.scale, part.zero_point
-            start += part.size
-
     def quantize(self, x: np.ndarray) -> np.ndarray:
         """Samples [n, H, W, C] in the model's units as its integers, int8 of the same shape."""
-        flat = x.reshape(len(x), self.size)
-        parts = [quantize_input(flat[:, at], scale, zero) for at, scale, zero in self.segments()]
-        return (parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)).reshape(x.shape)
+        if self.parts:
+            xs = unpacked(x, [part.shape for part in self.parts])
+            found = [part.spec().quantize(one) for part, one in zip(self.parts, xs, strict=True)]
+            return packed(found).reshape(x.shape)
+        assert self.scale is not None, "the input is not quantized yet"
+        return quantize_input(x, self.scale, self.zero_point)
 
     @property
     def wants(self) -> SampleTarget:

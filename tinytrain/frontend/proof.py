@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tinytrain.data.packing import packed
 from tinytrain.errors import ModelError, Where
 from tinytrain.frontend.difference import difference, integers_of, requantized_wrongly
 from tinytrain.frontend.imported import Imported, Missing, Reference
@@ -21,7 +22,7 @@ from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.ir.types import DType
 from tinytrain.manifest.records import ProofRecord
 from tinytrain.reference.float_forward import run_float
-from tinytrain.reference.packed import packed, unpacked
+from tinytrain.reference.packed import unpacked
 from tinytrain.tools import how_to_get
 
 GIVEN = 2

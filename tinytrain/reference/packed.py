@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinytrain.data import packing
 from tinytrain.ir.graph import Value
 from tinytrain.reference.conversion import quantize
 from tinytrain.reference.lowering import scale_of, zero_of
@@ -30,17 +31,8 @@ def unpacked(values: Sequence[Value], samples: np.ndarray) -> dict[str, np.ndarr
     Returns:
         [N, ...], each in the shape of its input.
     """
-    flat = samples.reshape(len(samples), -1)
-    ends = np.cumsum([value.type.size for value in values])
-    return {
-        value.name: flat[:, end - value.type.size : end].reshape(-1, *value.type.shape[1:])
-        for value, end in zip(values, ends, strict=True)
-    }
-
-
-def packed(inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """The reverse of `unpacked`: [N, elements]."""
-    return np.concatenate([one.reshape(len(one), -1) for one in inputs], axis=1)
+    parts = packing.unpacked(samples, [value.type.shape for value in values])
+    return {value.name: part for value, part in zip(values, parts, strict=True)}
 
 
 def quantized(values: Sequence[Value], samples: np.ndarray) -> np.ndarray:
@@ -52,4 +44,4 @@ def quantized(values: Sequence[Value], samples: np.ndarray) -> np.ndarray:
     """
     found = unpacked(values, samples)
     integers = [quantize(found[value.name], zero_of(value), scale_of(value)) for value in values]
-    return packed(integers).reshape(samples.shape)
+    return packing.packed(integers).reshape(samples.shape)
