@@ -30,15 +30,7 @@ def checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     if y.dtype.kind not in "iu":
         what = f"y has dtype {y.dtype}, but labels are integers"
         raise DataError(what, where=where, help="save y.astype(np.int32)")
-    wrong = (y < 0) | (y >= spec.classes)
-    if wrong.any():
-        sample = int(np.argmax(wrong))
-        raise DataError(
-            f"label {int(y[sample])} of sample {sample} is out of range: "
-            f"the model has classes 0 to {spec.classes - 1}",
-            where=where,
-            help="compile with --classes N for as many classes as the data has",
-        )
+    _check_range(y, spec.classes, "classes", where)
     return y.astype(np.int32)
 
 
@@ -130,16 +122,21 @@ def _extents(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _one_each(y: np.ndarray, outputs: int, where: Where) -> np.ndarray:
-    wrong = (y < 0) | (y >= outputs)
+def _check_range(y: np.ndarray, count: int, of: str, where: Where) -> None:
+    """Raises `DataError` for a label [N] that is not one of `count`, called `of`."""
+    wrong = (y < 0) | (y >= count)
     if wrong.any():
         sample = int(np.argmax(wrong))
         raise DataError(
-            f"label {int(y[sample])} of sample {sample} is out of range: the model has labels 0 to "
-            f"{outputs - 1}",
+            f"label {int(y[sample])} of sample {sample} is out of range: "
+            f"the model has {of} 0 to {count - 1}",
             where=where,
             help="compile with --classes N for as many classes as the data has",
         )
+
+
+def _one_each(y: np.ndarray, outputs: int, where: Where) -> np.ndarray:
+    _check_range(y, outputs, "labels", where)
     targets = np.zeros((len(y), outputs), np.float32)
     targets[np.arange(len(y)), y.astype(np.int64)] = 1
     return targets
