@@ -29,9 +29,10 @@ def loss_calls(op: str) -> Callable[[LossCall], LossCall]:
 
 
 @loss_calls("mean_squared_error")
-def _mean_squared_error(context: EmitContext, loss: Node) -> str:
+@loss_calls("huber")
+def _of_values(context: EmitContext, loss: Node) -> str:
     size, output, gradient = _operands(context, loss)
-    return context.call("tt_mean_squared_error_f32", size, output, "target", gradient)
+    return context.call(f"tt_{loss.op}_f32", size, output, "target", gradient)
 
 
 @loss_calls("pixel_cross_entropy")
@@ -40,12 +41,6 @@ def _pixel_cross_entropy(context: EmitContext, loss: Node) -> str:
     pixels = loss.inputs[1].type.size
     arguments = pixels, size // pixels, logits, "labels", gradient
     return context.call("tt_pixel_cross_entropy_f32", *arguments)
-
-
-@loss_calls("huber")
-def _huber(context: EmitContext, loss: Node) -> str:
-    size, output, gradient = _operands(context, loss)
-    return context.call("tt_huber_f32", size, output, "target", gradient)
 
 
 @loss_calls("binary_cross_entropy")

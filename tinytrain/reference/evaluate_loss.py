@@ -71,33 +71,21 @@ def _cross_entropy(
     return np.array([value], np.float32), slope
 
 
+_OF_TARGETS = {
+    "pixel_cross_entropy": loss.pixel_cross_entropy,
+    "huber": loss.huber,
+    "binary_cross_entropy": loss.binary_cross_entropy,
+    "mean_squared_error": loss.mean_squared_error,
+}
+"""From an output and its target to the loss and its gradient."""
+
+
 @evaluates("pixel_cross_entropy")
-def _pixel_cross_entropy(
-    machine: MachineState, node: Node, logits: np.ndarray, labels: np.ndarray
-) -> Result:
-    value, slope = loss.pixel_cross_entropy(logits, labels)
-    return np.array([value], np.float32), slope
-
-
 @evaluates("huber")
-def _huber(machine: MachineState, node: Node, y: np.ndarray, target: np.ndarray) -> Result:
-    value, slope = loss.huber(y, target)
-    return np.array([value], np.float32), slope
-
-
 @evaluates("binary_cross_entropy")
-def _binary_cross_entropy(
-    machine: MachineState, node: Node, logits: np.ndarray, target: np.ndarray
-) -> Result:
-    value, slope = loss.binary_cross_entropy(logits, target.astype(np.float32))
-    return np.array([value], np.float32), slope
-
-
 @evaluates("mean_squared_error")
-def _mean_squared_error(
-    machine: MachineState, node: Node, y: np.ndarray, target: np.ndarray
-) -> Result:
-    value, slope = loss.mean_squared_error(y, target)
+def _loss(machine: MachineState, node: Node, output: np.ndarray, target: np.ndarray) -> Result:
+    value, slope = _OF_TARGETS[node.op](output, target)
     return np.array([value], np.float32), slope
 
 
