@@ -18,22 +18,17 @@ FactorsOf = Callable[[Value, Value, Value], tuple[tuple[int, int], int]]
 
 @calls("add")
 def _add(context: EmitContext, node: Node) -> list[str]:
-    return _sum(context, node, *_factors(elementwise.add_factors, node))
+    return _sum(context, node, elementwise.add_factors)
 
 
 @calls("subtract")
 def _subtract(context: EmitContext, node: Node) -> list[str]:
-    return _sum(context, node, *_factors(elementwise.subtract_factors, node))
+    return _sum(context, node, elementwise.subtract_factors)
 
 
-def _factors(make: FactorsOf, node: Node) -> tuple[tuple[int, int], int]:
+def _sum(context: EmitContext, node: Node, make: FactorsOf) -> list[str]:
     a, b = node.inputs
-    return make(a, b, node.output)
-
-
-def _sum(context: EmitContext, node: Node, factors: tuple[int, int], shift: int) -> list[str]:
-    a, b = node.inputs
-    a_factor, b_factor = factors
+    (a_factor, b_factor), shift = make(a, b, node.output)
     lo, hi = node.attrs["clamp"]
     add = context.struct(
         "tt_add",
@@ -108,9 +103,9 @@ def _negate(context: EmitContext, node: Node) -> list[str]:
     return [context.kernel_call(node, g.type.size, *context.places(g, node.output))]
 
 
-def slopes(context: EmitContext, node: Node, size: int) -> tuple[str, int]:
-    """The table of slopes, and for how many elements."""
-    return context.array(f"{node.layer}_slope", activations.activation_grad_table(node)), size
+def slopes(context: EmitContext, node: Node) -> str:
+    """The table of slopes."""
+    return context.array(f"{node.layer}_slope", activations.activation_grad_table(node))
 
 
 def slope_rescale(context: EmitContext, node: Node) -> str:
@@ -124,7 +119,7 @@ def slope_rescale(context: EmitContext, node: Node) -> str:
 @calls("activation_grad")
 def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
-    head = *slopes(context, node, g.type.size), slope_rescale(context, node)
+    head = slopes(context, node), g.type.size, slope_rescale(context, node)
     return [context.kernel_call(node, *head, *context.places(g, x, node.output))]
 
 

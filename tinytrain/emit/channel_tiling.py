@@ -109,7 +109,7 @@ def _grad_clamp(context: EmitContext, node: Node, tiling: ChannelTiling) -> list
 
 def _activation_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str]:
     g, x = node.inputs
-    head = *slopes(context, node, tiling.size), slope_rescale(context, node)
+    head = slopes(context, node), tiling.size, slope_rescale(context, node)
     operands = _in_tile(context, g, tiling), f"{context.place(x)} + {_in_map(tiling)}"
     out = _in_tile(context, node.output, tiling)
     line = context.kernel_call(node, *head, *operands, out)
