@@ -89,12 +89,16 @@ def worst_error(found: Mapping[Value, np.ndarray], wanted: Mapping[Value, np.nda
 
 
 def compare_f32(name: str, **options: object) -> float:
-    compiled = prepared(name, gradient="f32", **options)
-    worst = 0.0
-    for seed in range(3):
+    return worst_of_steps(prepared(name, gradient="f32", **options), 3)
+
+
+def worst_of_steps(compiled: Compiled, seeds: int) -> float:
+    """The worst error of steps on so many inputs, against autograd."""
+    errors = []
+    for seed in range(seeds):
         found, known = run_step(compiled, seed)
-        worst = max(worst, worst_error(found, Mirror(compiled.graph, known).gradients()))
-    return worst
+        errors.append(worst_error(found, Mirror(compiled.graph, known).gradients()))
+    return max(errors)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
@@ -110,11 +114,8 @@ def test_f32_gradients_of_shared_weights_are_the_sum(scheme: str, tmp_path: Path
     if scheme == "part":
         (tmp_path / "part.toml").write_text("biases = 1\n[weights]\nconv_1 = 0.5\n")
         scheme = str(tmp_path / "part.toml")
-    graph = shared_weights()
-    compiled = build_step(graph, Options(gradient="f32", fraction_bits=0, scheme=scheme), Runner())
-    for seed in range(2):
-        found, known = run_step(compiled, seed)
-        assert worst_error(found, Mirror(compiled.graph, known).gradients()) < F32_ERROR
+    options = Options(gradient="f32", fraction_bits=0, scheme=scheme)
+    assert worst_of_steps(build_step(shared_weights(), options, Runner()), 2) < F32_ERROR
 
 
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "huber"])
@@ -125,20 +126,13 @@ def test_f32_gradients_of_other_losses_equal_autograd(loss: str) -> None:
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 def test_f32_gradients_of_expressions_and_steep_curves(loss: str) -> None:
     options = Options(gradient="f32", fraction_bits=0, loss=loss)
-    compiled = build_step(steep_curves(), options, Runner())
-    for seed in range(2):
-        found, known = run_step(compiled, seed)
-        wanted = Mirror(compiled.graph, known).gradients()
-        assert worst_error(found, wanted) < SLOPE_ERROR
+    assert worst_of_steps(build_step(steep_curves(), options, Runner()), 2) < SLOPE_ERROR
 
 
 @pytest.mark.parametrize("scheme", ["full", "last-2"])
 def test_f32_gradients_behind_two_inputs_equal_autograd(scheme: str) -> None:
     options = Options(gradient="f32", fraction_bits=0, scheme=scheme)
-    compiled = build_step(two_inputs(), options, Runner())
-    for seed in range(2):
-        found, known = run_step(compiled, seed)
-        assert worst_error(found, Mirror(compiled.graph, known).gradients()) < F32_ERROR
+    assert worst_of_steps(build_step(two_inputs(), options, Runner()), 2) < F32_ERROR
 
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
