@@ -11,12 +11,12 @@ import torch
 
 from tests.support.graphs import GRAPHS, shared_weights, steep_curves
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tests.support.torch_modules import Blocks, samples
 from tinytrain.compiler.compile import compile_model
@@ -155,9 +155,7 @@ def hold(case: Case, folder: Path, engines: dict[str, Engine], product: Product)
 def host_engines(folder: GeneratedFolder) -> dict[str, Engine]:
     """The builds of `make test`."""
     return {
-        "gcc -O1, sanitizers": HostEngine(
-            folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized"
-        ),
+        "gcc -O1, sanitizers": sanitized_host(folder),
         "clang -O3": HostEngine(folder, compiler="clang", optimise="-O3", variant="clang3"),
     }
 

@@ -9,18 +9,17 @@ import pytest
 
 from tests.support.graphs import GRAPHS
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -47,9 +46,7 @@ def test_curve_and_early_stop(options: dict[str, object], tmp_path: Path) -> Non
     unseen = replace(stream, order=stream.order[: wanted.losses.size], evaluate_every=0, patience=0)
     assert run(reference_engine(product.compiled), unseen).saved == wanted.saved
 
-    plain = HostEngine(
-        folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized", frozen_memory=0
-    )
+    plain = sanitized_host(folder, frozen_memory=0)
     assert folder.manifest.frozen_bytes > 0
     for engine in (plain, replace(plain, frozen_memory=2**20), QemuEngine(folder)):
         found = run(engine, stream)

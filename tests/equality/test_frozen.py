@@ -8,18 +8,17 @@ import pytest
 
 from tests.support.graphs import GRAPHS
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.session import simulate
 from tinytrain.target import load_target
 
@@ -46,13 +45,7 @@ def test_kept_results_change_nothing(graph: str, scheme: str, loss: str, tmp_pat
     # Four samples to learn from and four to evaluate: all, some and none of them are kept.
     for slots in (8, 6, 1, 0):
         memory = slots * folder.manifest.frozen_bytes
-        engine = HostEngine(
-            folder,
-            optimise="-O1",
-            cflags_extra=SANITIZE,
-            variant="sanitized",
-            frozen_memory=memory,
-        )
+        engine = sanitized_host(folder, frozen_memory=memory)
         found = run(engine, stream)
         assert found.kept_bytes == memory
         assert_equal(found, wanted, state)

@@ -9,19 +9,18 @@ import pytest
 
 from tests.support.replay_sessions import hold
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tests.support.stems import random_stem
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa, within
 from tinytrain.passes.base import Runner
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -52,13 +51,7 @@ def test_on_the_host(seed: int, feed: str, tmp_path: Path) -> None:
     product = product_of(seed, tmp_path / "model", "host", feed=feed)
     # Without memory for frozen results every sample runs through the chain.
     for memory in (0, 1 << 20):
-        engine = HostEngine(
-            opened(product),
-            optimise="-O1",
-            cflags_extra=SANITIZE,
-            variant="sanitized",
-            frozen_memory=memory,
-        )
+        engine = sanitized_host(opened(product), frozen_memory=memory)
         compare(product, engine, tmp_path / "data.npz")
 
 

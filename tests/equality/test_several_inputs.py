@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tests.support.two_inputs import two_inputs
 from tinytrain.compiler.folder import Product, write_folder
@@ -22,7 +22,6 @@ from tinytrain.compiler.pipeline import build_step, for_isa, within
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.engine import Engine
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -70,13 +69,7 @@ def compare(product: Product, engine: Engine, data: Path) -> None:
 def test_on_the_host(options: dict[str, object], tmp_path: Path) -> None:
     product = product_of(tmp_path / "model", **options)  # type: ignore[arg-type]
     for memory in (0, 1 << 20) if options["scheme"] == "head" else (1 << 20,):
-        engine = HostEngine(
-            opened(product),
-            optimise="-O1",
-            cflags_extra=SANITIZE,
-            variant="sanitized",
-            frozen_memory=memory,
-        )
+        engine = sanitized_host(opened(product), frozen_memory=memory)
         compare(product, engine, tmp_path / "data.npz")
 
 

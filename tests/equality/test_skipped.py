@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.graphs import GRAPHS
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.options import Options
@@ -24,7 +24,6 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.data import load_dataset
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.engine import Engine
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.session import simulate
 from tinytrain.target import load_target
@@ -57,7 +56,7 @@ def test_targets_whose_squares_overflow(gradient: str, tmp_path: Path) -> None:
     assert without.saved == wanted.saved
 
     engines: dict[str, Engine] = {
-        "gcc -O1": HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized"),
+        "gcc -O1": sanitized_host(folder),
         "Cortex-M7": QemuEngine(folder),
     }
     for engine in engines.values():

@@ -9,12 +9,12 @@ import pytest
 
 from tests.support.bottlenecks import OPTIONS, bottlenecks
 from tests.support.sessions import (
-    SANITIZE,
     assert_equal,
     make_stream,
     opened,
     reference_engine,
     run,
+    sanitized_host,
 )
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -28,7 +28,6 @@ from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize import ForwardPart, parts, rematerialized
 from tinytrain.plan.schedule import frozen_count
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -69,7 +68,7 @@ def compare(product: Product, engine: object, path: Path, steps: int) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_on_the_host(seed: int, tmp_path: Path) -> None:
     product = product_of(seed, tmp_path / "model", "host")
-    engine = HostEngine(opened(product), optimise="-O1", cflags_extra=SANITIZE, variant="sanitized")
+    engine = sanitized_host(opened(product))
     # Beyond the step in which updates are counted, and the one after it.
     compare(product, engine, tmp_path / "data.npz", 66)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.sessions import SANITIZE, opened, reference_engine, run
+from tests.support.sessions import opened, reference_engine, run, sanitized_host
 from tinytrain.compiler.folder import Product
 from tinytrain.simulation.engine import Engine, RawOutcome
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.stream import SampleStream
 
 
 def engines_of(product: Product) -> dict[str, Engine]:
     folder = opened(product)
-    host = HostEngine(folder, optimise="-O1", cflags_extra=SANITIZE, variant="sanitized")
+    host = sanitized_host(folder)
     return {
         "host": host,
         "host without kept results": replace(host, frozen_memory=0),

@@ -11,6 +11,7 @@ from tinytrain.compiler.pipeline import Compiled
 from tinytrain.losses import SampleTarget
 from tinytrain.simulation.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
+from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.reference import ReferenceEngine
 from tinytrain.simulation.session import plan_session
 from tinytrain.simulation.stream import SampleStream
@@ -56,6 +57,19 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
 def run(engine: Engine, stream: SampleStream) -> RawOutcome:
     """One session."""
     return engine.run(stream, ignore_progress)
+
+
+def sanitized_host(
+    folder: GeneratedFolder, *, frozen_memory: int = HostEngine.frozen_memory
+) -> HostEngine:
+    """The host's build with sanitizers, which end a session at the first fault."""
+    return HostEngine(
+        folder,
+        optimise="-O1",
+        cflags_extra=SANITIZE,
+        variant="sanitized",
+        frozen_memory=frozen_memory,
+    )
 
 
 def assert_equal(found: RawOutcome, wanted: RawOutcome, state: bytes) -> None:
