@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinytrain.frontend.proof import input_ranges
 from tinytrain.ir.graph import Graph
 
 COUNTS = ((30e6, 128, 256), (math.inf, 20, 64))
@@ -41,7 +42,7 @@ def make_inputs(path: Path, graph: Graph, macs: float) -> Inputs:
     generator = np.random.default_rng(0)
     size = (count + calibrating, *graph.source.shape[1:])
     given = _beside(path, size[1:])
-    limits = input_range(graph)
+    limits = input_ranges(graph)[graph.sample[0]]
     if given is not None:
         rows = generator.integers(len(given), size=size)
         drawn = np.take_along_axis(given, rows.reshape(len(rows), -1), 0)
@@ -73,17 +74,6 @@ def _counts_to_255(graph: Graph) -> bool:
         node.op == "activation" and node.attrs["function"] == "clip" and node.attrs["beta"] == 255.0
         for node in graph.nodes
     )
-
-
-def input_range(graph: Graph) -> tuple[float, float] | None:
-    """What a quantized model's input can say; None for a float model."""
-    for node in graph.nodes:
-        meaning = node.output.type.quantization
-        if node.op == "quantize" and node.inputs[0] in graph.inputs and meaning is not None:
-            low, high = node.output.type.dtype.limits
-            scale, zero = float(meaning.scale[0]), meaning.zero_point
-            return scale * (low - zero), scale * (high - zero)
-    return None
 
 
 def hints(path: Path) -> dict[str, Any]:

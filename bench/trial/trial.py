@@ -24,7 +24,7 @@ from tinytrain.frontend import import_model
 from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.operations import traits_of
+from tinytrain.ir.operations import macs_of
 from tinytrain.losses import suited
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.head import function_at_end, function_name
@@ -93,7 +93,7 @@ def try_model(path: Path) -> Trial:
         imported = import_model(path)
         graph = imported.graph
         trial.quantized, trial.notes = is_quantized(graph), list(graph.source.notes)
-        trial.macs = _macs(graph)
+        trial.macs = sum(map(macs_of, graph.nodes))
         inputs = make_inputs(path, graph, trial.macs)
         trial.inputs, trial.count = inputs.source, len(inputs.compared)
         spec, given = source_spec(graph, None), inputs.calibration
@@ -153,14 +153,6 @@ def _loss(path: Path, graph: Graph) -> str:
     if hints(path).get("loss") == "cross_entropy" and shape[-1] > 1:
         return "cross_entropy"
     return suited(function) if function in ("softmax", "sigmoid") else "mean_squared_error"
-
-
-def _macs(graph: Graph) -> int:
-    return sum(
-        node.output.type.size * math.prod(node.inputs[1].type.shape[1:])
-        for node in graph.nodes
-        if traits_of(node).has_weights
-    )
 
 
 def _reasons(error: TinytrainError) -> list[str]:

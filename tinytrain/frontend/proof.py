@@ -108,7 +108,7 @@ def _inputs(graph: Graph, samples: np.ndarray | None) -> list[list[np.ndarray]]:
 def noise(graph: Graph, count: int) -> np.ndarray:
     """Packed inputs f32 [count, ...] for a graph of which nothing else is known; the same each
     time."""
-    rng, ranges = np.random.default_rng(0), _input_ranges(graph)
+    rng, ranges = np.random.default_rng(0), input_ranges(graph)
     found = []
     for value in graph.sample:
         shape, bounds = value.type.shape[1:], ranges[value]
@@ -120,7 +120,8 @@ def noise(graph: Graph, count: int) -> np.ndarray:
     return (found[0] if len(found) == 1 else packed(found)).astype(np.float32)
 
 
-def _input_ranges(graph: Graph) -> dict[Value, tuple[float, float] | None]:
+def input_ranges(graph: Graph) -> dict[Value, tuple[float, float] | None]:
+    """What each input of a quantized model can say; None of a float one."""
     found: dict[Value, tuple[float, float] | None] = dict.fromkeys(graph.sample)
     for node in graph.nodes:
         if node.op == "quantize" and found.get(node.inputs[0], ()) is None:
