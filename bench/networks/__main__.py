@@ -24,15 +24,14 @@ from bench.networks.catalogue import ROWS, Row
 from bench.networks.objectives import Objective
 from tinytrain.experiments.identity import code_digest
 
-CORES = {"mps2-an500": "M7", "mps3-an547": "M55", "m0": "M0"}
 LEARNING = (
     "network, what changed | score of | before, float | before, device | float | device "
     "| device - float | as good | rate"
 )
 MEMORY = "network | parameters | " + " | ".join(
-    f"{what}, {name}" for what in ("RAM", "flash") for name in CORES.values()
+    f"{what}, {name}" for what in ("RAM", "flash") for name in cost.CORES.values()
 )
-STEPS = f"network | {' | '.join(CORES.values())} | error of s8 | reference = C"
+STEPS = f"network | {' | '.join(cost.CORES.values())} | error of s8 | reference = C"
 
 
 def main() -> int:
@@ -98,7 +97,7 @@ def _costs(rows: Sequence[Row]) -> int:
             (code_digest(), store.sources(personal.HERE, "*.py"), row.title),
             functools.partial(_cost_of, row),
         )
-        on = [found["on"][core] for core in CORES]
+        on = [found["on"][core] for core in cost.CORES]
         is_right = all(one["is_right"] for one in on)
         are_right.append(is_right)
         sizes = [f"{one[what]:,}" for what in ("ram", "flash") for one in on]

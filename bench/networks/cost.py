@@ -18,8 +18,8 @@ from tinytrain.simulation.folder import open_folder
 from tinytrain.simulation.reference import ReferenceEngine
 from tinytrain.simulation.session import plan_session, simulate
 
-CORES = ("mps2-an500", "mps3-an547", "m0")
-"""Cortex-M7, Cortex-M55 and Cortex-M0, with memory for any of the networks."""
+CORES = {"mps2-an500": "M7", "mps3-an547": "M55", "m0": "M0"}
+"""Targets with memory for any of the networks, and the Cortex that each has."""
 
 STEPS = 3
 
