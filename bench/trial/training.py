@@ -17,7 +17,6 @@ from tinytrain.ir.types import DType
 from tinytrain.losses import SampleTarget
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine
-from tinytrain.reference.packed import packed_size, unpacked
 
 STEPS = 50
 CLUSTERS = 4
@@ -67,21 +66,19 @@ def train(forward: Graph, samples: np.ndarray, outputs: np.ndarray) -> Training:
     compiled = build_step(forward, options, Runner(), samples)
     machine = _Trained(compiled.graph, rate=float(np.float32(compiled.rate)), seed=0)
     machine.scales.update({name: replace(scale) for name, scale in compiled.scales.items()})
-    inputs, target = compiled.graph.sample, compiled.graph.target
+    (x,), target = compiled.graph.sample, compiled.graph.target
     assert target is not None
-    shape = inputs[0].type.shape if len(inputs) == 1 else (1, packed_size(inputs))
     generator = np.random.default_rng(1)
-    centres = _centres(samples, shape, generator)
+    centres = _centres(samples, x.type.shape, generator)
     targets = _targets(compiled, outputs, generator)
-    noise = generator.standard_normal((SAMPLES, *shape)) * NOISE * max(centres.std(), 1.0)
+    noise = generator.standard_normal((SAMPLES, *x.type.shape)) * NOISE * max(centres.std(), 1.0)
     data = np.clip(np.rint(np.resize(centres, noise.shape) + noise), -128, 127).astype(np.int8)
     losses = []
     for step in range(STEPS):
         # A prime stride: no two steps in a row are of one cluster.
         number = step * 7919 % SAMPLES
         wanted = targets[number % CLUSTERS].astype(target.type.dtype.numpy)
-        given = unpacked(inputs, data[number].reshape(1, -1))
-        given[target.name] = wanted.reshape(target.type.shape)
+        given = {x.name: data[number], target.name: wanted.reshape(target.type.shape)}
         losses.append(machine.step_on(number, given))
     ends = float(np.mean(losses[:ENDS])), float(np.mean(losses[-ENDS:]))
     return Training(options.scheme, options.loss, compiled.rate, *ends, compiled.warnings)

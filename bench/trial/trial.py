@@ -19,7 +19,7 @@ from tinytrain.compiler.pipeline import to_integers
 from tinytrain.compiler.samples import source_spec
 from tinytrain.data import load_calibration
 from tinytrain.data.spec import quantize_input
-from tinytrain.errors import ModelError, TinytrainError
+from tinytrain.errors import ModelError, TinytrainError, UsageError
 from tinytrain.frontend import import_model
 from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.proof import prove
@@ -94,6 +94,10 @@ def try_model(path: Path) -> Trial:
         graph = imported.graph
         trial.quantized, trial.notes = is_quantized(graph), list(graph.source.notes)
         trial.macs = sum(map(macs_of, graph.nodes))
+        if len(graph.sample) > 1:
+            stage = "inputs"
+            what = f"the model has {len(graph.sample)} inputs; samples are drawn for one"
+            raise UsageError(what, help="compile it: compile and verify take several")
         inputs = make_inputs(path, graph, trial.macs)
         trial.inputs, trial.count = inputs.source, len(inputs.compared)
         spec, given = source_spec(graph, None), inputs.calibration

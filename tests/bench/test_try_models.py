@@ -34,6 +34,15 @@ def test_a_good_model_is_right_and_learns(folder: Path) -> None:
     assert trial.training is not None and trial.training.after < 0.9 * trial.training.before
 
 
+def test_a_model_with_several_inputs_is_told_from_one_that_fails(tmp_path: Path) -> None:
+    nodes = [conv(result="a"), helper.make_node("Add", ["a", "u"], ["y"])]
+    inputs = {"x": (1, 3, 6, 6), "u": (1, 4, 4, 4)}
+    model = save(tmp_path / "two.onnx", nodes, {"w": conv_weights()}, inputs=inputs)
+    trial = try_model(model)
+    assert trial.stage == "inputs"
+    assert trial.reasons[0].startswith("the model has 2 inputs; samples are drawn for one")
+
+
 def test_inputs_beside_the_file_are_used(folder: Path, tmp_path: Path) -> None:
     model = float_model(tmp_path / "good.float.onnx")
     np.savez(tmp_path / "good.npz", x=np.full((4, 3, 6, 6), 2.0, np.float32))
