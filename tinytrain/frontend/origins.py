@@ -1,8 +1,8 @@
 """Which elements of a model's file the weights of each layer are, found by asking the importer.
 
 A layer's weights are those of the file, moved (transposed, flattened), times what was folded in (a
-batch normalisation, a scale), plus a bias that may hold further constants. Nobody keeps book of
-that on the way. Instead the file is imported a few times more with numbers in the place of its
+batch normalisation, a scale), plus a bias that may hold further constants. Nothing records that on
+the way. Instead the file is imported a few times more with numbers in the place of its
 weights from which the places and the factors can be read off, and what was read off is checked with
 the file's own numbers: what an importer learns to fold later can go back, too, or says that it
 cannot.

@@ -290,5 +290,4 @@ ELEMENTWISE: dict[str, AtenRow] = {
     "to": row(converted, "self dtype", _COPY),
     "_to_copy": row(converted, "self dtype", _COPY),
     "type_as": row(_same, "self", "other"),
-    "float": row(_same, "self", _COPY),
 }
