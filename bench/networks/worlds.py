@@ -182,7 +182,12 @@ def large_photographs() -> World:
 
 
 @cache
-def _fashion() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def fashion_images() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Fashion-MNIST: images uint8 [N, 28, 28] and labels to train on, then those of the test.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
     folder = next((place for place in FASHION if place.is_dir()), None)
     if folder is None:
         raise FileNotFoundError(
@@ -208,7 +213,7 @@ def _planes(images: np.ndarray) -> np.ndarray:
 
 def fashion() -> World:
     """Fashion-MNIST; then the camera is tilted."""
-    x, y, test_x, test_y = _fashion()
+    x, y, test_x, test_y = fashion_images()
 
     def tilted(images: np.ndarray) -> np.ndarray:
         return ndimage.rotate(images, 30.0, (2, 1), reshape=False, order=1)
@@ -222,7 +227,7 @@ def fashion() -> World:
 
 def clothes_to_shoes() -> World:
     """Pictures of clothes are what is normal; then shoes and bags are. No labels."""
-    x, y, test_x, test_y = _fashion()
+    x, y, test_x, test_y = fashion_images()
     old, new, judged = (
         np.isin(y, CLOTHES),
         np.isin(y, SHOES_AND_BAGS),
@@ -237,7 +242,7 @@ def clothes_to_shoes() -> World:
 
 def scenes() -> World:
     """Fashion-MNIST before noise, each pixel nothing, clothes or other; then it is dark."""
-    x, y, test_x, test_y = _fashion()
+    x, y, test_x, test_y = fashion_images()
 
     def placed(images: np.ndarray, labels: np.ndarray, dark: bool, seed: int) -> Samples:
         rng = np.random.RandomState(seed)
