@@ -23,7 +23,7 @@ typedef enum {
     /* A target is NaN or infinite, or of several labels outside [0, 1]. The state did not change.
      */
     TT_ERROR_TARGET,
-    /* The learning rate is negative, above 1024, NaN or infinite. The old rate stays. */
+    /* The learning rate is negative, above NAME_RATE_LIMIT, NaN or infinite. The old rate stays. */
     TT_ERROR_RATE,
     /* A callback returned a failure. NAME_load: the state is back at its factory values if the
      * header had been read, else it did not change. Every other function: nothing was trained; the
@@ -43,7 +43,10 @@ typedef enum {
     TT_ERROR_EMPTY,
     /* Where a sample is fed row by row: it is not complete, and the state did not change; or more
      * rows were fed than it has, of which the first ones were taken. */
-    TT_ERROR_ROWS
+    TT_ERROR_ROWS,
+    /* The guard has stopped learning, or could not yet bring back the state that it saved. The step
+     * changed nothing; loss and prediction are told. */
+    TT_ERROR_STOPPED
 } tt_status;
 
 /* One sample, as the model saw it before it learned from it. */

@@ -31,6 +31,7 @@ typedef struct {
     const tt_saved_scale *initial_scales;
     size_t scale_count;
     float rate;            /* learning rate that training starts with */
+    float rate_limit;      /* the largest; a saved rate above it becomes it */
     uint32_t seed;         /* of random numbers */
     uint32_t weights_size; /* bytes of the trained tensors */
     uint8_t hash[32];      /* of the model: SHA-256 */

@@ -191,7 +191,7 @@ static tt_status take_training(const tt_model *model, source *in, tt_scale *scal
     if (step != NULL) {
         step->seed = found.seed;
         step->count = found.count;
-        tt_set_rate(step, found.rate);
+        tt_set_rate(step, found.rate < model->rate_limit ? found.rate : model->rate_limit);
     }
     return TT_OK;
 }

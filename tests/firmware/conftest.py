@@ -26,6 +26,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         target: str = "host",
         **options: object,
     ) -> Path:
+        # Programs set rates of all sizes.
+        options = {"rate_limit": 1024.0, **options}
         key = repr((name, seed, shape, target, sorted(options.items())))
         if key not in known:
             folder = root / f"{name}-{len(known)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host_programs import Compile, link
+from tests.support.host_programs import SANITIZERS, Compile, link
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,13 @@ def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: P
 def test_arguments(loss: str, gradient: str, generated: Compile, tmp_path: Path) -> None:
     folder = generated("small", loss=loss, gradient=gradient)
     assert link("arguments.c", [folder], tmp_path).run() == "ok\n"
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_rate_limit(window: int, generated: Compile, tmp_path: Path) -> None:
+    folder = generated("small", scheme="head", rate_limit=0.5, accumulate=window)
+    program = link("rate_limit.c", [folder], tmp_path, flags=[*SANITIZERS, f"-DWINDOW={window}"])
+    assert program.run() == "ok\n"
 
 
 @pytest.mark.parametrize("scheme", ["head", pytest.param("last-1", marks=pytest.mark.slow)])

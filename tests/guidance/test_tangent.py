@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tinytrain.compiler.guidance import Guidance, guide, initial_rate, option_warnings
+from tinytrain.compiler.guidance import (
+    Guidance,
+    enforced_limit,
+    guide,
+    initial_rate,
+    option_warnings,
+)
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, select_trainable
+from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine, run_forward
@@ -107,6 +116,19 @@ def test_share_of_the_gradient_in_updates_below_half_a_unit() -> None:
     assert tangent.lost(0.001, 4) == 0.75
 
 
+def test_the_limit_that_is_enforced() -> None:
+    samples = Guidance(Tangent({"head": np.full(7, 40.0)}, np.zeros(1024), 1.0, 7), 0.5, "samples")
+    assert (samples.suggested, samples.limit) == (0.025, 0.1)
+    assert enforced_limit(Options(), samples) == 0.1
+    # One that was chosen stays possible; a guess may be four times too low.
+    assert enforced_limit(Options(learning_rate=0.3), samples) == 0.3
+    assert enforced_limit(Options(rate_limit=0.01), samples) == 0.01
+    assert initial_rate(Options(rate_limit=0.01), samples) == 0.01
+    assert enforced_limit(Options(), replace(samples, source="noise")) == 0.4
+    with pytest.raises(UsageError, match=r"--learning-rate 0\.3 is above --rate-limit 0\.2"):
+        Options(learning_rate=0.3, rate_limit=0.2)
+
+
 def test_nothing_to_measure_is_no_suggestion() -> None:
     nothing = Guidance(Tangent({"head": np.zeros(0)}, np.zeros(1024), 0.0, 0), 0.5, "noise")
     assert nothing.suggested is None and nothing.limit is None
@@ -114,6 +136,9 @@ def test_nothing_to_measure_is_no_suggestion() -> None:
     assert initial_rate(Options(learning_rate=0.5), nothing) == 0.5
     assert option_warnings(Options(learning_rate=0.5), nothing) == ()
     assert initial_rate(Options(), nothing) == 0.003
+    assert enforced_limit(Options(), nothing) == 1024.0
+    assert initial_rate(Options(rate_limit=0.001), nothing) == 0.001
+    assert enforced_limit(Options(rate_limit=0.001), nothing) == 0.001
     assert option_warnings(Options(), nothing) == (
         "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
         "0.003; give --learning-rate, or --calibration with samples of the model's own kind",

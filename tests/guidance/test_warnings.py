@@ -16,6 +16,7 @@ from tests.support.paths import SHARED_MODELS
 from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
+from tinytrain.errors import UsageError
 from tinytrain.simulation.session import simulate
 
 RESNET8 = SHARED_MODELS / "resnet8_int8.tflite"
@@ -55,7 +56,12 @@ def test_the_suggested_rate_learns_and_one_far_above_the_limit_does_not(
     assert guidance.contrast > 0.7
     assert manifest.warnings == ()
     assert learned(product, learn, judge) > 0.85
-    assert learned(product, learn, judge, 4 * guidance.rate_limit) < 0.2
+    far = 4 * guidance.rate_limit
+    assert manifest.rate_limit == guidance.rate_limit < far
+    with pytest.raises(UsageError, match=f"compile with --rate-limit {far:g}"):
+        learned(product, learn, judge, far)
+    free = digits(samples, tmp_path / "free", rate_limit=1024)
+    assert learned(free, learn, judge, far) < 0.2
 
 
 def test_a_rate_above_the_limit(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,6 +87,8 @@ def test_compile_warns_the_same_and_records_it(
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["warnings"] == warnings
     assert manifest["learning_rate"] == 0.5
+    # It was said twice what that means: the device takes it.
+    assert manifest["rate_limit"] == 0.5
 
 
 def test_momentum_without_a_lower_rate(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:

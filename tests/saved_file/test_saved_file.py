@@ -14,10 +14,13 @@ from tinytrain.errors import InternalError
 from tinytrain.saved_file import PARTS, layout, saved_bytes
 
 REPLAY = ("tt_replay", "tt_replay_class")
+GUARD = ("tt_guard", "tt_guard_class")
 HEADINGS = {
     "tt_saved_header": "header",
     "tt_replay": "head of the replay buffer",
     "tt_replay_class": "a class of the replay buffer",
+    "tt_guard": "head of the guard",
+    "tt_guard_class": "a class of the guard",
     "tt_saved_scale": "scale",
     "tt_saved_step": "step",
     "tt_saved_end": "end",
@@ -36,8 +39,9 @@ def test_the_bytes_of_the_format() -> None:
 
 
 def rows() -> Iterator[str]:
-    for name in (PARTS[0], *REPLAY, *PARTS[1:]):
-        header = "tt_replay.h" if name in REPLAY else "tt_saved_file.h"
+    headers = {**dict.fromkeys(REPLAY, "tt_replay.h"), **dict.fromkeys(GUARD, "tt_guard.h")}
+    for name in (PARTS[0], *REPLAY, *GUARD, *PARTS[1:]):
+        header = headers.get(name, "tt_saved_file.h")
         yield f"\n### {HEADINGS[name].capitalize()} (`{name}`)\n"
         yield "| offset | bytes | type | member | |\n|---|---|---|---|---|"
         for member in layout(name, header).members:

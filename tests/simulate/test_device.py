@@ -25,7 +25,7 @@ Y = np.random.default_rng(1).integers(0, 10, 24)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("device") / "own"
-    tinytrain.compile_model(DIGITS, output=place, calibration=X, scheme="last-2")
+    tinytrain.compile_model(DIGITS, output=place, calibration=X, scheme="last-2", rate_limit=0.5)
     return place
 
 
@@ -113,6 +113,11 @@ def test_reset_and_rate(device: Device, tmp_path: Path) -> None:
     fresh = saved(device, tmp_path / "fresh.bin")
     rate = device.learning_rate
     device.learning_rate = 0.25
+    assert device.learning_rate == 0.25
+    with pytest.raises(
+        UsageError, match=r"learning rate 0\.6 is above 0\.5, the limit of the model"
+    ):
+        device.learning_rate = 0.6
     assert device.learning_rate == 0.25
     device.train_step(X, Y)
     device.reset()

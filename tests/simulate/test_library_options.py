@@ -33,7 +33,7 @@ ARITHMETIC: tuple[dict[str, Any], ...] = (
     {"accumulate": 2, "weight_decay": 0.01},
     {"gradient": "s16", "schedule": "cosine:4", "warm_up": 2},
     {"gradient": "f32", "label_smoothing": 0.1},
-    {"update": "nearest", "fraction_bits": 0, "seed": 7},
+    {"update": "nearest", "fraction_bits": 0, "seed": 7, "rate_limit": 0.5},
     {"qas": False, "fraction_bits": 8, "classes": 3},
     {"recompute": 0.3, "weight_headroom": 2.0, "range_headroom": 2.0, "learning_rate": 0.02},
 )
@@ -43,6 +43,7 @@ ELSEWHERE = {
     "loss": "the library refuses a regression: tests/simulate/test_library.py",
     "ranges": "decided before the graph is in integers",
     "name": "every graph has one",
+    "guard": "tests/equality/test_guard.py",
 }
 """Options that no case varies, and why."""
 

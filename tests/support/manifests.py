@@ -75,6 +75,7 @@ def small_manifest() -> Manifest:
         output=output_record(20),
         preprocess=None,
         learning_rate=0.01,
+        rate_limit=1024.0,
         guidance=GuidanceRecord(
             suggested_rate=None,
             rate_limit=None,
@@ -117,6 +118,7 @@ def small_manifest() -> Manifest:
         frozen_bytes=0,
         feed_rows=0,
         replay=None,
+        guard=None,
         speed=SpeedRecord(
             core="host",
             clock_hz=None,

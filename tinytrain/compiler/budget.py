@@ -17,6 +17,7 @@ from tinytrain.toolchain.footprint import call_graph, footprint
 from tinytrain.toolchain.stack import INDIRECT
 
 _CALLBACKS = ("read_file", "write_file")
+_STORE_CALLBACKS = (*_CALLBACKS, "rewind_file")
 _SLOT_CALLBACKS = ("read_slot", "write_slot")
 _MEASURE_BYTES = 128 * 1024 * 1024
 
@@ -56,19 +57,22 @@ def measure_memory(
     program = build(directory, _roomy(target), name=compiled.graph.name, variant="measure")
     graph = call_graph(program)
     # The only pointers that the sources call through are callbacks, of save and load or of slots.
+    callbacks = _STORE_CALLBACKS if files.guard else _CALLBACKS
     indirect = {
-        title: _SLOT_CALLBACKS if "tt_replay_flash_" in title else _CALLBACKS
+        title: _SLOT_CALLBACKS if "tt_replay_flash_" in title else callbacks
         for title, callees in graph.calls.items()
         if INDIRECT in callees
     }
     found = footprint(program, target, indirect=indirect)
     arena, trained = compiled.plan.nbytes, files.weights_bytes
     kept = files.replay.ram_bytes if files.replay else 0
+    guard = files.guard.ram_bytes if files.guard else 0
     ram = {
         "arena": arena,
         "trained parameters": trained,
         **({"replay buffer": kept} if kept else {}),
-        "other state": found.sizes.ram - arena - trained - kept,
+        **({"guard": guard} if guard else {}),
+        "other state": found.sizes.ram - arena - trained - kept - guard,
         "stack": found.stack_bytes,
     }
     flash = {

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tinytrain.compiler.guidance import Guidance, initial_rate, option_warnings
+from tinytrain.compiler.guidance import (
+    Guidance,
+    enforced_limit,
+    initial_rate,
+    option_warnings,
+)
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
@@ -47,6 +52,11 @@ class Compiled:
     def rate(self) -> float:
         """The learning rate that the device begins with."""
         return initial_rate(self.options, self.guidance)
+
+    @property
+    def rate_limit(self) -> float:
+        """The largest learning rate that the device takes."""
+        return enforced_limit(self.options, self.guidance)
 
     @property
     def classes(self) -> int:

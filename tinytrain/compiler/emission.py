@@ -22,6 +22,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         compiled.plan,
         scales=compiled.scales,
         rate=compiled.rate,
+        rate_limit=compiled.rate_limit,
         schedule=compiled.options.rate_schedule,
         seed=compiled.options.seed,
         classes=compiled.classes,
@@ -31,6 +32,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         slots=compiled.options.replay,
         slots_in=compiled.options.replay_in,
         health=compiled.options.health,
+        guard_interval=compiled.options.guard,
     )
 
 

@@ -47,6 +47,12 @@ UNLEARNED_RATE = 0.01
 """The largest rate to suggest before K has grown."""
 
 LARGEST_RATE = 1024.0
+
+NOISE_LEEWAY = 4.0
+"""Factor on a limit that was guessed from noise. Of the examples it lies between 0.27 and 2.6 times
+the limit on samples of the model's own kind, and one that is too low would keep it from learning.
+"""
+
 UNGUIDED_RATE = 0.003
 """Learning rate where none was chosen and none can be suggested: near the best of MCUNet-5FPS."""
 
@@ -246,7 +252,24 @@ def initial_rate(options: Options, guidance: Guidance) -> float:
     """
     if options.learning_rate is not None:
         return options.learning_rate
-    return UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
+    rate = UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
+    return rate if options.rate_limit is None else min(rate, options.rate_limit)
+
+
+def enforced_limit(options: Options, guidance: Guidance) -> float:
+    """The largest learning rate that the device takes.
+
+    By itself that is the limit of the guidance: four times the suggested rate. Where it was guessed
+    from noise it is `NOISE_LEEWAY` times as much, and where nothing could be measured there is
+    none. A rate that was chosen above it comes with a warning, and is the limit then.
+    """
+    if options.rate_limit is not None:
+        return options.rate_limit
+    if guidance.limit is None:
+        return LARGEST_RATE
+    leeway = NOISE_LEEWAY if guidance.source == NOISE else 1.0
+    limit = _rounded(leeway * guidance.limit, 2)
+    return min(max(limit, initial_rate(options, guidance)), LARGEST_RATE)
 
 
 def option_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ LEARNING = Group("learning", "how a gradient becomes an update")
 ARITHMETIC = Group("arithmetic", "how numbers are stored and rounded")
 MEMORY = Group("memory", "what RAM is spent on")
 REPLAY = Group("replay", "samples that are kept, to train on again")
+GUARD = Group("guard", "learning that makes the model worse is undone")
 OUTPUT = Group("output", "what is written")
 
 
@@ -138,6 +139,18 @@ class Options:
         experiment="`rates`",
         see="training.md#which-learning-rate",
     )
+    rate_limit: float | None = _option(
+        None,
+        LEARNING,
+        "largest learning rate that the device takes; 1024 lifts the limit",
+        kind=NUMBER,
+        low=0.0,
+        high=1024.0,
+        special="auto",
+        metavar="R",
+        experiment="nothing: an experiment may try any rate",
+        see="training.md#the-limit-of-the-learning-rate",
+    )
     schedule: str = _option(
         "constant",
         LEARNING,
@@ -238,6 +251,17 @@ class Options:
         "where they are kept; flash is reached through callbacks of yours",
         choices=("ram", "flash"),
     )
+    guard: int = _option(
+        0,
+        GUARD,
+        "steps from one check of the guard to the next; 0 leaves the guard out",
+        kind=INTEGER,
+        low=0,
+        high=MAX_STEPS,
+        metavar="N",
+        advice="128 is common",
+        see="training.md#the-guard",
+    )
     feed: str = _option(
         "whole",
         MEMORY,
@@ -276,6 +300,7 @@ class Options:
             option.check(getattr(self, name))
         parse_schedule(self.schedule, self.warm_up)
         _check_smoothing(self)
+        _check_limit(self)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "--clip-norm needs quantization-aware scaling, which --no-qas leaves out",
@@ -339,6 +364,15 @@ OPTIONS: Mapping[str, Option] = {
     for one in fields(Options)
 }
 """The row of each field of `Options`."""
+
+
+def _check_limit(options: Options) -> None:
+    rate, limit = options.learning_rate, options.rate_limit
+    if rate is not None and limit is not None and rate > limit:
+        raise UsageError(
+            f"--learning-rate {rate:g} is above --rate-limit {limit:g}",
+            help="raise the limit, or leave one of both out",
+        )
 
 
 def _check_smoothing(options: Options) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tinytrain.compiler.options import (
     ARITHMETIC,
+    GUARD,
     LEARNING,
     MEMORY,
     OPTIONS,
@@ -19,7 +20,7 @@ MODEL_FILE = Group("model", "what is compiled")
 DATA = Group("data", "samples for the ranges and scales, and how images are prepared")
 TARGET = Group("target", "where it will run, and what that holds")
 
-GROUPS = (MODEL_FILE, OUTPUT, TARGET, DATA, TRAINED, LEARNING, ARITHMETIC, MEMORY, REPLAY)
+GROUPS = (MODEL_FILE, OUTPUT, TARGET, DATA, TRAINED, LEARNING, ARITHMETIC, MEMORY, REPLAY, GUARD)
 """In the order in which they are shown."""
 
 _MODEL = Option(

@@ -214,6 +214,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", *REPLAY_FIELDS}
+    taken |= {"guard", "guard_classes"}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

@@ -12,6 +12,7 @@ from tinytrain.emit.c_text import C_TYPES, float_literal
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
+from tinytrain.emit.guard import GuardPart, count_ends, guard_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
@@ -52,6 +53,7 @@ class ModelFiles:
         interface: what a program around the model has to know.
         constants: bytes of the arrays in flash by layer, those that serve none under "".
         replay: the replay buffer, if there is one.
+        guard: the guard, if there is one.
     """
 
     files: Mapping[str, str]
@@ -61,6 +63,7 @@ class ModelFiles:
     interface: ModelInterface
     constants: Mapping[str, int]
     replay: Replay | None
+    guard: GuardPart | None
 
 
 def model_hash(graph: Graph) -> bytes:
@@ -91,6 +94,7 @@ def emit_model(
     *,
     scales: Mapping[str, Scale],
     rate: float,
+    rate_limit: float,
     schedule: RateSchedule,
     seed: int,
     classes: int,
@@ -100,6 +104,7 @@ def emit_model(
     slots: int = 0,
     slots_in: str = "ram",
     health: bool = True,
+    guard_interval: int = 0,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -107,6 +112,7 @@ def emit_model(
         graph: that the plan was made for. What runs is `plan.graph`, which computes the same.
         scales: initial scales of the gradients.
         rate: initial learning rate.
+        rate_limit: the largest that the device takes.
         schedule: of the learning rate.
         seed: of the random numbers that round updates.
         classes: that a sample is labelled with; 0 where its target is no label.
@@ -116,6 +122,7 @@ def emit_model(
         slots: of the replay buffer; 0 leaves it out.
         slots_in: ram or flash.
         health: whether the model counts what goes wrong.
+        guard_interval: steps between two checks of a guard; 0 leaves it out.
     """
     name, digest, graph = graph.name, model_hash(graph), plan.graph
     context = EmitContext(graph, plan, name, health=health)
@@ -148,8 +155,12 @@ def emit_model(
     replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
     if replay is not None:
         fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
+    guard = GuardPart.of(guard_interval, classes)
+    if guard is not None:
+        fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in guard.fields()]
     weights = sum(data.nbytes for data in graph.parameters.values())
     regions = weights + (0 if replay is None else replay.saved_bytes)
+    regions += 0 if guard is None else guard.ram_bytes
     saved = saved_bytes(regions, len(context.scales))
     dtype = quantize.output.type.dtype
     text = {
@@ -175,7 +186,7 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": _state_text(plan.nbytes, weights, replay),
+        "state_bytes_text": _state_text(plan.nbytes, weights, replay, guard),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "saved_sizes": {part: layout(part).nbytes for part in PARTS},
@@ -184,6 +195,10 @@ def emit_model(
         "trained": [_trained(context, tensor) for tensor in trained_tensors(graph) if health],
         "rate": float_literal(float(np.float32(rate) / np.float32(context.accumulation_window))),
         "rate_text": f"{rate:g}",
+        "rate_limit": float_literal(float(np.float32(rate_limit))),
+        "state_rate_limit": float_literal(
+            float(np.float32(rate_limit) / np.float32(context.accumulation_window))
+        ),
         "schedule": None if schedule.is_constant else _schedule_fields(schedule),
         "schedule_text": describe(schedule),
         "seed": seed,
@@ -196,6 +211,7 @@ def emit_model(
         "frozen": frozen_text,
         "frozen_spans": kept.spans,
         "replay": replay,
+        **guard_text(context, graph, guard),
         "frozen_bytes": frozen.nbytes,
         "forward": forward_text,
         "backward": backward_text,
@@ -224,10 +240,11 @@ def emit_model(
         frozen_bytes=frozen.nbytes,
         feed_rows=x[0].type.shape[1] if text["feed"] else 0,
         replay=None if replay is None else replay.record(),
+        guard=None if guard is None else guard.record(),
     )
     functions = frozenset(context.functions)
     constants = _by_layer(context)
-    return ModelFiles(files, functions, digest, weights, interface, constants, replay)
+    return ModelFiles(files, functions, digest, weights, interface, constants, replay, guard)
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:
@@ -245,9 +262,10 @@ def _initial(
     return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)
 
 
-def _state_text(arena: int, weights: int, replay: Replay | None) -> str:
+def _state_text(arena: int, weights: int, replay: Replay | None, guard: GuardPart | None) -> str:
     text = f"{arena} bytes of arena, {weights} of trained parameters"
-    return text if replay is None else f"{text}, {replay.ram_bytes} of the replay buffer"
+    text += "" if replay is None else f", {replay.ram_bytes} of the replay buffer"
+    return text if guard is None else f"{text}, {guard.ram_bytes} of the guard"
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
@@ -267,12 +285,7 @@ def _schedule_fields(schedule: RateSchedule) -> str:
 
 def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:
     """A trained tensor's name, and the call that counts its elements at an end of their range."""
-    size, place = tensor.parameter.type.size, context.place(tensor.parameter)
-    if tensor.parameter.type.dtype is DType.S32:
-        return {"name": tensor.name, "count_ends": context.call("tt_count_ends_s32", size, place)}
-    fraction = "NULL" if tensor.fraction is None else context.place(tensor.fraction)
-    ends = context.call("tt_count_ends_s8", size, place, fraction, tensor.bits)
-    return {"name": tensor.name, "count_ends": ends}
+    return {"name": tensor.name, "count_ends": f"{count_ends(context, tensor)};"}
 
 
 def _used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import write_folder
+from tinytrain.compiler.guidance import LARGEST_RATE
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CALIBRATION_SAMPLES, integer_model
 from tinytrain.compiler.options import Options
@@ -202,6 +203,7 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
             scheme=run.scheme,
             classes=None if run.model.head == "keep" else data.classes,
             seed=run.seed,
+            rate_limit=LARGEST_RATE,
             **given_options,
         )
         imported = _imported(run.model.path)

@@ -47,6 +47,19 @@ FUNCTIONS = (
     *_functions(
         "tt_replay_flash.c", "tt_replay.h", "tt_replay_flash_write", "tt_replay_flash_read"
     ),
+    *_functions(
+        "tt_guard.c",
+        "tt_guard.h",
+        "tt_guard_rate",
+        "tt_guard_is_due",
+        "tt_guard_step",
+        "tt_guard_look",
+        "tt_guard_judge",
+        "tt_guard_carry",
+        "tt_guard_tell",
+        "tt_guard_in_memory",
+        "tt_sum_squares_s8",
+    ),
     *_functions("tt_line_buffer.h", "tt_line_buffer.h", "tt_stripe_roll", "tt_stripe_window"),
     *_functions(
         "tt_metrics.c",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.losses import SampleTarget
+from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.records import ReplayRecord
 
 
@@ -26,6 +27,7 @@ class ModelInterface:
         frozen_bytes: of the frozen activations of a sample; 0 where the first layer trains.
         feed_rows: rows that a sample is fed in, one by one; 0 where it is written as a whole.
         replay: the replay buffer, if there is one.
+        guard: the guard, if there is one.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ModelInterface:
     frozen_bytes: int
     feed_rows: int
     replay: ReplayRecord | None
+    guard: GuardRecord | None
 
     @property
     def input_size(self) -> int:

@@ -11,6 +11,7 @@ from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
+from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.records import (
     BudgetRecord,
@@ -38,7 +39,7 @@ from tinytrain.manifest.schema import (
     wrong,
 )
 
-FORMAT = 2
+FORMAT = 3
 """Rises with every key that is added, goes, or means something else."""
 
 Identifier = Annotated[str, Matches(r"[A-Za-z_]\w*", "C identifier")]
@@ -69,6 +70,7 @@ class Manifest:
         output: the model's output.
         preprocess: how uint8 images of data files become inputs; null if the model takes none.
         learning_rate: initial learning rate.
+        rate_limit: largest learning rate that the device takes.
         guidance: how the learning rate was suggested.
         warnings: warnings of the compiler, a sentence each.
         ram: bytes of RAM by use.
@@ -82,6 +84,7 @@ class Manifest:
         frozen_bytes: size of the frozen activations of one sample; 0 if the first layer trains.
         feed_rows: rows of a sample that is fed row by row; 0 if it is written as a whole.
         replay: the replay buffer; null if there is none.
+        guard: the guard; null if there is none.
         speed: estimated time of a training step.
         target: name of the target, or path of its file.
         budget: bytes that the model had to fit.
@@ -105,6 +108,7 @@ class Manifest:
     output: OutputRecord
     preprocess: Preprocess | None
     learning_rate: float
+    rate_limit: float
     guidance: GuidanceRecord
     warnings: tuple[str, ...]
     ram: Uses
@@ -117,6 +121,7 @@ class Manifest:
     frozen_bytes: Count
     feed_rows: Count
     replay: ReplayRecord | None
+    guard: GuardRecord | None
     speed: SpeedRecord
     target: str
     budget: BudgetRecord
@@ -169,6 +174,7 @@ class Manifest:
             frozen_bytes=self.frozen_bytes,
             feed_rows=self.feed_rows,
             replay=self.replay,
+            guard=self.guard,
         )
 
     def text(self) -> str:

@@ -28,7 +28,7 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.parameters import SIMULATE
-from tinytrain.simulation.session import saved_in
+from tinytrain.simulation.session import check_rate, saved_in
 from tinytrain.simulation.write_back import onnx_with_learned, state_dict
 from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
 
@@ -190,13 +190,15 @@ class Device:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step. Setting it, 0 to 1024, sets the rate that a schedule starts from."""
+        """Of the next step. Setting it, 0 to the limit that the model was compiled with, sets the
+        rate that a schedule starts from."""
         with self._running() as library:
             return library.learning_rate()
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         check_options(SIMULATE, learning_rate=rate)
+        check_rate(self._folder, rate)
         with self._running() as library:
             library.set_learning_rate(rate)
 

@@ -83,7 +83,11 @@ class HostLibrary:
         self._function("init", None)(self._state)
 
     def set_learning_rate(self, rate: float) -> None:
-        """0 to 1024."""
+        """0 to the limit that the model was compiled with.
+
+        Raises:
+            DataError: it is above the limit.
+        """
         function = self._function("set_learning_rate", ctypes.c_int)
         _check(function(self._state, ctypes.c_float(rate)))
 

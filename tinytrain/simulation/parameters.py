@@ -9,6 +9,9 @@ from tinytrain.simulation.orders import ORDERS
 MAX_STEPS = 10_000_000
 """Every step's sample is written out beforehand; more would fill a disk."""
 
+LARGEST_RATE = 1024.0
+"""Of a step, where the limit of the model is lifted."""
+
 ENGINES = ("host", "qemu")
 
 WHERE = Group("where it runs", "")
@@ -30,7 +33,7 @@ SIMULATE = (
     Option("training steps on new samples; each epoch takes them in a new random order", TRAINING,
            "steps", INTEGER, low=0, high=MAX_STEPS, metavar="N", required=True),
     Option("initial learning rate, instead of the compiled one", TRAINING, "learning_rate", NUMBER,
-           low=0.0, high=1024.0, metavar="R"),
+           low=0.0, high=LARGEST_RATE, metavar="R"),
     Option("seed of the order of the samples", TRAINING, "seed", INTEGER, 0, low=0, high=2**32 - 1,
            metavar="N"),
     Option("order of the samples: by-class sorts them, drift changes them slowly", TRAINING,

@@ -34,6 +34,7 @@ STATUS = (
     "TT_ERROR_LOSS",
     "TT_ERROR_EMPTY",
     "TT_ERROR_ROWS",
+    "TT_ERROR_STOPPED",
 )
 """`tt_status` of tinytrain.h, by value."""
 

@@ -17,7 +17,7 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.orders import by_class
-from tinytrain.simulation.parameters import SIMULATE
+from tinytrain.simulation.parameters import LARGEST_RATE, SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.result import SimulationResult, summarize
 from tinytrain.simulation.stream import SampleStream, training_order
@@ -56,7 +56,7 @@ def simulate(
         steps: training steps on new samples, 0 to 10 million; every epoch takes them in a new
             random order.
         seed: of that order, 0 to 2**32 - 1.
-        learning_rate: instead of the model's own, 0 to 1024.
+        learning_rate: instead of the model's own, 0 to the limit that it was compiled with.
         evaluate_every: steps after which the program evaluates in between; 0 never does.
         patience: such evaluations in a row without a better one that end training, 0 to
             65,535; 0 never ends it.
@@ -137,6 +137,7 @@ def plan_session(
         evaluate_every=evaluate_every,
         patience=patience,
     )
+    check_rate(folder, learning_rate)
     replay_steps = _checked_replay(folder, replay_steps)
     _check_evaluations(evaluate_every, patience, is_there=eval is not None)
     train = _loaded(data, folder)
@@ -156,6 +157,22 @@ def plan_session(
         evaluate_every=evaluate_every,
         patience=patience,
     )
+
+
+def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
+    """Holds a learning rate to the limit of the device.
+
+    Raises:
+        UsageError: it is above it.
+    """
+    limit = folder.manifest.rate_limit
+    # The device compares float32 values.
+    if rate is not None and np.float32(rate) > np.float32(limit):
+        raise UsageError(
+            f"learning rate {rate:g} is above {limit:g}, the limit of the model in '{folder.path}'",
+            help=f"compile with --rate-limit {rate:g}, or with --rate-limit {LARGEST_RATE:g} to "
+            "lift the limit",
+        )
 
 
 def _check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) -> None:

@@ -264,7 +264,7 @@ _Static_assert(sizeof(tt_saved_header) +
 
 static const tt_model model = {
     regions, 6, offsetof(model_signal_state, scales), initial_scales, 2,
-    0x1.3f7cee0000000p-4f, 5U, 430U,
+    0x1.3f7cee0000000p-4f, 0x1.3333340000000p+0f, 5U, 430U,
     {144, 232, 204, 123, 55, 219, 212, 173, 16, 193, 42, 41, 249, 179, 197, 137, 214, 26, 66, 43,
      199, 251, 81, 50, 99, 108, 244, 67, 201, 217, 31, 69}};
 
@@ -342,7 +342,7 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
 
 tt_status model_signal_set_learning_rate(model_signal_state *state, float rate)
 {
-    if (!(rate >= 0.0f && rate <= 1024.0f)) {
+    if (!(rate >= 0.0F && rate <= MODEL_SIGNAL_RATE_LIMIT)) {
         return TT_ERROR_RATE;
     }
     tt_set_rate(&state->step, rate);

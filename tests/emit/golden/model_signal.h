@@ -76,7 +76,10 @@ tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_res
  * step was skipped. */
 tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result);
 
-/* 0 <= rate <= 1024; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
+/* The largest learning rate that the model takes; the compiler's option --rate-limit changes it. */
+#define MODEL_SIGNAL_RATE_LIMIT 0x1.3333340000000p+0f
+
+/* 0 <= rate <= MODEL_SIGNAL_RATE_LIMIT; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
 tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
 
 /* The rate of the next step. */
@@ -88,7 +91,8 @@ tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, 
 
 /* Reads a saved file into a state that init has set up. One of another model or format is refused
  * and changes nothing; where it turns out damaged on the way, the state is reset to factory:
- * model_signal_check tells beforehand, without changing anything. */
+ * model_signal_check tells beforehand, without changing anything. A rate above
+ * MODEL_SIGNAL_RATE_LIMIT becomes the limit. */
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
 
