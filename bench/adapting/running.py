@@ -70,7 +70,8 @@ def compiled(case: Case, output: Path, **options: Any) -> Product:
         output: the folder to write.
         options: of `compile_model`, in place of the case's or beside them.
     """
-    chosen: dict[str, Any] = {"scheme": case.scheme, **case.images}
+    # Rates are tried on purpose that the device would refuse.
+    chosen: dict[str, Any] = {"scheme": case.scheme, "rate_limit": 1024.0, **case.images}
     if case.classes is not None:
         chosen["classes"] = case.classes
     if case.task == "normal":

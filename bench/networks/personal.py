@@ -89,6 +89,7 @@ def compiled(
         loss=row.objective.loss,
         schedule=f"cosine:{max(row.steps, 1)}",
         seed=seed,
+        rate_limit=1024.0,
     )
 
 
