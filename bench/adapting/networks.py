@@ -23,6 +23,7 @@ from tinytrain.experiments.once import computed_once
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "models"
+HERE = Path(__file__).parent
 FOLDER = ROOT / "build" / "adapting"
 """Where the networks and all results are kept."""
 

@@ -15,14 +15,17 @@ from torch import nn
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "networks"
 
 
-def kept(what: str, decides: tuple[Any, ...], find: Callable[[], Any]) -> Any:
+def kept(
+    what: str, decides: tuple[Any, ...], find: Callable[[], Any], *, folder: Path = FOLDER
+) -> Any:
     """A JSON value: read if it was found before, else found and kept.
 
     Args:
         what: begins the file's name.
         decides: all that the value follows from, as text or bytes; it is hashed.
+        folder: where it is kept.
     """
-    path = FOLDER / f"{what}-{digest(decides)}.json"
+    path = folder / f"{what}-{digest(decides)}.json"
     if path.is_file():
         return json.loads(path.read_text())
     value = find()

@@ -1,0 +1,103 @@
+"""Ways to adapt to a case: a row each, with what a seed of it gives."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.adapting import running
+from bench.adapting.cases import Case
+from bench.adapting.running import Runner, Scores
+from tinytrain.compiler.folder import Product
+from tinytrain.experiments.learner import Samples
+from tinytrain.simulation.library import LibrarySamples
+
+EVALUATED = 50
+"""Samples that the float network evaluates at once."""
+
+Learn = Callable[[Runner, Product, int], tuple[Scores, Scores | None]]
+"""From a compiled case and a seed to scores of the new world and of the old one, after learning."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to adapt.
+
+    Attributes:
+        title: as the tables name it.
+        options: of `compile`, for a case.
+        learn: what a seed gives.
+        fits: whether a case can have it.
+    """
+
+    title: str
+    options: Callable[[Case], dict[str, Any]]
+    learn: Learn
+    fits: Callable[[Case], bool] = lambda case: True
+
+
+def _defaults(case: Case) -> dict[str, Any]:
+    return {}
+
+
+def _on_device(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scores | None]:
+    outcome = runner.run(seed=seed)
+    return outcome.own_after, outcome.past_after
+
+
+def _in_float(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scores | None]:
+    """Float weights and activations; what trains, the rates and the order are the device's."""
+    from tinytrain.experiments.baseline.float_learner import FloatLearner
+    from tinytrain.experiments.worker import rate_of
+
+    compiled = product.compiled
+    learn, judge = runner.learn, runner.judge
+    assert learn.inputs is not None and judge.inputs is not None
+    samples = Samples(learn.inputs, learn.targets, judge.inputs, judge.targets)
+    learner = FloatLearner(compiled, samples, rate_of(compiled, compiled.rate), seed, mode="float")
+    learner.train(runner.order(seed=seed))
+
+    def scores(samples: LibrarySamples) -> Scores:
+        import torch
+
+        assert samples.inputs is not None
+        logits = []
+        with torch.no_grad():
+            for start in range(0, len(samples.targets), EVALUATED):
+                frozen = learner.network.frozen(samples.inputs[start : start + EVALUATED])
+                logits.append(learner.network.forward(frozen).numpy())
+        predicted = np.concatenate(logits).argmax(1).astype(np.int32)
+        return Scores(samples.targets, predicted, np.zeros(len(predicted), np.float32))
+
+    return scores(judge), None if runner.past is None else scores(runner.past)
+
+
+METHODS = {
+    "device": Method("device", _defaults, _on_device),
+    "float": Method("float", _defaults, _in_float),
+}
+
+
+def adapt(case: Case, method: Method, seed: int) -> dict[str, Any]:
+    """What one seed gives: balanced accuracies and accuracies of the new world and of the old one.
+
+    Args:
+        seed: of the order of the samples, of a fresh head and of stochastic rounding.
+    """
+    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+        folder = Path(place) / "model"
+        product = running.compiled(case, folder, seed=seed, **method.options(case))
+        runner = Runner(case, folder)
+        before = runner.scores(runner.judge), runner.past and runner.scores(runner.past)
+        after = method.learn(runner, product, seed)
+    found: dict[str, Any] = {"rate": product.compiled.rate, "labels": len(runner.learn.targets)}
+    for world, first, last in zip(("own", "old"), before, after, strict=True):
+        for when, scores in (("before", first), ("after", last)):
+            found[f"{world}_{when}"] = None if scores is None else scores.balanced
+            found[f"{world}_accuracy_{when}"] = None if scores is None else scores.accuracy
+    return found
