@@ -1,6 +1,8 @@
 """What adapting wins and what it costs, over situations and ways to adapt.
 
     .venv/bin/python -m bench.adapting table    balanced accuracy, new world and old, three seeds
+    .venv/bin/python -m bench.adapting few      the same from five labelled samples of each class
+    .venv/bin/python -m bench.adapting cost     RAM, flash, instructions and time on a Cortex-M7
 
 Prints Markdown. What was found is kept in build/adapting; the same command goes on from there.
 Needs what bench.networks needs, and networks and images of ../shared.
@@ -14,16 +16,20 @@ import inspect
 import re
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.adapting.cases import CASES, Case
+from bench.adapting.cases import CASES, Case, with_few
+from bench.adapting.cost import CLOCK_HZ, cost
 from bench.adapting.methods import METHODS, Method, adapt
 from bench.adapting.networks import FOLDER, HERE
 from bench.networks import store
 from tinytrain.experiments.identity import code_digest
 
 SEEDS = (0, 1, 2)
+FEW = 5
+"""Samples of each class, where they are few."""
+
 Found = dict[str, list[dict[str, Any]]]
 """Of a case by method what each seed gave."""
 
@@ -31,36 +37,46 @@ Found = dict[str, list[dict[str, Any]]]
 def main() -> int:
     """Print a table."""
     parser = argparse.ArgumentParser(description="What adapting wins and what it costs")
-    parser.add_argument("table", choices=("table",))
+    parser.add_argument("table", choices=("table", "few", "cost"))
     parser.add_argument("--only", default="", metavar="REGEX", help="cases whose key it is in")
     options = parser.parse_args()
     cases = [case for case in CASES if case.task == "classes" and re.search(options.only, case.key)]
+    if options.table == "cost":
+        _costs(cases)
+        return 0
+    if options.table == "few":
+        cases = [with_few(case, FEW) for case in cases]
     found = {case.key: _found(case) for case in cases}
     for world, of in (("own", "the new world"), ("old", "the old world")):
         rows = [case for case in cases if _values(found[case.key], "device", f"{world}_after")]
         print(f"\nBalanced accuracy of {of}, %:\n")
-        _print_table(world, rows, found)
+        _print_accuracies(world, rows, found)
     return 0
 
 
 def _found(case: Case) -> Found:
     return {
-        key: [_kept(case, key, method, seed) for seed in SEEDS]
+        key: [_kept(case, key, adapt, method, seed) for seed in SEEDS]
         for key, method in METHODS.items()
         if method.fits(case)
     }
 
 
-def _kept(case: Case, key: str, method: Method, seed: int) -> dict[str, Any]:
+def _kept(
+    case: Case, key: str, find: Callable[..., dict[str, Any]], method: Method, *settings: int
+) -> dict[str, Any]:
+    """What `find` gives for a case, a method and settings."""
     decided = (
         code_digest(),
         store.sources(HERE, "cases.py", "networks.py", "running.py", "worlds.py"),
-        *(inspect.getsource(part) for part in (adapt, method.learn, method.options)),
-        *(case.key, seed),
+        *(inspect.getsource(part) for part in (find, method.learn, method.options)),
+        *(case.key, key, *settings),
     )
-    print(f"{case.key}: {key}, seed {seed}", file=sys.stderr)
-    find = functools.partial(adapt, case, method, seed)
-    found: dict[str, Any] = store.kept(f"{case.key}-{key}-{seed}", decided, find, folder=FOLDER)
+    what = "-".join(map(str, (case.key, key, find.__name__, *settings)))
+    print(what, file=sys.stderr)
+    found: dict[str, Any] = store.kept(
+        what, decided, functools.partial(find, case, method, *settings), folder=FOLDER
+    )
     return found
 
 
@@ -68,7 +84,7 @@ def _values(found: Found, method: str, name: str) -> list[float]:
     return [one[name] for one in found.get(method, ()) if one[name] is not None]
 
 
-def _print_table(world: str, rows: Sequence[Case], found: dict[str, Found]) -> None:
+def _print_accuracies(world: str, rows: Sequence[Case], found: dict[str, Found]) -> None:
     titles = " | ".join(method.title for method in METHODS.values())
     print(f"| situation | data | keep | labels | before | {titles} |")
     print("|---|---|---|---:|---:|" + "---:|" * len(METHODS))
@@ -88,7 +104,26 @@ def _print_table(world: str, rows: Sequence[Case], found: dict[str, Found]) -> N
 def _spread(values: Sequence[float]) -> str:
     if not values:
         return ""
-    return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values):.1f}"
+    mean, deviation = 100 * statistics.mean(values), 100 * statistics.stdev(values)
+    return f"{mean:.1f} ± {deviation:.1f}" if deviation else f"{mean:.1f}"
+
+
+def _costs(cases: Sequence[Case]) -> None:
+    print("| data | scheme | way | RAM | flash | instructions of a new sample | samples | time |")
+    print("|---|---|---|---:|---:|---:|---:|---:|")
+    for case in cases:
+        for key, method in METHODS.items():
+            if not (method.ships and method.fits(case)):
+                continue
+            found = _kept(case, key, cost, method)
+            samples = method.samples(case)
+            seconds = samples * found["instructions"] / CLOCK_HZ
+            cells = (
+                *(case.title, case.scheme, method.title),
+                *(f"{found[what]:,}" for what in ("ram", "flash")),
+                *(f"{found['instructions'] / 1e6:.2f} M", f"{samples:,}", f"{seconds:.1f} s"),
+            )
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -209,3 +209,13 @@ CASES = (
 
 CASE = {case.key: case for case in CASES}
 """By key."""
+
+PASSES = 20
+"""Over samples where there are few."""
+
+
+def with_few(case: Case, of_each: int) -> Case:
+    """A case of the task "classes" with at most so many samples of each class to learn from."""
+    few = partial(worlds.few, case.parts, of_each)
+    steps = min(case.steps, PASSES * len(few().learn))
+    return replace(case, key=f"{case.key}-{of_each}-of-each", parts=few, steps=steps)

@@ -32,13 +32,19 @@ class Method:
         title: as the tables name it.
         options: of `compile`, for a case.
         learn: what a seed gives.
+        samples: that a device is given, one at a time.
+        spent: what it does with each, as `instructions_per_...` of a simulation.
         fits: whether a case can have it.
+        ships: whether it is C of a device.
     """
 
     title: str
     options: Callable[[Case], dict[str, Any]]
     learn: Learn
+    samples: Callable[[Case], int] = lambda case: case.steps
+    spent: tuple[str, ...] = ("step",)
     fits: Callable[[Case], bool] = lambda case: True
+    ships: bool = True
 
 
 def _defaults(case: Case) -> dict[str, Any]:
@@ -79,7 +85,7 @@ def _in_float(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scor
 
 METHODS = {
     "device": Method("device", _defaults, _on_device),
-    "float": Method("float", _defaults, _in_float),
+    "float": Method("float", _defaults, _in_float, ships=False),
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -38,8 +39,8 @@ FRAMES = 5
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Samples of a situation; nothing of `judge` is in `learn`, nor of `past` in `calibration`
-    unless its world says so.
+    """Samples of a situation; nothing of `judge` is in `learn`, and nothing of `past` in
+    `calibration`.
 
     Attributes:
         factory: of the old world, that the network is trained on; None where it came trained.
@@ -58,17 +59,43 @@ class Parts:
 
 def spread(samples: Samples, count: int = CALIBRATION) -> Samples:
     """At most `count` of them, evenly."""
-    total = len(samples)
-    return samples.part(np.linspace(0, total - 1, min(total, count)).round().astype(np.int64))
+    return samples.part(_evenly(len(samples), count))
+
+
+def _evenly(total: int, count: int) -> np.ndarray:
+    """At most `count` places of `total`, int64."""
+    return np.linspace(0, total - 1, min(total, count)).round().astype(np.int64)
+
+
+def few(make: Callable[[], Parts], of_each: int) -> Parts:
+    """The same with a few samples of each class to learn from.
+
+    Args:
+        make: the parts; `learn` has labels.
+        of_each: samples of a class, or all where there are fewer.
+    """
+    parts = make()
+    labels = parts.learn.y
+    assert labels is not None, "samples without labels are not chosen by label"
+    rng = np.random.RandomState(0)
+    order = rng.permutation(len(labels))
+    chosen = [order[labels[order] == k][:of_each] for k in np.unique(labels)]
+    return replace(parts, learn=parts.learn.part(rng.permutation(np.concatenate(chosen))))
 
 
 @cache
 def watch(person: int) -> Parts:
-    """Nine people's exercises, then a tenth's. The nine are those that the network learned from."""
+    """Nine people's exercises, then a tenth's.
+
+    The windows of `past` are such as the network was trained on, but none of `calibration`.
+    """
     second = watch_data.windows(watch_data.load(), [person], hop=16, part=(0.5, 1.0))
     chosen = watch_data.others(person), watch_data.first_half(person), second
     factory, learn, judge = (Samples(one.x, one.y) for one in chosen)
-    return Parts(factory, spread(factory, 512), learn, judge, spread(factory, 1500))
+    calibration = _evenly(len(factory), 512)
+    rest = np.setdiff1d(np.arange(len(factory)), calibration)
+    past = factory.part(rest[_evenly(len(rest), 1500)])
+    return Parts(factory, factory.part(calibration), learn, judge, past)
 
 
 @cache
