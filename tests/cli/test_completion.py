@@ -56,7 +56,7 @@ def test_bash_completes_commands_and_options(folder: Path) -> None:
     assert completed(folder, "tinytrain", "") >= {command.name for command in COMMANDS}
     assert completed(folder, "tinytrain", "sim") == {"simulate"}
     assert completed(folder, "tinytrain compile", "--grad") == {"--gradient"}
-    assert completed(folder, "tinytrain simulate", "--re") == {"--replay-steps"}
+    assert completed(folder, "tinytrain simulate", "--rep") == {"--replay-steps"}
 
 
 def test_bash_completes_values_files_and_folders(folder: Path) -> None:

@@ -142,6 +142,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             output=place / feed,
             name="own",
             calibration=samples,
+            rehearse=(samples, np.arange(16) % 10),
             scheme="head",
             replay=4,
             feed=feed,

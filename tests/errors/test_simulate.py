@@ -95,6 +95,8 @@ def test_data(
         (["--steps", 1, "--losses", "/"], "'/' cannot be written: it is a folder"),
         (["--steps", 1, "--replay-steps", -1], "--replay-steps must be between 0 and 1000, got -1"),
         (["--steps", 1, "--replay-steps", 2], "the model in"),
+        (["--steps", 1, "--fill", "old.npz"], "the model in"),
+        (["--steps", 1, "--rehearsal-steps", 2], "the model in"),
     ],
 )
 def test_options(

@@ -212,6 +212,37 @@ def test_a_replay_buffer_is_that_of_a_session(tmp_path: Path) -> None:
         assert saved(device, tmp_path / "device.bin") == (tmp_path / "session.bin").read_bytes()
 
 
+def test_a_rehearsal_set_is_that_of_a_session(tmp_path: Path) -> None:
+    folder, data = tmp_path / "own", tmp_path / "data.npz"
+    known = (X, np.arange(len(X)) % 7)
+    product = tinytrain.compile_model(
+        DIGITS, output=folder, calibration=X, scheme="head", rehearse=known, rehearsal_slots=14
+    )
+    assert any("no sample of classes 7, 8, 9" in said for said in product.manifest.warnings)
+    np.savez(data, x=X, y=Y)
+    session = tinytrain.simulate(folder, data=data, steps=30, save=tmp_path / "session.bin")
+    with tinytrain.load(folder) as device:
+        before = device.evaluate_rehearsal()
+        assert before.accuracy == session.rehearsal_accuracy_before
+        assert before.loss == session.rehearsal_loss_before
+        order = training_order(len(X), 30, 0)
+        device.train(X[order], Y[order])
+        assert saved(device, tmp_path / "device.bin") == (tmp_path / "session.bin").read_bytes()
+        after = device.evaluate_rehearsal()
+        assert (after.accuracy, after.loss) == (
+            session.rehearsal_accuracy_after,
+            session.rehearsal_loss_after,
+        )
+        # Two samples of each of seven classes.
+        assert after.recall[7:] == (None, None, None)
+        assert after.accuracy == pytest.approx(np.mean(after.recall[:7]))
+        losses = device.rehearse(700).losses
+        assert losses[-70:].mean() < losses[:70].mean()
+    tinytrain.compile_model(DIGITS, output=folder, calibration=X, scheme="head")
+    with tinytrain.load(folder) as device, pytest.raises(UsageError, match="no rehearsal set"):
+        device.evaluate_rehearsal()
+
+
 def test_a_regression_has_the_shape_of_its_output(tmp_path: Path) -> None:
     """A map of three channels comes out, and is taken as a target, as PyTorch has it."""
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.rehearsal import with_set
 from tests.support.sessions import reference_engine, run
 from tests.support.stems import random_stem
 from tests.support.steps import step_of
@@ -27,11 +28,12 @@ from tinytrain.target import load_target
 
 STEPS = 5
 REPLAY_STEPS = 2
+REHEARSAL_STEPS = 3
 
 ARITHMETIC: tuple[dict[str, Any], ...] = (
     {"momentum": 0.9, "clip_norm": 0.5},
     {"accumulate": 2, "weight_decay": 0.01},
-    {"gradient": "s16", "schedule": "cosine:4", "warm_up": 2},
+    {"gradient": "s16", "schedule": "cosine:4", "warm_up": 2, "rehearsal_slots": 5},
     {"gradient": "f32", "label_smoothing": 0.1},
     {"update": "nearest", "fraction_bits": 0, "seed": 7, "rate_limit": 0.5},
     {"qas": False, "fraction_bits": 8, "classes": 3},
@@ -74,7 +76,10 @@ def data_of(compiled: Compiled) -> Dataset:
 def stream_of(compiled: Compiled) -> SampleStream:
     order = np.random.default_rng(1).integers(0, 4, STEPS)
     replay_steps = REPLAY_STEPS if compiled.options.replay else None
-    return SampleStream(data_of(compiled), order, replay_steps=replay_steps)
+    rehearsal_steps = REHEARSAL_STEPS if compiled.rehearsal else None
+    return SampleStream(
+        data_of(compiled), order, replay_steps=replay_steps, rehearsal_steps=rehearsal_steps
+    )
 
 
 @pytest.mark.parametrize("options", cases())
@@ -82,6 +87,8 @@ def test_a_library_learns_what_the_reference_learns(
     options: dict[str, Any], tmp_path: Path
 ) -> None:
     compiled = step_of(random_stem(5), **options)
+    if compiled.options.rehearsal_slots:
+        compiled = with_set(compiled, compiled.options.rehearsal_slots)
     stream = stream_of(compiled)
     wanted = run(reference_engine(compiled), stream)
     library = step_library(compiled, tmp_path, optimise="-O0")
@@ -94,7 +101,10 @@ def test_a_library_learns_what_the_reference_learns(
     for samples in given:
         library.init()
         losses, predictions = library.train(
-            samples, stream.order, replay_steps=stream.replay_steps or 0
+            samples,
+            stream.order,
+            replay_steps=stream.replay_steps or 0,
+            rehearsal_steps=stream.rehearsal_steps or 0,
         )
         assert losses.tobytes() == wanted.losses.tobytes()
         assert tuple(predictions) == wanted.predictions

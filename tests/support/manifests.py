@@ -118,6 +118,7 @@ def small_manifest() -> Manifest:
         frozen_bytes=0,
         feed_rows=0,
         replay=None,
+        rehearsal=None,
         guard=None,
         speed=SpeedRecord(
             core="host",

@@ -51,6 +51,7 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
         compiled.options.seed,
         compiled.options.rate_schedule,
         slots=compiled.options.replay,
+        rehearsal=compiled.rehearsal,
     )
 
 

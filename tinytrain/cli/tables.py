@@ -11,6 +11,7 @@ from rich.text import Text
 from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
 from tinytrain.manifest.records import ReplayRecord
+from tinytrain.manifest.rehearsal import RehearsalRecord
 
 
 def memory_table(
@@ -54,6 +55,12 @@ def replay_summary(replay: ReplayRecord) -> str:
     """Slots, their bytes and where they lie."""
     where = "in flash, behind your callbacks" if replay.in_flash else "in RAM"
     return f"{replay.slots:,} of {replay.slot_bytes:,} bytes, {replay.nbytes:,} in all, {where}"
+
+
+def rehearsal_summary(held: RehearsalRecord) -> str:
+    """Samples of the set, their bytes and their classes."""
+    of = f", of {len(held.classes)} classes" if held.classes else ""
+    return f"{held.slots:,} samples{of}, {held.nbytes:,} bytes of flash"
 
 
 def ways_summary(ways: Sequence[OptimizationRecord]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.fitting import what_fits
+from tinytrain.compiler.rehearsal import slots_that_fit
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError
@@ -37,7 +38,7 @@ class MemoryUse:
     RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer` (where
     there is one), `other state` (scales, generator, rate, and the main program's own), `stack`
     (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants`
-    (weights, tables, initial values), `initialised data`.
+    (weights, tables, initial values), `rehearsal set` (where there is one), `initialised data`.
     """
 
     ram: Mapping[str, int]
@@ -75,9 +76,11 @@ def measure_memory(
         "other state": found.sizes.ram - arena - trained - kept - guard,
         "stack": found.stack_bytes,
     }
+    held = files.rehearsal.nbytes if files.rehearsal else 0
     flash = {
         "code": found.sizes.text,
-        "constants": found.sizes.rodata,
+        "constants": found.sizes.rodata - held,
+        **({"rehearsal set": held} if held else {}),
         "initialised data": found.sizes.data,
     }
     return MemoryUse(
@@ -150,7 +153,8 @@ def check_budget(
             f"{used:,} bytes of flash are needed, {used - flash:,} more than the {flash:,} of "
             f"target '{target.name}'",
             detail=_listing(memory.flash),
-            help="take a smaller model or a target with more flash",
+            help=_fewer_rehearsed(used - flash, compiled)
+            or "take a smaller model or a target with more flash",
         )
 
 
@@ -172,6 +176,17 @@ def _peak(compiled: Compiled) -> str:
     lines = [f"the arena peaks at '{node.name}' ({node.op}), where these are live:"]
     lines += [f"{s.nbytes:>10,}  {s.name}" for s in plan.at_peak()[:8]]
     return "\n".join(lines)
+
+
+def _fewer_rehearsed(excess: int, compiled: Compiled) -> str | None:
+    """What helps where the rehearsal set is what does not fit; None where it is not."""
+    held = compiled.rehearsal
+    fit = -1 if held is None else slots_that_fit(compiled, excess)
+    if held is None or fit < 0:
+        return None
+    if fit >= max(len(held.labels), 1):
+        return f"{fit:,} rehearsal slots fit (--rehearsal-slots {fit})"
+    return "leave out the rehearsal set (--rehearsal-slots 0), or take a target with more flash"
 
 
 def _fewer_slots(excess: int, replay: Replay | None) -> str | None:

@@ -13,6 +13,8 @@ from tinytrain.compiler.integers import CalibrationSamples, integer_model
 from tinytrain.compiler.options import make_options
 from tinytrain.compiler.parameters import COMPILE
 from tinytrain.compiler.pipeline import IMPORT, build_step
+from tinytrain.compiler.rehearsal import with_rehearsal
+from tinytrain.compiler.samples import sample_spec
 from tinytrain.data.preprocess import Numbers
 from tinytrain.emit.folder import refuse_foreign
 from tinytrain.option import check_options
@@ -35,6 +37,7 @@ def compile_model(
     std: Numbers | None = None,
     ram: int | None = None,
     flash: int | None = None,
+    rehearse: Any = None,
     dump_ir: str | Path | None = None,
     model_output: str | None = None,
     progress: Progress = lambda step: None,
@@ -57,6 +60,9 @@ def compile_model(
             point of a quantized model's input say what they become, if they are those of images
             (`images.CONVENTIONS`); else the model takes none.
         ram, flash: budget in bytes instead of the target's, at least 1.
+        rehearse: labelled samples of before, of which `rehearsal_slots` lie in flash to train on
+            again: path of an .npz with x and y, a pair (x, y), or a DataLoader or another iterable
+            of such pairs; without it labelled calibration samples, where slots are asked for.
         model_output: of a model with several outputs, the one that is compiled; by default that of
             a classifier.
         dump_ir: folder that gets the graph as text after every pass.
@@ -80,13 +86,16 @@ def compile_model(
     imported, preprocess = image_preprocess(imported, mean, std)
     given = integer_model(imported, calibration, preprocess, chosen, runner)
     compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
+    budget = Budget(ram or where.ram, flash or where.flash)
+    spec = sample_spec(compiled, preprocess)
+    compiled = with_rehearsal(compiled, rehearse, given, spec, budget.flash)
     return write_folder(
         compiled,
         output,
         target=where,
         target_name=target.name if isinstance(target, Target) else str(target),
         preprocess=preprocess,
-        budget=Budget(ram or where.ram, flash or where.flash),
+        budget=budget,
         given=given,
         runner=runner,
     )

@@ -19,6 +19,7 @@ from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.output_range import output_range
+from tinytrain.reference.rehearsal import RehearsalSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class Compiled:
         options: that it was compiled with.
         guidance: what is known of the scheme before it trains.
         forward: the s8 model before anything was trained.
+        rehearsal: samples of before that the firmware carries.
     """
 
     graph: Graph
@@ -42,11 +44,13 @@ class Compiled:
     options: Options
     guidance: Guidance
     forward: Graph
+    rehearsal: RehearsalSet | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what is known to fail, none if nothing is."""
-        return option_warnings(self.options, self.guidance)
+        of_set = () if self.rehearsal is None else self.rehearsal.warnings
+        return (*option_warnings(self.options, self.guidance), *of_set)
 
     @property
     def rate(self) -> float:

@@ -32,6 +32,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         slots=compiled.options.replay,
         slots_in=compiled.options.replay_in,
         health=compiled.options.health,
+        rehearsal=compiled.rehearsal,
         guard_interval=compiled.options.guard,
     )
 

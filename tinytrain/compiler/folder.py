@@ -12,6 +12,7 @@ from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.manifest import Setting, manifest_of
 from tinytrain.compiler.origins import origin_files
 from tinytrain.compiler.pipeline import EMIT, MEASURE, for_isa, within
+from tinytrain.compiler.rehearsal import fewer
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.emit.folder import FolderWriter
@@ -98,9 +99,11 @@ def write_folder(
 def _smaller(
     compiled: Compiled, memory: MemoryUse, budget: Budget, runner: Runner
 ) -> Compiled | None:
-    """The step in an arena smaller by what is missing; None if it fits, or none is smaller."""
+    """The step in an arena smaller by what is missing, or with fewer samples of before in flash;
+    None if it fits, or none is smaller."""
     excess = memory.ram["total"] - budget.ram
     if excess <= 0:
-        return None
+        over = memory.flash["total"] - budget.flash
+        return fewer(compiled, over) if over > 0 else None
     smaller = within(compiled, compiled.plan.nbytes - excess, runner)
     return smaller if smaller.plan.nbytes < compiled.plan.nbytes else None

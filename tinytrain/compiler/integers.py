@@ -44,6 +44,7 @@ class IntegerModel:
         calibration: which samples those were, for the manifest.
         proof: what is known of the import.
         imported: the model as it was read.
+        gathered: the calibration samples as they were given, labels included.
     """
 
     prepared: Graph
@@ -54,6 +55,7 @@ class IntegerModel:
     calibration: CalibrationRecord | None
     proof: ProofRecord
     imported: Imported
+    gathered: Gathered | None = None
 
     def quantized_samples(self) -> np.ndarray | None:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
@@ -97,7 +99,8 @@ def integer_model(
     proof = prove(imported, samples)
     graphs = prepared, _, forward = _integers(source, samples, options, runner)
     report = quantization_cost(prepared, forward, samples, labels) if is_float else None
-    return IntegerModel(*graphs, samples, report, _record(gathered, len(samples)), proof, imported)
+    record = _record(gathered, len(samples))
+    return IntegerModel(*graphs, samples, report, record, proof, imported, gathered)
 
 
 def _integers(

@@ -109,6 +109,7 @@ def manifest_of(
         frozen_bytes=files.interface.frozen_bytes,
         feed_rows=files.interface.feed_rows,
         replay=files.interface.replay,
+        rehearsal=files.interface.rehearsal,
         guard=files.interface.guard,
         speed=speed_record(compiled.plan, setting.target),
         target=setting.target_name,

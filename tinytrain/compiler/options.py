@@ -30,6 +30,7 @@ LEARNING = Group("learning", "how a gradient becomes an update")
 ARITHMETIC = Group("arithmetic", "how numbers are stored and rounded")
 MEMORY = Group("memory", "what RAM is spent on")
 REPLAY = Group("replay", "samples that are kept, to train on again")
+REHEARSAL = Group("rehearsal", "samples of before that lie in flash, to train on again")
 GUARD = Group("guard", "learning that makes the model worse is undone")
 OUTPUT = Group("output", "what is written")
 
@@ -250,6 +251,17 @@ class Options:
         REPLAY,
         "where they are kept; flash is reached through callbacks of yours",
         choices=("ram", "flash"),
+    )
+    rehearsal_slots: int | None = _option(
+        None,
+        REHEARSAL,
+        "how many, as many of each class; 64 by default, or a quarter of the flash; without "
+        "--rehearse, of labelled calibration samples",
+        kind=INTEGER,
+        low=0,
+        high=MAX_SLOTS,
+        metavar="N",
+        see="training.md#rehearsal",
     )
     guard: int = _option(
         0,

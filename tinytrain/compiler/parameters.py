@@ -11,6 +11,7 @@ from tinytrain.compiler.options import (
     MEMORY,
     OPTIONS,
     OUTPUT,
+    REHEARSAL,
     REPLAY,
     TRAINED,
 )
@@ -20,7 +21,19 @@ MODEL_FILE = Group("model", "what is compiled")
 DATA = Group("data", "samples for the ranges and scales, and how images are prepared")
 TARGET = Group("target", "where it will run, and what that holds")
 
-GROUPS = (MODEL_FILE, OUTPUT, TARGET, DATA, TRAINED, LEARNING, ARITHMETIC, MEMORY, REPLAY, GUARD)
+GROUPS = (
+    MODEL_FILE,
+    OUTPUT,
+    TARGET,
+    DATA,
+    TRAINED,
+    LEARNING,
+    ARITHMETIC,
+    MEMORY,
+    REPLAY,
+    REHEARSAL,
+    GUARD,
+)
 """In the order in which they are shown."""
 
 _MODEL = Option(
@@ -70,6 +83,14 @@ _DATA = (
     ),
     Option("see --mean", DATA, "std", NUMBER, several=True, metavar="S"),
 )
+_REHEARSE = Option(
+    "labelled samples, x and y of an .npz file, to choose from class by class",
+    REHEARSAL,
+    "rehearse",
+    FILE,
+    metavar="F.npz",
+    see="training.md#rehearsal",
+)
 
 
 def _grouped(*rows: Option) -> tuple[Option, ...]:
@@ -77,7 +98,16 @@ def _grouped(*rows: Option) -> tuple[Option, ...]:
 
 
 COMPILE = _grouped(
-    _MODEL, _MODEL_OUTPUT, _OUTPUT, _TARGET, _RAM, _FLASH, *_DATA, *OPTIONS.values(), _DUMP_IR
+    _MODEL,
+    _MODEL_OUTPUT,
+    _OUTPUT,
+    _TARGET,
+    _RAM,
+    _FLASH,
+    *_DATA,
+    _REHEARSE,
+    *OPTIONS.values(),
+    _DUMP_IR,
 )
 VERIFY = _grouped(
     replace(_MODEL, help="model file, or a folder that `compile` wrote", metavar="MODEL|DIR"),
@@ -97,5 +127,9 @@ INSPECT = _grouped(
     *_DATA,
     # Without one, nothing is asked about training.
     replace(OPTIONS["scheme"], default=None),
-    *(row for name, row in OPTIONS.items() if row.group is not OUTPUT and name != "scheme"),
+    *(
+        row
+        for name, row in OPTIONS.items()
+        if row.group not in (OUTPUT, REHEARSAL) and name != "scheme"
+    ),
 )

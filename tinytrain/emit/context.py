@@ -213,7 +213,8 @@ def _row_size(value: Value) -> int:
 def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
-    taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", *REPLAY_FIELDS}
+    taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
+    taken |= {*REPLAY_FIELDS}
     taken |= {"guard", "guard_classes"}
     for value in graph.parameters:
         name = identifier(value.name)

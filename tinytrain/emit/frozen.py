@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from tinytrain.ir.graph import Graph, Node, last_use
+from tinytrain.ir.graph import Graph, Node, Value, last_use
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.schedule import frozen_count
 
@@ -18,10 +19,12 @@ class FrozenPart:
         nodes: how many of the forward nodes belong to it, the first ones.
         spans: (offset, bytes) in the arena that later nodes read, apart; in the order of the graph,
             which does not depend on the plan.
+        values: what lies there, each with where it begins in all spans, one after the other.
     """
 
     nodes: int
     spans: tuple[tuple[int, int], ...]
+    values: tuple[tuple[Value, int], ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -38,18 +41,22 @@ def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart
     count = frozen_count(graph, forward)
     last = last_use(graph)
     made = [*graph.inputs, *(value for node in forward[:count] for value in node.outputs)]
-    read = [
-        (plan.offsets[value], value.type.nbytes)
-        for value in made
-        if value in plan.offsets and last[value] >= count
-    ]
+    kept = [value for value in made if value in plan.offsets and last[value] >= count]
+    read = [(plan.offsets[value], value.type.nbytes) for value in kept]
     # Values are found in their span by where they begin: the first one decides its place.
     order = [offset for offset, _ in read]
     spans = sorted(
         _joined(read),
         key=lambda span: min(k for k, offset in enumerate(order) if span[0] <= offset < sum(span)),
     )
-    return FrozenPart(count, tuple(spans))
+    starts = dict(zip(spans, accumulate((size for _, size in spans), initial=0), strict=False))
+    values = [
+        (value, start + offset - span[0])
+        for value, offset in zip(kept, order, strict=True)
+        for span, start in starts.items()
+        if span[0] <= offset < sum(span)
+    ]
+    return FrozenPart(count, tuple(spans), tuple(values))
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

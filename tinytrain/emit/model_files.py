@@ -14,6 +14,7 @@ from tinytrain.emit.context import EmitContext
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, count_ends, guard_text
 from tinytrain.emit.line_buffer import chain_text
+from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
@@ -32,6 +33,7 @@ from tinytrain.plan.plan import Plan
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
+from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.schedule import RateSchedule, describe
 from tinytrain.saved_file import PARTS, layout, saved_bytes
 from tinytrain.toolchain.template import render
@@ -53,6 +55,7 @@ class ModelFiles:
         interface: what a program around the model has to know.
         constants: bytes of the arrays in flash by layer, those that serve none under "".
         replay: the replay buffer, if there is one.
+        rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
     """
 
@@ -63,6 +66,7 @@ class ModelFiles:
     interface: ModelInterface
     constants: Mapping[str, int]
     replay: Replay | None
+    rehearsal: Rehearsal | None
     guard: GuardPart | None
 
 
@@ -104,6 +108,7 @@ def emit_model(
     slots: int = 0,
     slots_in: str = "ram",
     health: bool = True,
+    rehearsal: RehearsalSet | None = None,
     guard_interval: int = 0,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
@@ -122,6 +127,7 @@ def emit_model(
         slots: of the replay buffer; 0 leaves it out.
         slots_in: ram or flash.
         health: whether the model counts what goes wrong.
+        rehearsal: samples that lie in flash.
         guard_interval: steps between two checks of a guard; 0 leaves it out.
     """
     name, digest, graph = graph.name, model_hash(graph), plan.graph
@@ -153,14 +159,12 @@ def emit_model(
     ]
     x, output = graph.sample, loss.inputs[0]
     replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
-    if replay is not None:
-        fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in replay.fields()]
+    held = put_rehearsal(context, rehearsal, kept)
     guard = GuardPart.of(guard_interval, classes)
-    if guard is not None:
-        fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in guard.fields()]
+    added = [field for part in (replay, held, guard) if part for field in part.fields()]
+    fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
-    regions = weights + (0 if replay is None else replay.saved_bytes)
-    regions += 0 if guard is None else guard.ram_bytes
+    regions = weights + sum(field.nbytes for field in added)
     saved = saved_bytes(regions, len(context.scales))
     dtype = quantize.output.type.dtype
     text = {
@@ -211,6 +215,7 @@ def emit_model(
         "frozen": frozen_text,
         "frozen_spans": kept.spans,
         "replay": replay,
+        "rehearsal": held,
         **guard_text(context, graph, guard),
         "frozen_bytes": frozen.nbytes,
         "forward": forward_text,
@@ -240,11 +245,12 @@ def emit_model(
         frozen_bytes=frozen.nbytes,
         feed_rows=x[0].type.shape[1] if text["feed"] else 0,
         replay=None if replay is None else replay.record(),
+        rehearsal=None if held is None or rehearsal is None else held.record(rehearsal),
         guard=None if guard is None else guard.record(),
     )
     functions = frozenset(context.functions)
     constants = _by_layer(context)
-    return ModelFiles(files, functions, digest, weights, interface, constants, replay, guard)
+    return ModelFiles(files, functions, digest, weights, interface, constants, replay, held, guard)
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:

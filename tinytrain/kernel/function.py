@@ -47,6 +47,7 @@ FUNCTIONS = (
     *_functions(
         "tt_replay_flash.c", "tt_replay.h", "tt_replay_flash_write", "tt_replay_flash_read"
     ),
+    *_functions("tt_rehearsal.c", "tt_rehearsal.h", "tt_rehearsal_choose"),
     *_functions(
         "tt_guard.c",
         "tt_guard.h",

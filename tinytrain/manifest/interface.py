@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.records import ReplayRecord
+from tinytrain.manifest.rehearsal import RehearsalRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class ModelInterface:
         frozen_bytes: of the frozen activations of a sample; 0 where the first layer trains.
         feed_rows: rows that a sample is fed in, one by one; 0 where it is written as a whole.
         replay: the replay buffer, if there is one.
+        rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
     """
 
@@ -40,6 +42,7 @@ class ModelInterface:
     frozen_bytes: int
     feed_rows: int
     replay: ReplayRecord | None
+    rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
 
     @property

@@ -28,6 +28,7 @@ from tinytrain.manifest.records import (
     SourceRecord,
     TrainedRecord,
 )
+from tinytrain.manifest.rehearsal import RehearsalRecord
 from tinytrain.manifest.schema import (
     Count,
     Matches,
@@ -84,6 +85,7 @@ class Manifest:
         frozen_bytes: size of the frozen activations of one sample; 0 if the first layer trains.
         feed_rows: rows of a sample that is fed row by row; 0 if it is written as a whole.
         replay: the replay buffer; null if there is none.
+        rehearsal: the rehearsal set; null if there is none.
         guard: the guard; null if there is none.
         speed: estimated time of a training step.
         target: name of the target, or path of its file.
@@ -121,6 +123,7 @@ class Manifest:
     frozen_bytes: Count
     feed_rows: Count
     replay: ReplayRecord | None
+    rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
     speed: SpeedRecord
     target: str
@@ -174,6 +177,7 @@ class Manifest:
             frozen_bytes=self.frozen_bytes,
             feed_rows=self.feed_rows,
             replay=self.replay,
+            rehearsal=self.rehearsal,
             guard=self.guard,
         )
 

@@ -17,6 +17,7 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
+from tinytrain.simulation.device_rehearsal import RehearsalCalls, steps_behind
 from tinytrain.simulation.device_result import (
     EvaluationResult,
     StepResult,
@@ -75,7 +76,7 @@ def host_library(folder: GeneratedFolder) -> HostLibrary:
         ) from error
 
 
-class Device:
+class Device(RehearsalCalls):
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one
@@ -86,7 +87,7 @@ class Device:
 
     A device trains on one sample after the other, in the order of the batch: a batch is as many
     steps. A model with a replay buffer remembers each sample, and makes one step on a remembered
-    sample after it, as `simulate` does.
+    sample after it, and one with a rehearsal set makes one on a sample of that, as `simulate` does.
 
     Several devices are independent of each other. Calls to one device from several threads run one
     after the other; a process has its own copy. To send a device elsewhere, save it and load it
@@ -283,11 +284,11 @@ class Device:
     def _trained(self, data: Dataset) -> StepResult:
         found = []
         with self._running() as library:
-            replay_steps = 1 if library.model.replay else 0
+            behind = steps_behind(library.model)
             for chunk in data.chunks():
                 samples = _library_samples(data, chunk)
                 order = np.arange(len(samples.targets))
-                losses, predictions = library.train(samples, order, replay_steps=replay_steps)
+                losses, predictions = library.train(samples, order, **behind)
                 if not library.model.classes:
                     predictions = predictions[:0]
                 found.append(StepResult(losses, predictions))

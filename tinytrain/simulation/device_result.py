@@ -65,6 +65,23 @@ class EvaluationResult:
     predictions: np.ndarray = field(repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class RehearsalResult:
+    """How well a model does on its rehearsal set.
+
+    Attributes:
+        loss: mean over the samples.
+        accuracy: share of samples whose predicted class is their label, 0 to 1; None where nothing
+            is a label.
+        recall: of each class the share of its samples that are predicted right; None for a class
+            that the set lacks. Empty where nothing is a label.
+    """
+
+    loss: float
+    accuracy: float | None
+    recall: tuple[float | None, ...]
+
+
 def joined(results: Sequence[StepResult]) -> StepResult:
     """The steps of several results, in order."""
     empty = StepResult(np.empty(0, np.float32), np.empty(0, np.int32))

@@ -52,6 +52,22 @@ class Checkpoint:
     predictions: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class RehearsalScore:
+    """What the model itself found on its rehearsal set.
+
+    Attributes:
+        correct: samples whose prediction was their label; 0 where nothing is a label.
+        loss: the mean, a float32 value.
+        recall: of each class the share of its samples that were predicted right, float32 values; -1
+            for a class that the set lacks. Empty where nothing is a label.
+    """
+
+    correct: int
+    loss: float
+    recall: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class RawOutcome:
     """What an engine observed.
@@ -65,10 +81,13 @@ class RawOutcome:
         saved: the whole saved file; None if the engine writes none.
         step_instructions: of each training step; empty where nothing counts them.
         replay_instructions: of each step on a remembered sample; likewise.
+        rehearsal_instructions: of each step on a sample of the rehearsal set; likewise.
         infer_instructions: of each inference of the evaluations; likewise.
         stack_used: deepest stack in bytes; None where it is not measured.
         checkpoints: evaluations between steps, in order.
         health: counters of this run; None where the model has none.
+        rehearsal_before, rehearsal_after: on the rehearsal set, before the first and after the last
+            step; None without one.
         kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
     """
 
@@ -80,11 +99,14 @@ class RawOutcome:
     saved: bytes | None = None
     step_instructions: tuple[int, ...] = ()
     replay_instructions: tuple[int, ...] = ()
+    rehearsal_instructions: tuple[int, ...] = ()
     infer_instructions: tuple[int, ...] = ()
     stack_used: int | None = None
     health: Health | None = None
     kept_bytes: int = 0
     checkpoints: tuple[Checkpoint, ...] = ()
+    rehearsal_before: RehearsalScore | None = None
+    rehearsal_after: RehearsalScore | None = None
 
 
 class Engine(Protocol):

@@ -63,6 +63,7 @@ class HostEngine:
             # The host's port counts nothing: its zeros are no measurement.
             step_instructions=(),
             replay_instructions=(),
+            rehearsal_instructions=(),
             infer_instructions=(),
             kept_bytes=cache.slots * frozen if cache else 0,
         )

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from tinytrain.errors import DataError, ToolchainError, Where
+from tinytrain.errors import DataError
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.library_calls import check, pointer
+from tinytrain.simulation.library_rehearsal import RehearsalLibrary
 
 TARGET_DTYPES = {
     SampleTarget.LABEL: np.int32,
@@ -55,7 +54,7 @@ class _Samples(ctypes.Structure):
     )
 
 
-class HostLibrary:
+class HostLibrary(RehearsalLibrary):
     """A model in a shared library, with one state of its own, which starts as factory.
 
     Args:
@@ -67,15 +66,7 @@ class HostLibrary:
     """
 
     def __init__(self, path: Path, model: ModelInterface) -> None:
-        self.model = model
-        try:
-            self._functions = ctypes.CDLL(str(path.resolve()))
-        except OSError as error:
-            raise ToolchainError(f"the library cannot be loaded: {error}") from error
-        size = self._function("library_size", ctypes.c_size_t)()
-        self._memory = np.zeros(-(-size // 8), np.uint64)
-        # The state, and in it or behind it the replay slots.
-        self._state = ctypes.c_void_p(self._memory.ctypes.data)
+        super().__init__(path, model)
         self.init()
 
     def init(self) -> None:
@@ -89,7 +80,7 @@ class HostLibrary:
             DataError: it is above the limit.
         """
         function = self._function("set_learning_rate", ctypes.c_int)
-        _check(function(self._state, ctypes.c_float(rate)))
+        check(function(self._state, ctypes.c_float(rate)))
 
     def learning_rate(self) -> float:
         """Of the next step."""
@@ -102,6 +93,7 @@ class HostLibrary:
         rates: np.ndarray | None = None,
         *,
         replay_steps: int = 0,
+        rehearsal_steps: int = 0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """One training step for each entry of `order`.
 
@@ -110,6 +102,7 @@ class HostLibrary:
             rates: that each step's schedule starts from, float32 [n]; None keeps the state's own.
             replay_steps: on remembered samples after each of them, for a model with a replay
                 buffer, which then remembers every sample.
+            rehearsal_steps: on samples of the rehearsal set, after those, for a model that has one.
 
         Returns:
             Loss, float32 [n], and predicted class, int32 [n], of each step before its update. A
@@ -120,6 +113,7 @@ class HostLibrary:
         """
         self._check_targets(samples)
         assert self.model.replay is not None or not replay_steps, "the model has no replay buffer"
+        assert self.model.rehearsal is not None or not rehearsal_steps, "there is no rehearsal set"
         order = np.ascontiguousarray(order, np.int64)
         if order.size and not (order.min() >= 0 and order.max() < len(samples.targets)):
             raise DataError(f"the order names samples beyond the {len(samples.targets)} there are")
@@ -130,14 +124,27 @@ class HostLibrary:
             self._state,
             ctypes.byref(self._struct(samples)),
             ctypes.c_size_t(order.size),
-            _pointer(order),
-            _pointer(steps),
+            pointer(order),
+            pointer(steps),
             ctypes.c_uint32(replay_steps),
-            _pointer(losses),
-            _pointer(predictions),
+            ctypes.c_uint32(rehearsal_steps),
+            pointer(losses),
+            pointer(predictions),
         )
-        _check(status)
+        check(status)
         return losses, predictions
+
+    def remember(self, samples: LibrarySamples) -> None:
+        """Offers samples to the replay buffer; nothing is learned.
+
+        Raises:
+            DataError: a label is out of range, or a target is not finite.
+        """
+        assert self.model.replay is not None, "the model has no replay buffer"
+        self._check_targets(samples)
+        function = self._function("library_remember", ctypes.c_int)
+        of = self._struct(samples)
+        check(function(self._state, ctypes.byref(of), ctypes.c_size_t(len(samples.targets))))
 
     def evaluate(self, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
         """Cross-entropy, float32 [N], and predicted class, int32 [N], of every sample of a
@@ -168,11 +175,11 @@ class HostLibrary:
         outputs = np.empty((len(inputs), self.model.output_size), np.float32)
         status = self._function("library_infer", ctypes.c_int)(
             self._state,
-            ctypes.byref(_Samples(_pointer(inputs), None, None)),
+            ctypes.byref(_Samples(pointer(inputs), None, None)),
             ctypes.c_size_t(len(outputs)),
-            _pointer(outputs),
+            pointer(outputs),
         )
-        _check(status)
+        check(status)
         return outputs
 
     def _measure(self, function: str, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
@@ -183,10 +190,10 @@ class HostLibrary:
             self._state,
             ctypes.byref(self._struct(samples)),
             ctypes.c_size_t(count),
-            _pointer(losses),
-            _pointer(predictions),
+            pointer(losses),
+            pointer(predictions),
         )
-        _check(status)
+        check(status)
         return losses, predictions
 
     def frozen(self, inputs: np.ndarray, out: np.ndarray) -> None:
@@ -201,14 +208,14 @@ class HostLibrary:
         given = np.ascontiguousarray(inputs, np.int8)
         assert given.size == len(given) * self.model.input_size
         self._function("library_frozen", None)(
-            self._state, ctypes.c_size_t(len(given)), _pointer(given), _pointer(out)
+            self._state, ctypes.c_size_t(len(given)), pointer(given), pointer(out)
         )
 
     def save(self) -> bytes:
         """The saved file of the trained parameters."""
         data = np.empty(self.model.saved_bytes, np.uint8)
         function = self._function("library_save", ctypes.c_int)
-        _check(function(self._state, _pointer(data), ctypes.c_size_t(data.size)))
+        check(function(self._state, pointer(data), ctypes.c_size_t(data.size)))
         return data.tobytes()
 
     def load(self, data: bytes) -> None:
@@ -220,16 +227,11 @@ class HostLibrary:
         read_saved(data)
         given = np.frombuffer(data, np.uint8)
         function = self._function("library_load", ctypes.c_int)
-        _check(function(self._state, _pointer(given), ctypes.c_size_t(given.size)))
+        check(function(self._state, pointer(given), ctypes.c_size_t(given.size)))
 
     def weights_sha256(self) -> str:
         """Of all trained parameters, 64 hex digits; as `simulate` gives it."""
         return hashlib.sha256(read_saved(self.save()).weights).hexdigest()
-
-    def _function(self, name: str, result: type | None) -> Callable[..., int]:
-        function = getattr(self._functions, f"{self.model.name}_{name}")
-        function.restype = result
-        return cast(Callable[..., int], function)
 
     def _check_targets(self, samples: LibrarySamples) -> None:
         labels = samples.targets
@@ -251,14 +253,4 @@ class HostLibrary:
         if frozen is not None:
             assert frozen.dtype == np.uint8 and frozen.flags.c_contiguous
             assert frozen.shape == (count, self.model.frozen_bytes)
-        return _Samples(_pointer(inputs), _pointer(frozen), _pointer(targets))
-
-
-def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if array is None else array.ctypes.data)
-
-
-def _check(status: int) -> None:
-    if status != 0:
-        what = STATUS[status] if status < len(STATUS) else f"status {status}"
-        raise DataError(f"the model refuses: {what}", where=Where("the host library"))
+        return _Samples(pointer(inputs), pointer(frozen), pointer(targets))

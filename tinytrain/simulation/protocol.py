@@ -19,7 +19,13 @@ from tinytrain.errors import (
 )
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.saved_file import read_saved
-from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.engine import (
+    Checkpoint,
+    Evaluation,
+    Progress,
+    RawOutcome,
+    RehearsalScore,
+)
 from tinytrain.simulation.stream import SampleStream
 
 STATUS = (
@@ -39,7 +45,7 @@ STATUS = (
 """`tt_status` of tinytrain.h, by value."""
 
 _EVENT = re.compile(
-    r"(?P<kind>before|step|replay|after) (?P<index>\d+)"
+    r"(?P<kind>before|step|replay|rehearse|after) (?P<index>\d+)"
     r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
     r"(?: prediction (?P<prediction>\d+))?"
     r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
@@ -50,6 +56,9 @@ _CHECKPOINT = re.compile(
     r"evaluation (?P<step>\d+) correct (?P<correct>\d+) loss 0x(?P<loss>[0-9a-f]{8})"
     r" (?P<verdict>waiting|improved|stop)"
 )
+_REHEARSAL = re.compile(
+    r"rehearsal (?P<when>before|after) correct (?P<correct>\d+) loss 0x(?P<loss>[0-9a-f]{8})"
+)
 _COUNTERS = re.compile(
     r"gradient \d+ saturated (?P<saturated>\d+) rises (?P<rises>\d+) falls (?P<falls>\d+)"
     r"|update \d+ seen (?P<seen>\d+) lost (?P<lost>\d+) at_end (?P<at_end>\d+)"
@@ -58,6 +67,7 @@ _STAGES = {
     "before": "evaluate before",
     "step": "train",
     "replay": "train",
+    "rehearse": "train",
     "after": "evaluate after",
 }
 _TAIL = 12
@@ -84,6 +94,8 @@ class ProtocolReader:
         self._failure: tuple[str, int] | None = None
         self._checkpoints: list[Checkpoint] = []
         self._between: list[int] = []
+        self._recall: list[float] = []
+        self._rehearsal: dict[str, RehearsalScore] = {}
         self._step_count = stream.step_count
         self._stack_used: int | None = None
         self._health: Health | None = None
@@ -100,6 +112,13 @@ class ProtocolReader:
             self._progress("train", len(self._events["step"]), self._stream.step_count, note)
         elif match := _CHECKPOINT.fullmatch(text):
             self._take_checkpoint(match)
+        elif match := re.fullmatch(r"recall \d+ 0x([0-9a-f]{8})", text):
+            self._recall.append(_float32(match[1]))
+        elif match := _REHEARSAL.fullmatch(text):
+            score = RehearsalScore(
+                int(match["correct"]), _float32(match["loss"]), tuple(self._recall)
+            )
+            self._rehearsal[match["when"]], self._recall = score, []
         elif match := re.fullmatch(r"error (\S+) (\d+)", text):
             self._failure = match[1], int(match[2])
         elif match := re.fullmatch(r"stack (\d+)", text):
@@ -140,10 +159,13 @@ class ProtocolReader:
             saved=saved,
             step_instructions=_instructions(steps),
             replay_instructions=_instructions(self._events["replay"]),
+            rehearsal_instructions=_instructions(self._events["rehearse"]),
             infer_instructions=_instructions(evaluations),
             stack_used=self._stack_used or None,
             checkpoints=tuple(self._checkpoints),
             health=self._health,
+            rehearsal_before=self._rehearsal.get("before"),
+            rehearsal_after=self._rehearsal.get("after"),
         )
 
     def _take_checkpoint(self, found: re.Match[str]) -> None:
@@ -167,7 +189,7 @@ class ProtocolReader:
         if event["index"] != str(len(seen)):
             raise self.failed(f"the firmware printed event '{kind} {event['index']}' out of order")
         seen.append(event)
-        if kind != "replay":  # the stage is that of the step which it follows
+        if kind not in ("replay", "rehearse"):  # the stage is that of the step which it follows
             note = self._note(kind, len(seen) - 1, event)
             self._progress(_STAGES[kind], len(seen), self._count(kind), note)
 
@@ -175,6 +197,8 @@ class ProtocolReader:
         """Events of a kind in a whole session."""
         if kind == "replay":
             return self._step_count * (self._stream.replay_steps or 0)
+        if kind == "rehearse":
+            return self._step_count * (self._stream.rehearsal_steps or 0)
         return self._step_count if kind == "step" else self._stream.eval_count
 
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:

@@ -74,5 +74,9 @@ class QemuEngine:
             return outcome
         # Without icount the emulated clock follows the real one, and its ticks mean nothing.
         return dataclasses.replace(
-            outcome, step_instructions=(), replay_instructions=(), infer_instructions=()
+            outcome,
+            step_instructions=(),
+            replay_instructions=(),
+            rehearsal_instructions=(),
+            infer_instructions=(),
         )

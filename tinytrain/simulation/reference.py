@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -16,10 +17,17 @@ from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.packed import unpacked
+from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
 from tinytrain.saved_file import layout
-from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.engine import (
+    Checkpoint,
+    Evaluation,
+    Progress,
+    RawOutcome,
+    RehearsalScore,
+)
 from tinytrain.simulation.stream import SampleStream
 
 
@@ -33,6 +41,7 @@ class ReferenceEngine:
         seed: of the random numbers that round updates.
         schedule: of the learning rate.
         slots: of the replay buffer.
+        rehearsal: samples that lie in flash.
     """
 
     def __init__(
@@ -43,6 +52,7 @@ class ReferenceEngine:
         seed: int,
         schedule: RateSchedule = CONSTANT,
         slots: int = 0,
+        rehearsal: RehearsalSet | None = None,
     ) -> None:
         assert graph.target is not None, "a training graph has a target"
         self._graph = graph
@@ -52,6 +62,7 @@ class ReferenceEngine:
         self._seed = seed
         self._schedule = schedule
         self._slots = slots
+        self._rehearsal = rehearsal
 
     # house(function): the session in the order of docs/arithmetic.md
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
@@ -71,21 +82,25 @@ class ReferenceEngine:
         )
         for name, scale in self._scales.items():
             machine.scales[name] = replace(scale)
-        sample_of, target = self._graph.sample, self._target
+        target = self._target
         loss, output = self._graph.outputs[:2]
         before = self._evaluate(machine, stream, progress, "evaluate before")
+        held = None if stream.rehearsal_steps is None else self._rehearsal
+        rehearsal_before = self._score(machine, held)
         losses, predictions = [], []
         is_regression = target.type.dtype is not DType.S32
         classes = 1 if is_regression else max(2, output.type.size)
         buffer = ReplayBuffer(self._slots, classes, self._seed)
         remembered: dict[int, dict[str, np.ndarray]] = {}
+        for sample, wanted in stream.fill_samples():
+            slot = buffer.offer(0 if is_regression else int(wanted))
+            if slot is not None:
+                remembered[slot] = self._inputs(sample, wanted)
+        rehearsed = 0
         checkpoints: list[Checkpoint] = []
         early_stop = EarlyStop(stream.patience)
         for step, (sample, wanted) in enumerate(stream.train_samples()):
-            inputs = {
-                **unpacked(sample_of, sample[None]),
-                target.name: np.reshape(wanted, target.type.shape),
-            }
+            inputs = self._inputs(sample, wanted)
             if stream.replay_steps is not None:
                 slot = buffer.offer(0 if is_regression else int(wanted))
                 if slot is not None:
@@ -98,6 +113,11 @@ class ReferenceEngine:
                 again = buffer.draw_slot()
                 assert again is not None, "the first sample is always kept"
                 machine.run(remembered[again])
+            for _ in range(stream.rehearsal_steps or 0):
+                assert held is not None, "the model has a rehearsal set"
+                again = held.slot(rehearsed, self._seed)
+                machine.run(self._inputs(held.inputs[again], held.targets[again]))
+                rehearsed = (rehearsed + 1) % 2**32
             progress("train", step + 1, stream.step_count, f"loss {losses[-1]:.4f}")
             if stream.evaluate_every and (step + 1) % stream.evaluate_every == 0:
                 checkpoints.append(self._checkpoint(machine, stream, step + 1, early_stop))
@@ -105,16 +125,42 @@ class ReferenceEngine:
                     break
         after = self._evaluate(machine, stream, progress, "evaluate after")
         weights = machine.weights_bytes()
+        extra = buffer.state_bytes() if self._slots else b""
+        extra += b"" if self._rehearsal is None else struct.pack("<I", rehearsed)
         return RawOutcome(
             losses=np.array(losses, np.float32),
             predictions=tuple(predictions),
             before=before,
             after=after,
             weights=weights,
-            saved=weights + (buffer.state_bytes() if self._slots else b"") + state_bytes(machine),
+            saved=weights + extra + state_bytes(machine),
             checkpoints=tuple(checkpoints),
             health=machine.health,
+            rehearsal_before=rehearsal_before,
+            rehearsal_after=self._score(machine, held),
         )
+
+    def _inputs(self, sample: np.ndarray, wanted: np.ndarray) -> dict[str, np.ndarray]:
+        """What a step is run with."""
+        target = self._target
+        given = unpacked(self._graph.sample, sample[None])
+        return {**given, target.name: np.reshape(wanted, target.type.shape)}
+
+    def _score(self, machine: Machine, held: RehearsalSet | None) -> RehearsalScore | None:
+        """As `NAME_evaluate_rehearsal` adds it up; None without a set."""
+        if held is None:
+            return None
+        trial = self._trial(machine, with_loss=True)
+        loss, output = self._graph.outputs[:2]
+        metrics, right = Metrics(), []
+        for sample, wanted in zip(held.inputs, held.targets, strict=True):
+            known = trial.run(self._inputs(sample, wanted))
+            right.append(bool(held.labels) and prediction(known[output]) == int(wanted))
+            metrics.add(known[loss][0], is_correct=right[-1])
+        recall = np.full(max(2, output.type.size) if held.labels else 0, -1, np.float32)
+        for label, start, end in zip(held.labels, held.first, held.first[1:], strict=False):
+            recall[label] = np.float32(sum(right[start:end])) / np.float32(end - start)
+        return RehearsalScore(metrics.correct, float(metrics.loss), tuple(recall.tolist()))
 
     def _checkpoint(
         self, machine: Machine, stream: SampleStream, step: int, early_stop: EarlyStop

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.losses import SampleTarget
-from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome
+from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome, RehearsalScore
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, forgetting
 from tinytrain.simulation.health import HealthReport, health_report
@@ -54,6 +54,7 @@ class SimulationResult:
         on: the engine that ran: "host" or "qemu", or the name of another one.
         steps: training steps done on new samples, with those that were skipped.
         replay_steps: on remembered ones after each of them; None without a replay buffer.
+        rehearsal_steps: on samples of the rehearsal set; None without one.
         skipped: steps on new samples whose loss was NaN or infinite; they changed nothing.
         loss_first, loss_last: mean loss over the first and over the last w steps that were not
             skipped, where w = min(50, steps // 2), and 1 for a single step.
@@ -66,10 +67,15 @@ class SimulationResult:
             class that the evaluation samples lack.
         forgetting: the mean over classes of the best accuracy that a class had in an evaluation,
             minus its last one.
+        rehearsal_accuracy_before, rehearsal_accuracy_after: share of the rehearsal set that the
+            model's own evaluation of it found predicted right, 0 to 1; None without one, or where
+            nothing is a label.
+        rehearsal_loss_before, rehearsal_loss_after: mean loss over it.
         mse_before, mse_after: squared error averaged over outputs and samples; for a regression.
         weights_sha256: of all trainable parameters after the last step, 64 hex digits.
-        instructions_per_step, instructions_per_replay_step, instructions_per_inference: mean
-            number, the first reading left out; counted on an emulator with icount only.
+        instructions_per_step, instructions_per_inference: mean number, the first reading left out;
+            counted on an emulator with icount only.
+        instructions_per_replay_step, instructions_per_rehearsal_step: the same of these steps.
         ram_bytes, flash_bytes: what the manifest promises.
         stack_used: deepest stack seen, in bytes.
         curve: evaluations between steps, in order.
@@ -90,6 +96,7 @@ class SimulationResult:
     on: str
     steps: int
     replay_steps: int | None
+    rehearsal_steps: int | None
     skipped: int
     loss_first: float | None
     loss_last: float | None
@@ -100,11 +107,16 @@ class SimulationResult:
     class_accuracy_before: ClassAccuracies | None
     class_accuracy_after: ClassAccuracies | None
     forgetting: float | None
+    rehearsal_accuracy_before: float | None
+    rehearsal_accuracy_after: float | None
+    rehearsal_loss_before: float | None
+    rehearsal_loss_after: float | None
     mse_before: float | None
     mse_after: float | None
     weights_sha256: str
     instructions_per_step: int | None
     instructions_per_replay_step: int | None
+    instructions_per_rehearsal_step: int | None
     instructions_per_inference: int | None
     ram_bytes: int
     flash_bytes: int
@@ -151,6 +163,7 @@ def summarize(
         on=on,
         steps=len(losses),
         replay_steps=stream.replay_steps,
+        rehearsal_steps=stream.rehearsal_steps,
         skipped=len(losses) - len(learned),
         loss_first=_mean(learned[:window]),
         loss_last=_mean(learned[-window:]),
@@ -161,11 +174,16 @@ def summarize(
         class_accuracy_before=before,
         class_accuracy_after=after,
         forgetting=forgetting([found for found in (before, *between, after) if found]),
+        rehearsal_accuracy_before=_rehearsal_accuracy(folder, outcome.rehearsal_before),
+        rehearsal_accuracy_after=_rehearsal_accuracy(folder, outcome.rehearsal_after),
+        rehearsal_loss_before=_rehearsal_loss(outcome.rehearsal_before),
+        rehearsal_loss_after=_rehearsal_loss(outcome.rehearsal_after),
         mse_before=_mean_squared_error(stream, outcome.before),
         mse_after=_mean_squared_error(stream, outcome.after),
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
         instructions_per_step=_steady_mean(outcome.step_instructions),
         instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
+        instructions_per_rehearsal_step=_steady_mean(outcome.rehearsal_instructions),
         instructions_per_inference=_steady_mean(outcome.infer_instructions),
         ram_bytes=folder.manifest.ram["total"],
         flash_bytes=folder.manifest.flash["total"],
@@ -214,6 +232,15 @@ def _accuracy(stream: SampleStream, evaluation: Evaluation) -> float | None:
         return None
     labels = stream.evaluation.targets(slice(None))
     return float(np.mean(np.asarray(evaluation.predictions) == labels))
+
+
+def _rehearsal_accuracy(folder: GeneratedFolder, score: RehearsalScore | None) -> float | None:
+    held = folder.manifest.rehearsal
+    return score.correct / held.slots if score and held and held.classes else None
+
+
+def _rehearsal_loss(score: RehearsalScore | None) -> float | None:
+    return None if score is None else score.loss
 
 
 def _class_accuracies(stream: SampleStream, predictions: Sequence[int]) -> ClassAccuracies | None:

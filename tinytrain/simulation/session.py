@@ -43,6 +43,8 @@ def simulate(
     frozen_memory: int = FROZEN_MEMORY,
     order: str = "shuffled",
     replay_steps: int | None = None,
+    rehearsal_steps: int | None = None,
+    fill: str | Path | Dataset | None = None,
     progress: Progress = ignore_progress,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> SimulationResult:
@@ -70,6 +72,9 @@ def simulate(
             "drift" (shuffled, and changing slowly: `orders.drifted`).
         replay_steps: on remembered samples after each new one; None takes one where the model has a
             replay buffer.
+        rehearsal_steps: on samples of the rehearsal set after each new one, behind the replayed
+            ones; None takes one where the model has such a set.
+        fill: samples that the replay buffer is offered before the first step.
         progress: called as the session goes on.
         warn: called before the session with each of the result's `warnings`.
 
@@ -96,6 +101,8 @@ def simulate(
         load=load,
         order=order,
         replay_steps=replay_steps,
+        rehearsal_steps=rehearsal_steps,
+        fill=fill,
         evaluate_every=evaluate_every,
         patience=patience,
     )
@@ -123,6 +130,8 @@ def plan_session(
     load: str | Path | None = None,
     order: str = "shuffled",
     replay_steps: int | None = None,
+    rehearsal_steps: int | None = None,
+    fill: str | Path | Dataset | None = None,
     evaluate_every: int = 0,
     patience: int = 0,
 ) -> SampleStream:
@@ -134,11 +143,13 @@ def plan_session(
         learning_rate=learning_rate,
         order=order,
         replay_steps=replay_steps,
+        rehearsal_steps=rehearsal_steps,
         evaluate_every=evaluate_every,
         patience=patience,
     )
     check_rate(folder, learning_rate)
-    replay_steps = _checked_replay(folder, replay_steps)
+    replay_steps = _checked_replay(folder, replay_steps, fills=fill is not None)
+    rehearsal_steps = _checked_rehearsal(folder, rehearsal_steps)
     _check_evaluations(evaluate_every, patience, is_there=eval is not None)
     train = _loaded(data, folder)
     if order == "drift" and train.spec.parts:
@@ -153,6 +164,8 @@ def plan_session(
         learning_rate=learning_rate,
         parameters_in=None if load is None else saved_in(load),
         replay_steps=replay_steps,
+        rehearsal_steps=rehearsal_steps,
+        fill=None if fill is None else _loaded(fill, folder),
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
@@ -184,15 +197,28 @@ def _check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) ->
         raise UsageError("patience needs evaluations between steps", help="add --evaluate-every N")
 
 
-def _checked_replay(folder: GeneratedFolder, replay_steps: int | None) -> int | None:
-    if replay_steps is None:
-        return 1 if folder.manifest.replay else None
-    if replay_steps and not folder.manifest.replay:
+def _checked_replay(
+    folder: GeneratedFolder, replay_steps: int | None, *, fills: bool
+) -> int | None:
+    if (replay_steps or fills) and not folder.manifest.replay:
         raise UsageError(
             f"the model in '{folder.path}' has no replay buffer",
-            help="compile with --replay N, or leave out --replay-steps",
+            help=f"compile with --replay N, or leave out {'--fill' if fills else '--replay-steps'}",
         )
+    if replay_steps is None:
+        return 1 if folder.manifest.replay else None
     return replay_steps if folder.manifest.replay else None
+
+
+def _checked_rehearsal(folder: GeneratedFolder, rehearsal_steps: int | None) -> int | None:
+    if rehearsal_steps and not folder.manifest.rehearsal:
+        raise UsageError(
+            f"the model in '{folder.path}' has no rehearsal set",
+            help="compile with --rehearse FILE.npz, or leave out --rehearsal-steps",
+        )
+    if rehearsal_steps is None:
+        return 1 if folder.manifest.rehearsal else None
+    return rehearsal_steps if folder.manifest.rehearsal else None
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:

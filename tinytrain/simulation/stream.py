@@ -26,6 +26,9 @@ class SampleStream:
         parameters_in: a saved file of trained parameters to start from; None starts from factory.
         replay_steps: steps on remembered samples after each new one; None where the model has no
             replay buffer, or is not to use it.
+        rehearsal_steps: on samples of the rehearsal set after each new one; None where the model
+            has none.
+        fill: samples that the replay buffer is offered before the first step; None for none.
         drifts: whether the training samples change on the way, see `orders.drifted`.
         evaluate_every: steps after which the evaluation samples are looked at in between; 0 never.
         patience: such evaluations in a row without a better score that end training; 0 never does.
@@ -37,6 +40,8 @@ class SampleStream:
     learning_rate: float | None = None
     parameters_in: bytes | None = None
     replay_steps: int | None = None
+    rehearsal_steps: int | None = None
+    fill: Dataset | None = None
     drifts: bool = False
     evaluate_every: int = 0
     patience: int = 0
@@ -50,6 +55,11 @@ class SampleStream:
     def eval_count(self) -> int:
         """Samples of each evaluation."""
         return 0 if self.evaluation is None else len(self.evaluation)
+
+    @property
+    def fill_count(self) -> int:
+        """Samples that the replay buffer is offered before the first step."""
+        return 0 if self.fill is None else len(self.fill)
 
     @cached_property
     def train_coverage(self) -> Coverages:
@@ -83,9 +93,11 @@ class SampleStream:
 
     def eval_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each evaluation sample; the same for both evaluations."""
-        if self.evaluation is not None:
-            for chunk in self.evaluation.chunks():
-                yield from _pairs(self.evaluation, chunk)
+        return _all_pairs(self.evaluation)
+
+    def fill_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input and target of each sample that the replay buffer is offered first."""
+        return _all_pairs(self.fill)
 
     def train_inputs(self, steps: np.ndarray) -> np.ndarray:
         """int8 [n, H, W, C], the input of each of these steps."""
@@ -109,6 +121,12 @@ def training_order(count: int, steps: int, seed: int) -> np.ndarray:
     generator = np.random.RandomState(seed)
     epochs = [generator.permutation(count) for _ in range(-(-steps // count))]
     return np.concatenate([np.empty(0, dtype=np.int64), *epochs])[:steps]
+
+
+def _all_pairs(data: Dataset | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if data is not None:
+        for chunk in data.chunks():
+            yield from _pairs(data, chunk)
 
 
 def _pairs(data: Dataset, index: slice | np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

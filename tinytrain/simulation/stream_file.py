@@ -19,6 +19,8 @@ FLAG_LEARNING_RATE = 1
 FLAG_PARAMETERS_IN = 2
 FLAG_FROZEN_CACHE = 4
 FLAG_REPLAY = 8
+FLAG_FILL = 16
+FLAG_REHEARSE = 32
 FORMAT_EVALUATIONS = 2
 """With two more words after the header: `evaluate_every` and `patience`."""
 
@@ -45,7 +47,7 @@ def write_stream(
     """
     with path.open("wb") as file:
         file.write(_header(stream, cache))
-        count = stream.eval_count + stream.step_count
+        count = stream.eval_count + stream.fill_count + stream.step_count
         for done, (entry, x, target) in enumerate(_records(stream, cache), start=1):
             file.write(entry)
             if x is not None:
@@ -60,6 +62,8 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     flags |= FLAG_PARAMETERS_IN if stream.parameters_in is not None else 0
     flags |= FLAG_FROZEN_CACHE if cache is not None else 0
     flags |= FLAG_REPLAY if stream.replay_steps is not None else 0
+    flags |= FLAG_FILL if stream.fill_count else 0
+    flags |= FLAG_REHEARSE if stream.rehearsal_steps is not None else 0
     header = HEADER.pack(
         MAGIC,
         FORMAT_EVALUATIONS if stream.evaluate_every else FORMAT,
@@ -74,16 +78,21 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     words = [stream.evaluate_every, stream.patience] if stream.evaluate_every else []
     words += [cache.slots] if cache is not None else []
     words += [stream.replay_steps] if stream.replay_steps is not None else []
+    words += [stream.fill_count] if stream.fill_count else []
+    words += [stream.rehearsal_steps] if stream.rehearsal_steps is not None else []
     return header + b"".join(map(_WORD.pack, words))
 
 
 def _records(stream: SampleStream, cache: FrozenCache | None) -> Iterator[Record]:
     if cache is None:
-        for x, target in itertools.chain(stream.eval_samples(), stream.train_samples()):
+        whole = stream.eval_samples(), stream.fill_samples(), stream.train_samples()
+        for x, target in itertools.chain(*whole):
             yield b"", x, target
         return
     for entry, (x, target) in zip(cache.evaluation, stream.eval_samples(), strict=True):
         yield _WORD.pack(int(entry)), x, target
+    for x, target in stream.fill_samples():
+        yield b"", x, target
     samples = _first_samples(stream, cache.steps)
     for entry, (found, target) in zip(cache.steps, samples, strict=True):
         yield _WORD.pack(int(entry)), found, target

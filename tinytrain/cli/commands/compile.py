@@ -16,6 +16,7 @@ from tinytrain.cli.tables import (
     facts_table,
     kernels_summary,
     memory_table,
+    rehearsal_summary,
     replay_summary,
     ways_summary,
 )
@@ -67,6 +68,8 @@ def _facts(product: Product) -> dict[str, object]:
         facts["search"] = f"ended at its limit of work for {' and '.join(ended)}"
     if manifest.replay is not None:
         facts["replay slots"] = replay_summary(manifest.replay)
+    if manifest.rehearsal is not None:
+        facts["rehearsal set"] = rehearsal_summary(manifest.rehearsal)
     return facts
 
 
