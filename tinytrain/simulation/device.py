@@ -288,7 +288,7 @@ class Device(RehearsalCalls):
             for chunk in data.chunks():
                 samples = _library_samples(data, chunk)
                 order = np.arange(len(samples.targets))
-                losses, predictions = library.train(samples, order, **behind)
+                losses, predictions = library.train(samples, order, None, **behind)
                 if not library.model.classes:
                     predictions = predictions[:0]
                 found.append(StepResult(losses, predictions))

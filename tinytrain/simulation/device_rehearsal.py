@@ -49,7 +49,7 @@ class RehearsalCalls:
 
 
 def steps_behind(model: ModelInterface) -> dict[str, int]:
-    """How many steps on samples of before follow each new one, as `HostLibrary.train` takes them."""
+    """How many steps on samples of before follow each new one, for `HostLibrary.train`."""
     return {
         "replay_steps": 1 if model.replay else 0,
         "rehearsal_steps": 1 if model.rehearsal else 0,
