@@ -216,10 +216,11 @@ void tt_set_rate(tt_step *step, float rate);
 /* How the rate of a step follows from its number. Steps stay below 2^31, factor is above 0 and
  * below 1. */
 typedef struct {
-    enum { TT_SCHEDULE_CONSTANT, TT_SCHEDULE_STEP, TT_SCHEDULE_COSINE } kind;
+    enum { TT_SCHEDULE_CONSTANT, TT_SCHEDULE_STEP, TT_SCHEDULE_COSINE, TT_SCHEDULE_SETTLE } kind;
     uint32_t warm_up; /* steps in which the rate rises, before all else */
-    uint32_t period;  /* steps until the next factor, or until a cosine is at 0; at least 1 */
-    float factor;
+    uint32_t period;  /* steps until the next factor, until a cosine is at 0, or until what settles
+                         has halved the rate; at least 1 */
+    float factor;     /* of a period; of what settles the share of the rate that it ends at */
 } tt_schedule;
 
 /* The rate of the step with `t` steps before it, 0 to base. */

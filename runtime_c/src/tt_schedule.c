@@ -49,5 +49,9 @@ float tt_rate_at(const tt_schedule *schedule, float base, uint32_t t)
         const float c = cos_quarter(s, schedule->period);
         return base * (c * c);
     }
+    if (schedule->kind == TT_SCHEDULE_SETTLE) {
+        const float share = (float)schedule->period / ((float)schedule->period + (float)s);
+        return base * (share > schedule->factor ? share : schedule->factor);
+    }
     return base;
 }

@@ -183,11 +183,11 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "seed": (["--seed", "-1"], "--seed must be between 0 and 2^32 - 1, got -1"),
     "schedule": (
         ["--schedule", "exponential"],
-        "--schedule must be constant, step:EVERY:FACTOR or cosine:STEPS, got 'exponential'",
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'exponential'",
     ),
     "schedule with half of it": (
         ["--schedule", "step:100"],
-        "--schedule must be constant, step:EVERY:FACTOR or cosine:STEPS, got 'step:100'",
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'step:100'",
     ),
     "schedule of no steps": (
         ["--schedule", "cosine:0"],
@@ -203,7 +203,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     ),
     "schedule of no number": (
         ["--schedule", "step:9:.."],
-        "--schedule must be constant, step:EVERY:FACTOR or cosine:STEPS, got 'step:9:..'",
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'step:9:..'",
     ),
     "warm-up": (["--warm-up", "-1"], "--warm-up must be between 0 and 2^31 - 1, got -1"),
     "no norm": (

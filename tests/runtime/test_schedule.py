@@ -12,7 +12,15 @@ import pytest
 from tests.support.runtime.cases import Rng, same
 from tests.support.runtime.kernels import Kernels
 from tinytrain.errors import UsageError
-from tinytrain.reference.schedule import KINDS, MAX_STEPS, RateSchedule, parse_schedule, rate_at
+from tinytrain.reference.schedule import (
+    KINDS,
+    MAX_STEPS,
+    SETTLE_FLOOR,
+    SETTLE_STEPS,
+    RateSchedule,
+    parse_schedule,
+    rate_at,
+)
 
 SCHEDULES = (
     RateSchedule(warm_up=7),
@@ -23,6 +31,9 @@ SCHEDULES = (
     RateSchedule("cosine", 1000, warm_up=50),
     RateSchedule("cosine", 20_000),
     RateSchedule("cosine", MAX_STEPS, warm_up=MAX_STEPS),
+    RateSchedule("settle", 1, float(np.float32(0.25))),
+    RateSchedule("settle", 300, float(np.float32(0.1)), warm_up=20),
+    RateSchedule("settle", MAX_STEPS, float(np.float32(2.0**-20))),
 )
 
 
@@ -55,6 +66,8 @@ def exact(schedule: RateSchedule, base: float, t: int) -> float:
         return base * schedule.factor ** (s // schedule.period)
     if schedule.kind == "cosine":
         return base * (0.5 + 0.5 * math.cos(math.pi * min(s / schedule.period, 1.0)))
+    if schedule.kind == "settle":
+        return base * max(1.0 / (1.0 + s / schedule.period), schedule.factor)
     return base
 
 
@@ -93,11 +106,19 @@ def test_shape_of_a_schedule() -> None:
     assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
     step = parse_schedule("step:3:0.5")
     assert [float(rate_at(step, 1.0, t)) for t in range(7)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+    settle = parse_schedule("settle:100:0.25", 10)
+    rates = [float(rate_at(settle, 0.5, t)) for t in (9, 10, 110, 310, 311, 10**9, 2**32 - 1)]
+    assert rates == [0.5, 0.5, 0.25, 0.125, 0.125, 0.125, 0.125]
+    assert parse_schedule("settle") == parse_schedule(f"settle:{SETTLE_STEPS}:{SETTLE_FLOOR}")
     constant = parse_schedule("constant")
     assert constant.is_constant and float(rate_at(constant, 0.25, 10**9)) == 0.25
 
 
-@pytest.mark.parametrize("text", ["", "cosine", "cosine:-3", "step:0:0.5", "step:3:1", "step:3:-1"])
+@pytest.mark.parametrize(
+    "text",
+    """: constant:1 cosine cosine:-3 step:0:0.5 step:3 step:3:1 step:3:-1 step:3:nan settle: settle:0
+    settle:3.5 settle:9999999999 settle:3:0 settle:3:1 settle:3:1e-60 settle:3:0.5:1""".split(),
+)
 def test_what_is_no_schedule(text: str) -> None:
     with pytest.raises(UsageError, match="schedule"):
         parse_schedule(text)

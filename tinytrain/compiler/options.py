@@ -156,7 +156,7 @@ class Options:
         "constant",
         LEARNING,
         "of the learning rate, on the device: constant, step:EVERY:FACTOR such as step:1000:0.5, "
-        "or cosine:STEPS, which ends at 0",
+        "cosine:STEPS, which ends at 0, or settle:STEPS:FLOOR, which does not",
         metavar="S",
         in_pytorch=True,
         see="training.md#the-rest-of-a-step",

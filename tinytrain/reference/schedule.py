@@ -11,11 +11,20 @@ from tinytrain.errors import UsageError
 
 F = np.float32
 
-KINDS = ("constant", "step", "cosine")
+KINDS = ("constant", "step", "cosine", "settle")
 MAX_STEPS = 2**31 - 1
 """Of a warm-up, of a period, of a cosine."""
 
-_HELP = "step:1000:0.5 halves the rate every 1000 steps, cosine:20000 brings it to 0"
+SETTLE_STEPS = 300
+"""After which `settle` has halved the rate, unless told otherwise."""
+
+SETTLE_FLOOR = 0.1
+"""The share of the rate that `settle` keeps for ever, unless told otherwise."""
+
+_HELP = (
+    "step:1000:0.5 halves the rate every 1000 steps, cosine:20000 brings it to 0, "
+    "settle:300:0.1 divides it by 1 + t/300, down to a tenth"
+)
 _SIN = (F(-1.9515295891e-4), F(8.3321608736e-3), F(-1.6666654611e-1))
 _COS = (F(2.443315711809948e-5), F(-1.388731625493765e-3), F(4.166664568298827e-2))
 _HALF_PI = F(1.5707963267948966)
@@ -27,8 +36,10 @@ class RateSchedule:
 
     Attributes:
         kind: one of `KINDS`.
-        period: steps between two factors, or steps until a cosine is at 0; 0 for a constant.
-        factor: of each period of `step`, a float32 value above 0 and below 1.
+        period: steps between two factors, until a cosine is at 0, or until `settle` has halved
+            the rate; 0 for a constant.
+        factor: of each period of `step`, or the share of the rate at which `settle` ends, a
+            float32 value above 0 and below 1.
         warm_up: steps in which the rate rises to its full value, before all else.
     """
 
@@ -47,37 +58,56 @@ CONSTANT = RateSchedule()
 
 
 def parse_schedule(text: str, warm_up: int = 0) -> RateSchedule:
-    """The schedule that a user wrote: `constant`, `step:EVERY:FACTOR` or `cosine:STEPS`.
+    """The schedule that a user wrote: `constant`, `step:EVERY:FACTOR`, `cosine:STEPS` or
+    `settle[:STEPS[:FLOOR]]`.
 
     Raises:
         UsageError: it is none of these, or a number is out of range.
     """
     if text == "constant":
         return RateSchedule(warm_up=warm_up)
-    found = re.fullmatch(r"(step):([0-9]{1,10}):([0-9.eE+-]+)|(cosine):([0-9]{1,10})", text)
-    if not found:
+    kind, *numbers = text.split(":")
+    if len(numbers) not in _NUMBERS.get(kind, ()):
         raise _no_schedule(text)
-    kind, period = found[1] or found[4], int(found[2] or found[5])
-    if not 1 <= period <= MAX_STEPS:
-        raise UsageError(
-            f"--schedule must have between 1 and {MAX_STEPS} steps, got '{text}'", help=_HELP
-        )
+    period = _steps(numbers[0], text) if numbers else SETTLE_STEPS
     if kind == "cosine":
         return RateSchedule(kind, period, warm_up=warm_up)
+    factor = _factor(numbers[1], text) if len(numbers) > 1 else float(F(SETTLE_FLOOR))
+    return RateSchedule(kind, period, factor, warm_up)
+
+
+_NUMBERS = {"step": (2,), "cosine": (1,), "settle": (0, 1, 2)}
+"""How many numbers follow a kind."""
+
+
+def _steps(text: str, schedule: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        raise _no_schedule(schedule)
+    if not 1 <= int(text) <= MAX_STEPS:
+        raise UsageError(
+            f"--schedule must have between 1 and {MAX_STEPS} steps, got '{schedule}'", help=_HELP
+        )
+    return int(text)
+
+
+def _factor(text: str, schedule: str) -> float:
     try:
-        factor = float(F(float(found[3])))
+        factor = float(F(float(text)))
     except ValueError:
-        raise _no_schedule(text) from None
+        raise _no_schedule(schedule) from None
     if not 0.0 < factor < 1.0:
         raise UsageError(
-            f"--schedule must multiply by a factor above 0 and below 1, got '{text}'", help=_HELP
+            f"--schedule must multiply by a factor above 0 and below 1, got '{schedule}'",
+            help=_HELP,
         )
-    return RateSchedule(kind, period, factor, warm_up)
+    return factor
 
 
 def _no_schedule(text: str) -> UsageError:
     return UsageError(
-        f"--schedule must be constant, step:EVERY:FACTOR or cosine:STEPS, got '{text}'", help=_HELP
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, "
+        f"got '{text}'",
+        help=_HELP,
     )
 
 
@@ -87,6 +117,7 @@ def describe(schedule: RateSchedule) -> str:
         "constant": "constant",
         "step": f"times {schedule.factor:g} every {schedule.period} steps",
         "cosine": f"a cosine to 0 in {schedule.period} steps",
+        "settle": f"halved after {schedule.period} steps, down to {schedule.factor:g} of it",
     }
     before = f"a warm-up of {schedule.warm_up} steps, then " if schedule.warm_up else ""
     return before + texts[schedule.kind]
@@ -113,6 +144,9 @@ def rate_at(schedule: RateSchedule, base: float, t: int) -> np.float32:
             return F(0)
         c = cos_quarter(s, schedule.period)
         return rate * (c * c)
+    if schedule.kind == "settle":
+        share = F(schedule.period) / (F(schedule.period) + F(s))
+        return rate * max(share, F(schedule.factor))
     return rate
 
 
