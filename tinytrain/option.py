@@ -93,6 +93,7 @@ class Option:
         low, high: the range; None is no limit.
         below_high: whether `high` itself is out of range.
         special: a word of the command line that stands for None.
+        words: other words that the value may be instead of what its kind says.
         several: whether it takes one value or more.
         metavar: what `--help` calls the value.
         short: a second flag, of one letter.
@@ -116,6 +117,7 @@ class Option:
     high: float | None = None
     below_high: bool = False
     special: str | None = None
+    words: tuple[str, ...] = ()
     several: bool = False
     metavar: str | None = None
     short: str | None = None
@@ -157,6 +159,8 @@ class Option:
         """
         if self.special and text == self.special:
             return None
+        if text in self.words:
+            return text
         try:
             value = self.kind.parse(text)
         except ValueError:
@@ -195,11 +199,15 @@ class Option:
     def _is_of_kind(self, value: Any) -> bool:
         if isinstance(value, bool):
             return self.kind is SWITCH
+        if isinstance(value, str) and value in self.words:
+            return True
         return isinstance(value, self.kind.type)
 
     def _is_possible(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
+        if isinstance(value, str) and value in self.words:
+            return True
         above = self.low is None or value >= self.low
         below = self.high is None or (value < self.high if self.below_high else value <= self.high)
         return bool(above and below)
@@ -211,7 +219,7 @@ class Option:
             found = self.kind.noun
         else:
             found = f"{self.kind.noun} {self._range()}" if with_noun else self._range()
-        return f"{self.special} or {found}" if self.special else found
+        return _listed([word for word in (self.special, *self.words, found) if word])
 
     def _range(self) -> str:
         assert self.low is not None and self.high is not None

@@ -166,11 +166,17 @@ def test_size_that_is_none(size: str, model: Path, refuse: Refuse, tmp_path: Pat
 OPTIONS: dict[str, tuple[list[str], str]] = {
     "rate": (
         ["--learning-rate", "nan"],
-        "--learning-rate must be auto or between 0 and 1024, got nan",
+        "--learning-rate must be auto, race or between 0 and 1024, got nan",
     ),
     "negative rate": (
         ["--learning-rate", "-1"],
-        "--learning-rate must be auto or between 0 and 1024, got -1",
+        "--learning-rate must be auto, race or between 0 and 1024, got -1",
+    ),
+    "keep": (["--keep", "both"], "--keep must be new or old, got 'both'"),
+    "old task of a fresh head": (
+        ["--keep", "old", "--classes", "3"],
+        "--keep old has no old task to keep: --classes 3 replaces the classifier that knows it\n"
+        "  help: leave out one of both",
     ),
     "weight headroom": (
         ["--weight-headroom", "0.5"],
@@ -183,11 +189,11 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "seed": (["--seed", "-1"], "--seed must be between 0 and 2^32 - 1, got -1"),
     "schedule": (
         ["--schedule", "exponential"],
-        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'exponential'",
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'exponential'",
     ),
     "schedule with half of it": (
         ["--schedule", "step:100"],
-        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'step:100'",
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'step:100'",
     ),
     "schedule of no steps": (
         ["--schedule", "cosine:0"],
@@ -203,7 +209,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     ),
     "schedule of no number": (
         ["--schedule", "step:9:.."],
-        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'step:9:..'",
+        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'step:9:..'",
     ),
     "warm-up": (["--warm-up", "-1"], "--warm-up must be between 0 and 2^31 - 1, got -1"),
     "no norm": (

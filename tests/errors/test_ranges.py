@@ -28,7 +28,9 @@ compile --mean=grey: --mean must be a number, got 'grey'
 compile --std=grey: --std must be a number, got 'grey'
 compile --classes=1: --classes must be between 2 and 65535, got 1
 compile --loss=hinge: --loss must be LOSSES, got 'hinge'
-compile --learning-rate=hi: --learning-rate must be auto or a number between 0 and 1024, got 'hi'
+compile --learning-rate=hi: --learning-rate must be auto, race or a number between 0 and 1024, \
+got 'hi'
+compile --keep=all: --keep must be new or old, got 'all'
 compile --rate-limit=no: --rate-limit must be auto or a number between 0 and 1024, got 'no'
 compile --guard=-1: --guard must be between 0 and 2^31 - 1, got -1; 128 is common
 compile --warm-up=-1: --warm-up must be between 0 and 2^31 - 1, got -1

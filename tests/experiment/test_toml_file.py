@@ -131,7 +131,7 @@ def test_a_cosine_ends_with_the_run(options: dict[str, object], schedule: str) -
         (
             '"cosine"',
             '"sine"',
-            "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, got 'sine'",
+            "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'sine'",
         ),
         ("[rules.shipped]", "[rules.shipped", "is no TOML"),
     ],

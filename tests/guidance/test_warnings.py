@@ -204,4 +204,4 @@ def test_inspect_without_a_setting_measures_nothing(capsys: pytest.CaptureFixtur
 def test_what_is_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", "m.onnx", "-o", "out", "--learning-rate", "fast"]) == 2
     told = capsys.readouterr().err
-    assert "--learning-rate must be auto or a number between 0 and 1024, got 'fast'" in told
+    assert "--learning-rate must be auto, race or a number between 0 and 1024, got 'fast'" in told

@@ -114,11 +114,13 @@ def test_shape_of_a_schedule() -> None:
     assert constant.is_constant and float(rate_at(constant, 0.25, 10**9)) == 0.25
 
 
-@pytest.mark.parametrize(
-    "text",
-    """: constant:1 cosine cosine:-3 step:0:0.5 step:3 step:3:1 step:3:-1 step:3:nan settle: settle:0
-    settle:3.5 settle:9999999999 settle:3:0 settle:3:1 settle:3:1e-60 settle:3:0.5:1""".split(),
-)
+NO_SCHEDULES = """
+    : constant:1 cosine cosine:-3 step:0:0.5 step:3 step:3:1 step:3:-1 step:3:nan settle: settle:0
+    settle:3.5 settle:9999999999 settle:3:0 settle:3:1 settle:3:1e-60 settle:3:0.5:1
+"""
+
+
+@pytest.mark.parametrize("text", ["", *NO_SCHEDULES.split()])
 def test_what_is_no_schedule(text: str) -> None:
     with pytest.raises(UsageError, match="schedule"):
         parse_schedule(text)

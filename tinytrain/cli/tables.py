@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
-from tinytrain.manifest.records import ReplayRecord
+from tinytrain.manifest.records import RaceRecord, ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
 
 
@@ -61,6 +61,29 @@ def rehearsal_summary(held: RehearsalRecord) -> str:
     """Samples of the set, their bytes and their classes."""
     of = f", of {len(held.classes)} classes" if held.classes else ""
     return f"{held.slots:,} samples{of}, {held.nbytes:,} bytes of flash"
+
+
+def race_summary(race: RaceRecord) -> str:
+    """What won a race of learning rates, and what it came to on the samples that judged."""
+    won = race.variants[race.winner]
+    world = "changed samples" if race.changed else "samples"
+    lines = [
+        f"{won.learning_rate:g} with {won.schedule} won among {len(race.variants)} variants; "
+        f"{race.steps:,} steps on {race.learned:,} {world} each, judged by {race.judged:,} others",
+        f"{race.measure}: {_before_after(race, race.new_before, won.new)}",
+    ]
+    if race.old_before is not None:
+        lines.append(
+            f"{race.measure} on samples as they were: "
+            f"{_before_after(race, race.old_before, won.old)}"
+        )
+    return "\n".join(lines)
+
+
+def _before_after(race: RaceRecord, *figures: float | None) -> str:
+    style = ".1%" if race.measure == "accuracy" else ".4g"
+    before, after = ("not finite" if one is None else format(one, style) for one in figures)
+    return f"{before} before, {after} after"
 
 
 def ways_summary(ways: Sequence[OptimizationRecord]) -> str:

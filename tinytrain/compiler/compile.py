@@ -13,6 +13,7 @@ from tinytrain.compiler.integers import CalibrationSamples, integer_model
 from tinytrain.compiler.options import make_options
 from tinytrain.compiler.parameters import COMPILE
 from tinytrain.compiler.pipeline import IMPORT, build_step
+from tinytrain.compiler.race import Report, with_race
 from tinytrain.compiler.rehearsal import with_rehearsal
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.data.preprocess import Numbers
@@ -41,6 +42,7 @@ def compile_model(
     dump_ir: str | Path | None = None,
     model_output: str | None = None,
     progress: Progress = lambda step: None,
+    race_progress: Report = lambda stage, done, total, note: None,
     **options: Any,
 ) -> Product:
     """Compiles a model into a folder of C sources.
@@ -67,6 +69,8 @@ def compile_model(
             a classifier.
         dump_ir: folder that gets the graph as text after every pass.
         progress: called with the name of each step of `pipeline.PIPELINE` before it runs.
+        race_progress: called with "race", runs done, of all, and the rate and schedule that run
+            next, where learning_rate is "race".
         options: fields of `options.Options`; docs/options.md has their ranges.
 
     Raises:
@@ -89,6 +93,8 @@ def compile_model(
     budget = Budget(ram or where.ram, flash or where.flash)
     spec = sample_spec(compiled, preprocess)
     compiled = with_rehearsal(compiled, rehearse, given, spec, budget.flash)
+    if chosen.learning_rate == "race":
+        compiled = with_race(compiled, given, spec, race_progress)
     return write_folder(
         compiled,
         output,

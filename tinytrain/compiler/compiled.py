@@ -15,6 +15,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
 from tinytrain.losses import SampleTarget, classes_of, target_of
+from tinytrain.manifest.records import RaceRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.machine import Scale
@@ -35,6 +36,7 @@ class Compiled:
         guidance: what is known of the scheme before it trains.
         forward: the s8 model before anything was trained.
         rehearsal: samples of before that the firmware carries.
+        race: how the learning rate and the schedule were found, if they raced.
     """
 
     graph: Graph
@@ -45,6 +47,7 @@ class Compiled:
     guidance: Guidance
     forward: Graph
     rehearsal: RehearsalSet | None = None
+    race: RaceRecord | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ outputs. docs/training.md states the criteria, and with which networks they were
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinytrain.autodiff.differentiate import Differentiate, Loss
 from tinytrain.compiler.options import Options
+from tinytrain.compiler.step_share import DOUBT, LIMIT, PLAIN, Aim
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.rounding import Rounding
@@ -24,12 +25,6 @@ from tinytrain.manifest.records import GuidanceRecord
 from tinytrain.reference.lowering import quantization
 from tinytrain.reference.tangent import Tangent, measure_tangent
 from tinytrain.scheme.scheme import Scheme
-
-SHARE = 0.5
-"""mu of the suggested rate."""
-
-LIMIT = 2.0
-"""mu from which on a step makes the error of its own sample larger."""
 
 LOST = 0.5
 """Share of the gradient that may be lost to rounding without a warning."""
@@ -44,7 +39,7 @@ LEARNED = 0.2
 """The same for a network that has learned: below it K will grow, by orders of magnitude."""
 
 UNLEARNED_RATE = 0.01
-"""The largest rate to suggest before K has grown."""
+"""The largest rate to suggest before K has grown; the limit is four times that."""
 
 LARGEST_RATE = 1024.0
 
@@ -69,6 +64,7 @@ class Guidance:
         source: of the samples that it was measured on: `calibration samples` or `noise`.
         momentum: that steps are prolonged by.
         largest: rate that is suggested without momentum at most.
+        aim: what the rate is for.
     """
 
     tangent: Tangent
@@ -76,6 +72,12 @@ class Guidance:
     source: str
     momentum: float = 0.0
     largest: float = LARGEST_RATE
+    aim: Aim = PLAIN
+
+    @property
+    def share(self) -> float:
+        """mu, the share of a sample's error that a step at the suggested rate removes."""
+        return self.aim.share(self.curvature)
 
     @property
     def kernel(self) -> float:
@@ -85,12 +87,12 @@ class Guidance:
     @property
     def suggested(self) -> float | None:
         """The rate to begin with, the peak of a schedule; None if nothing could be measured."""
-        return self._rate(SHARE, self.kernel)
+        return self._rate(self.share, self.kernel, self.largest)
 
     @property
     def limit(self) -> float | None:
         """The rate from which on a step overshoots; None if nothing could be measured."""
-        return self._rate(LIMIT, self.kernel)
+        return self._rate(LIMIT, self.kernel, 4.0 * self.largest)
 
     def record(self) -> GuidanceRecord:
         """What the manifest says of it."""
@@ -99,6 +101,8 @@ class Guidance:
             rate_limit=self.limit,
             kernel=_rounded(self.kernel, 3),
             curvature=self.curvature,
+            share=_rounded(self.share, 3),
+            fresh_head=self.aim.fresh_classes > 0,
             contrast=_rounded(self.tangent.contrast, 3),
             samples=self.tangent.samples,
             measured_on=self.source,
@@ -131,11 +135,11 @@ class Guidance:
         )
         return tuple(warning for warning in found if warning is not None)
 
-    def _rate(self, mu: float, kernel: float) -> float | None:
+    def _rate(self, mu: float, kernel: float, most: float) -> float | None:
         if kernel == 0.0:
             return None
         rate = mu / (kernel * self.curvature)
-        rate = min(rate, self.largest * mu / SHARE)
+        rate = min(rate, most)
         return _rounded(min(rate * (1.0 - self.momentum), LARGEST_RATE), 2)
 
     def _overshoots(self, rate: float) -> str | None:
@@ -159,7 +163,7 @@ class Guidance:
         if not layers or self.suggested is None:
             return None
         layer = max(layers, key=lambda entry: float(np.median(entry[1])))[0]
-        rest = self._rate(SHARE, self.tangent.kernel(without=layer))
+        rest = self._rate(self.share, self.tangent.kernel(without=layer), self.largest)
         if rest is None or rest < DOMINANT * self.suggested:
             return None
         return (
@@ -199,6 +203,7 @@ def guide(
     rates: Mapping[str, float] | None = None,
     qas: bool = True,
     momentum: float = 0.0,
+    aim: Aim = PLAIN,
 ) -> Guidance:
     """Measures what a scheme trains.
 
@@ -210,6 +215,7 @@ def guide(
         rates: factors on the learning rate by layer; 1 for those that it leaves out.
         qas: with quantization-aware scaling.
         momentum: share of a velocity that the next step keeps.
+        aim: what the rate is for; `fresh_classes` is found here where it is 0.
     """
     training = Differentiate(Loss(loss), DType.F32)(graph)
     producers = training.producers()
@@ -226,7 +232,10 @@ def guide(
     # Without QAS a rate is in other units, and nothing is known of what is too large at first.
     unlearned = qas and tangent.contrast < LEARNED
     largest = UNLEARNED_RATE if unlearned else LARGEST_RATE
-    return Guidance(tangent, curvature, source, momentum, largest)
+    # Noise leaves a network that has learned in doubt as well.
+    if samples is not None and tangent.doubt >= DOUBT:
+        aim = replace(aim, fresh_classes=training.outputs[1].type.size)
+    return Guidance(tangent, curvature, source, momentum, largest, aim)
 
 
 def guidance_for(
@@ -241,16 +250,17 @@ def guidance_for(
         rates=scheme.rates,
         qas=options.qas,
         momentum=options.momentum,
+        aim=Aim(options.keep, options.rate_schedule.settles, options.classes or 0),
     )
 
 
 def initial_rate(options: Options, guidance: Guidance) -> float:
     """The learning rate that was chosen, or else the suggested one.
 
-    Where the loss of every sample has no gradient, nothing can be suggested: on noise a network may
-    be certain of all. The rate is `UNGUIDED_RATE` then, and a warning says so.
+    On noise a network may be certain of all, so that no loss has a gradient and nothing can be
+    suggested. The rate is `UNGUIDED_RATE` then, and a warning says so.
     """
-    if options.learning_rate is not None:
+    if isinstance(options.learning_rate, (int, float)):
         return options.learning_rate
     rate = UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
     return rate if options.rate_limit is None else min(rate, options.rate_limit)
@@ -259,9 +269,9 @@ def initial_rate(options: Options, guidance: Guidance) -> float:
 def enforced_limit(options: Options, guidance: Guidance) -> float:
     """The largest learning rate that the device takes.
 
-    By itself that is the limit of the guidance: four times the suggested rate. Where it was guessed
-    from noise it is `NOISE_LEEWAY` times as much, and where nothing could be measured there is
-    none. A rate that was chosen above it comes with a warning, and is the limit then.
+    By itself that is the limit of the guidance, `NOISE_LEEWAY` times as much where it was guessed
+    from noise, and none where nothing could be measured. A rate that was chosen above it comes with
+    a warning, and is the limit then.
     """
     if options.rate_limit is not None:
         return options.rate_limit

@@ -98,6 +98,7 @@ def manifest_of(
         learning_rate=compiled.rate,
         rate_limit=compiled.rate_limit,
         guidance=compiled.guidance.record(),
+        race=compiled.race,
         warnings=compiled.warnings,
         ram=memory.ram,
         flash=memory.flash,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.autodiff.differentiate import Loss
+from tinytrain.compiler.step_share import KEEP
 from tinytrain.errors import UsageError
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
@@ -127,14 +128,16 @@ class Options:
         metavar="D",
         in_pytorch=True,
     )
-    learning_rate: float | None = _option(
+    learning_rate: float | str | None = _option(
         None,
         LEARNING,
-        "initial learning rate; auto takes the one that suits what is trained",
+        "initial learning rate; auto takes the one that suits, race tries rates and schedules on "
+        "labelled calibration samples",
         kind=NUMBER,
         low=0.0,
         high=1024.0,
         special="auto",
+        words=("race",),
         metavar="R",
         manifest="rate",
         experiment="`rates`",
@@ -152,11 +155,19 @@ class Options:
         experiment="nothing: an experiment may try any rate",
         see="training.md#the-limit-of-the-learning-rate",
     )
+    keep: str = _option(
+        "new",
+        LEARNING,
+        "which task counts where a rate is suggested: the new one, or also the old one that the "
+        "model ships with",
+        choices=KEEP,
+        see="training.md#which-learning-rate",
+    )
     schedule: str = _option(
         "constant",
         LEARNING,
-        "of the learning rate, on the device: constant, step:EVERY:FACTOR such as step:1000:0.5, "
-        "cosine:STEPS, which ends at 0, or settle:STEPS:FLOOR, which does not",
+        "of the rate, on the device: constant, step:EVERY:FACTOR, cosine:STEPS, which ends at 0, "
+        "or settle:STEPS:FLOOR, which does not",
         metavar="S",
         in_pytorch=True,
         see="training.md#the-rest-of-a-step",
@@ -313,6 +324,7 @@ class Options:
         parse_schedule(self.schedule, self.warm_up)
         _check_smoothing(self)
         _check_limit(self)
+        _check_keep(self)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "--clip-norm needs quantization-aware scaling, which --no-qas leaves out",
@@ -380,10 +392,19 @@ OPTIONS: Mapping[str, Option] = {
 
 def _check_limit(options: Options) -> None:
     rate, limit = options.learning_rate, options.rate_limit
-    if rate is not None and limit is not None and rate > limit:
+    if isinstance(rate, (int, float)) and limit is not None and rate > limit:
         raise UsageError(
             f"--learning-rate {rate:g} is above --rate-limit {limit:g}",
             help="raise the limit, or leave one of both out",
+        )
+
+
+def _check_keep(options: Options) -> None:
+    if options.keep == "old" and options.classes is not None:
+        raise UsageError(
+            f"--keep old has no old task to keep: --classes {options.classes} replaces the "
+            "classifier that knows it",
+            help="leave out one of both",
         )
 
 

@@ -128,7 +128,8 @@ INSPECT = _grouped(
     # Without one, nothing is asked about training.
     replace(OPTIONS["scheme"], default=None),
     *(
-        row
+        # Nothing races where nothing is compiled.
+        replace(row, words=(), help=row.help.partition(", race")[0])
         for name, row in OPTIONS.items()
         if row.group not in (OUTPUT, REHEARSAL) and name != "scheme"
     ),

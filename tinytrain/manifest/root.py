@@ -23,6 +23,7 @@ from tinytrain.manifest.records import (
     ParameterRecord,
     ProofRecord,
     QuantizationRecord,
+    RaceRecord,
     ReplayRecord,
     Scalar,
     SourceRecord,
@@ -73,6 +74,7 @@ class Manifest:
         learning_rate: initial learning rate.
         rate_limit: largest learning rate that the device takes.
         guidance: how the learning rate was suggested.
+        race: which rates and schedules were tried; null if none were.
         warnings: warnings of the compiler, a sentence each.
         ram: bytes of RAM by use.
         flash: bytes of flash by use.
@@ -112,6 +114,7 @@ class Manifest:
     learning_rate: float
     rate_limit: float
     guidance: GuidanceRecord
+    race: RaceRecord | None
     warnings: tuple[str, ...]
     ram: Uses
     flash: Uses

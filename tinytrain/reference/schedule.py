@@ -15,15 +15,15 @@ KINDS = ("constant", "step", "cosine", "settle")
 MAX_STEPS = 2**31 - 1
 """Of a warm-up, of a period, of a cosine."""
 
-SETTLE_STEPS = 300
+SETTLE_STEPS = 1000
 """After which `settle` has halved the rate, unless told otherwise."""
 
-SETTLE_FLOOR = 0.1
+SETTLE_FLOOR = 0.05
 """The share of the rate that `settle` keeps for ever, unless told otherwise."""
 
 _HELP = (
     "step:1000:0.5 halves the rate every 1000 steps, cosine:20000 brings it to 0, "
-    "settle:300:0.1 divides it by 1 + t/300, down to a tenth"
+    "settle:1000:0.05 divides it by 1 + t/1000, down to a twentieth"
 )
 _SIN = (F(-1.9515295891e-4), F(8.3321608736e-3), F(-1.6666654611e-1))
 _COS = (F(2.443315711809948e-5), F(-1.388731625493765e-3), F(4.166664568298827e-2))
@@ -52,6 +52,11 @@ class RateSchedule:
     def is_constant(self) -> bool:
         """Whether every step has the same rate."""
         return self.kind == "constant" and self.warm_up == 0
+
+    @property
+    def settles(self) -> bool:
+        """Whether the rate becomes small by itself."""
+        return self.kind in ("cosine", "settle")
 
 
 CONSTANT = RateSchedule()
@@ -105,8 +110,7 @@ def _factor(text: str, schedule: str) -> float:
 
 def _no_schedule(text: str) -> UsageError:
     return UsageError(
-        "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle:STEPS:FLOOR, "
-        f"got '{text}'",
+        f"--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got '{text}'",
         help=_HELP,
     )
 

@@ -43,12 +43,15 @@ class Tangent:
             2^(i/BINS_PER_OCTAVE - 128) and more.
         contrast: share of the root mean square of what the head reads that differs between samples.
         samples: how many had a gradient; the others count nowhere.
+        doubt: mean entropy of the predicted classes as a share of the largest, 0 to 1; 0 of a loss
+            that is not the cross-entropy of a label.
     """
 
     kernels: Mapping[str, np.ndarray]
     energy: np.ndarray
     contrast: float
     samples: int
+    doubt: float = 0.0
 
     def kernel(self, without: str | None = None) -> float:
         """Median of K over the samples, 0 if none had a gradient.
@@ -109,12 +112,13 @@ def measure_tangent(
         if traits_of(node).has_weights and node.layer in trained_layers
     }
     energy = np.zeros(_BINS)
-    active, features = [], []
+    active, features, doubts = [], [], []
     for step in range(SAMPLES):
         given = training_sample(graph, samples, step, generator)
         given |= _alike(graph, step)
         known = machine.run(given)
         error = _squares(known[slope])
+        doubts.append(_doubt(graph, given, known[slope]))
         features.append(known[head].astype(np.float64).ravel() - quantization(head).zero_point)
         if error == 0.0:
             continue
@@ -130,7 +134,8 @@ def measure_tangent(
                 energy += _energy(gradient, np.abs(gradient) * factor / scale)
             layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
-    return Tangent(kernels, energy, _contrast(np.array(features)), len(active))
+    contrast, doubt = _contrast(np.array(features)), float(np.mean(doubts))
+    return Tangent(kernels, energy, contrast, len(active), doubt)
 
 
 def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
@@ -156,6 +161,17 @@ def _alike(graph: Graph, step: int) -> dict[str, np.ndarray]:
     elif op == "pixel_cross_entropy":
         value = step * 7919 % (graph.outputs[1].type.size // target.type.size)
     return {target.name: np.full(target.type.shape, value, target.type.dtype.numpy)}
+
+
+def _doubt(graph: Graph, given: Mapping[str, np.ndarray], slope: np.ndarray) -> float:
+    """Entropy of the classes that a network predicts, as a share of the largest."""
+    if graph.nodes[loss_index(graph)].op != "softmax_cross_entropy":
+        return 0.0
+    assert graph.target is not None, "a training graph has a target"
+    predicted = slope.astype(np.float64).ravel()
+    predicted[int(given[graph.target.name][0])] += 1.0
+    predicted = np.maximum(predicted, 1e-30)
+    return float(-np.sum(predicted * np.log(predicted)) / np.log(predicted.size))
 
 
 def _squares(values: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from tinytrain.cli.tables import (
     facts_table,
     kernels_summary,
     memory_table,
+    race_summary,
     rehearsal_summary,
     replay_summary,
     ways_summary,
@@ -36,6 +37,7 @@ def run(options: argparse.Namespace) -> None:
         product = compile_model(
             **arguments_of(options, PARAMETERS),
             progress=lambda step: display.update("compile", steps.index(step), len(steps), step),
+            race_progress=display.update,
         )
         display.update("compile", len(steps), len(steps), "done")
     manifest = product.manifest
@@ -62,6 +64,8 @@ def _facts(product: Product) -> dict[str, object]:
         "learning rate": product.compiled.guidance.rate_text(product.compiled.rate),
         "kernels": kernels_summary(manifest.kernels),
     }
+    if manifest.race is not None:
+        facts["race"] = race_summary(manifest.race)
     if ways := ways_summary(manifest.arena.optimizations):
         facts["arena"] = ways
     if ended := product.compiled.plan.unfinished:

@@ -1,0 +1,294 @@
+"""`--learning-rate race`: the rate and schedule that learn best, by the C that ships.
+
+Each variant trains the model from its factory state, in a library of this machine, on a part of
+the labelled calibration samples, and the rest judges (`race_samples`). All variants run once; the
+better half runs twice more, with other orders of the samples. Of those whose scores differ from the
+best by no more than chance, one standard error of the paired differences, the one nearest to the
+suggestion wins (Breiman et al., Classification and Regression Trees, 1984, on the
+one-standard-error rule).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.emission import emit_step
+from tinytrain.compiler.integers import IntegerModel
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.race_samples import RaceSamples, race_samples
+from tinytrain.data import SampleSpec
+from tinytrain.errors import ToolchainError
+from tinytrain.ir.operations import macs_of
+from tinytrain.kernel.sources import runtime_files
+from tinytrain.manifest.records import RaceRecord, RaceVariantRecord
+from tinytrain.reference.schedule import parse_schedule, rate_at
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.library_build import build_library
+from tinytrain.simulation.stream import training_order
+from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
+
+WIDTH = 100.0
+"""Rates race from the limit down to so small a part of it."""
+
+SEEDS = (0, 1, 2)
+STEPS = 1000
+LEAST_STEPS = 250
+RUNS = 16
+"""Of a race, about."""
+
+WORK = 2e11
+"""Multiplications that a race takes, about, at most; where it would take more, steps are fewer."""
+
+Report = Callable[[str, int, int, str], None]
+"""Called with a stage, how much of it is done, of how much, and a note."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A learning rate and a schedule."""
+
+    rate: float
+    schedule: str
+
+
+@dataclass(eq=False)
+class Lane:
+    """What one variant did.
+
+    Attributes:
+        new, old: of each seed how good it was at each sample that judges: 1 or 0 for right or
+            wrong, or minus the loss.
+    """
+
+    variant: Variant
+    new: list[np.ndarray] = field(default_factory=list)
+    old: list[np.ndarray] = field(default_factory=list)
+
+    def marks(self, keep: str, seeds: int) -> tuple[np.ndarray, ...]:
+        """Means over the first seeds, of the samples of each world that counts."""
+        worlds = (self.new, self.old) if keep == "old" else (self.new,)
+        return tuple(np.mean(world[:seeds], axis=0) for world in worlds)
+
+    def score(self, keep: str, seeds: int) -> float:
+        """The mean of the worlds that count; minus infinity where a loss was not finite."""
+        found = float(np.mean([marks.mean() for marks in self.marks(keep, seeds)]))
+        return found if math.isfinite(found) else -math.inf
+
+
+def with_race(
+    compiled: Compiled,
+    given: IntegerModel,
+    spec: SampleSpec,
+    report: Report = lambda stage, done, total, note: None,
+) -> Compiled:
+    """A training step with the rate and the schedule that win the race.
+
+    Args:
+        given: the model with its calibration samples.
+        spec: of the compiled model's samples.
+        report: hears of each run.
+
+    Raises:
+        UsageError, DataError: there are no samples to race on; see `race_samples`.
+        ToolchainError: there is no C compiler for this machine.
+    """
+    library = library_of(compiled)
+    samples = race_samples(compiled, given, spec, library)
+    course = Course(compiled, library, samples)
+    lanes = _run(course, variants(compiled), report)
+    keep = compiled.options.keep
+    winner = winner_of(lanes, compiled)
+    options = replace(
+        compiled.options, learning_rate=winner.variant.rate, schedule=winner.variant.schedule
+    )
+    record = course.record(lanes, winner, keep)
+    return replace(compiled, options=options, race=record)
+
+
+def variants(compiled: Compiled) -> list[Variant]:
+    """Those that race: a schedule other than the default is kept as the user chose it."""
+    options, guidance = compiled.options, compiled.guidance
+    default = Options().schedule
+    schedules = [options.schedule]
+    if options.schedule == default:
+        schedules = list(dict.fromkeys([default, "settle", "constant"]))
+    suggested = compiled.rate
+    limits = (4 * suggested if guidance.limit is None else guidance.limit, options.rate_limit)
+    limit = min(one for one in limits if one is not None)
+    ladder = (suggested * 10 ** (k / 2) for k in range(-8, 9))
+    rates = [float(f"{r:.2g}") for r in ladder if limit / WIDTH <= r <= limit]
+    return [Variant(rate, schedule) for schedule in schedules for rate in rates]
+
+
+def _run(course: Course, entered: Sequence[Variant], report: Report) -> list[Lane]:
+    lanes = [Lane(variant) for variant in entered]
+    keep = course.compiled.options.keep
+    total = len(lanes) + (len(SEEDS) - 1) * -(-len(lanes) // 2)
+    done = 0
+
+    def run(lane: Lane, seed: int) -> None:
+        nonlocal done
+        variant = lane.variant
+        report("race", done, total, f"{variant.rate:g}, {variant.schedule}")
+        new, old = course.run(variant, seed)
+        lane.new.append(new)
+        lane.old.append(old)
+        done += 1
+
+    for lane in lanes:
+        run(lane, SEEDS[0])
+    ranked = sorted(lanes, key=lambda lane: -lane.score(keep, 1))
+    for lane in ranked[: -(-len(lanes) // 2)]:
+        for seed in SEEDS[1:]:
+            run(lane, seed)
+    report("race", total, total, "done")
+    return lanes
+
+
+def winner_of(lanes: Sequence[Lane], compiled: Compiled) -> Lane:
+    """Of those that are as good as the best the one nearest to the suggestion."""
+    keep = compiled.options.keep
+    finalists = [lane for lane in lanes if len(lane.new) == len(SEEDS)]
+    best = max(finalists, key=lambda lane: lane.score(keep, len(SEEDS)))
+
+    def near(lane: Lane) -> tuple[float, bool]:
+        away = abs(math.log(lane.variant.rate / compiled.rate)) if lane.variant.rate else math.inf
+        return away, lane.variant.schedule != compiled.options.schedule
+
+    return min((lane for lane in finalists if _as_good(lane, best, keep)), key=near)
+
+
+def _as_good(lane: Lane, best: Lane, keep: str) -> bool:
+    """Whether the best is ahead by no more than one standard error of what is between them."""
+    seeds = len(SEEDS)
+    if lane is best or not math.isfinite(best.score(keep, seeds)):
+        return True
+    pairs = zip(best.marks(keep, seeds), lane.marks(keep, seeds), strict=True)
+    ahead = [first - second for first, second in pairs]
+    lead = float(np.mean([part.mean() for part in ahead]))
+    error = math.sqrt(sum(float(part.var()) / len(part) for part in ahead)) / len(ahead)
+    return lead <= error
+
+
+class Course:
+    """A model in a library, and the samples that it learns."""
+
+    def __init__(self, compiled: Compiled, library: HostLibrary, samples: RaceSamples) -> None:
+        self.compiled, self._library, self._samples = compiled, library, samples
+        self._counts_right = bool(compiled.classes)
+        self.steps = _steps(compiled)
+        library.init()
+        self.before = self._marks()
+
+    def run(self, variant: Variant, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Trains from the factory state; how good it then is at the new samples, and the old."""
+        options, library = self.compiled.options, self._library
+        library.init()
+        schedule = parse_schedule(variant.schedule, options.warm_up)
+        window = options.accumulate
+        replayed, rehearsed = int(options.replay > 0), int(self.compiled.rehearsal is not None)
+        # A step on a sample of before counts like any other.
+        counts = range(0, self.steps * (1 + replayed + rehearsed), 1 + replayed + rehearsed)
+        rates = [rate_at(schedule, variant.rate, t // window) for t in counts]
+        library.train(
+            self._samples.learn,
+            training_order(len(self._samples.learn.targets), self.steps, seed),
+            np.array(rates, np.float32),
+            replay_steps=replayed,
+            rehearsal_steps=rehearsed,
+        )
+        return self._marks()
+
+    def _marks(self) -> tuple[np.ndarray, np.ndarray]:
+        old = self._samples.old
+        return self._judged(self._samples.judge), (
+            np.empty(0) if old is None else self._judged(old)
+        )
+
+    def _judged(self, samples: LibrarySamples) -> np.ndarray:
+        if self._counts_right:
+            _, predicted = self._library.evaluate(samples)
+            right: np.ndarray = (predicted == samples.targets).astype(np.float64)
+            return right
+        losses, _ = self._library.score(samples)
+        return -losses.astype(np.float64)
+
+    def record(self, lanes: Sequence[Lane], winner: Lane, keep: str) -> RaceRecord:
+        """For the manifest."""
+        before = [self._shown(marks) for marks in self.before]
+        rows = []
+        for lane in lanes:
+            seeds = len(lane.new)
+            new, old = np.mean(lane.new, axis=0), np.mean(lane.old, axis=0)
+            rows.append(
+                RaceVariantRecord(
+                    learning_rate=lane.variant.rate,
+                    schedule=lane.variant.schedule,
+                    seeds=seeds,
+                    new=self._shown(new),
+                    old=self._shown(old),
+                )
+            )
+        return RaceRecord(
+            measure="accuracy" if self._counts_right else "loss",
+            keep=keep,
+            changed=self._samples.changed,
+            steps=self.steps,
+            learned=len(self._samples.learn.targets),
+            judged=len(self._samples.judge.targets),
+            new_before=before[0],
+            old_before=before[1],
+            winner=lanes.index(winner),
+            variants=tuple(rows),
+        )
+
+    def _shown(self, marks: np.ndarray) -> float | None:
+        if not marks.size or not math.isfinite(mean := float(marks.mean())):
+            return None
+        return float(f"{mean if self._counts_right else -mean:.4g}")
+
+
+def _steps(compiled: Compiled) -> int:
+    """As many as the work of a whole race allows, the same on every machine."""
+    forward = sum(macs_of(node) for node in compiled.forward.nodes)
+    return int(min(max(WORK / (3 * RUNS * forward), LEAST_STEPS), STEPS))
+
+
+def library_of(compiled: Compiled, *, plain: bool = True) -> HostLibrary:
+    """The training step as a library of this machine.
+
+    Args:
+        plain: leaves the schedule out: the rate of each step is set from outside.
+    """
+    if plain:
+        options = replace(compiled.options, schedule="constant", warm_up=0)
+        compiled = replace(compiled, options=options)
+    files = emit_step(compiled)
+    sources = {f"src/{file}": text for file, text in files.files.items()}
+    sources |= runtime_files(files.functions)
+    shared = os.environ.get(SHARED_OBJECTS)
+    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+        folder = Path(place)
+        for file, text in sources.items():
+            path = folder / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        cache = Path(shared, "libraries") if shared else folder / "library"
+        try:
+            built = build_library(folder, files.interface, cache)
+        except ToolchainError as error:
+            raise ToolchainError(
+                f"a race of learning rates runs on this machine, where {error.what}",
+                where=error.where,
+                detail=error.detail,
+                help=f"{error.help}; or leave out --learning-rate race",
+            ) from error
+        return HostLibrary(built, files.interface)
