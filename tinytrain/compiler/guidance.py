@@ -287,14 +287,14 @@ def option_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:
     has_velocity = options.update_rule.has_velocity
     bits = VELOCITY_RESOLUTION if has_velocity else options.fraction_bits
     found = guidance.warnings(initial_rate(options, guidance), options.update, bits)
-    if options.learning_rate is None and guidance.suggested is None:
-        found = (
-            "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
-            f"{UNGUIDED_RATE}; give --learning-rate, or --calibration with samples of the model's "
-            "own kind",
-            *found,
-        )
-    return found
+    if options.learning_rate is not None or guidance.suggested is not None:
+        return found
+    return (
+        "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
+        f"{UNGUIDED_RATE}; give --learning-rate, or --calibration with samples of the model's own "
+        "kind",
+        *found,
+    )
 
 
 def _rounded(value: float, digits: int) -> float:

@@ -131,8 +131,8 @@ class Options:
     learning_rate: float | str | None = _option(
         None,
         LEARNING,
-        "initial learning rate; auto takes the one that suits, race tries rates and schedules on "
-        "labelled calibration samples",
+        "initial learning rate; auto takes what suits, race tries rates and schedules on labelled "
+        "calibration samples",
         kind=NUMBER,
         low=0.0,
         high=1024.0,
@@ -167,7 +167,7 @@ class Options:
         "constant",
         LEARNING,
         "of the rate, on the device: constant, step:EVERY:FACTOR, cosine:STEPS, which ends at 0, "
-        "or settle:STEPS:FLOOR, which does not",
+        "or settle:STEPS:FLOOR",
         metavar="S",
         in_pytorch=True,
         see="training.md#the-rest-of-a-step",
