@@ -123,7 +123,6 @@ class Guidance:
         """Plain sentences on what is known to fail.
 
         Args:
-            rate: learning rate.
             rounding: of updates, a `Rounding`.
             fraction_bits: of the tensor that gradients are added to.
         """
@@ -230,8 +229,7 @@ def guide(
     curvature = LOSSES[loss].curvature(training.target.type.size)
     source = NOISE if samples is None else "calibration samples"
     # Without QAS a rate is in other units, and nothing is known of what is too large at first.
-    unlearned = qas and tangent.contrast < LEARNED
-    largest = UNLEARNED_RATE if unlearned else LARGEST_RATE
+    largest = UNLEARNED_RATE if qas and tangent.contrast < LEARNED else LARGEST_RATE
     # Noise leaves a network that has learned in doubt as well.
     if samples is not None and tangent.doubt >= DOUBT:
         aim = replace(aim, fresh_classes=training.outputs[1].type.size)

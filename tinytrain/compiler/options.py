@@ -131,7 +131,7 @@ class Options:
     learning_rate: float | str | None = _option(
         None,
         LEARNING,
-        "initial learning rate; auto takes what suits, race tries rates and schedules on labelled "
+        "initial rate; auto takes what suits, race tries rates and schedules on labelled "
         "calibration samples",
         kind=NUMBER,
         low=0.0,
