@@ -20,10 +20,10 @@ from tinytrain.compiler import race
 from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
-from tinytrain.compiler.race import Variant
+from tinytrain.compiler.race import Entrant
 from tinytrain.compiler.race_samples import RaceSamples
 from tinytrain.errors import DataError, ToolchainError, UsageError
-from tinytrain.manifest.records import RaceRecord
+from tinytrain.manifest.race import RaceRecord
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.stream import training_order
@@ -98,7 +98,7 @@ def test_a_regression_races_by_its_loss(tmp_path: Path) -> None:
 
 def test_a_run_is_the_training_of_the_firmware_with_that_rate_and_schedule() -> None:
     options = {"scheme": "last-2", "warm_up": 5, "accumulate": 2, "momentum": 0.5, "seed": 4}
-    variant = Variant(0.02, "settle:7:0.25")
+    variant = Entrant(0.02, "settle:7:0.25")
 
     def step(**more: object) -> race.Compiled:
         return build_step(GRAPHS["convolutions"](), Options(**options, **more), Runner())
@@ -130,7 +130,7 @@ def test_chance_does_not_decide(ahead: list[float], winner: int) -> None:
     base = np.zeros(40)
     lanes = []
     for rate, marks in ((compiled.rate / 10, base + ahead), (compiled.rate, base)):
-        lanes.append(race.Lane(Variant(rate, "constant"), [marks] * 3, [np.empty(0)] * 3))
+        lanes.append(race.Lane(Entrant(rate, "constant"), [marks] * 3, [np.empty(0)] * 3))
     assert race.winner_of(lanes, compiled) is lanes[winner]
 
 

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
-from tinytrain.manifest.records import RaceRecord, ReplayRecord
+from tinytrain.manifest.race import RaceRecord
+from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
 
 

@@ -123,7 +123,7 @@ class Guidance:
         """Plain sentences on what is known to fail.
 
         Args:
-            rounding: of updates, a `Rounding`.
+            rate, rounding: the learning rate, and of updates a `Rounding`.
             fraction_bits: of the tensor that gradients are added to.
         """
         found = (

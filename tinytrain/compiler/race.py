@@ -28,7 +28,7 @@ from tinytrain.data import SampleSpec
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.operations import macs_of
 from tinytrain.kernel.sources import runtime_files
-from tinytrain.manifest.records import RaceRecord, RaceVariantRecord
+from tinytrain.manifest.race import RaceRecord, RaceVariantRecord
 from tinytrain.reference.schedule import parse_schedule, rate_at
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
@@ -52,7 +52,7 @@ Report = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True)
-class Variant:
+class Entrant:
     """A learning rate and a schedule."""
 
     rate: float
@@ -68,7 +68,7 @@ class Lane:
             wrong, or minus the loss.
     """
 
-    variant: Variant
+    variant: Entrant
     new: list[np.ndarray] = field(default_factory=list)
     old: list[np.ndarray] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ def with_race(
     library = library_of(compiled)
     samples = race_samples(compiled, given, spec, library)
     course = Course(compiled, library, samples)
-    lanes = _run(course, variants(compiled), report)
+    lanes = _run(course, entrants(compiled), report)
     keep = compiled.options.keep
     winner = winner_of(lanes, compiled)
     options = replace(
@@ -113,7 +113,7 @@ def with_race(
     return replace(compiled, options=options, race=record)
 
 
-def variants(compiled: Compiled) -> list[Variant]:
+def entrants(compiled: Compiled) -> list[Entrant]:
     """Those that race: a schedule other than the default is kept as the user chose it."""
     options, guidance = compiled.options, compiled.guidance
     default = Options().schedule
@@ -125,10 +125,10 @@ def variants(compiled: Compiled) -> list[Variant]:
     limit = min(one for one in limits if one is not None)
     ladder = (suggested * 10 ** (k / 2) for k in range(-8, 9))
     rates = [float(f"{r:.2g}") for r in ladder if limit / WIDTH <= r <= limit]
-    return [Variant(rate, schedule) for schedule in schedules for rate in rates]
+    return [Entrant(rate, schedule) for schedule in schedules for rate in rates]
 
 
-def _run(course: Course, entered: Sequence[Variant], report: Report) -> list[Lane]:
+def _run(course: Course, entered: Sequence[Entrant], report: Report) -> list[Lane]:
     lanes = [Lane(variant) for variant in entered]
     keep = course.compiled.options.keep
     total = len(lanes) + (len(SEEDS) - 1) * -(-len(lanes) // 2)
@@ -188,7 +188,7 @@ class Course:
         library.init()
         self.before = self._marks()
 
-    def run(self, variant: Variant, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def run(self, variant: Entrant, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Trains from the factory state; how good it then is at the new samples, and the old."""
         options, library = self.compiled.options, self._library
         library.init()

@@ -13,6 +13,7 @@ from tinytrain.losses import SampleTarget
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.manifest.race import RaceRecord
 from tinytrain.manifest.records import (
     BudgetRecord,
     CalibrationRecord,
@@ -23,7 +24,6 @@ from tinytrain.manifest.records import (
     ParameterRecord,
     ProofRecord,
     QuantizationRecord,
-    RaceRecord,
     ReplayRecord,
     Scalar,
     SourceRecord,
