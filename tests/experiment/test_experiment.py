@@ -250,3 +250,18 @@ def test_rows_that_are_fed_and_slots_in_flash_change_no_weight(tmp_path: Path) -
         record = run_to_record(run, experiment.target, tmp_path / "cache", lambda *_: None)
         found[run.rule.name] = record["weights_sha256"], record["curve"]
     assert found["ram"] == found["flash"]
+
+
+def test_a_rehearsal_set_trains_beside_the_samples(tmp_path: Path) -> None:
+    rules = "[rules.plain]\n[rules.kept]\nrehearsal_slots = 6\nrehearsal_steps = 2\n"
+    text = FILE.replace("[rules.shipped]\n", rules).replace("steps = 30", "steps = 12")
+    text = text.replace("[data.noise]\n", '[data.noise]\nrehearse = "old.npz"\n')
+    file = write_experiment(tmp_path, text)
+    with np.load(tmp_path / "noise.npz") as held:
+        np.savez(tmp_path / "old.npz", x=held["x_test"], y=held["y_test"])
+    experiment = load_experiment(file)
+    found = {}
+    for run in (group[0] for group in experiment.groups()):
+        record = run_to_record(run, experiment.target, tmp_path / "cache", lambda *_: None)
+        found[run.rule.name] = record["weights_sha256"]
+    assert found["plain"] != found["kept"]

@@ -177,3 +177,14 @@ def test_only_known_orders(tmp_path: Path) -> None:
     assert load(tmp_path, 'order = "by-class"\n' + FILE).order == "by-class"
     with pytest.raises(UsageError, match="`order` must be shuffled or by-class, got 'sorted'"):
         load(tmp_path, 'order = "sorted"\n' + FILE)
+
+
+def test_a_rehearsal_set_needs_samples_of_before(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no samples for the rehearsal set of rule 'shipped'"):
+        load(tmp_path, FILE + "rehearsal_slots = 8\n")
+    with pytest.raises(UsageError, match="the rule has no rehearsal set"):
+        load(tmp_path, FILE + "rehearsal_steps = 3\n")
+    text = FILE.replace("[data.noise]\n", '[data.noise]\nrehearse = "small.onnx"\n')
+    found = load(tmp_path, text + "rehearsal_slots = 8\n")
+    assert found.rules[0].rehearsal_steps == 1
+    assert tmp_path / "small.onnx" in found.data[0].files()

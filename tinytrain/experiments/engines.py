@@ -26,6 +26,7 @@ class CLearner:
         samples_key: cache key of the inputs of `samples`.
         cache: folder for libraries and frozen activations, shared by all runs.
         replay_steps: on remembered samples after each new one; 0 without a replay buffer.
+        rehearsal_steps: on samples of the rehearsal set after those; 0 without one.
     """
 
     def __init__(
@@ -37,8 +38,9 @@ class CLearner:
         samples_key: str,
         cache: Path,
         replay_steps: int = 0,
+        rehearsal_steps: int = 0,
     ) -> None:
-        self._replay_steps = replay_steps
+        self._behind = {"replay_steps": replay_steps, "rehearsal_steps": rehearsal_steps}
         self._library = step_library(compiled, cache / "libraries")
         # What the model's schedule starts from. The rate is no part of the library, which thus
         # serves the runs of all rates.
@@ -59,7 +61,7 @@ class CLearner:
 
     def train(self, order: np.ndarray) -> np.ndarray:
         """See `Learner`."""
-        losses, _ = self._library.train(self._train, order, replay_steps=self._replay_steps)
+        losses, _ = self._library.train(self._train, order, None, **self._behind)
         return losses
 
     def evaluate(self) -> Score:
@@ -120,14 +122,14 @@ def make_learner(
     """
     engine = run.rule.engine
     if engine == "c":
-        replay_steps = run.rule.replay_steps
         return CLearner(
             compiled,
             samples,
             run.rate,
             samples_key=samples_key,
             cache=cache,
-            replay_steps=replay_steps,
+            replay_steps=run.rule.replay_steps,
+            rehearsal_steps=run.rule.rehearsal_steps,
         )
     # Only an experiment with such an engine loads PyTorch.
     from tinytrain.experiments.baseline.float_learner import FloatLearner

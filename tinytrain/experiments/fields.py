@@ -58,12 +58,16 @@ _ROWS = (
            "train/CLASS/IMAGE and val/CLASS/IMAGE", DATA, "path"),
     Option("instead of `path`: an .npz of x and y to learn from", DATA, "train"),
     Option("an .npz of x and y to test with", DATA, "test"),
+    Option("an .npz of x and y, samples of before for rules with `rehearsal_slots`", DATA,
+           "rehearse"),
     Option("the C that ships, or an engine in PyTorch", RULE, "engine", default=ENGINES[0],
            choices=ENGINES),
     Option("learning rates of this rule", RULE, "rates", NUMBER, (), low=0.0, high=_RATES.high,
            several=True),
     Option("steps on remembered samples after each new one; 1 if the rule has a replay buffer",
            RULE, "replay_steps", INTEGER, low=1, high=_SESSION["replay_steps"].high),
+    Option("steps on the rehearsal set after each new sample; 1 if the rule has one", RULE,
+           "rehearsal_steps", INTEGER, low=1, high=_SESSION["rehearsal_steps"].high),
 )  # fmt: skip
 
 FIELDS = {group: by_name(row for row in _ROWS if row.group is group) for group in

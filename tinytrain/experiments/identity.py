@@ -41,6 +41,7 @@ def run_key(run: Run) -> str:
         {
             **_shared(run),
             "replay_steps": run.rule.replay_steps,
+            "rehearsal_steps": run.rule.rehearsal_steps,
             "rate": run.rate,
             "steps": run.steps,
             "epochs": run.epochs,

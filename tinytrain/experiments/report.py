@@ -115,6 +115,8 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
         given = {"engine": rule.engine, **rule.options}
         if rule.replay_steps:
             given["replay_steps"] = rule.replay_steps
+        if rule.rehearsal_steps:
+            given["rehearsal_steps"] = rule.rehearsal_steps
         lines.append(f"- rule {rule.name}: " + ", ".join(f"{k} {v}" for k, v in given.items()))
     for spec in {group.first.model: None for group in groups}:
         digest = hashlib.sha256(spec.path.read_bytes()).hexdigest()

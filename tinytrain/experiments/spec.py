@@ -38,16 +38,19 @@ class DataSpec:
     Attributes:
         path: an .npz with x_train, y_train, x_test, y_test, or a folder or .zip of class folders.
         train, test: .npz files of x and y, instead.
+        rehearse: .npz of x and y, samples of before for rules with a rehearsal set.
     """
 
     name: str
     path: Path | None = None
     train: Path | None = None
     test: Path | None = None
+    rehearse: Path | None = None
 
     def files(self) -> tuple[Path, ...]:
         """All that are read."""
-        return tuple(file for file in (self.path, self.train, self.test) if file is not None)
+        named = self.path, self.train, self.test, self.rehearse
+        return tuple(file for file in named if file is not None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class RuleSpec:
     Attributes:
         options: fields of `options.Options`; `schedule` may be `COSINE`.
         replay_steps: on remembered samples after each new one, where there is a replay buffer.
+        rehearsal_steps: on samples of the rehearsal set after each new one, where there is one.
         rates: learning rates to try; empty takes the experiment's.
     """
 
@@ -80,6 +84,7 @@ class RuleSpec:
     engine: str = "c"
     options: Mapping[str, Any] = field(default_factory=dict)
     replay_steps: int = 0
+    rehearsal_steps: int = 0
     rates: tuple[float, ...] = ()
 
 

@@ -74,6 +74,11 @@ def load_experiment(path: str | Path) -> Experiment:
     for rule in experiment.rules:
         if not (rule.rates or experiment.rates):
             top.fail("rates", f"rule '{rule.name}' has no learning rate", "add rates = [0.003]")
+    bare = [data.name for data in experiment.data if data.rehearse is None]
+    for rule in experiment.rules:
+        if rule.rehearsal_steps and bare:
+            what = f"data '{bare[0]}' has no samples for the rehearsal set of rule '{rule.name}'"
+            top.fail(f"data.{bare[0]}", what, "add rehearse, an .npz of x and y")
     used = {model.name for model in models if any(s.of(model.name) for s in experiment.schemes)}
     for model in models:
         if model.name not in used:
@@ -98,8 +103,8 @@ def _model(table: Table, folder: Path) -> ModelSpec:
 
 
 def _data(table: Table, folder: Path) -> DataSpec:
-    has = {key for key in ("path", "train", "test") if key in table}
-    if has not in ({"path"}, {"train", "test"}):
+    has = {key for key in ("path", "train", "test", "rehearse") if key in table}
+    if has - {"rehearse"} not in ({"path"}, {"train", "test"}):
         table.fail(
             "",
             "data needs either `path` or both `train` and `test`",
@@ -150,18 +155,21 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
             f"engine '{engine}' needs PyTorch, which is not installed",
             f"{how_to_get('torch')}, or leave this rule out",
         )
-    asked = table.take("replay_steps")
+    asked, rehearsed = table.take("replay_steps"), table.take("rehearsal_steps")
     rest = table.rest()
     if asked and not rest.get("replay"):
         table.fail("replay_steps", "the rule has no replay buffer", "add replay = 100")
     replay_steps = asked or int(bool(rest.get("replay")))
+    if rehearsed and not rest.get("rehearsal_slots"):
+        table.fail("rehearsal_steps", "the rule has no rehearsal set", "add rehearsal_slots = 64")
+    rehearsal_steps = rehearsed or int(bool(rest.get("rehearsal_slots")))
     _check_options(table, engine, rest)
     options = {"schedule": schedule, **rest}
     try:
         Options(**with_schedule(options, 1))
     except TinytrainError as error:
         table.fail("", error.what, error.help)
-    return RuleSpec(table.name, engine, options, replay_steps, rates)
+    return RuleSpec(table.name, engine, options, replay_steps, rehearsal_steps, rates)
 
 
 def _check_options(table: Table, engine: str, options: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CALIBRATION_SAMPLES, integer_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
+from tinytrain.compiler.rehearsal import with_rehearsal
 from tinytrain.compiler.samples import map_shape, sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
@@ -218,6 +219,10 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         compiled = build_step(
             given.forward, options, runner, given.quantized_samples(), load_target(target).isa
         )
+        if options.rehearsal_slots:
+            spec = sample_spec(compiled, preprocess)
+            flash = load_target(target).flash
+            compiled = with_rehearsal(compiled, run.data.rehearse, None, spec, flash)
         if not compiled.classes:
             raise UsageError(
                 "an experiment's data has a class for each sample, and the model takes "
