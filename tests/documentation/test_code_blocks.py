@@ -145,6 +145,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             rehearse=(samples, np.arange(16) % 10),
             scheme="head",
             replay=4,
+            enrol="ncm",
             feed=feed,
         )
     window, features, _ = two_inputs.samples()

@@ -19,7 +19,7 @@ from tinytrain.compiler.pipeline import (
     training,
     within,
 )
-from tinytrain.emit.model_files import model_hash
+from tinytrain.emit.model_hash import model_hash
 from tinytrain.passes.base import Runner
 from tinytrain.scheme.scheme import Scheme, Share
 

@@ -123,6 +123,7 @@ def small_manifest() -> Manifest:
         replay=None,
         rehearsal=None,
         guard=None,
+        enrolment=None,
         speed=SpeedRecord(
             core="host",
             clock_hz=None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.fitting import what_fits
 from tinytrain.compiler.rehearsal import slots_that_fit
+from tinytrain.emit.enrol import Enrol
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.emit.replay import Replay
 from tinytrain.errors import BudgetError
@@ -35,10 +36,11 @@ class Budget:
 class MemoryUse:
     """Bytes by use; `total` is their sum.
 
-    RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer` (where
-    there is one), `other state` (scales, generator, rate, and the main program's own), `stack`
-    (worst case by the compiler's call graph, interrupts included). Flash: `code`, `constants`
-    (weights, tables, initial values), `rehearsal set` (where there is one), `initialised data`.
+    RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer` and
+    `enrolled classes` (where there are any), `other state` (scales, generator, rate, and the main
+    program's own), `stack` (worst case by the compiler's call graph, interrupts included). Flash:
+    `code`, `constants` (weights, tables, initial values), `rehearsal set` (where there is one),
+    `initialised data`.
     """
 
     ram: Mapping[str, int]
@@ -68,12 +70,14 @@ def measure_memory(
     arena, trained = compiled.plan.nbytes, files.weights_bytes
     kept = files.replay.ram_bytes if files.replay else 0
     guard = files.guard.ram_bytes if files.guard else 0
+    enrolled = files.enrol.nbytes if files.enrol else 0
     ram = {
         "arena": arena,
         "trained parameters": trained,
         **({"replay buffer": kept} if kept else {}),
         **({"guard": guard} if guard else {}),
-        "other state": found.sizes.ram - arena - trained - kept - guard,
+        **({"enrolled classes": enrolled} if enrolled else {}),
+        "other state": found.sizes.ram - arena - trained - kept - guard - enrolled,
         "stack": found.stack_bytes,
     }
     held = files.rehearsal.nbytes if files.rehearsal else 0
@@ -121,11 +125,12 @@ def check_slots(compiled: Compiled, files: ModelFiles, budget: Budget, target: T
     ram = budget.ram
     needed = compiled.plan.nbytes + files.weights_bytes
     needed += files.replay.ram_bytes if files.replay else 0
+    needed += files.enrol.nbytes if files.enrol else 0
     if needed > max(ram, _MEASURE_BYTES // 2):
         raise BudgetError(
             f"{needed:,} bytes of RAM are needed for arena, trained parameters and replay slots "
             f"alone, {needed - ram:,} more than the {ram:,} of target '{target.name}'",
-            help=_fewer_slots(needed - ram, files.replay),
+            help=_fewer_kept(needed - ram, files),
         )
 
 
@@ -145,7 +150,7 @@ def check_budget(
             f"{used:,} bytes of RAM are needed in the smallest plan, {used - ram:,} more than the "
             f"{ram:,} of target '{target.name}'",
             detail="\n".join((_listing(memory.ram), _peak(compiled), *_unfinished(compiled))),
-            help=_fewer_slots(used - ram, files.replay) or what_fits(compiled, ram, besides),
+            help=_fewer_kept(used - ram, files) or what_fits(compiled, ram, besides),
         )
     used = memory.flash["total"]
     if used > flash:
@@ -187,6 +192,23 @@ def _fewer_rehearsed(excess: int, compiled: Compiled) -> str | None:
     if fit >= max(len(held.labels), 1):
         return f"{fit:,} rehearsal slots fit (--rehearsal-slots {fit})"
     return "leave out the rehearsal set (--rehearsal-slots 0), or take a target with more flash"
+
+
+def _fewer_kept(excess: int, files: ModelFiles) -> str | None:
+    """What helps where samples that are kept are what does not fit; None where they are not."""
+    return _fewer_slots(excess, files.replay) or _fewer_enrolled(excess, files.enrol)
+
+
+def _fewer_enrolled(excess: int, enrol: Enrol | None) -> str | None:
+    if enrol is None or enrol.nbytes < excess:
+        return None
+    # What follows them is aligned, to 32 bytes at most.
+    fit = enrol.most_within(enrol.nbytes - excess - 31)
+    if fit < 1:
+        return "leave out --enrol"
+    if enrol.slots:
+        return f"{fit:,} samples fit (--enrol knn:{fit})"
+    return f"{fit:,} classes fit (--enrol-classes {fit})"
 
 
 def _fewer_slots(excess: int, replay: Replay | None) -> str | None:

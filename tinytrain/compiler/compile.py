@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.compiler.budget import Budget
+from tinytrain.compiler.enrolment import with_enrolment
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, integer_model
@@ -95,6 +96,7 @@ def compile_model(
     compiled = with_rehearsal(compiled, rehearse, given, spec, budget.flash)
     if chosen.learning_rate == "race":
         compiled = with_race(compiled, given, spec, race_progress)
+    compiled = with_enrolment(compiled, given)
     return write_folder(
         compiled,
         output,

@@ -18,6 +18,7 @@ from tinytrain.losses import SampleTarget, classes_of, target_of
 from tinytrain.manifest.race import RaceRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
+from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.output_range import output_range
 from tinytrain.reference.rehearsal import RehearsalSet
@@ -37,6 +38,7 @@ class Compiled:
         forward: the s8 model before anything was trained.
         rehearsal: samples of before that the firmware carries.
         race: how the learning rate and the schedule were found, if they raced.
+        enrolment: how classes are learned from a few samples, if they are.
     """
 
     graph: Graph
@@ -48,6 +50,7 @@ class Compiled:
     forward: Graph
     rehearsal: RehearsalSet | None = None
     race: RaceRecord | None = None
+    enrolment: Enrolment | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         health=compiled.options.health,
         rehearsal=compiled.rehearsal,
         guard_interval=compiled.options.guard,
+        enrolment=compiled.enrolment,
     )
 
 

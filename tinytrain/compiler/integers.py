@@ -40,6 +40,7 @@ class IntegerModel:
         ranged: the same with quantize nodes around every layer.
         forward: the s8 graph of it.
         samples: calibration samples f32 [N,H,W,C] in the model's units; None if none were given.
+        labels: their classes, int [N]; None if they have none.
         report: what quantization cost, if the model came as floats.
         calibration: which samples those were, for the manifest.
         proof: what is known of the import.
@@ -56,6 +57,7 @@ class IntegerModel:
     proof: ProofRecord
     imported: Imported
     gathered: Gathered | None = None
+    labels: np.ndarray | None = None
 
     def quantized_samples(self) -> np.ndarray | None:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
@@ -100,7 +102,7 @@ def integer_model(
     graphs = prepared, _, forward = _integers(source, samples, options, runner)
     report = quantization_cost(prepared, forward, samples, labels) if is_float else None
     record = _record(gathered, len(samples))
-    return IntegerModel(*graphs, samples, report, record, proof, imported, gathered)
+    return IntegerModel(*graphs, samples, report, record, proof, imported, gathered, labels)
 
 
 def _integers(

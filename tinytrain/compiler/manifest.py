@@ -112,6 +112,7 @@ def manifest_of(
         replay=files.interface.replay,
         rehearsal=files.interface.rehearsal,
         guard=files.interface.guard,
+        enrolment=files.interface.enrolment,
         speed=speed_record(compiled.plan, setting.target),
         target=setting.target_name,
         budget=BudgetRecord(ram=setting.budget.ram, flash=setting.budget.flash),

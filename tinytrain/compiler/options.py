@@ -21,6 +21,7 @@ from tinytrain.passes.replace_head import MAX_CLASSES
 from tinytrain.passes.update import FRACTION_BITS, UpdateRule
 from tinytrain.quantize.headroom import Headroom
 from tinytrain.quantize.ranges import METHODS
+from tinytrain.reference.enrol import parse_method
 from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import MAX_STEPS, RateSchedule, parse_schedule
 
@@ -33,6 +34,7 @@ MEMORY = Group("memory", "what RAM is spent on")
 REPLAY = Group("replay", "samples that are kept, to train on again")
 REHEARSAL = Group("rehearsal", "samples of before that lie in flash, to train on again")
 GUARD = Group("guard", "learning that makes the model worse is undone")
+ENROLMENT = Group("enrolment", "classes that are learned from a few samples, without a gradient")
 OUTPUT = Group("output", "what is written")
 
 
@@ -285,6 +287,22 @@ class Options:
         advice="128 is common",
         see="training.md#the-guard",
     )
+    enrol: str | None = _option(
+        None,
+        ENROLMENT,
+        "learn classes from a few samples: ncm by their means, knn:SLOTS[:K] by the nearest",
+        metavar="METHOD",
+        see="training.md#classes-from-a-handful-of-samples",
+    )
+    enrol_classes: int | None = _option(
+        None,
+        ENROLMENT,
+        "labels that can be enrolled are below N; by default the classes of the model and 8 more",
+        kind=INTEGER,
+        low=1,
+        high=MAX_SLOTS,
+        metavar="N",
+    )
     feed: str = _option(
         "whole",
         MEMORY,
@@ -325,6 +343,7 @@ class Options:
         _check_smoothing(self)
         _check_limit(self)
         _check_keep(self)
+        _check_enrolment(self)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "--clip-norm needs quantization-aware scaling, which --no-qas leaves out",
@@ -417,4 +436,14 @@ def _check_smoothing(options: Options) -> None:
         raise UsageError(
             f"the loss '{options.loss}' has no labels to smooth",
             help="leave label smoothing out, or take the loss cross_entropy",
+        )
+
+
+def _check_enrolment(options: Options) -> None:
+    if options.enrol is not None:
+        parse_method(options.enrol)
+    elif options.enrol_classes is not None:
+        raise UsageError(
+            "--enrol-classes says how many classes --enrol can learn, and --enrol is not given",
+            help="add --enrol ncm, or leave out --enrol-classes",
         )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tinytrain.compiler.options import (
     ARITHMETIC,
+    ENROLMENT,
     GUARD,
     LEARNING,
     MEMORY,
@@ -33,6 +34,7 @@ GROUPS = (
     REPLAY,
     REHEARSAL,
     GUARD,
+    ENROLMENT,
 )
 """In the order in which they are shown."""
 

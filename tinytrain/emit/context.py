@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinytrain.emit.c_text import C_TYPES, call, identifier, initializer
+from tinytrain.emit.enrol_fields import ENROL_FIELDS
 from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
@@ -214,8 +215,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
-    taken |= {*REPLAY_FIELDS}
-    taken |= {"guard", "guard_classes"}
+    taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,18 +10,19 @@ import numpy as np
 from tinytrain.emit.c_text import C_TYPES, float_literal
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.context import EmitContext
+from tinytrain.emit.enrol import Enrol
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, count_ends, guard_text
 from tinytrain.emit.line_buffer import chain_text
+from tinytrain.emit.model_hash import model_hash
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import loss_index, role_of
+from tinytrain.ir.operations import head_input, loss_index, role_of
 from tinytrain.ir.ops import Role
-from tinytrain.ir.text import format_graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.constants import c_constant
@@ -30,6 +30,7 @@ from tinytrain.kernel.sources import kernel_sets
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.plan.plan import Plan
+from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.gradients import limit
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
@@ -57,6 +58,7 @@ class ModelFiles:
         replay: the replay buffer, if there is one.
         rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
+        enrol: the classes that can be enrolled, if they can.
     """
 
     files: Mapping[str, str]
@@ -68,26 +70,7 @@ class ModelFiles:
     replay: Replay | None
     rehearsal: Rehearsal | None
     guard: GuardPart | None
-
-
-def model_hash(graph: Graph) -> bytes:
-    """SHA-256 over the graph's text, its exact types and attributes, and all of its data.
-
-    Models with the same hash compute the same from the same trained parameters.
-    """
-    digest = hashlib.sha256(format_graph(graph).encode())
-    # The text is made for reading: it shortens scales and long attributes.
-    for value in graph.values():
-        digest.update(f"{value.name}:{value.type}".encode())
-    for node in graph.nodes:
-        digest.update(f"{node.name}:{sorted(node.attrs.items())}".encode())
-    if graph.accumulate > 1:
-        digest.update(f"accumulate:{graph.accumulate}".encode())
-    for held in (graph.constants, graph.parameters):
-        for value, data in held.items():
-            digest.update(f"{value.name}:{data.dtype}:{data.shape}".encode())
-            digest.update(np.ascontiguousarray(data).tobytes())
-    return digest.digest()
+    enrol: Enrol | None
 
 
 # house(function): it gathers what the templates name, a line for each
@@ -110,6 +93,7 @@ def emit_model(
     health: bool = True,
     rehearsal: RehearsalSet | None = None,
     guard_interval: int = 0,
+    enrolment: Enrolment | None = None,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -129,8 +113,9 @@ def emit_model(
         health: whether the model counts what goes wrong.
         rehearsal: samples that lie in flash.
         guard_interval: steps between two checks of a guard; 0 leaves it out.
+        enrolment: how classes are learned from a few samples, if they are.
     """
-    name, digest, graph = graph.name, model_hash(graph), plan.graph
+    name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     context = EmitContext(graph, plan, name, health=health)
     forward, rest = _split(graph)
     loss, quantize = rest[0], rest[1]
@@ -161,7 +146,8 @@ def emit_model(
     replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
     held = put_rehearsal(context, rehearsal, kept)
     guard = GuardPart.of(guard_interval, classes)
-    added = [field for part in (replay, held, guard) if part for field in part.fields()]
+    enrol = Enrol.of(enrolment, context, head_input(graph))
+    added = [field for part in (replay, held, guard, enrol) if part for field in part.fields()]
     fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
     regions = weights + sum(field.nbytes for field in added)
@@ -190,7 +176,7 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": _state_text(plan.nbytes, weights, replay, guard),
+        "state_bytes_text": _state_text(plan.nbytes, weights, replay, guard, enrol),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "saved_sizes": {part: layout(part).nbytes for part in PARTS},
@@ -217,6 +203,7 @@ def emit_model(
         "replay": replay,
         "rehearsal": held,
         **guard_text(context, graph, guard),
+        "enrol": enrol,
         "frozen_bytes": frozen.nbytes,
         "forward": forward_text,
         "backward": backward_text,
@@ -247,10 +234,12 @@ def emit_model(
         replay=None if replay is None else replay.record(),
         rehearsal=None if held is None or rehearsal is None else held.record(rehearsal),
         guard=None if guard is None else guard.record(),
+        enrolment=None if enrol is None else enrol.record(),
     )
     functions = frozenset(context.functions)
     constants = _by_layer(context)
-    return ModelFiles(files, functions, digest, weights, interface, constants, replay, held, guard)
+    parts = replay, held, guard, enrol
+    return ModelFiles(files, functions, digest, weights, interface, constants, *parts)
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:
@@ -268,10 +257,13 @@ def _initial(
     return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)
 
 
-def _state_text(arena: int, weights: int, replay: Replay | None, guard: GuardPart | None) -> str:
+def _state_text(
+    arena: int, weights: int, replay: Replay | None, guard: GuardPart | None, enrol: Enrol | None
+) -> str:
     text = f"{arena} bytes of arena, {weights} of trained parameters"
     text += "" if replay is None else f", {replay.ram_bytes} of the replay buffer"
-    return text if guard is None else f"{text}, {guard.ram_bytes} of the guard"
+    text += "" if guard is None else f", {guard.ram_bytes} of the guard"
+    return text if enrol is None else f"{text}, {enrol.nbytes} of enrolled classes"
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:

@@ -52,6 +52,11 @@ def loss_index(graph: Graph) -> int:
     raise InternalError("the graph has no loss")
 
 
+def head_input(graph: Graph) -> Value:
+    """What the head reads: the input of the last layer with weights."""
+    return [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
+
+
 def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:
     """(old, new) for each tensor that an update writes over; nothing for any other node."""
     if not traits_of(node).overwrites:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.losses import SampleTarget
+from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
@@ -30,6 +31,7 @@ class ModelInterface:
         replay: the replay buffer, if there is one.
         rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
+        enrolment: classes that are learned from a few samples, if they are.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ModelInterface:
     replay: ReplayRecord | None
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
+    enrolment: EnrolmentRecord | None
 
     @property
     def input_size(self) -> int:

@@ -11,6 +11,7 @@ from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
+from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.race import RaceRecord
@@ -89,6 +90,7 @@ class Manifest:
         replay: the replay buffer; null if there is none.
         rehearsal: the rehearsal set; null if there is none.
         guard: the guard; null if there is none.
+        enrolment: classes that are learned from a few samples; null if none are.
         speed: estimated time of a training step.
         target: name of the target, or path of its file.
         budget: bytes that the model had to fit.
@@ -128,6 +130,7 @@ class Manifest:
     replay: ReplayRecord | None
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
+    enrolment: EnrolmentRecord | None
     speed: SpeedRecord
     target: str
     budget: BudgetRecord
@@ -182,6 +185,7 @@ class Manifest:
             replay=self.replay,
             rehearsal=self.rehearsal,
             guard=self.guard,
+            enrolment=self.enrolment,
         )
 
     def text(self) -> str:

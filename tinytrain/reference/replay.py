@@ -51,6 +51,24 @@ class ReplayBuffer:
             ]
         return slot
 
+    def forget(self, label: int) -> list[tuple[int, int]]:
+        """Free the slots of a class, in turn.
+
+        Returns:
+            for each of them its number and that of the last slot in use, whose sample takes its
+            place.
+        """
+        moves, slot = [], 0
+        while slot < len(self.labels):
+            if self.labels[slot] != label:
+                slot += 1
+                continue
+            moves.append((slot, len(self.labels) - 1))
+            self.labels[slot] = self.labels[-1]
+            self.labels.pop()
+        self._seen[label], self._held[label], self._is_full[label] = 0, 0, False
+        return moves
+
     def draw_slot(self) -> int | None:
         """One of the slots in use, each as likely as the others; None if there is none."""
         return self._draw(len(self.labels)) if self.labels else None

@@ -17,6 +17,7 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
+from tinytrain.simulation.device_enrolment import EnrolmentCalls
 from tinytrain.simulation.device_rehearsal import RehearsalCalls, steps_behind
 from tinytrain.simulation.device_result import (
     EvaluationResult,
@@ -76,7 +77,7 @@ def host_library(folder: GeneratedFolder) -> HostLibrary:
         ) from error
 
 
-class Device(RehearsalCalls):
+class Device(RehearsalCalls, EnrolmentCalls):
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one

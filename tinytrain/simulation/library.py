@@ -19,6 +19,7 @@ from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.library_calls import check, pointer
+from tinytrain.simulation.library_enrolment import LibraryEnrolment
 from tinytrain.simulation.library_rehearsal import RehearsalLibrary
 
 TARGET_DTYPES = {
@@ -181,6 +182,12 @@ class HostLibrary(RehearsalLibrary):
         )
         check(status)
         return outputs
+
+    @property
+    def enrolment(self) -> LibraryEnrolment:
+        """The classes that can be enrolled, of a model that was compiled with --enrol."""
+        assert self.model.enrolment is not None, "the model enrols no classes"
+        return LibraryEnrolment(self.model.enrolment, self._state, self._function, self._struct)
 
     def _measure(self, function: str, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:
         self._check_targets(samples)

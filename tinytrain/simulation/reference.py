@@ -12,6 +12,7 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
+from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
@@ -28,6 +29,7 @@ from tinytrain.simulation.engine import (
     RawOutcome,
     RehearsalScore,
 )
+from tinytrain.simulation.reference_enrolment import enrol_session
 from tinytrain.simulation.stream import SampleStream
 
 
@@ -42,6 +44,7 @@ class ReferenceEngine:
         schedule: of the learning rate.
         slots: of the replay buffer.
         rehearsal: samples that lie in flash.
+        enrolment: how classes are learned from a few samples, if they are.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class ReferenceEngine:
         schedule: RateSchedule = CONSTANT,
         slots: int = 0,
         rehearsal: RehearsalSet | None = None,
+        enrolment: Enrolment | None = None,
     ) -> None:
         assert graph.target is not None, "a training graph has a target"
         self._graph = graph
@@ -63,6 +67,7 @@ class ReferenceEngine:
         self._schedule = schedule
         self._slots = slots
         self._rehearsal = rehearsal
+        self._enrolment = enrolment
 
     # house(function): the session in the order of docs/arithmetic.md
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
@@ -83,6 +88,9 @@ class ReferenceEngine:
         for name, scale in self._scales.items():
             machine.scales[name] = replace(scale)
         target = self._target
+        if stream.enrols:
+            assert self._enrolment is not None, "the model enrols no classes"
+            return enrol_session(machine, self._enrolment, self._seed, stream)
         loss, output = self._graph.outputs[:2]
         before = self._evaluate(machine, stream, progress, "evaluate before")
         held = None if stream.rehearsal_steps is None else self._rehearsal

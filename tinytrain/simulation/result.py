@@ -15,6 +15,7 @@ import numpy as np
 
 from tinytrain.losses import SampleTarget
 from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome, RehearsalScore
+from tinytrain.simulation.enrolment import EnrolmentReport, report_of
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, forgetting
 from tinytrain.simulation.health import HealthReport, health_report
@@ -87,6 +88,8 @@ class SimulationResult:
             and of the evaluation samples that lie outside the range of the input, 0 to 1.
         warnings: sentences on data that is not scaled as in calibration, or that can be read in two
             ways.
+        enrolment: what classes that are learned from a few samples showed, in the session after
+            this one; None where the model enrols none.
         health: what the model's counters say of this session; None where it has none.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
@@ -128,6 +131,7 @@ class SimulationResult:
     curve: tuple[CurvePoint, ...]
     best: CurvePoint | None
     stopped_at: int | None
+    enrolment: EnrolmentReport | None
     health: HealthReport | None = field(repr=False)
     losses: tuple[float, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
@@ -195,6 +199,7 @@ def summarize(
         clipped_inputs=stream.train_coverage.share,
         clipped_eval_inputs=None if stream.eval_coverage is None else stream.eval_coverage.share,
         warnings=stream.warnings(),
+        enrolment=None,
         health=health_report(
             folder.manifest.health,
             outcome.health,
@@ -205,6 +210,16 @@ def summarize(
         predictions=outcome.predictions,
         saved=outcome.saved,
     )
+
+
+def with_enrolment(
+    result: SimulationResult, folder: GeneratedFolder, stream: SampleStream, outcome: RawOutcome
+) -> SimulationResult:
+    """The result with what the session after it showed, in which samples were enrolled."""
+    record = folder.manifest.enrolment
+    assert record is not None
+    report = report_of(record, stream, outcome, _steady_mean)
+    return dataclasses.replace(result, enrolment=report, saved=outcome.saved)
 
 
 def _curve_point(stream: SampleStream, point: Checkpoint) -> CurvePoint:

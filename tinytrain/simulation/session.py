@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
+from tinytrain.simulation.enrolment import known_to_head, load_wide
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.orders import by_class
 from tinytrain.simulation.parameters import LARGEST_RATE, SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
-from tinytrain.simulation.result import SimulationResult, summarize
+from tinytrain.simulation.result import SimulationResult, summarize, with_enrolment
 from tinytrain.simulation.stream import SampleStream, training_order
 
 
@@ -113,7 +115,11 @@ def simulate(
         if on == "host"
         else QemuEngine(folder, icount=icount)
     )
-    result = summarize(folder, stream, engine.run(stream, progress), on=on)
+    outcome = engine.run(stream, progress)
+    result = summarize(folder, stream, outcome, on=on)
+    if stream.enrolment is not None:
+        enrolling = replace(stream.enrolment, parameters_in=outcome.saved)
+        result = with_enrolment(result, folder, enrolling, engine.run(enrolling, progress))
     _write_files(result, save, losses)
     return result
 
@@ -151,7 +157,7 @@ def plan_session(
     replay_steps = _checked_replay(folder, replay_steps, fills=fill is not None)
     rehearsal_steps = _checked_rehearsal(folder, rehearsal_steps)
     _check_evaluations(evaluate_every, patience, is_there=eval is not None)
-    train = _loaded(data, folder)
+    train, evaluation, enrolled = _samples(data, eval, folder)
     if order == "drift" and train.spec.parts:
         raise UsageError(
             "drift changes a model's one input, and this one has several",
@@ -160,7 +166,7 @@ def plan_session(
     return SampleStream(
         train=train,
         order=_ordered(order, train, steps, seed),
-        evaluation=None if eval is None else _loaded(eval, folder),
+        evaluation=evaluation,
         learning_rate=learning_rate,
         parameters_in=None if load is None else saved_in(load),
         replay_steps=replay_steps,
@@ -169,6 +175,33 @@ def plan_session(
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
+        enrolment=enrolled and _enrolling(enrolled, order, steps, seed),
+    )
+
+
+def _samples(
+    data: str | Path | Dataset, eval: str | Path | Dataset | None, folder: GeneratedFolder
+) -> tuple[Dataset, Dataset | None, tuple[Dataset, Dataset | None] | None]:
+    """Samples to learn from and to evaluate; and both for enrolment, if the model enrols."""
+    if folder.manifest.enrolment is None:
+        return _loaded(data, folder), None if eval is None else _loaded(eval, folder), None
+    train = load_wide(data, folder)
+    evaluation = None if eval is None else load_wide(eval, folder)
+    known = None if evaluation is None else known_to_head(evaluation, folder)
+    return known_to_head(train, folder), known, (train, evaluation)
+
+
+def _enrolling(
+    data: tuple[Dataset, Dataset | None], order: str, steps: int, seed: int
+) -> SampleStream:
+    """Each sample at most once, and as many as there are steps."""
+    train, evaluation = data
+    return SampleStream(
+        train=train,
+        order=_ordered(order, train, min(steps, len(train)), seed),
+        evaluation=evaluation,
+        drifts=order == "drift",
+        enrols=True,
     )
 
 

@@ -31,6 +31,9 @@ class SampleStream:
         fill: samples that the replay buffer is offered before the first step; None for none.
         drifts: whether the training samples change on the way, see `orders.drifted`.
         evaluate_every: steps after which the evaluation samples are looked at in between; 0 never.
+        enrols: whether samples are enrolled in place of trained on, each once, and classified by
+            what is enrolled in place of inferred.
+        enrolment: the session that follows this one, and enrols its samples; None without one.
         patience: such evaluations in a row without a better score that end training; 0 never does.
     """
 
@@ -45,6 +48,8 @@ class SampleStream:
     drifts: bool = False
     evaluate_every: int = 0
     patience: int = 0
+    enrols: bool = False
+    enrolment: SampleStream | None = None
 
     @property
     def step_count(self) -> int:

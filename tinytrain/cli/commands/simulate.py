@@ -38,9 +38,12 @@ def run(options: argparse.Namespace) -> None:
     figures["best_at"] = best and best["step"]
     figures.pop("health")
     figures.pop("warnings")
+    enrolment = figures.pop("enrolment")
     print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
     if None not in classes:
         print_table(classes_table(*classes))
+    if enrolment is not None:
+        print_table(enrolment_table(enrolment))
     print(f"weights sha256 {digest}")
     if result.health is not None:
         print_health(result.health)
@@ -89,6 +92,17 @@ def classes_table(
     for label, old, new in rows:
         table.add_row(str(label), f"{old:.1%}", f"{new:.1%}", f"{100 * (new - old):+.1f}")
     return table
+
+
+def enrolment_table(figures: Mapping[str, Any]) -> Table:
+    """The figures of the classes that were enrolled; those of each class are left out."""
+    named = {"ncm": "nearest class mean", "knn": "nearest neighbours"}[figures["method"]]
+    facts = {
+        name.replace("_", " "): value
+        for name, value in figures.items()
+        if not name.startswith("class_") and name != "method"
+    }
+    return facts_table({"enrolled": named, **facts})
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:

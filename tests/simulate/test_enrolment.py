@@ -1,0 +1,214 @@
+"""Classes from a handful of samples on the digits' network: enrol, classify, forget, refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinytrain
+from examples.digits import data as digits
+from examples.digits.story import MODEL
+from tinytrain import DataError, Device, UsageError
+from tinytrain.manifest import read_manifest
+from tinytrain.reference.enrol import parse_method
+from tinytrain.saved_file import read_saved
+
+TRAINED, ADAPT, JUDGE = (
+    digits.as_trained(digits.TRAIN),
+    digits.as_it_is_now(digits.ADAPT),
+    digits.as_it_is_now(digits.TEST),
+)
+OLD = digits.as_trained(digits.TEST)
+NEW = 12
+"""A label that the head does not have."""
+
+
+@pytest.fixture(scope="module", params=["ncm", "knn:60"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("enrol") / "own"
+    calibration = {"x": TRAINED.x[:256], "y": TRAINED.y[:256]}
+    tinytrain.compile_model(
+        MODEL, output=place, calibration=[calibration], scheme="head", enrol=request.param
+    )
+    return place
+
+
+@pytest.fixture
+def device(folder: Path) -> Iterator[Device]:
+    with tinytrain.load(folder) as found:
+        yield found
+
+
+def five_a_class() -> np.ndarray:
+    return np.concatenate([np.flatnonzero(ADAPT.y == label)[:5] for label in range(10)])
+
+
+def accuracy(device: Device, images: digits.Images) -> float:
+    return float(np.mean(device.classify(images.x).labels == images.y))
+
+
+def test_a_handful_helps_and_the_old_world_stays(device: Device) -> None:
+    before, old = accuracy(device, JUDGE), accuracy(device, OLD)
+    chosen = five_a_class()
+    device.enrol(ADAPT.x[chosen], ADAPT.y[chosen])
+    assert device.enrolled.tolist() == [5] * 10 + [0] * 8
+    assert accuracy(device, JUDGE) > before + 0.1
+    assert accuracy(device, OLD) > old - 0.05
+
+
+def test_a_new_class_joins_the_old_ones(device: Device) -> None:
+    """White ink on black paper is a class of its own."""
+    negatives = 1 - OLD.x
+    device.enrol(negatives[:5], np.full(5, NEW))
+    assert np.mean(device.classify(negatives[5:]).labels == NEW) > 0.8
+    assert accuracy(device, OLD) > 0.8
+
+
+def test_what_is_far_from_all_is_told_by_its_distance(device: Device) -> None:
+    known = device.classify(OLD.x)
+    strange = device.classify(np.random.default_rng(0).random((100, 1, 8, 8), np.float32))
+    assert known.near is not None
+    assert np.mean(known.distances > 2 * known.near) < 0.2
+    assert np.mean(strange.distances > 2 * known.near) > 0.8
+    assert np.median(known.margins) > np.median(strange.margins)
+
+
+def test_forgetting_leaves_zeros(device: Device, tmp_path: Path) -> None:
+    def state(name: str) -> bytes:
+        device.save(tmp_path / name)
+        return read_saved((tmp_path / name).read_bytes()).state
+
+    empty = state("empty")
+    device.enrol(ADAPT.x[:200], ADAPT.y[:200])
+    full = device.enrolled
+    device.forget_class(3)
+    assert device.enrolled.tolist() == [0 if k == 3 else n for k, n in enumerate(full)]
+    device.forget_all()
+    assert not device.enrolled.any()
+    assert state("forgotten") == empty
+
+    # Class by class it comes to the same, but for the count of random numbers.
+    device.enrol(ADAPT.x[:200], ADAPT.y[:200])
+    for label in range(10):
+        device.forget_class(label)
+    assert state("by class")[4:] == empty[4:]
+
+
+def test_the_arena_is_erased(folder: Path) -> None:
+    with tinytrain.load(folder) as device:
+        device.enrol(ADAPT.x[:9], ADAPT.y[:9])
+        library = device._held
+        assert library is not None
+        arena = read_manifest(folder).ram["arena"]
+        end = library._memory.view(np.uint8)[-arena:]
+        assert end.any()
+        device.forget_all()
+        assert not end.any()
+
+
+def test_what_was_enrolled_is_saved(device: Device, folder: Path, tmp_path: Path) -> None:
+    device.enrol(ADAPT.x[:50], ADAPT.y[:50])
+    device.save(tmp_path / "own.bin")
+    with tinytrain.load(folder) as other:
+        other.load(tmp_path / "own.bin")
+        assert other.enrolled.tolist() == device.enrolled.tolist()
+        assert accuracy(other, JUDGE) == accuracy(device, JUDGE)
+
+
+def test_a_session_shows_it_beside_the_head(folder: Path, device: Device, tmp_path: Path) -> None:
+    """New labels among the samples: the head leaves them out, and a note says so."""
+    y = np.where(np.arange(len(ADAPT.y)) % 5 == 4, NEW, ADAPT.y)
+    np.savez(tmp_path / "learn.npz", x=ADAPT.x, y=y)
+    np.savez(tmp_path / "judge.npz", x=JUDGE.x, y=JUDGE.y)
+    found = tinytrain.simulate(
+        folder,
+        data=tmp_path / "learn.npz",
+        eval=tmp_path / "judge.npz",
+        steps=600,
+        save=tmp_path / "session.bin",
+    )
+    assert found.enrolment is not None and found.accuracy_after is not None
+    assert found.enrolment.samples == len(y) and found.steps == 600
+    assert any("90 of 450 samples" in sentence for sentence in found.warnings)
+    assert json.loads(found.to_json())["enrolment"]["accuracy_before"] < 0.5
+    device.load(tmp_path / "session.bin")
+    assert accuracy(device, JUDGE) == found.enrolment.accuracy_after
+    assert device.enrolled[NEW] > 0
+
+
+def test_labels_that_cannot_be_enrolled(device: Device) -> None:
+    with pytest.raises(DataError, match="label 18 cannot be enrolled: labels are below 18"):
+        device.enrol(ADAPT.x[:2], [3, 18])
+    with pytest.raises(DataError, match="-1 is not one of the 18 classes"):
+        device.forget_class(-1)
+    assert not device.enrolled.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"enrol": "ncm"}, "the scheme 'full' trains layers before the head"),
+        ({"enrol": "ncm", "scheme": "last-1"}, "the scheme 'last-1' trains layers before"),
+        ({"enrol": "ncm", "scheme": "head", "loss": "huber"}, "a sample of the loss huber has"),
+        ({"enrol": "nearest"}, "--enrol nearest is no way"),
+        ({"enrol": "ncm:3"}, "--enrol ncm:3 is no way"),
+        ({"enrol": "knn"}, "--enrol knn is no way"),
+        ({"enrol": "knn:0"}, "SLOTS must be from 1 to 65,535"),
+        ({"enrol": "knn:9:16"}, "K must be from 1 to 15"),
+        ({"enrol": "knn:2:3"}, "K must be from 1 to 15, and at most SLOTS"),
+        ({"enrol_classes": 9}, "--enrol is not given"),
+    ],
+)
+def test_what_is_refused(options: dict[str, object], what: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        tinytrain.compile_model(
+            MODEL, output=tmp_path / "own", calibration=TRAINED.x[:16], **options
+        )
+    assert what in refused.value.what
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_model_that_enrols_nothing_says_so(tmp_path: Path) -> None:
+    tinytrain.compile_model(MODEL, output=tmp_path / "own", calibration=TRAINED.x[:16])
+    with tinytrain.load(tmp_path / "own") as device, pytest.raises(UsageError, match="enrols no"):
+        device.enrol(TRAINED.x[:1], TRAINED.y[:1])
+
+
+def test_nothing_is_known_before_the_first_sample(tmp_path: Path) -> None:
+    """Calibration samples without labels, too few for a code of their own."""
+    tinytrain.compile_model(
+        MODEL, output=tmp_path / "own", calibration=TRAINED.x[:16], scheme="head", enrol="ncm"
+    )
+    record = read_manifest(tmp_path / "own").enrolment
+    assert record is not None and (record.codes, record.prototypes, record.near) == (32, 0, None)
+    with tinytrain.load(tmp_path / "own") as device:
+        with pytest.raises(UsageError, match="no class is known yet"):
+            device.classify(TRAINED.x[:1])
+        device.enrol(TRAINED.x[:1], [5])
+        found = device.classify(TRAINED.x[1])
+        assert found.label == 5 and found.margins.tolist() == [1.0]
+
+
+def test_methods() -> None:
+    assert (parse_method("ncm").name, parse_method("knn:3").neighbours) == ("ncm", 1)
+
+
+def test_ram_that_does_not_suffice_names_what_fits(tmp_path: Path) -> None:
+    wanted = {"ncm": "--enrol-classes", "knn:60000": "--enrol knn:"}
+    for method, way_out in wanted.items():
+        with pytest.raises(tinytrain.BudgetError) as refused:
+            tinytrain.compile_model(
+                MODEL,
+                output=tmp_path / "own",
+                target="mps2-an500",
+                ram=60_000,
+                calibration=TRAINED.x[:16],
+                scheme="head",
+                enrol=method,
+                enrol_classes=60_000 if method == "ncm" else 20,
+            )
+        assert way_out in str(refused.value.help)

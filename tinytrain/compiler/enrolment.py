@@ -1,0 +1,139 @@
+"""What the compiler prepares so that a device can enrol classes: codes, prototypes, a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.integers import IntegerModel
+from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Value
+from tinytrain.ir.operations import head_input, loss_index
+from tinytrain.plan.schedule import frozen_count
+from tinytrain.reference.enrol import MAX_CODES, CodeMap, Enrolment, parse_method
+from tinytrain.reference.features import Features
+from tinytrain.reference.fixed_point import requantizers
+
+CODES = 64
+"""Elements of a code at most, where there are samples to find it from."""
+
+ENOUGH = 64
+"""Calibration samples from which on a code is found; with fewer what the head reads is the code."""
+
+NEW_CLASSES = 8
+"""Labels beyond those of the model, where nothing else was asked for."""
+
+NEAR = 0.95
+"""Share of the labelled samples that lie near the prototype of their own class."""
+
+_SHRINKAGE = 0.1
+_ROOM = 1.25
+"""Times as far as the calibration samples reach before a code saturates."""
+
+
+def with_enrolment(compiled: Compiled, given: IntegerModel) -> Compiled:
+    """The step with what it needs to enrol classes, where its options ask for that.
+
+    Args:
+        given: with the calibration samples, from which codes and prototypes are made.
+
+    Raises:
+        UsageError: what the head reads changes while the model trains, or samples have no class.
+    """
+    if compiled.options.enrol is None:
+        return compiled
+    enrolment = make_enrolment(compiled, given.quantized_samples(), given.labels)
+    return replace(compiled, enrolment=enrolment)
+
+
+def make_enrolment(
+    compiled: Compiled, samples: np.ndarray | None = None, labels: np.ndarray | None = None
+) -> Enrolment:
+    """What a model whose options ask for enrolment needs for it.
+
+    Args:
+        samples: s8 [N, ...] calibration samples, if there are any.
+        labels: int [N], if they have some.
+
+    Raises:
+        UsageError: as `with_enrolment`.
+    """
+    graph, options = compiled.graph, compiled.options
+    method, x = parse_method(str(options.enrol)), head_input(graph)
+    _check_model(compiled, x)
+    classes = options.enrol_classes or compiled.classes + NEW_CLASSES
+    size = x.type.size
+    if samples is None:
+        nothing = np.zeros((0, size), np.int8), np.zeros(0, np.uint16)
+        return Enrolment(method, classes, size, None, *nothing, None)
+    features = Features(graph).of(samples)
+    found = _code_map(features) if len(features) >= ENOUGH else None
+    codes = features if found is None else found.codes(features)
+    # The classes of a fresh head are not those of the samples that the model comes with.
+    known = labels is not None and options.classes is None
+    inside = labels < classes if labels is not None and known else np.zeros(len(codes), bool)
+    its = labels[inside] if labels is not None else np.zeros(0, np.int64)
+    return Enrolment(method, classes, size, found, *_prototypes(codes[inside], its))
+
+
+def _check_model(compiled: Compiled, x: Value) -> None:
+    graph = compiled.graph
+    if not compiled.classes:
+        raise UsageError(
+            f"--enrol tells classes apart, and a sample of the loss {compiled.options.loss} has "
+            "none",
+            help="leave out --enrol",
+        )
+    forward = graph.nodes[: loss_index(graph)]
+    made = {value for node in forward[: frozen_count(graph, forward)] for value in node.outputs}
+    if x not in made and x not in graph.inputs:
+        raise UsageError(
+            f"the scheme '{compiled.options.scheme}' trains layers before the head, and would "
+            "change what --enrol has kept of a class",
+            help="add --scheme head, which trains the head beside it, or leave out --enrol",
+        )
+    if x.type.size > MAX_CODES:
+        raise UsageError(
+            f"the head reads {x.type.size:,} numbers, and --enrol takes {MAX_CODES:,} at most",
+            help="leave out --enrol, or pool the map before the head",
+        )
+
+
+def _code_map(features: np.ndarray) -> CodeMap | None:
+    """A code of the directions in which samples differ most; None where they do not differ.
+
+    Each direction is divided by the fourth root of its variance: half of what would make all
+    directions count alike. The estimate of the variance is shrunk towards its mean (Ledoit and
+    Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004, with a
+    fixed share).
+    """
+    centre = features.mean(0)
+    centred = features - centre
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    variances = lengths**2 / len(features)
+    count = min(CODES, int((variances > 1e-9 * variances.sum()).sum()))
+    if count == 0:
+        return None
+    shrunk = variances[:count] + _SHRINKAGE * variances.sum() / features.shape[1]
+    largest = np.abs(directions[:count]).argmax(1)
+    signs = np.sign(directions[np.arange(count), largest])
+    rows = directions[:count] * (signs / shrunk**0.25)[:, None]
+    unit = np.abs(centred @ rows.T).max() * _ROOM / 127
+    steps = np.abs(rows).max(1) / 127
+    matrix = np.rint(rows / steps[:, None]).astype(np.int8)
+    bias = -np.rint(matrix.astype(np.int64) @ centre).astype(np.int32)
+    return CodeMap(matrix, bias, *requantizers(steps / unit))
+
+
+def _prototypes(codes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
+    """The mean code of each class, the classes, and how far a sample lies from its own."""
+    classes, index = np.unique(labels, return_inverse=True)
+    if not len(classes):
+        return codes[:0], np.zeros(0, np.uint16), None
+    means = [np.rint(codes[labels == label].mean(0)) for label in classes]
+    prototypes = np.stack(means).astype(np.int8)
+    distances = ((codes.astype(np.int64) - prototypes[index]) ** 2).sum(1)
+    near = int(np.quantile(distances, NEAR, method="higher"))
+    return prototypes, classes.astype(np.uint16), near
