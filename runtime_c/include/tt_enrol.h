@@ -5,7 +5,8 @@
  * A sample is compared by its code: what the head of the network reads of it, or a linear map of
  * that. Means follow Mensink and others, "Distance-Based Image Classification", PAMI 2013, section
  * 3.2; examples are Cover and Hart's nearest neighbours, "Nearest Neighbor Pattern Classification",
- * IEEE Transactions on Information Theory 1967. docs/arithmetic.md has every number under "Enrolled classes". */
+ * IEEE Transactions on Information Theory 1967. docs/arithmetic.md has every number under "Enrolled
+ * classes". */
 #ifndef TT_ENROL_H
 #define TT_ENROL_H
 

@@ -1,4 +1,5 @@
-/* Codes, means and examples of classes, and the nearest of them: docs/arithmetic.md, "Enrolled classes". */
+/* Codes, means and examples of classes, and the nearest of them: docs/arithmetic.md, "Enrolled
+ * classes". */
 #include "tt_enrol.h"
 
 #include <string.h>
