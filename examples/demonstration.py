@@ -52,6 +52,8 @@ class Story:
         ram, flash: its budget as the command line writes it.
         scheme: a preset or a scheme file.
         learning_rate, steps: of the training on the device.
+        rehearsal_slots: calibration samples that lie in flash, to train on again after each new
+            one; 0 leaves them out.
         calibration: of the old world, for quantization.
         learn: of the new world, to learn from.
         judge: of the new world, to be judged by; nothing of `learn` is in it.
@@ -68,6 +70,7 @@ class Story:
     scheme: str
     learning_rate: float
     steps: int
+    rehearsal_slots: int
     calibration: Samples
     learn: Samples
     judge: Samples
@@ -158,11 +161,13 @@ class _Telling:
     def _compile(self, calibration: Path) -> str:
         story = self.story
         folder = str(Path(self.options.output) / story.name)
+        slots = story.rehearsal_slots
         self._command(
             *("compile", str(story.model.relative_to(ROOT)), "-o", folder),
             *("--target", story.target, "--ram", story.ram, "--flash", story.flash),
             *("--scheme", story.scheme, "--calibration", str(calibration)),
             *("--learning-rate", f"{story.learning_rate:g}", "--seed", str(self.options.seed)),
+            *(("--rehearsal-slots", str(slots)) if slots else ()),
         )
         return folder
 
@@ -216,8 +221,18 @@ class _Telling:
             used, budget = manifest[memory]["total"], manifest["budget"][memory]
             share = f"{used / budget:.0%} of the budget of {budget:,}"
             facts.add_row(name, f"{used:,} bytes, {share}")
-        for name, figure in (("training step", "step"), ("inference", "inference")):
-            if f"instructions_per_{figure}" in counted:
+        rehearsal = manifest["rehearsal"]
+        if rehearsal:
+            facts.add_row(
+                "rehearsal set",
+                f"{rehearsal['bytes']:,} bytes of it: {rehearsal['slots']} samples of before",
+            )
+        for name, figure in (
+            ("training step", "step"),
+            ("step on the set", "rehearsal_step"),
+            ("inference", "inference"),
+        ):
+            if counted.get(f"instructions_per_{figure}"):
                 facts.add_row(name, f"{counted[f'instructions_per_{figure}']:,} instructions")
         same = new["weights_sha256"] == old["weights_sha256"]
         places = "emulator and host" if self.options.on == "qemu" else "both runs"

@@ -31,6 +31,7 @@ def story() -> Story:
         scheme="full",
         learning_rate=LEARNING_RATE,
         steps=STEPS,
+        rehearsal_slots=0,
         calibration=(clean.x, clean.y),
         learn=(learn.x, learn.y),
         judge=(judge.x, judge.y),

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ if sys.argv[1] == "compile":
     folder = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
     folder.mkdir(parents=True)
     facts = {{"name": "small", "ram": {{"total": 10752}}, "flash": {{"total": 2048}},
-             "budget": {{"ram": 262144, "flash": 1048576}}}}
+             "budget": {{"ram": 262144, "flash": 1048576}}, "rehearsal": None}}
+    if "--rehearsal-slots" in sys.argv:
+        facts["rehearsal"] = {{"slots": 4, "bytes": 640}}
     (folder / "manifest.json").write_text(json.dumps(facts))
 elif {fail}:
     sys.exit(7)
@@ -31,7 +34,8 @@ else:
     result = {{"accuracy_before": 0.5, "accuracy_after": 0.875, "loss_first": 2.0,
               "loss_last": 0.25, "weights_sha256": weights}}
     if "--icount" in sys.argv:
-        result |= {{"instructions_per_step": 1234567, "instructions_per_inference": 345678}}
+        result |= {{"instructions_per_step": 1234567, "instructions_per_inference": 345678,
+                   "instructions_per_rehearsal_step": 1230001}}
     print(json.dumps(result))
 """
 
@@ -52,6 +56,7 @@ def story(tmp_path, monkeypatch):
         scheme="full",
         learning_rate=0.003,
         steps=40,
+        rehearsal_slots=4,
         calibration=samples,
         learn=samples,
         judge=samples,
@@ -89,9 +94,17 @@ def test_it_compiles_trains_counts_and_reports(story, tmp_path, monkeypatch, cap
     shown = capsys.readouterr().out
     expected = ["50.0%", "87.5%", "10,752", "262,144", "2,048", "1,048,576", "1,234,567", "345,678"]
     expected += ["2.000 █▅▂ 0.250", "12ab12ab12ab…, the same on emulator and host"]
+    expected += ["640 bytes of it: 4 samples of before", "1,230,001"]
     for text in expected:
         assert text in shown
     assert "build/demo/small (src, include, port)" in shown
+
+
+def test_a_story_without_rehearsal_asks_for_none(story, tmp_path, monkeypatch, capsys):
+    install(tmp_path, monkeypatch)
+    assert tell(replace(story, rehearsal_slots=0), []) == 0
+    assert not any("--rehearsal-slots" in call for call in calls(tmp_path))
+    assert "rehearsal" not in capsys.readouterr().out
 
 
 def test_what_it_prints_is_what_it_runs(story, tmp_path, monkeypatch, capsys):
@@ -136,11 +149,19 @@ def test_the_watch_learns_the_tenth_person(on, tmp_path, capsys):
     place = ("--output", str(tmp_path))
     assert tell(watch.story(), ["--on", on, "--steps", str(steps), *place]) == 0
     shown = capsys.readouterr().out
-    (row,) = (line for line in shown.splitlines() if "the tenth person, held out" in line)
-    before, after = (float(cell) for cell in row.replace("│", " ").replace("%", "").split()[-2:])
+
+    def accuracies(of):
+        (row,) = (line for line in shown.splitlines() if f"│ {of} " in line)
+        return (float(cell) for cell in row.replace("│", " ").replace("%", "").split()[-2:])
+
+    before, after = accuracies("the tenth person, held out")
     assert before < 75
     assert after > (85 if on == "host" else 95)
+    known, kept = accuracies("the nine people before")
+    assert known == 100
+    assert kept >= 97
     if on == "qemu":
         # The whole run: its README promises these figures.
         said = (watch.MODEL.parent / "README.md").read_text(encoding="utf-8")
         assert f"| the tenth person, held out | 199 | {before}% | {after}% |" in said
+        assert f"| the nine people before | 5,801 | {known}% | {kept}% |" in said
