@@ -48,7 +48,16 @@ class Method:
 
 
 def _defaults(case: Case) -> dict[str, Any]:
-    return {}
+    return {"keep": case.keep}
+
+
+def _with_rehearsal(case: Case) -> dict[str, Any]:
+    """The set keeps the old task, so that the rate is the one of the new task alone."""
+    return {"rehearse": running.files(case)["calibration"]}
+
+
+def _has_old_task(case: Case) -> bool:
+    return case.parts().past is not None
 
 
 def _on_device(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scores | None]:
@@ -85,6 +94,13 @@ def _in_float(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scor
 
 METHODS = {
     "device": Method("device", _defaults, _on_device),
+    "rehearse": Method(
+        "device, with rehearsal",
+        _with_rehearsal,
+        _on_device,
+        spent=("step", "rehearsal_step"),
+        fits=_has_old_task,
+    ),
     "float": Method("float", _defaults, _in_float, ships=False),
 }
 

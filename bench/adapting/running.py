@@ -197,6 +197,7 @@ class Runner:
         order: str = "shuffled",
         steps: int | None = None,
         replay_steps: int = 0,
+        rehearsal_steps: int | None = None,
     ) -> Outcome:
         """Learn from the factory state.
 
@@ -208,6 +209,7 @@ class Runner:
             order: one of `ORDERS`.
             steps: None takes the case's.
             replay_steps: on remembered samples after each, for a model with a replay buffer.
+            rehearsal_steps: on the rehearsal set after these; None takes one where there is a set.
         """
         library = self.library
         library.init()
@@ -220,7 +222,11 @@ class Runner:
         if schedule is not None:
             parsed, base = parse_schedule(schedule), library.learning_rate()
             rates = np.array([rate_at(parsed, base, t) for t in range(len(chosen))], np.float32)
-        losses, _ = library.train(self.learn, chosen, rates, replay_steps=replay_steps)
+        if rehearsal_steps is None:
+            rehearsal_steps = 1 if library.model.rehearsal else 0
+        losses, _ = library.train(
+            self.learn, chosen, rates, replay_steps=replay_steps, rehearsal_steps=rehearsal_steps
+        )
         own, past = self._both()
         return Outcome(
             self._before[0], own, self._before[1], past, losses, library.weights_sha256()
