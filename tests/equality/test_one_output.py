@@ -36,8 +36,13 @@ def compiled(folder: Path, *, ends_in_sigmoid: bool, **options: object) -> Produ
     )
 
 
-@pytest.mark.parametrize("replay", [{}, {"replay": 3, "replay_in": "flash"}])
+SET = {"rehearsal_slots": 7, "rehearse": "data.npz"}
+
+
+@pytest.mark.parametrize("replay", [{}, {"replay": 3, "replay_in": "flash"}, SET])
 def test_reference_and_c_are_equal(tmp_path: Path, replay: dict[str, object]) -> None:
+    if "rehearse" in replay:
+        replay = {**replay, "rehearse": data(tmp_path)}
     product = compiled(tmp_path, ends_in_sigmoid=True, **replay)
     folder = open_folder(product.directory)
     assert folder.manifest.loss == "binary_cross_entropy"
@@ -50,6 +55,8 @@ def test_reference_and_c_are_equal(tmp_path: Path, replay: dict[str, object]) ->
     found = run(HostEngine(folder), stream)
     assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
     assert found.checkpoints == wanted.checkpoints
+    assert found.rehearsal_after == wanted.rehearsal_after
+    assert (found.rehearsal_after is not None) == ("rehearse" in replay)
 
 
 @pytest.mark.parametrize("ends_in_sigmoid", [False, True])

@@ -74,6 +74,16 @@ def test_replay_in_ram_gives_the_same_weights(tmp_path: Path) -> None:
     assert run(HostEngine(open_folder(product.directory)), stream).weights == wanted.weights
 
 
+def test_pixels_are_rehearsed(tmp_path: Path) -> None:
+    product = compiled(tmp_path, rehearse=str(tmp_path / "data.npz"), rehearsal_slots=5)
+    stream = plan_session(open_folder(product.directory), data=data(tmp_path), steps=8)
+    wanted = run(reference_engine(product.compiled), stream)
+    assert wanted.saved is not None and wanted.rehearsal_before != wanted.rehearsal_after
+    found = run(HostEngine(open_folder(product.directory)), stream)
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    assert found.rehearsal_after == wanted.rehearsal_after
+
+
 def test_gradients_are_those_of_autograd(tmp_path: Path) -> None:
     graph = compiled(tmp_path, gradient="f32", fraction_bits=0).compiled.graph
     given = training_sample(graph, None, 1, np.random.default_rng(0))

@@ -13,12 +13,14 @@ from tests.support.graphs import GRAPHS
 from tests.support.rehearsal import with_set
 from tests.support.replay_sessions import engines_of
 from tests.support.sessions import make_stream, opened, reference_engine, run
+from tests.support.two_inputs import two_inputs
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.rehearsal import balanced
 from tinytrain.passes.base import Runner
 from tinytrain.reference.rehearsal import RehearsalSet, shuffled
+from tinytrain.simulation.host import HostEngine
 from tinytrain.target import load_target
 
 STEPS = 12
@@ -69,6 +71,19 @@ def test_rehearsal_equals_the_reference(
         assert found.saved[48:-4][-tail:] == wanted.saved[-tail:], name
     never = run(reference_engine(product.compiled), replace(stream, rehearsal_steps=0))
     assert wanted.weights != never.weights
+
+
+def test_several_inputs(tmp_path: Path) -> None:
+    step = with_set(
+        build_step(two_inputs(), Options(scheme="last-2", seed=2, rate_limit=1024.0), Runner()), 6
+    )
+    product = write_folder(step, tmp_path / "model", target=load_target("host"))
+    stream = make_stream(opened(product), tmp_path / "data.npz", STEPS)
+    stream = replace(stream, rehearsal_steps=1)
+    wanted = run(reference_engine(product.compiled), stream)
+    found = run(HostEngine(opened(product)), stream)
+    assert found.weights == wanted.weights
+    assert found.rehearsal_after == wanted.rehearsal_after
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 64])
