@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,17 +137,20 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model called `own` by how a sample arrives, and one with two inputs."""
     place = tmp_path_factory.mktemp("own")
     samples = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
-    for feed in ("whole", "rows"):
+    kinds: dict[str, dict[str, Any]] = {
+        "whole": {"replay": 4, "enrol": "ncm"},
+        "rows": {"replay": 4, "enrol": "ncm", "feed": "rows"},
+        "follow": {"follow": "3"},
+    }
+    for kind, options in kinds.items():
         tinytrain.compile_model(
             ROOT / "examples" / "digits" / "digits.onnx",
-            output=place / feed,
+            output=place / kind,
             name="own",
             calibration=samples,
             rehearse=(samples, np.arange(16) % 10),
             scheme="head",
-            replay=4,
-            enrol="ncm",
-            feed=feed,
+            **options,
         )
     window, features, _ = two_inputs.samples()
     tinytrain.compile_model(
@@ -157,7 +161,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         calibration=(window, features),
         scheme="head",
     )
-    return {kind: place / kind for kind in ("whole", "rows", "several")}
+    return {kind: place / kind for kind in (*kinds, "several")}
 
 
 _GCC = ("gcc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused", "-Werror", "-c")
@@ -167,6 +171,7 @@ _GCC = ("gcc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused", "-Werror", "-c")
 def test_c(page: str, folders: dict[str, Path], tmp_path: Path) -> None:
     for number, block in enumerate(blocks(page, "c")):
         kind = "rows" if "_feed_rows" in block else "several" if "_input1" in block else "whole"
+        kind = "follow" if "_follow(" in block else kind
         folder = folders[kind]
         state = "" if "own_state state" in block else "static own_state state;\n"
         source = tmp_path / f"block_{number}.c"

@@ -20,14 +20,13 @@ from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.operations import loss_index
+from tinytrain.ir.operations import frozen_count, loss_index
 from tinytrain.passes.base import Runner
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.channel_tiling import tileable_runs, tilings_of
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize import ForwardPart, parts, rematerialized
-from tinytrain.plan.schedule import frozen_count
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 

@@ -12,7 +12,7 @@ from tests.support.imported import shared_model
 from tests.support.steps import step_of
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.operations import loss_index, replaced
+from tinytrain.ir.operations import frozen_count, loss_index, replaced
 from tinytrain.ir.types import DType
 from tinytrain.isa import ISAS
 from tinytrain.kernel.work import is_depthwise
@@ -22,7 +22,6 @@ from tinytrain.plan.channel_tiling_search import fitted
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.proof.plan import check_plan
-from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.tiling import ChannelTiling
 
 SEEDS = range(18)

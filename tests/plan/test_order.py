@@ -14,14 +14,14 @@ from tests.support.random_networks import OPTIONS, network
 from tests.support.steps import inputs_of, plain_step, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.operations import loss_index, role_of, traits_of
+from tinytrain.ir.operations import frozen_count, loss_index, role_of, traits_of
 from tinytrain.ir.ops import Role
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.order import OrderSearch
 from tinytrain.plan.place import live_bytes
-from tinytrain.plan.schedule import ScheduleNodes, fixed_pairs, frozen_count, movable
+from tinytrain.plan.schedule import ScheduleNodes, fixed_pairs, movable
 
 SEEDS = range(8)
 SMALL = (0, 1, 7, 13, 19, 23)

@@ -14,7 +14,7 @@ from tests.support.steps import inputs_of, step_of
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.operations import loss_index, replaced, role_of
+from tinytrain.ir.operations import frozen_count, loss_index, replaced, role_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.verify import verify
 from tinytrain.isa import ISAS
@@ -22,7 +22,6 @@ from tinytrain.plan import rematerialize_search
 from tinytrain.plan.arena import plan_memory
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.plan.rematerialize import SUFFIX, ForwardPart, parts, rematerialized
-from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.within import plan_within
 from tinytrain.reference.interpret import Machine
 

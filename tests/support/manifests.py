@@ -124,6 +124,7 @@ def small_manifest() -> Manifest:
         rehearsal=None,
         guard=None,
         enrolment=None,
+        follow=None,
         speed=SpeedRecord(
             core="host",
             clock_hz=None,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
+from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.race import RaceRecord
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
@@ -85,6 +86,14 @@ def _before_after(race: RaceRecord, *figures: float | None) -> str:
     style = ".1%" if race.measure == "accuracy" else ".4g"
     before, after = ("not finite" if one is None else format(one, style) for one in figures)
     return f"{before} before, {after} after"
+
+
+def follow_summary(follow: FollowRecord) -> str:
+    """Convolutions that follow drift, and their bytes."""
+    return (
+        f"{len(follow.layers):,} convolutions, {follow.channels:,} channels, {follow.ram:,} bytes "
+        "of RAM"
+    )
 
 
 def ways_summary(ways: Sequence[OptimizationRecord]) -> str:

@@ -36,11 +36,11 @@ class Budget:
 class MemoryUse:
     """Bytes by use; `total` is their sum.
 
-    RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer` and
-    `enrolled classes` (where there are any), `other state` (scales, generator, rate, and the main
-    program's own), `stack` (worst case by the compiler's call graph, interrupts included). Flash:
-    `code`, `constants` (weights, tables, initial values), `rehearsal set` (where there is one),
-    `initialised data`.
+    RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer`,
+    `guard`, `enrolled classes` and `followed channels` (each where there is one), `other state`
+    (scales, generator, rate, and the main program's own), `stack` (worst case by the compiler's
+    call graph, interrupts included). Flash: `code`, `constants` (weights, tables, initial values),
+    `rehearsal set` (where there is one), `initialised data`.
     """
 
     ram: Mapping[str, int]
@@ -71,13 +71,15 @@ def measure_memory(
     kept = files.replay.ram_bytes if files.replay else 0
     guard = files.guard.ram_bytes if files.guard else 0
     enrolled = files.enrol.nbytes if files.enrol else 0
+    followed = files.following.ram_bytes if files.following else 0
     ram = {
         "arena": arena,
         "trained parameters": trained,
         **({"replay buffer": kept} if kept else {}),
         **({"guard": guard} if guard else {}),
         **({"enrolled classes": enrolled} if enrolled else {}),
-        "other state": found.sizes.ram - arena - trained - kept - guard - enrolled,
+        **({"followed channels": followed} if followed else {}),
+        "other state": found.sizes.ram - arena - trained - kept - guard - enrolled - followed,
         "stack": found.stack_bytes,
     }
     held = files.rehearsal.nbytes if files.rehearsal else 0

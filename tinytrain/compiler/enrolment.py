@@ -10,8 +10,7 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Value
-from tinytrain.ir.operations import head_input, loss_index
-from tinytrain.plan.schedule import frozen_count
+from tinytrain.ir.operations import frozen_count, head_input, loss_index
 from tinytrain.reference.enrol import MAX_CODES, CodeMap, Enrolment, parse_method
 from tinytrain.reference.features import Features
 from tinytrain.reference.fixed_point import requantizers

@@ -113,6 +113,7 @@ def manifest_of(
         rehearsal=files.interface.rehearsal,
         guard=files.interface.guard,
         enrolment=files.interface.enrolment,
+        follow=files.interface.follow,
         speed=speed_record(compiled.plan, setting.target),
         target=setting.target_name,
         budget=BudgetRecord(ram=setting.budget.ram, flash=setting.budget.flash),

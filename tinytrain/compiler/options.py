@@ -35,6 +35,7 @@ REPLAY = Group("replay", "samples that are kept, to train on again")
 REHEARSAL = Group("rehearsal", "samples of before that lie in flash, to train on again")
 GUARD = Group("guard", "learning that makes the model worse is undone")
 ENROLMENT = Group("enrolment", "classes that are learned from a few samples, without a gradient")
+DRIFT = Group("drift", "samples without labels bring a drifting input back")
 OUTPUT = Group("output", "what is written")
 
 
@@ -303,6 +304,14 @@ class Options:
         high=MAX_SLOTS,
         metavar="N",
     )
+    follow: str | None = _option(
+        None,
+        DRIFT,
+        "frozen convolutions that follow drift: auto for all that suit, the first N, or names",
+        metavar="auto|N|LAYERS",
+        experiment="nothing: an experiment trains",
+        see="training.md#drift",
+    )
     feed: str = _option(
         "whole",
         MEMORY,
@@ -344,6 +353,7 @@ class Options:
         _check_limit(self)
         _check_keep(self)
         _check_enrolment(self)
+        _check_following(self)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "--clip-norm needs quantization-aware scaling, which --no-qas leaves out",
@@ -446,4 +456,22 @@ def _check_enrolment(options: Options) -> None:
         raise UsageError(
             "--enrol-classes says how many classes --enrol can learn, and --enrol is not given",
             help="add --enrol ncm, or leave out --enrol-classes",
+        )
+
+
+def _check_following(options: Options) -> None:
+    """What stores what the frozen layers give does not go with what changes it."""
+    if options.follow is None:
+        return
+    for name in ("replay", "rehearsal_slots", "enrol"):
+        if getattr(options, name):
+            raise UsageError(
+                f"{OPTIONS[name].flag} keeps what the frozen layers give for a sample, and "
+                "--follow changes it",
+                help="leave out one of both",
+            )
+    if options.feed == "rows":
+        raise UsageError(
+            "--follow needs the whole map of a convolution, and --feed rows never has it",
+            help="leave out one of both",
         )

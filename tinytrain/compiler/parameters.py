@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tinytrain.compiler.options import (
     ARITHMETIC,
+    DRIFT,
     ENROLMENT,
     GUARD,
     LEARNING,
@@ -35,6 +36,7 @@ GROUPS = (
     REHEARSAL,
     GUARD,
     ENROLMENT,
+    DRIFT,
 )
 """In the order in which they are shown."""
 

@@ -18,11 +18,13 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.guidance import guidance_for
 from tinytrain.compiler.options import GRADIENTS, Options
 from tinytrain.emit.c_text import model_name
+from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.losses import AUTO
 from tinytrain.passes.base import Pass, Runner, Stage, stage_of
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.passes.follow import Follow
 from tinytrain.passes.fuse_updates import FuseUpdates
 from tinytrain.passes.prove_ranges import ProveRanges
 from tinytrain.passes.replace_head import ReplaceHead
@@ -83,8 +85,12 @@ def selection(options: Options, scheme: Scheme) -> list[Pass]:
     ]
 
 
-def training(options: Options, scheme: Scheme) -> list[Pass]:
-    """From a forward graph with parameters to a training step in the order on the device."""
+def training(options: Options, scheme: Scheme, samples: np.ndarray | None = None) -> list[Pass]:
+    """From a forward graph with parameters to a training step in the order on the device.
+
+    Args:
+        samples: s8 [N,...] inputs that what is followed is measured on; noise where there are none.
+    """
     return [
         Differentiate(options.objective, GRADIENTS[options.gradient]),
         Update(options.update_rule, scheme.rates),
@@ -92,6 +98,7 @@ def training(options: Options, scheme: Scheme) -> list[Pass]:
         DeadCode(),
         SavedActivations(),
         ScheduleNodes(),
+        Follow(options.follow, samples),
         ProveRanges(),
     ]
 
@@ -157,11 +164,17 @@ def build_step(
         isa: the richest instruction set of the core, one of `isa.ISAS`.
     """
     options = with_loss(options, forward)
+    if options.follow is not None and samples is None:
+        raise UsageError(
+            "--follow brings channels back to what they were in training, and there are no "
+            "samples to say what that is",
+            help="add --calibration FILE.npz with a few hundred inputs of the training",
+        )
     named = replace(forward, name=model_name(options.name or forward.name))
     graph, scheme = select_trainable(named, options, runner)
     runner.begin(GUIDE)
     guidance = guidance_for(graph, scheme, options, samples)
-    graph = runner.run(graph, training(options, scheme))
+    graph = runner.run(graph, training(options, scheme, samples))
     runner.begin(WARM_UP)
     scales = warm_up(graph, samples, options.seed)
     plan, optimizations = _proved_plan(graph, isa, None, options, runner)

@@ -13,8 +13,9 @@ from tinytrain.data import Dataset, SampleSpec, load_dataset
 from tinytrain.data.given import given_samples
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.reference.warm_up import evenly_spread
-from tinytrain.simulation.library import TARGET_DTYPES, HostLibrary, LibrarySamples
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.orders import drifted
+from tinytrain.simulation.stream import TARGET_DTYPES
 
 LEAST, MOST = 64, 1024
 """Samples that a race needs, and those that it takes of more, evenly spread."""

@@ -43,6 +43,11 @@ def with_rehearsal(
     slots = compiled.options.rehearsal_slots
     if slots == 0 or (slots is None and source is None):
         return compiled
+    if compiled.options.follow is not None:
+        raise UsageError(
+            "--rehearse keeps what the frozen layers give for a sample, and --follow changes it",
+            help="leave out one of both",
+        )
     if source is None:
         parts = [_calibration(compiled, given, spec)]
     else:

@@ -50,6 +50,8 @@ def segments(context: EmitContext, w: Value) -> tuple[str, int]:
 def _conv2d(context: EmitContext, node: Node) -> list[str]:
     x, w, b = node.inputs
     y = node.output
+    if "follow" in node.attrs:
+        return _followed(context, node)
     geometry = window(context, node, x.type.shape, y.type.shape, w.type.shape[1:3])
     places = *context.places(b, x, y), context.workspace(node)
     if y.type.dtype is DType.S32:
@@ -57,6 +59,21 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
         operands = requant, *segments(context, w), *places, context.workspace_bytes(node)
         return [context.kernel_call(node, geometry, *operands)]
     requant = requantization(context, node, convolution.conv_requant(x, w, y), x, y)
+    return _call(context, node, geometry, requant, places)
+
+
+def convolution_call(context: EmitContext, node: Node, requant: str, bias: str) -> list[str]:
+    """A convolution with another requantization and another bias than its own."""
+    x, w, _ = node.inputs
+    geometry = window(context, node, x.type.shape, node.output.type.shape, w.type.shape[1:3])
+    places = bias, *context.places(x, node.output), context.workspace(node)
+    return _call(context, node, geometry, requant, places)
+
+
+def _call(
+    context: EmitContext, node: Node, geometry: str, requant: str, places: tuple[str, ...]
+) -> list[str]:
+    w = node.inputs[1]
     if is_depthwise(node):
         return [
             context.kernel_call(node, geometry, requant, *part, *places)
@@ -64,6 +81,22 @@ def _conv2d(context: EmitContext, node: Node) -> list[str]:
         ]
     operands = requant, *segments(context, w), *places, context.workspace_bytes(node)
     return [context.kernel_call(node, geometry, *operands)]
+
+
+def _followed(context: EmitContext, node: Node) -> list[str]:
+    """A convolution whose bias and multiplier lie in the state and follow drift."""
+    assert context.following is not None
+    x, w, _ = node.inputs
+    y, offset = node.output, context.following.offset(node)
+    _, s = convolution.conv_requant(x, w, y)
+    shift = context.array(f"{node.name}_shift", s.astype(np.int8))
+    fields = (
+        f"state->follow_multiplier + {offset}",
+        shift,
+        *map(str, (zero_of(x), zero_of(y), *node.attrs["clamp"])),
+    )
+    requant = f"&(const tt_requant){{{', '.join(fields)}}}"
+    return convolution_call(context, node, requant, f"state->follow_bias + {offset}")
 
 
 @calls("rescale_bias")

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.emit.c_text import C_TYPES, call, identifier, initializer
 from tinytrain.emit.enrol_fields import ENROL_FIELDS
+from tinytrain.emit.follow_fields import FOLLOW_FIELDS, Following
 from tinytrain.emit.replay import REPLAY_FIELDS
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
@@ -97,6 +98,7 @@ class EmitContext:
         self._names: set[str] = set()
         self._segments: dict[Value, str] = {}
         self.accumulation_window = self.graph.accumulate
+        self.following = Following.of(self.graph)
         self._stored_in = stored_in(self.graph)
 
     def place(self, value: Value) -> str:
@@ -215,7 +217,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
-    taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS}
+    taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS, *FOLLOW_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

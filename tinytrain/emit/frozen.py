@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from tinytrain.ir.graph import Graph, Node, Value, last_use
+from tinytrain.ir.operations import frozen_count
 from tinytrain.plan.plan import Plan
-from tinytrain.plan.schedule import frozen_count
 
 
 @dataclass(frozen=True)

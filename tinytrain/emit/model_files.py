@@ -11,6 +11,8 @@ from tinytrain.emit.c_text import C_TYPES, float_literal
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.enrol import Enrol
+from tinytrain.emit.follow import follow_text
+from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, count_ends, guard_text
 from tinytrain.emit.line_buffer import chain_text
@@ -18,6 +20,7 @@ from tinytrain.emit.model_hash import model_hash
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
+from tinytrain.emit.state_text import state_text
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
@@ -59,6 +62,7 @@ class ModelFiles:
         rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
         enrol: the classes that can be enrolled, if they can.
+        following: the convolutions that follow drift, if any do.
     """
 
     files: Mapping[str, str]
@@ -71,6 +75,7 @@ class ModelFiles:
     rehearsal: Rehearsal | None
     guard: GuardPart | None
     enrol: Enrol | None
+    following: Following | None
 
 
 # house(function): it gathers what the templates name, a line for each
@@ -125,7 +130,9 @@ def emit_model(
     chains = [chain_text(context, chain) for chain in plan.chains]
     if any(chain.last >= frozen.nodes for chain in chains):
         raise InternalError("a line-buffered chain is not frozen")
-    frozen_text = frozen_steps(context, forward[: frozen.nodes], chains)
+    follow = follow_text(context, forward[: frozen.nodes])
+    observe = follow.observe if follow else {}
+    frozen_text = frozen_steps(context, forward[: frozen.nodes], chains, observe)
     if not frozen_text and not chains:
         frozen = FrozenPart(0, ())
     forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
@@ -151,8 +158,15 @@ def emit_model(
     fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
     regions = weights + sum(field.nbytes for field in added)
+    following = context.following
+    if follow is not None:
+        moments = follow.following.field
+        fields.append({**asdict(moments), "is_bias": 0, "initial": follow.source})
+        regions += moments.nbytes
     saved = saved_bytes(regions, len(context.scales))
     dtype = quantize.output.type.dtype
+    # What frozen layers give for a sample changes where they follow drift: nothing may keep it.
+    frozen_bytes = 0 if follow else frozen.nbytes
     text = {
         "name": name,
         "NAME": name.upper(),
@@ -176,7 +190,7 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": _state_text(plan.nbytes, weights, replay, guard, enrol),
+        "state_bytes_text": state_text(plan.nbytes, weights, replay, guard, enrol, following),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "saved_sizes": {part: layout(part).nbytes for part in PARTS},
@@ -204,7 +218,8 @@ def emit_model(
         "rehearsal": held,
         **guard_text(context, graph, guard),
         "enrol": enrol,
-        "frozen_bytes": frozen.nbytes,
+        "follow": follow,
+        "frozen_bytes": frozen_bytes,
         "forward": forward_text,
         "backward": backward_text,
         "apply": apply_text,
@@ -229,16 +244,17 @@ def emit_model(
         input_sizes=tuple(value.type.size for value in x),
         output_size=output.type.size,
         saved_bytes=saved,
-        frozen_bytes=frozen.nbytes,
+        frozen_bytes=frozen_bytes,
         feed_rows=x[0].type.shape[1] if text["feed"] else 0,
         replay=None if replay is None else replay.record(),
         rehearsal=None if held is None or rehearsal is None else held.record(rehearsal),
         guard=None if guard is None else guard.record(),
         enrolment=None if enrol is None else enrol.record(),
+        follow=None if following is None else following.record(),
     )
     functions = frozenset(context.functions)
     constants = _by_layer(context)
-    parts = replay, held, guard, enrol
+    parts = replay, held, guard, enrol, following
     return ModelFiles(files, functions, digest, weights, interface, constants, *parts)
 
 
@@ -255,15 +271,6 @@ def _initial(
     """The address of a parameter's initial data; none is stored where all is 0."""
     context.layer = next((node.layer for node in readers.get(value, ())), "")
     return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)
-
-
-def _state_text(
-    arena: int, weights: int, replay: Replay | None, guard: GuardPart | None, enrol: Enrol | None
-) -> str:
-    text = f"{arena} bytes of arena, {weights} of trained parameters"
-    text += "" if replay is None else f", {replay.ram_bytes} of the replay buffer"
-    text += "" if guard is None else f", {guard.ram_bytes} of the guard"
-    return text if enrol is None else f"{text}, {enrol.nbytes} of enrolled classes"
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:

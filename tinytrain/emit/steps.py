@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tinytrain.emit import (
     calls_convolution,  # noqa: F401  (fills the table)
@@ -41,15 +41,25 @@ def node_steps(context: EmitContext, node: Node) -> list[StepText]:
 
 
 def frozen_steps(
-    context: EmitContext, nodes: Sequence[Node], chains: Sequence[ChainText]
+    context: EmitContext,
+    nodes: Sequence[Node],
+    chains: Sequence[ChainText],
+    observe: Mapping[str, Sequence[str]],
 ) -> list[StepText]:
-    """What the template writes for the frozen nodes; a chain stands where its first node does."""
+    """What the template writes for the frozen nodes; a chain stands where its first node does.
+
+    Args:
+        observe: by the name of a node that follows drift, the lines that take a sample in.
+    """
     begins = {chain.first: chain for chain in chains}
     chained = {k for chain in chains for k in range(chain.first, chain.last + 1)}
     steps: list[StepText] = []
     for index, node in enumerate(nodes):
         if index in begins:
             steps += begins[index].loop()
+        if node.name in observe:
+            lines = ["if (following) {", *(f"    {line}" for line in observe[node.name]), "}"]
+            steps.append(_step(f"{node.name}: what its channels have become", lines))
         if index not in chained:
             steps += node_steps(context, node)
     return steps

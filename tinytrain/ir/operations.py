@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tinytrain.errors import InternalError
 from tinytrain.ir import (
@@ -55,6 +55,23 @@ def loss_index(graph: Graph) -> int:
 def head_input(graph: Graph) -> Value:
     """What the head reads: the input of the last layer with weights."""
     return [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
+
+
+def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
+    """Number of nodes before the first that reads a parameter or that inference leaves out.
+
+    Args:
+        forward: the nodes before the loss.
+    """
+    trained: set[Value] = set(graph.parameters)
+    for count, node in enumerate(forward):
+        reads = trained.intersection(node.inputs)
+        if role_of(node) is Role.VIEW:
+            # No code: it only says where the two parts of the weights lie.
+            trained.update(node.outputs if reads else ())
+        elif reads or role_of(node) is Role.TRAINING:
+            return count
+    return len(forward)
 
 
 def replaced(node: Node) -> tuple[tuple[Value, Value], ...]:

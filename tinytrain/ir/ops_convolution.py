@@ -1,7 +1,9 @@
 """Convolutions, dense layers and their gradients.
 
 In s8 form a node that computes has the attribute `clamp` = (lowest, highest) output integer: the
-activation that was fused into it. Float nodes carry the whole range (-128, 127), unused.
+activation that was fused into it. Float nodes carry the whole range (-128, 127), unused. A
+convolution with the attribute `follow` follows drift (`reference.follow`): for each channel three
+integers say what it was in training.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ _PRODUCTS = Terms(
         integers=Integers.RESCALED,
         terms=_PRODUCTS,
     ),
+    optional="follow",
 )
 def _conv2d(node: Node) -> Signature:
     x, w, b = (value.type for value in node.inputs)
@@ -56,6 +59,8 @@ def _conv2d(node: Node) -> Signature:
     )
     expect(out % groups == 0, f"{out} output channels do not divide into {groups} groups")
     expect(b.shape == (out,), f"bias {b.shape} for {out} output channels")
+    if "follow" in node.attrs:
+        expect(len(node.attrs["follow"]) == out, "`follow` has an entry for each output channel")
     height, width = window_shape(node, (k_h, k_w), node.attrs["dilation"])
     return (((x.shape[0], height, width, out), _results(x.dtype)),)
 

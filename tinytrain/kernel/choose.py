@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tinytrain.errors import InternalError
@@ -49,7 +49,10 @@ def choose_kernels(
     for node in graph.nodes:
         work = work_of(graph, node)
         if work is not None:
-            choices[node.name] = choose(work, isa, (limits or {}).get(node.name))
+            choice = choose(work, isa, (limits or {}).get(node.name))
+            # A convolution that is followed reads its input twice.
+            reads_again = "follow" in node.attrs and choice.in_place
+            choices[node.name] = replace(choice, in_place=False) if reads_again else choice
     return choices
 
 

@@ -76,6 +76,7 @@ FUNCTIONS = (
         "tt_search_means",
         "tt_search_end",
     ),
+    *_functions("tt_follow.c", "tt_follow.h", "tt_follow_observe", "tt_follow_adjust"),
     *_functions("tt_line_buffer.h", "tt_line_buffer.h", "tt_stripe_roll", "tt_stripe_window"),
     *_functions(
         "tt_metrics.c",

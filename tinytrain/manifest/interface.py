@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.enrolment import EnrolmentRecord
+from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
@@ -32,6 +33,7 @@ class ModelInterface:
         rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
         enrolment: classes that are learned from a few samples, if they are.
+        follow: the convolutions that follow drift, if any do.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelInterface:
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
     enrolment: EnrolmentRecord | None
+    follow: FollowRecord | None
 
     @property
     def input_size(self) -> int:

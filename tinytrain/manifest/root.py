@@ -12,6 +12,7 @@ from tinytrain.data.spec import InputPart
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
 from tinytrain.manifest.enrolment import EnrolmentRecord
+from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.race import RaceRecord
@@ -91,6 +92,7 @@ class Manifest:
         rehearsal: the rehearsal set; null if there is none.
         guard: the guard; null if there is none.
         enrolment: classes that are learned from a few samples; null if none are.
+        follow: the convolutions that follow drift; null if none do.
         speed: estimated time of a training step.
         target: name of the target, or path of its file.
         budget: bytes that the model had to fit.
@@ -131,6 +133,7 @@ class Manifest:
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
     enrolment: EnrolmentRecord | None
+    follow: FollowRecord | None
     speed: SpeedRecord
     target: str
     budget: BudgetRecord
@@ -186,6 +189,7 @@ class Manifest:
             rehearsal=self.rehearsal,
             guard=self.guard,
             enrolment=self.enrolment,
+            follow=self.follow,
         )
 
     def text(self) -> str:

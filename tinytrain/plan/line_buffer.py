@@ -71,8 +71,11 @@ def chain_ends(
 def can_be_line_buffered(graph: Graph, node: Node) -> bool:
     """Whether a node can compute a stripe of its output from constants and some rows of its maps.
 
-    Each of its windows must contain a row of the map, so that every stripe has rows to read.
+    Each of its windows must contain a row of the map, so that every stripe has rows to read. A
+    convolution that is followed needs the whole map.
     """
+    if "follow" in node.attrs:
+        return False
     if not traits_of(node).by_rows or node.output.type.dtype is not DType.S8:
         return False
     maps = maps_of(node)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import isqrt
 
 from tinytrain.ir.graph import Graph, Value, last_use
-from tinytrain.ir.operations import loss_index
+from tinytrain.ir.operations import frozen_count, loss_index
 from tinytrain.kernel.choose import Choice, narrower
 from tinytrain.kernel.nodes import work_of
 from tinytrain.kernel.work import Work, spread
@@ -21,7 +21,6 @@ from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.line_buffer import chain_ends, line_buffered_to, maps_of
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import aligned, live_bytes
-from tinytrain.plan.schedule import frozen_count
 from tinytrain.plan.storage import ArenaStorage
 from tinytrain.plan.stripe_kernels import choose_for_stripes
 

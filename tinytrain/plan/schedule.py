@@ -13,14 +13,14 @@ each update has a generator of random numbers that is seeded by its place among 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import ClassVar
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import replaced, role_of, traits_of
+from tinytrain.ir.operations import frozen_count, replaced, role_of, traits_of
 from tinytrain.ir.ops import Role
 from tinytrain.isa import ISAS
 from tinytrain.kernel.choose import choose_kernels
@@ -121,23 +121,6 @@ def movable(graph: Graph) -> list[range]:
     loss = next((k for k, role in enumerate(roles) if role is Role.LOSS), len(roles))
     apply = next((k for k, role in enumerate(roles) if role is Role.APPLY), len(roles))
     return [range(frozen_count(graph, graph.nodes[:loss]), loss), range(loss + 2, apply)]
-
-
-def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
-    """Number of nodes before the first that reads a parameter or that inference leaves out.
-
-    Args:
-        forward: the nodes before the loss.
-    """
-    trained: set[Value] = set(graph.parameters)
-    for count, node in enumerate(forward):
-        reads = trained.intersection(node.inputs)
-        if role_of(node) is Role.VIEW:
-            # No code: it only says where the two parts of the weights lie.
-            trained.update(node.outputs if reads else ())
-        elif reads or role_of(node) is Role.TRAINING:
-            return count
-    return len(forward)
 
 
 def fixed_pairs(graph: Graph) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from tinytrain.reference.evaluation import (
     factors_of,
     float_form,
 )
+from tinytrain.reference.follow import FollowState, probe_requant
 from tinytrain.reference.lowering import zero_of
 from tinytrain.reference.machine import MachineState
 from tinytrain.reference.windows import SlidingWindow
@@ -27,7 +28,20 @@ def _conv2d(
     if y.type.dtype is DType.S32:
         return convolution.conv2d_s32(x, w, b, zero, **geometry).astype(np.int32)
     m, s = machine.table(node, lambda: convolution.conv_requant(node.inputs[0], node.inputs[1], y))
+    if "follow" in node.attrs:
+        state = machine.followed[node.layer]
+        if machine.follows:
+            state.observe(_probed(node, state, x, w))
+        m, b = state.multiplier, state.bias
     return convolution.conv2d(x, w, b, zero, m, s, zero_of(y), node.attrs["clamp"], **geometry)
+
+
+def _probed(node: Node, state: FollowState, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """The output of the probe of a convolution that is followed."""
+    m, s = probe_requant(state.channels.unit)
+    zero, geometry = zero_of(node.inputs[0]), conv_geometry(node)
+    bias = state.channels.probe_bias
+    return convolution.conv2d(x, w, bias, zero, m, s, 0, (-128, 127), **geometry)
 
 
 @float_form("conv2d")

@@ -13,6 +13,7 @@ from tinytrain.ir.operations import traits_of
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update
+from tinytrain.reference.follow import FollowState, channels_of
 from tinytrain.reference.health import HEALTH_STEPS, GradientHealth, UpdateHealth
 
 
@@ -62,6 +63,8 @@ class MachineState:
         accumulation_window: steps whose gradients are applied together.
         step: rate, loss normaliser, seed and number of the step.
         active: whether the loss of this step has a gradient.
+        followed: what follows drift, by layer.
+        follows: whether a run takes its sample into that.
     """
 
     def __init__(self, graph: Graph, *, rate: float, seed: int) -> None:
@@ -73,6 +76,12 @@ class MachineState:
         share = float(np.float32(rate) / np.float32(self.accumulation_window))
         self.step = update.StepState(rate=share, seed=seed)
         self.active = True
+        self.followed = {
+            node.layer: FollowState(channels_of(node, graph.constants[node.inputs[2]]))
+            for node in graph.nodes
+            if "follow" in node.attrs
+        }
+        self.follows = False
         self.trained = trained_tensors(graph)
         self.gradient_health = [GradientHealth() for _ in self.scales]
         self.update_health = {tensor.update.name: UpdateHealth() for tensor in self.trained}

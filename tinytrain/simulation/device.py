@@ -18,6 +18,7 @@ from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.device_enrolment import EnrolmentCalls
+from tinytrain.simulation.device_following import FollowingCalls
 from tinytrain.simulation.device_rehearsal import RehearsalCalls, steps_behind
 from tinytrain.simulation.device_result import (
     EvaluationResult,
@@ -77,7 +78,7 @@ def host_library(folder: GeneratedFolder) -> HostLibrary:
         ) from error
 
 
-class Device(RehearsalCalls, EnrolmentCalls):
+class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls):
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one
@@ -91,8 +92,7 @@ class Device(RehearsalCalls, EnrolmentCalls):
     sample after it, and one with a rehearsal set makes one on a sample of that, as `simulate` does.
 
     Several devices are independent of each other. Calls to one device from several threads run one
-    after the other; a process has its own copy. To send a device elsewhere, save it and load it
-    there.
+    after the other; a process has its own copy. To send one elsewhere, save it and load it there.
     """
 
     def __init__(self, folder: GeneratedFolder, library: HostLibrary) -> None:

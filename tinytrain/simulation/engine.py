@@ -75,7 +75,8 @@ class RawOutcome:
     Attributes:
         losses: of each training step, float32 [steps], as the model computed it; fewer than
             planned where a checkpoint ended training.
-        predictions: the class predicted in each training step; empty for a regression.
+        predictions: the class predicted in each training step, or for each sample that was
+            followed; empty for a regression.
         before, after: evaluation before the first and after the last step.
         weights: all trainable parameters after the last step, as in a saved file.
         saved: the whole saved file; None if the engine writes none.
@@ -89,6 +90,8 @@ class RawOutcome:
         rehearsal_before, rehearsal_after: on the rehearsal set, before the first and after the last
             step; None without one.
         kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
+        followed: samples over which drift was followed.
+        follow_instructions: of each of them; empty where nothing counts them.
     """
 
     losses: np.ndarray
@@ -104,6 +107,8 @@ class RawOutcome:
     stack_used: int | None = None
     health: Health | None = None
     kept_bytes: int = 0
+    followed: int = 0
+    follow_instructions: tuple[int, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     rehearsal_before: RehearsalScore | None = None
     rehearsal_after: RehearsalScore | None = None

@@ -65,6 +65,7 @@ class HostEngine:
             replay_instructions=(),
             rehearsal_instructions=(),
             infer_instructions=(),
+            follow_instructions=(),
             kept_bytes=cache.slots * frozen if cache else 0,
         )
 

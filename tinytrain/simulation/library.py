@@ -15,19 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.errors import DataError
-from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.library_calls import check, pointer
 from tinytrain.simulation.library_enrolment import LibraryEnrolment
+from tinytrain.simulation.library_following import FollowingLibrary
 from tinytrain.simulation.library_rehearsal import RehearsalLibrary
-
-TARGET_DTYPES = {
-    SampleTarget.LABEL: np.int32,
-    SampleTarget.PIXELS: np.uint8,
-    SampleTarget.SHARES: np.float32,
-    SampleTarget.VALUES: np.float32,
-}
+from tinytrain.simulation.stream import TARGET_DTYPES
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +49,7 @@ class _Samples(ctypes.Structure):
     )
 
 
-class HostLibrary(RehearsalLibrary):
+class HostLibrary(RehearsalLibrary, FollowingLibrary):
     """A model in a shared library, with one state of its own, which starts as factory.
 
     Args:

@@ -46,6 +46,8 @@ SIMULATE = (
            see="training.md#rehearsal"),
     Option("samples of before that the replay buffer is offered first, x and y of an .npz file",
            TRAINING, "fill", FILE, metavar="F.npz", see="training.md#replay"),
+    Option("follow drift over the samples, as many as --steps, in place of training on them; needs "
+           "no labels", TRAINING, "follow", SWITCH, False, see="training.md#drift"),
     Option("samples to evaluate on, before and after", EVALUATION, "eval", FILE, metavar="G.npz"),
     Option("evaluate after every N steps, too; 0 never does", EVALUATION, "evaluate_every", INTEGER,
            0, low=0, high=MAX_STEPS, metavar="N"),

@@ -45,7 +45,7 @@ STATUS = (
 """`tt_status` of tinytrain.h, by value."""
 
 _EVENT = re.compile(
-    r"(?P<kind>before|step|replay|rehearse|after) (?P<index>\d+)"
+    r"(?P<kind>before|step|replay|rehearse|follow|after) (?P<index>\d+)"
     r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
     r"(?: prediction (?P<prediction>\d+))?"
     r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
@@ -68,6 +68,7 @@ _STAGES = {
     "step": "train",
     "replay": "train",
     "rehearse": "train",
+    "follow": "follow",
     "after": "evaluate after",
 }
 _TAIL = 12
@@ -149,10 +150,11 @@ class ProtocolReader:
         steps = self._events["step"]
         if not self._done or any(len(self._events[kind]) != self._count(kind) for kind in _STAGES):
             raise self.failed("the firmware ended before its work was done")
+        follows = self._events["follow"]
         evaluations = self._events["before"] + self._events["after"]
         return RawOutcome(
             losses=np.array([_float32(event["loss"]) for event in steps], dtype=np.float32),
-            predictions=_predictions(steps),
+            predictions=_predictions(steps + follows),
             before=_evaluation(self._events["before"]),
             after=_evaluation(self._events["after"]),
             weights=read_saved(saved, Where("parameters_out.bin")).weights,
@@ -166,6 +168,8 @@ class ProtocolReader:
             health=self._health,
             rehearsal_before=self._rehearsal.get("before"),
             rehearsal_after=self._rehearsal.get("after"),
+            followed=len(follows),
+            follow_instructions=_instructions(follows),
         )
 
     def _take_checkpoint(self, found: re.Match[str]) -> None:
@@ -199,7 +203,9 @@ class ProtocolReader:
             return self._step_count * (self._stream.replay_steps or 0)
         if kind == "rehearse":
             return self._step_count * (self._stream.rehearsal_steps or 0)
-        return self._step_count if kind == "step" else self._stream.eval_count
+        if kind in ("step", "follow"):
+            return self._step_count if self._stream.follows == (kind == "follow") else 0
+        return self._stream.eval_count
 
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
         """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
@@ -209,6 +215,8 @@ class ProtocolReader:
                 self._losses.append(loss)
             # Before the first loss that is finite the mean is none.
             return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
+        if kind == "follow":
+            return ""
         if self._stream.evaluation is None or event["prediction"] is None:
             return self._share_note(kind, index, event["right"])
         label = self._stream.evaluation.targets(slice(index, index + 1))[0]

@@ -79,4 +79,5 @@ class QemuEngine:
             replay_instructions=(),
             rehearsal_instructions=(),
             infer_instructions=(),
+            follow_instructions=(),
         )

@@ -107,6 +107,8 @@ class ReferenceEngine:
         rehearsed = 0
         checkpoints: list[Checkpoint] = []
         early_stop = EarlyStop(stream.patience)
+        if stream.follows:
+            return self._follow(machine, stream, progress, before)
         for step, (sample, wanted) in enumerate(stream.train_samples()):
             inputs = self._inputs(sample, wanted)
             if stream.replay_steps is not None:
@@ -135,6 +137,7 @@ class ReferenceEngine:
         weights = machine.weights_bytes()
         extra = buffer.state_bytes() if self._slots else b""
         extra += b"" if self._rehearsal is None else struct.pack("<I", rehearsed)
+        extra += moments_bytes(machine)
         return RawOutcome(
             losses=np.array(losses, np.float32),
             predictions=tuple(predictions),
@@ -170,6 +173,31 @@ class ReferenceEngine:
             recall[label] = np.float32(sum(right[start:end])) / np.float32(end - start)
         return RehearsalScore(metrics.correct, float(metrics.loss), tuple(recall.tolist()))
 
+    def _follow(
+        self, machine: Machine, stream: SampleStream, progress: Progress, before: Evaluation
+    ) -> RawOutcome:
+        """A session that follows drift and trains nothing."""
+        sample_of, target, output = self._graph.sample, self._target, self._graph.outputs[1]
+        trial, predictions = self._trial(machine, with_loss=False), []
+        trial.follows = True
+        for index, (sample, nothing) in enumerate(stream.train_samples()):
+            given = np.reshape(nothing, target.type.shape)
+            known = trial.run({**unpacked(sample_of, sample[None]), target.name: given})
+            if target.type.dtype is DType.S32:
+                predictions.append(prediction(known[output]))
+            progress("follow", index + 1, stream.step_count, "")
+        weights = machine.weights_bytes()
+        return RawOutcome(
+            losses=np.empty(0, np.float32),
+            predictions=tuple(predictions),
+            before=before,
+            after=self._evaluate(machine, stream, progress, "evaluate after"),
+            weights=weights,
+            saved=weights + moments_bytes(machine) + state_bytes(machine),
+            health=machine.health,
+            followed=stream.step_count,
+        )
+
     def _checkpoint(
         self, machine: Machine, stream: SampleStream, step: int, early_stop: EarlyStop
     ) -> Checkpoint:
@@ -195,6 +223,7 @@ class ReferenceEngine:
         nodes = _forward(self._graph, with_loss=with_loss)
         trial = Machine(replace(self._graph, nodes=nodes, updates={}))
         trial.parameters = machine.parameters
+        trial.followed = machine.followed
         trial.scales = {}
         return trial
 
@@ -230,6 +259,11 @@ class ReferenceEngine:
 
 def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
     return graph.nodes[: loss_index(graph) + with_loss]
+
+
+def moments_bytes(machine: Machine) -> bytes:
+    """The moments of what follows drift, as a saved file has them."""
+    return b"".join(state.moments.astype("<i4").tobytes() for state in machine.followed.values())
 
 
 def state_bytes(machine: Machine) -> bytes:

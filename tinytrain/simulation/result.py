@@ -54,6 +54,7 @@ class SimulationResult:
     Attributes:
         on: the engine that ran: "host" or "qemu", or the name of another one.
         steps: training steps done on new samples, with those that were skipped.
+        followed: samples over which drift was followed in place of training.
         replay_steps: on remembered ones after each of them; None without a replay buffer.
         rehearsal_steps: on samples of the rehearsal set; None without one.
         skipped: steps on new samples whose loss was NaN or infinite; they changed nothing.
@@ -77,6 +78,7 @@ class SimulationResult:
         instructions_per_step, instructions_per_inference: mean number, the first reading left out;
             counted on an emulator with icount only.
         instructions_per_replay_step, instructions_per_rehearsal_step: the same of these steps.
+        instructions_per_follow: the same of a sample that is followed.
         ram_bytes, flash_bytes: what the manifest promises.
         stack_used: deepest stack seen, in bytes.
         curve: evaluations between steps, in order.
@@ -98,6 +100,7 @@ class SimulationResult:
 
     on: str
     steps: int
+    followed: int
     replay_steps: int | None
     rehearsal_steps: int | None
     skipped: int
@@ -120,6 +123,7 @@ class SimulationResult:
     instructions_per_step: int | None
     instructions_per_replay_step: int | None
     instructions_per_rehearsal_step: int | None
+    instructions_per_follow: int | None
     instructions_per_inference: int | None
     ram_bytes: int
     flash_bytes: int
@@ -156,16 +160,15 @@ def summarize(
     """The result of a session from what its engine observed."""
     losses = tuple(float(loss) for loss in outcome.losses)
     between = [_class_accuracies(stream, point.predictions) for point in outcome.checkpoints]
-    before = _class_accuracies(stream, outcome.before.predictions)
-    after = _class_accuracies(stream, outcome.after.predictions)
+    evaluations = outcome.before, outcome.after
+    before, after = (_class_accuracies(stream, one.predictions) for one in evaluations)
     learned = tuple(filter(math.isfinite, losses))
     curve = tuple(_curve_point(stream, point) for point in outcome.checkpoints)
-    better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
-    is_stopped = bool(outcome.checkpoints) and outcome.checkpoints[-1].verdict == "stop"
     window = max(1, min(LOSS_WINDOW, len(learned) // 2))
     return SimulationResult(
         on=on,
         steps=len(losses),
+        followed=outcome.followed,
         replay_steps=stream.replay_steps,
         rehearsal_steps=stream.rehearsal_steps,
         skipped=len(losses) - len(learned),
@@ -188,13 +191,14 @@ def summarize(
         instructions_per_step=_steady_mean(outcome.step_instructions),
         instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
         instructions_per_rehearsal_step=_steady_mean(outcome.rehearsal_instructions),
+        instructions_per_follow=_steady_mean(outcome.follow_instructions),
         instructions_per_inference=_steady_mean(outcome.infer_instructions),
         ram_bytes=folder.manifest.ram["total"],
         flash_bytes=folder.manifest.flash["total"],
         stack_used=outcome.stack_used,
         curve=curve,
-        best=curve[better[-1]] if better else None,
-        stopped_at=outcome.checkpoints[-1].step if is_stopped else None,
+        best=_best(outcome, curve),
+        stopped_at=_stop(outcome),
         kept_bytes=outcome.kept_bytes,
         clipped_inputs=stream.train_coverage.share,
         clipped_eval_inputs=None if stream.eval_coverage is None else stream.eval_coverage.share,
@@ -220,6 +224,16 @@ def with_enrolment(
     assert record is not None
     report = report_of(record, stream, outcome, _steady_mean)
     return dataclasses.replace(result, enrolment=report, saved=outcome.saved)
+
+
+def _stop(outcome: RawOutcome) -> int | None:
+    last = outcome.checkpoints[-1:]
+    return last[0].step if last and last[0].verdict == "stop" else None
+
+
+def _best(outcome: RawOutcome, curve: Sequence[CurvePoint]) -> CurvePoint | None:
+    better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
+    return curve[better[-1]] if better else None
 
 
 def _curve_point(stream: SampleStream, point: Checkpoint) -> CurvePoint:
@@ -266,7 +280,7 @@ def _class_accuracies(stream: SampleStream, predictions: Sequence[int]) -> Class
 
 
 def _accuracy_new(stream: SampleStream, outcome: RawOutcome) -> float | None:
-    if not outcome.predictions:
+    if not outcome.predictions or stream.train.y is None:
         return None
     # Fewer than planned where training stopped early.
     labels = stream.train.targets(stream.order[: len(outcome.predictions)])

@@ -22,6 +22,12 @@ from tinytrain.simulation.orders import by_class
 from tinytrain.simulation.parameters import LARGEST_RATE, SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.result import SimulationResult, summarize, with_enrolment
+from tinytrain.simulation.session_checks import (
+    check_evaluations,
+    check_following,
+    checked_rehearsal,
+    checked_replay,
+)
 from tinytrain.simulation.stream import SampleStream, training_order
 
 
@@ -47,6 +53,7 @@ def simulate(
     replay_steps: int | None = None,
     rehearsal_steps: int | None = None,
     fill: str | Path | Dataset | None = None,
+    follow: bool = False,
     progress: Progress = ignore_progress,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> SimulationResult:
@@ -77,6 +84,8 @@ def simulate(
         rehearsal_steps: on samples of the rehearsal set after each new one, behind the replayed
             ones; None takes one where the model has such a set.
         fill: samples that the replay buffer is offered before the first step.
+        follow: whether drift is followed over the samples, `steps` of them, in place of training
+            on them; labels of `data` are not looked at.
         progress: called as the session goes on.
         warn: called before the session with each of the result's `warnings`.
 
@@ -107,6 +116,7 @@ def simulate(
         fill=fill,
         evaluate_every=evaluate_every,
         patience=patience,
+        follow=follow,
     )
     for sentence in stream.warnings():
         warn(sentence)
@@ -140,6 +150,7 @@ def plan_session(
     fill: str | Path | Dataset | None = None,
     evaluate_every: int = 0,
     patience: int = 0,
+    follow: bool = False,
 ) -> SampleStream:
     """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
     check_options(
@@ -154,10 +165,12 @@ def plan_session(
         patience=patience,
     )
     check_rate(folder, learning_rate)
-    replay_steps = _checked_replay(folder, replay_steps, fills=fill is not None)
-    rehearsal_steps = _checked_rehearsal(folder, rehearsal_steps)
-    _check_evaluations(evaluate_every, patience, is_there=eval is not None)
-    train, evaluation, enrolled = _samples(data, eval, folder)
+    if follow:
+        check_following(folder, order, learning_rate, evaluate_every)
+    replay_steps = checked_replay(folder, replay_steps, fills=fill is not None)
+    rehearsal_steps = checked_rehearsal(folder, rehearsal_steps)
+    check_evaluations(evaluate_every, patience, is_there=eval is not None)
+    train, evaluation, enrolled = _samples(data, eval, folder, follow=follow)
     if order == "drift" and train.spec.parts:
         raise UsageError(
             "drift changes a model's one input, and this one has several",
@@ -175,16 +188,22 @@ def plan_session(
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
+        follows=follow,
         enrolment=enrolled and _enrolling(enrolled, order, steps, seed),
     )
 
 
 def _samples(
-    data: str | Path | Dataset, eval: str | Path | Dataset | None, folder: GeneratedFolder
+    data: str | Path | Dataset,
+    eval: str | Path | Dataset | None,
+    folder: GeneratedFolder,
+    *,
+    follow: bool,
 ) -> tuple[Dataset, Dataset | None, tuple[Dataset, Dataset | None] | None]:
     """Samples to learn from and to evaluate; and both for enrolment, if the model enrols."""
     if folder.manifest.enrolment is None:
-        return _loaded(data, folder), None if eval is None else _loaded(eval, folder), None
+        train = _loaded(data, folder, need_targets=not follow)
+        return train, None if eval is None else _loaded(eval, folder), None
     train = load_wide(data, folder)
     evaluation = None if eval is None else load_wide(eval, folder)
     known = None if evaluation is None else known_to_head(evaluation, folder)
@@ -219,39 +238,6 @@ def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
             help=f"compile with --rate-limit {rate:g}, or with --rate-limit {LARGEST_RATE:g} to "
             "lift the limit",
         )
-
-
-def _check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) -> None:
-    if evaluate_every and not is_there:
-        raise UsageError(
-            "there are no samples to evaluate between steps", help="add --eval FILE.npz"
-        )
-    if patience and not evaluate_every:
-        raise UsageError("patience needs evaluations between steps", help="add --evaluate-every N")
-
-
-def _checked_replay(
-    folder: GeneratedFolder, replay_steps: int | None, *, fills: bool
-) -> int | None:
-    if (replay_steps or fills) and not folder.manifest.replay:
-        raise UsageError(
-            f"the model in '{folder.path}' has no replay buffer",
-            help=f"compile with --replay N, or leave out {'--fill' if fills else '--replay-steps'}",
-        )
-    if replay_steps is None:
-        return 1 if folder.manifest.replay else None
-    return replay_steps if folder.manifest.replay else None
-
-
-def _checked_rehearsal(folder: GeneratedFolder, rehearsal_steps: int | None) -> int | None:
-    if rehearsal_steps and not folder.manifest.rehearsal:
-        raise UsageError(
-            f"the model in '{folder.path}' has no rehearsal set",
-            help="compile with --rehearse FILE.npz, or leave out --rehearsal-steps",
-        )
-    if rehearsal_steps is None:
-        return 1 if folder.manifest.rehearsal else None
-    return rehearsal_steps if folder.manifest.rehearsal else None
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
@@ -292,5 +278,9 @@ def saved_in(path: str | Path) -> bytes:
     return saved
 
 
-def _loaded(data: str | Path | Dataset, folder: GeneratedFolder) -> Dataset:
-    return data if isinstance(data, Dataset) else load_dataset(data, folder.spec)
+def _loaded(
+    data: str | Path | Dataset, folder: GeneratedFolder, *, need_targets: bool = True
+) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    return load_dataset(data, folder.spec, need_targets=need_targets)

@@ -11,7 +11,16 @@ import numpy as np
 from tinytrain.data import Dataset
 from tinytrain.data.coverage import Coverages, coverages
 from tinytrain.data.dataset import CHUNK
+from tinytrain.losses import SampleTarget
 from tinytrain.simulation.orders import drifted
+
+TARGET_DTYPES = {
+    SampleTarget.LABEL: np.int32,
+    SampleTarget.PIXELS: np.uint8,
+    SampleTarget.SHARES: np.float32,
+    SampleTarget.VALUES: np.float32,
+}
+"""Of the target of a sample, as the device takes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +44,8 @@ class SampleStream:
             what is enrolled in place of inferred.
         enrolment: the session that follows this one, and enrols its samples; None without one.
         patience: such evaluations in a row without a better score that end training; 0 never does.
+        follows: whether drift is followed over the training samples, which then need no targets and
+            are not trained on.
     """
 
     train: Dataset
@@ -50,6 +61,7 @@ class SampleStream:
     patience: int = 0
     enrols: bool = False
     enrolment: SampleStream | None = None
+    follows: bool = False
 
     @property
     def step_count(self) -> int:
@@ -93,7 +105,7 @@ class SampleStream:
         """
         for start in range(0, self.step_count, CHUNK):
             steps = np.arange(start, min(start + CHUNK, self.step_count))
-            targets = self.train.targets(self.order[steps])
+            targets = self.train_targets(self.order[steps])
             yield from zip(self.train_inputs(steps), targets, strict=True)
 
     def eval_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -103,6 +115,14 @@ class SampleStream:
     def fill_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each sample that the replay buffer is offered first."""
         return _all_pairs(self.fill)
+
+    def train_targets(self, index: np.ndarray) -> np.ndarray:
+        """The targets of chosen training samples; zeros where nothing trains."""
+        if not self.follows:
+            return self.train.targets(index)
+        wants, size = self.train.spec.wants, self.train.spec.target_size
+        shape = (index.size,) if wants is SampleTarget.LABEL else (index.size, size)
+        return np.zeros(shape, TARGET_DTYPES[wants])
 
     def train_inputs(self, steps: np.ndarray) -> np.ndarray:
         """int8 [n, H, W, C], the input of each of these steps."""

@@ -22,6 +22,7 @@ FLAG_REPLAY = 8
 FLAG_FILL = 16
 FLAG_REHEARSE = 32
 FLAG_ENROL = 64
+FLAG_FOLLOW = 1024
 FORMAT_EVALUATIONS = 2
 """With two more words after the header: `evaluate_every` and `patience`."""
 
@@ -66,6 +67,7 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     flags |= FLAG_FILL if stream.fill_count else 0
     flags |= FLAG_REHEARSE if stream.rehearsal_steps is not None else 0
     flags |= FLAG_ENROL if stream.enrols else 0
+    flags |= FLAG_FOLLOW if stream.follows else 0
     header = HEADER.pack(
         MAGIC,
         FORMAT_EVALUATIONS if stream.evaluate_every else FORMAT,

@@ -14,6 +14,7 @@ from tinytrain.cli.console import (
 )
 from tinytrain.cli.tables import (
     facts_table,
+    follow_summary,
     kernels_summary,
     memory_table,
     race_summary,
@@ -70,6 +71,8 @@ def _facts(product: Product) -> dict[str, object]:
         facts["arena"] = ways
     if ended := product.compiled.plan.unfinished:
         facts["search"] = f"ended at its limit of work for {' and '.join(ended)}"
+    if manifest.follow is not None:
+        facts["followed"] = follow_summary(manifest.follow)
     if manifest.replay is not None:
         facts["replay slots"] = replay_summary(manifest.replay)
     if manifest.rehearsal is not None:

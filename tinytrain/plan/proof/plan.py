@@ -157,7 +157,8 @@ class _PlanRun:
         """Inputs that the last output may lie over; `channels`: of a tile, if it works on one."""
         allowed = {node.inputs[k] for k in traits_of(node).in_place}
         kernel = self._kernels.get(node.name)
-        if kernel is not None and node.op in ("conv2d", "conv2d_grad_input"):
+        reads_again = "follow" in node.attrs
+        if kernel is not None and node.op in ("conv2d", "conv2d_grad_input") and not reads_again:
             work, a, b = work_of(self._graph, node), node.inputs[0].type, node.output.type
             if channels is not None and work is not None:
                 work = replace(work, in_c=channels, out_c=channels, groups=channels, count=channels)

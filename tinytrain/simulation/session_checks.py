@@ -1,0 +1,65 @@
+"""What goes together in a session, and with a model; each raises a `UsageError`."""
+
+from __future__ import annotations
+
+from tinytrain.errors import UsageError
+from tinytrain.simulation.folder import GeneratedFolder
+
+
+def check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) -> None:
+    """Evaluations between steps need samples, and patience needs such evaluations."""
+    if evaluate_every and not is_there:
+        raise UsageError(
+            "there are no samples to evaluate between steps", help="add --eval FILE.npz"
+        )
+    if patience and not evaluate_every:
+        raise UsageError("patience needs evaluations between steps", help="add --evaluate-every N")
+
+
+def checked_replay(folder: GeneratedFolder, replay_steps: int | None, *, fills: bool) -> int | None:
+    """Steps on remembered samples after each new one; None without a replay buffer."""
+    if (replay_steps or fills) and not folder.manifest.replay:
+        raise UsageError(
+            f"the model in '{folder.path}' has no replay buffer",
+            help=f"compile with --replay N, or leave out {'--fill' if fills else '--replay-steps'}",
+        )
+    if replay_steps is None:
+        return 1 if folder.manifest.replay else None
+    return replay_steps if folder.manifest.replay else None
+
+
+def checked_rehearsal(folder: GeneratedFolder, rehearsal_steps: int | None) -> int | None:
+    """Steps on the rehearsal set after each new sample; None without one."""
+    if rehearsal_steps and not folder.manifest.rehearsal:
+        raise UsageError(
+            f"the model in '{folder.path}' has no rehearsal set",
+            help="compile with --rehearse FILE.npz, or leave out --rehearsal-steps",
+        )
+    if rehearsal_steps is None:
+        return 1 if folder.manifest.rehearsal else None
+    return rehearsal_steps if folder.manifest.rehearsal else None
+
+
+def check_following(
+    folder: GeneratedFolder, order: str, learning_rate: float | None, evaluate_every: int
+) -> None:
+    """A session that follows drift trains nothing and looks at no label."""
+    if folder.manifest.follow is None:
+        raise UsageError(
+            f"nothing in the model in '{folder.path}' follows drift",
+            help="compile with --follow auto, or leave out --follow",
+        )
+    for flag, is_given in (
+        ("--learning-rate", learning_rate is not None),
+        ("--evaluate-every", evaluate_every > 0),
+    ):
+        if is_given:
+            raise UsageError(
+                f"--follow trains nothing, and {flag} is about training",
+                help="leave out one of both",
+            )
+    if order == "by-class":
+        raise UsageError(
+            "--follow looks at no labels, and --order by-class needs them",
+            help="use --order shuffled or drift",
+        )
