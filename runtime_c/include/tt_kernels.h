@@ -298,6 +298,27 @@ typedef struct {
     float decay;       /* what a step of rate 1 takes off a weight, 0 to 65,535 */
 } tt_apply_rule;
 
+/* How Adam applies it. A second moment is the mean square of a velocity over the last 1,000
+ * windows, or over all there were. */
+typedef struct {
+    tt_apply_rule apply;
+    uint32_t window; /* steps of an accumulation window, at least 1 */
+    float inverse;   /* 1 / elements that share a second moment */
+} tt_adam_rule;
+
+/* channels * size weights after rate * V / root of their channel's second moment, and their decay;
+ * the velocity after its momentum; second[channels], each at least 0 and at most 2^24, with this
+ * window in it. constants[channels]: what the rate is multiplied by, so that the root counts in
+ * 2^-8 units of the velocity; positive. */
+void tt_adam_s8(size_t channels, size_t size, const tt_adam_rule *rule, const tt_step *step,
+                const float *constants, const tt_trained *trained, const tt_trained *velocity,
+                float *second);
+
+/* The same of a bias, whose channels share one second moment, at most 2^60. units[size]: of each
+ * channel in that of the largest, above 0 and at most 1. */
+void tt_adam_s32(size_t size, const tt_adam_rule *rule, const tt_step *step, const float *units,
+                 float constant, int32_t *bias, int32_t *velocity, float *second);
+
 /* `size` weights after their velocity and their decay; the velocity after its momentum. factor: of
  * tt_clip_factor, NULL does not clip. velocity may be NULL: decay alone. */
 void tt_apply_s8(size_t size, const tt_apply_rule *rule, const tt_step *step, const int32_t *factor,

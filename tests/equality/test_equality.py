@@ -114,6 +114,10 @@ CASES = (
     Case("embedding", "s8"),
     Case("embedding", "s16", "nearest", 0, "mean_squared_error"),
     Case("embedding", "f32", "stochastic", 2),
+    Case("mixture", "s8", more={"optimizer": "adam", "weight_decay": 0.5, "learning_rate": 0.03}),
+    Case("signal", "s16", "nearest", 2, more={"optimizer": "adam", "momentum": 0.9}),
+    Case("shared_weights", "f32", bits=0, more={"optimizer": "adam", "accumulate": 2}),
+    Case("signal", "s8", scheme="rates", more={"optimizer": "adam", "schedule": "cosine:5"}),
 )
 
 

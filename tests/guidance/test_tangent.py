@@ -8,13 +8,8 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tinytrain.compiler.guidance import (
-    Guidance,
-    enforced_limit,
-    guide,
-    initial_rate,
-    option_warnings,
-)
+from tinytrain.compiler.chosen_rate import enforced_limit, initial_rate, option_warnings
+from tinytrain.compiler.guidance import Guidance, guide
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, select_trainable
 from tinytrain.errors import UsageError

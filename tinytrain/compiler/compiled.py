@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tinytrain.compiler.guidance import (
-    Guidance,
-    enforced_limit,
-    initial_rate,
-    option_warnings,
-)
+from tinytrain.compiler.chosen_rate import enforced_limit, initial_rate, option_warnings
+from tinytrain.compiler.guidance import Guidance
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType

@@ -17,7 +17,6 @@ from tinytrain.autodiff.differentiate import Differentiate, Loss
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.step_share import DOUBT, LIMIT, PLAIN, Aim
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.losses import LOSSES
@@ -43,13 +42,11 @@ UNLEARNED_RATE = 0.01
 
 LARGEST_RATE = 1024.0
 
-NOISE_LEEWAY = 4.0
-"""Factor on a limit that was guessed from noise. Of the examples it lies between 0.27 and 2.6 times
-the limit on samples of the model's own kind, and one that is too low would keep it from learning.
-"""
+ADAM_RATE = 0.003
+"""Suggested with Adam, whose steps have the same length on every network: docs/training.md."""
 
-UNGUIDED_RATE = 0.003
-"""Learning rate where none was chosen and none can be suggested: near the best of MCUNet-5FPS."""
+ADAM_LIMIT = 0.032
+"""Adam's limit: by one step every weight would move as far as weights of a trained layer reach."""
 
 NOISE = "noise"
 
@@ -65,6 +62,7 @@ class Guidance:
         momentum: that steps are prolonged by.
         largest: rate that is suggested without momentum at most.
         aim: what the rate is for.
+        is_adam: whether steps have the length of the rate, whatever the gradient is.
     """
 
     tangent: Tangent
@@ -73,6 +71,7 @@ class Guidance:
     momentum: float = 0.0
     largest: float = LARGEST_RATE
     aim: Aim = PLAIN
+    is_adam: bool = False
 
     @property
     def share(self) -> float:
@@ -87,11 +86,15 @@ class Guidance:
     @property
     def suggested(self) -> float | None:
         """The rate to begin with, the peak of a schedule; None if nothing could be measured."""
+        if self.is_adam:
+            return ADAM_RATE
         return self._rate(self.share, self.kernel, self.largest)
 
     @property
     def limit(self) -> float | None:
         """The rate from which on a step overshoots; None if nothing could be measured."""
+        if self.is_adam:
+            return ADAM_LIMIT
         return self._rate(LIMIT, self.kernel, 4.0 * self.largest)
 
     def record(self) -> GuidanceRecord:
@@ -99,11 +102,11 @@ class Guidance:
         return GuidanceRecord(
             suggested_rate=self.suggested,
             rate_limit=self.limit,
-            kernel=_rounded(self.kernel, 3),
+            kernel=rounded(self.kernel, 3),
             curvature=self.curvature,
-            share=_rounded(self.share, 3),
+            share=rounded(self.share, 3),
             fresh_head=self.aim.fresh_classes > 0,
-            contrast=_rounded(self.tangent.contrast, 3),
+            contrast=rounded(self.tangent.contrast, 3),
             samples=self.tangent.samples,
             measured_on=self.source,
         )
@@ -128,8 +131,8 @@ class Guidance:
         """
         found = (
             self._overshoots(rate),
-            self._dominated(),
-            self._lost(rate, rounding, fraction_bits),
+            None if self.is_adam else self._dominated(),
+            None if self.is_adam else self._lost(rate, rounding, fraction_bits),
             self._blind(),
         )
         return tuple(warning for warning in found if warning is not None)
@@ -139,13 +142,16 @@ class Guidance:
             return None
         rate = mu / (kernel * self.curvature)
         rate = min(rate, most)
-        return _rounded(min(rate * (1.0 - self.momentum), LARGEST_RATE), 2)
+        return rounded(min(rate * (1.0 - self.momentum), LARGEST_RATE), 2)
 
     def _overshoots(self, rate: float) -> str | None:
         if self.limit is None or rate <= self.limit:
             return None
         rest = f"; {self.suggested:g} is suggested"
-        if self.momentum and rate * (1.0 - self.momentum) <= self.limit:
+        what = "overshoots the error of its own sample"
+        if self.is_adam:
+            what = "moves every weight as far as weights reach"
+        if self.momentum and not self.is_adam and rate * (1.0 - self.momentum) <= self.limit:
             longer = 1.0 / (1.0 - self.momentum)
             return (
                 f"learning rate {rate:g} is above {self.limit:g}, from where on training may "
@@ -153,8 +159,8 @@ class Guidance:
                 f"long{rest}"
             )
         return (
-            f"learning rate {rate:g} is above {self.limit:g}, from where on a step overshoots the "
-            f"error of its own sample and training may diverge{rest}"
+            f"learning rate {rate:g} is above {self.limit:g}, from where on a step {what} and "
+            f"training may diverge{rest}"
         )
 
     def _dominated(self) -> str | None:
@@ -240,7 +246,7 @@ def guidance_for(
     graph: Graph, scheme: Scheme, options: Options, samples: np.ndarray | None
 ) -> Guidance:
     """What is known of a graph from `select_trainable`, measured on s8 samples or on noise."""
-    return guide(
+    found = guide(
         graph,
         options.objective.kind,
         samples,
@@ -250,51 +256,10 @@ def guidance_for(
         momentum=options.momentum,
         aim=Aim(options.keep, options.rate_schedule.settles, options.classes or 0),
     )
+    return replace(found, is_adam=options.optimizer == "adam")
 
 
-def initial_rate(options: Options, guidance: Guidance) -> float:
-    """The learning rate that was chosen, or else the suggested one.
-
-    On noise a network may be certain of all, so that no loss has a gradient and nothing can be
-    suggested. The rate is `UNGUIDED_RATE` then, and a warning says so.
-    """
-    if isinstance(options.learning_rate, (int, float)):
-        return options.learning_rate
-    rate = UNGUIDED_RATE if guidance.suggested is None else guidance.suggested
-    return rate if options.rate_limit is None else min(rate, options.rate_limit)
-
-
-def enforced_limit(options: Options, guidance: Guidance) -> float:
-    """The largest learning rate that the device takes.
-
-    By itself that is the limit of the guidance, `NOISE_LEEWAY` times as much where it was guessed
-    from noise, and none where nothing could be measured. A rate that was chosen above it comes with
-    a warning, and is the limit then.
-    """
-    if options.rate_limit is not None:
-        return options.rate_limit
-    if guidance.limit is None:
-        return LARGEST_RATE
-    leeway = NOISE_LEEWAY if guidance.source == NOISE else 1.0
-    limit = _rounded(leeway * guidance.limit, 2)
-    return min(max(limit, initial_rate(options, guidance)), LARGEST_RATE)
-
-
-def option_warnings(options: Options, guidance: Guidance) -> tuple[str, ...]:
-    """Sentences on what is known to fail, none if nothing is."""
-    has_velocity = options.update_rule.has_velocity
-    bits = VELOCITY_RESOLUTION if has_velocity else options.fraction_bits
-    found = guidance.warnings(initial_rate(options, guidance), options.update, bits)
-    if options.learning_rate is not None or guidance.suggested is not None:
-        return found
-    return (
-        "no learning rate can be suggested, as the loss of every sample has no gradient: it is "
-        f"{UNGUIDED_RATE}; give --learning-rate, or --calibration with samples of the model's own "
-        "kind",
-        *found,
-    )
-
-
-def _rounded(value: float, digits: int) -> float:
+def rounded(value: float, digits: int) -> float:
+    """A number to so many significant digits."""
     # So that the order of a float sum, another on another machine, is not in the firmware.
     return float(f"{value:.{digits}g}")

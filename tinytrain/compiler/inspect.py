@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
-from tinytrain.compiler.guidance import Guidance, guidance_for, initial_rate, option_warnings
+from tinytrain.compiler.chosen_rate import initial_rate, option_warnings
+from tinytrain.compiler.guidance import Guidance, guidance_for
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
 from tinytrain.compiler.manifest import trained_records

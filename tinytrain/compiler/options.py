@@ -92,6 +92,13 @@ class Options:
         kind=INTEGER,
         choices=FRACTION_BITS,
     )
+    optimizer: str = _option(
+        "sgd",
+        LEARNING,
+        "how a gradient becomes a step: sgd, or adam with a second moment for each output channel",
+        choices=("sgd", "adam"),
+        see="training.md#adam",
+    )
     momentum: float = _option(
         0.0,
         LEARNING,
@@ -360,6 +367,8 @@ class Options:
                 help="leave out one of both",
             )
 
+        _check_adam(self)
+
     @property
     def rate_schedule(self) -> RateSchedule:
         """The rate of a step from its number."""
@@ -388,6 +397,7 @@ class Options:
             self.clip_norm,
             self.weight_decay,
             self.qas,
+            self.optimizer == "adam",
         )
 
     def to_manifest(self) -> dict[str, Any]:
@@ -474,4 +484,19 @@ def _check_following(options: Options) -> None:
         raise UsageError(
             "--follow needs the whole map of a convolution, and --feed rows never has it",
             help="leave out one of both",
+        )
+
+
+def _check_adam(options: Options) -> None:
+    if options.optimizer != "adam":
+        return
+    if options.clip_norm is not None:
+        raise UsageError(
+            "Adam sets the length of a step itself, and has no norm to clip",
+            help="leave out --clip-norm, or use --optimizer sgd",
+        )
+    if not options.qas:
+        raise UsageError(
+            "Adam divides by the size of a gradient, so that --no-qas changes nothing",
+            help="leave it out",
         )

@@ -9,6 +9,7 @@ its memory (`PLAN`) and write its C (`EMIT`, `MEASURE`, in `compile`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -85,15 +86,21 @@ def selection(options: Options, scheme: Scheme) -> list[Pass]:
     ]
 
 
-def training(options: Options, scheme: Scheme, samples: np.ndarray | None = None) -> list[Pass]:
+def training(
+    options: Options,
+    scheme: Scheme,
+    samples: np.ndarray | None = None,
+    moves: Mapping[str, float] | None = None,
+) -> list[Pass]:
     """From a forward graph with parameters to a training step in the order on the device.
 
     Args:
         samples: s8 [N,...] inputs that what is followed is measured on; noise where there are none.
+        moves: of `Tangent`; needed where the step is emitted.
     """
     return [
         Differentiate(options.objective, GRADIENTS[options.gradient]),
-        Update(options.update_rule, scheme.rates),
+        Update(options.update_rule, scheme.rates, moves or {}),
         FuseUpdates(),
         DeadCode(),
         SavedActivations(),
@@ -174,7 +181,7 @@ def build_step(
     graph, scheme = select_trainable(named, options, runner)
     runner.begin(GUIDE)
     guidance = guidance_for(graph, scheme, options, samples)
-    graph = runner.run(graph, training(options, scheme, samples))
+    graph = runner.run(graph, training(options, scheme, samples, guidance.tangent.moves))
     runner.begin(WARM_UP)
     scales = warm_up(graph, samples, options.seed)
     plan, optimizations = _proved_plan(graph, isa, None, options, runner)

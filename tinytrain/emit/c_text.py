@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -89,3 +89,13 @@ def table(items: Sequence[str]) -> str:
     per_line = max(1, (WIDTH - len("    ")) // (max(map(len, items), default=1) + len(", ")))
     lines = [", ".join(items[k : k + per_line]) for k in range(0, len(items), per_line)]
     return "{\n    " + ",\n    ".join(lines) + "\n}"
+
+
+_ACCESSORS = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t", "f32": "float"}
+"""Types of the arena that a model may read."""
+
+
+def used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Accessors that the model calls; clang warns of an unused one."""
+    everything = str(text)
+    return [(dtype, c_type) for dtype, c_type in _ACCESSORS.items() if f"at_{dtype}(" in everything]

@@ -11,7 +11,7 @@ from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
-from tinytrain.reference import lowering
+from tinytrain.reference import adam, lowering
 from tinytrain.reference.apply import momentum_factor
 from tinytrain.reference.lowering import zero_of
 
@@ -59,6 +59,11 @@ def update(
     return f"&(const tt_update){{{', '.join(map(str, fields))}}}"
 
 
+def step_of(node: Node) -> str:
+    """The address of the step that an update belongs to, with the rate that it takes."""
+    return "&unit_step" if node.attrs.get("unit_rate") else "&state->step"
+
+
 @calls("conv2d_grad_weight_sgd")
 def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     x, g, w = node.inputs[:3]
@@ -68,7 +73,7 @@ def _conv2d_grad_weight_sgd(context: EmitContext, node: Node) -> list[str]:
     fraction = node.inputs[3] if len(node.inputs) > 3 else None
     target = trained(context, w, fraction, node.attrs["fraction_bits"])
     places = *context.places(x, g), target, context.workspace(node)
-    head = geometry, rates, "&state->step", zero_of(x), *places
+    head = geometry, rates, step_of(node), zero_of(x), *places
     return [context.kernel_call(node, *head)]
 
 
@@ -78,19 +83,62 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
     channels = g.type.shape[-1]
     positions = g.type.size // channels
     rates = update(context, node, b, positions, g.type.dtype)
-    head = positions, channels, rates, "&state->step"
+    head = positions, channels, rates, step_of(node)
     return [context.kernel_call(node, *head, *context.places(g, b))]
 
 
-def _apply(context: EmitContext, node: Node, decay: float) -> tuple[str, str, str]:
+def _rule(context: EmitContext, node: Node, decay: float) -> str:
+    """The initialiser of a `tt_apply_rule`."""
     fields = [
         context.updates[node.name],
         int(Rounding(node.attrs["rule"]).is_random),
         momentum_factor(node.attrs["momentum"]),
         float_literal(decay),
     ]
+    return f"{{{', '.join(map(str, fields))}}}"
+
+
+def _apply(context: EmitContext, node: Node, decay: float) -> tuple[str, str, str]:
     factor = context.place(node.inputs[0]) if node.attrs["clip"] else "NULL"
-    return f"&(const tt_apply_rule){{{', '.join(map(str, fields))}}}", "&state->step", factor
+    return f"&(const tt_apply_rule){_rule(context, node, decay)}", "&state->step", factor
+
+
+def _adam(context: EmitContext, node: Node, decay: float, shared: int) -> tuple[str, str]:
+    """The rule and the step; `shared`: elements that share a second moment."""
+    window, inverse = context.accumulation_window, float_literal(float(adam.inverse(shared)))
+    rule = f"{_rule(context, node, decay)}, {window}, {inverse}"
+    return f"&(const tt_adam_rule){{{rule}}}", "&state->step"
+
+
+@calls("adam_weight")
+def _adam_weight(context: EmitContext, node: Node) -> list[str]:
+    bits = node.attrs["fraction_bits"]
+    w, *rest = node.inputs
+    fraction = rest.pop(0) if bits else None
+    high, low, second = rest
+    channels = w.type.shape[0]
+    size = w.type.size // channels
+    constants = lowering.adam_constants(node, context.accumulation_window)
+    decay = float(lowering.accumulated_decay(node, context.accumulation_window))
+    return [
+        context.kernel_call(
+            node,
+            *(channels, size, *_adam(context, node, decay, size)),
+            context.array(f"{w.name}_adam", constants),
+            trained(context, w, fraction, bits),
+            trained(context, high, low, VELOCITY_BITS),
+            context.place(second),
+        )
+    ]
+
+
+@calls("adam_bias")
+def _adam_bias(context: EmitContext, node: Node) -> list[str]:
+    b, size = node.inputs[0], node.inputs[0].type.size
+    (constant,) = lowering.adam_constants(node, context.accumulation_window)
+    units = context.array(f"{b.name}_units", lowering.adam_units(node))
+    head = size, *_adam(context, node, 0.0, size), units, float_literal(float(constant))
+    return [context.kernel_call(node, *head, *context.places(*node.inputs))]
 
 
 @calls("apply_weight")

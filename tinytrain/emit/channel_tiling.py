@@ -12,7 +12,7 @@ from tinytrain.emit.c_text import call
 from tinytrain.emit.calls import dtype_of, factors, factors_array, rescale, window
 from tinytrain.emit.calls_convolution import segments_of
 from tinytrain.emit.calls_elementwise import slope_rescale, slopes
-from tinytrain.emit.calls_update import update
+from tinytrain.emit.calls_update import step_of, update
 from tinytrain.emit.context import EmitContext
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
@@ -120,7 +120,7 @@ def _bias_grad(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[
     g, b = node.inputs
     positions = g.type.size // tiling.channels
     rates = update(context, node, b, positions, g.type.dtype, ("c", "(uint32_t)c"))
-    head = positions, tiling.size, rates, "&state->step"
+    head = positions, tiling.size, rates, step_of(node)
     return [context.kernel_call(node, *head, context.place(g), f"{context.place(b)} + c")]
 
 
@@ -209,7 +209,7 @@ def _weight(context: EmitContext, node: Node, tiling: ChannelTiling) -> list[str
         workspace = f"at_u8(state, {start + copied_bytes(node, tiling)})"
         source = copy
     geometry = window(context, node, shape, _tile_shape(g, tiling), node.attrs["kernel"])
-    head = geometry, rates, "&state->step", zero_of(x), source, context.place(g)
+    head = geometry, rates, step_of(node), zero_of(x), source, context.place(g)
     return [*lines, context.kernel_call(node, *head, target, workspace)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tinytrain.emit.c_text import C_TYPES, float_literal
+from tinytrain.emit.c_text import C_TYPES, float_literal, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.enrol import Enrol
@@ -44,7 +44,6 @@ from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
 RUNTIME_VERSION = c_constant("tinytrain.h", "TINYTRAIN_RUNTIME_VERSION")
-_ACCESSORS = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t", "f32": "float"}
 
 
 @dataclass(frozen=True)
@@ -223,11 +222,12 @@ def emit_model(
         "forward": forward_text,
         "backward": backward_text,
         "apply": apply_text,
+        "unit_step": any(node.attrs.get("unit_rate") for node in backward),
         "accumulation_window": context.accumulation_window,
         "saves": any(step["training_only"] for step in forward_text),
         "constants": sorted(context.constants.values(), key=lambda constant: constant.name),
     }
-    text["accessors"] = _used_accessors(text)
+    text["accessors"] = used_accessors(text)
     text["kernel_sets"] = kernel_sets(context.functions)
     text["runtime"] = context.function
     files = {
@@ -291,9 +291,3 @@ def _schedule_fields(schedule: RateSchedule) -> str:
 def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:
     """A trained tensor's name, and the call that counts its elements at an end of their range."""
     return {"name": tensor.name, "count_ends": f"{count_ends(context, tensor)};"}
-
-
-def _used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Accessors that the model calls; clang warns of an unused one."""
-    everything = str(text)
-    return [(dtype, c_type) for dtype, c_type in _ACCESSORS.items() if f"at_{dtype}(" in everything]

@@ -1,4 +1,4 @@
-"""Updates: `sgd_*` apply a gradient, `apply_*` what waits in a velocity.
+"""Updates: `sgd_*` apply a gradient, `apply_*` and `adam_*` what waits in a velocity.
 
 Each writes in place: its outputs take the storage of its last inputs, one for one. A velocity is a
 tensor beside the trained one, of its shape: s8 with four fractional bits for weights, s32 for a
@@ -26,8 +26,10 @@ _UPDATE = "fraction_bits resolution rule exponent input_scale"
 2^-resolution of the trained integer. `rule`: a `Rounding`. `exponent`: E of the gradient.
 `input_scale`: s_x."""
 
-_UPDATE_OPTIONAL = "layer_rate unscaled"
-"""`layer_rate`: times the learning rate, for this tensor. `unscaled`: True leaves QAS out."""
+_UPDATE_OPTIONAL = "layer_rate unscaled unit_rate"
+"""`layer_rate`: times the learning rate, for this tensor. `unscaled`: True leaves QAS out.
+`unit_rate`: True takes 1 in the place of the step's rate, for a velocity that holds gradients
+alone."""
 
 
 _SGD = Traits(role=Role.UPDATE, overwrites=True)
@@ -140,3 +142,47 @@ def _apply_bias(node: Node) -> Signature:
     b, velocity = (value.type for value in node.inputs[-2:])
     expect(b.dtype is DType.S32 and b.shape == velocity.shape, "bias and velocity are s32 alike")
     return ((b.shape, (DType.S32,)), (velocity.shape, (DType.S32,)))
+
+
+_ADAM = "rule momentum"
+"""As those of `apply_*`. A second moment is the mean square of the velocity so far."""
+
+
+@register(
+    "adam_weight",
+    "w and its bits (if it has any), velocity and its bits, second moment f32 [O] to their new "
+    "values",
+    f"fraction_bits decay {_ADAM}",
+    Traits(role=Role.APPLY, overwrites=True),
+    optional="layer_rate",
+)
+def _adam_weight(node: Node) -> Signature:
+    bits = node.attrs["fraction_bits"]
+    *trained, second = (value.type for value in node.inputs)
+    count = 2 if bits else 1
+    expect(trained[count].shape == trained[0].shape, "a velocity has its weights' shape")
+    expect(
+        second.shape == trained[0].shape[:1] and second.dtype is DType.F32,
+        "a second moment is f32, one for each output channel",
+    )
+    signature = _trained(trained[:count], bits) + _trained(trained[count:], VELOCITY_BITS)
+    return (*signature, (second.shape, (DType.F32,)))
+
+
+@register(
+    "adam_bias",
+    "b, its velocity and its second moment f32 [1] to new ones",
+    _ADAM,
+    Traits(role=Role.APPLY, overwrites=True),
+    optional="layer_rate",
+)
+def _adam_bias(node: Node) -> Signature:
+    b, velocity, second = (value.type for value in node.inputs)
+    expect(b.dtype is DType.S32 and b.shape == velocity.shape, "bias and velocity are s32 alike")
+    expect(second.shape == (1,) and second.dtype is DType.F32, "a bias has one second moment, f32")
+    return ((b.shape, (DType.S32,)), (velocity.shape, (DType.S32,)), ((1,), (DType.F32,)))
+
+
+def is_adam(node: Node) -> bool:
+    """Whether a node applies a velocity as Adam does."""
+    return node.op in ("adam_weight", "adam_bias")

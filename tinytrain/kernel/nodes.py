@@ -12,7 +12,12 @@ from tinytrain.ir.types import DType
 from tinytrain.kernel.table import KERNELS
 from tinytrain.kernel.work import Work, is_depthwise
 
-_APPLIED: Mapping[str, str] = {"apply_weight": "tt_apply_s8", "apply_bias": "tt_apply_s32"}
+_APPLIED: Mapping[str, str] = {
+    "apply_weight": "tt_apply_s8",
+    "apply_bias": "tt_apply_s32",
+    "adam_weight": "tt_adam_s8",
+    "adam_bias": "tt_adam_s32",
+}
 
 
 def call_of(graph: Graph, node: Node) -> Work | None:

@@ -42,6 +42,7 @@ ALONE = (
     *_alone("tt_loss_huber.c", "tt_huber_f32"),
     *_alone("tt_loss_binary.c", "tt_binary_cross_entropy_f32", "tt_all_between_f32"),
     *_alone("tt_apply.c", "tt_apply_s8", "tt_apply_s32"),
+    *_alone("tt_adam.c", "tt_adam_s8", "tt_adam_s32"),
     *_alone("tt_apply.c", "tt_squares_s8", "tt_squares_s32", "tt_clip_factor"),
     *_alone("tt_health.c", "tt_count_ends_s8", "tt_count_ends_s32"),
 )

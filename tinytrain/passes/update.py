@@ -5,11 +5,13 @@ domain that is a step of rate·dW·s_x/s_w on the integer (docs/arithmetic.md se
 nothing on the device. Neither does a rate of a single layer, nor leaving QAS out.
 
 Momentum, accumulation and clipping put a velocity between gradient and weight: the same kernels
-update it instead of the weight, and `apply_*` nodes at the end of the graph apply it.
+update it instead of the weight, and `apply_*` nodes at the end of the graph apply it. With Adam the
+velocity holds gradients at a scale of their own, and `adam_*` nodes apply it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -38,6 +40,7 @@ class UpdateRule:
         clip_norm: largest norm of what is applied, over the rate; None does not clip.
         weight_decay: share of a weight that a step of rate 1 takes off it, 0 to 1.
         qas: False leaves quantization-aware scaling out.
+        adam: True divides by the root of a second moment.
     """
 
     rounding: Rounding = Rounding.STOCHASTIC
@@ -47,11 +50,12 @@ class UpdateRule:
     clip_norm: float | None = None
     weight_decay: float = 0.0
     qas: bool = True
+    adam: bool = False
 
     @property
     def has_velocity(self) -> bool:
         """Whether gradients wait in a velocity before they are applied."""
-        return self.momentum > 0 or self.accumulate > 1 or self.clip_norm is not None
+        return self.adam or self.momentum > 0 or self.accumulate > 1 or self.clip_norm is not None
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,17 @@ class Update:
     Attributes:
         rule: what becomes of a gradient.
         rates: factors on the learning rate by layer; 1 for those that it leaves out.
+        moves: for Adam, by the name of a parameter, how far a step of rate 1 moves it, in units of
+            its integer; 1 for those that it leaves out.
     """
 
     rule: UpdateRule
     rates: Mapping[str, float] = field(default_factory=dict)
+    moves: Mapping[str, float] = field(default_factory=dict)
     name: ClassVar[str] = "update"
     summary: ClassVar[str] = (
-        "adds SGD with quantization-aware scaling in its constants; with momentum, accumulation or "
-        "clipping, a velocity and the nodes that apply it"
+        "adds SGD with quantization-aware scaling in its constants; with momentum, accumulation, "
+        "clipping or Adam, a velocity and the nodes that apply it"
     )
 
     def __call__(self, graph: Graph) -> Graph:
@@ -111,7 +118,10 @@ class Update:
             target = velocity = known.velocity if known else _velocity(builder, parameter)
             bits, resolution = 0 if is_bias else VELOCITY_BITS, VELOCITY_RESOLUTION
         optional: dict[str, Any] = {} if self.rule.qas else {"unscaled": True}
-        if self.rates.get(node.layer, 1.0) != 1.0:
+        if self.rule.adam:
+            # The size of a gradient cancels out: what counts is that the velocity can hold it.
+            optional |= {"unit_rate": True, "layer_rate": self._fitting(parameter)}
+        elif self.rates.get(node.layer, 1.0) != 1.0:
             optional["layer_rate"] = self.rates[node.layer]
         outputs = builder.node(
             "sgd_bias" if is_bias else "sgd_weight",
@@ -132,8 +142,23 @@ class Update:
             return _Changed(node, trained, outputs, (), ())
         return _Changed(known.gradient if known else node, trained, trained, velocity, outputs)
 
+    def _fitting(self, parameter: Value) -> float:
+        """The factor on a gradient, a power of two, with which it fits a velocity.
+
+        Of the samples that were measured the largest root mean square of a channel is then between
+        a half and a whole unit of the trained integer, of which a velocity holds 8. A bias has
+        more bits below, so that its largest may be 2^12 units.
+        """
+        most = 2.0**12 if parameter.type.dtype is DType.S32 else 1.0
+        move = self.moves.get(parameter.name, 0.0) * self.rule.accumulate
+        return 2.0 ** math.floor(math.log2(most / move)) if move > 0 else 1.0
+
     def _apply(self, builder: GraphBuilder, changed: Sequence[_Changed]) -> None:
         rule = self.rule
+        if rule.adam:
+            for tensor in changed:
+                self._adam(builder, tensor)
+            return
         factor: tuple[Value, ...] = ()
         if rule.clip_norm is not None:
             velocities = [value for tensor in changed for value in tensor.velocity_now]
@@ -167,6 +192,34 @@ class Update:
                 **attrs,
             )
             builder.updates.update(zip(old, outputs, strict=True))
+
+    def _adam(self, builder: GraphBuilder, tensor: _Changed) -> None:
+        rule, parameter = self.rule, tensor.trained[0]
+        is_bias = parameter.type.dtype is DType.S32
+        moments = 1 if is_bias else parameter.type.shape[0]
+        second = builder.parameter(
+            f"{parameter.name}_second",
+            TensorType((moments,), DType.F32),
+            np.zeros(moments, np.float32),
+        )
+        attrs: dict[str, object] = {}
+        if not is_bias:
+            attrs = {"fraction_bits": rule.fraction_bits, "decay": rule.weight_decay}
+        if self.rates.get(tensor.gradient.layer, 1.0) != 1.0:
+            attrs["layer_rate"] = self.rates[tensor.gradient.layer]
+        old = (*tensor.trained, *tensor.velocity, second)
+        outputs = builder.node(
+            "adam_bias" if is_bias else "adam_weight",
+            [*tensor.trained_now, *tensor.velocity_now, second],
+            [value.type for value in old],
+            name=f"{parameter.name}_applied",
+            layer=tensor.gradient.layer,
+            where=tensor.gradient.where,
+            rule=rule.rounding.value,
+            momentum=rule.momentum,
+            **attrs,
+        )
+        builder.updates.update(zip(old, outputs, strict=True))
 
     def _input_scales(self, graph: Graph) -> dict[str, float]:
         scales = {}

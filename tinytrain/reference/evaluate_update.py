@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tinytrain.ir.graph import Node, Value
@@ -18,14 +20,13 @@ def _delta(
 ) -> np.ndarray:
     rates = machine.table(node, lambda: lowering.update_rates(node.attrs, trained, positions, g))
     is_random = Rounding(node.attrs["rule"]).is_random
-    r = update.rounding(machine.step, machine.index(node), sums.shape, is_random=is_random)
+    step = replace(machine.step, rate=1.0) if node.attrs.get("unit_rate") else machine.step
+    r = update.rounding(step, machine.index(node), sums.shape, is_random=is_random)
     if g is DType.F32:
-        return update.deltas_f32(sums, rates.real, machine.step, r)
+        return update.deltas_f32(sums, rates.real, step, r)
     name = node.attrs["exponent"]
     exponent = machine.scales[name].exponent if name in machine.scales else 0
-    return update.deltas(
-        sums, rates.multiplier, rates.shift, machine.step, exponent, rates.sum_shift, r
-    )
+    return update.deltas(sums, rates.multiplier, rates.shift, step, exponent, rates.sum_shift, r)
 
 
 @evaluates("conv2d_grad_weight_sgd")

@@ -13,6 +13,7 @@ from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
 from tinytrain.ir.types import DType, Quantization
 from tinytrain.reference import gradients
+from tinytrain.reference.adam import ROOT_BITS
 from tinytrain.reference.fixed_point import multipliers
 
 PRE_SHIFT = {DType.S8: 7, DType.S16: 15, DType.F32: 0}
@@ -107,6 +108,28 @@ def velocity_units(node: Node) -> list[tuple[Value, np.ndarray]]:
             scale = quantization(value).scales(value.type.shape[0])
             found.append((value, ((scale * 2.0**-VELOCITY_RESOLUTION) ** 2).astype(np.float32)))
     return found
+
+
+def adam_constants(node: Node, window: int) -> np.ndarray:
+    """What the rate of a step is multiplied by before it is divided by the root of a second moment.
+
+    Returns:
+        float32 [O] for weights, which that root counts in 2^-8 units for; [1] for a bias.
+    """
+    factor = float(node.attrs.get("layer_rate", 1.0)) * window
+    trained = node.inputs[0]
+    scale = quantization(trained).scales(trained.type.shape[0])
+    if trained.type.dtype is DType.S32:
+        return np.array([factor / scale.max()], np.float32)
+    unit = 2.0 ** (int(node.attrs["fraction_bits"]) + ROOT_BITS)
+    return (factor * unit / scale).astype(np.float32)
+
+
+def adam_units(node: Node) -> np.ndarray:
+    """The unit of each channel of a bias in that of its largest: float32 [O]."""
+    scale = quantization(node.inputs[0]).scales(node.inputs[0].type.shape[0])
+    units: np.ndarray = (scale / scale.max()).astype(np.float32)
+    return units
 
 
 def accumulated_decay(node: Node, window: int) -> np.float32:

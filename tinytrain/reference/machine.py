@@ -117,6 +117,11 @@ class MachineState:
         """Whether this step is the last of an accumulation window."""
         return (self.step.count + 1) % 2**32 % self.accumulation_window == 0
 
+    @property
+    def windows(self) -> int:
+        """Accumulation windows before this one."""
+        return self.step.count // self.accumulation_window
+
     def count_update(self, node: Node, sums: np.ndarray, d: np.ndarray) -> None:
         """Counts an update in the steps that are looked at."""
         if self.step.count % HEALTH_STEPS == 0:

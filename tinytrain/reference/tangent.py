@@ -9,7 +9,7 @@ pass, at the weights as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Tangent:
         energy: the squared gradient of trained weights, summed by how far a step of rate 1 would
             move the weight, in units of its s8: bin i holds moves of
             2^(i/BINS_PER_OCTAVE - 128) and more.
+        moves: how far a step of rate 1 moves a parameter, by its name, in units of its integer: of
+            all samples and output channels the largest root mean square.
         contrast: share of the root mean square of what the head reads that differs between samples.
         samples: how many had a gradient; the others count nowhere.
         doubt: mean entropy of the predicted classes as a share of the largest, 0 to 1; 0 of a loss
@@ -52,6 +54,7 @@ class Tangent:
     contrast: float
     samples: int
     doubt: float = 0.0
+    moves: Mapping[str, float] = field(default_factory=dict)
 
     def kernel(self, without: str | None = None) -> float:
         """Median of K over the samples, 0 if none had a gradient.
@@ -112,6 +115,7 @@ def measure_tangent(
         if traits_of(node).has_weights and node.layer in trained_layers
     }
     energy = np.zeros(_BINS)
+    moves = {trained.name: 0.0 for trained in graph.gradients}
     active, features, doubts = [], [], []
     for step in range(SAMPLES):
         given = training_sample(graph, samples, step, generator)
@@ -129,13 +133,14 @@ def measure_tangent(
             for total in sums[1:]:
                 gradient += _gradient(producers[total], known[total])
             factor = factors[trained].reshape(-1, *(1,) * (gradient.ndim - 1))
+            scale = quantization(trained).scales(trained.type.shape[0]).reshape(factor.shape)
+            moves[trained.name] = max(moves[trained.name], _largest_rms(gradient / scale))
             if trained.type.dtype is not DType.S32:
-                scale = quantization(trained).scales(trained.type.shape[0]).reshape(factor.shape)
                 energy += _energy(gradient, np.abs(gradient) * factor / scale)
             layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
     contrast, doubt = _contrast(np.array(features)), float(np.mean(doubts))
-    return Tangent(kernels, energy, contrast, len(active), doubt)
+    return Tangent(kernels, energy, contrast, len(active), doubt, moves)
 
 
 def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
@@ -177,6 +182,12 @@ def _doubt(graph: Graph, given: Mapping[str, np.ndarray], slope: np.ndarray) -> 
 def _squares(values: np.ndarray) -> float:
     # In order, so that the last digit is the same on every machine.
     return float(np.cumsum(np.square(values.ravel(), dtype=np.float64))[-1])
+
+
+def _largest_rms(moves: np.ndarray) -> float:
+    """Of the output channels, each by itself."""
+    flat = moves.reshape(moves.shape[0], -1)
+    return float(np.sqrt(np.square(flat).mean(axis=1).max()))
 
 
 def _energy(gradient: np.ndarray, moves: np.ndarray) -> np.ndarray:
