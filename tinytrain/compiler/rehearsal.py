@@ -101,7 +101,10 @@ def slot_bytes(compiled: Compiled) -> int:
 def smaller(held: RehearsalSet, slots: int) -> RehearsalSet:
     """The samples of a set that are chosen where there are fewer slots."""
     index = balanced(held.targets, slots)
-    return dataclasses.replace(held, inputs=held.inputs[index], targets=held.targets[index])
+    encoded = {left: samples[index] for left, samples in held.encoded.items()}
+    return dataclasses.replace(
+        held, inputs=held.inputs[index], targets=held.targets[index], encoded=encoded
+    )
 
 
 def balanced(targets: np.ndarray, slots: int) -> np.ndarray:

@@ -70,7 +70,11 @@ def put_rehearsal(
     if held is None:
         return None
     context.layer = ""
-    samples = frozen_bytes(context.graph, part, held.inputs)
+    # A step that does not fit is emitted anew, with another plan and the same samples.
+    left = tuple((value.name, at) for value, at in part.values)
+    if left not in held.encoded:
+        held.encoded[left] = frozen_bytes(context.graph, part, held.inputs)
+    samples = held.encoded[left]
     first = np.array(held.first, np.uint16)
     is_label = held.targets.ndim == 1
     targets = np.array(held.labels, np.uint16) if is_label else held.targets

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -27,11 +28,13 @@ class RehearsalSet:
         inputs: int8 [N, ...], packed as the model takes them; 1 to `MAX_SLOTS`.
         targets: int32 labels [N], ascending; of another target uint8 or float32 [N, target_size].
         warnings: sentences on what it cannot do.
+        encoded: what frozen layers make of the samples, by what they leave, once it is known.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     warnings: tuple[str, ...] = ()
+    encoded: dict[Hashable, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.inputs)
