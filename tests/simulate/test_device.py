@@ -210,6 +210,13 @@ def test_a_replay_buffer_is_that_of_a_session(tmp_path: Path) -> None:
         order = training_order(len(X), 30, 0)
         device.train(X[order], Y[order])
         assert saved(device, tmp_path / "device.bin") == (tmp_path / "session.bin").read_bytes()
+        np.savez(tmp_path / "old.npz", x=X[::-1], y=Y[::-1])
+        filled = {"fill": tmp_path / "old.npz", "save": tmp_path / "filled.bin"}
+        tinytrain.simulate(folder, data=data, steps=30, **filled)
+        device.reset()
+        device.remember(X[::-1], Y[::-1])
+        device.train(X[order], Y[order])
+        assert saved(device, tmp_path / "device.bin") == (tmp_path / "filled.bin").read_bytes()
 
 
 def test_a_rehearsal_set_is_that_of_a_session(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
+from tinytrain.data import SampleSpec
+from tinytrain.data.given import given_samples
 from tinytrain.errors import UsageError
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.device_result import RehearsalResult, StepResult
-from tinytrain.simulation.library import HostLibrary
+from tinytrain.simulation.library import HostLibrary, LibrarySamples
 
 
 class RehearsalCalls:
@@ -43,6 +46,30 @@ class RehearsalCalls:
             correct, loss, recall = library.evaluate_rehearsal()
         found = tuple(None if share < 0 else float(share) for share in np.asarray(recall))
         return RehearsalResult(loss, correct / held if found else None, found)
+
+    def remember(self, x: Any, y: Any = None) -> None:
+        """Offers samples to the replay buffer, such as ones of before; nothing is learned.
+
+        Args:
+            x, y: a sample or a batch, as for `train_step`.
+
+        Raises:
+            UsageError: the model has no replay buffer.
+            DataError: x or y do not fit the model; then nothing was remembered.
+        """
+        data = given_samples(x, y, self._spec)
+        with self._running() as library:
+            if library.model.replay is None:
+                raise UsageError(
+                    "the model has no replay buffer", help="compile it with replay=SLOTS"
+                )
+            for chunk in data.chunks():
+                targets = np.ascontiguousarray(data.targets(chunk))
+                library.remember(LibrarySamples(targets, data.quantized(chunk)))
+
+    @property
+    def _spec(self) -> SampleSpec:
+        raise NotImplementedError
 
     def _running(self) -> AbstractContextManager[HostLibrary]:
         raise NotImplementedError
