@@ -73,6 +73,10 @@ void tt_metrics_add(tt_metrics *metrics, const tt_result *result, int32_t label)
 /* correct / count, from 0 to 1; 0 before the first sample. */
 float tt_metrics_accuracy(const tt_metrics *metrics);
 
+/* The mean accuracy of the classes that have samples, 0 to 1; 0 before the first. of_classes:
+ * metrics of each class, to which the samples with its label were added. */
+float tt_metrics_balanced_accuracy(const tt_metrics *of_classes, uint32_t classes);
+
 /* Decides after each evaluation whether to go on training. The caller owns it, and may save it
  * beside the model's state to go on after a reset. */
 typedef struct {
@@ -129,6 +133,32 @@ typedef struct {
     const tt_update_health *updates;     /* [NAME_UPDATES] */
     tt_input_health input;
 } tt_health;
+
+/* For one class, in training steps, replayed ones too. Once the labels of all classes have reached
+ * a window, the larger of 256 and 32 a class, the next step first halves the first three of all. */
+typedef struct {
+    uint16_t labels;      /* steps on samples with its label */
+    uint16_t right;       /* of these, steps that predicted it before the update */
+    uint16_t predictions; /* steps that predicted it */
+    uint16_t since;       /* steps since its label came last, or the reset; stays at 65,535 */
+} tt_class_counts;
+
+/* For all classes of a model; see NAME_class_health. */
+typedef struct {
+    uint32_t steps;        /* labels of all classes */
+    uint32_t absent_after; /* steps without its label after which a class fades, at the rate now */
+    uint32_t class_count;
+    const tt_class_counts *classes; /* [class_count], in the state: valid as long as it is */
+} tt_class_health;
+
+typedef enum {
+    TT_CLASS_WELL = 0,
+    TT_CLASS_ABSENT, /* its label has not come for so long that what the model knew of it fades */
+    TT_CLASS_FADING  /* its label comes, and less than a quarter as often it is predicted */
+} tt_class_trend;
+
+/* What to think of a class, 0 <= label < class_count. docs/training.md has the criteria. */
+tt_class_trend tt_class_trend_of(const tt_class_health *health, uint32_t label);
 
 /* Callbacks that store and fetch a saved file, from its beginning to its end, in several calls.
  * context: what was passed to the function that calls back. Move exactly `size` bytes and return 0,

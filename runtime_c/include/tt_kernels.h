@@ -190,6 +190,31 @@ float tt_huber_f32(size_t size, const float *output, const float *target, float 
 float tt_binary_cross_entropy_f32(size_t size, const float *logits, const float *target,
                                   float *gradient); /* 0 <= target <= 1 */
 
+/* With the weight of each pixel's class, and with that of each output's positives. */
+float tt_weighted_pixel_cross_entropy_f32(size_t pixels, size_t classes, const float *logits,
+                                          const uint8_t *labels, const float *weights,
+                                          float *gradient);
+float tt_weighted_binary_cross_entropy_f32(size_t size, const float *logits, const float *target,
+                                           const float *weights, float *gradient);
+
+/* Multiplies a gradient by the weight of its sample, in place; returns the loss times the weight.
+ */
+float tt_weighted_loss_f32(size_t size, float weight, float loss, float *gradient);
+
+/* The weight of a sample from how often its class came before, 1/4 to 4. counts: [classes], any
+ * numbers. classes: 2 to 65,535. 0 <= label < classes. */
+float tt_balanced_weight(size_t classes, const uint16_t *counts, int32_t label);
+
+/* Counts a step. classes: 2 to 256; label and prediction are below that. */
+void tt_count_step(size_t classes, tt_class_counts *counts, int32_t label, int32_t prediction);
+
+/* Fills health in. fade: steps at a rate of 1 after which a class that does not come fades. */
+void tt_sum_classes(size_t classes, const tt_class_counts *counts, float fade, float rate,
+                    tt_class_health *health);
+
+/* Counts a sample. From a window of samples on, all counts are halved first. */
+void tt_count_class(size_t classes, uint16_t *counts, int32_t label);
+
 /* ---- state of a step ---- */
 
 /* Scale of one gradient tensor: real = g * 2^(exponent + normaliser). The running maximum is in

@@ -25,3 +25,22 @@ float tt_pixel_cross_entropy_f32(size_t pixels, size_t classes, const float *log
     }
     return sum / count;
 }
+
+float tt_weighted_pixel_cross_entropy_f32(size_t pixels, size_t classes, const float *logits,
+                                          const uint8_t *labels, const float *weights,
+                                          float *gradient)
+{
+    const float count = (float)pixels;
+    float sum = 0;
+    for (size_t i = 0; i < pixels; i++) {
+        float *const slope = gradient + i * classes;
+        const float weight = weights[labels[i]];
+        const float loss =
+            tt_softmax_cross_entropy_f32(classes, logits + i * classes, labels[i], slope);
+        sum += loss * weight;
+        for (size_t k = 0; k < classes; k++) {
+            slope[k] = slope[k] * weight / count;
+        }
+    }
+    return sum / count;
+}

@@ -23,6 +23,17 @@ float tt_metrics_accuracy(const tt_metrics *metrics)
     return metrics->count == 0 ? 0.0F : (float)metrics->correct / (float)metrics->count;
 }
 
+float tt_metrics_balanced_accuracy(const tt_metrics *of_classes, uint32_t classes)
+{
+    float sum = 0.0F;
+    uint32_t present = 0;
+    for (uint32_t i = 0; i < classes; i++) {
+        sum += tt_metrics_accuracy(&of_classes[i]);
+        present += of_classes[i].count != 0;
+    }
+    return present == 0 ? 0.0F : sum / (float)present;
+}
+
 void tt_early_stop_reset(tt_early_stop *stop, float min_delta, uint16_t patience)
 {
     stop->best = -FLT_MAX;

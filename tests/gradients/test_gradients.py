@@ -149,6 +149,17 @@ def test_f32_gradients_of_smoothed_labels_equal_autograd(smoothing: float) -> No
     assert compare_f32("signal", label_smoothing=smoothing) < F32_ERROR
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_f32_gradients_of_weighted_classes_equal_autograd(smoothing: float) -> None:
+    options = {"class_weights": "0.5,2,0.25,4", "label_smoothing": smoothing}
+    assert compare_f32("signal", **options) < F32_ERROR
+
+
+def test_f32_gradients_of_weighted_positives_equal_autograd() -> None:
+    options = {"class_weights": "0.5,2,0.25,4", "loss": "binary_cross_entropy"}
+    assert compare_f32("signal", **options) < F32_ERROR
+
+
 def test_fresh_head() -> None:
     assert compare_f32("signal", classes=7) < F32_ERROR
 

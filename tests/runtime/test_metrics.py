@@ -81,3 +81,11 @@ def test_early_stop(
     assert told == verdicts.split()
     same(np.float32([found.best]), np.float32([twin.best]))
     assert found.waited == twin.waited
+
+
+def test_balanced_accuracy(kernels: Kernels) -> None:
+    each = (CMetrics * 3)(CMetrics(90, 90, 0.0), CMetrics(0, 0, 0.0), CMetrics(4, 1, 0.0))
+    found = kernels.call("metrics_balanced_accuracy", each, 3, restype=ctypes.c_float)
+    assert found == 0.625
+    nothing = (CMetrics * 1)(CMetrics(0, 0, 0.0))
+    assert kernels.call("metrics_balanced_accuracy", nothing, 1, restype=ctypes.c_float) == 0.0

@@ -11,7 +11,7 @@ import pytest
 from tests.support.runtime import memory
 from tests.support.runtime.cases import Rng, same
 from tests.support.runtime.kernels import Kernels
-from tinytrain.reference import loss, update
+from tinytrain.reference import class_weights, loss, update
 from tinytrain.reference.health import GradientHealth
 from tinytrain.reference.machine import Scale
 
@@ -87,6 +87,47 @@ def test_pixel_cross_entropy(kernels: Kernels, rng: Rng, pixels: int, classes: i
     for limit in (int(labels.max()), int(labels.max()) + 1):
         below = kernels.call("all_below_u8", memory.size(pixels), limit, block, restype=c.c_int)
         assert bool(below) == bool((labels < limit).all())
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 30.0, 1e4])
+def test_weighted_losses(kernels: Kernels, rng: Rng, spread: float) -> None:
+    logits = (rng.normal(size=21) * spread).astype(np.float32)
+    weights = np.exp2(rng.uniform(-6, 6, 21)).astype(np.float32)
+    shares = rng.choice(np.float32([0, 0.25, 1]), 21)
+    labels = rng.integers(0, 3, 7).astype(np.uint8)
+    for name, target, given in (
+        ("weighted_binary_cross_entropy", shares, weights),
+        ("weighted_pixel_cross_entropy", labels, weights[:3]),
+    ):
+        expected = getattr(loss, name)(logits, target, given)
+        actual = getattr(kernels, name)(logits, target, given)
+        same(np.float32([actual[0]]), np.float32([expected[0]]))
+        same(actual[1], expected[1])
+
+
+@pytest.mark.parametrize("classes", [2, 5, 300, 65_535])
+def test_counted_weights(kernels: Kernels, rng: Rng, classes: int) -> None:
+    full = np.full(classes, 65_535, np.uint16)
+    for counts in (np.zeros(classes, np.uint16), full, rng.integers(0, 9, classes, np.uint16)):
+        wanted, found = counts.copy(), counts
+        for label in (0, 0, 1, classes - 1):
+            weight = class_weights.balanced_weight(wanted, label)
+            assert class_weights.LEAST <= weight <= class_weights.MOST
+            assert kernels.balanced_weight(found, label) == weight
+            class_weights.count_class(wanted, label)
+            found = kernels.count_class(found, label)
+            same(found, wanted)
+
+
+def test_counted_weights_make_classes_count_alike() -> None:
+    counts, sums = np.zeros(2, np.uint16), np.zeros(2)
+    for step in range(8_000):
+        label = int(step % 4 == 0)
+        if step >= 4_000:
+            sums[label] += class_weights.balanced_weight(counts, label)
+        class_weights.count_class(counts, label)
+    assert sums[0] == pytest.approx(sums[1], rel=0.02) == pytest.approx(2_000, rel=0.02)
+    assert 512 <= counts.sum() <= 1024
 
 
 def test_what_lies_between_two_numbers(kernels: Kernels) -> None:

@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 
 from tinytrain.cli.commands.simulate import print_health
-from tinytrain.manifest.records import (
-    GradientCounterRecord,
-    HealthRecord,
-    UpdateCounterRecord,
-)
+from tinytrain.manifest.health import GradientCounterRecord, HealthRecord, UpdateCounterRecord
+from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulation.health import HealthReport, health_report
 
@@ -109,3 +106,54 @@ def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.count("health: ") == 3
     print_health(report_of(health()))
     assert capsys.readouterr().out == "health: all counters are within their thresholds\n"
+
+
+def logits(at_end: int, *, is_falling: bool | None) -> tuple[str, ...]:
+    """The advice for a head whose logits have no range, 55 of its 480 weights at an end."""
+    record = HealthRecord(
+        gradients=(),
+        updates=(
+            UpdateCounterRecord(
+                name="weights of head", layer="head", elements=480, at_end=0, is_logits=True
+            ),
+        ),
+    )
+    found = Health(steps=900, updates=[UpdateHealth(1000, 0)], at_end=[at_end])
+    report = health_report(record, found, rule="stochastic", fraction_bits=4, is_falling=is_falling)
+    assert report is not None
+    return report.advice
+
+
+def test_ends_of_logits_without_a_range_are_harm_only_where_the_loss_does_not_fall() -> None:
+    assert logits(55, is_falling=True) == ()
+    for is_falling in (False, None):
+        (sentence,) = logits(55, is_falling=is_falling)
+        assert "weights of head have come to the end of their range" in sentence
+
+
+def classes(*counts: tuple[int, int, int], after: int = 32) -> tuple[str, ...]:
+    """The advice for classes with these labels, predictions and steps since."""
+    found = health()
+    found.classes = [
+        ClassCounts(labels, 0, predicted, since) for labels, predicted, since in counts
+    ]
+    found.absent_after = after
+    return advice(found)
+
+
+def test_a_class_that_is_absent_or_fades() -> None:
+    assert classes((50, 50, 0), (50, 50, 3), (0, 0, 31)) == ()
+    (alone,) = classes((192, 192, 0), (0, 0, 400))
+    assert alone.startswith("all of the latest 192 steps had label 0, and a model that sees one")
+    (absent,) = classes((50, 50, 0), (50, 50, 3), (1, 0, 1167))
+    assert absent.startswith("class 2 has not come for 1,167 steps, and from 32 on what")
+    # Two of a hundred steps: a gap of 150 is not four times the usual one, 200 is.
+    assert classes((98, 98, 0), (2, 2, 150)) == ()
+    (rare,) = classes((98, 98, 0), (2, 2, 200))
+    assert rare.startswith("class 1 has not come for 200 steps")
+    assert classes((80, 98, 0), (8, 2, 0)) == ()
+    (fading,) = classes((80, 99, 0), (20, 4, 0), (7, 0, 5))
+    assert fading.startswith("class 1 has been predicted less than a quarter as often as the label")
+    assert "(class 1: 4 to 20 of the latest steps): use --class-weights balanced" in fading
+    (many,) = classes((50, 50, 0), (50, 50, 1), *[(0, 0, 99)] * 6)
+    assert many.startswith("classes 2, 3, 4, 5 and 2 more have not come for 99 steps")

@@ -231,17 +231,38 @@ class Mirror:
         output, target = node.inputs
         real = self._input(output).reshape(output.type.shape)
         smoothing = node.attrs.get("smoothing", 0.0)
-        return self.loss_of(node.op, real, torch.tensor(self.known[target]), smoothing)
+        given = node.attrs.get("class_weights", ())
+        wanted = torch.tensor(self.known[target])
+        return self.loss_of(node.op, real, wanted, smoothing, given)
 
     @staticmethod
     def loss_of(
-        op: str, output: torch.Tensor, target: torch.Tensor, smoothing: float = 0.0
+        op: str,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        smoothing: float = 0.0,
+        class_weights: Sequence[float] = (),
     ) -> torch.Tensor:
-        """PyTorch's own loss of one sample, output [1, N]."""
+        """PyTorch's own loss of one sample, output [1, N], weighted."""
+        weight = torch.tensor(class_weights).double() if class_weights else None
+        if op == "softmax_cross_entropy" and smoothing and weight is not None:
+            plain = F.cross_entropy(output, target.long(), label_smoothing=smoothing)
+            return plain * weight[int(target)]
         if op == "softmax_cross_entropy":
-            return F.cross_entropy(output, target.long(), label_smoothing=smoothing)
+            return F.cross_entropy(
+                output, target.long(), weight, label_smoothing=smoothing, reduction="sum"
+            )
         if op == "pixel_cross_entropy":
-            return F.cross_entropy(output.reshape(target.numel(), -1), target.long())
+            each = F.cross_entropy(
+                output.reshape(target.numel(), -1), target.long(), weight, reduction="none"
+            )
+            return each.mean()
+        if op == "binary_cross_entropy" and weight is not None:
+            wanted = target.double().reshape(output.shape)
+            if target.dtype is torch.int32:
+                plain = F.binary_cross_entropy_with_logits(output, wanted)
+                return plain * weight[int(target)]
+            return F.binary_cross_entropy_with_logits(output, wanted, pos_weight=weight)
         function = {
             "mean_squared_error": F.mse_loss,
             "binary_cross_entropy": F.binary_cross_entropy_with_logits,

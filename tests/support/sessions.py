@@ -52,6 +52,7 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
         compiled.options.rate_schedule,
         slots=compiled.options.replay,
         rehearsal=compiled.rehearsal,
+        fade=compiled.fade,
     )
 
 

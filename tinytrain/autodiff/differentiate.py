@@ -26,10 +26,14 @@ class Loss:
         kind: one of `LOSSES`.
         smoothing: share of the target that a cross-entropy spreads over all classes, an f32 from 0
             to below 1.
+        class_weights: what a sample of each class, or a positive of each label, counts for, f32
+            values above 0; `BALANCED` counts on the device how often each class comes; None weighs
+            nothing.
     """
 
     kind: str
     smoothing: float = 0.0
+    class_weights: tuple[float, ...] | str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ class Differentiate:
             builder.target = builder.input("target", flat)
         smoothing = self.loss.smoothing
         attrs: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
+        if self.loss.class_weights is not None:
+            attrs["class_weights"] = self.loss.class_weights
         types = [TensorType((1,), DType.F32), flat]
         inputs = [real, builder.target]
         value, slope = builder.node(

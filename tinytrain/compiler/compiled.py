@@ -14,6 +14,7 @@ from tinytrain.losses import SampleTarget, classes_of, target_of
 from tinytrain.manifest.race import RaceRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
+from tinytrain.reference.class_health import FADE_STEPS
 from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.output_range import output_range
@@ -63,6 +64,16 @@ class Compiled:
     def rate_limit(self) -> float:
         """The largest learning rate that the device takes."""
         return enforced_limit(self.options, self.guidance)
+
+    @property
+    def fade(self) -> float:
+        """Steps times the learning rate after which a class that does not come has faded; 0 if
+        nothing could be measured."""
+        found = self.guidance
+        if found.is_adam and found.suggested is not None:
+            return 2.0 * FADE_STEPS * found.suggested
+        pull = found.kernel * found.curvature / (1.0 - found.momentum)
+        return float(f"{FADE_STEPS / pull:.2g}") if pull else 0.0
 
     @property
     def classes(self) -> int:

@@ -35,6 +35,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         rehearsal=compiled.rehearsal,
         guard_interval=compiled.options.guard,
         enrolment=compiled.enrolment,
+        fade=compiled.fade,
     )
 
 

@@ -95,7 +95,7 @@ class Guidance:
         """The rate from which on a step overshoots; None if nothing could be measured."""
         if self.is_adam:
             return ADAM_LIMIT
-        return self._rate(LIMIT, self.kernel, 4.0 * self.largest)
+        return self._rate(LIMIT / self.aim.heaviest, self.kernel, 4.0 * self.largest)
 
     def record(self) -> GuidanceRecord:
         """What the manifest says of it."""
@@ -254,7 +254,7 @@ def guidance_for(
         rates=scheme.rates,
         qas=options.qas,
         momentum=options.momentum,
-        aim=Aim(options.keep, options.rate_schedule.settles, options.classes or 0),
+        aim=options.aim,
     )
     return replace(found, is_adam=options.optimizer == "adam")
 

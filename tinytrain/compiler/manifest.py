@@ -15,15 +15,15 @@ from tinytrain.data import SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.operations import role_of, traits_of
+from tinytrain.ir.operations import loss_index, role_of, traits_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
+from tinytrain.ir.types import DType
 from tinytrain.manifest import FORMAT, Manifest
+from tinytrain.manifest.health import GradientCounterRecord, HealthRecord, UpdateCounterRecord
 from tinytrain.manifest.records import (
     BudgetRecord,
     CalibrationRecord,
-    GradientCounterRecord,
-    HealthRecord,
     InputPartRecord,
     InputRecord,
     OutputRecord,
@@ -33,10 +33,10 @@ from tinytrain.manifest.records import (
     Scalar,
     SourceRecord,
     TrainedRecord,
-    UpdateCounterRecord,
 )
 from tinytrain.plan.record import arena_record, kernel_records, layer_records
 from tinytrain.plan.speed import speed_record
+from tinytrain.reference.class_health import counted_classes
 from tinytrain.reference.health import ends_of
 from tinytrain.reference.machine import rounding_nodes
 from tinytrain.target import Target
@@ -203,6 +203,7 @@ def health_record(compiled: Compiled) -> HealthRecord | None:
     if not compiled.options.health:
         return None
     graph = compiled.graph
+    logits = _logits_layer(graph)
     return HealthRecord(
         gradients=tuple(
             GradientCounterRecord(name=node.name, layer=node.layer)
@@ -214,7 +215,21 @@ def health_record(compiled: Compiled) -> HealthRecord | None:
                 layer=tensor.update.layer,
                 elements=tensor.parameter.type.size,
                 at_end=ends_of(tensor, graph.parameters),
+                is_logits=tensor.update.layer == logits,
             )
             for tensor in trained_tensors(graph)
         ),
+        classes=counted_classes(graph),
     )
+
+
+def _logits_layer(graph: Graph) -> str:
+    """The layer whose s32 sums are the outputs; empty where an s8 range bounds them."""
+    real = graph.nodes[loss_index(graph)].inputs[0]
+    producers = graph.producers()
+    while real in producers:
+        node = producers[real]
+        if traits_of(node).has_weights:
+            return node.layer if node.output.type.dtype is DType.S32 else ""
+        real = node.inputs[0]
+    return ""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tinytrain.autodiff.differentiate import Loss
-from tinytrain.compiler.step_share import KEEP
+from tinytrain.compiler.class_weights import NONE, check_class_weights, heaviest, weights_in
+from tinytrain.compiler.step_share import KEEP, Aim
 from tinytrain.errors import UsageError
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
@@ -205,6 +206,14 @@ class Options:
         advice="0.1 is common",
         in_pytorch=True,
     )
+    class_weights: str = _option(
+        NONE,
+        LEARNING,
+        "weights of classes in the loss: counted on the device, given, or by the labels of a file",
+        metavar="balanced|W,W,...|FILE.npz",
+        in_pytorch=True,
+        see="training.md#unequal-classes",
+    )
     qas: bool = _option(
         True,
         ARITHMETIC,
@@ -361,6 +370,7 @@ class Options:
         _check_keep(self)
         _check_enrolment(self)
         _check_following(self)
+        check_class_weights(self.class_weights, self.loss)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
                 "--clip-norm needs quantization-aware scaling, which --no-qas leaves out",
@@ -378,7 +388,14 @@ class Options:
     def objective(self) -> Loss:
         """What a step makes smaller; of a model that ends in its logits, where `loss` is auto."""
         kind = suited("") if self.loss == AUTO else self.loss
-        return Loss(kind, float(np.float32(self.label_smoothing)))
+        smoothing = float(np.float32(self.label_smoothing))
+        return Loss(kind, smoothing, weights_in(self.class_weights))
+
+    @property
+    def aim(self) -> Aim:
+        """What the suggested learning rate is for."""
+        weight = heaviest(self.objective.class_weights)
+        return Aim(self.keep, self.rate_schedule.settles, self.classes or 0, weight)
 
     @property
     def headroom(self) -> Headroom:

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinytrain.autodiff.differentiate import Differentiate
+from tinytrain.compiler.class_weights import resolved
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.guidance import guidance_for
 from tinytrain.compiler.options import GRADIENTS, Options
@@ -179,6 +180,8 @@ def build_step(
         )
     named = replace(forward, name=model_name(options.name or forward.name))
     graph, scheme = select_trainable(named, options, runner)
+    weights = resolved(options.class_weights, options.loss, graph.outputs[0].type.shape)
+    options = replace(options, class_weights=weights)
     runner.begin(GUIDE)
     guidance = guidance_for(graph, scheme, options, samples)
     graph = runner.run(graph, training(options, scheme, samples, guidance.tangent.moves))

@@ -38,11 +38,13 @@ class Aim:
         keep: which task counts, one of `KEEP`.
         settles: whether a schedule makes the rate small in the end.
         fresh_classes: C of a head that no training has shaped; 0 where it is shaped.
+        heaviest: the largest weight of a class in the loss, by which its steps are longer.
     """
 
     keep: str = "new"
     settles: bool = False
     fresh_classes: int = 0
+    heaviest: float = 1.0
 
     def share(self, curvature: float) -> float:
         """mu of the rate to begin with.
@@ -57,7 +59,8 @@ class Aim:
         share = SHARES[self.keep]
         if self.fresh_classes and self.keep == "new":
             share *= math.sqrt(max(curvature * self.fresh_classes, 1.0))
-        return min(share, MOST) * (1.0 if self.settles else STEADY)
+        share = min(share, MOST) * (1.0 if self.settles else STEADY)
+        return min(share, LIMIT / self.heaviest)
 
 
 PLAIN = Aim()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tinytrain.reference.schedule import RateSchedule
 from tinytrain.toolchain.c_layout import WIDTH
 
 C_TYPES = {
@@ -99,3 +100,9 @@ def used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:
     """Accessors that the model calls; clang warns of an unused one."""
     everything = str(text)
     return [(dtype, c_type) for dtype, c_type in _ACCESSORS.items() if f"at_{dtype}(" in everything]
+
+
+def schedule_fields(schedule: RateSchedule) -> str:
+    """The initialiser of a `tt_schedule`."""
+    kind, factor = f"TT_SCHEDULE_{schedule.kind.upper()}", float_literal(schedule.factor)
+    return f"{{{kind}, {schedule.warm_up}U, {schedule.period}U, {factor}}}"

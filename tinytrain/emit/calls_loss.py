@@ -11,6 +11,7 @@ from tinytrain.emit.calls import calls
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Node
 from tinytrain.ir.types import DType
+from tinytrain.reference.class_weights import BALANCED
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 
 LossCall = Callable[[EmitContext, Node], str]
@@ -39,16 +40,23 @@ def _of_values(context: EmitContext, loss: Node) -> str:
 def _pixel_cross_entropy(context: EmitContext, loss: Node) -> str:
     size, logits, gradient = _operands(context, loss)
     pixels = loss.inputs[1].type.size
-    arguments = pixels, size // pixels, logits, "labels", gradient
-    return context.call("tt_pixel_cross_entropy_f32", *arguments)
+    operands = pixels, size // pixels, logits, "labels"
+    if "class_weights" in loss.attrs:
+        arguments = *operands, _weights(context, loss), gradient
+        return context.call("tt_weighted_pixel_cross_entropy_f32", *arguments)
+    return context.call("tt_pixel_cross_entropy_f32", *operands, gradient)
 
 
 @loss_calls("binary_cross_entropy")
 def _binary_cross_entropy(context: EmitContext, loss: Node) -> str:
     size, logits, gradient = _operands(context, loss)
-    is_label = loss.inputs[1].type.dtype is DType.S32
-    target = "(const float[]){(float)label}" if is_label else "target"
-    return context.call("tt_binary_cross_entropy_f32", size, logits, target, gradient)
+    if loss.inputs[1].type.dtype is DType.S32:
+        operands = size, logits, "(const float[]){(float)label}", gradient
+        return _of_label(context, loss, context.call("tt_binary_cross_entropy_f32", *operands))
+    if "class_weights" in loss.attrs:
+        arguments = size, logits, "target", _weights(context, loss), gradient
+        return context.call("tt_weighted_binary_cross_entropy_f32", *arguments)
+    return context.call("tt_binary_cross_entropy_f32", size, logits, "target", gradient)
 
 
 @loss_calls("softmax_cross_entropy")
@@ -57,8 +65,27 @@ def _softmax_cross_entropy(context: EmitContext, loss: Node) -> str:
     if "smoothing" in loss.attrs:
         smoothing = float_literal(loss.attrs["smoothing"])
         arguments = size, logits, "label", smoothing, gradient
-        return context.call("tt_smoothed_cross_entropy_f32", *arguments)
-    return context.call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
+        plain = context.call("tt_smoothed_cross_entropy_f32", *arguments)
+    else:
+        plain = context.call("tt_softmax_cross_entropy_f32", size, logits, "label", gradient)
+    return _of_label(context, loss, plain)
+
+
+def _of_label(context: EmitContext, loss: Node, plain: str) -> str:
+    """The loss of a sample with a label, with the weight of its class."""
+    if "class_weights" not in loss.attrs:
+        return plain
+    size, _, gradient = _operands(context, loss)
+    if loss.attrs["class_weights"] == BALANCED:
+        counted = max(2, size), "state->class_counts", "label"
+        weight = context.call("tt_balanced_weight", *counted).removesuffix(";")
+    else:
+        weight = f"{_weights(context, loss)}[label]"
+    return context.call("tt_weighted_loss_f32", size, weight, plain.removesuffix(";"), gradient)
+
+
+def _weights(context: EmitContext, loss: Node) -> str:
+    return context.array("class_weights", np.array(loss.attrs["class_weights"], np.float32))
 
 
 def _operands(context: EmitContext, loss: Node) -> tuple[int, str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinytrain.emit.c_text import C_TYPES, call, identifier, initializer
+from tinytrain.emit.class_weights import CLASS_COUNTS
 from tinytrain.emit.enrol_fields import ENROL_FIELDS
 from tinytrain.emit.follow_fields import FOLLOW_FIELDS, Following
 from tinytrain.emit.replay import REPLAY_FIELDS
@@ -217,7 +218,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     """The state field that holds each parameter."""
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
-    taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS, *FOLLOW_FIELDS}
+    taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS, *FOLLOW_FIELDS, CLASS_COUNTS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tinytrain.emit.c_text import C_TYPES, float_literal, used_accessors
+from tinytrain.emit.c_text import C_TYPES, float_literal, schedule_fields, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
+from tinytrain.emit.class_weights import class_counts, class_text
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.enrol import Enrol
 from tinytrain.emit.follow import follow_text
@@ -98,6 +99,7 @@ def emit_model(
     rehearsal: RehearsalSet | None = None,
     guard_interval: int = 0,
     enrolment: Enrolment | None = None,
+    fade: float = 0.0,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -118,6 +120,7 @@ def emit_model(
         rehearsal: samples that lie in flash.
         guard_interval: steps between two checks of a guard; 0 leaves it out.
         enrolment: how classes are learned from a few samples, if they are.
+        fade: steps at a learning rate of 1 after which a class that does not come fades.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     context = EmitContext(graph, plan, name, health=health)
@@ -154,6 +157,8 @@ def emit_model(
     guard = GuardPart.of(guard_interval, classes)
     enrol = Enrol.of(enrolment, context, head_input(graph))
     added = [field for part in (replay, held, guard, enrol) if part for field in part.fields()]
+    counts = class_counts(loss)
+    added += counts
     fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
     regions = weights + sum(field.nbytes for field in added)
@@ -183,6 +188,7 @@ def emit_model(
         "gradient": dtype.value,
         "limit": 0 if dtype is DType.F32 else limit(dtype.numpy),
         "classes": classes,
+        **class_text(counts, classes if health else 0, fade),
         "wants": wants,
         "pixels": pixels,
         "fields": fields,
@@ -202,7 +208,7 @@ def emit_model(
         "state_rate_limit": float_literal(
             float(np.float32(rate_limit) / np.float32(context.accumulation_window))
         ),
-        "schedule": None if schedule.is_constant else _schedule_fields(schedule),
+        "schedule": None if schedule.is_constant else schedule_fields(schedule),
         "schedule_text": describe(schedule),
         "seed": seed,
         "hash_bytes": ", ".join(str(byte) for byte in digest),
@@ -280,12 +286,6 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     if len(rest) < 2 or rest[1].op != "quantize_gradient":
         raise InternalError("the loss is not followed by quantize_gradient")
     return list(graph.nodes[:index]), rest
-
-
-def _schedule_fields(schedule: RateSchedule) -> str:
-    """The initialiser of a `tt_schedule`."""
-    kind, factor = f"TT_SCHEDULE_{schedule.kind.upper()}", float_literal(schedule.factor)
-    return f"{{{kind}, {schedule.warm_up}U, {schedule.period}U, {factor}}}"
 
 
 def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:

@@ -7,7 +7,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -101,16 +101,31 @@ class Data:
     Attributes:
         classes: the number of classes, at least 2.
         digest: SHA-256 of the files, 64 hex digits.
+        old: of the test samples, those of an old task: the last ones.
     """
 
     train: Split
     test: Split
     classes: int
     digest: str
+    old: int = 0
 
     def limited(self, train: int | None, test: int | None) -> Data:
         """At most that many samples of each split, evenly spread over it."""
-        return Data(_Spread(self.train, train), _Spread(self.test, test), self.classes, self.digest)
+        return replace(self, train=_Spread(self.train, train), test=_Spread(self.test, test))
+
+    def with_old(self, old: Split, limit: int | None) -> Data:
+        """With samples of an old task behind the test samples; their labels must be classes."""
+        if old.labels.max() >= self.classes:
+            raise DataError(
+                f"the samples of the old task have label {old.labels.max()}, "
+                f"but the largest label to learn from is {self.classes - 1}",
+                where=old.where,
+                help="give both tasks one numbering of classes: a class of the old task needs at "
+                "least one sample to learn from with a label as large",
+            )
+        spread = _Spread(old, limit)
+        return replace(self, test=_Joined(self.test, spread), old=len(spread.labels))
 
 
 class _Spread:
@@ -126,6 +141,37 @@ class _Spread:
     def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """See `Split`."""
         return self._split.samples(self._index[index], size)
+
+
+class _Joined:
+    """A `Split` of two, one after the other."""
+
+    def __init__(self, first: Split, second: Split) -> None:
+        self._parts = first, second
+        self.where = first.where
+        self.labels = np.concatenate([first.labels, second.labels])
+
+    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """See `Split`."""
+        first, second = self._parts
+        count = len(first.labels)
+        found = [
+            part.samples(chosen, size)
+            for part, chosen in (
+                (first, index[index < count]),
+                (second, index[index >= count] - count),
+            )
+            if chosen.size
+        ]
+        if len({(one.dtype == np.uint8, one.shape[1:]) for one in found}) > 1:
+            raise DataError(
+                f"its samples are {found[1].dtype} {list(found[1].shape[1:])}, those to test with "
+                f"{found[0].dtype} {list(found[0].shape[1:])}",
+                where=second.where,
+            )
+        order = np.argsort(np.argsort(index >= count, kind="stable"), kind="stable")
+        joined: np.ndarray = np.concatenate(found)[order]
+        return joined
 
 
 @contextmanager
@@ -162,6 +208,15 @@ def open_data(spec: DataSpec) -> Iterator[Data]:
         with archive:
             names = sorted(archive.namelist())
             yield _folders(names, archive.read, Where(str(spec.path)), digest)
+
+
+def old_samples(spec: DataSpec) -> Split | None:
+    """The samples of the old task; None where the data names none.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    return None if spec.eval_old is None else _arrays(spec.eval_old, "x", "y")
 
 
 def digest_of(spec: DataSpec) -> str:

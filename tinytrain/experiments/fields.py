@@ -60,6 +60,8 @@ _ROWS = (
     Option("an .npz of x and y to test with", DATA, "test"),
     Option("an .npz of x and y, samples of before for rules with `rehearsal_slots`", DATA,
            "rehearse"),
+    Option("an .npz of x and y of what the model knew before, which is evaluated, too", DATA,
+           "eval_old"),
     Option("the C that ships, or an engine in PyTorch", RULE, "engine", default=ENGINES[0],
            choices=ENGINES),
     Option("learning rates of this rule", RULE, "rates", NUMBER, (), low=0.0, high=_RATES.high,

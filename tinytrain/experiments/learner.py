@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies
+
 RateOf = Callable[[int], float]
 """The learning rate of a step, counted from 0: a float32 value, 0 to 1024."""
 
@@ -19,7 +21,7 @@ class Samples:
     Attributes:
         train_x: to learn from, int8 [N, H, W, C]; quantized as the model's input is.
         train_y: int32 [N], 0 to classes - 1.
-        test_x: to be evaluated, int8 [M, H, W, C].
+        test_x: to be evaluated, int8 [M, H, W, C]; those of an old task come last.
         test_y: int32 [M].
     """
 
@@ -29,17 +31,37 @@ class Samples:
     test_y: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """One evaluation over all test samples.
 
     Attributes:
-        accuracy: share whose largest output is their label's, 0 to 1.
-        loss: mean cross-entropy, without label smoothing.
+        labels: int32 [M].
+        losses: cross-entropy of each sample, without label smoothing or class weights, float [M].
+        predictions: the class of the largest output, int [M].
     """
 
-    accuracy: float
-    loss: float
+    labels: np.ndarray
+    losses: np.ndarray
+    predictions: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """Share whose largest output is their label's, 0 to 1."""
+        return float(np.mean(self.predictions == self.labels))
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy."""
+        return float(np.mean(self.losses, dtype=np.float64))
+
+    def of_classes(self, classes: int) -> ClassAccuracies:
+        """Accuracy of each class."""
+        return class_accuracies(self.predictions, self.labels, classes)
+
+    def part(self, chosen: slice) -> Score:
+        """Of some of the samples."""
+        return Score(self.labels[chosen], self.losses[chosen], self.predictions[chosen])
 
 
 class Learner(Protocol):

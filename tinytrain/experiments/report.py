@@ -12,7 +12,7 @@ from importlib import metadata
 import numpy as np
 
 from tinytrain.experiments.identity import code_digest, data_digest
-from tinytrain.experiments.results import GroupResult, warnings_of
+from tinytrain.experiments.results import GroupResult, RunResult, warnings_of
 from tinytrain.experiments.spec import Experiment
 from tinytrain.version import __version__
 
@@ -21,6 +21,9 @@ COLUMNS = (
     "weights_sha256"
 ).split()
 
+MEASURED = ("balanced_accuracy", "accuracy_old", "balanced_accuracy_old")
+"""Columns behind them, those of which some evaluation has a figure."""
+
 _ORDER = {"shuffled": "in a new random order each epoch", "by-class": "sorted by class"}
 
 
@@ -28,7 +31,9 @@ def csv_text(groups: Sequence[GroupResult]) -> str:
     """A row for each run and evaluation; `chosen` is 1 at the best rate, which the tables show."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    points = [point for group in groups for one in group.done() for point in one.curve]
+    measured = [key for key in MEASURED if any(point.get(key) is not None for point in points)]
+    writer.writerow([*COLUMNS, *measured])
     for group in groups:
         best = group.best_rate()
         for result in group.done():
@@ -45,6 +50,7 @@ def csv_text(groups: Sequence[GroupResult]) -> str:
                         point["step"],
                         *(_figure(point[key]) for key in ("accuracy", "loss", "train_loss")),
                         *(last if point is result.curve[-1] else ("", "")),
+                        *(_figure(point.get(key)) for key in measured),
                     ]
                 )
     return out.getvalue()
@@ -71,6 +77,8 @@ def markdown_text(
     lines = [f"# {experiment.name}", "", f"    {command}", "", *_conditions(experiment, groups), ""]
     for title, members in _by_model_and_data(groups):
         lines += [f"## {title}", "", *_accuracies(members), ""]
+        if any(result.unequal for group in members for result in group.done()):
+            lines += [*_recalls(members), ""]
         if any(len({run.rate for run in group.runs}) > 1 for group in members):
             lines += [*_rates(members), ""]
     lines += [f"![{name.removesuffix('.svg')}]({name})\n" for name in plots]
@@ -103,8 +111,9 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
     if any(len({run.rate for run in group.runs}) > 1 for group in groups):
         lines += [
             "",
-            f"Of several learning rates, each rule takes the one with the best accuracy on seed "
-            f"{experiment.seeds[0]}; the other seeds run with that one alone.",
+            "Of several learning rates, each rule takes the one with the best accuracy (balanced, "
+            f"where classes are unequal) on seed {experiment.seeds[0]}; the other seeds run with "
+            "that one alone.",
         ]
     lines += [
         "",
@@ -143,11 +152,33 @@ def _target(experiment: Experiment) -> str:
     return f"`{experiment.target.rpartition('/')[2]}`"
 
 
+def figures_shown(groups: Sequence[GroupResult]) -> dict[str, str]:
+    """Titles of the columns of accuracies, in percent, with the figure that each shows."""
+    results = [result for group in groups for result in group.done()]
+    shown = {"accuracy, %": "accuracy"}
+    if any(result.unequal for result in results):
+        shown = {"balanced accuracy, %": "balanced_accuracy", **shown}
+    if any(result.last("accuracy_old") is not None for result in results):
+        shown["old task, %"] = "accuracy_old"
+    if len(shown) > 1 and any(
+        result.last("balanced_accuracy_old") is not None for result in results
+    ):
+        shown["old task, balanced, %"] = "balanced_accuracy_old"
+    return shown
+
+
+def percent(results: Sequence[RunResult], figure: str) -> str:
+    """Mean and spread of a figure after the last step; a dash where it was not measured."""
+    found = [result.last(figure) for result in results]
+    return mean_and_spread([100 * value for value in found if value is not None], 1)
+
+
 def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
+    shown = figures_shown(groups)
     lines = [
-        "| scheme | rule | rate | accuracy, % | loss | seeds | RAM, bytes | trained, bytes "
-        "| instructions a step |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        f"| scheme | rule | rate | {' | '.join(shown)} | loss | seeds | RAM, bytes "
+        "| trained, bytes | instructions a step |",
+        f"|---|---|---:|{'---:|' * len(shown)}---:|---:|---:|---:|---:|",
     ]
     for group in groups:
         chosen = group.chosen()
@@ -158,7 +189,7 @@ def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
             group.first.scheme_name,
             group.first.rule.name,
             rate,
-            mean_and_spread([100 * result.accuracy for result in chosen], 1),
+            *(percent(chosen, figure) for figure in shown.values()),
             mean_and_spread([result.loss for result in chosen], 3),
             str(len(chosen)),
             f"{ram['total']:,}" if ram else "-",
@@ -169,18 +200,45 @@ def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
     return lines
 
 
+MOST_CLASSES = 20
+"""Classes whose recalls are shown: of more, the rarest say too little."""
+
+
+def _recalls(groups: Sequence[GroupResult]) -> list[str]:
+    """Accuracy of each class, which is its recall, a column for each class."""
+    known = [result.class_accuracy for group in groups for result in group.chosen()]
+    labels = range(max(map(len, known), default=0))
+    there = [k for k in labels if any(each[k] is not None for each in known if k < len(each))]
+    there = there[:MOST_CLASSES]
+    lines = [
+        "One class has at least twice as many test samples as another: the balanced accuracy, the "
+        "mean of the recalls of the classes, decides. Recall by class, %:",
+        "",
+        "| scheme | rule | " + " | ".join(map(str, there)) + " |",
+        "|---|---|" + "---:|" * len(there),
+    ]
+    for group in groups:
+        chosen = [result.class_accuracy for result in group.chosen() if result.class_accuracy]
+        values = ([100 * (each[k] or 0.0) for each in chosen] for k in there)
+        cells = [group.first.scheme_name, group.first.rule.name]
+        cells += [mean_and_spread(found, 1) for found in values]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
 def _rates(groups: Sequence[GroupResult]) -> list[str]:
     rates = sorted({run.rate for group in groups for run in group.runs})
     seed = groups[0].first.seed
+    unequal = any(result.unequal for group in groups for result in group.done())
     lines = [
-        f"Accuracy on seed {seed} by learning rate, %:",
+        f"{'Balanced accuracy' if unequal else 'Accuracy'} on seed {seed} by learning rate, %:",
         "",
         "| scheme | rule | " + " | ".join(f"{rate:.4g}" for rate in rates) + " |",
         "|---|---|" + "---:|" * len(rates),
     ]
     for group in groups:
         found = {
-            result.run.rate: result.accuracy for result in group.done() if result.run.seed == seed
+            result.run.rate: result.score for result in group.done() if result.run.seed == seed
         }
         cells = [f"{100 * found[rate]:.1f}" if rate in found else "-" for rate in rates]
         names = [group.first.scheme_name, group.first.rule.name]

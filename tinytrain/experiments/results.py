@@ -26,6 +26,9 @@ class RunResult:
         weights_sha256: of the trained parameters; None for an engine in PyTorch.
         images: what uint8 images become; None where the data has none.
         warnings: sentences on data that is not scaled as in calibration.
+        unequal: whether the classes of the test samples are so unequal that the balanced accuracy
+            decides.
+        class_accuracy: of each class after the last step; None for one without test samples.
     """
 
     run: Run
@@ -34,6 +37,19 @@ class RunResult:
     weights_sha256: str | None
     images: str | None = None
     warnings: tuple[str, ...] = ()
+    unequal: bool = False
+    class_accuracy: tuple[float | None, ...] = ()
+
+    def last(self, figure: str) -> float | None:
+        """A figure of the evaluation after the last step."""
+        found: float | None = self.curve[-1].get(figure)
+        return found
+
+    @property
+    def score(self) -> float:
+        """What rates are chosen by: the accuracy, or the balanced one where classes are unequal."""
+        balanced = self.last("balanced_accuracy")
+        return self.accuracy if not self.unequal or balanced is None else balanced
 
     @property
     def accuracy(self) -> float:
@@ -75,6 +91,8 @@ class GroupResult:
             record.get("weights_sha256"),
             record.get("images"),
             tuple(record.get("warnings", ())),
+            bool(record.get("unequal_classes")),
+            tuple(record.get("class_accuracy", ())),
         )
 
     def done(self) -> list[RunResult]:
@@ -98,11 +116,11 @@ class GroupResult:
         return [run for run in self.runs if run.rate == rate and run not in first]
 
     def best_rate(self) -> float | None:
-        """The rate with the best accuracy on the first seed; of equals, with the smallest loss."""
+        """The rate with the best score on the first seed; of equals, with the smallest loss."""
         tried = [result for result in self.done() if result.run.seed == self.first.seed]
         if not tried:
             return None
-        return min(tried, key=lambda result: (-result.accuracy, result.loss)).run.rate
+        return min(tried, key=lambda result: (-result.score, result.loss)).run.rate
 
     def chosen(self) -> list[RunResult]:
         """Results at the best rate, one for each seed."""

@@ -39,6 +39,8 @@ class DataSpec:
         path: an .npz with x_train, y_train, x_test, y_test, or a folder or .zip of class folders.
         train, test: .npz files of x and y, instead.
         rehearse: .npz of x and y, samples of before for rules with a rehearsal set.
+        eval_old: an .npz of x and y of what the model knew before, evaluated beside the test
+            samples.
     """
 
     name: str
@@ -46,10 +48,11 @@ class DataSpec:
     train: Path | None = None
     test: Path | None = None
     rehearse: Path | None = None
+    eval_old: Path | None = None
 
     def files(self) -> tuple[Path, ...]:
         """All that are read."""
-        named = self.path, self.train, self.test, self.rehearse
+        named = self.path, self.train, self.test, self.rehearse, self.eval_old
         return tuple(file for file in named if file is not None)
 
 

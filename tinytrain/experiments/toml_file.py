@@ -111,6 +111,7 @@ def _data(table: Table, folder: Path) -> DataSpec:
             "path: an .npz with x_train, y_train, x_test, y_test, or a folder or .zip of class "
             "folders; train and test: .npz files of x and y",
         )
+    has |= {"eval_old"} if "eval_old" in table else set()
     spec = DataSpec(table.name, **{key: table.file(key, folder) for key in sorted(has)})
     table.end()
     return spec

@@ -25,9 +25,9 @@ from tinytrain.compiler.samples import map_shape, sample_spec
 from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
 from tinytrain.errors import ModelError, UsageError, Where
-from tinytrain.experiments.data import Data, calibration_samples, open_data
+from tinytrain.experiments.data import Data, calibration_samples, old_samples, open_data
 from tinytrain.experiments.engines import CLearner, make_learner
-from tinytrain.experiments.learner import RateOf
+from tinytrain.experiments.learner import RateOf, Score
 from tinytrain.experiments.samples import input_coverage, integer_samples
 from tinytrain.experiments.spec import Run, with_schedule
 from tinytrain.frontend.imported import Imported
@@ -35,6 +35,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.reference.schedule import rate_at
 from tinytrain.simulation.orders import by_class
+from tinytrain.simulation.scores import are_unequal, balanced_accuracy
 from tinytrain.simulation.session import simulate
 from tinytrain.simulation.stream import training_order
 from tinytrain.target import load_target
@@ -67,8 +68,10 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
 
     Returns:
         What a run's file holds: `curve`, a list of step, accuracy, loss of the test samples and
-        mean loss of the training steps since the last evaluation; figures that are not finite are
-        None. `not_finite`, steps whose loss was not finite, which the device skips.
+        mean loss of the training steps since the last evaluation, with the balanced accuracy, and
+        both of the samples of the old task; figures that are not finite or not measured are None.
+        `unequal_classes`, whether the balanced accuracy says more; `class_accuracy` of each class
+        after the last step. `not_finite`, steps whose loss was not finite, which the device skips.
         `clipped_inputs`, of each split the share of input values outside the range of the input,
         and `warnings`, sentences on data that is not scaled as in calibration. `images`, what
         uint8 images become, None where the data has none.
@@ -115,8 +118,7 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         curve.append(
             {
                 "step": done,
-                "accuracy": score.accuracy,
-                "loss": _finite(score.loss),
+                **_figures(score, made.data),
                 "train_loss": _finite(math.fsum(losses) / len(losses)) if losses else None,
             }
         )
@@ -127,6 +129,8 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
     record: dict[str, Any] = {
         "curve": curve,
         "not_finite": skipped,
+        "unequal_classes": are_unequal(samples.test_y[: len(samples.test_y) - made.data.old]),
+        "class_accuracy": list(_parts(score, made.data)[0].of_classes(made.data.classes)),
         "clipped_inputs": {split: found.share for split, found in covered.items()},
         "images": None if spec.preprocess is None else spec.preprocess.sentence(),
         "warnings": [sentence for sentence in said.values() if sentence is not None],
@@ -198,6 +202,9 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
     runner = Runner()
     with open_data(run.data) as whole:
         data = whole.limited(run.train_limit, run.test_limit)
+        old = old_samples(run.data)
+        if old is not None:
+            data = data.with_old(old, run.test_limit)
         steps = run.steps_for(len(data.train.labels))
         given_options = with_schedule(run.rule.options, steps)
         options = Options(
@@ -250,6 +257,26 @@ def _size(source: Graph) -> tuple[int, int]:
             help="use simulate, or tinytrain.load in Python",
         )
     return map_shape(source.inputs[0].type.shape)[1:3]
+
+
+def _parts(score: Score, data: Data) -> tuple[Score, Score | None]:
+    """Of the test samples, and of those of the old task."""
+    count = len(score.labels) - data.old
+    return score.part(slice(count)), score.part(slice(count, None)) if data.old else None
+
+
+def _figures(score: Score, data: Data) -> dict[str, float | None]:
+    """Of one evaluation."""
+    new, old = _parts(score, data)
+    return {
+        "accuracy": new.accuracy,
+        "loss": _finite(new.loss),
+        "balanced_accuracy": balanced_accuracy(new.of_classes(data.classes)),
+        "accuracy_old": None if old is None else old.accuracy,
+        "balanced_accuracy_old": None
+        if old is None
+        else balanced_accuracy(old.of_classes(data.classes)),
+    }
 
 
 def _finite(value: float) -> float | None:

@@ -32,45 +32,66 @@ def _softmax(node: Node) -> Signature:
 _LOSS = Traits(role=Role.LOSS, in_place=(0,))
 
 
+def _check_weights(node: Node, classes: int) -> None:
+    """A positive weight for each class, or the word that they are counted on the device."""
+    weights = node.attrs.get("class_weights", "balanced")
+    if weights == "balanced":
+        expect(
+            "class_weights" not in node.attrs or node.inputs[1].type.dtype is DType.S32,
+            "only the classes of samples are counted",
+        )
+        return
+    expect(len(weights) == classes, f"{len(weights)} class weights, {classes} classes")
+    expect(min(weights) > 0.0, "a class weight is above 0")
+
+
 @register(
     "softmax_cross_entropy",
-    "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32; smoothing: of the label",
+    "logits f32 [1,N], label s32 [1] to loss f32 [1], gradient f32; smoothing: of the label; "
+    "class_weights: what a sample of each class counts for",
     traits=_LOSS,
-    optional="smoothing",
+    optional="smoothing class_weights",
 )
 def _softmax_cross_entropy(node: Node) -> Signature:
     logits, label = (value.type for value in node.inputs)
     expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,N]")
     expect(label.shape == (1,) and label.dtype is DType.S32, "a label is s32 [1]")
     expect(0.0 < node.attrs.get("smoothing", 0.5) < 1.0, "smoothing is above 0 and below 1")
+    _check_weights(node, logits.size)
     return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
 
 
 @register(
     "pixel_cross_entropy",
-    "logits f32 [1,P*N] of P pixels, labels u8 [P] to loss f32 [1], gradient f32",
+    "logits f32 [1,P*N] of P pixels, labels u8 [P] to loss f32 [1], gradient f32; "
+    "class_weights: of pixels",
     traits=_LOSS,
+    optional="class_weights",
 )
 def _pixel_cross_entropy(node: Node) -> Signature:
     logits, labels = (value.type for value in node.inputs)
     expect(len(logits.shape) == 2 and logits.dtype is DType.F32, "logits are f32 [1,P*N]")
     expect(labels.dtype is DType.U8 and len(labels.shape) == 1, "labels are u8 [P]")
     expect(logits.size % labels.size == 0, "each pixel has as many logits")
+    _check_weights(node, logits.size // labels.size)
     return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
 
 
 @register(
     "binary_cross_entropy",
     "logits f32 [1,N], target f32 of its shape, or a label s32 [1] of one logit, to loss f32 [1], "
-    "gradient f32",
+    "gradient f32; class_weights: of 0 and of 1 for a label, of 1 for each target",
     traits=_LOSS,
+    optional="class_weights",
 )
 def _binary_cross_entropy(node: Node) -> Signature:
     logits, target = (value.type for value in node.inputs)
     if target.dtype is DType.S32:
         expect(target.shape == (1,) and logits.size == 1, "a label is s32 [1], of one logit")
+        _check_weights(node, 2)
     else:
         expect(logits.shape == target.shape, f"output {logits.shape}, target {target.shape}")
+        _check_weights(node, logits.size)
     return (((1,), (DType.F32,)), (logits.shape, (DType.F32,)))
 
 

@@ -27,6 +27,8 @@ def _functions(source: str, header: str, *names: str) -> tuple[Function, ...]:
 FUNCTIONS = (
     *_functions("tt_step.c", "tt_kernels.h", "tt_set_rate", "tt_scales_begin", "tt_scales_end"),
     *_functions("tt_schedule.c", "tt_kernels.h", "tt_rate_at"),
+    *_functions("tt_class_health.c", "tt_kernels.h", "tt_count_step", "tt_sum_classes"),
+    *_functions("tt_class_health.c", "tinytrain.h", "tt_class_trend_of"),
     *_functions("tt_crc32.c", "tt_kernels.h", "tt_crc32"),
     *_functions(
         "tt_state.c",
@@ -84,6 +86,7 @@ FUNCTIONS = (
         "tt_metrics_reset",
         "tt_metrics_add",
         "tt_metrics_accuracy",
+        "tt_metrics_balanced_accuracy",
         "tt_early_stop_reset",
         "tt_early_stop_add",
     ),

@@ -14,13 +14,13 @@ from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, Spe
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
+from tinytrain.manifest.health import HealthRecord
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.race import RaceRecord
 from tinytrain.manifest.records import (
     BudgetRecord,
     CalibrationRecord,
     GuidanceRecord,
-    HealthRecord,
     InputRecord,
     OutputRecord,
     ParameterRecord,

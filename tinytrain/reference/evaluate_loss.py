@@ -12,6 +12,7 @@ import numpy as np
 
 from tinytrain.ir.graph import Node, Value
 from tinytrain.reference import conversion, gradients, loss, lowering
+from tinytrain.reference.class_weights import balanced_weight
 from tinytrain.reference.evaluation import Arrays, Result, evaluates, float_form
 from tinytrain.reference.machine import MachineState
 
@@ -68,7 +69,15 @@ def _cross_entropy(
         value, slope = loss.smoothed_cross_entropy(logits, index, smoothing)
     else:
         value, slope = loss.softmax_cross_entropy(logits, index)
-    return np.array([value], np.float32), slope
+    weight = _weight_of_label(machine, node, index)
+    return np.array([value * weight], np.float32), slope * weight
+
+
+def _weight_of_label(machine: MachineState, node: Node, label: int) -> np.float32:
+    """Of a sample in the loss; 1 where the loss has no weights."""
+    if machine.class_counts is not None:
+        return balanced_weight(machine.class_counts, label)
+    return np.float32(node.attrs["class_weights"][label] if "class_weights" in node.attrs else 1)
 
 
 _OF_TARGETS = {
@@ -79,13 +88,27 @@ _OF_TARGETS = {
 }
 """From an output and its target to the loss and its gradient."""
 
+_WEIGHTED = {
+    "pixel_cross_entropy": loss.weighted_pixel_cross_entropy,
+    "binary_cross_entropy": loss.weighted_binary_cross_entropy,
+}
+"""The same, with weights."""
+
 
 @evaluates("pixel_cross_entropy")
 @evaluates("huber")
 @evaluates("binary_cross_entropy")
 @evaluates("mean_squared_error")
 def _loss(machine: MachineState, node: Node, output: np.ndarray, target: np.ndarray) -> Result:
-    value, slope = _OF_TARGETS[node.op](output, target)
+    if target.dtype == np.int32:
+        value, slope = loss.binary_cross_entropy(output, target)
+        weight = _weight_of_label(machine, node, int(target.ravel()[0]))
+        return np.array([value * weight], np.float32), slope * weight
+    if "class_weights" in node.attrs:
+        weights = np.array(node.attrs["class_weights"], np.float32)
+        value, slope = _WEIGHTED[node.op](output, target, weights)
+    else:
+        value, slope = _OF_TARGETS[node.op](output, target)
     return np.array([value], np.float32), slope
 
 

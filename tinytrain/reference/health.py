@@ -9,6 +9,7 @@ import numpy as np
 
 from tinytrain.ir.graph import Value
 from tinytrain.ir.trained import TrainedTensor
+from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.update import whole
 
 HEALTH_STEPS = 64
@@ -91,6 +92,8 @@ class Health:
         gradients: in the order of `machine.scale_names`.
         updates: in the order of `trained_tensors`.
         at_end: for each trained tensor, how many elements stand at an end of their range.
+        classes: of each class; empty where none are counted.
+        absent_after: steps without a class after which it fades, at the rate of the next step.
     """
 
     steps: int = 0
@@ -98,6 +101,8 @@ class Health:
     gradients: list[GradientHealth] = field(default_factory=list)
     updates: list[UpdateHealth] = field(default_factory=list)
     at_end: list[int] = field(default_factory=list)
+    classes: list[ClassCounts] = field(default_factory=list)
+    absent_after: int = 0
 
 
 def count_ends(data: np.ndarray, fraction: np.ndarray | None, bits: int) -> int:

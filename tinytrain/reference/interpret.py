@@ -29,8 +29,11 @@ from tinytrain.reference import (
     gradients,
     update,
 )
+from tinytrain.reference.class_health import count_step
+from tinytrain.reference.class_weights import count_class
 from tinytrain.reference.evaluation import EVALUATE
 from tinytrain.reference.health import Health, ends_of
+from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import MachineState
 from tinytrain.reference.schedule import CONSTANT, RateSchedule, rate_at
 
@@ -88,9 +91,20 @@ class Machine(MachineState):
             return known
         for parameter, value in self.graph.updates.items():
             self.parameters[parameter] = known[value]
+        if self.graph.updates:
+            self._count_classes(known)
         if self.graph.updates or self.scales:
             self._end_of_step()
         return known
+
+    def _count_classes(self, known: Mapping[Value, np.ndarray]) -> None:
+        if self.graph.target is None or self.graph.target.type.dtype is not DType.S32:
+            return
+        label = int(known[self.graph.target].ravel()[0])
+        if self.class_counts is not None:
+            count_class(self.class_counts, label)
+        if self.class_health:
+            count_step(self.class_health, label, prediction(known[self.graph.outputs[1]]))
 
     def _run_nodes(self, known: dict[Value, np.ndarray]) -> bool:
         """Adds the outputs of all nodes; False if it ends at a loss that is not finite."""
@@ -134,7 +148,14 @@ class Machine(MachineState):
         """Counters of all steps so far."""
         ends = [ends_of(tensor, self.parameters) for tensor in self.trained]
         counted = self.gradient_health, list(self.update_health.values()), ends
-        return Health(self._done + self._skipped, self._skipped, *counted)
+        return Health(self._done + self._skipped, self._skipped, *counted, self.class_health)
+
+    @property
+    def rate(self) -> np.float32:
+        """The learning rate of the next step."""
+        window = self.accumulation_window
+        now = rate_at(self.schedule, self.step.rate, self.step.count // window)
+        return np.float32(now) * np.float32(window)
 
 
 def run_forward(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:

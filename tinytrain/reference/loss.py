@@ -150,6 +150,45 @@ def binary_cross_entropy(logits: np.ndarray, target: np.ndarray) -> tuple[np.flo
     return F(sequential_sum(losses) / count), gradient.reshape(logits.shape)
 
 
+def weighted_pixel_cross_entropy(
+    logits: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.float32, np.ndarray]:
+    """As `pixel_cross_entropy`, each pixel with the weight of its class.
+
+    Args:
+        weights: float32 [classes].
+    """
+    each = logits.astype(F).reshape(labels.size, -1)
+    chosen = weights[labels.astype(np.int64).ravel()]
+    found = [
+        softmax_cross_entropy(one, int(label))
+        for one, label in zip(each, labels.ravel(), strict=True)
+    ]
+    losses = np.array([loss for loss, _ in found], F) * chosen
+    slopes = np.array([slope for _, slope in found], F) * chosen[:, None] / F(labels.size)
+    return F(sequential_sum(losses) / F(labels.size)), slopes.reshape(logits.shape)
+
+
+def weighted_binary_cross_entropy(
+    logits: np.ndarray, target: np.ndarray, weights: np.ndarray
+) -> tuple[np.float32, np.ndarray]:
+    """As `binary_cross_entropy`, with a weight for the positives of each output.
+
+    Args:
+        weights: float32, one for each logit.
+    """
+    z, wanted = logits.astype(F).ravel(), target.astype(F).ravel()
+    count = F(z.size)
+    power = exp(-np.abs(z))
+    whole = F(1) + power
+    probability = np.where(z > 0, F(1), power) / whole
+    positive = wanted * weights
+    share = (F(1) - wanted) + positive
+    losses = (F(1) - wanted) * z + share * (np.maximum(-z, F(0)) + log(whole))
+    gradient = (probability * share - positive) / count
+    return F(sequential_sum(losses) / count), gradient.reshape(logits.shape)
+
+
 def prediction(output: np.ndarray) -> int:
     """The class that an output stands for: of one logit its sign, of several the largest."""
     return int(output.ravel()[0] > 0) if output.size == 1 else argmax(output)

@@ -13,6 +13,8 @@ from tinytrain.ir.operations import traits_of
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.reference import gradients, update
+from tinytrain.reference.class_health import ClassCounts, counted_classes
+from tinytrain.reference.class_weights import initial_counts
 from tinytrain.reference.follow import FollowState, channels_of
 from tinytrain.reference.health import HEALTH_STEPS, GradientHealth, UpdateHealth
 
@@ -65,6 +67,7 @@ class MachineState:
         active: whether the loss of this step has a gradient.
         followed: what follows drift, by layer.
         follows: whether a run takes its sample into that.
+        class_counts: samples of each class, uint16 [classes], where the loss is weighted by them.
     """
 
     def __init__(self, graph: Graph, *, rate: float, seed: int) -> None:
@@ -82,9 +85,11 @@ class MachineState:
             if "follow" in node.attrs
         }
         self.follows = False
+        self.class_counts = initial_counts(graph)
         self.trained = trained_tensors(graph)
         self.gradient_health = [GradientHealth() for _ in self.scales]
         self.update_health = {tensor.update.name: UpdateHealth() for tensor in self.trained}
+        self.class_health = [ClassCounts() for _ in range(counted_classes(graph))]
         self._indices = update_indices(graph)
         self._tables: dict[str, Any] = {}
 

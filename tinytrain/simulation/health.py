@@ -9,8 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tinytrain.ir.rounding import Rounding
-from tinytrain.manifest.records import HealthRecord
+from tinytrain.manifest.health import HealthRecord
 from tinytrain.reference.health import Health
+from tinytrain.simulation.class_health import (
+    ClassReport,
+    class_advice,
+    class_reports,
+    recall_advice,
+)
+from tinytrain.simulation.forgetting import ClassAccuracies
 
 SATURATED = 1 / 16
 """Share of the steps in which a gradient may saturate."""
@@ -52,6 +59,8 @@ class UpdateReport:
     lost: int
     at_end_before: int
     at_end: int
+    is_logits: bool = False
+    """Whether its layer gives the logits as sums without a range."""
 
     @property
     def has_fraction(self) -> bool:
@@ -69,6 +78,8 @@ class HealthReport:
         gradients, updates: all counters, in the order of the device.
         rule, fraction_bits: the model's options.
         advice: what to do, a sentence for each kind of trouble; empty where all is well.
+        classes: how often each came and was predicted; empty where that is not counted.
+        is_falling: whether the loss fell in this session; None where it has no two halves.
     """
 
     steps: int
@@ -78,6 +89,8 @@ class HealthReport:
     rule: str
     fraction_bits: int
     advice: tuple[str, ...] = ()
+    classes: tuple[ClassReport, ...] = ()
+    is_falling: bool | None = None
 
     def saturating(self) -> tuple[GradientReport, ...]:
         """Gradients that saturate too often."""
@@ -86,11 +99,17 @@ class HealthReport:
         return tuple(g for g in self.gradients if g.saturated > SATURATED * self.steps)
 
     def crowded(self) -> tuple[UpdateReport, ...]:
-        """Trained tensors of which too much has come to an end of its range."""
+        """Trained tensors of which too much has come to an end of its range.
+
+        Logits without a range tell classes apart by their differences, which the other weights go
+        on to learn: theirs are left out as long as the loss falls.
+        """
         return tuple(
             u
             for u in self.updates
-            if u.elements >= ENOUGH and u.at_end - u.at_end_before > AT_END * u.elements
+            if u.elements >= ENOUGH
+            and u.at_end - u.at_end_before > AT_END * u.elements
+            and not (u.is_logits and self.is_falling)
         )
 
     def losing(self) -> tuple[UpdateReport, ...]:
@@ -100,13 +119,21 @@ class HealthReport:
 
 
 def health_report(
-    counted: HealthRecord | None, health: Health | None, *, rule: str, fraction_bits: int
+    counted: HealthRecord | None,
+    health: Health | None,
+    *,
+    rule: str,
+    fraction_bits: int,
+    is_falling: bool | None = None,
+    recall: tuple[ClassAccuracies | None, ClassAccuracies | None] = (None, None),
 ) -> HealthReport | None:
     """What an engine counted, under the names that a manifest has for it.
 
     Args:
         counted: of the model; None where it counts nothing.
         rule, fraction_bits: the model's options.
+        is_falling: whether the loss fell in this session.
+        recall: of each class on the rehearsal set, before and after.
     """
     if health is None or counted is None:
         return None
@@ -125,6 +152,7 @@ def health_report(
                 **vars(found),
                 at_end_before=record.at_end,
                 at_end=at_end,
+                is_logits=record.is_logits,
             )
             for record, found, at_end in zip(
                 counted.updates, health.updates, health.at_end, strict=True
@@ -132,8 +160,11 @@ def health_report(
         ),
         rule=rule,
         fraction_bits=fraction_bits,
+        classes=class_reports(health),
+        is_falling=is_falling,
     )
-    return replace(report, advice=tuple(_advice(report)))
+    classes = (*class_advice(report.classes), *recall_advice(*recall))
+    return replace(report, advice=(*_advice(report), *classes))
 
 
 def _advice(report: HealthReport) -> Iterator[str]:

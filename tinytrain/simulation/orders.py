@@ -1,10 +1,10 @@
-"""Streams that are not shuffled: sorted by class, or drifting."""
+"""Streams that are not shuffled: as the file has them, sorted by class, or drifting."""
 
 from __future__ import annotations
 
 import numpy as np
 
-ORDERS = ("shuffled", "by-class", "drift")
+ORDERS = ("shuffled", "as-is", "by-class", "drift")
 
 CONTRAST_LOSS = 0.5
 """What a drift has taken of each value's distance from the zero point at its end."""

@@ -36,8 +36,9 @@ SIMULATE = (
            low=0.0, high=LARGEST_RATE, metavar="R"),
     Option("seed of the order of the samples", TRAINING, "seed", INTEGER, 0, low=0, high=2**32 - 1,
            metavar="N"),
-    Option("order of the samples: by-class sorts them, drift changes them slowly", TRAINING,
-           "order", default=ORDERS[0], choices=ORDERS, see="training.md#replay"),
+    Option("order of the samples: as-is takes them as the file has them, by-class sorts them, "
+           "drift changes them slowly", TRAINING, "order", default=ORDERS[0], choices=ORDERS,
+           see="training.md#replay"),
     Option("steps on remembered samples after each new one; 1 if the model has a replay buffer",
            TRAINING, "replay_steps", INTEGER, low=0, high=1000, metavar="R",
            see="training.md#replay"),
@@ -49,6 +50,10 @@ SIMULATE = (
     Option("follow drift over the samples, as many as --steps, in place of training on them; needs "
            "no labels", TRAINING, "follow", SWITCH, False, see="training.md#drift"),
     Option("samples to evaluate on, before and after", EVALUATION, "eval", FILE, metavar="G.npz"),
+    Option("samples of what the model knew before, to see what it forgets", EVALUATION, "eval_old",
+           FILE, metavar="OLD.npz"),
+    Option("show what was taken for what, and precision, recall and F1 of each class", EVALUATION,
+           "confusion", SWITCH, False),
     Option("evaluate after every N steps, too; 0 never does", EVALUATION, "evaluate_every", INTEGER,
            0, low=0, high=MAX_STEPS, metavar="N"),
     Option("stop where P such evaluations in a row were no better than the best before; 0 never "

@@ -17,6 +17,7 @@ from tinytrain.errors import (
     UsageError,
     Where,
 )
+from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import (
@@ -62,6 +63,9 @@ _REHEARSAL = re.compile(
 _COUNTERS = re.compile(
     r"gradient \d+ saturated (?P<saturated>\d+) rises (?P<rises>\d+) falls (?P<falls>\d+)"
     r"|update \d+ seen (?P<seen>\d+) lost (?P<lost>\d+) at_end (?P<at_end>\d+)"
+    r"|class \d+ labels (?P<labels>\d+) right (?P<right>\d+) predictions (?P<predictions>\d+)"
+    r" since (?P<since>\d+)"
+    r"|absent_after (?P<absent_after>\d+)"
 )
 _STAGES = {
     "before": "evaluate before",
@@ -179,7 +183,7 @@ class ProtocolReader:
         self._checkpoints.append(point)
         note = f"step {step}: loss {point.loss:.4f}"
         if self._stream.train.spec.classes:
-            note += f", accuracy {correct / self._stream.eval_count:.1%}"
+            note += f", accuracy {correct / self._stream.judged_count:.1%}"
         if point.verdict == "stop":
             self._step_count = step
         if point.verdict != "waiting":
@@ -217,6 +221,8 @@ class ProtocolReader:
             return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
         if kind == "follow":
             return ""
+        if index >= self._stream.judged_count:
+            return "samples of the old task"
         if self._stream.evaluation is None or event["prediction"] is None:
             return self._share_note(kind, index, event["right"])
         label = self._stream.evaluation.targets(slice(index, index + 1))[0]
@@ -257,6 +263,10 @@ def _take_counters(health: Health, match: re.Match[str]) -> None:
     if "seen" in counters:
         health.at_end.append(counters.pop("at_end"))
         health.updates.append(UpdateHealth(**counters))
+    elif "since" in counters:
+        health.classes.append(ClassCounts(**counters))
+    elif "absent_after" in counters:
+        health.absent_after = counters["absent_after"]
     else:
         health.gradients.append(GradientHealth(**counters))
 

@@ -12,7 +12,9 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
+from tinytrain.reference.class_health import absent_after
 from tinytrain.reference.enrol import Enrolment
+from tinytrain.reference.health import Health
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
@@ -45,8 +47,10 @@ class ReferenceEngine:
         slots: of the replay buffer.
         rehearsal: samples that lie in flash.
         enrolment: how classes are learned from a few samples, if they are.
+        fade: steps at a learning rate of 1 after which a class that does not come fades.
     """
 
+    # house(parameters): all that a model consists of
     def __init__(
         self,
         graph: Graph,
@@ -57,6 +61,7 @@ class ReferenceEngine:
         slots: int = 0,
         rehearsal: RehearsalSet | None = None,
         enrolment: Enrolment | None = None,
+        fade: float = 0.0,
     ) -> None:
         assert graph.target is not None, "a training graph has a target"
         self._graph = graph
@@ -68,6 +73,7 @@ class ReferenceEngine:
         self._slots = slots
         self._rehearsal = rehearsal
         self._enrolment = enrolment
+        self._fade = fade
 
     # house(function): the session in the order of docs/arithmetic.md
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
@@ -138,6 +144,7 @@ class ReferenceEngine:
         extra = buffer.state_bytes() if self._slots else b""
         extra += b"" if self._rehearsal is None else struct.pack("<I", rehearsed)
         extra += moments_bytes(machine)
+        extra += b"" if machine.class_counts is None else machine.class_counts.tobytes()
         return RawOutcome(
             losses=np.array(losses, np.float32),
             predictions=tuple(predictions),
@@ -146,7 +153,7 @@ class ReferenceEngine:
             weights=weights,
             saved=weights + extra + state_bytes(machine),
             checkpoints=tuple(checkpoints),
-            health=machine.health,
+            health=self._health(machine),
             rehearsal_before=rehearsal_before,
             rehearsal_after=self._score(machine, held),
         )
@@ -198,6 +205,13 @@ class ReferenceEngine:
             followed=stream.step_count,
         )
 
+    def _health(self, machine: Machine) -> Health:
+        found = machine.health
+        if not found.classes:
+            return found
+        after = absent_after(len(found.classes), self._fade, machine.rate)
+        return replace(found, absent_after=after)
+
     def _checkpoint(
         self, machine: Machine, stream: SampleStream, step: int, early_stop: EarlyStop
     ) -> Checkpoint:
@@ -207,13 +221,14 @@ class ReferenceEngine:
         loss, output = self._graph.outputs[:2]
         is_classification = target.type.dtype is DType.S32
         metrics, predictions = Metrics(), []
-        for sample, wanted in stream.eval_samples():
+        for index, (sample, wanted) in enumerate(stream.eval_samples()):
             given = np.reshape(wanted, target.type.shape)
             known = trial.run({**unpacked(sample_of, sample[None]), target.name: given})
             if is_classification:
                 predictions.append(prediction(known[output]))
             is_correct = is_classification and predictions[-1] == wanted
-            metrics.add(known[loss][0], is_correct=bool(is_correct))
+            if index < stream.judged_count:
+                metrics.add(known[loss][0], is_correct=bool(is_correct))
         verdict = early_stop.add(metrics.accuracy if is_classification else -metrics.loss)
         found = float(metrics.loss)
         return Checkpoint(step, metrics.correct, found, verdict, tuple(predictions))
@@ -224,6 +239,7 @@ class ReferenceEngine:
         trial = Machine(replace(self._graph, nodes=nodes, updates={}))
         trial.parameters = machine.parameters
         trial.followed = machine.followed
+        trial.class_counts = machine.class_counts
         trial.scales = {}
         return trial
 

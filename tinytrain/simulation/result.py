@@ -11,14 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from tinytrain.losses import SampleTarget
-from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome, RehearsalScore
+from tinytrain.simulation.engine import RawOutcome, RehearsalScore
 from tinytrain.simulation.enrolment import EnrolmentReport, report_of
 from tinytrain.simulation.folder import GeneratedFolder
-from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, forgetting
+from tinytrain.simulation.forgetting import ClassAccuracies
 from tinytrain.simulation.health import HealthReport, health_report
+from tinytrain.simulation.scores import (
+    Confusion,
+    CurvePoint,
+    OldTask,
+    accuracy_new_of,
+    classes_are_unequal,
+    curve_point,
+    forgetting_of,
+    loss_falls,
+    old_task,
+    parted,
+    recall_of,
+    scores_between,
+    scores_of,
+)
+from tinytrain.simulation.scores import confusion as confusion_of
 from tinytrain.simulation.stream import SampleStream
 
 _COUNTED = {
@@ -30,21 +44,6 @@ _COUNTED = {
 
 LOSS_WINDOW = 50
 """Steps that `loss_first` and `loss_last` average at most."""
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """An evaluation between steps.
-
-    Attributes:
-        step: training steps before it.
-        accuracy: for a classification, 0 to 1.
-        loss: mean over the evaluation samples.
-    """
-
-    step: int
-    accuracy: float | None
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,13 @@ class SimulationResult:
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
         saved: the saved file of the trained parameters; None if the engine writes none.
+        unequal_classes: whether the classes of the evaluation samples are so unequal that their
+            balanced accuracy says more: one has twice as many samples as another. None where
+            samples have no class, or none are evaluated.
+        balanced_accuracy_before, balanced_accuracy_after: the mean over classes of their accuracy.
+        rehearsal_recall_before, rehearsal_recall_after: of each class of the rehearsal set.
+        old: the same figures of the samples of the old task.
+        confusion: what was taken for what, if asked for.
     """
 
     on: str
@@ -140,6 +146,13 @@ class SimulationResult:
     losses: tuple[float, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
     saved: bytes | None = field(repr=False)
+    rehearsal_recall_before: ClassAccuracies | None = None
+    rehearsal_recall_after: ClassAccuracies | None = None
+    unequal_classes: bool | None = None
+    balanced_accuracy_before: float | None = None
+    balanced_accuracy_after: float | None = None
+    old: OldTask | None = None
+    confusion: Confusion | None = field(default=None, repr=False)
 
     def to_json(self) -> str:
         """One JSON object of all figures; lists and files left out.
@@ -154,16 +167,29 @@ class SimulationResult:
         return json.dumps(_finite(figures), indent=2)
 
 
+# house(function): a line for each figure
 def summarize(
-    folder: GeneratedFolder, stream: SampleStream, outcome: RawOutcome, *, on: str
+    folder: GeneratedFolder,
+    stream: SampleStream,
+    outcome: RawOutcome,
+    *,
+    on: str,
+    confusion: bool = False,
 ) -> SimulationResult:
     """The result of a session from what its engine observed."""
     losses = tuple(float(loss) for loss in outcome.losses)
-    between = [_class_accuracies(stream, point.predictions) for point in outcome.checkpoints]
-    evaluations = outcome.before, outcome.after
-    before, after = (_class_accuracies(stream, one.predictions) for one in evaluations)
+    judged, data = stream.judged_count, stream.evaluation
+    parts = [parted(one, judged)[0] for one in (outcome.before, outcome.after)]
+    before, after = (scores_of(part, data) for part in parts)
+    matrix = None
+    if confusion and data is not None:
+        matrix = confusion_of(parts[0].predictions, parts[1].predictions, data)
+    points = [point.predictions for point in outcome.checkpoints]
+    between = [scores_between(found[:judged], data) for found in points]
+    old = [scores_between(found[judged:], stream.old) for found in points]
+    recalls = recall_of(outcome.rehearsal_before), recall_of(outcome.rehearsal_after)
     learned = tuple(filter(math.isfinite, losses))
-    curve = tuple(_curve_point(stream, point) for point in outcome.checkpoints)
+    curve = tuple(map(curve_point, outcome.checkpoints, between, old))
     window = max(1, min(LOSS_WINDOW, len(learned) // 2))
     return SimulationResult(
         on=on,
@@ -174,19 +200,21 @@ def summarize(
         skipped=len(losses) - len(learned),
         loss_first=_mean(learned[:window]),
         loss_last=_mean(learned[-window:]),
-        accuracy_before=_accuracy(stream, outcome.before),
-        accuracy_after=_accuracy(stream, outcome.after),
+        accuracy_before=before.accuracy,
+        accuracy_after=after.accuracy,
         accuracy_of=_COUNTED[stream.train.spec.wants],
-        accuracy_new=_accuracy_new(stream, outcome),
-        class_accuracy_before=before,
-        class_accuracy_after=after,
-        forgetting=forgetting([found for found in (before, *between, after) if found]),
+        accuracy_new=accuracy_new_of(stream, outcome),
+        class_accuracy_before=before.class_accuracy,
+        class_accuracy_after=after.class_accuracy,
+        forgetting=forgetting_of((before, *between, after)),
         rehearsal_accuracy_before=_rehearsal_accuracy(folder, outcome.rehearsal_before),
         rehearsal_accuracy_after=_rehearsal_accuracy(folder, outcome.rehearsal_after),
+        rehearsal_recall_before=recalls[0],
+        rehearsal_recall_after=recalls[1],
         rehearsal_loss_before=_rehearsal_loss(outcome.rehearsal_before),
         rehearsal_loss_after=_rehearsal_loss(outcome.rehearsal_after),
-        mse_before=_mean_squared_error(stream, outcome.before),
-        mse_after=_mean_squared_error(stream, outcome.after),
+        mse_before=before.mse,
+        mse_after=after.mse,
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
         instructions_per_step=_steady_mean(outcome.step_instructions),
         instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
@@ -209,10 +237,17 @@ def summarize(
             outcome.health,
             rule=folder.manifest.rounding,
             fraction_bits=folder.manifest.fraction_bits,
+            is_falling=loss_falls(learned, window),
+            recall=recalls,
         ),
         losses=losses,
         predictions=outcome.predictions,
         saved=outcome.saved,
+        unequal_classes=classes_are_unequal(data),
+        balanced_accuracy_before=before.balanced_accuracy,
+        balanced_accuracy_after=after.balanced_accuracy,
+        old=None if stream.old is None else old_task(stream, outcome, old),
+        confusion=matrix,
     )
 
 
@@ -236,11 +271,6 @@ def _best(outcome: RawOutcome, curve: Sequence[CurvePoint]) -> CurvePoint | None
     return curve[better[-1]] if better else None
 
 
-def _curve_point(stream: SampleStream, point: Checkpoint) -> CurvePoint:
-    accuracy = point.correct / stream.eval_count if stream.train.spec.classes else None
-    return CurvePoint(point.step, accuracy, point.loss)
-
-
 def _finite(value: Any) -> Any:
     """The same with None for every number that JSON cannot hold."""
     if isinstance(value, dict):
@@ -254,15 +284,6 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _accuracy(stream: SampleStream, evaluation: Evaluation) -> float | None:
-    if evaluation.right:
-        return statistics.mean(evaluation.right) / stream.train.spec.target_size
-    if stream.evaluation is None or stream.train.spec.classes == 0:
-        return None
-    labels = stream.evaluation.targets(slice(None))
-    return float(np.mean(np.asarray(evaluation.predictions) == labels))
-
-
 def _rehearsal_accuracy(folder: GeneratedFolder, score: RehearsalScore | None) -> float | None:
     held = folder.manifest.rehearsal
     return score.correct / held.slots if score and held and held.classes else None
@@ -270,26 +291,6 @@ def _rehearsal_accuracy(folder: GeneratedFolder, score: RehearsalScore | None) -
 
 def _rehearsal_loss(score: RehearsalScore | None) -> float | None:
     return None if score is None else score.loss
-
-
-def _class_accuracies(stream: SampleStream, predictions: Sequence[int]) -> ClassAccuracies | None:
-    if stream.evaluation is None or stream.train.spec.classes == 0:
-        return None
-    labels = stream.evaluation.targets(slice(None))
-    return class_accuracies(predictions, labels, stream.train.spec.classes)
-
-
-def _accuracy_new(stream: SampleStream, outcome: RawOutcome) -> float | None:
-    if not outcome.predictions or stream.train.y is None:
-        return None
-    # Fewer than planned where training stopped early.
-    labels = stream.train.targets(stream.order[: len(outcome.predictions)])
-    return float(np.mean(np.asarray(outcome.predictions) == labels))
-
-
-def _mean_squared_error(stream: SampleStream, evaluation: Evaluation) -> float | None:
-    mean = _mean(evaluation.squares)
-    return None if mean is None else mean / stream.train.spec.output_size
 
 
 def _steady_mean(counts: Sequence[int]) -> int | None:

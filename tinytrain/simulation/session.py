@@ -39,11 +39,13 @@ def simulate(
     on: str = "host",
     data: str | Path | Dataset,
     eval: str | Path | Dataset | None = None,
+    eval_old: str | Path | Dataset | None = None,
     steps: int,
     seed: int = 0,
     learning_rate: float | None = None,
     evaluate_every: int = 0,
     patience: int = 0,
+    confusion: bool = False,
     icount: bool = False,
     load: str | Path | None = None,
     save: str | Path | None = None,
@@ -64,6 +66,8 @@ def simulate(
         on: "host", or "qemu" for the emulator of the folder's target.
         data: samples to learn from; a path is loaded and checked against the model.
         eval: samples to evaluate before and after; None evaluates nothing.
+        eval_old: samples of what the model knew before, which are evaluated beside them, decide
+            nothing and show what is forgotten.
         steps: training steps on new samples, 0 to 10 million; every epoch takes them in a new
             random order.
         seed: of that order, 0 to 2**32 - 1.
@@ -71,14 +75,16 @@ def simulate(
         evaluate_every: steps after which the program evaluates in between; 0 never does.
         patience: such evaluations in a row without a better one that end training, 0 to
             65,535; 0 never ends it.
+        confusion: whether the result has the confusion matrix and F1 of each class.
         icount: count instructions; on an emulator only, and slower.
         load: a saved file to start from, instead of the factory state.
         save: a file that gets the trained parameters, as the device would save them.
         losses: a file that gets the loss of every step, one a line.
         frozen_memory: bytes on the host for the outputs of the frozen layers, cached for samples
             that come again; 0 computes them every time. The result is the same.
-        order: "shuffled", "by-class" (the same samples, sorted by class in a seeded order), or
-            "drift" (shuffled, and changing slowly: `orders.drifted`).
+        order: "shuffled", "as-is" (as the file has them, again from its beginning where it ends),
+            "by-class" (the same samples as shuffled, sorted by class in a seeded order), or "drift"
+            (shuffled, and changing slowly: `orders.drifted`).
         replay_steps: on remembered samples after each new one; None takes one where the model has a
             replay buffer.
         rehearsal_steps: on samples of the rehearsal set after each new one, behind the replayed
@@ -106,6 +112,7 @@ def simulate(
         folder,
         data=data,
         eval=eval,
+        eval_old=eval_old,
         steps=steps,
         seed=seed,
         learning_rate=learning_rate,
@@ -126,7 +133,7 @@ def simulate(
         else QemuEngine(folder, icount=icount)
     )
     outcome = engine.run(stream, progress)
-    result = summarize(folder, stream, outcome, on=on)
+    result = summarize(folder, stream, outcome, on=on, confusion=confusion)
     if stream.enrolment is not None:
         enrolling = replace(stream.enrolment, parameters_in=outcome.saved)
         result = with_enrolment(result, folder, enrolling, engine.run(enrolling, progress))
@@ -140,6 +147,7 @@ def plan_session(
     *,
     data: str | Path | Dataset,
     eval: str | Path | Dataset | None = None,
+    eval_old: str | Path | Dataset | None = None,
     steps: int,
     seed: int = 0,
     learning_rate: float | None = None,
@@ -169,7 +177,8 @@ def plan_session(
         check_following(folder, order, learning_rate, evaluate_every)
     replay_steps = checked_replay(folder, replay_steps, fills=fill is not None)
     rehearsal_steps = checked_rehearsal(folder, rehearsal_steps)
-    check_evaluations(evaluate_every, patience, is_there=eval is not None)
+    is_there = eval is not None
+    check_evaluations(evaluate_every, patience, is_there=is_there, has_old=eval_old is not None)
     train, evaluation, enrolled = _samples(data, eval, folder, follow=follow)
     if order == "drift" and train.spec.parts:
         raise UsageError(
@@ -188,6 +197,7 @@ def plan_session(
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
+        old=None if eval_old is None else _loaded(eval_old, folder),
         follows=follow,
         enrolment=enrolled and _enrolling(enrolled, order, steps, seed),
     )
@@ -241,6 +251,8 @@ def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
+    if order == "as-is":
+        return np.arange(steps, dtype=np.int64) % len(train)
     shuffled = training_order(len(train), steps, seed)
     if order != "by-class":
         return shuffled

@@ -6,8 +6,15 @@ from tinytrain.errors import UsageError
 from tinytrain.simulation.folder import GeneratedFolder
 
 
-def check_evaluations(evaluate_every: int, patience: int, *, is_there: bool) -> None:
-    """Evaluations between steps need samples, and patience needs such evaluations."""
+def check_evaluations(
+    evaluate_every: int, patience: int, *, is_there: bool, has_old: bool = False
+) -> None:
+    """Raises `UsageError` for evaluations without samples, or of an old task alone."""
+    if has_old and not is_there:
+        raise UsageError(
+            "samples of the old task are evaluated beside those of the new one",
+            help="add --eval FILE.npz, or give the old samples as --eval alone",
+        )
     if evaluate_every and not is_there:
         raise UsageError(
             "there are no samples to evaluate between steps", help="add --eval FILE.npz"

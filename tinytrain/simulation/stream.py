@@ -31,6 +31,7 @@ class SampleStream:
         train: samples to learn from.
         order: for each training step the index of its sample in `train`, int64 [steps].
         evaluation: samples to evaluate before and after; None evaluates nothing.
+        old: samples of the old task, which are evaluated with them and decide nothing.
         learning_rate: set before the first step; None keeps the model's own.
         parameters_in: a saved file of trained parameters to start from; None starts from factory.
         replay_steps: steps on remembered samples after each new one; None where the model has no
@@ -62,6 +63,7 @@ class SampleStream:
     enrols: bool = False
     enrolment: SampleStream | None = None
     follows: bool = False
+    old: Dataset | None = None
 
     @property
     def step_count(self) -> int:
@@ -70,7 +72,12 @@ class SampleStream:
 
     @property
     def eval_count(self) -> int:
-        """Samples of each evaluation."""
+        """Samples of each evaluation, those of the old task behind the others."""
+        return self.judged_count + (0 if self.old is None else len(self.old))
+
+    @property
+    def judged_count(self) -> int:
+        """Samples of each evaluation without those of the old task."""
         return 0 if self.evaluation is None else len(self.evaluation)
 
     @property
@@ -90,7 +97,12 @@ class SampleStream:
 
     def warnings(self) -> tuple[str, ...]:
         """Sentences on data that is not scaled as in calibration, or can be read in two ways."""
-        pairs = ((self.train, self.train_coverage), (self.evaluation, self.eval_coverage))
+        old = None if self.old is None else coverages(self.old)
+        pairs = (
+            (self.train, self.train_coverage),
+            (self.evaluation, self.eval_coverage),
+            (self.old, old),
+        )
         found: list[str] = []
         for data, covered in pairs:
             if data is not None and covered is not None:
@@ -110,7 +122,8 @@ class SampleStream:
 
     def eval_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each evaluation sample; the same for both evaluations."""
-        return _all_pairs(self.evaluation)
+        yield from _all_pairs(self.evaluation)
+        yield from _all_pairs(self.old)
 
     def fill_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each sample that the replay buffer is offered first."""

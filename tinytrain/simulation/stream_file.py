@@ -25,6 +25,9 @@ FLAG_ENROL = 64
 FLAG_FOLLOW = 1024
 FORMAT_EVALUATIONS = 2
 """With two more words after the header: `evaluate_every` and `patience`."""
+FORMAT_OLD = 3
+"""With a third one: how many of the evaluation samples are judged by; the others are of an old
+task."""
 
 HEADER = struct.Struct("<4s7If")
 """Magic, format, input size, output size, classes, evaluation samples, steps, flags, rate."""
@@ -70,7 +73,7 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     flags |= FLAG_FOLLOW if stream.follows else 0
     header = HEADER.pack(
         MAGIC,
-        FORMAT_EVALUATIONS if stream.evaluate_every else FORMAT,
+        _format(stream),
         spec.size,
         spec.output_size,
         spec.classes or spec.pixel_classes,
@@ -79,12 +82,21 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
         flags,
         stream.learning_rate or 0.0,
     )
-    words = [stream.evaluate_every, stream.patience] if stream.evaluate_every else []
+    found = _format(stream)
+    words = [] if found == FORMAT else [stream.evaluate_every, stream.patience]
+    words += [stream.judged_count] if found == FORMAT_OLD else []
     words += [cache.slots] if cache is not None else []
     words += [stream.replay_steps] if stream.replay_steps is not None else []
     words += [stream.fill_count] if stream.fill_count else []
     words += [stream.rehearsal_steps] if stream.rehearsal_steps is not None else []
     return header + b"".join(map(_WORD.pack, words))
+
+
+def _format(stream: SampleStream) -> int:
+    """The first that says all: programs of older versions read what older versions wrote."""
+    if stream.old is not None:
+        return FORMAT_OLD
+    return FORMAT_EVALUATIONS if stream.evaluate_every else FORMAT
 
 
 def _records(stream: SampleStream, cache: FrozenCache | None) -> Iterator[Record]:

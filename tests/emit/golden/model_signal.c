@@ -336,6 +336,7 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         tt_quantize_gradient_s8(4, at_f32(state, 264), at_s8(state, 264), &state->step.normaliser);
     backward(state);
     tt_scales_end(2, state->scales, 127, active, state->health.gradients);
+    tt_count_step(MODEL_SIGNAL_CLASSES, state->health.classes, label, found.prediction);
     state->step.count += 1U;
     return TT_OK;
 }
@@ -376,6 +377,12 @@ void model_signal_health(const model_signal_state *state, tt_health *health)
     health->gradients = state->health.gradients;
     health->updates = state->health.updates;
     health->input = state->health.input;
+}
+
+void model_signal_class_health(const model_signal_state *state, tt_class_health *health)
+{
+    tt_sum_classes(MODEL_SIGNAL_CLASSES, state->health.classes, 0x1.4000000000000p+1f,
+                   model_signal_learning_rate(state), health);
 }
 
 void model_signal_health_reset(model_signal_state *state)

@@ -42,6 +42,7 @@ typedef struct {
         tt_input_health input;
         tt_gradient_health gradients[2];
         tt_update_health updates[4];
+        tt_class_counts classes[MODEL_SIGNAL_CLASSES];
     } health;
     union {
         uint64_t align;
@@ -107,6 +108,10 @@ void model_signal_health_reset(model_signal_state *state);
 uint32_t model_signal_at_end(const model_signal_state *state, size_t update);
 extern const char *const model_signal_gradient_names[MODEL_SIGNAL_GRADIENTS];
 extern const char *const model_signal_update_names[MODEL_SIGNAL_UPDATES];
+
+/* How often each class came and was predicted in the latest training steps, and how long ago it
+ * came last: 8 bytes of RAM a class. tt_class_trend_of says of each whether it fades. */
+void model_signal_class_health(const model_signal_state *state, tt_class_health *health);
 
 /* Compiler version and the first digits of the model hash. */
 const char *model_signal_version(void);

@@ -344,6 +344,33 @@ class ForwardKernels:
         loss = self.call("pixel_cross_entropy_f32", *operands, restype=c.c_float)
         return np.float32(loss), block.read()
 
+    def weighted_pixel_cross_entropy(
+        self, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.float32, np.ndarray]:
+        """In place."""
+        block, pixels = Block(logits), labels.size
+        operands = size(pixels), size(logits.size // pixels), block, Block(labels), Block(weights)
+        loss = self.call("weighted_pixel_cross_entropy_f32", *operands, block, restype=c.c_float)
+        return np.float32(loss), block.read()
+
+    def weighted_binary_cross_entropy(
+        self, logits: np.ndarray, target: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.float32, np.ndarray]:
+        """In place."""
+        block = Block(logits)
+        operands = size(logits.size), block, Block(target), Block(weights), block
+        loss = self.call("weighted_binary_cross_entropy_f32", *operands, restype=c.c_float)
+        return np.float32(loss), block.read()
+
+    def balanced_weight(self, counts: np.ndarray, label: int) -> np.float32:
+        operands = size(counts.size), Block(counts), label
+        return np.float32(self.call("balanced_weight", *operands, restype=c.c_float))
+
+    def count_class(self, counts: np.ndarray, label: int) -> np.ndarray:
+        block = Block(counts)
+        self.call("count_class", size(counts.size), block, label)
+        return block.read()
+
     def _with_targets(
         self, name: str, output: np.ndarray, target: np.ndarray
     ) -> tuple[np.float32, np.ndarray]:

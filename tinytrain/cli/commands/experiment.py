@@ -13,7 +13,7 @@ from tinytrain.errors import RunError, Where
 from tinytrain.experiments.experiment import ExperimentResult, experiment
 from tinytrain.experiments.parameters import EXPERIMENT as PARAMETERS
 from tinytrain.experiments.progress import ExperimentDisplay
-from tinytrain.experiments.report import mean_and_spread
+from tinytrain.experiments.report import figures_shown, percent
 
 __all__ = ["PARAMETERS", "run"]
 
@@ -46,8 +46,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _show(result: ExperimentResult) -> None:
     table = Table()
-    for column in ("model, data", "scheme", "rule", "rate", "accuracy, %", "seeds", "RAM"):
-        right = column in ("rate", "accuracy, %", "seeds", "RAM")
+    shown = figures_shown(result.groups)
+    for column in ("model, data", "scheme", "rule", "rate", *shown, "seeds", "RAM"):
+        right = column in ("rate", *shown, "seeds", "RAM")
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for group in result.groups:
         chosen, first = group.chosen(), group.first
@@ -56,7 +57,7 @@ def _show(result: ExperimentResult) -> None:
             first.scheme_name,
             first.rule.name,
             f"{chosen[0].run.rate:.4g}" if chosen else "-",
-            mean_and_spread([100 * one.accuracy for one in chosen], 1),
+            *(percent(chosen, figure) for figure in shown.values()),
             str(len(chosen)),
             f"{group.cost['ram']['total']:,}" if group.cost else "-",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +12,17 @@ from rich.table import Table
 
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import ProgressDisplay, print_table
+from tinytrain.cli.figures import confusion_table, figures_of, scores_table
 from tinytrain.cli.tables import facts_table
+from tinytrain.reference.class_health import WELL
 from tinytrain.simulation.health import HealthReport
 from tinytrain.simulation.parameters import SIMULATE as PARAMETERS
 from tinytrain.simulation.session import simulate
 
 __all__ = ["PARAMETERS", "run"]
+
+MOST_CLASSES = 20
+"""Classes whose counters are shown at most."""
 
 
 def run(options: argparse.Namespace) -> None:
@@ -28,23 +34,21 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(result.to_json())
         return
-    figures = json.loads(result.to_json())
-    # Below the table, where the narrowest terminal shows it whole.
-    digest = figures.pop("weights_sha256")
-    classes = [figures.pop(f"class_accuracy_{when}") for when in ("before", "after")]
-    if curve := figures.pop("curve"):
-        print_table(curve_table(curve))
-    best = figures.pop("best")
-    figures["best_at"] = best and best["step"]
-    figures.pop("health")
-    figures.pop("warnings")
-    enrolment = figures.pop("enrolment")
-    print_table(facts_table({name.replace("_", " "): value for name, value in figures.items()}))
-    if None not in classes:
-        print_table(classes_table(*classes))
-    if enrolment is not None:
-        print_table(enrolment_table(enrolment))
-    print(f"weights sha256 {digest}")
+    if result.curve:
+        print_table(curve_table([vars(point) for point in result.curve]))
+    print_table(facts_table(dict(figures_of(result))))
+    if result.unequal_classes:
+        print("classes are unequal (one has twice as many samples as another): the mean of their "
+              "accuracies, which are recalls, leads")  # fmt: skip
+    if result.class_accuracy_before is not None and result.class_accuracy_after is not None:
+        print_table(classes_table(result.class_accuracy_before, result.class_accuracy_after))
+    for table in (scores_table(result), confusion_table(result)):
+        if table is not None:
+            print_table(table)
+    if result.enrolment is not None:
+        print_table(enrolment_table(json.loads(result.to_json())["enrolment"]))
+    # Below the tables, where the narrowest terminal shows it whole.
+    print(f"weights sha256 {result.weights_sha256}")
     if result.health is not None:
         print_health(result.health)
 
@@ -58,6 +62,14 @@ def print_health(report: HealthReport) -> None:
         ),
         *((u.name, f"{u.lost / u.seen:.1%} of updates lost") for u in report.losing()),
         *((u.name, f"{u.at_end:,} of {u.elements:,} at an end") for u in report.crowded()),
+        *(
+            (
+                f"class {c.label}",
+                f"last seen {c.since:,} steps ago; {c.labels} labels, "
+                f"{c.predictions} predictions of late",
+            )
+            for c in [c for c in report.classes if c.trend != WELL][:MOST_CLASSES]
+        ),
     ]
     if rows:
         table = Table()
@@ -106,15 +118,25 @@ def enrolment_table(figures: Mapping[str, Any]) -> Table:
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:
-    """A line for each evaluation between steps: step, accuracy, loss."""
+    """A line for each evaluation between steps; a column for each figure that it has."""
+    columns = [
+        (title, key)
+        for title, key in (
+            ("accuracy", "accuracy"),
+            ("balanced", "balanced_accuracy"),
+            ("old task", "accuracy_old"),
+            ("old, balanced", "balanced_accuracy_old"),
+        )
+        if any(point.get(key) is not None for point in curve)
+    ]
     table = Table()
-    for column in ("step", "accuracy", "loss"):
+    for column in ("step", *(title for title, _ in columns), "loss"):
         table.add_column(column, justify="right")
     for point in curve:
-        accuracy, loss = point["accuracy"], point["loss"]
+        loss = point["loss"]
         table.add_row(
             f"{point['step']:,}",
-            "-" if accuracy is None else f"{accuracy:.1%}",
-            "-" if loss is None else f"{loss:.4f}",
+            *(f"{point[key]:.1%}" for _, key in columns),
+            f"{loss:.4f}" if loss is not None and math.isfinite(loss) else "-",
         )
     return table

@@ -24,6 +24,7 @@ from tinytrain.experiments.baseline.torch_masters import MasterArithmetic
 from tinytrain.experiments.baseline.torch_network import Arithmetic, Network
 from tinytrain.experiments.frozen import frozen_identity, shared_rows
 from tinytrain.experiments.learner import RateOf, Samples, Score
+from tinytrain.reference.class_weights import balanced_weight, count_class, initial_counts
 
 Tensor = Any
 
@@ -41,11 +42,11 @@ _FROZEN = 8
 class FloatLearner:
     """A `Learner` that runs in PyTorch, on one thread.
 
-    Trains what the update scheme trains, by SGD, with the label smoothing, the weight decay and the
-    rates of single layers that the model was compiled with. `train` takes `batch` entries of the
-    order for each update, the last one what is left over; a rate is that of a batch's first sample.
-    An update whose loss is not finite is left out, as on the device. PyTorch is set to one thread
-    in this process: an experiment spreads its runs over the cores.
+    Trains what the update scheme trains, by SGD, with the label smoothing, the class weights, the
+    weight decay and the rates of single layers that the model was compiled with. `train` takes
+    `batch` entries of the order for each update, the last one what is left over; a rate is that of
+    a batch's first sample. An update whose loss is not finite is left out, as on the device.
+    PyTorch is set to one thread in this process: an experiment spreads its runs over the cores.
 
     Args:
         compiled: with cross-entropy loss and no clipping.
@@ -97,6 +98,8 @@ class FloatLearner:
         self._batch = batch
         self._motion = Motion(momentum, options.weight_decay)
         self._smoothing = options.label_smoothing
+        self._weights = options.objective.class_weights
+        self._counts = initial_counts(compiled.graph)
         self._steps = 0
         with torch.no_grad():
             self.network = Network(compiled.graph, arithmetic)
@@ -127,6 +130,9 @@ class FloatLearner:
             rate = self._rate_of(self._steps)
             for layer in self.network.layers:
                 layer.update(rate, self._motion)
+            if self._counts is not None:
+                for label in self._train_y[chosen].tolist():
+                    count_class(self._counts, label)
         self._steps += len(chosen)
         return losses
 
@@ -144,24 +150,40 @@ class FloatLearner:
             if self._smoothing:
                 losses.sub_(logs.sum(1), alpha=off)
                 slopes.sub_(off)
+            if self._weights is not None:
+                weights = torch.from_numpy(self._weights_of(labels[:, 0].tolist()))
+                losses.mul_(weights)
+                slopes.mul_(weights[:, None])
             self.network.backward(slopes.div_(len(chosen)))
             found: np.ndarray = losses.numpy()
             return found
 
+    def _weights_of(self, labels: list[int]) -> np.ndarray:
+        """What samples count for, float32 [n]; where that is counted, each after the other."""
+        if self._counts is None:
+            weights = np.array(self._weights, np.float32)
+            chosen: np.ndarray = weights[labels]
+            return chosen
+        counts, found = self._counts.copy(), []
+        for label in labels:
+            found.append(balanced_weight(counts, label))
+            count_class(counts, label)
+        return np.array(found, np.float32)
+
     def evaluate(self) -> Score:
         """See `Learner`."""
         count = len(self._test_y)
-        right, total = 0, 0.0
+        losses, predictions = np.empty(count), np.empty(count, np.int64)
         with torch.no_grad():
             self._test.prepare(np.arange(count))
             for start in range(0, count, _EVALUATED):
                 chosen = np.arange(start, min(start + _EVALUATED, count))
                 logits = self.network.forward(self._test.of(chosen))
                 labels = self._test_y[chosen]
-                right += int((logits.argmax(dim=1) == labels).sum())
+                predictions[chosen] = logits.argmax(dim=1).numpy()
                 logs = torch.log_softmax(logits.double(), dim=1)
-                total -= float(logs.gather(1, labels[:, None]).sum())
-        return Score(right / count, total / count)
+                losses[chosen] = -logs.gather(1, labels[:, None])[:, 0].numpy()
+        return Score(self._test_y.numpy(), losses, predictions)
 
 
 class _Frozen:

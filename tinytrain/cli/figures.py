@@ -1,0 +1,171 @@
+"""The figures of a session as a person reads them: no raw numbers, no row without a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from tinytrain.simulation.result import SimulationResult
+
+MOST = 20
+"""Classes whose confusions are shown as a matrix; of more the most frequent ones are listed."""
+
+
+def _share(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f} points"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _form_of(name: str) -> Callable[[Any], str]:
+    """The form of a figure without a row of its own."""
+    return _share if "accuracy" in name else _any
+
+
+def _any(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _count(value)
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+_BALANCED = (
+    ("balanced_accuracy_before", _share),
+    ("balanced_accuracy_after", _share),
+)
+_PLAIN = (("accuracy_before", _share), ("accuracy_after", _share), ("accuracy_of", str))
+_ROWS: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("on", str),
+    ("steps", _count),
+    ("replay_steps", _count),
+    ("skipped", _count),
+    ("loss_first", _number),
+    ("loss_last", _number),
+)
+_REST: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("accuracy_new", _share),
+    ("forgetting", _points),
+    ("mse_before", _number),
+    ("mse_after", _number),
+    ("instructions_per_step", _count),
+    ("instructions_per_replay_step", _count),
+    ("instructions_per_inference", _count),
+    ("ram_bytes", _count),
+    ("flash_bytes", _count),
+    ("stack_used", _count),
+    ("stopped_at", _count),
+    ("kept_bytes", _count),
+    ("clipped_inputs", _share),
+    ("clipped_eval_inputs", _share),
+)
+_ELSEWHERE = {
+    "class_accuracy_before",
+    "class_accuracy_after",
+    "weights_sha256",
+    "warnings",
+    "curve",
+    "best",
+    "health",
+    "losses",
+    "predictions",
+    "saved",
+    "unequal_classes",
+    "old",
+    "confusion",
+    "rehearsal_recall_before",
+    "rehearsal_recall_after",
+}
+"""Figures that tables and sentences of their own show."""
+
+OLD_ROWS: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("balanced_accuracy_before", _share),
+    ("balanced_accuracy_after", _share),
+    ("accuracy_before", _share),
+    ("accuracy_after", _share),
+    ("forgetting", _points),
+    ("mse_before", _number),
+    ("mse_after", _number),
+)
+"""Of the samples of the old task."""
+
+
+def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
+    """Names and figures in the order in which they are shown; what was not measured is left out."""
+    found = vars(result)
+    accuracies = (*_BALANCED, *_PLAIN) if result.unequal_classes else (*_PLAIN, *_BALANCED)
+    rows = (*_ROWS, *accuracies, *_REST)
+    known = _ELSEWHERE | {name for name, _ in rows}
+    others = tuple((name, _form_of(name)) for name in found if name not in known)
+    yield from _shown(found, (*rows, *others))
+    if result.best is not None:
+        yield "best at", f"step {result.best.step:,}"
+    if result.old is not None:
+        yield from _shown(vars(result.old), OLD_ROWS, "old task: ")
+
+
+def _shown(
+    found: Mapping[str, Any], rows: tuple[tuple[str, Callable[[Any], str]], ...], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    for name, form in rows:
+        if found[name] is not None:
+            yield prefix + name.replace("_", " "), form(found[name])
+
+
+def scores_table(result: SimulationResult) -> Table | None:
+    """Precision, recall and F1 of each class after training; None where that was not asked for."""
+    if result.confusion is None:
+        return None
+    table = Table()
+    for column in ("class", "samples", "predicted", "precision", "recall", "F1 before", "F1"):
+        table.add_column(column, justify="right")
+    after = result.confusion.after
+    for label, row in enumerate(after):
+        samples, predicted = sum(row), sum(other[label] for other in after)
+        if not samples and not predicted:
+            continue
+        scores = result.confusion.f1_before[label], result.confusion.f1_after[label]
+        shares = (row[label] / predicted if predicted else None,
+                  row[label] / samples if samples else None, *scores)  # fmt: skip
+        cells = ("-" if share is None else f"{share:.1%}" for share in shares)
+        table.add_row(str(label), f"{samples:,}", f"{predicted:,}", *cells)
+    macro = result.confusion.macro_f1_before, result.confusion.macro_f1_after
+    cells = ("-" if mean is None else f"{mean:.1%}" for mean in macro)
+    table.add_section()
+    table.add_row("mean", "", "", "", "", *cells)
+    return table
+
+
+def confusion_table(result: SimulationResult) -> Table | None:
+    """Samples of each class by what they were predicted as after training; of many classes the
+    most frequent confusions. None where it was not asked for."""
+    if result.confusion is None:
+        return None
+    after = result.confusion.after
+    table = Table()
+    shown = [k for k, row in enumerate(after) if sum(row) or any(other[k] for other in after)]
+    if len(shown) > MOST:
+        for column in ("class", "taken for", "samples"):
+            table.add_column(column, justify="right")
+        pairs = [(after[i][j], i, j) for i in shown for j in shown if i != j and after[i][j]]
+        for count, label, taken in sorted(pairs, key=lambda pair: (-pair[0], pair))[:MOST]:
+            table.add_row(str(label), str(taken), f"{count:,}")
+        return table
+    table.add_column("class", justify="right")
+    for label in shown:
+        table.add_column(f"as {label}", justify="right")
+    for label in shown:
+        table.add_row(
+            str(label), *(f"{after[label][k]:,}" if after[label][k] else "." for k in shown)
+        )
+    return table
