@@ -28,12 +28,11 @@ from bench.adapting.networks import FOLDER, HERE
 from bench.networks import store
 from tinytrain.experiments.identity import code_digest
 
-SEEDS = (0, 1, 2)
 FEW = 5
 """Samples of each class, where they are few."""
 
-Found = dict[str, list[dict[str, Any]]]
-"""Of a case by method what each seed gave."""
+Found = dict[str, dict[str, Any]]
+"""Of a case by method what it gave."""
 
 
 def main() -> int:
@@ -61,32 +60,30 @@ def main() -> int:
 
 def _found(case: Case) -> Found:
     return {
-        key: [_kept(case, key, adapt, method, seed) for seed in SEEDS]
-        for key, method in METHODS.items()
-        if method.fits(case)
+        key: _kept(case, key, adapt, method) for key, method in METHODS.items() if method.fits(case)
     }
 
 
 def _kept(
-    case: Case, key: str, find: Callable[..., dict[str, Any]], method: Method, *settings: int
+    case: Case, key: str, find: Callable[[Case, Method], dict[str, Any]], method: Method
 ) -> dict[str, Any]:
-    """What `find` gives for a case, a method and settings."""
+    """What `find` gives for a case and a method."""
     decided = (
         code_digest(),
         store.sources(HERE, "cases.py", "networks.py", "running.py", "worlds.py"),
         *(inspect.getsource(part) for part in (find, method.learn, method.options)),
-        *(case.key, key, *settings),
+        *(case.key, key),
     )
-    what = "-".join(map(str, (case.key, key, find.__name__, *settings)))
+    what = f"{case.key}-{key}-{find.__name__}"
     print(what, file=sys.stderr)
     found: dict[str, Any] = store.kept(
-        what, decided, functools.partial(find, case, method, *settings), folder=FOLDER
+        what, decided, functools.partial(find, case, method), folder=FOLDER
     )
     return found
 
 
 def _values(found: Found, method: str, name: str) -> list[float]:
-    return [one[name] for one in found.get(method, ()) if one[name] is not None]
+    return found[method][name] or [] if method in found else []
 
 
 def _print_accuracies(world: str, rows: Sequence[Case], found: dict[str, Found]) -> None:
@@ -99,7 +96,7 @@ def _print_accuracies(world: str, rows: Sequence[Case], found: dict[str, Found])
             case.situation,
             case.title,
             case.keep,
-            str(of_case["device"][0]["labels"]),
+            str(of_case["device"]["labels"]),
             _spread(_values(of_case, "device", f"{world}_before")),
             *(_spread(_values(of_case, key, f"{world}_after")) for key in METHODS),
         ]

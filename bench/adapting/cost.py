@@ -37,9 +37,8 @@ def cost(case: Case, method: Method) -> dict[str, Any]:
             arrays["y"] = samples.y[:STEPS]
         np.savez(few, **arrays)
         result = simulate(folder, on="qemu", data=few, eval=few, steps=STEPS, icount=True)
-    parts = {
-        name: getattr(result, name) for name in (f"instructions_per_{one}" for one in method.spent)
-    }
+    counted = vars(result) | (vars(result.enrolment) if result.enrolment else {})
+    parts = {name: counted[name] for name in (f"instructions_per_{one}" for one in method.spent)}
     memory = product.memory
     total = {"instructions": sum(parts.values()), **parts}
     return {"ram": memory.ram["total"], "flash": memory.flash["total"], **total}

@@ -20,6 +20,10 @@ from tinytrain.simulation.library import LibrarySamples
 EVALUATED = 50
 """Samples that the float network evaluates at once."""
 
+SEEDS = (0, 1, 2)
+SLOTS = 128
+"""Samples that are kept where the nearest of them decides."""
+
 Learn = Callable[[Runner, Product, int], tuple[Scores, Scores | None]]
 """From a compiled case and a seed to scores of the new world and of the old one, after learning."""
 
@@ -54,6 +58,28 @@ def _defaults(case: Case) -> dict[str, Any]:
 def _with_rehearsal(case: Case) -> dict[str, Any]:
     """The set keeps the old task, so that the rate is the one of the new task alone."""
     return {"rehearse": running.files(case)["calibration"]}
+
+
+def _enrolling(how: str) -> Callable[[Case], dict[str, Any]]:
+    return lambda case: {"scheme": "head", "enrol": how}
+
+
+def _by_enrolment(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scores | None]:
+    """Each sample is enrolled once, in the order of the seed; no weight changes."""
+    runner.library.init()
+    enrolment = runner.library.enrolment
+    enrolment.enrol(runner.learn, runner.order(seed=seed, steps=len(runner.learn.targets)))
+
+    def scores(samples: LibrarySamples) -> Scores:
+        found = enrolment.classify(samples)
+        assert found is not None, "classes were enrolled"
+        return Scores(samples.targets, found["label"], found["distance"].astype(np.float32))
+
+    return scores(runner.judge), None if runner.past is None else scores(runner.past)
+
+
+def _each_once(case: Case) -> int:
+    return len(case.parts().learn)
 
 
 def _has_old_task(case: Case) -> bool:
@@ -101,25 +127,41 @@ METHODS = {
         spent=("step", "rehearsal_step"),
         fits=_has_old_task,
     ),
+    "ncm": Method(
+        "nearest class mean",
+        _enrolling("ncm"),
+        _by_enrolment,
+        samples=_each_once,
+        spent=("enrolment",),
+    ),
+    "1-nn": Method(
+        f"nearest of {SLOTS} samples",
+        _enrolling(f"knn:{SLOTS}"),
+        _by_enrolment,
+        samples=_each_once,
+        spent=("enrolment",),
+    ),
     "float": Method("float", _defaults, _in_float, ships=False),
 }
 
 
-def adapt(case: Case, method: Method, seed: int) -> dict[str, Any]:
-    """What one seed gives: balanced accuracies and accuracies of the new world and of the old one.
+def adapt(case: Case, method: Method) -> dict[str, Any]:
+    """What each of `SEEDS` gives, which are of the order of the samples.
 
-    Args:
-        seed: of the order of the samples, of a fresh head and of stochastic rounding.
+    Returns:
+        "rate", "labels", and by "own" or "old" and "before" or "after" a list of balanced
+        accuracies; None where there is no old world.
     """
     with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
         folder = Path(place) / "model"
-        product = running.compiled(case, folder, seed=seed, **method.options(case))
+        product = running.compiled(case, folder, **method.options(case))
         runner = Runner(case, folder)
         before = runner.scores(runner.judge), runner.past and runner.scores(runner.past)
-        after = method.learn(runner, product, seed)
+        after = [method.learn(runner, product, seed) for seed in SEEDS]
     found: dict[str, Any] = {"rate": product.compiled.rate, "labels": len(runner.learn.targets)}
-    for world, first, last in zip(("own", "old"), before, after, strict=True):
-        for when, scores in (("before", first), ("after", last)):
-            found[f"{world}_{when}"] = None if scores is None else scores.balanced
-            found[f"{world}_accuracy_{when}"] = None if scores is None else scores.accuracy
+    for k, world in enumerate(("own", "old")):
+        first = before[k]
+        ends = [scores.balanced for one in after if (scores := one[k]) is not None]
+        found[f"{world}_before"] = None if first is None else [first.balanced] * len(SEEDS)
+        found[f"{world}_after"] = ends or None
     return found
