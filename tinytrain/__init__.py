@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from tinytrain.reports.report import ReportPage, kernels, report
     from tinytrain.simulation.device import Device, load
     from tinytrain.simulation.device_result import EvaluationResult, StepResult
+    from tinytrain.simulation.device_watch import Judgements
     from tinytrain.simulation.result import SimulationResult
     from tinytrain.simulation.session import simulate
+    from tinytrain.simulation.watch import watch
+    from tinytrain.simulation.watch_result import WatchResult
     from tinytrain.target import Target, targets
     from tinytrain.toolchain.doctor import Diagnosis, doctor
 
@@ -44,6 +47,7 @@ __all__ = [
     "EvaluationResult",
     "ExperimentResult",
     "InternalError",
+    "Judgements",
     "ModelError",
     "ModelReport",
     "Product",
@@ -57,6 +61,7 @@ __all__ = [
     "ToolchainError",
     "UsageError",
     "Verification",
+    "WatchResult",
     "__version__",
     "compile_model",
     "doctor",
@@ -68,6 +73,7 @@ __all__ = [
     "simulate",
     "targets",
     "verify",
+    "watch",
 ]
 
 _HOMES = {
@@ -90,8 +96,11 @@ _HOMES = {
     "reports.report": ("ReportPage", "kernels", "report"),
     "simulation.device": ("Device", "load"),
     "simulation.device_result": ("EvaluationResult", "StepResult"),
+    "simulation.device_watch": ("Judgements",),
     "simulation.result": ("SimulationResult",),
     "simulation.session": ("simulate",),
+    "simulation.watch": ("watch",),
+    "simulation.watch_result": ("WatchResult",),
     "target": ("Target", "targets"),
     "toolchain.doctor": ("Diagnosis", "doctor"),
 }

@@ -128,6 +128,7 @@ static int write_flash(void *context, const void *data, size_t size)
 static float test_pixels[OWN_INPUT_SIZE];
 static const float *test_sample(size_t i) { (void)i; return test_pixels; }
 static int32_t test_label(size_t i) { return (int32_t)i; }
+static void raise_alarm(float score, float threshold) { (void)score; (void)threshold; }
 """
 """What a page takes for granted: callbacks and samples of the application."""
 
@@ -138,7 +139,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("own")
     samples = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
     kinds: dict[str, dict[str, Any]] = {
-        "whole": {"replay": 4, "enrol": "ncm"},
+        "whole": {"replay": 4, "enrol": "ncm", "anomaly": "diagonal"},
         "rows": {"replay": 4, "enrol": "ncm", "feed": "rows"},
         "follow": {"follow": "3"},
     }

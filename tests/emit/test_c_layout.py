@@ -20,6 +20,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "all of it": {"scheme": "full", "momentum": 0.9, "accumulate": 4, "clip_norm": 1.0},
     "slots in the state": {"scheme": "last-1", "replay": 4, "schedule": "cosine:100"},
     "slots in flash": {"scheme": "last-1", "replay": 4, "replay_in": "flash"},
+    "what is normal": {"scheme": "last-1", "anomaly": "covariance", "target": "mps2-an500"},
+    "errors": {"scheme": "last-1", "anomaly": "error", "loss": "mean_squared_error"},
     "rows": {"scheme": "last-1", "feed": "rows", "target": "mps2-an500"},
     "targets": {"scheme": "last-1", "loss": "mean_squared_error", "gradient": "f32"},
     "one channel at a time": {"scheme": "full", "target": "mps3-an547", "health": False},

@@ -17,6 +17,7 @@ REQUIRED = {
     "simulate": ["out", "--data", "d.npz", "--steps", "1"],
     "experiment": ["e.toml"],
     "inspect": ["m.onnx"],
+    "watch": ["out", "--data", "d.npz"],
 }
 
 LOSSES = "auto, cross_entropy, mean_squared_error, binary_cross_entropy or huber"
@@ -33,6 +34,10 @@ got 'hi'
 compile --keep=all: --keep must be new or old, got 'all'
 compile --rate-limit=no: --rate-limit must be auto or a number between 0 and 1024, got 'no'
 compile --guard=-1: --guard must be between 0 and 2^31 - 1, got -1; 128 is common
+compile --anomaly=some: --anomaly must be off, error, diagonal or covariance, got 'some'
+compile --anomaly-warm-up=9: --anomaly-warm-up must be auto or between 16 and 16383, got 9
+compile --anomaly-quantile=1: --anomaly-quantile must be between 0.5 and 0.9999, got 1
+compile --anomaly-in-a-row=0: --anomaly-in-a-row must be between 1 and 1000, got 0
 compile --warm-up=-1: --warm-up must be between 0 and 2^31 - 1, got -1
 compile --momentum=1: --momentum must be between 0 and 0.999, got 1
 compile --accumulate=0: --accumulate must be between 1 and 65535, got 0
@@ -63,6 +68,8 @@ simulate --replay-steps=1001: --replay-steps must be between 0 and 1000, got 100
 simulate --rehearsal-steps=1001: --rehearsal-steps must be between 0 and 1000, got 1001
 simulate --evaluate-every=x: --evaluate-every must be an integer between 0 and 10000000, got 'x'
 simulate --patience=65536: --patience must be between 0 and 65535, got 65536
+watch --on=board: --on must be host or qemu, got 'board'
+watch --steps=-1: --steps must be between 0 and 10000000, got -1
 experiment --workers=0: --workers must be between 1 and 1024, got 0
 """.replace("LOSSES", LOSSES).splitlines()
 

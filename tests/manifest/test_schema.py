@@ -23,7 +23,13 @@ from tinytrain.target import load_target
 
 FOLDERS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "everything": {"replay": 3, "momentum": 0.9, "accumulate": 2, "scheme": "last-2"},
+    "everything": {
+        "replay": 3,
+        "momentum": 0.9,
+        "accumulate": 2,
+        "scheme": "last-2",
+        "anomaly": "diagonal",
+    },
     "little": {"health": False, "scheme": "head", "replay": 2, "replay_in": "flash"},
 }
 

@@ -15,12 +15,14 @@ from tinytrain.saved_file import PARTS, layout, saved_bytes
 
 REPLAY = ("tt_replay", "tt_replay_class")
 GUARD = ("tt_guard", "tt_guard_class")
+ANOMALY = ("tt_anomaly",)
 HEADINGS = {
     "tt_saved_header": "header",
     "tt_replay": "head of the replay buffer",
     "tt_replay_class": "a class of the replay buffer",
     "tt_guard": "head of the guard",
     "tt_guard_class": "a class of the guard",
+    "tt_anomaly": "head of what is normal",
     "tt_saved_scale": "scale",
     "tt_saved_step": "step",
     "tt_saved_end": "end",
@@ -40,7 +42,8 @@ def test_the_bytes_of_the_format() -> None:
 
 def rows() -> Iterator[str]:
     headers = {**dict.fromkeys(REPLAY, "tt_replay.h"), **dict.fromkeys(GUARD, "tt_guard.h")}
-    for name in (PARTS[0], *REPLAY, *GUARD, *PARTS[1:]):
+    headers |= dict.fromkeys(ANOMALY, "tt_anomaly.h")
+    for name in (PARTS[0], *REPLAY, *GUARD, *ANOMALY, *PARTS[1:]):
         header = headers.get(name, "tt_saved_file.h")
         yield f"\n### {HEADINGS[name].capitalize()} (`{name}`)\n"
         yield "| offset | bytes | type | member | |\n|---|---|---|---|---|"

@@ -125,6 +125,7 @@ def small_manifest() -> Manifest:
         guard=None,
         enrolment=None,
         follow=None,
+        anomaly=None,
         speed=SpeedRecord(
             core="host",
             clock_hz=None,

@@ -56,6 +56,7 @@ class Command:
 COMMANDS = (
     Command("compile", "write the C sources of a model that trains"),
     Command("simulate", "train a compiled model on this machine or under emulation"),
+    Command("watch", "let a compiled model learn what is normal, and measure what it flags"),
     Command(
         "experiment",
         "compare models, data, schemes and rules: many runs, tables and plots",

@@ -37,10 +37,10 @@ class MemoryUse:
     """Bytes by use; `total` is their sum.
 
     RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer`,
-    `guard`, `enrolled classes` and `followed channels` (each where there is one), `other state`
-    (scales, generator, rate, and the main program's own), `stack` (worst case by the compiler's
-    call graph, interrupts included). Flash: `code`, `constants` (weights, tables, initial values),
-    `rehearsal set` (where there is one), `initialised data`.
+    `guard`, `enrolled classes`, `followed channels` and `what is normal` (each where there is one),
+    `other state` (scales, generator, rate, and the main program's own), `stack` (worst case by the
+    compiler's call graph, interrupts included). Flash: `code`, `constants` (weights, tables,
+    initial values), `rehearsal set` (where there is one), `initialised data`.
     """
 
     ram: Mapping[str, int]
@@ -72,6 +72,8 @@ def measure_memory(
     guard = files.guard.ram_bytes if files.guard else 0
     enrolled = files.enrol.nbytes if files.enrol else 0
     followed = files.following.ram_bytes if files.following else 0
+    normal = files.anomaly.ram_bytes if files.anomaly else 0
+    known = kept + guard + enrolled + followed + normal
     ram = {
         "arena": arena,
         "trained parameters": trained,
@@ -79,7 +81,8 @@ def measure_memory(
         **({"guard": guard} if guard else {}),
         **({"enrolled classes": enrolled} if enrolled else {}),
         **({"followed channels": followed} if followed else {}),
-        "other state": found.sizes.ram - arena - trained - kept - guard - enrolled - followed,
+        **({"what is normal": normal} if normal else {}),
+        "other state": found.sizes.ram - arena - trained - known,
         "stack": found.stack_bytes,
     }
     held = files.rehearsal.nbytes if files.rehearsal else 0

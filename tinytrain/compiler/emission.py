@@ -36,6 +36,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         guard_interval=compiled.options.guard,
         enrolment=compiled.enrolment,
         fade=compiled.fade,
+        anomaly=compiled.options.anomaly_request,
     )
 
 

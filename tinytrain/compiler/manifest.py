@@ -114,6 +114,7 @@ def manifest_of(
         guard=files.interface.guard,
         enrolment=files.interface.enrolment,
         follow=files.interface.follow,
+        anomaly=files.interface.anomaly,
         speed=speed_record(compiled.plan, setting.target),
         target=setting.target_name,
         budget=BudgetRecord(ram=setting.budget.ram, flash=setting.budget.flash),

@@ -13,6 +13,7 @@ import numpy as np
 from tinytrain.autodiff.differentiate import Loss
 from tinytrain.compiler.class_weights import NONE, check_class_weights, heaviest, weights_in
 from tinytrain.compiler.step_share import KEEP, Aim
+from tinytrain.emit.anomaly import KINDS, AnomalyRequest
 from tinytrain.errors import UsageError
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
@@ -22,6 +23,7 @@ from tinytrain.passes.replace_head import MAX_CLASSES
 from tinytrain.passes.update import FRACTION_BITS, UpdateRule
 from tinytrain.quantize.headroom import Headroom
 from tinytrain.quantize.ranges import METHODS
+from tinytrain.reference.anomaly import WARM_UPS
 from tinytrain.reference.enrol import parse_method
 from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import MAX_STEPS, RateSchedule, parse_schedule
@@ -37,6 +39,7 @@ REHEARSAL = Group("rehearsal", "samples of before that lie in flash, to train on
 GUARD = Group("guard", "learning that makes the model worse is undone")
 ENROLMENT = Group("enrolment", "classes that are learned from a few samples, without a gradient")
 DRIFT = Group("drift", "samples without labels bring a drifting input back")
+ANOMALY = Group("anomaly", "what is normal is learned, and the rest is flagged")
 OUTPUT = Group("output", "what is written")
 
 
@@ -328,6 +331,46 @@ class Options:
         experiment="nothing: an experiment trains",
         see="training.md#drift",
     )
+    anomaly: str = _option(
+        "off",
+        ANOMALY,
+        "flag what is not normal, by an autoencoder's error or by how far off the features are",
+        choices=("off", *KINDS),
+        experiment="nothing: experiments are of classifiers",
+        see="training.md#what-is-not-normal",
+    )
+    anomaly_warm_up: int | None = _option(
+        None,
+        ANOMALY,
+        "samples that are all taken as normal at first; auto is 256, or 4 a feature with "
+        "covariances where that is more",
+        kind=INTEGER,
+        low=WARM_UPS[0],
+        high=WARM_UPS[-1],
+        special="auto",
+        metavar="N",
+        experiment="nothing",
+    )
+    anomaly_quantile: float = _option(
+        0.98,
+        ANOMALY,
+        "share of the normal scores below the quantile; 5/4 of that is the threshold",
+        kind=NUMBER,
+        low=0.5,
+        high=0.9999,
+        metavar="Q",
+        experiment="nothing",
+    )
+    anomaly_in_a_row: int = _option(
+        3,
+        ANOMALY,
+        "samples in a row that change the verdict",
+        kind=INTEGER,
+        low=1,
+        high=1000,
+        metavar="K",
+        experiment="nothing",
+    )
     feed: str = _option(
         "whole",
         MEMORY,
@@ -417,6 +460,15 @@ class Options:
             self.optimizer == "adam",
         )
 
+    @property
+    def anomaly_request(self) -> AnomalyRequest | None:
+        """How what is not normal is told; None if it is not."""
+        if self.anomaly == "off":
+            return None
+        return AnomalyRequest(
+            self.anomaly, self.anomaly_warm_up, self.anomaly_quantile, self.anomaly_in_a_row
+        )
+
     def to_manifest(self) -> dict[str, Any]:
         """Every field, by its key in the manifest."""
         record = {option.manifest or name: getattr(self, name) for name, option in OPTIONS.items()}
@@ -497,6 +549,12 @@ def _check_following(options: Options) -> None:
                 "--follow changes it",
                 help="leave out one of both",
             )
+    if options.anomaly in ("diagonal", "covariance"):
+        raise UsageError(
+            f"--anomaly {options.anomaly} learns what the frozen layers give for a normal sample, "
+            "and --follow changes it",
+            help="leave out one of both",
+        )
     if options.feed == "rows":
         raise UsageError(
             "--follow needs the whole map of a convolution, and --feed rows never has it",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tinytrain.compiler.options import (
+    ANOMALY,
     ARITHMETIC,
     DRIFT,
     ENROLMENT,
@@ -37,6 +38,7 @@ GROUPS = (
     GUARD,
     ENROLMENT,
     DRIFT,
+    ANOMALY,
 )
 """In the order in which they are shown."""
 

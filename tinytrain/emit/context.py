@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinytrain.emit.anomaly import ANOMALY_FIELDS
 from tinytrain.emit.c_text import C_TYPES, call, identifier, initializer
 from tinytrain.emit.class_weights import CLASS_COUNTS
 from tinytrain.emit.enrol_fields import ENROL_FIELDS
@@ -219,6 +220,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
     taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS, *FOLLOW_FIELDS, CLASS_COUNTS}
+    taken |= {*ANOMALY_FIELDS}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

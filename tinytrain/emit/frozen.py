@@ -31,6 +31,14 @@ class FrozenPart:
         """Of all spans."""
         return sum(size for _, size in self.spans)
 
+    def whole_values(self) -> tuple[Value, ...] | None:
+        """The values whose bytes are the spans, in their order; None where a span is no value."""
+        held = {(start, value.type.nbytes): value for value, start in reversed(self.values)}
+        sizes = [size for _, size in self.spans]
+        starts = accumulate(sizes, initial=0)
+        found = [held.get(place) for place in zip(starts, sizes, strict=False)]
+        return tuple(value for value in found if value is not None) if all(found) else None
+
 
 def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart:
     """The nodes before the first that reads a parameter, or that inference leaves out.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from tinytrain.emit.anomaly import Anomaly, AnomalyRequest
 from tinytrain.emit.c_text import C_TYPES, float_literal, schedule_fields, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.class_weights import class_counts, class_text
@@ -15,7 +16,8 @@ from tinytrain.emit.enrol import Enrol
 from tinytrain.emit.follow import follow_text
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import FrozenPart, frozen_part
-from tinytrain.emit.guard import GuardPart, count_ends, guard_text
+from tinytrain.emit.guard import GuardPart, guard_text
+from tinytrain.emit.learning import trained_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.model_hash import model_hash
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
@@ -27,7 +29,7 @@ from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import head_input, loss_index, role_of
 from tinytrain.ir.ops import Role
-from tinytrain.ir.trained import TrainedTensor, trained_tensors
+from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.sources import kernel_sets
@@ -63,6 +65,7 @@ class ModelFiles:
         guard: the guard, if there is one.
         enrol: the classes that can be enrolled, if they can.
         following: the convolutions that follow drift, if any do.
+        anomaly: how the model tells what is not normal, if it does.
     """
 
     files: Mapping[str, str]
@@ -76,6 +79,7 @@ class ModelFiles:
     guard: GuardPart | None
     enrol: Enrol | None
     following: Following | None
+    anomaly: Anomaly | None
 
 
 # house(function): it gathers what the templates name, a line for each
@@ -100,6 +104,7 @@ def emit_model(
     guard_interval: int = 0,
     enrolment: Enrolment | None = None,
     fade: float = 0.0,
+    anomaly: AnomalyRequest | None = None,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -121,6 +126,7 @@ def emit_model(
         guard_interval: steps between two checks of a guard; 0 leaves it out.
         enrolment: how classes are learned from a few samples, if they are.
         fade: steps at a learning rate of 1 after which a class that does not come fades.
+        anomaly: how the model tells what is not normal; None leaves it out.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     context = EmitContext(graph, plan, name, health=health)
@@ -156,7 +162,9 @@ def emit_model(
     held = put_rehearsal(context, rehearsal, kept)
     guard = GuardPart.of(guard_interval, classes)
     enrol = Enrol.of(enrolment, context, head_input(graph))
-    added = [field for part in (replay, held, guard, enrol) if part for field in part.fields()]
+    watched = Anomaly.of(anomaly, wants, kept)
+    parts = replay, held, guard, enrol, watched
+    added = [field for part in parts if part for field in part.fields()]
     counts = class_counts(loss)
     added += counts
     fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in added]
@@ -195,13 +203,13 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": state_text(plan.nbytes, weights, replay, guard, enrol, following),
+        "state_bytes_text": state_text(plan.nbytes, weights, (*parts, following)),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "saved_sizes": {part: layout(part).nbytes for part in PARTS},
         "health": health,
         "gradient_names": [node.name for node in rounding_nodes(graph).values()],
-        "trained": [_trained(context, tensor) for tensor in trained_tensors(graph) if health],
+        "trained": [trained_text(context, tensor) for tensor in trained_tensors(graph) if health],
         "rate": float_literal(float(np.float32(rate) / np.float32(context.accumulation_window))),
         "rate_text": f"{rate:g}",
         "rate_limit": float_literal(float(np.float32(rate_limit))),
@@ -224,6 +232,7 @@ def emit_model(
         **guard_text(context, graph, guard),
         "enrol": enrol,
         "follow": follow,
+        "anomaly": watched,
         "frozen_bytes": frozen_bytes,
         "forward": forward_text,
         "backward": backward_text,
@@ -257,11 +266,12 @@ def emit_model(
         guard=None if guard is None else guard.record(),
         enrolment=None if enrol is None else enrol.record(),
         follow=None if following is None else following.record(),
+        anomaly=None if watched is None else watched.record(),
     )
     functions = frozenset(context.functions)
     constants = _by_layer(context)
-    parts = replay, held, guard, enrol, following
-    return ModelFiles(files, functions, digest, weights, interface, constants, *parts)
+    found = replay, held, guard, enrol, following, watched
+    return ModelFiles(files, functions, digest, weights, interface, constants, *found)
 
 
 def _by_layer(context: EmitContext) -> dict[str, int]:
@@ -286,8 +296,3 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     if len(rest) < 2 or rest[1].op != "quantize_gradient":
         raise InternalError("the loss is not followed by quantize_gradient")
     return list(graph.nodes[:index]), rest
-
-
-def _trained(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:
-    """A trained tensor's name, and the call that counts its elements at an end of their range."""
-    return {"name": tensor.name, "count_ends": f"{count_ends(context, tensor)};"}

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from tinytrain.emit.anomaly import Anomaly
 from tinytrain.emit.enrol import Enrol
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.guard import GuardPart
 from tinytrain.emit.replay import Replay
 
 
-def state_text(
-    arena: int,
-    weights: int,
-    replay: Replay | None,
-    guard: GuardPart | None,
-    enrol: Enrol | None,
-    following: Following | None,
-) -> str:
-    """Its larger parts, in bytes."""
+def state_text(arena: int, weights: int, parts: Iterable[object]) -> str:
+    """Its larger parts, in bytes; parts that are None or small are left out."""
     text = f"{arena} bytes of arena, {weights} of trained parameters"
-    text += "" if replay is None else f", {replay.ram_bytes} of the replay buffer"
-    text += "" if guard is None else f", {guard.ram_bytes} of the guard"
-    text += "" if following is None else f", {following.ram_bytes} of channels that follow drift"
-    return text if enrol is None else f"{text}, {enrol.nbytes} of enrolled classes"
+    for part in parts:
+        if isinstance(part, Replay):
+            text += f", {part.ram_bytes} of the replay buffer"
+        elif isinstance(part, GuardPart):
+            text += f", {part.ram_bytes} of the guard"
+        elif isinstance(part, Following):
+            text += f", {part.ram_bytes} of channels that follow drift"
+        elif isinstance(part, Enrol):
+            text += f", {part.nbytes} of enrolled classes"
+        elif isinstance(part, Anomaly):
+            text += f", {part.ram_bytes} for what is normal"
+    return text

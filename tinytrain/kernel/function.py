@@ -79,6 +79,22 @@ FUNCTIONS = (
         "tt_search_end",
     ),
     *_functions("tt_follow.c", "tt_follow.h", "tt_follow_observe", "tt_follow_adjust"),
+    *_functions(
+        "tt_anomaly.c",
+        "tt_anomaly.h",
+        "tt_anomaly_judge",
+        "tt_anomaly_weight",
+        "tt_anomaly_corrected",
+    ),
+    *_functions(
+        "tt_anomaly_features.c",
+        "tt_anomaly.h",
+        "tt_anomaly_diagonal",
+        "tt_anomaly_diagonal_learn",
+        "tt_anomaly_deviation",
+        "tt_anomaly_covariance",
+        "tt_anomaly_covariance_learn",
+    ),
     *_functions("tt_line_buffer.h", "tt_line_buffer.h", "tt_stripe_roll", "tt_stripe_window"),
     *_functions(
         "tt_metrics.c",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinytrain.losses import SampleTarget
+from tinytrain.manifest.anomaly import AnomalyRecord
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
@@ -34,6 +35,7 @@ class ModelInterface:
         guard: the guard, if there is one.
         enrolment: classes that are learned from a few samples, if they are.
         follow: the convolutions that follow drift, if any do.
+        anomaly: how the model tells what is not normal, if it does.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ModelInterface:
     guard: GuardRecord | None
     enrolment: EnrolmentRecord | None
     follow: FollowRecord | None
+    anomaly: AnomalyRecord | None
 
     @property
     def input_size(self) -> int:

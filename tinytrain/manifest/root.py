@@ -10,6 +10,7 @@ from typing import Annotated
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.losses import SampleTarget
+from tinytrain.manifest.anomaly import AnomalyRecord
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
@@ -93,6 +94,7 @@ class Manifest:
         guard: the guard; null if there is none.
         enrolment: classes that are learned from a few samples; null if none are.
         follow: the convolutions that follow drift; null if none do.
+        anomaly: how the model tells what is not normal; null if it does not.
         speed: estimated time of a training step.
         target: name of the target, or path of its file.
         budget: bytes that the model had to fit.
@@ -134,6 +136,7 @@ class Manifest:
     guard: GuardRecord | None
     enrolment: EnrolmentRecord | None
     follow: FollowRecord | None
+    anomaly: AnomalyRecord | None
     speed: SpeedRecord
     target: str
     budget: BudgetRecord
@@ -190,6 +193,7 @@ class Manifest:
             guard=self.guard,
             enrolment=self.enrolment,
             follow=self.follow,
+            anomaly=self.anomaly,
         )
 
     def text(self) -> str:

@@ -27,6 +27,7 @@ from tinytrain.simulation.device_result import (
     joined,
     scored,
 )
+from tinytrain.simulation.device_watch import Watching
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
@@ -78,7 +79,7 @@ def host_library(folder: GeneratedFolder) -> HostLibrary:
         ) from error
 
 
-class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls):
+class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching):
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one
@@ -267,8 +268,6 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls):
         with self._running() as library:
             data = library.save()
         write_file(Path(path), onnx_with_learned(self._folder, read_saved(data).weights))
-
-    # --- inside -----------------------------------------------------------------------------------
 
     @property
     def _spec(self) -> SampleSpec:

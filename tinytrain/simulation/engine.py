@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -89,6 +89,8 @@ class RawOutcome:
         health: counters of this run; None where the model has none.
         rehearsal_before, rehearsal_after: on the rehearsal set, before the first and after the last
             step; None without one.
+        judged: of a session that watches what the model said of each sample, an array of
+            `judged.JUDGED` for each of "before", "watch" and "after"; empty for any other.
         kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
         followed: samples over which drift was followed.
         follow_instructions: of each of them; empty where nothing counts them.
@@ -112,6 +114,7 @@ class RawOutcome:
     checkpoints: tuple[Checkpoint, ...] = ()
     rehearsal_before: RehearsalScore | None = None
     rehearsal_after: RehearsalScore | None = None
+    judged: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -16,7 +16,9 @@ import numpy as np
 
 from tinytrain.errors import DataError
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.reference.anomaly import Use
 from tinytrain.saved_file import read_saved
+from tinytrain.simulation.judged import JUDGED
 from tinytrain.simulation.library_calls import check, pointer
 from tinytrain.simulation.library_enrolment import LibraryEnrolment
 from tinytrain.simulation.library_following import FollowingLibrary
@@ -211,6 +213,28 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary):
         self._function("library_frozen", None)(
             self._state, ctypes.c_size_t(len(given)), pointer(given), pointer(out)
         )
+
+    def judge(self, samples: LibrarySamples, use: Use) -> np.ndarray:
+        """What a model with `anomaly` says of every sample, `judged.JUDGED` [N].
+
+        Raises:
+            DataError: a target is not finite.
+        """
+        self._check_targets(samples)
+        found = np.zeros(len(samples.targets), JUDGED)
+        status = self._function("library_anomaly", ctypes.c_int)(
+            self._state,
+            ctypes.byref(self._struct(samples)),
+            ctypes.c_size_t(found.size),
+            ctypes.c_int(use),
+            pointer(found),
+        )
+        check(status)
+        return found
+
+    def forget_normal(self) -> None:
+        """What was learned as normal; the warm-up begins anew."""
+        self._function("anomaly_reset", None)(self._state)
 
     def save(self) -> bytes:
         """The saved file of the trained parameters."""

@@ -19,12 +19,18 @@ TRAINING = Group("training", "which samples, how often, in which order")
 EVALUATION = Group("evaluation", "on samples that it does not learn from")
 FILES = Group("files", "what is read and written besides")
 
+_DIRECTORY = Option("folder that `compile` wrote", WHERE, "directory", FOLDER, metavar="DIR",
+                    positional=True, required=True)  # fmt: skip
+_ON = Option("this machine, or the emulator of the folder's target", WHERE, "on",
+             default=ENGINES[0], choices=ENGINES)  # fmt: skip
+_ICOUNT = Option("count instructions (needs --on qemu, and is slower)", WHERE, "icount", SWITCH,
+                 False)  # fmt: skip
+_LOAD = Option("file of saved parameters to start from", FILES, "load", FILE, metavar="FILE")
+
 SIMULATE = (
-    Option("folder that `compile` wrote", WHERE, "directory", FOLDER, metavar="DIR",
-           positional=True, required=True),
-    Option("this machine, or the emulator of the folder's target", WHERE, "on",
-           default=ENGINES[0], choices=ENGINES),
-    Option("count instructions (needs --on qemu, and is slower)", WHERE, "icount", SWITCH, False),
+    _DIRECTORY,
+    _ON,
+    _ICOUNT,
     Option("bytes on this machine for the outputs of the frozen layers; 0 computes them every time",
            WHERE, "frozen_memory", SIZE, FROZEN_MEMORY, low=0, metavar="SIZE",
            comparison=True),
@@ -58,8 +64,25 @@ SIMULATE = (
            0, low=0, high=MAX_STEPS, metavar="N"),
     Option("stop where P such evaluations in a row were no better than the best before; 0 never "
            "does", EVALUATION, "patience", INTEGER, 0, low=0, high=65_535, metavar="P"),
-    Option("file of saved parameters to start from", FILES, "load", FILE, metavar="FILE"),
+    _LOAD,
     Option("file that gets the trained parameters", FILES, "save", FILE, metavar="FILE"),
     Option("file that gets the loss of every step, one a line", FILES, "losses", FILE,
            metavar="FILE"),
 )  # fmt: skip
+
+WATCH = (
+    _DIRECTORY,
+    _ON,
+    _ICOUNT,
+    Option("samples to watch in their order, x of an .npz file; the first are taken as normal",
+           TRAINING, "data", FILE, metavar="F.npz", required=True),
+    Option("samples to watch; the file begins anew where it has fewer, and by default each comes "
+           "once", TRAINING, "steps", INTEGER, low=0, high=MAX_STEPS, metavar="N"),
+    Option("samples to score before and after; y or fault is 1 for each that is not normal",
+           EVALUATION, "eval", FILE, metavar="G.npz"),
+    _LOAD,
+    Option("file that gets what was learned", FILES, "save", FILE, metavar="FILE"),
+    Option("file that gets the score of every sample watched, one a line", FILES, "scores", FILE,
+           metavar="FILE"),
+)  # fmt: skip
+"""What `watch` takes."""

@@ -9,14 +9,7 @@ from collections import deque
 
 import numpy as np
 
-from tinytrain.errors import (
-    DataError,
-    ModelError,
-    TinytrainError,
-    ToolchainError,
-    UsageError,
-    Where,
-)
+from tinytrain.errors import TinytrainError, ToolchainError, Where
 from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.saved_file import read_saved
@@ -27,6 +20,8 @@ from tinytrain.simulation.engine import (
     RawOutcome,
     RehearsalScore,
 )
+from tinytrain.simulation.failures import failure_error
+from tinytrain.simulation.judged import LINE, JudgedLines
 from tinytrain.simulation.stream import SampleStream
 
 STATUS = (
@@ -104,6 +99,7 @@ class ProtocolReader:
         self._step_count = stream.step_count
         self._stack_used: int | None = None
         self._health: Health | None = None
+        self._judged = JudgedLines(stream)
         self._done = False
 
     def line(self, text: str) -> None:
@@ -124,6 +120,8 @@ class ProtocolReader:
                 int(match["correct"]), _float32(match["loss"]), tuple(self._recall)
             )
             self._rehearsal[match["when"]], self._recall = score, []
+        elif match := LINE.fullmatch(text):
+            self._take_judged(match)
         elif match := re.fullmatch(r"error (\S+) (\d+)", text):
             self._failure = match[1], int(match[2])
         elif match := re.fullmatch(r"stack (\d+)", text):
@@ -141,7 +139,9 @@ class ProtocolReader:
         What the firmware said itself comes before `what` was seen from outside.
         """
         if self._failure is not None:
-            return self._failure_error(*self._failure)
+            what, status = self._failure
+            name = STATUS[status] if status < len(STATUS) else f"status {status}"
+            return failure_error(what, name, self._stream.learning_rate)
         detail = "\n".join(self._tail) or "(it printed nothing)"
         return ToolchainError(what, detail=f"its last lines:\n{detail}")
 
@@ -152,10 +152,12 @@ class ProtocolReader:
             ToolchainError: lines are missing.
         """
         steps = self._events["step"]
-        if not self._done or any(len(self._events[kind]) != self._count(kind) for kind in _STAGES):
+        are_there = all(len(self._events[kind]) == self._count(kind) for kind in _STAGES)
+        if not (self._done and are_there and self._judged.is_whole):
             raise self.failed("the firmware ended before its work was done")
         follows = self._events["follow"]
         evaluations = self._events["before"] + self._events["after"]
+        watching, scoring = self._judged.instructions()
         return RawOutcome(
             losses=np.array([_float32(event["loss"]) for event in steps], dtype=np.float32),
             predictions=_predictions(steps + follows),
@@ -163,17 +165,18 @@ class ProtocolReader:
             after=_evaluation(self._events["after"]),
             weights=read_saved(saved, Where("parameters_out.bin")).weights,
             saved=saved,
-            step_instructions=_instructions(steps),
+            step_instructions=_instructions(steps) + watching,
             replay_instructions=_instructions(self._events["replay"]),
             rehearsal_instructions=_instructions(self._events["rehearse"]),
-            infer_instructions=_instructions(evaluations),
+            rehearsal_before=self._rehearsal.get("before"),
+            rehearsal_after=self._rehearsal.get("after"),
+            infer_instructions=_instructions(evaluations) + scoring,
             stack_used=self._stack_used or None,
             checkpoints=tuple(self._checkpoints),
             health=self._health,
-            rehearsal_before=self._rehearsal.get("before"),
-            rehearsal_after=self._rehearsal.get("after"),
             followed=len(follows),
             follow_instructions=_instructions(follows),
+            judged=self._judged.arrays(),
         )
 
     def _take_checkpoint(self, found: re.Match[str]) -> None:
@@ -201,8 +204,16 @@ class ProtocolReader:
             note = self._note(kind, len(seen) - 1, event)
             self._progress(_STAGES[kind], len(seen), self._count(kind), note)
 
+    def _take_judged(self, line: re.Match[str]) -> None:
+        found = self._judged.take(line)
+        if found is None:
+            raise self.failed(f"the firmware printed '{line[0]}' out of order")
+        self._progress(*found, "")
+
     def _count(self, kind: str) -> int:
         """Events of a kind in a whole session."""
+        if self._stream.watches:
+            return 0
         if kind == "replay":
             return self._step_count * (self._stream.replay_steps or 0)
         if kind == "rehearse":
@@ -235,27 +246,6 @@ class ProtocolReader:
         self._right[kind] += int(right)
         parts = (index + 1) * self._stream.train.spec.target_size
         return f"accuracy {self._right[kind] / parts:.1%}"
-
-    def _failure_error(self, what: str, status: int) -> TinytrainError:
-        name = STATUS[status] if status < len(STATUS) else f"status {status}"
-        if what == "load":
-            reason = {
-                "TT_ERROR_CRC": "the saved parameters are damaged: their checksum is wrong",
-                "TT_ERROR_MODEL": "the saved parameters belong to another model",
-                "TT_ERROR_FORMAT": "the file holds no saved parameters of this format",
-            }.get(name, f"the saved parameters cannot be loaded ({name})")
-            return DataError(reason, where=Where("parameters_in.bin"))
-        if what == "stream" and name == "TT_ERROR_FORMAT":
-            return ModelError(
-                "the folder was compiled by another version of tinytrain, whose program cannot "
-                "read this session",
-                help="compile the model again",
-            )
-        if what == "set_learning_rate":
-            return UsageError(
-                f"the model does not take a learning rate of {self._stream.learning_rate}"
-            )
-        return ToolchainError(f"the firmware stopped with {name} in '{what}'")
 
 
 def _take_counters(health: Health, match: re.Match[str]) -> None:

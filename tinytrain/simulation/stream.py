@@ -47,6 +47,8 @@ class SampleStream:
         patience: such evaluations in a row without a better score that end training; 0 never does.
         follows: whether drift is followed over the training samples, which then need no targets and
             are not trained on.
+        watches: whether the training samples are watched for what is not normal, instead of
+            trained on, and the evaluation samples scored.
     """
 
     train: Dataset
@@ -64,6 +66,7 @@ class SampleStream:
     enrolment: SampleStream | None = None
     follows: bool = False
     old: Dataset | None = None
+    watches: bool = False
 
     @property
     def step_count(self) -> int:

@@ -23,6 +23,7 @@ FLAG_FILL = 16
 FLAG_REHEARSE = 32
 FLAG_ENROL = 64
 FLAG_FOLLOW = 1024
+FLAG_WATCH = 256
 FORMAT_EVALUATIONS = 2
 """With two more words after the header: `evaluate_every` and `patience`."""
 FORMAT_OLD = 3
@@ -71,6 +72,7 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     flags |= FLAG_REHEARSE if stream.rehearsal_steps is not None else 0
     flags |= FLAG_ENROL if stream.enrols else 0
     flags |= FLAG_FOLLOW if stream.follows else 0
+    flags |= FLAG_WATCH if stream.watches else 0
     header = HEADER.pack(
         MAGIC,
         _format(stream),
