@@ -109,7 +109,7 @@ def test_what_a_person_sees(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def logits(at_end: int, *, is_falling: bool | None) -> tuple[str, ...]:
-    """The advice for a head whose logits have no range, 55 of its 480 weights at an end."""
+    """The advice for a head of 480 weights, so many of them at an end."""
     record = HealthRecord(
         gradients=(),
         updates=(
@@ -124,7 +124,7 @@ def logits(at_end: int, *, is_falling: bool | None) -> tuple[str, ...]:
     return report.advice
 
 
-def test_ends_of_logits_without_a_range_are_harm_only_where_the_loss_does_not_fall() -> None:
+def test_ends_of_a_head_are_harm_only_where_the_loss_does_not_fall() -> None:
     assert logits(55, is_falling=True) == ()
     for is_falling in (False, None):
         (sentence,) = logits(55, is_falling=is_falling)

@@ -102,7 +102,7 @@ OLD_ROWS: tuple[tuple[str, Callable[[Any], str]], ...] = (
 
 def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     """Names and figures in the order in which they are shown; what was not measured is left out."""
-    found = vars(result)
+    found = {**vars(result), "followed": result.followed or None}
     accuracies = (*_BALANCED, *_PLAIN) if result.unequal_classes else (*_PLAIN, *_BALANCED)
     rows = (*_ROWS, *accuracies, *_REST)
     known = _ELSEWHERE | {name for name, _ in rows}

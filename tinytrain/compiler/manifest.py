@@ -15,10 +15,9 @@ from tinytrain.data import SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.operations import loss_index, role_of, traits_of
+from tinytrain.ir.operations import role_of, traits_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
-from tinytrain.ir.types import DType
 from tinytrain.manifest import FORMAT, Manifest
 from tinytrain.manifest.health import GradientCounterRecord, HealthRecord, UpdateCounterRecord
 from tinytrain.manifest.records import (
@@ -225,12 +224,5 @@ def health_record(compiled: Compiled) -> HealthRecord | None:
 
 
 def _logits_layer(graph: Graph) -> str:
-    """The layer whose s32 sums are the outputs; empty where an s8 range bounds them."""
-    real = graph.nodes[loss_index(graph)].inputs[0]
-    producers = graph.producers()
-    while real in producers:
-        node = producers[real]
-        if traits_of(node).has_weights:
-            return node.layer if node.output.type.dtype is DType.S32 else ""
-        real = node.inputs[0]
-    return ""
+    """The last layer with weights, whose outputs are the logits."""
+    return [node.layer for node in graph.nodes if traits_of(node).has_weights][-1]

@@ -29,7 +29,7 @@ class UpdateCounterRecord:
         layer: layer of the tensor.
         elements: number of elements.
         at_end: elements at an end of their range before training.
-        is_logits: whether its layer gives the logits, as sums without a range.
+        is_logits: whether its layer gives the logits.
     """
 
     name: str

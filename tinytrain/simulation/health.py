@@ -60,7 +60,7 @@ class UpdateReport:
     at_end_before: int
     at_end: int
     is_logits: bool = False
-    """Whether its layer gives the logits as sums without a range."""
+    """Whether its layer gives the logits."""
 
     @property
     def has_fraction(self) -> bool:
@@ -101,8 +101,8 @@ class HealthReport:
     def crowded(self) -> tuple[UpdateReport, ...]:
         """Trained tensors of which too much has come to an end of its range.
 
-        Logits without a range tell classes apart by their differences, which the other weights go
-        on to learn: theirs are left out as long as the loss falls.
+        Logits tell classes apart by their differences, which the other weights go on to learn:
+        those of the head are left out as long as the loss falls.
         """
         return tuple(
             u
