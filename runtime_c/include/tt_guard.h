@@ -33,8 +33,9 @@ typedef enum {
     TT_GUARD_STOPPED     /* the same, and nothing is learned any more until NAME_guard_reset */
 } tt_guard_action;
 
-/* All of it is saved with the state. All 0 is the factory value. Errors are 1 for a sample that is
- * got wrong, else 0; where the target of a sample is no label they are its loss. */
+/* All of it is saved with the state. All 0 is the factory value. The error of a sample is
+ * the probability that the model gives to anything but its label, 1 - exp(-loss), from 0 to 1; of a
+ * regression it is the loss. */
 typedef struct {
     float kept_count;   /* samples kept apart, in this check */
     float kept_sum;     /* of their errors */
@@ -75,12 +76,16 @@ typedef struct {
     uint16_t is_stopped; /* 1 once nothing is learned any more */
 } tt_guard;
 
-/* Samples kept apart of one class. */
+/* Of one class. */
 typedef struct {
-    uint16_t count;      /* in this check */
-    uint16_t wrong;      /* of these */
-    uint16_t best_count; /* in the best check so far */
-    uint16_t best_wrong; /* of these */
+    float kept_count;   /* samples kept apart, in this check */
+    float kept_sum;     /* of their errors */
+    float kept_squares; /* of their errors */
+    float best_count;   /* the same in the best check so far */
+    float best_sum;     /* of their errors */
+    float best_squares; /* of their errors */
+    uint16_t came;      /* new samples since the last check; stays at 65,535 */
+    uint16_t unused;    /* 0 */
 } tt_guard_class;
 
 /* Where the parts of a guard lie, and what the model measures for it. */
@@ -88,6 +93,7 @@ typedef struct {
     tt_guard *guard;
     tt_guard_class *classes; /* [class_count] */
     size_t class_count;      /* 0 where the target of a sample is no label */
+    int is_share;            /* whether a loss is minus the logarithm of a probability */
     float norm;              /* mean square of the trained weights */
     int is_at_ends;          /* whether a quarter of a tensor came to the ends of its range */
 } tt_guard_view;
@@ -136,15 +142,15 @@ float tt_guard_rate(const tt_guard *guard, float rate);
  * a loss that is not finite, and where a restore failed. */
 int tt_guard_is_due(const tt_guard *guard, uint32_t interval);
 
-/* A step: the sample's loss before it, and whether the sample is got wrong, where that is known
- * (is_label). A sample of before counts as a step alone. Returns whether the step may go on. */
-int tt_guard_step(tt_guard *guard, float loss, int is_label, int is_wrong);
+/* A step: the sample's loss before it, and its label, or -1. A sample of before counts as a step
+ * alone. Returns whether the step may go on. */
+int tt_guard_step(const tt_guard_view *view, float loss, int32_t label);
 
 /* The sum of the squares of `count` weights: below 2^14 each. */
 uint64_t tt_sum_squares_s8(size_t count, const int8_t *x);
 
 /* A sample kept apart: its label, or -1. */
-void tt_guard_look(const tt_guard_view *view, float loss, int32_t label, int is_wrong);
+void tt_guard_look(const tt_guard_view *view, float loss, int32_t label);
 
 /* Decides after the samples kept apart, and begins the next check. Of the report it fills in the
  * action and the errors: the caller saves the state, or restores it where is_due says why. */

@@ -1,15 +1,18 @@
 /* When learning is undone: "The guard" in docs/arithmetic.md. */
 #include "tt_guard.h"
 
+#include <float.h>
 #include <string.h>
 
+#include "tt_kernels.h"
+
 /* Squares of standard normal quantiles: one case in a hundred; one in 740, as it is asked of every
- * class; and half a standard error, which is as good as equal. */
+ * class; a quarter of a standard error, which is as good as equal. */
 #define RARE 5.41F
 #define RARER 9.0F
-#define EQUAL 0.25F
+#define EQUAL 0.0625F
 
-#define PATIENCE 4   /* checks in a row */
+#define PATIENCE 3   /* checks in a row */
 #define RECOVERY 8   /* checks in a row that double the rate again */
 #define HALVINGS 7   /* of the rate, before nothing is learned any more */
 #define LARGEST 1e9F /* an error: its square, added up 2^24 times, stays finite */
@@ -26,26 +29,22 @@ typedef struct {
     float mean, variance;
 } estimate;
 
-/* Of labels one right and one wrong sample are added (Laplace's rule of succession), so that a few
- * samples without an error do not look certain. */
-static estimate estimate_of(sums of, int is_label)
+static estimate estimate_of(sums of)
 {
-    const float more = is_label ? 1.0F : 0.0F;
-    const float count = of.count + 2.0F * more;
-    const float mean = (of.sum + more) / count;
-    const float variance = (of.squares + more) / count - mean * mean;
-    const estimate found = {mean, variance > 0.0F ? variance / count : 0.0F};
+    const float mean = of.sum / of.count;
+    const float variance = of.squares / of.count - mean * mean;
+    const estimate found = {mean, variance > 0.0F ? variance / of.count : 0.0F};
     return found;
 }
 
 /* Whether errors are larger than `before`, by more than the root of `square` standard errors. */
-static int is_worse(sums before, sums now, int is_label, float square)
+static int is_worse(sums before, sums now, float square)
 {
     if (before.count == 0.0F || now.count == 0.0F) {
         return 0;
     }
-    const estimate old = estimate_of(before, is_label);
-    const estimate found = estimate_of(now, is_label);
+    const estimate old = estimate_of(before);
+    const estimate found = estimate_of(now);
     const float rise = found.mean - old.mean;
     return rise > 0.0F && rise * rise > square * (old.variance + found.variance);
 }
@@ -55,10 +54,11 @@ static float mean_of(float sum, float count)
     return count > 0.0F ? sum / count : 0.0F;
 }
 
-static float error_of(float loss, int is_label, int is_wrong)
+static float error_of(const tt_guard_view *view, float loss)
 {
-    if (is_label) {
-        return is_wrong ? 1.0F : 0.0F;
+    if (view->is_share) {
+        /* exp(-87) is too small to show in 1; NaN counts as wrong. */
+        return loss < 87.0F ? 1.0F - tt_exp_f32(loss > 0.0F ? -loss : 0.0F) : 1.0F;
     }
     return loss < LARGEST ? loss : LARGEST; /* NaN, too */
 }
@@ -118,50 +118,77 @@ int tt_guard_is_due(const tt_guard *guard, uint32_t interval)
            (guard->steps >= interval && guard->is_stopped == 0);
 }
 
-int tt_guard_step(tt_guard *guard, float loss, int is_label, int is_wrong)
+int tt_guard_step(const tt_guard_view *view, float loss, int32_t label)
 {
+    tt_guard *const guard = view->guard;
     const int is_again = guard->is_again != 0;
     guard->is_again = 0;
     if (guard->is_due != 0 || guard->is_stopped != 0) {
         return 0;
     }
     guard->steps += guard->steps < UINT32_MAX;
-    if (!(loss <= 3.4028234e38F && loss >= -3.4028234e38F)) {
+    if (!(loss <= FLT_MAX && loss >= -FLT_MAX)) {
         guard->is_broken = 1;
     } else if (!is_again) {
-        const float error = error_of(loss, is_label, is_wrong);
+        const float error = error_of(view, loss);
         guard->new_count += 1.0F;
         guard->new_sum += error;
         guard->new_squares += error * error;
+        if (view->class_count > 0) {
+            tt_guard_class *const of = &view->classes[label];
+            of->came = (uint16_t)(of->came + (of->came < UINT16_MAX));
+        }
     }
     return 1;
 }
 
-void tt_guard_look(const tt_guard_view *view, float loss, int32_t label, int is_wrong)
+void tt_guard_look(const tt_guard_view *view, float loss, int32_t label)
 {
     tt_guard *const guard = view->guard;
-    const int is_label = view->class_count > 0;
-    const float error = error_of(loss, is_label, is_wrong);
+    const float error = error_of(view, loss);
     guard->kept_count += 1.0F;
     guard->kept_sum += error;
     guard->kept_squares += error * error;
-    if (is_label && view->classes[label].count < UINT16_MAX) {
-        view->classes[label].count++;
-        view->classes[label].wrong = (uint16_t)(view->classes[label].wrong + (is_wrong != 0));
+    if (view->class_count > 0) {
+        tt_guard_class *const of = &view->classes[label];
+        of->kept_count += 1.0F;
+        of->kept_sum += error;
+        of->kept_squares += error * error;
     }
 }
 
-static int a_class_fades(const tt_guard_view *view)
+/* With one right and one wrong sample more (Laplace's rule of succession): of a class there are
+ * few, and their own spread says too little of them. */
+static sums smoothed(float count, float sum, float squares)
+{
+    const sums found = {count > 0.0F ? count + 2.0F : 0.0F, sum + 1.0F, squares + 1.0F};
+    return found;
+}
+
+static int is_a_class_worse(const tt_guard_view *view, float square)
 {
     for (size_t i = 0; i < view->class_count; i++) {
         const tt_guard_class *const of = &view->classes[i];
-        const sums before = {of->best_count, of->best_wrong, of->best_wrong};
-        const sums now = {of->count, of->wrong, of->wrong};
-        if (is_worse(before, now, 1, RARER)) {
+        const sums best = smoothed(of->best_count, of->best_sum, of->best_squares);
+        const sums kept = smoothed(of->kept_count, of->kept_sum, of->kept_squares);
+        if (is_worse(best, kept, square)) {
             return 1;
         }
     }
     return 0;
+}
+
+/* Whether no label is more than half way from its share among all to being the only one. */
+static int is_varied(const tt_guard_view *view)
+{
+    uint32_t most = 0;
+    uint32_t all = 0;
+    for (size_t i = 0; i < view->class_count; i++) {
+        const uint32_t came = view->classes[i].came; /* below 2^16, of fewer than 2^16 classes */
+        all += came;
+        most = came > most ? came : most;
+    }
+    return 2U * (uint64_t)most * view->class_count <= all * (uint64_t)(view->class_count + 1U);
 }
 
 /* What one look is enough for. */
@@ -178,10 +205,12 @@ static tt_guard_reason alarm(const tt_guard_view *view, sums best, sums kept)
     if (view->is_at_ends) {
         return TT_GUARD_ENDS;
     }
-    if (is_worse(best, kept, view->class_count > 0, RARE)) {
+    if (is_worse(best, kept, RARE)) {
         return TT_GUARD_KEPT;
     }
-    return a_class_fades(view) ? TT_GUARD_CLASS : TT_GUARD_NONE;
+    /* Where the others win more than one loses, there is time to see what becomes of it. */
+    const int fades = is_worse(best, kept, 0.0F) && is_a_class_worse(view, RARER);
+    return fades ? TT_GUARD_CLASS : TT_GUARD_NONE;
 }
 
 /* The next check begins. */
@@ -193,7 +222,9 @@ static void begin(const tt_guard_view *view)
     guard->steps = 0;
     guard->is_broken = 0;
     for (size_t i = 0; i < view->class_count; i++) {
-        view->classes[i].count = view->classes[i].wrong = 0;
+        tt_guard_class *const of = &view->classes[i];
+        of->kept_count = of->kept_sum = of->kept_squares = 0.0F;
+        of->came = 0;
     }
 }
 
@@ -207,8 +238,10 @@ static void take_for_best(const tt_guard_view *view)
     guard->then_sum = guard->usual_sum;
     guard->then_squares = guard->usual_squares;
     for (size_t i = 0; i < view->class_count; i++) {
-        view->classes[i].best_count = view->classes[i].count;
-        view->classes[i].best_wrong = view->classes[i].wrong;
+        tt_guard_class *const of = &view->classes[i];
+        of->best_count = of->kept_count;
+        of->best_sum = of->kept_sum;
+        of->best_squares = of->kept_squares;
     }
 }
 
@@ -275,7 +308,6 @@ static tt_guard_action wait(const tt_guard_view *view, sums latest, tt_guard_rea
 static tt_guard_action judge(const tt_guard_view *view)
 {
     tt_guard *const guard = view->guard;
-    const int is_label = view->class_count > 0;
     const sums kept = {guard->kept_count, guard->kept_sum, guard->kept_squares};
     const sums best = {guard->best_count, guard->best_sum, guard->best_squares};
     const sums latest = {guard->new_count, guard->new_sum, guard->new_squares};
@@ -287,18 +319,23 @@ static tt_guard_action judge(const tt_guard_view *view)
     if (found != TT_GUARD_NONE) {
         return undo(view, found);
     }
-    int is_strange = is_worse(usual, latest, is_label, RARE);
-    if (is_strange && guard->waited > 0 && is_worse(latest, first, is_label, RARE)) {
+    int is_strange = is_worse(usual, latest, RARE);
+    if (is_strange && guard->waited > 0 && is_worse(latest, first, RARE)) {
         /* It is being learned: another person, not wrong labels. What was usual is no measure. */
         guard->usual_count = guard->usual_sum = guard->usual_squares = 0.0F;
         is_strange = 0;
     }
-    const int is_below = is_worse(best, kept, is_label, EQUAL);
-    const int has_learned = is_worse(usual, then, is_label, RARE);
+    /* A check that looked at nothing knows nothing. */
+    const int is_blind = best.count > 0.0F && kept.count == 0.0F;
+    const int is_below = is_blind || is_worse(best, kept, EQUAL) || is_a_class_worse(view, RARE);
+    const int has_learned = is_worse(usual, then, RARE) && is_varied(view);
     if (!is_strange && (!is_below || has_learned)) {
-        return pass(view, !is_below);
+        /* The measure moves with what is better, not with what is nearly as good: else many small
+         * falls would go unseen. */
+        return pass(view, kept.count > 0.0F && !is_worse(best, kept, 0.0F));
     }
-    return wait(view, latest, is_below ? TT_GUARD_KEPT : TT_GUARD_STREAM);
+    const tt_guard_reason below = is_a_class_worse(view, RARE) ? TT_GUARD_CLASS : TT_GUARD_KEPT;
+    return wait(view, latest, is_below ? below : TT_GUARD_STREAM);
 }
 
 void tt_guard_judge(const tt_guard_view *view, tt_guard_report *report)

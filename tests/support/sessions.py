@@ -53,6 +53,7 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
         slots=compiled.options.replay,
         rehearsal=compiled.rehearsal,
         fade=compiled.fade,
+        guard_interval=compiled.options.guard,
     )
 
 

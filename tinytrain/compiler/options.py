@@ -531,6 +531,12 @@ def _check_smoothing(options: Options) -> None:
 def _check_enrolment(options: Options) -> None:
     if options.enrol is not None:
         parse_method(options.enrol)
+        if options.guard:
+            raise UsageError(
+                "a guard brings a saved state back, and with it enrolled samples that were erased "
+                "since",
+                help="leave out --guard or --enrol",
+            )
     elif options.enrol_classes is not None:
         raise UsageError(
             "--enrol-classes says how many classes --enrol can learn, and --enrol is not given",

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinytrain.reference.errors_seen import ClassErrors, Sums, is_worse
+from tinytrain.reference.loss import exp
 from tinytrain.saved_file import layout
 
 F = np.float32
@@ -27,8 +29,8 @@ ENDS_SHARE = 4
 FEWEST_ELEMENTS = 64
 """Of a trained tensor whose ends are looked at."""
 
-RARE, RARER, EQUAL = F(5.41), F(9.0), F(0.25)
-PATIENCE = 4
+RARE, RARER, EQUAL = F(5.41), F(9.0), F(0.0625)
+PATIENCE = 3
 RECOVERY = 8
 HALVINGS = 7
 _LARGEST = F(1e9)
@@ -37,80 +39,15 @@ _HALF = 2**16 - 1
 
 
 @dataclass
-class Sums:
-    """Of errors: how many, their sum and that of their squares, float32 values."""
-
-    count: np.float32 = ZERO
-    sum: np.float32 = ZERO
-    squares: np.float32 = ZERO
-
-    def add(self, error: np.float32) -> None:
-        """One more."""
-        self.count = F(self.count + F(1))
-        self.sum = F(self.sum + error)
-        self.squares = F(self.squares + F(error * error))
-
-    @property
-    def mean(self) -> float:
-        """0 without any."""
-        return float(F(self.sum / self.count)) if self.count > 0 else 0.0
-
-    def after(self, latest: Sums) -> Sums:
-        """What was usual before, together with the latest."""
-        kept = F(0.875)
-        return Sums(
-            F(F(kept * self.count) + latest.count),
-            F(F(kept * self.sum) + latest.sum),
-            F(F(kept * self.squares) + latest.squares),
-        )
-
-
-def is_worse(before: Sums, now: Sums, square: np.float32, *, is_label: bool) -> bool:
-    """Whether errors became larger, by more than the root of `square` standard errors.
-
-    Of labels one right and one wrong sample are added (Laplace's rule of succession), so that a few
-    samples without an error do not look certain.
-    """
-    if before.count == 0 or now.count == 0:
-        return False
-    old_mean, old = _estimate(before, is_label=is_label)
-    mean, found = _estimate(now, is_label=is_label)
-    rise = F(mean - old_mean)
-    return bool(rise > 0 and F(rise * rise) > F(square * F(old + found)))
-
-
-def _estimate(of: Sums, *, is_label: bool) -> tuple[np.float32, np.float32]:
-    more = F(is_label)
-    count = F(of.count + F(F(2) * more))
-    mean = F(F(of.sum + more) / count)
-    variance = F(F(F(of.squares + more) / count) - F(mean * mean))
-    return mean, F(variance / count) if variance > 0 else F(0)
-
-
-@dataclass
-class ClassErrors:
-    """Samples kept apart of one class: in this check, and in the best."""
-
-    count: int = 0
-    wrong: int = 0
-    best_count: int = 0
-    best_wrong: int = 0
-
-    def fades(self) -> bool:
-        """Whether it is got wrong more often than in the best check."""
-        before = Sums(F(self.best_count), F(self.best_wrong), F(self.best_wrong))
-        now = Sums(F(self.count), F(self.wrong), F(self.wrong))
-        return is_worse(before, now, RARER, is_label=True)
-
-
-@dataclass
 class Guard:
     """What the state of a model holds of its guard; the members are those of `tt_guard`.
 
     Attributes:
+        is_share: whether a loss is minus the logarithm of a probability.
         class_errors: of each class; empty where the target of a sample is no label.
     """
 
+    is_share: bool
     class_errors: list[ClassErrors] = field(default_factory=list)
     kept: Sums = field(default_factory=Sums)
     best: Sums = field(default_factory=Sums)
@@ -132,11 +69,6 @@ class Guard:
     due: int = 0
     is_stopped: bool = False
 
-    @property
-    def is_label(self) -> bool:
-        """Whether the target of a sample is a label."""
-        return bool(self.class_errors)
-
     def is_due(self, interval: int) -> bool:
         """Whether a check is due."""
         return (
@@ -146,11 +78,11 @@ class Guard:
             or (self.steps >= interval and not self.is_stopped)
         )
 
-    def rate(self, rate: float) -> np.float32:
+    def rate(self, rate: float | np.float32) -> np.float32:
         """That of a step, from what the firmware and the schedule say."""
         return F(F(rate) / F(1 << self.halvings))
 
-    def step(self, loss: float, *, is_wrong: bool, is_again: bool) -> bool:
+    def step(self, loss: float, label: int, *, is_again: bool) -> bool:
         """A step on a new sample, or on one of before; whether it may go on."""
         if self.due or self.is_stopped:
             return False
@@ -158,15 +90,18 @@ class Guard:
         if not np.isfinite(loss):
             self.is_broken = True
         elif not is_again:
-            self.new.add(self._error(loss, is_wrong=is_wrong))
+            self.new.add(self._error(loss))
+            if self.class_errors:
+                of = self.class_errors[label]
+                of.came = min(of.came + 1, _HALF)
         return True
 
-    def look(self, loss: float, label: int, *, is_wrong: bool) -> None:
+    def look(self, loss: float, label: int) -> None:
         """A sample kept apart."""
-        self.kept.add(self._error(loss, is_wrong=is_wrong))
-        if self.is_label and self.class_errors[label].count < _HALF:
-            self.class_errors[label].count += 1
-            self.class_errors[label].wrong += is_wrong
+        error = self._error(loss)
+        self.kept.add(error)
+        if self.class_errors:
+            self.class_errors[label].kept.add(error)
 
     def judge(self, norm: np.float32, *, is_at_ends: bool) -> str:
         """Decide after the samples kept apart, and begin the next check.
@@ -177,15 +112,19 @@ class Guard:
         self.checks = min(self.checks + 1, _WORD)
         if reason := self._alarm(norm, is_at_ends=is_at_ends):
             return self._undo(reason)
-        is_strange = self._worse(self.usual, self.new)
-        if is_strange and self.waited > 0 and self._worse(self.new, self.first):
+        is_strange = is_worse(self.usual, self.new, RARE)
+        if is_strange and self.waited > 0 and is_worse(self.new, self.first, RARE):
             self.usual = Sums()
             is_strange = False
-        is_below = is_worse(self.best, self.kept, EQUAL, is_label=self.is_label)
-        has_learned = self._worse(self.usual, self.then)
+        # A check that looked at nothing knows nothing.
+        is_blind = self.best.count > 0 and self.kept.count == 0
+        is_below = is_blind or is_worse(self.best, self.kept, EQUAL) or self._is_a_class_worse(RARE)
+        has_learned = is_worse(self.usual, self.then, RARE) and self._is_varied()
         if not is_strange and (not is_below or has_learned):
-            return self._pass(norm, is_best=not is_below)
-        return self._wait(REASONS.index("kept" if is_below else "stream"))
+            is_best = self.kept.count > 0 and not is_worse(self.best, self.kept, ZERO)
+            return self._pass(norm, is_best=bool(is_best))
+        below = "class" if self._is_a_class_worse(RARE) else "kept"
+        return self._wait(REASONS.index(below if is_below else "stream"))
 
     def carried(self, before: Guard) -> None:
         """What a restore does not undo, from the guard that made it."""
@@ -221,23 +160,41 @@ class Guard:
             is_stopped=self.is_stopped,
         )
         of_class = layout("tt_guard_class", "tt_guard.h")
-        return head + b"".join(of_class.pack(**vars(each)) for each in self.class_errors)
+        classes = (
+            of_class.pack(
+                **{
+                    f"{name}_{member}": float(getattr(sums, member))
+                    for name, sums in (("kept", each.kept), ("best", each.best))
+                    for member in ("count", "sum", "squares")
+                },
+                came=each.came,
+                unused=0,
+            )
+            for each in self.class_errors
+        )
+        return head + b"".join(classes)
 
-    def _error(self, loss: float, *, is_wrong: bool) -> np.float32:
-        if self.is_label:
-            return F(is_wrong)
+    def _error(self, loss: float) -> np.float32:
+        if self.is_share:
+            known = F(loss) < F(87)
+            return F(F(1) - exp(np.array([min(-F(loss), ZERO)], F))[0]) if known else F(1)
         return F(loss) if F(loss) < _LARGEST else _LARGEST
 
-    def _worse(self, before: Sums, now: Sums) -> bool:
-        return is_worse(before, now, RARE, is_label=self.is_label)
+    def _is_a_class_worse(self, square: np.float32) -> bool:
+        return any(each.is_worse(square) for each in self.class_errors)
+
+    def _is_varied(self) -> bool:
+        """Whether no label is more than half way from its share among all to being the only one."""
+        came = [each.came for each in self.class_errors]
+        return not came or 2 * max(came) * len(came) <= sum(came) * (len(came) + 1)
 
     def _alarm(self, norm: np.float32, *, is_at_ends: bool) -> int:
         found = {
             "loss": self.is_broken,
             "norm": self.saves > 0 and norm > F(F(F(4) * self.norm) + F(256)),
             "ends": is_at_ends,
-            "kept": self._worse(self.best, self.kept),
-            "class": any(each.fades() for each in self.class_errors),
+            "kept": is_worse(self.best, self.kept, RARE),
+            "class": is_worse(self.best, self.kept, ZERO) and self._is_a_class_worse(RARER),
         }
         return next((REASONS.index(name) for name, holds in found.items() if holds), 0)
 
@@ -246,7 +203,7 @@ class Guard:
         if is_best:
             self.best, self.then = self.kept, self.usual
             for each in self.class_errors:
-                each.best_count, each.best_wrong = each.count, each.wrong
+                each.best = each.kept
         self.norm = norm
         self.waited = 0
         self.is_strict = False
@@ -287,7 +244,7 @@ class Guard:
         self.steps = 0
         self.is_broken = False
         for each in self.class_errors:
-            each.count = each.wrong = 0
+            each.kept, each.came = Sums(), 0
 
 
 def mean_square(weights: Sequence[np.ndarray]) -> np.float32:

@@ -32,6 +32,7 @@ from tinytrain.reference import (
 from tinytrain.reference.class_health import count_step
 from tinytrain.reference.class_weights import count_class
 from tinytrain.reference.evaluation import EVALUATE
+from tinytrain.reference.guard import Guard
 from tinytrain.reference.health import Health, ends_of
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import MachineState
@@ -64,14 +65,19 @@ class Machine(MachineState):
         self.schedule = schedule
         self._done, self._skipped = 0, 0
         self._observer = observer
+        self.guard: Guard | None = None
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], *, is_again: bool = False
+    ) -> dict[Value, np.ndarray]:
         """Runs all nodes once; parameters and scales change as on the device.
 
-        A loss that is NaN or infinite ends the step there: nothing changes.
+        A loss that is NaN or infinite ends the step there, as a guard does that has stopped
+        learning: nothing changes.
 
         Args:
             inputs: by name; an s8 activation, the label, the target.
+            is_again: whether the sample is one of before, which a guard does not count.
 
         Returns:
             every value that was computed.
@@ -83,11 +89,12 @@ class Machine(MachineState):
             scale.peak = 0
         base = self.step.rate
         now = rate_at(self.schedule, base, self.step.count // self.accumulation_window)
+        now = now if self.guard is None else self.guard.rate(now)
         self.step = replace(self.step, rate=float(now))
-        is_finite = self._run_nodes(known)
+        ending = self._run_nodes(known, is_again=is_again)
         self.step = replace(self.step, rate=base)
-        if not is_finite:
-            self._skipped += 1
+        if ending != "done":
+            self._skipped += ending == "skipped"
             return known
         for parameter, value in self.graph.updates.items():
             self.parameters[parameter] = known[value]
@@ -106,16 +113,25 @@ class Machine(MachineState):
         if self.class_health:
             count_step(self.class_health, label, prediction(known[self.graph.outputs[1]]))
 
-    def _run_nodes(self, known: dict[Value, np.ndarray]) -> bool:
-        """Adds the outputs of all nodes; False if it ends at a loss that is not finite."""
+    def _run_nodes(self, known: dict[Value, np.ndarray], *, is_again: bool) -> str:
+        """Adds the outputs of all nodes; "skipped" if it ends at a loss that is not finite, and
+        "stopped" if a guard ends it there, else "done"."""
         for node in self.graph.nodes:
             results = self.evaluate(node, [known[value] for value in node.inputs])
             known.update(zip(node.outputs, results, strict=True))
             if self._observer is not None:
                 self._observer(node, known)
-            if role_of(node) is Role.LOSS and not np.isfinite(known[node.outputs[0]][0]):
-                return False
-        return True
+            if role_of(node) is not Role.LOSS:
+                continue
+            loss = known[node.outputs[0]][0]
+            if self.guard is not None:
+                target = known[node.inputs[1]]
+                label = int(target.ravel()[0]) if target.dtype == np.int32 else -1
+                if not self.guard.step(loss, label, is_again=is_again):
+                    return "stopped"
+            if not np.isfinite(loss):
+                return "skipped"
+        return "done"
 
     def evaluate(self, node: Node, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """The outputs of one node; a rounding node leaves its peak in its scale."""
@@ -155,6 +171,7 @@ class Machine(MachineState):
         """The learning rate of the next step."""
         window = self.accumulation_window
         now = rate_at(self.schedule, self.step.rate, self.step.count // window)
+        now = now if self.guard is None else self.guard.rate(now)
         return np.float32(now) * np.float32(window)
 
 

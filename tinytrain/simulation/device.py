@@ -19,20 +19,23 @@ from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.device_enrolment import EnrolmentCalls
 from tinytrain.simulation.device_following import FollowingCalls
+from tinytrain.simulation.device_guard import GuardCalls
 from tinytrain.simulation.device_rehearsal import RehearsalCalls, steps_behind
 from tinytrain.simulation.device_result import (
     EvaluationResult,
     StepResult,
     evaluation_of,
     joined,
+    library_samples,
     scored,
 )
 from tinytrain.simulation.device_watch import Watching
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
-from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.library import HostLibrary
 from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.parameters import SIMULATE
-from tinytrain.simulation.session import check_rate, saved_in
+from tinytrain.simulation.session import saved_in
+from tinytrain.simulation.session_checks import check_rate
 from tinytrain.simulation.write_back import onnx_with_learned, state_dict
 from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
 
@@ -79,7 +82,7 @@ def host_library(folder: GeneratedFolder) -> HostLibrary:
         ) from error
 
 
-class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching):
+class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCalls):
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one
@@ -186,7 +189,7 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching):
         with self._running() as library:
             for batch in batches(data, y, self._spec):
                 for chunk in batch.chunks():
-                    found.append(scored(library, _library_samples(batch, chunk), self._spec))
+                    found.append(scored(library, library_samples(batch, chunk), self._spec))
         if not found:
             raise DataError("there are no samples to evaluate", where=Where("data"))
         return evaluation_of(found)
@@ -286,14 +289,10 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching):
         with self._running() as library:
             behind = steps_behind(library.model)
             for chunk in data.chunks():
-                samples = _library_samples(data, chunk)
+                samples = library_samples(data, chunk)
                 order = np.arange(len(samples.targets))
                 losses, predictions = library.train(samples, order, None, **behind)
                 if not library.model.classes:
                     predictions = predictions[:0]
                 found.append(StepResult(losses, predictions))
         return joined(found)
-
-
-def _library_samples(data: Dataset, chunk: slice) -> LibrarySamples:
-    return LibrarySamples(np.ascontiguousarray(data.targets(chunk)), data.quantized(chunk))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinytrain.data import SampleSpec
+from tinytrain.data import Dataset, SampleSpec
 from tinytrain.losses import SampleTarget
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 
@@ -127,3 +127,8 @@ def evaluation_of(scores: Sequence[Scores]) -> EvaluationResult:
         accuracy=float(np.mean(right)) if right.size else None,
         predictions=np.concatenate([one.predictions for one in scores]),
     )
+
+
+def library_samples(data: Dataset, part: slice) -> LibrarySamples:
+    """Some of the samples of a dataset, as the library takes them."""
+    return LibrarySamples(np.ascontiguousarray(data.targets(part)), data.quantized(part))

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from tinytrain.reference.health import Health
+from tinytrain.simulation.guard import GuardCheck
 from tinytrain.simulation.stream import SampleStream
 
 Progress = Callable[[str, int, int, str], None]
@@ -91,6 +92,7 @@ class RawOutcome:
             step; None without one.
         judged: of a session that watches what the model said of each sample, an array of
             `judged.JUDGED` for each of "before", "watch" and "after"; empty for any other.
+        guard_checks: in order; empty where the model has no guard.
         kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
         followed: samples over which drift was followed.
         follow_instructions: of each of them; empty where nothing counts them.
@@ -112,6 +114,7 @@ class RawOutcome:
     followed: int = 0
     follow_instructions: tuple[int, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    guard_checks: tuple[GuardCheck, ...] = ()
     rehearsal_before: RehearsalScore | None = None
     rehearsal_after: RehearsalScore | None = None
     judged: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from tinytrain.simulation.judged import JUDGED
 from tinytrain.simulation.library_calls import check, pointer
 from tinytrain.simulation.library_enrolment import LibraryEnrolment
 from tinytrain.simulation.library_following import FollowingLibrary
+from tinytrain.simulation.library_guard import GuardLibrary
 from tinytrain.simulation.library_rehearsal import RehearsalLibrary
 from tinytrain.simulation.stream import TARGET_DTYPES
 
@@ -51,7 +52,7 @@ class _Samples(ctypes.Structure):
     )
 
 
-class HostLibrary(RehearsalLibrary, FollowingLibrary):
+class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
     """A model in a shared library, with one state of its own, which starts as factory.
 
     Args:
@@ -64,6 +65,7 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary):
 
     def __init__(self, path: Path, model: ModelInterface) -> None:
         super().__init__(path, model)
+        self._kept: LibrarySamples | None = None
         self.init()
 
     def init(self) -> None:
@@ -235,6 +237,22 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary):
     def forget_normal(self) -> None:
         """What was learned as normal; the warm-up begins anew."""
         self._function("anomaly_reset", None)(self._state)
+
+    def guard(self, kept: LibrarySamples | None) -> None:
+        """Gives a model with a guard the samples that it looks at, and forgets its checks so far.
+
+        Args:
+            kept: labelled samples that no step learns from; None leaves it those that the model
+                holds itself, and the stream.
+
+        Raises:
+            DataError: a label is out of range.
+        """
+        if kept is not None:
+            self._check_targets(kept)
+        self._kept = kept  # the library reads its arrays from now on
+        given = _Samples() if kept is None else self._struct(kept)
+        self._guard(ctypes.byref(given), 0 if kept is None else len(kept.targets))
 
     def save(self) -> bytes:
         """The saved file of the trained parameters."""

@@ -55,6 +55,8 @@ SIMULATE = (
            TRAINING, "fill", FILE, metavar="F.npz", see="training.md#replay"),
     Option("follow drift over the samples, as many as --steps, in place of training on them; needs "
            "no labels", TRAINING, "follow", SWITCH, False, see="training.md#drift"),
+    Option("labelled samples that the guard looks at and no step learns from, x and y of an .npz "
+           "file", TRAINING, "kept", FILE, metavar="F.npz", see="training.md#the-guard"),
     Option("samples to evaluate on, before and after", EVALUATION, "eval", FILE, metavar="G.npz"),
     Option("samples of what the model knew before, to see what it forgets", EVALUATION, "eval_old",
            FILE, metavar="OLD.npz"),

@@ -13,7 +13,7 @@ from tinytrain.simulation.engine import Progress, RawOutcome
 from tinytrain.simulation.frozen_cache import FrozenCache
 from tinytrain.simulation.protocol import ProtocolReader
 from tinytrain.simulation.stream import SampleStream
-from tinytrain.simulation.stream_file import write_stream
+from tinytrain.simulation.stream_file import write_kept, write_stream
 
 SILENCE_LIMIT = 300.0
 """Seconds without a line after which firmware counts as hung. A step of the largest models takes a
@@ -51,6 +51,8 @@ def run_session(
             lambda done, total: progress("prepare", done, total, ""),
             cache,
         )
+        if stream.is_guarded:
+            write_kept(stream, directory / "kept.bin")
         if stream.parameters_in is not None:
             (directory / "parameters_in.bin").write_bytes(stream.parameters_in)
     except OSError as error:

@@ -21,6 +21,7 @@ from tinytrain.simulation.engine import (
     RehearsalScore,
 )
 from tinytrain.simulation.failures import failure_error
+from tinytrain.simulation.guard import GuardCheck, check_in
 from tinytrain.simulation.judged import LINE, JudgedLines
 from tinytrain.simulation.stream import SampleStream
 
@@ -94,6 +95,7 @@ class ProtocolReader:
         self._failure: tuple[str, int] | None = None
         self._checkpoints: list[Checkpoint] = []
         self._between: list[int] = []
+        self._guard: list[GuardCheck] = []
         self._recall: list[float] = []
         self._rehearsal: dict[str, RehearsalScore] = {}
         self._step_count = stream.step_count
@@ -113,6 +115,8 @@ class ProtocolReader:
             self._progress("train", len(self._events["step"]), self._stream.step_count, note)
         elif match := _CHECKPOINT.fullmatch(text):
             self._take_checkpoint(match)
+        elif check := check_in(text):
+            self._guard.append(check)
         elif match := re.fullmatch(r"recall \d+ 0x([0-9a-f]{8})", text):
             self._recall.append(_float32(match[1]))
         elif match := _REHEARSAL.fullmatch(text):
@@ -173,6 +177,7 @@ class ProtocolReader:
             infer_instructions=_instructions(evaluations) + scoring,
             stack_used=self._stack_used or None,
             checkpoints=tuple(self._checkpoints),
+            guard_checks=tuple(self._guard),
             health=self._health,
             followed=len(follows),
             follow_instructions=_instructions(follows),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,6 @@ from tinytrain.reference.packed import unpacked
 from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
-from tinytrain.saved_file import layout
 from tinytrain.simulation.engine import (
     Checkpoint,
     Evaluation,
@@ -32,6 +32,8 @@ from tinytrain.simulation.engine import (
     RehearsalScore,
 )
 from tinytrain.simulation.reference_enrolment import enrol_session
+from tinytrain.simulation.reference_guard import guarded_machine
+from tinytrain.simulation.reference_state import state_bytes
 from tinytrain.simulation.stream import SampleStream
 
 
@@ -48,6 +50,7 @@ class ReferenceEngine:
         rehearsal: samples that lie in flash.
         enrolment: how classes are learned from a few samples, if they are.
         fade: steps at a learning rate of 1 after which a class that does not come fades.
+        guard_interval: steps from one check of a guard to the next; 0 without a guard.
     """
 
     # house(parameters): all that a model consists of
@@ -62,6 +65,7 @@ class ReferenceEngine:
         rehearsal: RehearsalSet | None = None,
         enrolment: Enrolment | None = None,
         fade: float = 0.0,
+        guard_interval: int = 0,
     ) -> None:
         assert graph.target is not None, "a training graph has a target"
         self._graph = graph
@@ -74,6 +78,7 @@ class ReferenceEngine:
         self._rehearsal = rehearsal
         self._enrolment = enrolment
         self._fade = fade
+        self._guard_interval = guard_interval
 
     # house(function): the session in the order of docs/arithmetic.md
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
@@ -110,41 +115,53 @@ class ReferenceEngine:
             slot = buffer.offer(0 if is_regression else int(wanted))
             if slot is not None:
                 remembered[slot] = self._inputs(sample, wanted)
-        rehearsed = 0
+        memory: dict[str, Any] = {"buffer": buffer, "remembered": remembered, "rehearsed": 0}
+        guarded = None
+        if self._guard_interval and stream.is_guarded:
+            apart = [self._inputs(*pair) for pair in stream.kept_samples()]
+            if self._rehearsal is not None:
+                apart += map(self._inputs, self._rehearsal.inputs, self._rehearsal.targets)
+            guarded = guarded_machine(machine, self._guard_interval, apart, memory)
         checkpoints: list[Checkpoint] = []
         early_stop = EarlyStop(stream.patience)
         if stream.follows:
             return self._follow(machine, stream, progress, before)
         for step, (sample, wanted) in enumerate(stream.train_samples()):
             inputs = self._inputs(sample, wanted)
+            if guarded is not None:
+                guarded.check(step)
             if stream.replay_steps is not None:
-                slot = buffer.offer(0 if is_regression else int(wanted))
+                slot = memory["buffer"].offer(0 if is_regression else int(wanted))
                 if slot is not None:
-                    remembered[slot] = inputs
+                    memory["remembered"][slot] = inputs
             known = machine.run(inputs)
             losses.append(known[loss][0])
             if not is_regression:
                 predictions.append(prediction(known[output]))
             for _ in range(stream.replay_steps or 0):
-                again = buffer.draw_slot()
+                again = memory["buffer"].draw_slot()
                 assert again is not None, "the first sample is always kept"
-                machine.run(remembered[again])
+                machine.run(memory["remembered"][again], is_again=True)
             for _ in range(stream.rehearsal_steps or 0):
                 assert held is not None, "the model has a rehearsal set"
-                again = held.slot(rehearsed, self._seed)
-                machine.run(self._inputs(held.inputs[again], held.targets[again]))
-                rehearsed = (rehearsed + 1) % 2**32
+                again = held.slot(memory["rehearsed"], self._seed)
+                kept = self._inputs(held.inputs[again], held.targets[again])
+                machine.run(kept, is_again=True)
+                memory["rehearsed"] = (memory["rehearsed"] + 1) % 2**32
             progress("train", step + 1, stream.step_count, f"loss {losses[-1]:.4f}")
             if stream.evaluate_every and (step + 1) % stream.evaluate_every == 0:
                 checkpoints.append(self._checkpoint(machine, stream, step + 1, early_stop))
                 if checkpoints[-1].verdict == "stop":
                     break
+        if guarded is not None:
+            guarded.check(len(losses), is_last=True)
         after = self._evaluate(machine, stream, progress, "evaluate after")
         weights = machine.weights_bytes()
-        extra = buffer.state_bytes() if self._slots else b""
-        extra += b"" if self._rehearsal is None else struct.pack("<I", rehearsed)
-        extra += moments_bytes(machine)
+        extra = memory["buffer"].state_bytes() if self._slots else b""
+        extra += b"" if self._rehearsal is None else struct.pack("<I", memory["rehearsed"])
+        extra += b"" if guarded is None else guarded.guard.state_bytes()
         extra += b"" if machine.class_counts is None else machine.class_counts.tobytes()
+        extra += moments_bytes(machine)
         return RawOutcome(
             losses=np.array(losses, np.float32),
             predictions=tuple(predictions),
@@ -154,6 +171,7 @@ class ReferenceEngine:
             saved=weights + extra + state_bytes(machine),
             checkpoints=tuple(checkpoints),
             health=self._health(machine),
+            guard_checks=() if guarded is None else tuple(guarded.checks),
             rehearsal_before=rehearsal_before,
             rehearsal_after=self._score(machine, held),
         )
@@ -280,14 +298,3 @@ def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
 def moments_bytes(machine: Machine) -> bytes:
     """The moments of what follows drift, as a saved file has them."""
     return b"".join(state.moments.astype("<i4").tobytes() for state in machine.followed.values())
-
-
-def state_bytes(machine: Machine) -> bytes:
-    """What follows the regions in a saved file: the scales, and what a step changes besides."""
-    of_scale = layout("tt_saved_scale")
-    scales = b"".join(
-        of_scale.pack(exponent=scale.exponent, running_max=scale.running_max)
-        for scale in machine.scales.values()
-    )
-    step = machine.step
-    return scales + layout("tt_saved_step").pack(rate=step.rate, seed=step.seed, count=step.count)

@@ -16,6 +16,7 @@ from tinytrain.simulation.engine import RawOutcome, RehearsalScore
 from tinytrain.simulation.enrolment import EnrolmentReport, report_of
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.forgetting import ClassAccuracies
+from tinytrain.simulation.guard import GuardSummary, guard_summary
 from tinytrain.simulation.health import HealthReport, health_report
 from tinytrain.simulation.scores import (
     Confusion,
@@ -87,10 +88,10 @@ class SimulationResult:
         kept_bytes: of the frozen-activation cache, on the host.
         clipped_inputs, clipped_eval_inputs: share of the input values of the samples to learn from
             and of the evaluation samples that lie outside the range of the input, 0 to 1.
-        warnings: sentences on data that is not scaled as in calibration, or that can be read in two
-            ways.
+        warnings: sentences on data that is scaled otherwise than in calibration, or ambiguous.
         enrolment: what classes that are learned from a few samples showed, in the session after
             this one; None where the model enrols none.
+        guard: what the model's guard did; None where it has none.
         health: what the model's counters say of this session; None where it has none.
         losses: of each step, as float32 holds them.
         predictions: the class predicted in each step; empty for a regression.
@@ -142,6 +143,7 @@ class SimulationResult:
     best: CurvePoint | None
     stopped_at: int | None
     enrolment: EnrolmentReport | None
+    guard: GuardSummary | None
     health: HealthReport | None = field(repr=False)
     losses: tuple[float, ...] = field(repr=False)
     predictions: tuple[int, ...] = field(repr=False)
@@ -232,6 +234,7 @@ def summarize(
         clipped_eval_inputs=None if stream.eval_coverage is None else stream.eval_coverage.share,
         warnings=stream.warnings(),
         enrolment=None,
+        guard=guard_summary(outcome.guard_checks),
         health=health_report(
             folder.manifest.health,
             outcome.health,

@@ -19,12 +19,14 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.orders import by_class
-from tinytrain.simulation.parameters import LARGEST_RATE, SIMULATE
+from tinytrain.simulation.parameters import SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.result import SimulationResult, summarize, with_enrolment
 from tinytrain.simulation.session_checks import (
     check_evaluations,
     check_following,
+    check_kept,
+    check_rate,
     checked_rehearsal,
     checked_replay,
 )
@@ -56,6 +58,7 @@ def simulate(
     rehearsal_steps: int | None = None,
     fill: str | Path | Dataset | None = None,
     follow: bool = False,
+    kept: str | Path | Dataset | None = None,
     progress: Progress = ignore_progress,
     warn: Callable[[str], None] = lambda sentence: None,
 ) -> SimulationResult:
@@ -92,6 +95,8 @@ def simulate(
         fill: samples that the replay buffer is offered before the first step.
         follow: whether drift is followed over the samples, `steps` of them, in place of training
             on them; labels of `data` are not looked at.
+        kept: labelled samples that the model's guard looks at, and that no step learns from; None
+            leaves it those of a rehearsal set, and the new ones.
         progress: called as the session goes on.
         warn: called before the session with each of the result's `warnings`.
 
@@ -121,6 +126,7 @@ def simulate(
         replay_steps=replay_steps,
         rehearsal_steps=rehearsal_steps,
         fill=fill,
+        kept=kept,
         evaluate_every=evaluate_every,
         patience=patience,
         follow=follow,
@@ -142,6 +148,7 @@ def simulate(
 
 
 # house(parameters): each is an option of the command
+# house(function): a line for each of them
 def plan_session(
     folder: GeneratedFolder,
     *,
@@ -156,6 +163,7 @@ def plan_session(
     replay_steps: int | None = None,
     rehearsal_steps: int | None = None,
     fill: str | Path | Dataset | None = None,
+    kept: str | Path | Dataset | None = None,
     evaluate_every: int = 0,
     patience: int = 0,
     follow: bool = False,
@@ -179,6 +187,7 @@ def plan_session(
     rehearsal_steps = checked_rehearsal(folder, rehearsal_steps)
     is_there = eval is not None
     check_evaluations(evaluate_every, patience, is_there=is_there, has_old=eval_old is not None)
+    check_kept(folder, is_there=kept is not None)
     train, evaluation, enrolled = _samples(data, eval, folder, follow=follow)
     if order == "drift" and train.spec.parts:
         raise UsageError(
@@ -194,6 +203,8 @@ def plan_session(
         replay_steps=replay_steps,
         rehearsal_steps=rehearsal_steps,
         fill=None if fill is None else _loaded(fill, folder),
+        is_guarded=folder.manifest.guard is not None,
+        kept=None if kept is None else _loaded(kept, folder),
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
@@ -232,22 +243,6 @@ def _enrolling(
         drifts=order == "drift",
         enrols=True,
     )
-
-
-def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
-    """Holds a learning rate to the limit of the device.
-
-    Raises:
-        UsageError: it is above it.
-    """
-    limit = folder.manifest.rate_limit
-    # The device compares float32 values.
-    if rate is not None and np.float32(rate) > np.float32(limit):
-        raise UsageError(
-            f"learning rate {rate:g} is above {limit:g}, the limit of the model in '{folder.path}'",
-            help=f"compile with --rate-limit {rate:g}, or with --rate-limit {LARGEST_RATE:g} to "
-            "lift the limit",
-        )
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinytrain.errors import UsageError
 from tinytrain.simulation.folder import GeneratedFolder
+from tinytrain.simulation.parameters import LARGEST_RATE
 
 
 def check_evaluations(
@@ -45,6 +48,31 @@ def checked_rehearsal(folder: GeneratedFolder, rehearsal_steps: int | None) -> i
     if rehearsal_steps is None:
         return 1 if folder.manifest.rehearsal else None
     return rehearsal_steps if folder.manifest.rehearsal else None
+
+
+def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
+    """Holds a learning rate to the limit of the device.
+
+    Raises:
+        UsageError: it is above it.
+    """
+    limit = folder.manifest.rate_limit
+    # The device compares float32 values.
+    if rate is not None and np.float32(rate) > np.float32(limit):
+        raise UsageError(
+            f"learning rate {rate:g} is above {limit:g}, the limit of the model in '{folder.path}'",
+            help=f"compile with --rate-limit {rate:g}, or with --rate-limit {LARGEST_RATE:g} to "
+            "lift the limit",
+        )
+
+
+def check_kept(folder: GeneratedFolder, *, is_there: bool) -> None:
+    """Samples that are kept apart need a guard that looks at them."""
+    if is_there and not folder.manifest.guard:
+        raise UsageError(
+            f"the model in '{folder.path}' has no guard",
+            help="compile with --guard 128, or leave out --kept",
+        )
 
 
 def check_following(

@@ -39,6 +39,8 @@ class SampleStream:
         rehearsal_steps: on samples of the rehearsal set after each new one; None where the model
             has none.
         fill: samples that the replay buffer is offered before the first step; None for none.
+        is_guarded: whether the model's guard is asked before each new sample.
+        kept: samples that it looks at and no step learns from; None for none.
         drifts: whether the training samples change on the way, see `orders.drifted`.
         evaluate_every: steps after which the evaluation samples are looked at in between; 0 never.
         enrols: whether samples are enrolled in place of trained on, each once, and classified by
@@ -59,6 +61,8 @@ class SampleStream:
     replay_steps: int | None = None
     rehearsal_steps: int | None = None
     fill: Dataset | None = None
+    is_guarded: bool = False
+    kept: Dataset | None = None
     drifts: bool = False
     evaluate_every: int = 0
     patience: int = 0
@@ -139,6 +143,12 @@ class SampleStream:
         wants, size = self.train.spec.wants, self.train.spec.target_size
         shape = (index.size,) if wants is SampleTarget.LABEL else (index.size, size)
         return np.zeros(shape, TARGET_DTYPES[wants])
+
+    def kept_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Input and target of each sample that is kept apart for the guard."""
+        if self.kept is not None:
+            for chunk in self.kept.chunks():
+                yield from _pairs(self.kept, chunk)
 
     def train_inputs(self, steps: np.ndarray) -> np.ndarray:
         """int8 [n, H, W, C], the input of each of these steps."""

@@ -24,6 +24,7 @@ FLAG_REHEARSE = 32
 FLAG_ENROL = 64
 FLAG_FOLLOW = 1024
 FLAG_WATCH = 256
+FLAG_GUARD = 128
 FORMAT_EVALUATIONS = 2
 """With two more words after the header: `evaluate_every` and `patience`."""
 FORMAT_OLD = 3
@@ -62,6 +63,15 @@ def write_stream(
             progress(done, count)
 
 
+def write_kept(stream: SampleStream, path: Path) -> None:
+    """Writes kept.bin: how many samples are kept apart for the guard, and the samples."""
+    samples = list(stream.kept_samples())
+    with path.open("wb") as file:
+        file.write(_WORD.pack(len(samples)))
+        for x, target in samples:
+            file.write(x.tobytes() + target.astype(target.dtype.newbyteorder("<")).tobytes())
+
+
 def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     spec = stream.train.spec
     flags = FLAG_LEARNING_RATE if stream.learning_rate is not None else 0
@@ -73,6 +83,7 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     flags |= FLAG_ENROL if stream.enrols else 0
     flags |= FLAG_FOLLOW if stream.follows else 0
     flags |= FLAG_WATCH if stream.watches else 0
+    flags |= FLAG_GUARD if stream.is_guarded else 0
     header = HEADER.pack(
         MAGIC,
         _format(stream),

@@ -22,7 +22,7 @@ from tinytrain.reference.packed import unpacked
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
 from tinytrain.simulation.engine import Evaluation, Progress, RawOutcome
 from tinytrain.simulation.judged import JUDGED
-from tinytrain.simulation.reference import state_bytes
+from tinytrain.simulation.reference_state import state_bytes
 from tinytrain.simulation.stream import SampleStream
 
 _Row = tuple[float, float, int, int, int]

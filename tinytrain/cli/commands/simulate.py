@@ -49,6 +49,9 @@ def run(options: argparse.Namespace) -> None:
         print_table(enrolment_table(json.loads(result.to_json())["enrolment"]))
     # Below the tables, where the narrowest terminal shows it whole.
     print(f"weights sha256 {result.weights_sha256}")
+    if result.guard is not None:
+        for sentence in result.guard.sentences():
+            print(f"guard: {sentence}")
     if result.health is not None:
         print_health(result.health)
 

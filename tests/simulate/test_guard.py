@@ -1,0 +1,83 @@
+"""A guard on a real model: poison is undone, honest learning goes on, and the session says why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinytrain
+from examples.digits.data import as_it_is_now, as_trained
+from examples.digits.story import MODEL
+from tinytrain.cli import main
+from tinytrain.errors import UsageError
+
+LEARN, KEPT, JUDGE = (as_it_is_now(slice(*ends)) for ends in ((0, 900), (900, 980), (1000, 1400)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("guard") / "own"
+    calibration = as_trained(slice(0, 128)).x
+    tinytrain.compile_model(MODEL, output=place, calibration=calibration, scheme="last-3", guard=64)
+    return place
+
+
+def test_poison_is_undone(folder: Path) -> None:
+    with tinytrain.load(folder) as device:
+        device.keep_apart(KEPT.x, KEPT.y)
+        before = device.evaluate(JUDGE.x, JUDGE.y).accuracy
+        device.train(LEARN.x, LEARN.y)
+        device.finish()
+        good = device.evaluate(JUDGE.x, JUDGE.y).accuracy
+        assert before is not None and good is not None and good > before + 0.2
+        device.train(LEARN.x[:300], np.full(300, 3))
+        device.finish()
+        after = device.evaluate(JUDGE.x, JUDGE.y).accuracy
+        checks = device.guard_checks()
+        assert after is not None and after > good - 0.02
+        assert {check.reason for check in checks if check.action == "restored"} <= {
+            "kept",
+            "class",
+            "stream",
+        }
+        assert checks[0].action == "saved" and checks[-1].factor < 0.5
+
+
+def test_a_session_says_what_the_guard_did(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poisoned, kept = tmp_path / "poisoned.npz", tmp_path / "kept.npz"
+    np.savez(poisoned, x=LEARN.x[:200], y=np.full(200, 3))
+    np.savez(kept, x=KEPT.x, y=KEPT.y)
+    words = ["simulate", folder, "--data", poisoned, "--steps", 200, "--kept", kept]
+    assert main([*map(str, words), "--json"]) == 0
+    guard = json.loads(capsys.readouterr().out)["guard"]
+    assert guard["restores"] == sum(guard["reasons"].values()) > 0
+    assert guard["undone"][0]["step"] == 64 and guard["factor"] < 1
+    assert main([*map(str, words)]) == 0
+    shown = capsys.readouterr().out
+    assert f"guard: {guard['checks']} checks, of which {guard['saves']} saved the state" in shown
+    assert "guard: after step 64 the saved state came back: " in shown
+    assert f"guard: the learning rate is {guard['factor']:g} of what was set" in shown
+
+
+def test_what_needs_a_guard(tmp_path: Path, folder: Path) -> None:
+    place = tmp_path / "own"
+    calibration = as_trained(slice(0, 32)).x
+    tinytrain.compile_model(MODEL, output=place, calibration=calibration, scheme="head")
+    data = tmp_path / "data.npz"
+    np.savez(data, x=KEPT.x, y=KEPT.y)
+    with pytest.raises(UsageError, match=r"own' has no guard") as caught:
+        tinytrain.simulate(place, data=data, steps=1, kept=data)
+    assert caught.value.help == "compile with --guard 128, or leave out --kept"
+    with tinytrain.load(place) as device:
+        for call in (lambda: device.keep_apart(KEPT.x, KEPT.y), device.finish, device.guard_checks):
+            with pytest.raises(UsageError, match="the model has no guard"):
+                call()
+    with pytest.raises(UsageError, match="enrolled samples that were erased"):
+        tinytrain.compile_model(
+            MODEL, output=place, calibration=calibration, scheme="head", guard=9, enrol="ncm"
+        )

@@ -1,0 +1,66 @@
+"""What a device with a guard can do beside all others."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tinytrain.data import SampleSpec
+from tinytrain.data.given import given_samples
+from tinytrain.errors import UsageError
+from tinytrain.simulation.device_result import library_samples
+from tinytrain.simulation.guard import GuardCheck
+from tinytrain.simulation.library import HostLibrary
+
+
+class GuardCalls:
+    """The part of a `Device` that is about its guard, which is asked before each step."""
+
+    def keep_apart(self, x: Any, y: Any = None) -> None:
+        """Gives the guard samples to look at, in place of those that it had; no step learns from
+        them. The next check counts as the first.
+
+        Args:
+            x, y: as for `train_step`.
+
+        Raises:
+            DataError: x or y do not fit the model.
+            UsageError: the model has no guard.
+        """
+        data = given_samples(x, y, self._spec)
+        with self._running() as library:
+            _check_guard(library)
+            library.reset_guard()
+            library.guard(library_samples(data, slice(None)))
+
+    def finish(self) -> None:
+        """A last check of the guard: a state that is not good enough to be saved is undone.
+
+        Raises:
+            UsageError: the model has no guard.
+        """
+        with self._running() as library:
+            _check_guard(library)
+            library.finish()
+
+    def guard_checks(self) -> tuple[GuardCheck, ...]:
+        """What the guard has done since `keep_apart`.
+
+        Raises:
+            UsageError: the model has no guard.
+        """
+        with self._running() as library:
+            _check_guard(library)
+            return library.guard_checks()
+
+    @property
+    def _spec(self) -> SampleSpec:
+        raise NotImplementedError
+
+    def _running(self) -> AbstractContextManager[HostLibrary]:
+        raise NotImplementedError
+
+
+def _check_guard(library: HostLibrary) -> None:
+    if library.model.guard is None:
+        raise UsageError("the model has no guard", help="compile it with guard=128")

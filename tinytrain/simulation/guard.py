@@ -1,0 +1,108 @@
+"""What a guard did in a session, and why."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tinytrain.reference.guard import ACTIONS, REASONS
+
+
+@dataclass(frozen=True)
+class GuardCheck:
+    """A look of the guard at the model.
+
+    Attributes:
+        step: training steps on new samples before it.
+        action: "waited", "saved", "restored" or "stopped".
+        reason: of a restore or a stop; "none" otherwise.
+        kept: mean error on the samples that are kept apart, float32; a share for a classification,
+            else a loss; 0 without any.
+        best: the same of the best state.
+        stream: mean error on the new samples since the last check, before the step on each.
+        factor: on the learning rate, from then on.
+    """
+
+    step: int
+    action: str
+    reason: str
+    kept: float
+    best: float
+    stream: float
+    factor: float
+
+
+_CHECK = re.compile(
+    r"guard (?P<step>\d+) (?P<action>[0-3]) (?P<reason>[0-6])"
+    r"(?P<figures>(?: 0x[0-9a-f]{8}){4})"
+)
+
+
+def check_in(line: str) -> GuardCheck | None:
+    """The check that a line of main.c tells of; None for another line."""
+    found = _CHECK.fullmatch(line)
+    if found is None:
+        return None
+    words = bytes.fromhex(found["figures"].replace(" 0x", ""))
+    action, reason = ACTIONS[int(found["action"])], REASONS[int(found["reason"])]
+    return GuardCheck(int(found["step"]), action, reason, *struct.unpack(">4f", words))
+
+
+@dataclass(frozen=True)
+class GuardSummary:
+    """What a guard did in a session.
+
+    Attributes:
+        checks, saves, restores: how many.
+        reasons: how many restores for each reason that there was.
+        factor: on the learning rate, in the end.
+        is_stopped: whether nothing is learned any more.
+        undone: the checks that restored the state, in order.
+    """
+
+    checks: int
+    saves: int
+    restores: int
+    reasons: Mapping[str, int]
+    factor: float
+    is_stopped: bool
+    undone: tuple[GuardCheck, ...]
+
+    def sentences(self) -> Iterator[str]:
+        """What a person is told."""
+        yield f"{self.checks} checks, of which {self.saves} saved the state"
+        for check in self.undone:
+            yield f"after step {check.step:,} the saved state came back: {_SAID[check.reason]}"
+        if self.is_stopped:
+            yield "nothing is learned any more; NAME_guard_reset of the firmware lets it go on"
+        elif self.factor < 1.0:
+            yield f"the learning rate is {self.factor:g} of what was set"
+
+
+_SAID = {
+    "loss": "a loss was NaN or infinite",
+    "norm": "the weights' norm jumped",
+    "ends": "weights came to the ends of their range",
+    "kept": "the samples kept apart are got wrong more often",
+    "class": "a class of the samples kept apart fades",
+    "stream": "new samples are got wrong more often, and it did not pass",
+}
+
+
+def guard_summary(checks: Sequence[GuardCheck]) -> GuardSummary | None:
+    """Of a session's checks; None where there was none."""
+    if not checks:
+        return None
+    undone = tuple(check for check in checks if check.reason != "none")
+    return GuardSummary(
+        checks=len(checks),
+        saves=sum(check.action == "saved" for check in checks),
+        restores=len(undone),
+        reasons=dict(Counter(check.reason for check in undone)),
+        factor=checks[-1].factor,
+        is_stopped=any(check.action == "stopped" for check in checks),
+        undone=undone,
+    )
