@@ -68,6 +68,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         update=options.update,
         fraction_bits=options.fraction_bits,
         learning_rate=options.rate,
+        schedule="constant",
         seed=options.seed,
     )
     directory = product.directory

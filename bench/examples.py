@@ -71,6 +71,7 @@ def _measure(story: Story, core: str, steps: int, place: Path) -> dict[str, Any]
         calibration=files["calibration"],
         scheme=story.scheme,
         learning_rate=story.learning_rate,
+        schedule="constant",
     )
     few = files["count"]
     result = simulate(product.directory, on="qemu", data=few, eval=few, steps=steps, icount=True)

@@ -169,6 +169,7 @@ def _compile(case: Case, scheme: str, output: Path, **options: object) -> Produc
         scheme=scheme,
         classes=10,
         learning_rate=2.0**-9,
+        schedule="constant",
         **options,  # type: ignore[arg-type]
     )
 

@@ -92,6 +92,7 @@ class Bench:
             scheme=str(SCHEME),
             classes=CLASSES,
             learning_rate=rate,
+            schedule="constant",
             seed=seed,
         )
         self._train, self._test = (self._dataset(kind) for kind in ("train", "test"))

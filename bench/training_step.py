@@ -144,7 +144,7 @@ def profile_step(
         output=folder / "model",
         target=target_name,
         scheme=str(scheme),
-        **options,
+        **{"schedule": "constant", **options},
     )
     progress("build")
     # Line numbers change no instruction; addr2line needs them to tell the calls apart.

@@ -166,7 +166,8 @@ class _Telling:
             *("compile", str(story.model.relative_to(ROOT)), "-o", folder),
             *("--target", story.target, "--ram", story.ram, "--flash", story.flash),
             *("--scheme", story.scheme, "--calibration", str(calibration)),
-            *("--learning-rate", f"{story.learning_rate:g}", "--seed", str(self.options.seed)),
+            *("--learning-rate", f"{story.learning_rate:g}", "--schedule", "constant"),
+            *("--seed", str(self.options.seed)),
             *(("--rehearsal-slots", str(slots)) if slots else ()),
         )
         return folder

@@ -40,6 +40,7 @@ def compile_story(
         calibration=files["calibration"],
         scheme=scheme or story.scheme,
         learning_rate=story.learning_rate,
+        schedule="constant",
         rehearsal_slots=story.rehearsal_slots or None,
     )
 

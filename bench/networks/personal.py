@@ -1,9 +1,9 @@
 """A network learns the world that it finds: as the device does it, and in float beside it.
 
 Both take the same samples in the same order at batch 1, train all weights and biases, and follow a
-cosine from the same rate: of `MULTIPLES` of the one that `compile` suggests the one that suits
-training in float best, on a quarter of what there is to learn, having learned the rest, with the
-first seed.
+cosine from the same rate: of `MULTIPLES` of the one that removes half of a sample's error in a step,
+the one that suits training in float best, on a quarter of what there is to learn, having learned
+the rest, with the first seed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Personalised:
     """What one seed gave: scores before and after, in float and of the device.
 
     Attributes:
-        suggested: the rate that `compile` suggests.
+        suggested: the rate that removes half of a sample's error in a step.
         rate: the one that both took.
     """
 
@@ -103,8 +103,8 @@ def personalise(row: Row, seeds: Sequence[int] = SEEDS) -> list[Personalised]:
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
             product = compiled(row, network, world, Path(place) / "model", seed=seed)
             in_float = _in_float(row, network, seed)
-            suggested = product.manifest.guidance.suggested_rate
-            assert suggested is not None
+            guidance = product.manifest.guidance
+            suggested = float(f"{0.5 / (guidance.kernel * guidance.curvature):.2g}")
             if rate is None:
                 rate = best_rate(in_float, world.learn, suggested, row.objective)
             scores = [
@@ -116,7 +116,7 @@ def personalise(row: Row, seeds: Sequence[int] = SEEDS) -> list[Personalised]:
 
 
 def best_rate(learn: Learn, samples: Samples, suggested: float, objective: Objective) -> float:
-    """Of multiples of the suggested rate the best on samples held out; of equals the largest.
+    """Of multiples of that rate the best on samples held out; of equals the largest.
 
     Raises:
         ValueError: with none of them the scores are finite.

@@ -23,7 +23,7 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.race import Entrant
 from tinytrain.compiler.race_samples import RaceSamples
 from tinytrain.errors import DataError, ToolchainError, UsageError
-from tinytrain.manifest.race import RaceRecord
+from tinytrain.manifest.rates import RaceRecord
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.stream import training_order

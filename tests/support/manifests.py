@@ -9,9 +9,9 @@ from typing import Any
 
 from tinytrain.manifest import FORMAT, Manifest
 from tinytrain.manifest.arena import ArenaRecord, SpeedRecord, StepRecord
+from tinytrain.manifest.rates import GuidanceRecord
 from tinytrain.manifest.records import (
     BudgetRecord,
-    GuidanceRecord,
     InputRecord,
     OutputRecord,
     SourceRecord,
@@ -82,6 +82,7 @@ def small_manifest() -> Manifest:
             kernel=0.0,
             curvature=0.5,
             share=0.5,
+            margin=0.0,
             fresh_head=False,
             contrast=0.0,
             samples=0,

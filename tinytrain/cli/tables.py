@@ -11,7 +11,7 @@ from rich.text import Text
 from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
 from tinytrain.manifest.follow import FollowRecord
-from tinytrain.manifest.race import RaceRecord
+from tinytrain.manifest.rates import RaceRecord
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
 

@@ -11,7 +11,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.types import DType
 from tinytrain.losses import SampleTarget, classes_of, target_of
-from tinytrain.manifest.race import RaceRecord
+from tinytrain.manifest.rates import RaceRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.class_health import FADE_STEPS

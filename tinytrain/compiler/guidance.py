@@ -20,7 +20,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.rounding import Rounding
 from tinytrain.ir.types import DType
 from tinytrain.losses import LOSSES
-from tinytrain.manifest.records import GuidanceRecord
+from tinytrain.manifest.rates import GuidanceRecord
 from tinytrain.reference.lowering import quantization
 from tinytrain.reference.tangent import Tangent, measure_tangent
 from tinytrain.scheme.scheme import Scheme
@@ -75,7 +75,7 @@ class Guidance:
 
     @property
     def share(self) -> float:
-        """mu, the share of a sample's error that a step at the suggested rate removes."""
+        """mu of the suggested rate, at the largest curvature."""
         return self.aim.share(self.curvature)
 
     @property
@@ -105,6 +105,7 @@ class Guidance:
             kernel=rounded(self.kernel, 3),
             curvature=self.curvature,
             share=rounded(self.share, 3),
+            margin=rounded(self.aim.margin, 3),
             fresh_head=self.aim.fresh_classes > 0,
             contrast=rounded(self.tangent.contrast, 3),
             samples=self.tangent.samples,
@@ -220,7 +221,7 @@ def guide(
         rates: factors on the learning rate by layer; 1 for those that it leaves out.
         qas: with quantization-aware scaling.
         momentum: share of a velocity that the next step keeps.
-        aim: what the rate is for; `fresh_classes` is found here where it is 0.
+        aim: what the rate is for; how certain the network is is found here.
     """
     training = Differentiate(Loss(loss), DType.F32)(graph)
     producers = training.producers()
@@ -236,9 +237,9 @@ def guide(
     source = NOISE if samples is None else "calibration samples"
     # Without QAS a rate is in other units, and nothing is known of what is too large at first.
     largest = UNLEARNED_RATE if qas and tangent.contrast < LEARNED else LARGEST_RATE
-    # Noise leaves a network that has learned in doubt as well.
-    if samples is not None and tangent.doubt >= DOUBT:
-        aim = replace(aim, fresh_classes=training.outputs[1].type.size)
+    if samples is not None:  # noise says nothing of how certain a network is
+        classes = training.outputs[1].type.size if tangent.doubt >= DOUBT else aim.fresh_classes
+        aim = replace(aim, fresh_classes=classes, margin=tangent.margin)
     return Guidance(tangent, curvature, source, momentum, largest, aim)
 
 

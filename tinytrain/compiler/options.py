@@ -178,7 +178,7 @@ class Options:
         see="training.md#which-learning-rate",
     )
     schedule: str = _option(
-        "constant",
+        "settle",
         LEARNING,
         "of the rate, on the device: constant, step:EVERY:FACTOR, cosine:STEPS, which ends at 0, "
         "or settle:STEPS:FLOOR",

@@ -28,7 +28,7 @@ from tinytrain.data import SampleSpec
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.operations import macs_of
 from tinytrain.kernel.sources import runtime_files
-from tinytrain.manifest.race import RaceRecord, RaceVariantRecord
+from tinytrain.manifest.rates import RaceRecord, RaceVariantRecord
 from tinytrain.reference.schedule import parse_schedule, rate_at
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library

@@ -142,34 +142,6 @@ class OutputRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuidanceRecord:
-    """How the learning rate was suggested (docs/training.md).
-
-    Attributes:
-        suggested_rate: suggested initial learning rate; null if nothing could be measured.
-        rate_limit: learning rate from which on a step overshoots; null if nothing could be
-            measured.
-        kernel: K, the measure that bounds the learning rate.
-        curvature: largest curvature of the loss with respect to the outputs.
-        share: share of a sample's error that a step at the suggested rate removes.
-        fresh_head: whether the head was found to know nothing yet.
-        contrast: share of the head's input that differs between samples.
-        samples: number of samples measured.
-        measured_on: what the samples were.
-    """
-
-    suggested_rate: float | None
-    rate_limit: float | None
-    kernel: float
-    curvature: float
-    share: float
-    fresh_head: bool
-    contrast: float
-    samples: Count
-    measured_on: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ParameterRecord:
     """A trained tensor.
 

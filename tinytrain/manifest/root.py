@@ -17,11 +17,10 @@ from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.health import HealthRecord
 from tinytrain.manifest.interface import ModelInterface
-from tinytrain.manifest.race import RaceRecord
+from tinytrain.manifest.rates import GuidanceRecord, RaceRecord
 from tinytrain.manifest.records import (
     BudgetRecord,
     CalibrationRecord,
-    GuidanceRecord,
     InputRecord,
     OutputRecord,
     ParameterRecord,

@@ -16,6 +16,7 @@ import numpy as np
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import loss_index, traits_of
 from tinytrain.ir.types import DType
+from tinytrain.reference.certainty import doubt, margin
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization, scale_of
 from tinytrain.reference.warm_up import evenly_spread, training_sample
@@ -45,8 +46,7 @@ class Tangent:
             all samples and output channels the largest root mean square.
         contrast: share of the root mean square of what the head reads that differs between samples.
         samples: how many had a gradient; the others count nowhere.
-        doubt: mean entropy of the predicted classes as a share of the largest, 0 to 1; 0 of a loss
-            that is not the cross-entropy of a label.
+        doubt, margin: of `certainty`, the mean and the median over the samples.
     """
 
     kernels: Mapping[str, np.ndarray]
@@ -55,6 +55,7 @@ class Tangent:
     samples: int
     doubt: float = 0.0
     moves: Mapping[str, float] = field(default_factory=dict)
+    margin: float = 0.0
 
     def kernel(self, without: str | None = None) -> float:
         """Median of K over the samples, 0 if none had a gradient.
@@ -105,7 +106,9 @@ def measure_tangent(
     generator = np.random.default_rng([seed, 0x7A96E])
     if samples is not None:
         samples = samples[evenly_spread(len(samples), SAMPLES)]
-    (slope,) = (node.outputs[1] for node in graph.nodes if graph.outputs[0] in node.outputs)
+    loss = graph.nodes[loss_index(graph)]
+    slope = loss.outputs[1]
+    labels = graph.target.type.size if graph.target and loss.op == "pixel_cross_entropy" else 1
     producers = graph.producers()
     head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
     trained_layers = {producers[sums[0]].layer for sums in graph.gradients.values()}
@@ -116,13 +119,14 @@ def measure_tangent(
     }
     energy = np.zeros(_BINS)
     moves = {trained.name: 0.0 for trained in graph.gradients}
-    active, features, doubts = [], [], []
+    active, features, doubts, margins = [], [], [], []
     for step in range(SAMPLES):
         given = training_sample(graph, samples, step, generator)
         given |= _alike(graph, step)
         known = machine.run(given)
         error = _squares(known[slope])
-        doubts.append(_doubt(graph, given, known[slope]))
+        doubts.append(doubt(loss.op, known[loss.inputs[0]]))
+        margins.append(margin(loss.op, known[loss.inputs[0]], labels))
         features.append(known[head].astype(np.float64).ravel() - quantization(head).zero_point)
         if error == 0.0:
             continue
@@ -139,8 +143,15 @@ def measure_tangent(
                 energy += _energy(gradient, np.abs(gradient) * factor / scale)
             layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
-    contrast, doubt = _contrast(np.array(features)), float(np.mean(doubts))
-    return Tangent(kernels, energy, contrast, len(active), doubt, moves)
+    return Tangent(
+        kernels,
+        energy,
+        _contrast(np.array(features)),
+        len(active),
+        float(np.mean(doubts)),
+        moves,
+        float(np.median(margins)),
+    )
 
 
 def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
@@ -166,17 +177,6 @@ def _alike(graph: Graph, step: int) -> dict[str, np.ndarray]:
     elif op == "pixel_cross_entropy":
         value = step * 7919 % (graph.outputs[1].type.size // target.type.size)
     return {target.name: np.full(target.type.shape, value, target.type.dtype.numpy)}
-
-
-def _doubt(graph: Graph, given: Mapping[str, np.ndarray], slope: np.ndarray) -> float:
-    """Entropy of the classes that a network predicts, as a share of the largest."""
-    if graph.nodes[loss_index(graph)].op != "softmax_cross_entropy":
-        return 0.0
-    assert graph.target is not None, "a training graph has a target"
-    predicted = slope.astype(np.float64).ravel()
-    predicted[int(given[graph.target.name][0])] += 1.0
-    predicted = np.maximum(predicted, 1e-30)
-    return float(-np.sum(predicted * np.log(predicted)) / np.log(predicted.size))
 
 
 def _squares(values: np.ndarray) -> float:
