@@ -1,7 +1,7 @@
 """A network learns the world that it finds: as the device does it, and in float beside it.
 
 Both take the same samples in the same order at batch 1, train all weights and biases, and follow a
-cosine from the same rate: of `MULTIPLES` of the one that removes half of a sample's error in a step,
+cosine from the same rate: of `MULTIPLES` of the one that removes half of a sample's error a step,
 the one that suits training in float best, on a quarter of what there is to learn, having learned
 the rest, with the first seed.
 """
