@@ -80,7 +80,9 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
 /* The largest learning rate that the model takes; the compiler's option --rate-limit changes it. */
 #define MODEL_SIGNAL_RATE_LIMIT 0x1.3333340000000p+0f
 
-/* 0 <= rate <= MODEL_SIGNAL_RATE_LIMIT; 0 trains nothing. TT_ERROR_RATE: the old rate stays. */
+/* The rate that the schedule starts from (halved after 1000 steps, down to 0.05 of it); the count
+ * of steps goes on. 0 <= rate <= MODEL_SIGNAL_RATE_LIMIT; 0 trains nothing. TT_ERROR_RATE: the old
+ * rate stays. */
 tt_status model_signal_set_learning_rate(model_signal_state *state, float rate);
 
 /* The rate of the next step. */
