@@ -114,6 +114,7 @@ def line(case: Case, output: Path) -> str:
         **case.images,
         scheme=case.scheme,
         classes=case.classes,
+        schedule="constant",
         rate_limit=1024.0,
     )
     guidance = product.manifest.guidance

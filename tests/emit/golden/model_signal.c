@@ -268,6 +268,14 @@ static const tt_model model = {
     {144, 232, 204, 123, 55, 219, 212, 173, 16, 193, 42, 41, 249, 179, 197, 137, 214, 26, 66, 43,
      199, 251, 81, 50, 99, 108, 244, 67, 201, 217, 31, 69}};
 
+static const tt_schedule schedule = {TT_SCHEDULE_SETTLE, 0U, 1000U, 0x1.99999a0000000p-5f};
+
+/* Between steps the state holds the rate that the schedule starts from. */
+static float rate_of(const tt_step *step)
+{
+    return tt_rate_at(&schedule, step->rate, step->count);
+}
+
 void model_signal_init(model_signal_state *state)
 {
     tt_state_init(&model, state);
@@ -331,11 +339,14 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
         state->health.skipped += state->health.skipped < UINT32_MAX;
         return TT_ERROR_LOSS;
     }
+    const float base = state->step.rate;
+    tt_set_rate(&state->step, rate_of(&state->step));
     tt_scales_begin(2, state->scales);
     const int active =
         tt_quantize_gradient_s8(4, at_f32(state, 264), at_s8(state, 264), &state->step.normaliser);
     backward(state);
     tt_scales_end(2, state->scales, 127, active, state->health.gradients);
+    tt_set_rate(&state->step, base);
     tt_count_step(MODEL_SIGNAL_CLASSES, state->health.classes, label, found.prediction);
     state->step.count += 1U;
     return TT_OK;
@@ -352,7 +363,7 @@ tt_status model_signal_set_learning_rate(model_signal_state *state, float rate)
 
 float model_signal_learning_rate(const model_signal_state *state)
 {
-    return state->step.rate;
+    return rate_of(&state->step);
 }
 
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context)
