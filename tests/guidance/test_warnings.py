@@ -92,7 +92,8 @@ def test_compile_warns_the_same_and_records_it(
 
 
 def test_momentum_without_a_lower_rate(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = [MODEL, "--calibration", samples, "--learning-rate", "0.01"]
+    plain = [MODEL, "--calibration", samples, "--schedule", "constant"]
+    options = [*plain, "--learning-rate", "0.01"]
     assert inspected(capsys, *options)[1] == []
     training, warnings = inspected(capsys, *options, "--momentum", "0.9")
     assert warnings == [
@@ -100,7 +101,7 @@ def test_momentum_without_a_lower_rate(samples: Path, capsys: pytest.CaptureFixt
         "diverge, because momentum 0.9 makes steps 10 times as long; "
         f"{training['suggested_rate']:g} is suggested"
     ]
-    suggested = inspected(capsys, MODEL, "--calibration", samples, "--momentum", "0.9")
+    suggested = inspected(capsys, *plain, "--momentum", "0.9")
     assert suggested[1] == []
     assert suggested[0]["learning_rate"] == training["suggested_rate"] < 0.001
 
