@@ -16,7 +16,7 @@ import numpy as np
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import loss_index, traits_of
 from tinytrain.ir.types import DType
-from tinytrain.reference.certainty import doubt, margin
+from tinytrain.reference.certainty import certainty
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization, scale_of
 from tinytrain.reference.warm_up import evenly_spread, training_sample
@@ -53,8 +53,8 @@ class Tangent:
     energy: np.ndarray
     contrast: float
     samples: int
-    doubt: float = 0.0
     moves: Mapping[str, float] = field(default_factory=dict)
+    doubt: float = 0.0
     margin: float = 0.0
 
     def kernel(self, without: str | None = None) -> float:
@@ -108,7 +108,6 @@ def measure_tangent(
         samples = samples[evenly_spread(len(samples), SAMPLES)]
     loss = graph.nodes[loss_index(graph)]
     slope = loss.outputs[1]
-    labels = graph.target.type.size if graph.target and loss.op == "pixel_cross_entropy" else 1
     producers = graph.producers()
     head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
     trained_layers = {producers[sums[0]].layer for sums in graph.gradients.values()}
@@ -119,14 +118,13 @@ def measure_tangent(
     }
     energy = np.zeros(_BINS)
     moves = {trained.name: 0.0 for trained in graph.gradients}
-    active, features, doubts, margins = [], [], [], []
+    active, features, logits = [], [], []
     for step in range(SAMPLES):
         given = training_sample(graph, samples, step, generator)
         given |= _alike(graph, step)
         known = machine.run(given)
         error = _squares(known[slope])
-        doubts.append(doubt(loss.op, known[loss.inputs[0]]))
-        margins.append(margin(loss.op, known[loss.inputs[0]], labels))
+        logits.append(known[loss.inputs[0]])
         features.append(known[head].astype(np.float64).ravel() - quantization(head).zero_point)
         if error == 0.0:
             continue
@@ -143,15 +141,9 @@ def measure_tangent(
                 energy += _energy(gradient, np.abs(gradient) * factor / scale)
             layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
-    return Tangent(
-        kernels,
-        energy,
-        _contrast(np.array(features)),
-        len(active),
-        float(np.mean(doubts)),
-        moves,
-        float(np.median(margins)),
-    )
+    contrast = _contrast(np.array(features))
+    certain = certainty(loss.op, logits, loss.inputs[1].type.size)
+    return Tangent(kernels, energy, contrast, len(active), moves, *certain)
 
 
 def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
