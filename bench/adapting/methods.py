@@ -119,29 +119,29 @@ def _in_float(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scor
 
 
 METHODS = {
-    "device": Method("device", _defaults, _on_device),
+    "device": Method("trained", _defaults, _on_device),
     "rehearse": Method(
-        "device, with rehearsal",
+        "rehearsed",
         _with_rehearsal,
         _on_device,
         spent=("step", "rehearsal_step"),
         fits=_has_old_task,
     ),
     "ncm": Method(
-        "nearest class mean",
+        "class mean",
         _enrolling("ncm"),
         _by_enrolment,
         samples=_each_once,
         spent=("enrolment",),
     ),
     "1-nn": Method(
-        f"nearest of {SLOTS} samples",
+        f"{SLOTS} samples",
         _enrolling(f"knn:{SLOTS}"),
         _by_enrolment,
         samples=_each_once,
         spent=("enrolment",),
     ),
-    "float": Method("float", _defaults, _in_float, ships=False),
+    "float": Method("float, trained", _defaults, _in_float, ships=False),
 }
 
 
