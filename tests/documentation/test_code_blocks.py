@@ -138,9 +138,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model called `own` by how a sample arrives, and one with two inputs."""
     place = tmp_path_factory.mktemp("own")
     samples = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
+    kept = {"replay": 4, "enrol": "ncm", "rehearse": (samples, np.arange(16) % 10)}
     kinds: dict[str, dict[str, Any]] = {
-        "whole": {"replay": 4, "enrol": "ncm", "anomaly": "diagonal"},
-        "rows": {"replay": 4, "enrol": "ncm", "feed": "rows"},
+        "whole": {**kept, "anomaly": "diagonal"},
+        "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
     }
     for kind, options in kinds.items():
@@ -149,7 +150,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             output=place / kind,
             name="own",
             calibration=samples,
-            rehearse=(samples, np.arange(16) % 10),
             scheme="head",
             **options,
         )
