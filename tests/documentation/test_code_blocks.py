@@ -129,6 +129,7 @@ static float test_pixels[OWN_INPUT_SIZE];
 static const float *test_sample(size_t i) { (void)i; return test_pixels; }
 static int32_t test_label(size_t i) { return (int32_t)i; }
 static void raise_alarm(float score, float threshold) { (void)score; (void)threshold; }
+static void on_class_absent(uint32_t label, uint32_t since) { (void)label; (void)since; }
 """
 """What a page takes for granted: callbacks and samples of the application."""
 
