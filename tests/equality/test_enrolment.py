@@ -23,16 +23,16 @@ from tinytrain.target import load_target
 
 STEPS = 40
 CASES = (
-    ("signal", "ncm", 0, 96),
-    ("signal", "knn:5:3", 2, 0),
-    ("mixture", "knn:3", 0, 0),
-    ("mixture", "ncm", 6, 80),
+    ("signal", "head", "ncm", 0, 96),
+    ("signal", "none", "knn:5:3", 2, 0),
+    ("mixture", "head", "knn:3", 0, 0),
+    ("mixture", "none", "ncm", 6, 80),
 )
-"""Graph, method, labels beyond the model's, calibration samples."""
+"""Graph, scheme, method, labels beyond the model's, calibration samples."""
 
 
-def compiled(graph: str, method: str, extra: int, count: int, folder: Path) -> Product:
-    options = Options(scheme="head", seed=11, enrol=method)
+def compiled(graph: str, scheme: str, method: str, extra: int, count: int, folder: Path) -> Product:
+    options = Options(scheme=scheme, seed=11, enrol=method)
     step = build_step(GRAPHS[graph](), options, Runner())
     options = replace(step.options, enrol_classes=step.classes + extra)
     step = replace(step, options=options)
@@ -65,13 +65,13 @@ def enrolling(product: Product, path: Path) -> SampleStream:
 
 
 @pytest.mark.parametrize(
-    ("graph", "method", "extra", "count"),
+    ("graph", "scheme", "method", "extra", "count"),
     [pytest.param(*c, marks=[pytest.mark.slow] if c in CASES[2:] else []) for c in CASES],
 )
 def test_enrolled_classes_equal_the_reference(
-    graph: str, method: str, extra: int, count: int, tmp_path: Path
+    graph: str, scheme: str, method: str, extra: int, count: int, tmp_path: Path
 ) -> None:
-    product = compiled(graph, method, extra, count, tmp_path)
+    product = compiled(graph, scheme, method, extra, count, tmp_path)
     stream = enrolling(product, tmp_path / "data.npz")
     wanted = run(reference(product), stream)
     assert wanted.saved is not None

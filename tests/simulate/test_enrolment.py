@@ -161,6 +161,10 @@ def test_labels_that_cannot_be_enrolled(device: Device) -> None:
         ({"enrol": "knn:9:16"}, "K must be from 1 to 15"),
         ({"enrol": "knn:2:3"}, "K must be from 1 to 15, and at most SLOTS"),
         ({"enrol_classes": 9}, "--enrol is not given"),
+        ({"scheme": "none"}, "trains nothing, and --enrol is not given"),
+        ({"scheme": "none", "enrol": "ncm", "replay": 9}, "and --replay is for what trains"),
+        ({"scheme": "none", "enrol": "ncm", "momentum": 0.9}, "and --momentum is for what trains"),
+        ({"scheme": "none", "enrol": "ncm", "classes": 3}, "and --classes is for what trains"),
     ],
 )
 def test_what_is_refused(options: dict[str, object], what: str, tmp_path: Path) -> None:
@@ -191,6 +195,38 @@ def test_nothing_is_known_before_the_first_sample(tmp_path: Path) -> None:
         device.enrol(TRAINED.x[:1], [5])
         found = device.classify(TRAINED.x[1])
         assert found.label == 5 and found.margins.tolist() == [1.0]
+
+
+def test_the_scheme_none_trains_nothing(tmp_path: Path) -> None:
+    """No head in RAM, no gradients; enrolled samples are all that a saved file holds."""
+    for scheme in ("head", "none"):
+        tinytrain.compile_model(
+            MODEL,
+            output=tmp_path / scheme,
+            calibration=[{"x": TRAINED.x[:100], "y": TRAINED.y[:100]}],
+            scheme=scheme,
+            enrol="ncm",
+        )
+    head, none = (read_manifest(tmp_path / scheme) for scheme in ("head", "none"))
+    assert none.parameters == () and none.health is None and none.learning_rate == 0
+    assert none.enrolment is not None and none.saved_bytes == 64 + none.enrolment.ram
+    assert none.ram["total"] < head.ram["total"] and none.flash["code"] < head.flash["code"]
+    assert "train" not in (tmp_path / "none" / "src" / "digits.h").read_text().split("state;")[1]
+    np.savez(tmp_path / "data.npz", x=ADAPT.x, y=ADAPT.y)
+    data = tmp_path / "data.npz"
+    found = tinytrain.simulate(tmp_path / "none", data=data, eval=data, steps=100)
+    assert found.enrolment is not None and (found.steps, found.enrolment.samples) == (0, 100)
+    assert found.accuracy_before == found.accuracy_after
+    assert found.enrolment.accuracy_after > found.enrolment.accuracy_before + 0.1
+    with tinytrain.load(tmp_path / "none") as device:
+        device.enrol(ADAPT.x[:100], ADAPT.y[:100])
+        with pytest.raises(UsageError, match="the scheme none trains nothing"):
+            device.train_step(ADAPT.x[:1], ADAPT.y[:1])
+        with pytest.raises(UsageError, match="the scheme none trains nothing"):
+            device.learning_rate = 0.1
+        device.evaluate(data)
+    with pytest.raises(UsageError, match="the scheme none trains nothing"):
+        tinytrain.simulate(tmp_path / "none", data=data, steps=9, learning_rate=0.1)
 
 
 def test_methods() -> None:

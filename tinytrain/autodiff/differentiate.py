@@ -46,6 +46,7 @@ class Differentiate:
     Attributes:
         loss: what is differentiated.
         gradient: dtype of the gradients.
+        trains: whether there has to be a parameter; else the loss is added alone.
 
     Raises:
         UsageError: the loss is unknown or nothing is trained.
@@ -55,6 +56,7 @@ class Differentiate:
 
     loss: Loss
     gradient: DType
+    trains: bool = True
     name: ClassVar[str] = "differentiate"
     summary: ClassVar[str] = (
         "adds the loss and the backward nodes: a sum of gradients for each parameter"
@@ -83,7 +85,7 @@ class Differentiate:
             raise UsageError(
                 f"unknown loss '{self.loss.kind}'", help=f"use one of {', '.join(LOSSES)}"
             )
-        if not graph.parameters:
+        if self.trains and not graph.parameters:
             raise UsageError("the update scheme trains nothing", help="name a layer in the scheme")
         check_head(graph, self.loss.kind)
         output = graph.outputs[0].type

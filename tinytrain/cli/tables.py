@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
+from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.rates import RaceRecord
 from tinytrain.manifest.records import ReplayRecord
@@ -51,6 +52,13 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     for name, value in facts.items():
         table.add_row(name, "-" if value is None else Text(str(value)))
     return table
+
+
+def enrolment_summary(record: EnrolmentRecord) -> str:
+    """How classes are enrolled, and what that takes."""
+    what = "means" if record.method == "ncm" else f"the nearest of {record.slots:,} samples"
+    known = f"; {record.prototypes} known from the factory" if record.prototypes else ""
+    return f"{record.classes:,} classes by {what}, {record.ram:,} bytes of RAM{known}"
 
 
 def replay_summary(replay: ReplayRecord) -> str:

@@ -53,12 +53,14 @@ class Compiled:
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what is known to fail, none if nothing is."""
         of_set = () if self.rehearsal is None else self.rehearsal.warnings
+        if not self.graph.parameters:
+            return of_set
         return (*option_warnings(self.options, self.guidance), *of_set)
 
     @property
     def rate(self) -> float:
         """The learning rate that the device begins with."""
-        return initial_rate(self.options, self.guidance)
+        return initial_rate(self.options, self.guidance) if self.graph.parameters else 0.0
 
     @property
     def rate_limit(self) -> float:

@@ -43,6 +43,11 @@ def with_enrolment(compiled: Compiled, given: IntegerModel) -> Compiled:
     """
     if compiled.options.enrol is None:
         return compiled
+    if compiled.rehearsal is not None and not compiled.graph.parameters:
+        raise UsageError(
+            "the scheme none trains nothing, and a rehearsal set is to train on",
+            help="leave --rehearse out, or train --scheme head",
+        )
     enrolment = make_enrolment(compiled, given.quantized_samples(), given.labels)
     return replace(compiled, enrolment=enrolment)
 
@@ -91,7 +96,7 @@ def _check_model(compiled: Compiled, x: Value) -> None:
         raise UsageError(
             f"the scheme '{compiled.options.scheme}' trains layers before the head, and would "
             "change what --enrol has kept of a class",
-            help="add --scheme head, which trains the head beside it, or leave out --enrol",
+            help="add --scheme head, which trains the head beside it, or --scheme none",
         )
     if x.type.size > MAX_CODES:
         raise UsageError(

@@ -223,7 +223,7 @@ def guide(
         momentum: share of a velocity that the next step keeps.
         aim: what the rate is for; how certain the network is is found here.
     """
-    training = Differentiate(Loss(loss), DType.F32)(graph)
+    training = Differentiate(Loss(loss), DType.F32, bool(graph.parameters))(graph)
     producers = training.producers()
     factors = {}
     for trained, sums in training.gradients.items():

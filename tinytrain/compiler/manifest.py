@@ -200,7 +200,7 @@ def trained_records(graph: Graph) -> dict[str, TrainedRecord]:
 
 def health_record(compiled: Compiled) -> HealthRecord | None:
     """Whose health is counted; None where nothing is counted."""
-    if not compiled.options.health:
+    if not compiled.options.health or not compiled.graph.parameters:
         return None
     graph = compiled.graph
     logits = _logits_layer(graph)

@@ -27,6 +27,7 @@ from tinytrain.reference.anomaly import WARM_UPS
 from tinytrain.reference.enrol import parse_method
 from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import MAX_STEPS, RateSchedule, parse_schedule
+from tinytrain.scheme.scheme import NOTHING
 
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
 
@@ -58,7 +59,7 @@ class Options:
     scheme: str = _option(
         "full",
         TRAINED,
-        "what is trained: head, bias, last-K, full, or a scheme file",
+        "what is trained: head, bias, last-K, full, none, or a scheme file",
         metavar="FILE|PRESET",
         experiment="[schemes]",
     )
@@ -529,6 +530,13 @@ def _check_smoothing(options: Options) -> None:
 
 
 def _check_enrolment(options: Options) -> None:
+    if options.scheme == NOTHING:
+        if options.enrol is None:
+            raise UsageError(
+                "the scheme none trains nothing, and --enrol is not given",
+                help="add --enrol ncm, or train --scheme head",
+            )
+        _check_nothing(options)
     if options.enrol is not None:
         parse_method(options.enrol)
         if options.guard:
@@ -581,3 +589,15 @@ def _check_adam(options: Options) -> None:
             "Adam divides by the size of a gradient, so that --no-qas changes nothing",
             help="leave it out",
         )
+
+
+def _check_nothing(options: Options) -> None:
+    """Refuses what asks for something to train."""
+    of_training = (LEARNING, REPLAY, REHEARSAL, GUARD)
+    for name, option in OPTIONS.items():
+        is_of_training = option.group in of_training or name == "classes"
+        if is_of_training and getattr(options, name) != option.default:
+            raise UsageError(
+                f"the scheme none trains nothing, and {option.flag} is for what trains",
+                help="leave it out, or train --scheme head",
+            )

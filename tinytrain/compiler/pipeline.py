@@ -100,7 +100,7 @@ def training(
         moves: of `Tangent`; needed where the step is emitted.
     """
     return [
-        Differentiate(options.objective, GRADIENTS[options.gradient]),
+        Differentiate(options.objective, GRADIENTS[options.gradient], scheme.trains_head),
         Update(options.update_rule, scheme.rates, moves or {}),
         FuseUpdates(),
         DeadCode(),

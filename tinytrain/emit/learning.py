@@ -1,12 +1,31 @@
-"""What the templates say of a tensor that is trained."""
+"""What the templates say of what is trained."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.guard import count_ends
+from tinytrain.ir.graph import Node
 from tinytrain.ir.trained import TrainedTensor
+from tinytrain.ir.types import DType
+from tinytrain.reference.gradients import limit
 
 
 def trained_text(context: EmitContext, tensor: TrainedTensor) -> dict[str, str]:
     """A trained tensor's name, and the call that counts its elements at an end of their range."""
     return {"name": tensor.name, "count_ends": f"{count_ends(context, tensor)};"}
+
+
+def gradient_text(context: EmitContext, quantize: Sequence[Node]) -> dict[str, object]:
+    """Of the node that the backward pass begins with; without one nothing trains."""
+    if not quantize:
+        return {"trains": False}
+    value = quantize[0].output
+    dtype = value.type.dtype
+    return {
+        "trains": True,
+        "seed_gradient": context.place(value),
+        "gradient": dtype.value,
+        "limit": 0 if dtype is DType.F32 else limit(dtype.numpy),
+    }

@@ -17,7 +17,7 @@ from tinytrain.emit.follow import follow_text
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, guard_text
-from tinytrain.emit.learning import trained_text
+from tinytrain.emit.learning import gradient_text, trained_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.model_hash import model_hash
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
@@ -37,7 +37,6 @@ from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.enrol import Enrolment
-from tinytrain.reference.gradients import limit
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
 from tinytrain.reference.rehearsal import RehearsalSet
@@ -129,9 +128,10 @@ def emit_model(
         anomaly: how the model tells what is not normal; None leaves it out.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
+    health = health and bool(graph.parameters)
     context = EmitContext(graph, plan, name, health=health)
     forward, rest = _split(graph)
-    loss, quantize = rest[0], rest[1]
+    loss, trains = rest[0], bool(graph.parameters)
     backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
     apply = [node for node in rest[2:] if role_of(node) is Role.APPLY]
     frozen = kept = frozen_part(graph, plan, forward)
@@ -176,7 +176,6 @@ def emit_model(
         fields.append({**asdict(moments), "is_bias": 0, "initial": follow.source})
         regions += moments.nbytes
     saved = saved_bytes(regions, len(context.scales))
-    dtype = quantize.output.type.dtype
     # What frozen layers give for a sample changes where they follow drift: nothing may keep it.
     frozen_bytes = 0 if follow else frozen.nbytes
     text = {
@@ -192,9 +191,7 @@ def emit_model(
         "output": context.place(output),
         "loss_call": LOSS_CALLS[loss.op](context, loss),
         "loss_gradient": context.place(loss.outputs[1]),
-        "seed_gradient": context.place(quantize.output),
-        "gradient": dtype.value,
-        "limit": 0 if dtype is DType.F32 else limit(dtype.numpy),
+        **gradient_text(context, rest[1:2]),
         "classes": classes,
         **class_text(counts, classes if health else 0, fade),
         "wants": wants,
@@ -216,7 +213,7 @@ def emit_model(
         "state_rate_limit": float_literal(
             float(np.float32(rate_limit) / np.float32(context.accumulation_window))
         ),
-        "schedule": None if schedule.is_constant else schedule_fields(schedule),
+        "schedule": None if schedule.is_constant or not trains else schedule_fields(schedule),
         "schedule_text": describe(schedule),
         "seed": seed,
         "hash_bytes": ", ".join(str(byte) for byte in digest),
@@ -261,6 +258,7 @@ def emit_model(
         saved_bytes=saved,
         frozen_bytes=frozen_bytes,
         feed_rows=x[0].type.shape[1] if text["feed"] else 0,
+        trains=trains,
         replay=None if replay is None else replay.record(),
         rehearsal=None if held is None or rehearsal is None else held.record(rehearsal),
         guard=None if guard is None else guard.record(),
@@ -293,6 +291,6 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     """Nodes before the loss, and from the loss on, which quantize_gradient follows."""
     index = loss_index(graph)
     rest = list(graph.nodes[index:])
-    if len(rest) < 2 or rest[1].op != "quantize_gradient":
+    if graph.parameters and (len(rest) < 2 or rest[1].op != "quantize_gradient"):
         raise InternalError("the loss is not followed by quantize_gradient")
     return list(graph.nodes[:index]), rest

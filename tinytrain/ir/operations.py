@@ -58,12 +58,15 @@ def head_input(graph: Graph) -> Value:
 
 
 def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
-    """Number of nodes before the first that reads a parameter or that inference leaves out.
+    """Number of nodes before the first that reads a parameter or that inference leaves out; where
+    there is no parameter, before the head.
 
     Args:
         forward: the nodes before the loss.
     """
     trained: set[Value] = set(graph.parameters)
+    if not trained and any(traits_of(node).has_weights for node in forward):
+        return next(k for k, node in enumerate(forward) if head_input(graph) in node.inputs)
     for count, node in enumerate(forward):
         reads = trained.intersection(node.inputs)
         if role_of(node) is Role.VIEW:

@@ -30,6 +30,7 @@ class ModelInterface:
         saved_bytes: of a saved file.
         frozen_bytes: of the frozen activations of a sample; 0 where the first layer trains.
         feed_rows: rows that a sample is fed in, one by one; 0 where it is written as a whole.
+        trains: whether there is anything to train.
         replay: the replay buffer, if there is one.
         rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
@@ -47,6 +48,7 @@ class ModelInterface:
     saved_bytes: int
     frozen_bytes: int
     feed_rows: int
+    trains: bool
     replay: ReplayRecord | None
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None

@@ -187,6 +187,7 @@ class Manifest:
             saved_bytes=self.saved_bytes,
             frozen_bytes=self.frozen_bytes,
             feed_rows=self.feed_rows,
+            trains=bool(self.parameters),
             replay=self.replay,
             rehearsal=self.rehearsal,
             guard=self.guard,

@@ -62,8 +62,9 @@ class SelectTrainable:
     def __call__(self, graph: Graph) -> Graph:
         head = weighted_layers(graph)[-1]
         shared = SharedLayers(graph)
-        weights = shared.weights({**self.scheme.weights, head: Share()})
-        biases = shared.biases({*self.scheme.biases, head})
+        trained = {head: Share()} if self.scheme.trains_head else {}
+        weights = shared.weights({**self.scheme.weights, **trained})
+        biases = shared.biases({*self.scheme.biases, *trained})
         return _Selection(self, graph, weights, biases).run()
 
 

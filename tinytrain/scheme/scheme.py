@@ -14,7 +14,8 @@ A scheme is a small TOML file:
 
 Layers with weights are counted in execution order, the head (the last one) not; the head is always
 trained. Presets stand for a file: `head` (nothing else), `bias` (all biases), `last-K` (weights and
-biases of the last K layers), `full`.
+biases of the last K layers), `full`. `none` trains nothing, not even the head: for a model that
+learns classes by enrolling samples alone.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from typing import Any
 
 from tinytrain.errors import SchemeError, Where
 
+NOTHING = "none"
+"""The preset that trains nothing."""
+
 CHOICES = ("largest", "smallest", "random")
-PRESETS = ("head", "bias", "last-K", "full")
+PRESETS = ("head", "bias", "last-K", "full", NOTHING)
 MAX_LAYER_RATE = 1024
 
 
@@ -52,6 +56,7 @@ class Scheme:
         weights: layers whose weights are trained, the head left out.
         choice: how channels are chosen where a share does not list them.
         rates: factors on the learning rate by layer, the head under its own name; 1 where absent.
+        trains_head: whether anything is trained at all: the head is whenever something is.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Scheme:
     weights: Mapping[str, Share] = field(default_factory=dict)
     choice: str = "largest"
     rates: Mapping[str, float] = field(default_factory=dict)
+    trains_head: bool = True
 
 
 def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
@@ -75,6 +81,8 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
     body = list(layers[:-1])
     if spec == "head":
         return Scheme(spec)
+    if spec == NOTHING:
+        return Scheme(spec, trains_head=False)
     if spec == "bias":
         return Scheme(spec, tuple(body))
     if spec == "full":

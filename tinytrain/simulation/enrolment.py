@@ -44,7 +44,16 @@ class EnrolmentReport:
     ram_bytes: int
 
 
-def load_wide(data: str | Path | Dataset, folder: GeneratedFolder) -> Dataset:
+def for_both(
+    data: str | Path | Dataset, eval: str | Path | Dataset | None, folder: GeneratedFolder
+) -> tuple[Dataset, Dataset | None, tuple[Dataset, Dataset | None]]:
+    """Samples to learn from and to evaluate, of the head's classes; and all of both, to enrol."""
+    train, evaluation = _wide(data, folder), None if eval is None else _wide(eval, folder)
+    known = None if evaluation is None else _known_to_head(evaluation, folder)
+    return _known_to_head(train, folder), known, (train, evaluation)
+
+
+def _wide(data: str | Path | Dataset, folder: GeneratedFolder) -> Dataset:
     """Samples with labels of any class that can be enrolled."""
     record = folder.manifest.enrolment
     assert record is not None
@@ -54,7 +63,7 @@ def load_wide(data: str | Path | Dataset, folder: GeneratedFolder) -> Dataset:
     return load_dataset(data, spec)
 
 
-def known_to_head(data: Dataset, folder: GeneratedFolder) -> Dataset:
+def _known_to_head(data: Dataset, folder: GeneratedFolder) -> Dataset:
     """The samples whose class the head has, with a note where others are left out.
 
     Raises:

@@ -14,7 +14,7 @@ from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
-from tinytrain.simulation.enrolment import known_to_head, load_wide
+from tinytrain.simulation.enrolment import for_both
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulation.host import HostEngine
@@ -196,7 +196,7 @@ def plan_session(
         )
     return SampleStream(
         train=train,
-        order=_ordered(order, train, steps, seed),
+        order=_ordered(order, train, steps if folder.manifest.parameters else 0, seed),
         evaluation=evaluation,
         learning_rate=learning_rate,
         parameters_in=None if load is None else saved_in(load),
@@ -225,10 +225,7 @@ def _samples(
     if folder.manifest.enrolment is None:
         train = _loaded(data, folder, need_targets=not follow)
         return train, None if eval is None else _loaded(eval, folder), None
-    train = load_wide(data, folder)
-    evaluation = None if eval is None else load_wide(eval, folder)
-    known = None if evaluation is None else known_to_head(evaluation, folder)
-    return known_to_head(train, folder), known, (train, evaluation)
+    return for_both(data, eval, folder)
 
 
 def _enrolling(

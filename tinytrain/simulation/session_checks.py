@@ -54,8 +54,10 @@ def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
     """Holds a learning rate to the limit of the device.
 
     Raises:
-        UsageError: it is above it.
+        UsageError: it is above it, or nothing trains.
     """
+    if rate is not None and not folder.manifest.parameters:
+        raise UsageError("the scheme none trains nothing", help="leave the learning rate out")
     limit = folder.manifest.rate_limit
     # The device compares float32 values.
     if rate is not None and np.float32(rate) > np.float32(limit):

@@ -13,6 +13,7 @@ from tinytrain.cli.console import (
     print_warnings,
 )
 from tinytrain.cli.tables import (
+    enrolment_summary,
     facts_table,
     follow_summary,
     kernels_summary,
@@ -62,7 +63,7 @@ def _facts(product: Product) -> dict[str, object]:
         "import": None if manifest.proof is None else manifest.proof.sentence(),
         "sources": product.directory,
         "header": f"src/{manifest.name}.h",
-        "learning rate": product.compiled.guidance.rate_text(product.compiled.rate),
+        "learning rate": _rate_text(product),
         "kernels": kernels_summary(manifest.kernels),
     }
     if manifest.race is not None:
@@ -77,7 +78,16 @@ def _facts(product: Product) -> dict[str, object]:
         facts["replay slots"] = replay_summary(manifest.replay)
     if manifest.rehearsal is not None:
         facts["rehearsal set"] = rehearsal_summary(manifest.rehearsal)
+    if manifest.enrolment is not None:
+        facts["enrolment"] = enrolment_summary(manifest.enrolment)
     return facts
+
+
+def _rate_text(product: Product) -> str:
+    compiled = product.compiled
+    if not product.manifest.parameters:
+        return "nothing trains"
+    return compiled.guidance.rate_text(compiled.rate)
 
 
 def _cost_of_quantization(product: Product) -> dict[str, object]:

@@ -46,7 +46,11 @@ def run(options: argparse.Namespace) -> None:
         if table is not None:
             print_table(table)
     if result.enrolment is not None:
-        print_table(enrolment_table(json.loads(result.to_json())["enrolment"]))
+        enrolment = json.loads(result.to_json())["enrolment"]
+        print_table(enrolment_table(enrolment))
+        of_each = [enrolment[f"class_accuracy_{when}"] for when in ("before", "after")]
+        if None not in of_each:
+            print_table(classes_table(*of_each))
     # Below the tables, where the narrowest terminal shows it whole.
     print(f"weights sha256 {result.weights_sha256}")
     if result.guard is not None:
