@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.errors import DataError, UsageError
+from tinytrain.errors import DataError
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.reference.anomaly import Use
 from tinytrain.saved_file import read_saved
@@ -72,25 +72,17 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
         """Back to the factory state."""
         self._function("init", None)(self._state)
 
-    def _check_trains(self) -> None:
-        if not self.model.trains:
-            raise UsageError(
-                "the scheme none trains nothing", help="call enrol, or compile with scheme='head'"
-            )
-
     def set_learning_rate(self, rate: float) -> None:
         """0 to the limit that the model was compiled with.
 
         Raises:
             DataError: it is above the limit.
         """
-        self._check_trains()
         function = self._function("set_learning_rate", ctypes.c_int)
         check(function(self._state, ctypes.c_float(rate)))
 
     def learning_rate(self) -> float:
         """Of the next step."""
-        self._check_trains()
         return float(self._function("learning_rate", ctypes.c_float)(self._state))
 
     def train(
@@ -118,7 +110,6 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
         Raises:
             DataError: an index or a label is out of range, or a target is not finite.
         """
-        self._check_trains()
         self._check_targets(samples)
         assert self.model.replay is not None or not replay_steps, "the model has no replay buffer"
         assert self.model.rehearsal is not None or not rehearsal_steps, "there is no rehearsal set"

@@ -9,9 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from tinytrain.errors import DataError, ToolchainError, Where
+from tinytrain.errors import DataError, ToolchainError, UsageError, Where
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.protocol import STATUS
+
+_OF_TRAINING = ("set_learning_rate", "learning_rate", "library_train")
 
 
 class LibraryCalls:
@@ -37,6 +39,10 @@ class LibraryCalls:
         self._state = ctypes.c_void_p(self._memory.ctypes.data)
 
     def _function(self, name: str, result: type | None) -> Callable[..., int]:
+        if name in _OF_TRAINING and not self.model.trains:
+            raise UsageError(
+                "the scheme none trains nothing", help="call enrol, or compile with scheme='head'"
+            )
         function = getattr(self._functions, f"{self.model.name}_{name}")
         function.restype = result
         return cast(Callable[..., int], function)
