@@ -34,7 +34,7 @@ ARITHMETIC: tuple[dict[str, Any], ...] = (
     {"momentum": 0.9, "clip_norm": 0.5},
     {"accumulate": 2, "weight_decay": 0.01},
     {"gradient": "s16", "schedule": "cosine:4", "warm_up": 2, "rehearsal_slots": 5},
-    {"gradient": "f32", "label_smoothing": 0.1},
+    {"gradient": "f32", "label_smoothing": 0.1, "class_weights": "balanced"},
     {"update": "nearest", "fraction_bits": 0, "seed": 7, "rate_limit": 0.5},
     {"qas": False, "fraction_bits": 8, "classes": 3},
     {"recompute": 0.3, "weight_headroom": 2.0, "range_headroom": 2.0, "learning_rate": 0.02},
