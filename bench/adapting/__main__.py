@@ -3,6 +3,7 @@
     .venv/bin/python -m bench.adapting table    balanced accuracy, new world and old, three seeds
     .venv/bin/python -m bench.adapting few      the same from five labelled samples of each class
     .venv/bin/python -m bench.adapting drift    accuracy under drift that nobody labels
+    .venv/bin/python -m bench.adapting anomaly  faults told by what is normal, without labels
     .venv/bin/python -m bench.adapting cost     RAM, flash, instructions and time on a Cortex-M7
 
 Prints Markdown. What was found is kept in build/adapting; the same command goes on from there.
@@ -20,6 +21,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bench.adapting.anomaly import print_anomalies
 from bench.adapting.cases import CASES, Case, with_few
 from bench.adapting.cost import CLOCK_HZ, cost
 from bench.adapting.drift import print_table
@@ -38,11 +40,14 @@ Found = dict[str, dict[str, Any]]
 def main() -> int:
     """Print a table."""
     parser = argparse.ArgumentParser(description="What adapting wins and what it costs")
-    parser.add_argument("table", choices=("table", "few", "cost", "drift"))
+    parser.add_argument("table", choices=("table", "few", "cost", "drift", "anomaly"))
     parser.add_argument("--only", default="", metavar="REGEX", help="cases whose key it is in")
     options = parser.parse_args()
     if options.table == "drift":
         print_table(options.only)
+        return 0
+    if options.table == "anomaly":
+        print_anomalies(options.only)
         return 0
     cases = [case for case in CASES if case.task == "classes" and re.search(options.only, case.key)]
     if options.table == "cost":

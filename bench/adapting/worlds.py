@@ -292,17 +292,17 @@ def _judged(sound: np.ndarray, broken: np.ndarray) -> Samples:
 @cache
 def machine_sounds() -> Parts:
     """A made machine for a network that knows toy cars, and its faults. No labels."""
-    learn = Samples(_sounds(400, 60, broken=False), None)
+    learn = Samples(sounds(400, 60, broken=False), None)
     return Parts(
         None,
         spread(learn),
         learn,
-        _judged(_sounds(300, 61, broken=False), _sounds(300, 62, broken=True)),
+        _judged(sounds(300, 61, broken=False), sounds(300, 62, broken=True)),
         None,
     )
 
 
-def _sounds(count: int, seed: int, *, broken: bool) -> np.ndarray:
+def sounds(count: int, seed: int, *, broken: bool) -> np.ndarray:
     """Frames of log energies in bands, float32 [N, FRAMES * BANDS], about -60 to 0 dB.
 
     A machine has six tones over a floor that falls with the frequency. A broken one has a tone
