@@ -9,7 +9,8 @@
 extern "C" {
 #endif
 
-#define TT_FOLLOW_RATE_SHIFT 7         /* a sample's share of the moments is 2^-7 */
+#define TT_FOLLOW_FIRST_SHIFT 5        /* the first sample's share of the moments is 2^-5 */
+#define TT_FOLLOW_LAST_SHIFT 8         /* and that of all later ones 2^-8 */
 #define TT_FOLLOW_LARGEST_RATIO 4      /* of a standard deviation to that of training, and back */
 #define TT_FOLLOW_MEAN_TOLERANCE 1024  /* 2^-8 units of the probe: a quarter of a deviation */
 #define TT_FOLLOW_SPREAD_TOLERANCE 410 /* a tenth of a deviation */
@@ -32,9 +33,13 @@ typedef struct {
     int32_t mean_multiplier, mean_shift; /* from a sum to a mean in 2^-16, as for tt_requantize */
 } tt_follow;
 
+/* The share 2^-shift of the sample that comes after so many: training counts as the 2^5 samples
+ * before the first one, and all of them count alike, until a share is 2^-8. */
+uint32_t tt_follow_shift(uint32_t samples);
+
 /* moments[channels][2]: the running mean of the probe's output and of its square, in 2^-16. Takes
- * y[positions][channels] in, the probe's output for one sample. */
-void tt_follow_observe(const tt_follow *follow, const int8_t *y, int32_t *moments);
+ * y[positions][channels] in, the probe's output for one sample, with a share of 2^-shift. */
+void tt_follow_observe(const tt_follow *follow, uint32_t shift, const int8_t *y, int32_t *moments);
 
 /* The bias and the multiplier that bring each channel back to its moments in training, from any
  * content of moments: |bias| <= 2^30 and 0 <= multiplier < 2^31, as every kernel needs them. */

@@ -8,13 +8,22 @@
 #define LARGEST_SQUARE (1 << 30) /* 128^2 */
 #define LARGEST_BIAS (1 << 30)
 
-/* Both differ by at most 2^31 - 1: means by 2^24, squares, which are not negative, by 2^30. */
-static int32_t towards(int32_t held, int32_t found)
+uint32_t tt_follow_shift(uint32_t samples)
 {
-    return held + ((found - held + (1 << (TT_FOLLOW_RATE_SHIFT - 1))) >> TT_FOLLOW_RATE_SHIFT);
+    uint32_t shift = TT_FOLLOW_FIRST_SHIFT;
+    while (shift < TT_FOLLOW_LAST_SHIFT && samples + (1U << TT_FOLLOW_FIRST_SHIFT) >= 2U << shift) {
+        shift++;
+    }
+    return shift;
 }
 
-void tt_follow_observe(const tt_follow *follow, const int8_t *y, int32_t *moments)
+/* Both differ by less than 2^31 - 2^8: means by 2^24, squares, which are not negative, by 2^30. */
+static int32_t towards(int32_t held, int32_t found, uint32_t shift)
+{
+    return held + ((found - held + (1 << (shift - 1))) >> shift);
+}
+
+void tt_follow_observe(const tt_follow *follow, uint32_t shift, const int8_t *y, int32_t *moments)
 {
     const uint32_t channels = follow->channels;
     for (uint32_t c = 0; c < channels; c++, moments += 2) {
@@ -29,9 +38,9 @@ void tt_follow_observe(const tt_follow *follow, const int8_t *y, int32_t *moment
         const int32_t m = follow->mean_multiplier;
         const int32_t s = follow->mean_shift;
         moments[0] = towards(tt_clamp_s32(moments[0], -LARGEST_MEAN, LARGEST_MEAN),
-                             tt_requantize(sum, m, s));
-        moments[1] =
-            towards(tt_clamp_s32(moments[1], 0, LARGEST_SQUARE), tt_requantize(squares, m, s));
+                             tt_requantize(sum, m, s), shift);
+        moments[1] = towards(tt_clamp_s32(moments[1], 0, LARGEST_SQUARE),
+                             tt_requantize(squares, m, s), shift);
     }
 }
 

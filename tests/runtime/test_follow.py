@@ -90,7 +90,8 @@ def test_samples_are_taken_in(kernels: Kernels, rng: Rng) -> None:
         for low, high in ((-128, -127), (-20, 30), (126, 127), (-128, 127)):
             y = rng.integers(low, high, (1, height, width, channels), endpoint=True)
             y = y.astype(np.int8)
-            kernels.call("follow_observe", c.byref(held), Block(y), moments)
+            shift = follow.shift_after(state.samples)
+            kernels.call("follow_observe", c.byref(held), shift, Block(y), moments)
             state.observe(y)
             same(moments.read().reshape(-1, 2), state.moments.astype(np.int32))
         assert blocks
@@ -107,6 +108,13 @@ def test_what_scatters_little_counts_as_nothing_and_what_moved_counts_in_full() 
 
 
 def test_both_sides_have_the_same_constants() -> None:
-    names = ("RATE_SHIFT", "LARGEST_RATIO", "MEAN_TOLERANCE", "SPREAD_TOLERANCE")
+    names = ("FIRST_SHIFT", "LAST_SHIFT", "LARGEST_RATIO", "MEAN_TOLERANCE", "SPREAD_TOLERANCE")
     for name in names:
         assert c_constant("tt_follow.h", f"TT_FOLLOW_{name}") == getattr(follow, name)
+
+
+def test_training_and_the_first_samples_count_alike(kernels: Kernels) -> None:
+    found = [kernels.call("follow_shift", n, restype=c.c_uint32) for n in range(300)]
+    assert found == [follow.shift_after(n) for n in range(300)]
+    assert [found.count(shift) for shift in (5, 6, 7, 8)] == [32, 64, 128, 76]
+    assert kernels.call("follow_shift", -1, restype=c.c_uint32) in (5, 8)  # of a damaged file

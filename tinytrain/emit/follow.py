@@ -63,7 +63,9 @@ def follow_text(context: EmitContext, frozen: Sequence[Node]) -> FollowText | No
         adjust.append(adjusted)
         observe[node.name] = [
             *_probe(context, node, channels),
-            context.call("tt_follow_observe", address, context.place(node.output), moments),
+            context.call(
+                "tt_follow_observe", address, "shift", context.place(node.output), moments
+            ),
             adjusted,
         ]
     return FollowText(following, source, tuple(adjust), observe)

@@ -8,7 +8,7 @@ from tinytrain.emit.replay import StateField
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.manifest.follow import FollowRecord
 
-FOLLOW_FIELDS = ("follow_moments", "follow_bias", "follow_multiplier")
+FOLLOW_FIELDS = ("follow_moments", "follow_samples", "follow_bias", "follow_multiplier")
 """Names in the state that no parameter may have."""
 
 _MOMENTS_BYTES = 8
@@ -66,7 +66,12 @@ class Following:
     @property
     def ram_bytes(self) -> int:
         """What it adds to the state."""
-        return (_MOMENTS_BYTES + _FOLLOWING_BYTES) * self.channels
+        return self.samples_field.nbytes + (_MOMENTS_BYTES + _FOLLOWING_BYTES) * self.channels
+
+    @property
+    def samples_field(self) -> StateField:
+        """How many samples were taken in; it is saved behind the moments."""
+        return StateField("follow_samples", "uint32_t", 1, 4)
 
     def record(self) -> FollowRecord:
         """What the manifest says of it."""

@@ -172,9 +172,10 @@ def emit_model(
     regions = weights + sum(field.nbytes for field in added)
     following = context.following
     if follow is not None:
-        moments = follow.following.field
+        moments, samples = follow.following.field, follow.following.samples_field
         fields.append({**asdict(moments), "is_bias": 0, "initial": follow.source})
-        regions += moments.nbytes
+        fields.append({**asdict(samples), "is_bias": 0, "initial": "NULL"})
+        regions += moments.nbytes + samples.nbytes
     saved = saved_bytes(regions, len(context.scales))
     # What frozen layers give for a sample changes where they follow drift: nothing may keep it.
     frozen_bytes = 0 if follow else frozen.nbytes

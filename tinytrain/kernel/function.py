@@ -78,7 +78,9 @@ FUNCTIONS = (
         "tt_search_means",
         "tt_search_end",
     ),
-    *_functions("tt_follow.c", "tt_follow.h", "tt_follow_observe", "tt_follow_adjust"),
+    *_functions(
+        "tt_follow.c", "tt_follow.h", "tt_follow_shift", "tt_follow_observe", "tt_follow_adjust"
+    ),
     *_functions(
         "tt_anomaly.c",
         "tt_anomaly.h",

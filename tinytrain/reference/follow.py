@@ -22,8 +22,8 @@ from tinytrain.reference.fixed_point import S32_MAX, multiplier, requantize, req
 UNITS_PER_DEVIATION = 16
 """What a probe makes of a standard deviation in training: its s8 holds eight of them."""
 
-RATE_SHIFT = 7
-"""A sample's share of the moments is 2^-7."""
+FIRST_SHIFT, LAST_SHIFT = 5, 8
+"""A sample's share of the moments is 2^-5 at first, and 2^-8 in the end."""
 
 LARGEST_RATIO = 4
 """Of a standard deviation to that of training, and back."""
@@ -84,10 +84,12 @@ class FollowState:
 
     Attributes:
         moments: mean and mean square of the probe's output, in 2^-16.
+        samples: taken in, 2^8 at most.
     """
 
     channels: FollowedChannels
     moments: np.ndarray = field(init=False)
+    samples: int = field(init=False)
     bias: np.ndarray = field(init=False)
     multiplier: np.ndarray = field(init=False)
 
@@ -98,6 +100,7 @@ class FollowState:
         """Back to the moments of training."""
         square = self.channels.square.astype(np.int64)
         self.moments = np.stack([np.zeros_like(square), square], axis=1)
+        self.samples = 0
         self.adjust()
 
     def observe(self, y: np.ndarray) -> None:
@@ -107,7 +110,9 @@ class FollowState:
         sums = np.stack([flat.sum(axis=0), (flat * flat).sum(axis=0)], axis=1)
         found = requantize(sums, m, s)
         held = _held(self.moments)
-        self.moments = held + ((found - held + (1 << (RATE_SHIFT - 1))) >> RATE_SHIFT)
+        shift = shift_after(self.samples)
+        self.moments = held + ((found - held + (1 << (shift - 1))) >> shift)
+        self.samples = min(self.samples + 1, 1 << LAST_SHIFT)
         self.adjust()
 
     def adjust(self) -> None:
@@ -131,6 +136,11 @@ class FollowState:
         self.multiplier = np.where(is_alive, np.minimum(factor, S32_MAX), known.multiplier).astype(
             np.int32
         )
+
+
+def shift_after(samples: int) -> int:
+    """s of the share 2^-s of the sample that comes after so many."""
+    return min(max((samples + (1 << FIRST_SHIFT)).bit_length() - 1, FIRST_SHIFT), LAST_SHIFT)
 
 
 def _held(moments: np.ndarray) -> np.ndarray:

@@ -296,5 +296,7 @@ def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
 
 
 def moments_bytes(machine: Machine) -> bytes:
-    """The moments of what follows drift, as a saved file has them."""
-    return b"".join(state.moments.astype("<i4").tobytes() for state in machine.followed.values())
+    """The moments of what follows drift and the samples in them, as a saved file has them."""
+    states = list(machine.followed.values())
+    samples = struct.pack("<I", states[0].samples) if states else b""
+    return b"".join(state.moments.astype("<i4").tobytes() for state in states) + samples
