@@ -11,6 +11,8 @@ estimate that shrinks towards the training's own).
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -194,3 +196,10 @@ def probe_requant(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(M, S) of each channel's probe from its unit in 2^-8; a channel without one gives 0."""
     m, s = requantizers(np.where(unit > 0, 256.0 / np.maximum(unit, 1), 0.25))
     return np.where(unit > 0, m, 0).astype(np.int32), s
+
+
+def saved_moments(states: Iterable[FollowState]) -> bytes:
+    """The moments of all layers and the samples in them, as a saved file has them."""
+    held = list(states)
+    samples = struct.pack("<I", held[0].samples) if held else b""
+    return b"".join(state.moments.astype("<i4").tobytes() for state in held) + samples

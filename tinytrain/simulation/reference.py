@@ -15,6 +15,7 @@ from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference.class_health import absent_after
 from tinytrain.reference.enrol import Enrolment
+from tinytrain.reference.follow import saved_moments
 from tinytrain.reference.health import Health
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
@@ -161,7 +162,7 @@ class ReferenceEngine:
         extra += b"" if self._rehearsal is None else struct.pack("<I", memory["rehearsed"])
         extra += b"" if guarded is None else guarded.guard.state_bytes()
         extra += b"" if machine.class_counts is None else machine.class_counts.tobytes()
-        extra += moments_bytes(machine)
+        extra += saved_moments(machine.followed.values())
         return RawOutcome(
             losses=np.array(losses, np.float32),
             predictions=tuple(predictions),
@@ -218,7 +219,7 @@ class ReferenceEngine:
             before=before,
             after=self._evaluate(machine, stream, progress, "evaluate after"),
             weights=weights,
-            saved=weights + moments_bytes(machine) + state_bytes(machine),
+            saved=weights + saved_moments(machine.followed.values()) + state_bytes(machine),
             health=machine.health,
             followed=stream.step_count,
         )
@@ -293,10 +294,3 @@ class ReferenceEngine:
 
 def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
     return graph.nodes[: loss_index(graph) + with_loss]
-
-
-def moments_bytes(machine: Machine) -> bytes:
-    """The moments of what follows drift and the samples in them, as a saved file has them."""
-    states = list(machine.followed.values())
-    samples = struct.pack("<I", states[0].samples) if states else b""
-    return b"".join(state.moments.astype("<i4").tobytes() for state in states) + samples
