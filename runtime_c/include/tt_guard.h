@@ -2,7 +2,7 @@
  * this; an application calls NAME_guard_is_due, NAME_guard_look, NAME_guard and NAME_guard_reset,
  * and may use tt_guard_in_memory.
  *
- * "The guard" in docs/arithmetic.md has the tests that decide, docs/training.md what they are for.
+ * docs/arithmetic.md section 14 has the tests that decide, docs/training.md what they are for.
  */
 #ifndef TT_GUARD_H
 #define TT_GUARD_H

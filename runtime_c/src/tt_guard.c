@@ -1,4 +1,4 @@
-/* When learning is undone: "The guard" in docs/arithmetic.md. */
+/* When learning is undone: docs/arithmetic.md section 14. */
 #include "tt_guard.h"
 
 #include <float.h>

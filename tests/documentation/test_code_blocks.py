@@ -128,6 +128,7 @@ static int write_flash(void *context, const void *data, size_t size)
 static float test_pixels[OWN_INPUT_SIZE];
 static const float *test_sample(size_t i) { (void)i; return test_pixels; }
 static int32_t test_label(size_t i) { return (int32_t)i; }
+static void log_text(const char *text) { (void)text; }
 static void raise_alarm(float score, float threshold) { (void)score; (void)threshold; }
 static void on_class_absent(uint32_t label, uint32_t since) { (void)label; (void)since; }
 """
@@ -144,6 +145,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "whole": {**kept, "anomaly": "diagonal"},
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
+        "guard": {"guard": 128},
     }
     for kind, options in kinds.items():
         tinytrain.compile_model(
@@ -173,7 +175,7 @@ _GCC = ("gcc", "-std=c11", "-Wall", "-Wextra", "-Wno-unused", "-Werror", "-c")
 def test_c(page: str, folders: dict[str, Path], tmp_path: Path) -> None:
     for number, block in enumerate(blocks(page, "c")):
         kind = "rows" if "_feed_rows" in block else "several" if "_input1" in block else "whole"
-        kind = "follow" if "_follow(" in block else kind
+        kind = "follow" if "_follow(" in block else "guard" if "_guard(" in block else kind
         folder = folders[kind]
         state = "" if "own_state state" in block else "static own_state state;\n"
         source = tmp_path / f"block_{number}.c"

@@ -1,4 +1,4 @@
-"""Errors that a guard has seen, and whether they rose: "The guard" in docs/arithmetic.md."""
+"""Errors that a guard has seen, and whether they rose: docs/arithmetic.md section 14."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a guard saves the state and when it brings it back: "The guard" in docs/arithmetic.md.
+"""When a guard saves the state and when it brings it back: docs/arithmetic.md section 14.
 
 Float32 throughout, in the order of `runtime_c/src/tt_guard.c`.
 """
