@@ -62,7 +62,7 @@ def test_a_session_with_everything(
     run(*session, "--steps", 100, "--patience", 2)
     shown = capsys.readouterr()
     assert re.search(r"evaluate 1/10 step 10: loss \d\.\d{4}, accuracy \d+\.\d%", shown.err)
-    assert re.search(r"step\W+accuracy\W+loss", shown.out)
+    assert re.search(r"step\W+accuracy\W+balanced\W+loss", shown.out)
     stopped = re.search(r"stopped at\W+(\d+)", shown.out)
     best = re.search(r"best at\W+(\d+)", shown.out)
     assert stopped and best and int(stopped[1]) == int(best[1]) + 20

@@ -17,7 +17,7 @@ from tests.support.stems import random_stem
 from tests.support.steps import step_of
 from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.folder import write_folder
-from tinytrain.compiler.options import Options
+from tinytrain.compiler.options import OPTIONS, Options
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.data import Dataset
@@ -37,6 +37,7 @@ ARITHMETIC: tuple[dict[str, Any], ...] = (
     {"gradient": "f32", "label_smoothing": 0.1, "class_weights": "balanced"},
     {"update": "nearest", "fraction_bits": 0, "seed": 7, "rate_limit": 0.5},
     {"qas": False, "fraction_bits": 8, "classes": 3},
+    {"optimizer": "adam", "momentum": 0.5},
     {"recompute": 0.3, "weight_headroom": 2.0, "range_headroom": 2.0, "learning_rate": 0.02},
 )
 """What decides how a step computes; each of them comes with some of the cases below."""
@@ -46,6 +47,11 @@ ELSEWHERE = {
     "ranges": "decided before the graph is in integers",
     "name": "every graph has one",
     "guard": "tests/equality/test_guard.py",
+    "keep": "decides the suggested rate: tests/guidance",
+    "enrol": "tests/equality/test_enrolment.py",
+    "enrol_classes": "tests/equality/test_enrolment.py",
+    "follow": "tests/equality/test_follow.py",
+    **{name: "tests/equality/test_anomaly.py" for name in OPTIONS if name.startswith("anomaly")},
 }
 """Options that no case varies, and why."""
 

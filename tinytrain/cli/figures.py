@@ -109,7 +109,7 @@ def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     others = tuple((name, _form_of(name)) for name in found if name not in known)
     yield from _shown(found, (*rows, *others))
     if result.best is not None:
-        yield "best at", f"step {result.best.step:,}"
+        yield "best at", f"{result.best.step:,}"
     if result.old is not None:
         yield from _shown(vars(result.old), OLD_ROWS, "old task: ")
 

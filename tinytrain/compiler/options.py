@@ -33,6 +33,7 @@ GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
 
 TRAINED = Group("what trains", "which part of the model, and for what")
 LEARNING = Group("learning", "how a gradient becomes an update")
+RATE = Group("learning rate", "how long a step is, and how that changes")
 ARITHMETIC = Group("arithmetic", "how numbers are stored and rounded")
 MEMORY = Group("memory", "what RAM is spent on")
 REPLAY = Group("replay", "samples that are kept, to train on again")
@@ -145,7 +146,7 @@ class Options:
     )
     learning_rate: float | str | None = _option(
         None,
-        LEARNING,
+        RATE,
         "initial rate; auto takes what suits, race tries rates and schedules on labelled "
         "calibration samples",
         kind=NUMBER,
@@ -160,7 +161,7 @@ class Options:
     )
     rate_limit: float | None = _option(
         None,
-        LEARNING,
+        RATE,
         "largest learning rate that the device takes; 1024 lifts the limit",
         kind=NUMBER,
         low=0.0,
@@ -172,7 +173,7 @@ class Options:
     )
     keep: str = _option(
         "new",
-        LEARNING,
+        RATE,
         "which task counts where a rate is suggested: the new one, or also the old one that the "
         "model ships with",
         choices=KEEP,
@@ -180,7 +181,7 @@ class Options:
     )
     schedule: str = _option(
         "settle",
-        LEARNING,
+        RATE,
         "of the rate, on the device: constant, step:EVERY:FACTOR, cosine:STEPS, which ends at 0, "
         "or settle:STEPS:FLOOR",
         metavar="S",
@@ -189,7 +190,7 @@ class Options:
     )
     warm_up: int = _option(
         0,
-        LEARNING,
+        RATE,
         "steps over which the learning rate rises, before the schedule begins",
         kind=INTEGER,
         low=0,
