@@ -13,7 +13,7 @@ from tests.support.host_programs import SANITIZERS, Compile, link
 
 @pytest.mark.parametrize("scheme", ["head", pytest.param("full", marks=pytest.mark.slow)])
 def test_guard(scheme: str, generated: Compile, tmp_path: Path) -> None:
-    folder = generated("small", scheme=scheme, guard=5)
+    folder = generated("small", scheme=scheme, guard=5, schedule="constant")
     header = (folder / "src" / "small.h").read_text(encoding="utf-8")
     # The first region of a saved file.
     first = re.search(r"tt_scale scales\[\d+\];\s+\w+ (\w+)\[|tt_step step;\s+\w+ (\w+)\[", header)

@@ -32,7 +32,7 @@ def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: P
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 @pytest.mark.parametrize("gradient", ["s8", pytest.param("f32", marks=pytest.mark.slow)])
 def test_arguments(loss: str, gradient: str, generated: Compile, tmp_path: Path) -> None:
-    folder = generated("small", loss=loss, gradient=gradient)
+    folder = generated("small", loss=loss, gradient=gradient, schedule="constant")
     assert link("arguments.c", [folder], tmp_path).run() == "ok\n"
 
 

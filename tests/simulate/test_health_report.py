@@ -19,10 +19,15 @@ def counters(tensors: int = 2) -> HealthRecord:
         gradients=(GradientCounterRecord(name="conv_1_conv2d_grad_input", layer="conv_1"),),
         updates=tuple(
             UpdateCounterRecord(
-                name=f"{kinds[k % 2]} of conv_{k}", layer="a", elements=640, at_end=3
+                name=f"{kinds[k % 2]} of conv_{k}",
+                layer="a",
+                elements=640,
+                at_end=3,
+                is_logits=False,
             )
             for k in range(tensors)
         ),
+        classes=0,
     )
 
 
@@ -117,6 +122,7 @@ def logits(at_end: int, *, is_falling: bool | None) -> tuple[str, ...]:
                 name="weights of head", layer="head", elements=480, at_end=0, is_logits=True
             ),
         ),
+        classes=0,
     )
     found = Health(steps=900, updates=[UpdateHealth(1000, 0)], at_end=[at_end])
     report = health_report(record, found, rule="stochastic", fraction_bits=4, is_falling=is_falling)

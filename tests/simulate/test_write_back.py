@@ -29,6 +29,7 @@ Y = RNG.integers(0, 10, 24)
 def trained(folder: Path, model: Any, example: Any = None, **options: Any) -> Device:
     """A device that has learned for twenty steps, far enough to tell it from a fresh one."""
     options = {"scheme": "full", "learning_rate": 0.005, "calibration": X, **options}
+    options = {"schedule": "constant", **options}
     tinytrain.compile_model(model, example, output=folder, **options)
     device = tinytrain.load(folder)
     before = device.predict(X)

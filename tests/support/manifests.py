@@ -14,6 +14,7 @@ from tinytrain.manifest.records import (
     BudgetRecord,
     InputRecord,
     OutputRecord,
+    ParameterRecord,
     SourceRecord,
     TrainedRecord,
 )
@@ -116,7 +117,7 @@ def small_manifest() -> Manifest:
             rematerialized=(),
         ),
         layers=(),
-        parameters=(),
+        parameters=(ParameterRecord(name="weights", dtype="s8", nbytes=64),),
         health=None,
         saved_bytes=64,
         frozen_bytes=0,

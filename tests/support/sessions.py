@@ -39,7 +39,7 @@ def make_stream(folder: GeneratedFolder, path: Path, steps: int, seed: int = 0) 
         y = rng.normal(size=(4, spec.output_size)).astype(np.float32)
         y = np.clip(y, *(spec.output_range or (-np.inf, np.inf)))
     np.savez(path, x=real, y=y)
-    rate = RATE if folder.manifest.parameters else None
+    rate = min(RATE, folder.manifest.rate_limit) if folder.manifest.parameters else None
     return plan_session(folder, data=path, eval=path, steps=steps, learning_rate=rate)
 
 

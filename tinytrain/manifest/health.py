@@ -36,7 +36,7 @@ class UpdateCounterRecord:
     layer: str
     elements: Positive
     at_end: Count
-    is_logits: bool = False
+    is_logits: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,4 +51,4 @@ class HealthRecord:
 
     gradients: tuple[GradientCounterRecord, ...]
     updates: tuple[UpdateCounterRecord, ...]
-    classes: Count = 0
+    classes: Count
