@@ -45,7 +45,8 @@ typedef enum {
      * rows were fed than it has, of which the first ones were taken. */
     TT_ERROR_ROWS,
     /* The guard has stopped learning, or could not yet bring back the state that it saved. The step
-     * changed nothing; loss and prediction are told. */
+     * trained nothing; loss and prediction are told. What remembers a sample beside the step has
+     * done so. */
     TT_ERROR_STOPPED
 } tt_status;
 

@@ -1,4 +1,4 @@
-/* Following drift by the forward pass alone: docs/arithmetic.md section 9. Generated code calls
+/* Following drift by the forward pass alone: docs/arithmetic.md section 11. Generated code calls
  * this; an application calls NAME_follow and NAME_follow_reset. */
 #ifndef TT_FOLLOW_H
 #define TT_FOLLOW_H

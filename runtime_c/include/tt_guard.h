@@ -133,6 +133,9 @@ typedef struct {
     size_t at; /* 0 */
 } tt_guard_memory;
 
+/* A store in RAM. It is empty after a reset: where NAME_load brought a state back, save that into
+ * it first, with NAME_save and its `write` behind a `rewind`. A restore from an empty store is
+ * refused. */
 tt_guard_store tt_guard_in_memory(tt_guard_memory *memory);
 
 /* The rate of a step: rate / 2^halvings, which is exact but for subnormal numbers. */

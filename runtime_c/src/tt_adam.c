@@ -87,8 +87,9 @@ void tt_adam_s8(size_t channels, size_t size, const tt_adam_rule *rule, const tt
             const int32_t waiting = tt_whole(velocity, i, VELOCITY_BITS);
             squares += waiting * waiting;
         }
-        second[o] = moved_second(second[o], (float)squares * rule->inverse, rule, step);
-        const uint64_t scaled = (uint64_t)(bounded(second[o], 0x1p24F) * 0x1p16F);
+        const float sought = moved_second(second[o], (float)squares * rule->inverse, rule, step);
+        second[o] = bounded(sought, 0x1p24F);
+        const uint64_t scaled = (uint64_t)(second[o] * 0x1p16F);
         const gain by = gain_of(step, constants[o], root_of(scaled) + (1U << (ROOT_BITS - 1)));
         for (size_t i = o * size; i < (o + 1) * size; i++) {
             const int32_t whole = tt_whole(trained, i, bits);
@@ -114,8 +115,8 @@ void tt_adam_s32(size_t size, const tt_adam_rule *rule, const tt_step *step, con
         const float real = (float)velocity[i] * units[i];
         squares += real * real;
     }
-    *second = moved_second(*second, squares * rule->inverse, rule, step);
-    const gain by = gain_of(step, constant, root_of((uint64_t)bounded(*second, 0x1p60F)) + 1U);
+    *second = bounded(moved_second(*second, squares * rule->inverse, rule, step), 0x1p60F);
+    const gain by = gain_of(step, constant, root_of((uint64_t)*second) + 1U);
     for (size_t i = 0; i < size; i++) {
         const int32_t waiting = velocity[i];
         bias[i] = tt_apply_bias(bias[i], -move(waiting, by, &from));

@@ -1,5 +1,5 @@
 /* Moments of a convolution's channels, and the two integers that follow them: docs/arithmetic.md
- * section 9. */
+ * section 11. */
 #include "tt_follow.h"
 
 #include "tt_requantize.h"
@@ -10,8 +10,11 @@
 
 uint32_t tt_follow_shift(uint32_t samples)
 {
+    /* A saved file may hold any count. */
+    const uint32_t most = 1U << TT_FOLLOW_LAST_SHIFT;
+    const uint32_t counted = samples < most ? samples : most;
     uint32_t shift = TT_FOLLOW_FIRST_SHIFT;
-    while (shift < TT_FOLLOW_LAST_SHIFT && samples + (1U << TT_FOLLOW_FIRST_SHIFT) >= 2U << shift) {
+    while (shift < TT_FOLLOW_LAST_SHIFT && counted + (1U << TT_FOLLOW_FIRST_SHIFT) >= 2U << shift) {
         shift++;
     }
     return shift;

@@ -98,3 +98,16 @@ def test_the_library_equals_a_session(tmp_path: Path) -> None:
     library.finish()
     assert library.guard_checks() == wanted.guard_checks
     assert library.weights_sha256() == hashlib.sha256(wanted.weights).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"class_weights": "balanced"}, "changes the loss as labels come"),
+        ({"replay": 4, "replay_in": "flash"}, "slots that lie in flash"),
+        ({"anomaly": "error", "loss": "mean_squared_error"}, "judges steps by labels"),
+    ],
+)
+def test_what_a_guard_cannot_undo_is_refused(options: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Options(guard=64, **options)  # type: ignore[arg-type]

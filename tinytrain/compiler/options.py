@@ -422,6 +422,7 @@ class Options:
                 help="leave out one of both",
             )
 
+        _check_guard(self)
         _check_adam(self)
 
     @property
@@ -550,6 +551,27 @@ def _check_enrolment(options: Options) -> None:
         raise UsageError(
             "--enrol-classes says how many classes --enrol can learn, and --enrol is not given",
             help="add --enrol ncm, or leave out --enrol-classes",
+        )
+
+
+def _check_guard(options: Options) -> None:
+    if not options.guard:
+        return
+    if options.anomaly == "error":
+        raise UsageError(
+            "--anomaly error decides by itself what is learned, and a guard judges steps by labels",
+            help="leave out --guard",
+        )
+    if options.class_weights == "balanced":
+        raise UsageError(
+            "--class-weights balanced changes the loss as labels come, and a guard takes a loss "
+            "that rises for harm",
+            help="give the weights as numbers, or leave out one of both",
+        )
+    if options.replay and options.replay_in == "flash":
+        raise UsageError(
+            "a guard cannot bring back replay slots that lie in flash",
+            help="use --replay-in ram, or leave out one of both",
         )
 
 

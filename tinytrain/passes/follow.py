@@ -1,6 +1,6 @@
 """Marks the convolutions that follow drift, each with what its channels were in training.
 
-Docs/arithmetic.md section 9; `reference.follow` has the arithmetic.
+Docs/arithmetic.md section 11; `reference.follow` has the arithmetic.
 """
 
 from __future__ import annotations

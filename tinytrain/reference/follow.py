@@ -1,4 +1,4 @@
-"""Following drift by the forward pass alone, to the bit: docs/arithmetic.md section 9.
+"""Following drift by the forward pass alone, to the bit: docs/arithmetic.md section 11.
 
 The moments of a convolution's accumulators are followed channel by channel, over single samples
 and without a gradient, and the channel is brought back to what it was in training by two integers:

@@ -179,7 +179,8 @@ def _squares(values: np.ndarray) -> float:
 def _largest_rms(moves: np.ndarray) -> float:
     """Of the output channels, each by itself."""
     flat = moves.reshape(moves.shape[0], -1)
-    return float(np.sqrt(np.square(flat).mean(axis=1).max()))
+    # To three digits: the order of a float sum, another on another machine, decides no constant.
+    return float(f"{np.sqrt(np.square(flat).mean(axis=1).max()):.3g}")
 
 
 def _energy(gradient: np.ndarray, moves: np.ndarray) -> np.ndarray:
