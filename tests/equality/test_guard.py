@@ -17,6 +17,7 @@ from tests.support.sessions import make_stream, opened, reference_engine, run
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
+from tinytrain.errors import UsageError
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.device import host_library
 from tinytrain.simulation.guard import guard_summary

@@ -13,6 +13,9 @@ MOST = 20
 """Classes whose confusions are shown as a matrix; of more the most frequent ones are listed."""
 
 
+_SHARES = ("flagged", "detected", "false_alarms", "clipped")
+
+
 def _share(value: float) -> str:
     return f"{value:.1%}"
 
@@ -29,9 +32,15 @@ def _count(value: int) -> str:
     return f"{value:,}"
 
 
+def figure(name: str, value: object) -> str:
+    """Any other figure: a share in %, a count with its commas."""
+    return _form_of(name)(value)
+
+
 def _form_of(name: str) -> Callable[[Any], str]:
     """The form of a figure without a row of its own."""
-    return _share if "accuracy" in name else _any
+    is_share = "accuracy" in name or name in _SHARES
+    return _share if is_share else _any
 
 
 def _any(value: object) -> str:
@@ -85,6 +94,8 @@ _ELSEWHERE = {
     "confusion",
     "rehearsal_recall_before",
     "rehearsal_recall_after",
+    "guard",
+    "enrolment",
 }
 """Figures that tables and sentences of their own show."""
 

@@ -53,9 +53,23 @@ class Compiled:
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what is known to fail, none if nothing is."""
         of_set = () if self.rehearsal is None else self.rehearsal.warnings
+        if self.enrolment is not None:
+            of_set = (*of_set, *self._unknown(self.enrolment))
         if not self.graph.parameters:
             return of_set
         return (*option_warnings(self.options, self.guidance), *of_set)
+
+    def _unknown(self, enrolment: Enrolment) -> tuple[str, ...]:
+        """A sentence on the model's classes that enrolment does not know from the factory."""
+        known = set(enrolment.labels.tolist())
+        missing = [str(k) for k in range(min(self.classes, enrolment.classes)) if k not in known]
+        if self.options.classes is not None or not missing:
+            return ()
+        which = f"of the model's classes {', '.join(missing)}" if known else "of no class"
+        return (
+            f"enrolment knows nothing {which} from the factory: label calibration samples of each, "
+            f"y from 0 to {self.classes - 1}, or enrol them on the device",
+        )
 
     @property
     def rate(self) -> float:

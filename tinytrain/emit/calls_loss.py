@@ -50,6 +50,7 @@ def _pixel_cross_entropy(context: EmitContext, loss: Node) -> str:
 @loss_calls("binary_cross_entropy")
 def _binary_cross_entropy(context: EmitContext, loss: Node) -> str:
     size, logits, gradient = _operands(context, loss)
+    context.function("tt_exp_f32")  # the kernel calls it, and a model that only enrols does not
     if loss.inputs[1].type.dtype is DType.S32:
         operands = size, logits, "(const float[]){(float)label}", gradient
         return _of_label(context, loss, context.call("tt_binary_cross_entropy_f32", *operands))

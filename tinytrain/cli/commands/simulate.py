@@ -12,7 +12,7 @@ from rich.table import Table
 
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import ProgressDisplay, print_table
-from tinytrain.cli.figures import confusion_table, figures_of, scores_table
+from tinytrain.cli.figures import confusion_table, figure, figures_of, scores_table
 from tinytrain.cli.tables import facts_table
 from tinytrain.reference.class_health import WELL
 from tinytrain.simulation.health import HealthReport
@@ -117,9 +117,9 @@ def enrolment_table(figures: Mapping[str, Any]) -> Table:
     """The figures of the classes that were enrolled; those of each class are left out."""
     named = {"ncm": "nearest class mean", "knn": "nearest neighbours"}[figures["method"]]
     facts = {
-        name.replace("_", " "): value
+        name.replace("_", " "): figure(name, value)
         for name, value in figures.items()
-        if not name.startswith("class_") and name != "method"
+        if not name.startswith("class_") and name != "method" and value is not None
     }
     return facts_table({"enrolled": named, **facts})
 

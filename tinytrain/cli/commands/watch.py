@@ -7,6 +7,7 @@ import json
 
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import ProgressDisplay, print_table
+from tinytrain.cli.figures import figure
 from tinytrain.cli.tables import facts_table
 from tinytrain.simulation.parameters import WATCH as PARAMETERS
 from tinytrain.simulation.watch import watch
@@ -25,6 +26,10 @@ def run(options: argparse.Namespace) -> None:
         return
     figures = json.loads(result.to_json())
     digest = figures.pop("weights_sha256")
-    shown = {name.replace("_", " "): held for name, held in figures.items() if held is not None}
+    shown = {
+        name.replace("_", " "): figure(name, held)
+        for name, held in figures.items()
+        if held is not None
+    }
     print_table(facts_table(shown))
     print(f"weights sha256 {digest}")
