@@ -56,6 +56,7 @@ def learned(folder: Path, headroom: float) -> SimulationResult:
         calibration=files["learn"],
         weight_headroom=headroom,
         range_headroom=headroom,
+        schedule="constant",
     )
     return simulate(
         product.directory,
