@@ -208,9 +208,8 @@ def test_integers_stay_integers_and_channels_that_do_not_train_stay(
     shape = [d.dim_value for d in onnx.load(model).graph.input[0].type.tensor_type.shape.dim]
     x = RNG.normal(size=(6, *shape[1:])).astype(np.float32)
     scheme = ROOT / "examples" / "schemes" / "mcunet-5fps-49kb.toml"
-    tinytrain.compile_model(
-        model, output=tmp_path / "own", calibration=x, scheme=str(scheme), **options
-    )
+    chosen = {"scheme": str(scheme), "schedule": "constant", "rate_limit": 1024.0, **options}
+    tinytrain.compile_model(model, output=tmp_path / "own", calibration=x, **chosen)
     with tinytrain.load(tmp_path / "own") as device:
         device.learning_rate = 0.01
         device.train(x, np.arange(6) % 3, epochs=3)
