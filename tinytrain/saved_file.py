@@ -1,7 +1,8 @@
 """The file of trained parameters, as `runtime_c/include/tt_saved_file.h` describes it.
 
 Members and sizes stand in C alone, and are read from there. The reader knows structures of whole
-numbers, floats and arrays of bytes, each with a comment behind it.
+numbers, floats, arrays of bytes and other such structures, each with a comment behind it; of a
+structure in another one each member counts, under both names.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -95,17 +97,35 @@ def layout(name: str, header: str = "tt_saved_file.h") -> Layout:
 
 @cache
 def _layouts(header: str) -> dict[str, Layout]:
-    found = {}
+    found: dict[str, Layout] = {}
     for body, name in re.findall(r"typedef struct \{(.*?)\n\} (\w+);", _text(header), re.DOTALL):
-        members, at = [], 0
-        for c_type, member, count, text in _MEMBER.findall(body):
-            if c_type in _CODES:
-                members.append(Member(member, c_type, int(count or 1), at, " ".join(text.split())))
-                at += members[-1].nbytes
+        declared = _MEMBER.findall(body)
         # Of a structure with members of other kinds nothing is known.
-        if len(members) == re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL).count(";"):
-            found[name] = Layout(name, tuple(members))
+        is_known = all(c_type in _CODES or c_type in found for c_type, *_ in declared)
+        if is_known and len(declared) == _without_comments(body).count(";"):
+            found[name] = Layout(name, _members(declared, found))
     return found
+
+
+def _members(
+    declared: Sequence[tuple[str, str, str, str]], known: Mapping[str, Layout]
+) -> tuple[Member, ...]:
+    """Of one structure, from the type, name, length and comment of each."""
+    members: list[Member] = []
+    for c_type, name, count, text in declared:
+        at, words = sum(member.nbytes for member in members), " ".join(text.split())
+        if c_type in _CODES:
+            members.append(Member(name, c_type, int(count or 1), at, words))
+            continue
+        for inner in known[c_type].members:
+            text = f"{words}: {inner.text}"
+            members.append(Member(f"{name}_{inner.name}", inner.c_type, inner.count, at, text))
+            at += inner.nbytes
+    return tuple(members)
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
 @cache

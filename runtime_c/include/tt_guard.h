@@ -33,28 +33,23 @@ typedef enum {
     TT_GUARD_STOPPED     /* the same, and nothing is learned any more until NAME_guard_reset */
 } tt_guard_action;
 
-/* All of it is saved with the state. All 0 is the factory value. The error of a sample is
- * the probability that the model gives to anything but its label, 1 - exp(-loss), from 0 to 1; of a
- * regression it is the loss. */
+/* Of some samples. The error of a sample is the probability that the model gives to anything but
+ * its label, 1 - exp(-loss), from 0 to 1; of a regression it is the loss. */
 typedef struct {
-    float kept_count;   /* samples kept apart, in this check */
-    float kept_sum;     /* of their errors */
-    float kept_squares; /* of their errors */
-    float best_count;   /* the same in the best check so far */
-    float best_sum;     /* of their errors */
-    float best_squares; /* of their errors */
-    float new_count;    /* new samples since the last check, as they were before the step on them */
-    float new_sum;      /* of their errors */
-    float new_squares;  /* of their errors */
-    float usual_count;  /* new samples of earlier checks, those of long ago counting less */
-    float usual_sum;    /* of their errors */
-    float usual_squares; /* of their errors */
-    float then_count;    /* `usual` as it was in the best check */
-    float then_sum;      /* of their errors */
-    float then_squares;  /* of their errors */
-    float first_count;   /* `new` of the first check of those that `waited` counts */
-    float first_sum;     /* of their errors */
-    float first_squares; /* of their errors */
+    float count;   /* how many */
+    float sum;     /* sum of their errors */
+    float squares; /* sum of the squares of these */
+} tt_guard_sums;
+
+/* All of it is saved with the state. All 0 is the factory value. */
+typedef struct {
+    tt_guard_sums kept;  /* samples kept apart, in this check */
+    tt_guard_sums best;  /* the same in the best check so far */
+    tt_guard_sums fresh; /* new samples since the last check, as they were before the step on them
+                          */
+    tt_guard_sums usual; /* new samples of earlier checks, those of long ago counting less */
+    tt_guard_sums then;  /* `usual` as it was in the best check */
+    tt_guard_sums first; /* `fresh` of the first check of those that `waited` counts */
     float norm;          /* mean square of the trained weights, as integers, when it was saved */
     uint32_t steps;      /* since the last check */
     uint32_t checks;     /* so far, as are the next two */
@@ -78,12 +73,8 @@ typedef struct {
 
 /* Of one class. */
 typedef struct {
-    float kept_count;   /* samples kept apart, in this check */
-    float kept_sum;     /* of their errors */
-    float kept_squares; /* of their errors */
-    float best_count;   /* the same in the best check so far */
-    float best_sum;     /* of their errors */
-    float best_squares; /* of their errors */
+    tt_guard_sums kept; /* samples kept apart, in this check */
+    tt_guard_sums best; /* the same in the best check so far */
     uint16_t came;      /* new samples since the last check; stays at 65,535 */
     uint16_t unused;    /* 0 */
 } tt_guard_class;

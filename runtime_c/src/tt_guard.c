@@ -17,19 +17,17 @@
 #define HALVINGS 7   /* of the rate, before nothing is learned any more */
 #define LARGEST 1e9F /* an error: its square, added up 2^24 times, stays finite */
 
+static const tt_guard_sums NOTHING = {0.0F, 0.0F, 0.0F};
+
 const char *const tt_guard_reason_names[TT_GUARD_REASONS] = {"none", "loss",  "norm",  "ends",
                                                              "kept", "class", "stream"};
-
-typedef struct {
-    float count, sum, squares;
-} sums;
 
 /* A mean and the square of its standard error. */
 typedef struct {
     float mean, variance;
 } estimate;
 
-static estimate estimate_of(sums of)
+static estimate estimate_of(tt_guard_sums of)
 {
     const float mean = of.sum / of.count;
     const float variance = of.squares / of.count - mean * mean;
@@ -38,7 +36,7 @@ static estimate estimate_of(sums of)
 }
 
 /* Whether errors are larger than `before`, by more than the root of `square` standard errors. */
-static int is_worse(sums before, sums now, float square)
+static int is_worse(tt_guard_sums before, tt_guard_sums now, float square)
 {
     if (before.count == 0.0F || now.count == 0.0F) {
         return 0;
@@ -49,9 +47,16 @@ static int is_worse(sums before, sums now, float square)
     return rise > 0.0F && rise * rise > square * (old.variance + found.variance);
 }
 
-static float mean_of(float sum, float count)
+static float mean_of(tt_guard_sums of)
 {
-    return count > 0.0F ? sum / count : 0.0F;
+    return of.count > 0.0F ? of.sum / of.count : 0.0F;
+}
+
+static void add(tt_guard_sums *to, float error)
+{
+    to->count += 1.0F;
+    to->sum += error;
+    to->squares += error * error;
 }
 
 static float error_of(const tt_guard_view *view, float loss)
@@ -130,10 +135,7 @@ int tt_guard_step(const tt_guard_view *view, float loss, int32_t label)
     if (!(loss <= FLT_MAX && loss >= -FLT_MAX)) {
         guard->is_broken = 1;
     } else if (!is_again) {
-        const float error = error_of(view, loss);
-        guard->new_count += 1.0F;
-        guard->new_sum += error;
-        guard->new_squares += error * error;
+        add(&guard->fresh, error_of(view, loss));
         if (view->class_count > 0) {
             tt_guard_class *const of = &view->classes[label];
             of->came = (uint16_t)(of->came + (of->came < UINT16_MAX));
@@ -144,34 +146,26 @@ int tt_guard_step(const tt_guard_view *view, float loss, int32_t label)
 
 void tt_guard_look(const tt_guard_view *view, float loss, int32_t label)
 {
-    tt_guard *const guard = view->guard;
     const float error = error_of(view, loss);
-    guard->kept_count += 1.0F;
-    guard->kept_sum += error;
-    guard->kept_squares += error * error;
+    add(&view->guard->kept, error);
     if (view->class_count > 0) {
-        tt_guard_class *const of = &view->classes[label];
-        of->kept_count += 1.0F;
-        of->kept_sum += error;
-        of->kept_squares += error * error;
+        add(&view->classes[label].kept, error);
     }
 }
 
 /* With one right and one wrong sample more (Laplace's rule of succession): of a class there are
  * few, and their own spread says too little of them. */
-static sums smoothed(float count, float sum, float squares)
+static tt_guard_sums smoothed(tt_guard_sums of)
 {
-    const sums found = {count > 0.0F ? count + 2.0F : 0.0F, sum + 1.0F, squares + 1.0F};
-    return found;
+    const float count = of.count > 0.0F ? of.count + 2.0F : 0.0F;
+    return (tt_guard_sums){count, of.sum + 1.0F, of.squares + 1.0F};
 }
 
 static int is_a_class_worse(const tt_guard_view *view, float square)
 {
     for (size_t i = 0; i < view->class_count; i++) {
         const tt_guard_class *const of = &view->classes[i];
-        const sums best = smoothed(of->best_count, of->best_sum, of->best_squares);
-        const sums kept = smoothed(of->kept_count, of->kept_sum, of->kept_squares);
-        if (is_worse(best, kept, square)) {
+        if (is_worse(smoothed(of->best), smoothed(of->kept), square)) {
             return 1;
         }
     }
@@ -192,7 +186,7 @@ static int is_varied(const tt_guard_view *view)
 }
 
 /* What one look is enough for. */
-static tt_guard_reason alarm(const tt_guard_view *view, sums best, sums kept)
+static tt_guard_reason alarm(const tt_guard_view *view)
 {
     const tt_guard *const guard = view->guard;
     if (guard->is_broken != 0) {
@@ -205,11 +199,11 @@ static tt_guard_reason alarm(const tt_guard_view *view, sums best, sums kept)
     if (view->is_at_ends) {
         return TT_GUARD_ENDS;
     }
-    if (is_worse(best, kept, RARE)) {
+    if (is_worse(guard->best, guard->kept, RARE)) {
         return TT_GUARD_KEPT;
     }
     /* Where the others win more than one loses, there is time to see what becomes of it. */
-    const int fades = is_worse(best, kept, 0.0F) && is_a_class_worse(view, RARER);
+    const int fades = is_worse(guard->best, guard->kept, 0.0F) && is_a_class_worse(view, RARER);
     return fades ? TT_GUARD_CLASS : TT_GUARD_NONE;
 }
 
@@ -217,13 +211,12 @@ static tt_guard_reason alarm(const tt_guard_view *view, sums best, sums kept)
 static void begin(const tt_guard_view *view)
 {
     tt_guard *const guard = view->guard;
-    guard->kept_count = guard->kept_sum = guard->kept_squares = 0.0F;
-    guard->new_count = guard->new_sum = guard->new_squares = 0.0F;
+    guard->kept = guard->fresh = NOTHING;
     guard->steps = 0;
     guard->is_broken = 0;
     for (size_t i = 0; i < view->class_count; i++) {
         tt_guard_class *const of = &view->classes[i];
-        of->kept_count = of->kept_sum = of->kept_squares = 0.0F;
+        of->kept = NOTHING;
         of->came = 0;
     }
 }
@@ -231,26 +224,19 @@ static void begin(const tt_guard_view *view)
 static void take_for_best(const tt_guard_view *view)
 {
     tt_guard *const guard = view->guard;
-    guard->best_count = guard->kept_count;
-    guard->best_sum = guard->kept_sum;
-    guard->best_squares = guard->kept_squares;
-    guard->then_count = guard->usual_count;
-    guard->then_sum = guard->usual_sum;
-    guard->then_squares = guard->usual_squares;
+    guard->best = guard->kept;
+    guard->then = guard->usual;
     for (size_t i = 0; i < view->class_count; i++) {
-        tt_guard_class *const of = &view->classes[i];
-        of->best_count = of->kept_count;
-        of->best_sum = of->kept_sum;
-        of->best_squares = of->kept_squares;
+        view->classes[i].best = view->classes[i].kept;
     }
 }
 
 static tt_guard_action pass(const tt_guard_view *view, int is_best)
 {
     tt_guard *const guard = view->guard;
-    guard->usual_count = 0.875F * guard->usual_count + guard->new_count;
-    guard->usual_sum = 0.875F * guard->usual_sum + guard->new_sum;
-    guard->usual_squares = 0.875F * guard->usual_squares + guard->new_squares;
+    guard->usual.count = 0.875F * guard->usual.count + guard->fresh.count;
+    guard->usual.sum = 0.875F * guard->usual.sum + guard->fresh.sum;
+    guard->usual.squares = 0.875F * guard->usual.squares + guard->fresh.squares;
     if (is_best) {
         take_for_best(view);
     }
@@ -288,13 +274,11 @@ static tt_guard_action undo(const tt_guard_view *view, tt_guard_reason reason)
     return TT_GUARD_RESTORED;
 }
 
-static tt_guard_action wait(const tt_guard_view *view, sums latest, tt_guard_reason reason)
+static tt_guard_action wait(const tt_guard_view *view, tt_guard_reason reason)
 {
     tt_guard *const guard = view->guard;
     if (guard->waited == 0) {
-        guard->first_count = latest.count;
-        guard->first_sum = latest.sum;
-        guard->first_squares = latest.squares;
+        guard->first = guard->fresh;
     }
     guard->waited++;
     guard->passed = 0;
@@ -308,42 +292,37 @@ static tt_guard_action wait(const tt_guard_view *view, sums latest, tt_guard_rea
 static tt_guard_action judge(const tt_guard_view *view)
 {
     tt_guard *const guard = view->guard;
-    const sums kept = {guard->kept_count, guard->kept_sum, guard->kept_squares};
-    const sums best = {guard->best_count, guard->best_sum, guard->best_squares};
-    const sums latest = {guard->new_count, guard->new_sum, guard->new_squares};
-    const sums usual = {guard->usual_count, guard->usual_sum, guard->usual_squares};
-    const sums then = {guard->then_count, guard->then_sum, guard->then_squares};
-    const sums first = {guard->first_count, guard->first_sum, guard->first_squares};
     guard->checks += guard->checks < UINT32_MAX;
-    const tt_guard_reason found = alarm(view, best, kept);
+    const tt_guard_reason found = alarm(view);
     if (found != TT_GUARD_NONE) {
         return undo(view, found);
     }
-    int is_strange = is_worse(usual, latest, RARE);
-    if (is_strange && guard->waited > 0 && is_worse(latest, first, RARE)) {
+    int is_strange = is_worse(guard->usual, guard->fresh, RARE);
+    if (is_strange && guard->waited > 0 && is_worse(guard->fresh, guard->first, RARE)) {
         /* It is being learned: another person, not wrong labels. What was usual is no measure. */
-        guard->usual_count = guard->usual_sum = guard->usual_squares = 0.0F;
+        guard->usual = NOTHING;
         is_strange = 0;
     }
     /* A check that looked at nothing knows nothing. */
-    const int is_blind = best.count > 0.0F && kept.count == 0.0F;
-    const int is_below = is_blind || is_worse(best, kept, EQUAL) || is_a_class_worse(view, RARE);
-    const int has_learned = is_worse(usual, then, RARE) && is_varied(view);
+    const int is_blind = guard->best.count > 0.0F && guard->kept.count == 0.0F;
+    const int is_fallen = is_a_class_worse(view, RARE);
+    const int is_below = is_blind || is_worse(guard->best, guard->kept, EQUAL) || is_fallen;
+    const int has_learned = is_worse(guard->usual, guard->then, RARE) && is_varied(view);
     if (!is_strange && (!is_below || has_learned)) {
         /* The measure moves with what is better, not with what is nearly as good: else many small
          * falls would go unseen. */
-        return pass(view, kept.count > 0.0F && !is_worse(best, kept, 0.0F));
+        return pass(view, guard->kept.count > 0.0F && !is_worse(guard->best, guard->kept, 0.0F));
     }
-    const tt_guard_reason below = is_a_class_worse(view, RARE) ? TT_GUARD_CLASS : TT_GUARD_KEPT;
-    return wait(view, latest, is_below ? below : TT_GUARD_STREAM);
+    const tt_guard_reason below = is_fallen ? TT_GUARD_CLASS : TT_GUARD_KEPT;
+    return wait(view, is_below ? below : TT_GUARD_STREAM);
 }
 
 void tt_guard_judge(const tt_guard_view *view, tt_guard_report *report)
 {
     const tt_guard *const guard = view->guard;
-    report->kept = mean_of(guard->kept_sum, guard->kept_count);
-    report->stream = mean_of(guard->new_sum, guard->new_count);
-    report->best = mean_of(guard->best_sum, guard->best_count);
+    report->kept = mean_of(guard->kept);
+    report->stream = mean_of(guard->fresh);
+    report->best = mean_of(guard->best);
     report->action = judge(view);
 }
 

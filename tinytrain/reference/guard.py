@@ -51,7 +51,7 @@ class Guard:
     class_errors: list[ClassErrors] = field(default_factory=list)
     kept: Sums = field(default_factory=Sums)
     best: Sums = field(default_factory=Sums)
-    new: Sums = field(default_factory=Sums)
+    fresh: Sums = field(default_factory=Sums)
     usual: Sums = field(default_factory=Sums)
     then: Sums = field(default_factory=Sums)
     first: Sums = field(default_factory=Sums)
@@ -90,7 +90,7 @@ class Guard:
         if not np.isfinite(loss):
             self.is_broken = True
         elif not is_again:
-            self.new.add(self._error(loss))
+            self.fresh.add(self._error(loss))
             if self.class_errors:
                 of = self.class_errors[label]
                 of.came = min(of.came + 1, _HALF)
@@ -112,8 +112,8 @@ class Guard:
         self.checks = min(self.checks + 1, _WORD)
         if reason := self._alarm(norm, is_at_ends=is_at_ends):
             return self._undo(reason)
-        is_strange = is_worse(self.usual, self.new, RARE)
-        if is_strange and self.waited > 0 and is_worse(self.new, self.first, RARE):
+        is_strange = is_worse(self.usual, self.fresh, RARE)
+        if is_strange and self.waited > 0 and is_worse(self.fresh, self.first, RARE):
             self.usual = Sums()
             is_strange = False
         # A check that looked at nothing knows nothing.
@@ -138,7 +138,7 @@ class Guard:
         """As a saved file has it."""
         sums = {
             f"{name}_{member}": float(getattr(getattr(self, name), member))
-            for name in ("kept", "best", "new", "usual", "then", "first")
+            for name in ("kept", "best", "fresh", "usual", "then", "first")
             for member in ("count", "sum", "squares")
         }
         names = ("losses", "norms", "ends", "kepts", "classes", "streams")
@@ -199,7 +199,7 @@ class Guard:
         return next((REASONS.index(name) for name, holds in found.items() if holds), 0)
 
     def _pass(self, norm: np.float32, *, is_best: bool) -> str:
-        self.usual = self.usual.after(self.new)
+        self.usual = self.usual.after(self.fresh)
         if is_best:
             self.best, self.then = self.kept, self.usual
             for each in self.class_errors:
@@ -231,7 +231,7 @@ class Guard:
 
     def _wait(self, reason: int) -> str:
         if self.waited == 0:
-            self.first = self.new
+            self.first = self.fresh
         self.waited += 1
         self.passed = 0
         if self.is_strict or self.waited >= PATIENCE:
@@ -240,7 +240,7 @@ class Guard:
         return "waited"
 
     def _begin(self) -> None:
-        self.kept, self.new = Sums(), Sums()
+        self.kept, self.fresh = Sums(), Sums()
         self.steps = 0
         self.is_broken = False
         for each in self.class_errors:

@@ -71,7 +71,7 @@ class GuardedMachine:
             return
         for loss, label in self._look():
             guard.look(loss, label)
-        found = guard.kept.mean, guard.best.mean, guard.new.mean
+        found = guard.kept.mean, guard.best.mean, guard.fresh.mean
         action = guard.judge(self._norm(), is_at_ends=self._is_at_ends())
         reason = REASONS[guard.due]
         if guard.due:
