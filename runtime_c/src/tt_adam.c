@@ -1,28 +1,17 @@
 /* Adam with a second moment for each output channel: docs/arithmetic.md section 6. */
+#include "tt_root.h"
 #include "tt_sgd.h"
 
 enum { VELOCITY_BITS = 4, HORIZON = 1000, ROOT_BITS = 8 /* so that its square counts in 2^-16 */ };
+
+/* Of roots: what is below 2^62. */
+#define TOP (UINT64_C(1) << 60)
 
 /* A factor m * 2^-h on a velocity. */
 typedef struct {
     int32_t m; /* 0, or in [2^15, 2^16) */
     int32_t h; /* 0 to 55 */
 } gain;
-
-/* floor(sqrt(v)) for v < 2^62. */
-static uint32_t root_of(uint64_t v)
-{
-    uint64_t root = 0;
-    for (uint64_t bit = UINT64_C(1) << 60; bit != 0; bit >>= 2) {
-        if (v >= root + bit) {
-            v -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
-    }
-    return (uint32_t)root;
-}
 
 /* The second moment with one more mean square in it: of the first windows the plain mean. */
 static float moved_second(float second, float mean, const tt_adam_rule *rule, const tt_step *step)
@@ -90,7 +79,8 @@ void tt_adam_s8(size_t channels, size_t size, const tt_adam_rule *rule, const tt
         const float sought = moved_second(second[o], (float)squares * rule->inverse, rule, step);
         second[o] = bounded(sought, 0x1p24F);
         const uint64_t scaled = (uint64_t)(second[o] * 0x1p16F);
-        const gain by = gain_of(step, constants[o], root_of(scaled) + (1U << (ROOT_BITS - 1)));
+        const gain by =
+            gain_of(step, constants[o], tt_root_u64(scaled, TOP) + (1U << (ROOT_BITS - 1)));
         for (size_t i = o * size; i < (o + 1) * size; i++) {
             const int32_t whole = tt_whole(trained, i, bits);
             const int32_t waiting = tt_whole(velocity, i, VELOCITY_BITS);
@@ -116,7 +106,7 @@ void tt_adam_s32(size_t size, const tt_adam_rule *rule, const tt_step *step, con
         squares += real * real;
     }
     *second = bounded(moved_second(*second, squares * rule->inverse, rule, step), 0x1p60F);
-    const gain by = gain_of(step, constant, root_of((uint64_t)*second) + 1U);
+    const gain by = gain_of(step, constant, tt_root_u64((uint64_t)*second, TOP) + 1U);
     for (size_t i = 0; i < size; i++) {
         const int32_t waiting = velocity[i];
         bias[i] = tt_apply_bias(bias[i], -move(waiting, by, &from));

@@ -1,4 +1,5 @@
 /* What waits in a velocity, applied to what is trained: docs/arithmetic.md section 6. */
+#include "tt_root.h"
 #include "tt_sgd.h"
 
 enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
@@ -134,16 +135,5 @@ int32_t tt_clip_factor(float squares, float limit)
     if (!(squares > most)) {
         return 1 << 15;
     }
-    /* The root of a number below 2^30, a bit at a time. */
-    uint32_t rest = (uint32_t)(most / squares * 0x1p30F);
-    uint32_t root = 0;
-    for (uint32_t bit = 1U << 30; bit != 0; bit >>= 2) {
-        if (rest >= root + bit) {
-            rest -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
-    }
-    return (int32_t)root;
+    return (int32_t)tt_root_u32((uint32_t)(most / squares * 0x1p30F), 1U << 30);
 }

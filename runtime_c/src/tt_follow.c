@@ -3,6 +3,7 @@
 #include "tt_follow.h"
 
 #include "tt_requantize.h"
+#include "tt_root.h"
 
 #define LARGEST_MEAN (1 << 23)   /* 2^-16 units: 128 of the probe */
 #define LARGEST_SQUARE (1 << 30) /* 128^2 */
@@ -47,24 +48,11 @@ void tt_follow_observe(const tt_follow *follow, uint32_t shift, const int8_t *y,
     }
 }
 
-/* The largest whole number whose square is at most value. */
-static uint32_t root_of(uint32_t value)
-{
-    uint32_t root = 0;
-    for (uint32_t bit = 1U << 15; bit != 0; bit >>= 1) {
-        const uint32_t larger = root + bit;
-        if (larger * larger <= value) {
-            root = larger;
-        }
-    }
-    return root;
-}
-
 /* The standard deviation in 2^-8, at most 2^15. mean^2 < 2^47. */
 static int32_t spread_of(int32_t mean, int32_t square)
 {
     const int32_t variance = square - (int32_t)((int64_t)mean * mean >> 16);
-    return variance > 0 ? (int32_t)root_of((uint32_t)variance) : 0;
+    return variance > 0 ? (int32_t)tt_root_u32((uint32_t)variance, 1U << 30) : 0;
 }
 
 /* How often value has to be halved until it has 16 bits at most. */

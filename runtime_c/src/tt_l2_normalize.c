@@ -1,5 +1,10 @@
 /* L2 normalisation and its gradient. d = x - zero; S, the sum of d * d, is below 2^31. */
 #include "tt_gradient.h"
+#include "tt_root.h"
+
+/* Of the roots of what is at most 2^16, and of what is at most 2^62. */
+#define TOP_OF_16 (1U << 16)
+#define TOP_OF_62 (UINT64_C(1) << 62)
 
 static uint32_t squares(size_t channels, int8_t zero, const int8_t *x)
 {
@@ -11,36 +16,6 @@ static uint32_t squares(size_t channels, int8_t zero, const int8_t *x)
     return sum;
 }
 
-/* floor(sqrt(v)) for v <= 2^16. */
-static uint32_t root16(uint32_t v)
-{
-    uint32_t root = 0;
-    for (uint32_t bit = 1U << 16; bit != 0; bit >>= 2) {
-        if (v >= root + bit) {
-            v -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
-    }
-    return root;
-}
-
-/* floor(sqrt(v)) for v <= 2^62. */
-static uint32_t root62(uint64_t v)
-{
-    uint64_t root = 0;
-    for (uint64_t bit = UINT64_C(1) << 62; bit != 0; bit >>= 2) {
-        if (v >= root + bit) {
-            v -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
-        }
-    }
-    return (uint32_t)root;
-}
-
 void tt_l2_normalize_s8(size_t rows, size_t channels, int8_t zero, const int8_t *x, int8_t *y)
 {
     for (size_t row = 0; row < rows; row++, x += channels, y += channels) {
@@ -50,7 +25,7 @@ void tt_l2_normalize_s8(size_t rows, size_t channels, int8_t zero, const int8_t 
             /* d * d <= 65025, so the numerator is below 2^32, and the quotient at most 2^16. */
             const int32_t d = x[c] - zero;
             const uint32_t quotient = ((uint32_t)(d * d) << 16) / divisor;
-            const int32_t magnitude = (int32_t)((root16(quotient) + 1) >> 1);
+            const int32_t magnitude = (int32_t)((tt_root_u32(quotient, TOP_OF_16) + 1) >> 1);
             y[c] = (int8_t)tt_clamp_s32(d < 0 ? -magnitude : magnitude, -128, 127);
         }
     }
@@ -68,7 +43,7 @@ static whole whole_of(int64_t dot, uint32_t sum, uint64_t inverse, int up)
     const int64_t numerator = dot * ((int64_t)1 << up);
     const int64_t half = sum >> 1;
     const int64_t part = (numerator < 0 ? numerator - half : numerator + half) / (int64_t)sum;
-    return (whole){part, root62(inverse / sum)};
+    return (whole){part, tt_root_u64(inverse / sum, TOP_OF_62)};
 }
 
 /* G - y * (y . G) in 2^(p - 22), below 2^30, times a factor below 2^31. */
@@ -109,7 +84,7 @@ static real vector_f32(float dot, uint32_t sum, uint64_t inverse, float scale)
     (void)inverse;
     const float length = (float)sum;
     /* The root of 1 / S to 14 bits and more, and one step of Newton's method. */
-    float root = (float)root62((UINT64_C(1) << 62) / sum) * 0x1p-31F;
+    float root = (float)tt_root_u64((UINT64_C(1) << 62) / sum, TOP_OF_62) * 0x1p-31F;
     root = root * (1.5F - ((0.5F * length) * root) * root);
     return (real){dot / length, root * scale};
 }
