@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ from tinytrain.data.arrays import as_array
 from tinytrain.data.given import given_inputs, given_samples
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.reference.enrol import NOTHING_ELSE
-from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.device_calls import DeviceCalls
+from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.library_enrolment import FOUND, LibraryEnrolment
 
 
@@ -48,7 +49,7 @@ class ClassifyResult:
         return np.where(self.others == NOTHING_ELSE, 1.0, found)
 
 
-class EnrolmentCalls:
+class EnrolmentCalls(DeviceCalls):
     """The part of a `Device` that is about classes from a few samples."""
 
     def enrol(self, x: Any, y: Any) -> None:
@@ -135,10 +136,3 @@ class EnrolmentCalls:
                     help="compile it with enrol='ncm' or enrol='knn:SLOTS', and scheme='head'",
                 )
             yield library.enrolment, self._spec
-
-    @property
-    def _spec(self) -> SampleSpec:
-        raise NotImplementedError
-
-    def _running(self) -> AbstractContextManager[HostLibrary]:
-        raise NotImplementedError

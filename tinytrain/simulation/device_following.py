@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from tinytrain.data import SampleSpec
 from tinytrain.data.given import given_inputs
 from tinytrain.errors import UsageError
+from tinytrain.simulation.device_calls import DeviceCalls
 from tinytrain.simulation.library import HostLibrary
 
 
-class FollowingCalls:
+class FollowingCalls(DeviceCalls):
     """The part of a `Device` that is about drift."""
 
     def follow(self, x: Any, *, predict: bool = False) -> np.ndarray | None:
@@ -51,13 +50,6 @@ class FollowingCalls:
         with self._running() as library:
             _check_follows(library)
             library.follow_reset()
-
-    @property
-    def _spec(self) -> SampleSpec:
-        raise NotImplementedError
-
-    def _running(self) -> AbstractContextManager[HostLibrary]:
-        raise NotImplementedError
 
 
 def _check_follows(library: HostLibrary) -> None:

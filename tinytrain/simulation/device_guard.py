@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
-from tinytrain.data import SampleSpec
 from tinytrain.data.given import given_samples
 from tinytrain.errors import UsageError
+from tinytrain.simulation.device_calls import DeviceCalls
 from tinytrain.simulation.device_result import library_samples
 from tinytrain.simulation.guard import GuardCheck
 from tinytrain.simulation.library import HostLibrary
 
 
-class GuardCalls:
+class GuardCalls(DeviceCalls):
     """The part of a `Device` that is about its guard, which is asked before each step."""
 
     def keep_apart(self, x: Any, y: Any = None) -> None:
@@ -52,13 +51,6 @@ class GuardCalls:
         with self._running() as library:
             _check_guard(library)
             return library.guard_checks()
-
-    @property
-    def _spec(self) -> SampleSpec:
-        raise NotImplementedError
-
-    def _running(self) -> AbstractContextManager[HostLibrary]:
-        raise NotImplementedError
 
 
 def _check_guard(library: HostLibrary) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from tinytrain.data import SampleSpec
 from tinytrain.data.given import given_samples
 from tinytrain.errors import UsageError
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.simulation.device_calls import DeviceCalls
 from tinytrain.simulation.device_result import RehearsalResult, StepResult
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 
 
-class RehearsalCalls:
+class RehearsalCalls(DeviceCalls):
     """The part of a `Device` that is about its rehearsal set."""
 
     def rehearse(self, steps: int = 1) -> StepResult:
@@ -66,13 +65,6 @@ class RehearsalCalls:
             for chunk in data.chunks():
                 targets = np.ascontiguousarray(data.targets(chunk))
                 library.remember(LibrarySamples(targets, data.quantized(chunk)))
-
-    @property
-    def _spec(self) -> SampleSpec:
-        raise NotImplementedError
-
-    def _running(self) -> AbstractContextManager[HostLibrary]:
-        raise NotImplementedError
 
 
 def steps_behind(model: ModelInterface) -> dict[str, int]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tinytrain.data.given import given_inputs
 from tinytrain.errors import UsageError
 from tinytrain.reference.anomaly import Use, Verdict
-from tinytrain.simulation.folder import GeneratedFolder
-from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.device_calls import DeviceCalls
+from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.watch import check_watchable, watched_samples
 
 
@@ -47,18 +46,10 @@ class Judgements:
         )
 
 
-class _Held(Protocol):
-    """What `Device` has for the calls below."""
-
-    _folder: GeneratedFolder
-
-    def _running(self) -> AbstractContextManager[HostLibrary]: ...
-
-
-class Watching:
+class Watching(DeviceCalls):
     """Of a device whose model was compiled with `anomaly`."""
 
-    def watch(self: _Held, x: Any) -> Judgements:
+    def watch(self, x: Any) -> Judgements:
         """Judges a sample, or each of a batch in order, and learns from those that are normal.
 
         Args:
@@ -70,22 +61,22 @@ class Watching:
         """
         return _judged(self, x, Use.WATCH)
 
-    def learn_normal(self: _Held, x: Any) -> Judgements:
+    def learn_normal(self, x: Any) -> Judgements:
         """The same with samples that are known to be normal: all are learned from."""
         return _judged(self, x, Use.LEARN)
 
-    def score(self: _Held, x: Any) -> Judgements:
+    def score(self, x: Any) -> Judgements:
         """The same, and nothing changes."""
         return _judged(self, x, Use.SCORE)
 
-    def forget_normal(self: _Held) -> None:
+    def forget_normal(self) -> None:
         """Forgets what is normal, so that the warm-up begins anew; the weights stay."""
         _check(self)
         with self._running() as library:
             library.forget_normal()
 
 
-def _check(device: _Held) -> None:
+def _check(device: DeviceCalls) -> None:
     if device._folder.manifest.anomaly is None:
         raise UsageError(
             f"the model in '{device._folder.path}' does not tell what is not normal",
@@ -93,7 +84,7 @@ def _check(device: _Held) -> None:
         )
 
 
-def _judged(device: _Held, x: Any, use: Use) -> Judgements:
+def _judged(device: DeviceCalls, x: Any, use: Use) -> Judgements:
     _check(device)
     check_watchable(device._folder)
     data, _ = given_inputs(x, device._folder.spec)
