@@ -49,27 +49,13 @@ static int64_t move(int32_t velocity, gain by, tt_sgd *from)
     return (velocity * (int64_t)by.m + (int64_t)part) >> by.h;
 }
 
-static int32_t kept(int32_t velocity, int32_t momentum, tt_sgd *from)
-{
-    if (momentum == 0) {
-        return 0;
-    }
-    return (int32_t)((velocity * (int64_t)momentum + (int64_t)(tt_sgd_random(from) >> 16)) >> 16);
-}
-
-static tt_sgd begin(const tt_apply_rule *rule, const tt_step *step)
-{
-    return (tt_sgd){.random = tt_random_begin(step, rule->index), .is_random = rule->is_random};
-}
-
 void tt_adam_s8(size_t channels, size_t size, const tt_adam_rule *rule, const tt_step *step,
                 const float *constants, const tt_trained *trained, const tt_trained *velocity,
                 float *second)
 {
-    tt_sgd from = begin(&rule->apply, step);
+    tt_sgd from = tt_apply_begin(&rule->apply, step);
     const uint32_t bits = trained->fraction_bits;
-    const float share = step->rate * rule->apply.decay;
-    const int32_t decay = (int32_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
+    const int32_t decay = tt_decay_of(&rule->apply, step);
     for (size_t o = 0; o < channels; o++) {
         int64_t squares = 0; /* |V| < 2^12 */
         for (size_t i = o * size; i < (o + 1) * size; i++) {
@@ -91,7 +77,8 @@ void tt_adam_s8(size_t channels, size_t size, const tt_adam_rule *rule, const tt
                 moved -= (int32_t)((whole * (int64_t)decay + tt_sgd_random(&from)) >> 32);
             }
             tt_put_whole(trained, i, bits, moved);
-            tt_put_whole(velocity, i, VELOCITY_BITS, kept(waiting, rule->apply.momentum, &from));
+            tt_put_whole(velocity, i, VELOCITY_BITS,
+                         tt_kept_s32(waiting, rule->apply.momentum, &from));
         }
     }
 }
@@ -99,7 +86,7 @@ void tt_adam_s8(size_t channels, size_t size, const tt_adam_rule *rule, const tt
 void tt_adam_s32(size_t size, const tt_adam_rule *rule, const tt_step *step, const float *units,
                  float constant, int32_t *bias, int32_t *velocity, float *second)
 {
-    tt_sgd from = begin(&rule->apply, step);
+    tt_sgd from = tt_apply_begin(&rule->apply, step);
     float squares = 0;
     for (size_t i = 0; i < size; i++) {
         const float real = (float)velocity[i] * units[i];
@@ -110,6 +97,6 @@ void tt_adam_s32(size_t size, const tt_adam_rule *rule, const tt_step *step, con
     for (size_t i = 0; i < size; i++) {
         const int32_t waiting = velocity[i];
         bias[i] = tt_apply_bias(bias[i], -move(waiting, by, &from));
-        velocity[i] = kept(waiting, rule->apply.momentum, &from);
+        velocity[i] = tt_kept_s32(waiting, rule->apply.momentum, &from);
     }
 }

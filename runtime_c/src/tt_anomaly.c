@@ -1,23 +1,14 @@
 /* When a score is that of no normal sample any more: docs/arithmetic.md, "Anomalies". */
 #include "tt_anomaly.h"
 
-#include <string.h>
+#include "tt_float.h"
 
 static const uint32_t infinity = 0x7F800000U;
-
-static float float_of(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* The upper 11 bits of a float >= 0 rise with it: its exponent and two more. */
 static uint32_t bin_of(float score)
 {
-    uint32_t bits;
-    memcpy(&bits, &score, sizeof bits);
-    const uint32_t key = bits >> 21;
+    const uint32_t key = tt_bits_of(score) >> 21;
     if (key <= TT_ANOMALY_LOWEST) {
         return 0;
     }
@@ -47,11 +38,11 @@ static float quantile_of(const tt_anomaly_rule *rule, const uint16_t *scores)
         above += scores[--bin];
     }
     if (above <= tail || bin == TT_ANOMALY_BINS - 1) {
-        return float_of(infinity); /* nothing is counted, or it lies beyond */
+        return tt_float_of(infinity); /* nothing is counted, or it lies beyond */
     }
     const uint32_t inside = scores[bin] - (above - tail); /* below 2^16: exact as a float */
-    const float low = float_of((bin + TT_ANOMALY_LOWEST) << 21);
-    const float high = float_of((bin + TT_ANOMALY_LOWEST + 1U) << 21);
+    const float low = tt_float_of((bin + TT_ANOMALY_LOWEST) << 21);
+    const float high = tt_float_of((bin + TT_ANOMALY_LOWEST + 1U) << 21);
     return high - (high - low) * ((float)inside / (float)scores[bin]);
 }
 
@@ -80,7 +71,7 @@ int tt_anomaly_judge(const tt_anomaly_rule *rule, tt_anomaly *anomaly, uint16_t 
                      tt_anomaly_use use, float score, tt_anomaly_result *result)
 {
     const int warms_up = anomaly->learned < rule->warm_up;
-    const float quantile = warms_up ? float_of(infinity) : quantile_of(rule, scores);
+    const float quantile = warms_up ? tt_float_of(infinity) : quantile_of(rule, scores);
     result->score = score;
     result->threshold = quantile * TT_ANOMALY_MARGIN;
     int learns = use != TT_ANOMALY_SCORE;
@@ -102,18 +93,23 @@ int tt_anomaly_judge(const tt_anomaly_rule *rule, tt_anomaly *anomaly, uint16_t 
     return learns;
 }
 
-float tt_anomaly_weight(const tt_anomaly_rule *rule, const tt_anomaly *anomaly)
+/* Samples that the means and variances are of. */
+static uint32_t counted(const tt_anomaly_rule *rule, const tt_anomaly *anomaly)
 {
     const uint32_t window = 4U * rule->warm_up;
-    const uint32_t count = anomaly->learned < window ? anomaly->learned : window;
+    return anomaly->learned < window ? anomaly->learned : window;
+}
+
+float tt_anomaly_weight(const tt_anomaly_rule *rule, const tt_anomaly *anomaly)
+{
+    const uint32_t count = counted(rule, anomaly);
     return 1.0F / (float)(count > 0 ? count : 1U);
 }
 
 float tt_anomaly_corrected(const tt_anomaly_rule *rule, const tt_anomaly *anomaly, size_t size,
                            float sum)
 {
-    const uint32_t window = 4U * rule->warm_up;
-    const uint32_t count = anomaly->learned < window ? anomaly->learned : window;
+    const uint32_t count = counted(rule, anomaly);
     const float features = (float)size;
     const float mean = sum / features;
     return count < 2U * size ? mean * 0.5F : mean * (1.0F - features / (float)count);

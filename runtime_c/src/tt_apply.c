@@ -4,12 +4,6 @@
 
 enum { VELOCITY_RESOLUTION = 8, VELOCITY_BITS = 4 };
 
-/* The random numbers of one tensor are all that is used of a tt_sgd here. */
-static tt_sgd begin(const tt_apply_rule *rule, const tt_step *step)
-{
-    return (tt_sgd){.random = tt_random_begin(step, rule->index), .is_random = rule->is_random};
-}
-
 /* r >> drop, r being the next number; drop <= 31. */
 static int64_t draw(tt_sgd *from, uint32_t drop)
 {
@@ -33,23 +27,11 @@ static int32_t clipped_s32(int32_t velocity, int32_t factor, tt_sgd *from)
     return (int32_t)((velocity * (int64_t)factor + draw(from, 17)) >> 15);
 }
 
-static int32_t kept_s32(int32_t velocity, int32_t momentum, tt_sgd *from)
-{
-    return momentum == 0 ? 0 : (int32_t)((velocity * (int64_t)momentum + draw(from, 16)) >> 16);
-}
-
 /* In units of the trained integer with `bits` fractional bits, at most VELOCITY_RESOLUTION. */
 static int32_t move(int32_t velocity, uint32_t bits, tt_sgd *from)
 {
     const uint32_t drop = VELOCITY_RESOLUTION - bits;
     return drop == 0 ? velocity : (velocity + (int32_t)draw(from, 32U - drop)) >> drop;
-}
-
-/* The share of a weight that goes, in units of 2^-32: at most 2^30. */
-static int32_t decay_of(const tt_apply_rule *rule, const tt_step *step)
-{
-    const float share = step->rate * rule->decay;
-    return (int32_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
 }
 
 /* tt_apply_s8 for `bits` = trained->fraction_bits. Inlined by force: as a constant, `bits` halves
@@ -58,8 +40,8 @@ __attribute__((always_inline)) static inline void
 apply_to_weights(size_t size, const tt_apply_rule *rule, const tt_step *step, const int32_t *factor,
                  const tt_trained *trained, uint32_t bits, const tt_trained *velocity)
 {
-    tt_sgd from = begin(rule, step);
-    const int32_t decay = decay_of(rule, step);
+    tt_sgd from = tt_apply_begin(rule, step);
+    const int32_t decay = tt_decay_of(rule, step);
     for (size_t i = 0; i < size; i++) {
         const int32_t whole = tt_whole(trained, i, bits);
         int32_t moved = whole;
@@ -95,14 +77,14 @@ void tt_apply_s8(size_t size, const tt_apply_rule *rule, const tt_step *step, co
 void tt_apply_s32(size_t size, const tt_apply_rule *rule, const tt_step *step,
                   const int32_t *factor, int32_t *bias, int32_t *velocity)
 {
-    tt_sgd from = begin(rule, step);
+    tt_sgd from = tt_apply_begin(rule, step);
     for (size_t i = 0; i < size; i++) {
         int32_t waiting = velocity[i];
         if (factor != NULL) {
             waiting = clipped_s32(waiting, *factor, &from);
         }
         bias[i] = tt_apply_bias(bias[i], -(int64_t)move(waiting, 0, &from));
-        velocity[i] = kept_s32(waiting, rule->momentum, &from);
+        velocity[i] = tt_kept_s32(waiting, rule->momentum, &from);
     }
 }
 

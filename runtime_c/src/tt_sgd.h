@@ -273,4 +273,26 @@ static inline int32_t tt_apply_bias(int32_t bias, int64_t d)
     return moved > bound ? bound : moved < -bound ? -bound : (int32_t)moved;
 }
 
+/* The random numbers of one tensor are all that is used of a tt_sgd where a velocity is applied. */
+static inline tt_sgd tt_apply_begin(const tt_apply_rule *rule, const tt_step *step)
+{
+    return (tt_sgd){.random = tt_random_begin(step, rule->index), .is_random = rule->is_random};
+}
+
+/* What a window leaves of a velocity within +-2^30. */
+static inline int32_t tt_kept_s32(int32_t velocity, int32_t momentum, tt_sgd *from)
+{
+    if (momentum == 0) {
+        return 0;
+    }
+    return (int32_t)((velocity * (int64_t)momentum + (int64_t)(tt_sgd_random(from) >> 16)) >> 16);
+}
+
+/* The share of a weight that goes, in units of 2^-32: at most 2^30. */
+static inline int32_t tt_decay_of(const tt_apply_rule *rule, const tt_step *step)
+{
+    const float share = step->rate * rule->decay;
+    return (int32_t)((share < 0.25F ? share : 0.25F) * 0x1p32F);
+}
+
 #endif

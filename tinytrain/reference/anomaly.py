@@ -116,14 +116,18 @@ class AnomalyWatch:
     @property
     def weight(self) -> np.float32:
         """Of the sample that was counted last, in means."""
-        return np.float32(1) / np.float32(max(min(self.learned, self.rule.window), 1))
+        return np.float32(1) / np.float32(max(self._counted, 1))
+
+    @property
+    def _counted(self) -> int:
+        """Samples that the means and variances are of."""
+        return min(self.learned, self.rule.window)
 
     def corrected(self, mean: np.float32, size: int) -> np.float32:
         """See `tt_anomaly_corrected`; `mean` is that of the squared distances."""
-        count = min(self.learned, self.rule.window)
-        if count < 2 * size:
+        if self._counted < 2 * size:
             return mean * np.float32(0.5)
-        return mean * (np.float32(1) - np.float32(size) / np.float32(count))
+        return mean * (np.float32(1) - np.float32(size) / np.float32(self._counted))
 
     def state_bytes(self) -> bytes:
         """As a saved file has it."""
