@@ -68,21 +68,19 @@ def measure_memory(
     }
     found = footprint(program, target, indirect=indirect)
     arena, trained = compiled.plan.nbytes, files.weights_bytes
-    kept = files.replay.ram_bytes if files.replay else 0
-    guard = files.guard.ram_bytes if files.guard else 0
-    enrolled = files.enrol.nbytes if files.enrol else 0
-    followed = files.following.ram_bytes if files.following else 0
-    normal = files.anomaly.ram_bytes if files.anomaly else 0
-    known = kept + guard + enrolled + followed + normal
+    parts = {
+        "replay buffer": files.replay,
+        "guard": files.guard,
+        "enrolled classes": files.enrol,
+        "followed channels": files.following,
+        "what is normal": files.anomaly,
+    }
+    known = {use: part.ram_bytes for use, part in parts.items() if part}
     ram = {
         "arena": arena,
         "trained parameters": trained,
-        **({"replay buffer": kept} if kept else {}),
-        **({"guard": guard} if guard else {}),
-        **({"enrolled classes": enrolled} if enrolled else {}),
-        **({"followed channels": followed} if followed else {}),
-        **({"what is normal": normal} if normal else {}),
-        "other state": found.sizes.ram - arena - trained - known,
+        **known,
+        "other state": found.sizes.ram - arena - trained - sum(known.values()),
         "stack": found.stack_bytes,
     }
     held = files.rehearsal.nbytes if files.rehearsal else 0
@@ -130,7 +128,7 @@ def check_slots(compiled: Compiled, files: ModelFiles, budget: Budget, target: T
     ram = budget.ram
     needed = compiled.plan.nbytes + files.weights_bytes
     needed += files.replay.ram_bytes if files.replay else 0
-    needed += files.enrol.nbytes if files.enrol else 0
+    needed += files.enrol.ram_bytes if files.enrol else 0
     if needed > max(ram, _MEASURE_BYTES // 2):
         raise BudgetError(
             f"{needed:,} bytes of RAM are needed for arena, trained parameters and replay slots "
@@ -205,10 +203,10 @@ def _fewer_kept(excess: int, files: ModelFiles) -> str | None:
 
 
 def _fewer_enrolled(excess: int, enrol: Enrol | None) -> str | None:
-    if enrol is None or enrol.nbytes < excess:
+    if enrol is None or enrol.ram_bytes < excess:
         return None
     # What follows them is aligned, to 32 bytes at most.
-    fit = enrol.most_within(enrol.nbytes - excess - 31)
+    fit = enrol.most_within(enrol.ram_bytes - excess - 31)
     if fit < 1:
         return "leave out --enrol"
     if enrol.slots:

@@ -12,9 +12,10 @@ import numpy as np
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import PROVE, quantization
 from tinytrain.compiler.samples import source_spec
-from tinytrain.data import Preprocess, load_calibration
+from tinytrain.data import Dataset, Preprocess, SampleSpec, load_calibration, load_dataset
 from tinytrain.data.calibration import Gathered, gather
-from tinytrain.errors import UsageError
+from tinytrain.data.given import given_samples
+from tinytrain.errors import DataError, UsageError
 from tinytrain.frontend.imported import Imported
 from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph
@@ -64,6 +65,20 @@ class IntegerModel:
         if self.samples is None:
             return None
         return quantized(self.forward.inputs, self.samples)
+
+    def labelled(self, spec: SampleSpec, what: str, help: str) -> Dataset:
+        """The calibration samples with their labels, as those of a data file.
+
+        Raises:
+            DataError: they have none, or do not fit; the message begins with `what`.
+        """
+        held = self.gathered
+        try:
+            if isinstance(held, dict):
+                return given_samples(held["x"], held.get("y"), spec)
+            return load_dataset(str(held), spec)
+        except DataError as error:
+            raise DataError(f"{what}: {error.what}", where=error.where, help=help) from error
 
 
 def integer_model(

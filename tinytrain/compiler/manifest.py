@@ -15,7 +15,7 @@ from tinytrain.data import SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.operations import role_of, traits_of
+from tinytrain.ir.operations import head, role_of, traits_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.manifest import FORMAT, Manifest
@@ -203,7 +203,7 @@ def health_record(compiled: Compiled) -> HealthRecord | None:
     if not compiled.options.health or not compiled.graph.parameters:
         return None
     graph = compiled.graph
-    logits = _logits_layer(graph)
+    logits = head(graph).layer
     return HealthRecord(
         gradients=tuple(
             GradientCounterRecord(name=node.name, layer=node.layer)
@@ -221,8 +221,3 @@ def health_record(compiled: Compiled) -> HealthRecord | None:
         ),
         classes=counted_classes(graph),
     )
-
-
-def _logits_layer(graph: Graph) -> str:
-    """The last layer with weights, whose outputs are the logits."""
-    return [node.layer for node in graph.nodes if traits_of(node).has_weights][-1]

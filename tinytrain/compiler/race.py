@@ -104,12 +104,11 @@ def with_race(
     samples = race_samples(compiled, given, spec, library)
     course = Course(compiled, library, samples)
     lanes = _run(course, entrants(compiled), report)
-    keep = compiled.options.keep
     winner = winner_of(lanes, compiled)
     options = replace(
         compiled.options, learning_rate=winner.variant.rate, schedule=winner.variant.schedule
     )
-    record = course.record(lanes, winner, keep)
+    record = course.record(lanes, winner)
     return replace(compiled, options=options, race=record)
 
 
@@ -117,9 +116,7 @@ def entrants(compiled: Compiled) -> list[Entrant]:
     """Those that race: a schedule other than the default is kept as the user chose it."""
     options, guidance = compiled.options, compiled.guidance
     default = Options().schedule
-    schedules = [options.schedule]
-    if options.schedule == default:
-        schedules = list(dict.fromkeys([default, "settle", "constant"]))
+    schedules = [default, "constant"] if options.schedule == default else [options.schedule]
     suggested = compiled.rate
     limits = (4 * suggested if guidance.limit is None else guidance.limit, options.rate_limit)
     limit = min(one for one in limits if one is not None)
@@ -221,7 +218,7 @@ class Course:
         losses, _ = self._library.score(samples)
         return -losses.astype(np.float64)
 
-    def record(self, lanes: Sequence[Lane], winner: Lane, keep: str) -> RaceRecord:
+    def record(self, lanes: Sequence[Lane], winner: Lane) -> RaceRecord:
         """For the manifest."""
         before = [self._shown(marks) for marks in self.before]
         rows = []
@@ -239,7 +236,7 @@ class Course:
             )
         return RaceRecord(
             measure="accuracy" if self._counts_right else "loss",
-            keep=keep,
+            keep=self.compiled.options.keep,
             changed=self._samples.changed,
             steps=self.steps,
             learned=len(self._samples.learn.targets),

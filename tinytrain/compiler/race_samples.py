@@ -9,8 +9,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
-from tinytrain.data import Dataset, SampleSpec, load_dataset
-from tinytrain.data.given import given_samples
+from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.reference.warm_up import evenly_spread
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
@@ -157,22 +156,16 @@ def with_frozen(library: HostLibrary, inputs: np.ndarray, targets: np.ndarray) -
 
 
 def _labelled(given: IntegerModel, spec: SampleSpec) -> Dataset:
-    held = given.gathered
-    if held is None:
+    if given.gathered is None:
         raise UsageError(
             "a race of learning rates needs labelled samples, and there are no calibration samples",
             help="add --calibration F.npz with x and y, or leave out --learning-rate race",
         )
-    try:
-        if isinstance(held, dict):
-            return given_samples(held["x"], held.get("y"), spec)
-        return load_dataset(str(held), spec)
-    except DataError as error:
-        raise DataError(
-            f"a race of learning rates cannot learn from the calibration samples: {error.what}",
-            where=error.where,
-            help="give --calibration F.npz with x and y, or leave out --learning-rate race",
-        ) from error
+    return given.labelled(
+        spec,
+        "a race of learning rates cannot learn from the calibration samples",
+        "give --calibration F.npz with x and y, or leave out --learning-rate race",
+    )
 
 
 def _split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
-from tinytrain.data import Dataset, SampleSpec, load_dataset
-from tinytrain.data.given import batches, given_samples
+from tinytrain.data import Dataset, SampleSpec
+from tinytrain.data.given import batches
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.ir.operations import loss_index
@@ -149,17 +149,8 @@ def _calibration(compiled: Compiled, given: IntegerModel | None, spec: SampleSpe
             f"of the classifier that --classes {compiled.options.classes} replaces",
             help=f"{instead}, where y has the labels of the new classifier",
         )
-    held = given.gathered
-    try:
-        if isinstance(held, dict):
-            return given_samples(held["x"], held.get("y"), spec)
-        return load_dataset(str(held), spec)
-    except DataError as error:
-        raise DataError(
-            f"the rehearsal slots cannot be filled with calibration samples: {error.what}",
-            where=error.where,
-            help=instead,
-        ) from error
+    what = "the rehearsal slots cannot be filled with calibration samples"
+    return given.labelled(spec, what, instead)
 
 
 def _quantized(parts: Sequence[Dataset], index: np.ndarray) -> np.ndarray:

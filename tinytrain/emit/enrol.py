@@ -70,14 +70,14 @@ class Enrol:
         return enrol_fields(self.enrolment)
 
     @property
-    def nbytes(self) -> int:
+    def ram_bytes(self) -> int:
         """What it adds to the state and to a saved file."""
         return sum(field.nbytes for field in self.fields())
 
     def most_within(self, nbytes: int) -> int:
         """How many slots, or classes where means are kept, so many bytes hold; 0 for none."""
         of_one = 2 + self.codes if self.slots else 2 + 2 * self.codes
-        fixed = self.nbytes - of_one * (self.slots or self.classes)
+        fixed = self.ram_bytes - of_one * (self.slots or self.classes)
         return max((nbytes - fixed) // of_one, 0)
 
     def record(self) -> EnrolmentRecord:
@@ -92,7 +92,7 @@ class Enrol:
             codes=enrolment.code_size,
             prototypes=len(enrolment.labels),
             near=enrolment.near,
-            ram=self.nbytes,
+            ram=self.ram_bytes,
         )
 
 

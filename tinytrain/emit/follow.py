@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinytrain.emit.calls_convolution import convolution_call
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.follow_fields import Following
+from tinytrain.emit.replay import StateField
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node
 from tinytrain.reference.follow import FollowedChannels, channels_of, probe_requant
@@ -30,6 +31,11 @@ class FollowText:
     source: str
     adjust: tuple[str, ...]
     observe: Mapping[str, Sequence[str]]
+
+    def fields(self) -> tuple[StateField, ...]:
+        """What the state holds of it and a saved file too."""
+        moments = replace(self.following.field, initial=self.source)
+        return moments, self.following.samples_field
 
 
 def follow_text(context: EmitContext, frozen: Sequence[Node]) -> FollowText | None:

@@ -164,18 +164,13 @@ def emit_model(
     enrol = Enrol.of(enrolment, context, head_input(graph))
     watched = Anomaly.of(anomaly, wants, kept)
     parts = replay, held, guard, enrol, watched
-    added = [field for part in parts if part for field in part.fields()]
     counts = class_counts(loss)
-    added += counts
-    fields += [{**asdict(field), "is_bias": 0, "initial": "NULL"} for field in added]
+    added = [field for part in parts if part for field in part.fields()]
+    added += [*counts, *(follow.fields() if follow else ())]
+    fields += [{**asdict(field), "is_bias": 0} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
     regions = weights + sum(field.nbytes for field in added)
     following = context.following
-    if follow is not None:
-        moments, samples = follow.following.field, follow.following.samples_field
-        fields.append({**asdict(moments), "is_bias": 0, "initial": follow.source})
-        fields.append({**asdict(samples), "is_bias": 0, "initial": "NULL"})
-        regions += moments.nbytes + samples.nbytes
     saved = saved_bytes(regions, len(context.scales))
     # What frozen layers give for a sample changes where they follow drift: nothing may keep it.
     frozen_bytes = 0 if follow else frozen.nbytes

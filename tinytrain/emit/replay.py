@@ -37,12 +37,14 @@ class StateField:
         c_type: of an element.
         size: elements.
         nbytes: of the whole array.
+        initial: the C name of its factory value; NULL stands for zeros.
     """
 
     name: str
     c_type: str
     size: int
     nbytes: int
+    initial: str = "NULL"
 
 
 @dataclass(frozen=True)

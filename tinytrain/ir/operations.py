@@ -52,9 +52,14 @@ def loss_index(graph: Graph) -> int:
     raise InternalError("the graph has no loss")
 
 
+def head(graph: Graph) -> Node:
+    """The last layer with weights."""
+    return [node for node in graph.nodes if traits_of(node).has_weights][-1]
+
+
 def head_input(graph: Graph) -> Value:
-    """What the head reads: the input of the last layer with weights."""
-    return [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
+    """What the head reads."""
+    return head(graph).inputs[0]
 
 
 def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
@@ -66,7 +71,8 @@ def frozen_count(graph: Graph, forward: Sequence[Node]) -> int:
     """
     trained: set[Value] = set(graph.parameters)
     if not trained and any(traits_of(node).has_weights for node in forward):
-        return next(k for k, node in enumerate(forward) if head_input(graph) in node.inputs)
+        read = head_input(graph)
+        return next(k for k, node in enumerate(forward) if read in node.inputs)
     for count, node in enumerate(forward):
         reads = trained.intersection(node.inputs)
         if role_of(node) is Role.VIEW:

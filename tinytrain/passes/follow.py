@@ -16,7 +16,8 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph, Node, needed_for
 from tinytrain.ir.operations import frozen_count, loss_index
 from tinytrain.ir.types import DType
-from tinytrain.reference.convolution import conv2d, conv2d_s32
+from tinytrain.reference.convolution import conv2d_s32
+from tinytrain.reference.evaluate_convolution import probed
 from tinytrain.reference.evaluation import conv_geometry
 from tinytrain.reference.follow import (
     LARGEST_BIAS,
@@ -24,7 +25,6 @@ from tinytrain.reference.follow import (
     LEAST_POSITIONS,
     MOST_POSITIONS,
     UNITS_PER_DEVIATION,
-    probe_requant,
     spread,
 )
 from tinytrain.reference.interpret import Machine
@@ -207,9 +207,7 @@ class _ChannelProbe:
         return cls(node, np.rint(found.mean).astype(np.int64), unit.astype(np.int64))
 
     def output(self, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
-        m, s = probe_requant(self.unit)
-        zero, geometry = zero_of(self.node.inputs[0]), conv_geometry(self.node)
-        return conv2d(x, w, b - self.center, zero, m, s, 0, (-128, 127), **geometry)
+        return probed(self.node, self.unit, b - self.center, x, w)
 
     def attribute(self, found: _ChannelSums) -> tuple[tuple[int, int, int], ...]:
         """With the probe's own mean moved into the center."""

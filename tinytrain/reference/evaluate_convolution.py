@@ -14,7 +14,7 @@ from tinytrain.reference.evaluation import (
     factors_of,
     float_form,
 )
-from tinytrain.reference.follow import FollowState, probe_requant
+from tinytrain.reference.follow import probe_requant
 from tinytrain.reference.lowering import zero_of
 from tinytrain.reference.machine import MachineState
 from tinytrain.reference.windows import SlidingWindow
@@ -31,16 +31,18 @@ def _conv2d(
     if "follow" in node.attrs:
         state = machine.followed[node.layer]
         if machine.follows:
-            state.observe(_probed(node, state, x, w))
+            its = state.channels
+            state.observe(probed(node, its.unit, its.probe_bias, x, w))
         m, b = state.multiplier, state.bias
     return convolution.conv2d(x, w, b, zero, m, s, zero_of(y), node.attrs["clamp"], **geometry)
 
 
-def _probed(node: Node, state: FollowState, x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """The output of the probe of a convolution that is followed."""
-    m, s = probe_requant(state.channels.unit)
+def probed(
+    node: Node, unit: np.ndarray, bias: np.ndarray, x: np.ndarray, w: np.ndarray
+) -> np.ndarray:
+    """The output of the probe of a convolution that is followed; unit, bias: of its channels."""
+    m, s = probe_requant(unit)
     zero, geometry = zero_of(node.inputs[0]), conv_geometry(node)
-    bias = state.channels.probe_bias
     return convolution.conv2d(x, w, bias, zero, m, s, 0, (-128, 127), **geometry)
 
 

@@ -88,9 +88,7 @@ class Machine(MachineState):
         for scale in self.scales.values():
             scale.peak = 0
         base = self.step.rate
-        now = rate_at(self.schedule, base, self.step.count // self.accumulation_window)
-        now = now if self.guard is None else self.guard.rate(now)
-        self.step = replace(self.step, rate=float(now))
+        self.step = replace(self.step, rate=float(self._rate_now()))
         ending = self._run_nodes(known, is_again=is_again)
         self.step = replace(self.step, rate=base)
         if ending != "done":
@@ -169,10 +167,12 @@ class Machine(MachineState):
     @property
     def rate(self) -> np.float32:
         """The learning rate of the next step."""
-        window = self.accumulation_window
-        now = rate_at(self.schedule, self.step.rate, self.step.count // window)
-        now = now if self.guard is None else self.guard.rate(now)
-        return np.float32(now) * np.float32(window)
+        return np.float32(self._rate_now()) * np.float32(self.accumulation_window)
+
+    def _rate_now(self) -> np.float32:
+        """Over the accumulation window, as the schedule and a guard leave it."""
+        now = rate_at(self.schedule, self.step.rate, self.windows)
+        return now if self.guard is None else self.guard.rate(now)
 
 
 def run_forward(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[Value, np.ndarray]:

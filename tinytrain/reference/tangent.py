@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import loss_index, traits_of
+from tinytrain.ir.operations import head_input, loss_index, traits_of
 from tinytrain.ir.types import DType
 from tinytrain.reference.certainty import certainty
 from tinytrain.reference.interpret import Machine
@@ -109,7 +109,7 @@ def measure_tangent(
     loss = graph.nodes[loss_index(graph)]
     slope = loss.outputs[1]
     producers = graph.producers()
-    head = [node for node in graph.nodes if traits_of(node).has_weights][-1].inputs[0]
+    read = head_input(graph)
     trained_layers = {producers[sums[0]].layer for sums in graph.gradients.values()}
     layers = {
         node.layer: [0.0] * SAMPLES
@@ -125,7 +125,7 @@ def measure_tangent(
         known = machine.run(given)
         error = _squares(known[slope])
         logits.append(known[loss.inputs[0]])
-        features.append(known[head].astype(np.float64).ravel() - quantization(head).zero_point)
+        features.append(known[read].astype(np.float64).ravel() - quantization(read).zero_point)
         if error == 0.0:
             continue
         active.append(step)
