@@ -14,7 +14,7 @@ import numpy as np
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
-from tinytrain.ir.operations import role_of
+from tinytrain.ir.operations import loss_index, role_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.types import DType
 from tinytrain.reference import (
@@ -148,6 +148,18 @@ class Machine(MachineState):
                 health.count(scale.peak, limit, before, scale.exponent)
         self._done += 1
         self.step = replace(self.step, count=(self.step.count + 1) % 2**32)
+
+    def trial(self, *, with_loss: bool) -> Machine:
+        """A machine that infers with this one's parameters as they change, and changes nothing.
+
+        Args:
+            with_loss: whether it goes on to the loss.
+        """
+        nodes = self.graph.nodes[: loss_index(self.graph) + with_loss]
+        found = Machine(replace(self.graph, nodes=nodes, updates={}))
+        found.parameters, found.followed = self.parameters, self.followed
+        found.class_counts, found.scales = self.class_counts, {}
+        return found
 
     def weights_bytes(self) -> bytes:
         """All parameters in the order of the graph, as the device saves them."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinytrain.errors import UsageError
-from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference.class_health import absent_after
@@ -187,7 +187,7 @@ class ReferenceEngine:
         """As `NAME_evaluate_rehearsal` adds it up; None without a set."""
         if held is None:
             return None
-        trial = self._trial(machine, with_loss=True)
+        trial = machine.trial(with_loss=True)
         loss, output = self._graph.outputs[:2]
         metrics, right = Metrics(), []
         for sample, wanted in zip(held.inputs, held.targets, strict=True):
@@ -204,7 +204,7 @@ class ReferenceEngine:
     ) -> RawOutcome:
         """A session that follows drift and trains nothing."""
         sample_of, target, output = self._graph.sample, self._target, self._graph.outputs[1]
-        trial, predictions = self._trial(machine, with_loss=False), []
+        trial, predictions = machine.trial(with_loss=False), []
         trial.follows = True
         for index, (sample, nothing) in enumerate(stream.train_samples()):
             given = np.reshape(nothing, target.type.shape)
@@ -235,7 +235,7 @@ class ReferenceEngine:
         self, machine: Machine, stream: SampleStream, step: int, early_stop: EarlyStop
     ) -> Checkpoint:
         """An evaluation with the loss, as `evaluate_between` of main.c adds it up."""
-        trial = self._trial(machine, with_loss=True)
+        trial = machine.trial(with_loss=True)
         sample_of, target = self._graph.sample, self._target
         loss, output = self._graph.outputs[:2]
         is_classification = target.type.dtype is DType.S32
@@ -252,20 +252,10 @@ class ReferenceEngine:
         found = float(metrics.loss)
         return Checkpoint(step, metrics.correct, found, verdict, tuple(predictions))
 
-    def _trial(self, machine: Machine, *, with_loss: bool) -> Machine:
-        """A machine that infers with the parameters of another, and changes nothing."""
-        nodes = _forward(self._graph, with_loss=with_loss)
-        trial = Machine(replace(self._graph, nodes=nodes, updates={}))
-        trial.parameters = machine.parameters
-        trial.followed = machine.followed
-        trial.class_counts = machine.class_counts
-        trial.scales = {}
-        return trial
-
     def _evaluate(
         self, machine: Machine, stream: SampleStream, progress: Progress, stage: str
     ) -> Evaluation:
-        trial = self._trial(machine, with_loss=False)
+        trial = machine.trial(with_loss=False)
         sample_of, target = self._graph.sample, self._target
         output = self._graph.outputs[1]
         predictions, squares, right = [], [], []
@@ -290,7 +280,3 @@ class ReferenceEngine:
         if op == "binary_cross_entropy":
             return int(np.sum((output.ravel() > 0) == (wanted.ravel() > 0.5)))
         return None
-
-
-def _forward(graph: Graph, *, with_loss: bool) -> tuple[Node, ...]:
-    return graph.nodes[: loss_index(graph) + with_loss]

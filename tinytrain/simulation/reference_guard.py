@@ -130,13 +130,12 @@ def guarded_machine(
     """
     graph = machine.graph
     loss, output = graph.outputs[:2]
-    target, index = graph.target, loss_index(graph)
+    target = graph.target
     assert target is not None, "a training graph has a target"
     is_label = target.type.dtype is DType.S32
 
     def look() -> Iterator[tuple[float, int]]:
-        trial = Machine(replace(graph, nodes=graph.nodes[: index + 1], updates={}))
-        trial.parameters, trial.scales = machine.parameters, {}
+        trial = machine.trial(with_loss=True)
         for inputs in kept:
             label = int(inputs[target.name].ravel()[0]) if is_label else -1
             yield float(trial.run(inputs)[loss][0]), label
@@ -145,7 +144,7 @@ def guarded_machine(
         machine,
         interval,
         max(2, output.type.size) if is_label else 0,
-        is_share="cross_entropy" in graph.nodes[index].op,
+        is_share="cross_entropy" in graph.nodes[loss_index(graph)].op,
         look=look,
         memory=memory,
     )

@@ -9,7 +9,6 @@ import numpy as np
 
 from tinytrain.emit.anomaly import Anomaly
 from tinytrain.ir.graph import Graph, Value
-from tinytrain.ir.operations import loss_index
 from tinytrain.reference.anomaly import (
     AnomalyWatch,
     CovarianceStatistics,
@@ -61,10 +60,7 @@ class WatchReference:
         self._machine = Machine(graph, rate=float(np.float32(rate)), schedule=schedule, seed=seed)
         for name, scale in scales.items():
             self._machine.scales[name] = replace(scale)
-        nodes = graph.nodes[: loss_index(graph) + (not features)]
-        self._trial = Machine(replace(graph, nodes=nodes, updates={}))
-        self._trial.parameters = self._machine.parameters
-        self._trial.scales = {}
+        self._trial = self._machine.trial(with_loss=not features)
 
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
         """See `Engine`."""
