@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinytrain.data import packing
-from tinytrain.ir.graph import Value
+from tinytrain.ir.graph import Graph, Value
 from tinytrain.reference.conversion import quantize
 from tinytrain.reference.lowering import scale_of, zero_of
 
@@ -33,6 +33,18 @@ def unpacked(values: Sequence[Value], samples: np.ndarray) -> dict[str, np.ndarr
     """
     parts = packing.unpacked(samples, [value.type.shape for value in values])
     return {value.name: part for value, part in zip(values, parts, strict=True)}
+
+
+def step_inputs(graph: Graph, sample: np.ndarray, wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """What a training graph is run with, by name.
+
+    Args:
+        sample: [...], of as many elements as the inputs that hold it.
+        wanted: the target, of as many elements as it has.
+    """
+    assert graph.target is not None, "a training graph has a target"
+    target = np.reshape(wanted, graph.target.type.shape)
+    return {**unpacked(graph.sample, sample[None]), graph.target.name: target}
 
 
 def quantized(values: Sequence[Value], samples: np.ndarray) -> np.ndarray:

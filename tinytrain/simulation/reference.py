@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.metrics import EarlyStop, Metrics
-from tinytrain.reference.packed import unpacked
+from tinytrain.reference.packed import step_inputs
 from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
@@ -71,6 +72,7 @@ class ReferenceEngine:
         assert graph.target is not None, "a training graph has a target"
         self._graph = graph
         self._target = graph.target
+        self._inputs = partial(step_inputs, graph)
         self._scales = scales
         self._rate = rate
         self._seed = seed
@@ -177,12 +179,6 @@ class ReferenceEngine:
             rehearsal_after=self._score(machine, held),
         )
 
-    def _inputs(self, sample: np.ndarray, wanted: np.ndarray) -> dict[str, np.ndarray]:
-        """What a step is run with."""
-        target = self._target
-        given = unpacked(self._graph.sample, sample[None])
-        return {**given, target.name: np.reshape(wanted, target.type.shape)}
-
     def _score(self, machine: Machine, held: RehearsalSet | None) -> RehearsalScore | None:
         """As `NAME_evaluate_rehearsal` adds it up; None without a set."""
         if held is None:
@@ -203,14 +199,12 @@ class ReferenceEngine:
         self, machine: Machine, stream: SampleStream, progress: Progress, before: Evaluation
     ) -> RawOutcome:
         """A session that follows drift and trains nothing."""
-        sample_of, target, output = self._graph.sample, self._target, self._graph.outputs[1]
         trial, predictions = machine.trial(with_loss=False), []
         trial.follows = True
         for index, (sample, nothing) in enumerate(stream.train_samples()):
-            given = np.reshape(nothing, target.type.shape)
-            known = trial.run({**unpacked(sample_of, sample[None]), target.name: given})
-            if target.type.dtype is DType.S32:
-                predictions.append(prediction(known[output]))
+            known = trial.run(self._inputs(sample, nothing))
+            if self._target.type.dtype is DType.S32:
+                predictions.append(prediction(known[self._graph.outputs[1]]))
             progress("follow", index + 1, stream.step_count, "")
         weights = machine.weights_bytes()
         return RawOutcome(
@@ -236,13 +230,11 @@ class ReferenceEngine:
     ) -> Checkpoint:
         """An evaluation with the loss, as `evaluate_between` of main.c adds it up."""
         trial = machine.trial(with_loss=True)
-        sample_of, target = self._graph.sample, self._target
         loss, output = self._graph.outputs[:2]
-        is_classification = target.type.dtype is DType.S32
+        is_classification = self._target.type.dtype is DType.S32
         metrics, predictions = Metrics(), []
         for index, (sample, wanted) in enumerate(stream.eval_samples()):
-            given = np.reshape(wanted, target.type.shape)
-            known = trial.run({**unpacked(sample_of, sample[None]), target.name: given})
+            known = trial.run(self._inputs(sample, wanted))
             if is_classification:
                 predictions.append(prediction(known[output]))
             is_correct = is_classification and predictions[-1] == wanted
@@ -256,12 +248,11 @@ class ReferenceEngine:
         self, machine: Machine, stream: SampleStream, progress: Progress, stage: str
     ) -> Evaluation:
         trial = machine.trial(with_loss=False)
-        sample_of, target = self._graph.sample, self._target
-        output = self._graph.outputs[1]
+        target, output = self._target, self._graph.outputs[1]
         predictions, squares, right = [], [], []
         nothing = np.zeros(target.type.shape, target.type.dtype.numpy)
         for index, (sample, wanted) in enumerate(stream.eval_samples()):
-            known = trial.run({**unpacked(sample_of, sample[None]), target.name: nothing})
+            known = trial.run(self._inputs(sample, nothing))
             if target.type.dtype is DType.S32:
                 predictions.append(prediction(known[output]))
             elif (count := self._right(known[output], wanted)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tinytrain.reference.anomaly import (
 )
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.machine import Scale
-from tinytrain.reference.packed import unpacked
+from tinytrain.reference.packed import step_inputs
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
 from tinytrain.simulation.engine import Evaluation, Progress, RawOutcome
 from tinytrain.simulation.judged import JUDGED
@@ -51,8 +52,7 @@ class WatchReference:
         seed: int,
         schedule: RateSchedule = CONSTANT,
     ) -> None:
-        assert graph.target is not None, "a training graph has a target"
-        self._graph, self._target = graph, graph.target
+        self._graph, self._inputs = graph, partial(step_inputs, graph)
         self._features = features
         self._watch = AnomalyWatch(anomaly.rule)
         kind = CovarianceStatistics if anomaly.kind == "covariance" else DiagonalStatistics
@@ -103,8 +103,3 @@ class WatchReference:
         if found.learned:
             learn()
         return float(score), float(found.threshold), int(found.verdict), int(found.learned), -1
-
-    def _inputs(self, sample: np.ndarray, wanted: np.ndarray) -> dict[str, np.ndarray]:
-        target = self._target
-        given = np.reshape(wanted, target.type.shape)
-        return {**unpacked(self._graph.sample, sample[None]), target.name: given}
