@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -118,6 +118,17 @@ class RawOutcome:
     rehearsal_before: RehearsalScore | None = None
     rehearsal_after: RehearsalScore | None = None
     judged: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def uncounted(self) -> RawOutcome:
+        """Without instructions, of an engine whose counts are no measurement."""
+        return replace(
+            self,
+            step_instructions=(),
+            replay_instructions=(),
+            rehearsal_instructions=(),
+            infer_instructions=(),
+            follow_instructions=(),
+        )
 
 
 class Engine(Protocol):

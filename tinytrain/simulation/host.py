@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tinytrain.simulation.engine import Progress, RawOutcome
@@ -58,16 +57,9 @@ class HostEngine:
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
             command = [str(program.resolve())]
             outcome = run_session(command, Path(directory), stream, progress, cache=cache)
-        return dataclasses.replace(
-            outcome,
-            # The host's port counts nothing: its zeros are no measurement.
-            step_instructions=(),
-            replay_instructions=(),
-            rehearsal_instructions=(),
-            infer_instructions=(),
-            follow_instructions=(),
-            kept_bytes=cache.slots * frozen if cache else 0,
-        )
+        # The host's port counts nothing: its zeros are no measurement.
+        kept_bytes = cache.slots * frozen if cache else 0
+        return replace(outcome.uncounted(), kept_bytes=kept_bytes)
 
 
 def processor_flags(description: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +72,4 @@ class QemuEngine:
         if self.icount and target.instructions_per_tick:
             return outcome
         # Without icount the emulated clock follows the real one, and its ticks mean nothing.
-        return dataclasses.replace(
-            outcome,
-            step_instructions=(),
-            replay_instructions=(),
-            rehearsal_instructions=(),
-            infer_instructions=(),
-            follow_instructions=(),
-        )
+        return outcome.uncounted()
