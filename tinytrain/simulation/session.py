@@ -11,7 +11,7 @@ import numpy as np
 from tinytrain.data import Dataset, load_dataset
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
-from tinytrain.output_file import check_writable, write_file
+from tinytrain.output_file import write_file
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
 from tinytrain.simulation.enrolment import for_both
@@ -27,6 +27,7 @@ from tinytrain.simulation.session_checks import (
     check_following,
     check_kept,
     check_rate,
+    check_run,
     checked_rehearsal,
     checked_replay,
 )
@@ -107,11 +108,7 @@ def simulate(
         ToolchainError: building or running failed.
     """
     check_options(SIMULATE, on=on, icount=icount, frozen_memory=frozen_memory)
-    for place in (save, losses):
-        if place is not None:
-            check_writable(Path(place))
-    if icount and on != "qemu":
-        raise UsageError("instructions are counted on an emulator only", help="add --on qemu")
+    check_run(on, (save, losses), icount=icount)
     folder = open_folder(directory)
     stream = plan_session(
         folder,
@@ -133,11 +130,7 @@ def simulate(
     )
     for sentence in stream.warnings():
         warn(sentence)
-    engine: Engine = (
-        HostEngine(folder, frozen_memory=frozen_memory)
-        if on == "host"
-        else QemuEngine(folder, icount=icount)
-    )
+    engine = engine_of(folder, on, icount=icount, frozen_memory=frozen_memory)
     outcome = engine.run(stream, progress)
     result = summarize(folder, stream, outcome, on=on, confusion=confusion)
     if stream.enrolment is not None:
@@ -145,6 +138,15 @@ def simulate(
         result = with_enrolment(result, folder, enrolling, engine.run(enrolling, progress))
     _write_files(result, save, losses)
     return result
+
+
+def engine_of(
+    folder: GeneratedFolder, on: str, *, icount: bool, frozen_memory: int = FROZEN_MEMORY
+) -> Engine:
+    """For "host" or "qemu"; each takes what of the rest is for it, as `simulate` has it."""
+    if on == "host":
+        return HostEngine(folder, frozen_memory=frozen_memory)
+    return QemuEngine(folder, icount=icount)
 
 
 # house(parameters): each is an option of the command

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 
 from tinytrain.errors import UsageError
+from tinytrain.output_file import check_writable
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.parameters import LARGEST_RATE
+
+
+def check_run(on: str, places: Iterable[str | Path | None], *, icount: bool) -> None:
+    """Refuses to write to places where no file can be, and to count instructions off an emulator.
+
+    Args:
+        places: of the files that the session will write; None for one that is not asked for.
+    """
+    for place in places:
+        if place is not None:
+            check_writable(Path(place))
+    if icount and on != "qemu":
+        raise UsageError("instructions are counted on an emulator only", help="add --on qemu")
 
 
 def check_evaluations(

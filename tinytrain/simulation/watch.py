@@ -13,13 +13,12 @@ from tinytrain.data.npz import read_arrays
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.losses import SampleTarget
 from tinytrain.option import check_options
-from tinytrain.output_file import check_writable, write_file
-from tinytrain.simulation.engine import Engine, Progress, ignore_progress
+from tinytrain.output_file import write_file
+from tinytrain.simulation.engine import Progress, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
-from tinytrain.simulation.host import HostEngine
 from tinytrain.simulation.parameters import WATCH
-from tinytrain.simulation.qemu import QemuEngine
-from tinytrain.simulation.session import saved_in
+from tinytrain.simulation.session import engine_of, saved_in
+from tinytrain.simulation.session_checks import check_run
 from tinytrain.simulation.stream import TARGET_DTYPES, SampleStream
 from tinytrain.simulation.watch_result import WatchResult, summarize_watch
 
@@ -62,17 +61,13 @@ def watch(
         ToolchainError: building or running failed.
     """
     check_options(WATCH, on=on, icount=icount, steps=steps)
-    for place in (save, scores):
-        if place is not None:
-            check_writable(Path(place))
-    if icount and on != "qemu":
-        raise UsageError("instructions are counted on an emulator only", help="add --on qemu")
+    check_run(on, (save, scores), icount=icount)
     folder = open_folder(directory)
     stream, flags = plan_watch(folder, data=data, eval=eval, steps=steps, load=load)
     for sentence in stream.warnings():
         warn(sentence)
-    engine: Engine = HostEngine(folder) if on == "host" else QemuEngine(folder, icount=icount)
-    result = summarize_watch(folder, stream, engine.run(stream, progress), flags, on=on)
+    outcome = engine_of(folder, on, icount=icount).run(stream, progress)
+    result = summarize_watch(folder, stream, outcome, flags, on=on)
     if save is not None:
         write_file(Path(save), result.saved)
     if scores is not None:
