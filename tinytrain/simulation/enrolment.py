@@ -13,7 +13,8 @@ from tinytrain.errors import UsageError
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.simulation.engine import RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
-from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies
+from tinytrain.simulation.forgetting import ClassAccuracies
+from tinytrain.simulation.scores import label_scores
 from tinytrain.simulation.stream import SampleStream
 
 
@@ -99,29 +100,17 @@ def report_of(
         mean: of counted instructions.
     """
     before, after = (
-        _class_accuracies(stream, found.predictions) for found in (outcome.before, outcome.after)
+        label_scores(found.predictions, stream.evaluation)
+        for found in (outcome.before, outcome.after)
     )
     return EnrolmentReport(
         method=record.method,
         samples=stream.step_count,
-        accuracy_before=_accuracy(stream, outcome.before.predictions),
-        accuracy_after=_accuracy(stream, outcome.after.predictions),
-        class_accuracy_before=before,
-        class_accuracy_after=after,
+        accuracy_before=before.accuracy,
+        accuracy_after=after.accuracy,
+        class_accuracy_before=before.class_accuracy,
+        class_accuracy_after=after.class_accuracy,
         instructions_per_enrolment=mean(outcome.step_instructions),
         instructions_per_classification=mean(outcome.infer_instructions),
         ram_bytes=record.ram,
     )
-
-
-def _accuracy(stream: SampleStream, predictions: Sequence[int]) -> float | None:
-    if stream.evaluation is None:
-        return None
-    return float(np.mean(np.asarray(predictions) == stream.evaluation.targets(slice(None))))
-
-
-def _class_accuracies(stream: SampleStream, predictions: Sequence[int]) -> ClassAccuracies | None:
-    if stream.evaluation is None:
-        return None
-    labels = stream.evaluation.targets(slice(None))
-    return class_accuracies(predictions, labels, stream.evaluation.spec.classes)

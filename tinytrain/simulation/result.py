@@ -26,11 +26,11 @@ from tinytrain.simulation.scores import (
     classes_are_unequal,
     curve_point,
     forgetting_of,
+    label_scores,
     loss_falls,
     old_task,
     parted,
     recall_of,
-    scores_between,
     scores_of,
 )
 from tinytrain.simulation.scores import confusion as confusion_of
@@ -187,8 +187,8 @@ def summarize(
     if confusion and data is not None:
         matrix = confusion_of(parts[0].predictions, parts[1].predictions, data)
     points = [point.predictions for point in outcome.checkpoints]
-    between = [scores_between(found[:judged], data) for found in points]
-    old = [scores_between(found[judged:], stream.old) for found in points]
+    between = [label_scores(found[:judged], data) for found in points]
+    old = [label_scores(found[judged:], stream.old) for found in points]
     recalls = recall_of(outcome.rehearsal_before), recall_of(outcome.rehearsal_after)
     learned = tuple(filter(math.isfinite, losses))
     curve = tuple(map(curve_point, outcome.checkpoints, between, old))

@@ -103,9 +103,9 @@ def scores_of(evaluation: Evaluation, data: Dataset | None) -> EvaluationScores:
     return label_scores(evaluation.predictions, data)
 
 
-def label_scores(predictions: Sequence[int], data: Dataset) -> EvaluationScores:
-    """The scores of predicted classes; nothing for samples that have none."""
-    if not data.spec.classes or not predictions:
+def label_scores(predictions: Sequence[int], data: Dataset | None) -> EvaluationScores:
+    """The scores of predicted classes; nothing for samples that have none, or without samples."""
+    if data is None or not data.spec.classes or not predictions:
         return EvaluationScores()
     labels = data.targets(slice(None))
     each = class_accuracies(predictions, labels, data.spec.classes)
@@ -177,11 +177,6 @@ def old_task(
         mse_before=before.mse,
         mse_after=after.mse,
     )
-
-
-def scores_between(predictions: Sequence[int], data: Dataset | None) -> EvaluationScores:
-    """The scores of an evaluation between steps, which predicts classes and nothing else."""
-    return EvaluationScores() if data is None else label_scores(predictions, data)
 
 
 def forgetting_of(scores: Sequence[EvaluationScores]) -> float | None:
