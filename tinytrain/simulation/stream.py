@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tinytrain.data import Dataset
+from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.coverage import Coverages, coverages
 from tinytrain.data.dataset import CHUNK
 from tinytrain.losses import SampleTarget
@@ -102,13 +102,17 @@ class SampleStream:
         """The same of the evaluation samples."""
         return None if self.evaluation is None else coverages(self.evaluation)
 
+    @cached_property
+    def old_coverage(self) -> Coverages | None:
+        """The same of the samples of the old task."""
+        return None if self.old is None else coverages(self.old)
+
     def warnings(self) -> tuple[str, ...]:
         """Sentences on data that is not scaled as in calibration, or can be read in two ways."""
-        old = None if self.old is None else coverages(self.old)
         pairs = (
             (self.train, self.train_coverage),
             (self.evaluation, self.eval_coverage),
-            (self.old, old),
+            (self.old, self.old_coverage),
         )
         found: list[str] = []
         for data, covered in pairs:
@@ -140,15 +144,11 @@ class SampleStream:
         """The targets of chosen training samples; zeros where nothing trains."""
         if not self.follows:
             return self.train.targets(index)
-        wants, size = self.train.spec.wants, self.train.spec.target_size
-        shape = (index.size,) if wants is SampleTarget.LABEL else (index.size, size)
-        return np.zeros(shape, TARGET_DTYPES[wants])
+        return no_targets(self.train.spec, index.size)
 
     def kept_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each sample that is kept apart for the guard."""
-        if self.kept is not None:
-            for chunk in self.kept.chunks():
-                yield from _pairs(self.kept, chunk)
+        return _all_pairs(self.kept)
 
     def train_inputs(self, steps: np.ndarray) -> np.ndarray:
         """int8 [n, H, W, C], the input of each of these steps."""
@@ -157,6 +157,12 @@ class SampleStream:
             return inputs
         progress = steps / max(self.step_count - 1, 1)
         return drifted(inputs, progress, self.train.spec.zero_point)
+
+
+def no_targets(spec: SampleSpec, count: int) -> np.ndarray:
+    """Zeros in the place of the targets of so many samples, where nobody looks at them."""
+    shape = (count,) if spec.wants is SampleTarget.LABEL else (count, spec.target_size)
+    return np.zeros(shape, TARGET_DTYPES[spec.wants])
 
 
 def training_order(count: int, steps: int, seed: int) -> np.ndarray:
@@ -177,8 +183,4 @@ def training_order(count: int, steps: int, seed: int) -> np.ndarray:
 def _all_pairs(data: Dataset | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if data is not None:
         for chunk in data.chunks():
-            yield from _pairs(data, chunk)
-
-
-def _pairs(data: Dataset, index: slice | np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    return zip(data.quantized(index), data.targets(index), strict=True)
+            yield from zip(data.quantized(chunk), data.targets(chunk), strict=True)

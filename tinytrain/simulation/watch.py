@@ -19,7 +19,7 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.parameters import WATCH
 from tinytrain.simulation.session import engine_of, saved_in
 from tinytrain.simulation.session_checks import check_run
-from tinytrain.simulation.stream import TARGET_DTYPES, SampleStream
+from tinytrain.simulation.stream import SampleStream, no_targets
 from tinytrain.simulation.watch_result import WatchResult, summarize_watch
 
 
@@ -108,13 +108,9 @@ def plan_watch(
 def watched_samples(data: Dataset) -> Dataset:
     """Samples with the targets that watching them takes: themselves, or none that counts."""
     spec = data.spec
-    if spec.wants is SampleTarget.VALUES:
-        if spec.size != spec.output_size:
-            targets = np.zeros((len(data), spec.output_size), np.float32)
-            return replace(data, y=targets)
+    if spec.wants is SampleTarget.VALUES and spec.size == spec.output_size:
         return data
-    shape = (len(data),) if spec.classes else (len(data), spec.target_size)
-    return replace(data, y=np.zeros(shape, TARGET_DTYPES[spec.wants]))
+    return replace(data, y=no_targets(spec, len(data)))
 
 
 def check_watchable(folder: GeneratedFolder) -> None:
