@@ -15,6 +15,7 @@ from tinytrain.data.given import given_inputs, given_samples
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.reference.enrol import NOTHING_ELSE
 from tinytrain.simulation.device_calls import DeviceCalls
+from tinytrain.simulation.device_result import library_samples
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.library_enrolment import FOUND, LibraryEnrolment
 
@@ -75,8 +76,7 @@ class EnrolmentCalls(DeviceCalls):
                 )
             data = given_samples(x, labels, replace(spec, classes=classes))
             for chunk in data.chunks():
-                targets = np.ascontiguousarray(data.targets(chunk))
-                enrolment.enrol(LibrarySamples(targets, data.quantized(chunk)))
+                enrolment.enrol(library_samples(data, chunk))
 
     def classify(self, x: Any) -> ClassifyResult:
         """The classes of samples by what is enrolled, and by what the factory knew.

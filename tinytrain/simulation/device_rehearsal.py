@@ -10,8 +10,8 @@ from tinytrain.data.given import given_samples
 from tinytrain.errors import UsageError
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.device_calls import DeviceCalls
-from tinytrain.simulation.device_result import RehearsalResult, StepResult
-from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.device_result import RehearsalResult, StepResult, library_samples
+from tinytrain.simulation.library import HostLibrary
 
 
 class RehearsalCalls(DeviceCalls):
@@ -63,8 +63,7 @@ class RehearsalCalls(DeviceCalls):
                     "the model has no replay buffer", help="compile it with replay=SLOTS"
                 )
             for chunk in data.chunks():
-                targets = np.ascontiguousarray(data.targets(chunk))
-                library.remember(LibrarySamples(targets, data.quantized(chunk)))
+                library.remember(library_samples(data, chunk))
 
 
 def steps_behind(model: ModelInterface) -> dict[str, int]:

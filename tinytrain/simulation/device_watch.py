@@ -12,7 +12,7 @@ from tinytrain.data.given import given_inputs
 from tinytrain.errors import UsageError
 from tinytrain.reference.anomaly import Use, Verdict
 from tinytrain.simulation.device_calls import DeviceCalls
-from tinytrain.simulation.library import LibrarySamples
+from tinytrain.simulation.device_result import library_samples
 from tinytrain.simulation.watch import check_watchable, watched_samples
 
 
@@ -91,10 +91,7 @@ def _judged(device: DeviceCalls, x: Any, use: Use) -> Judgements:
     data = watched_samples(data)
     with device._running() as library:
         found = np.concatenate(
-            [
-                library.judge(LibrarySamples(data.targets(chunk), data.quantized(chunk)), use)
-                for chunk in data.chunks()
-            ]
+            [library.judge(library_samples(data, chunk), use) for chunk in data.chunks()]
         )
     return Judgements(
         found["score"].copy(),

@@ -50,9 +50,7 @@ def checked_replay(folder: GeneratedFolder, replay_steps: int | None, *, fills: 
             f"the model in '{folder.path}' has no replay buffer",
             help=f"compile with --replay N, or leave out {'--fill' if fills else '--replay-steps'}",
         )
-    if replay_steps is None:
-        return 1 if folder.manifest.replay else None
-    return replay_steps if folder.manifest.replay else None
+    return _behind(replay_steps, is_there=folder.manifest.replay is not None)
 
 
 def checked_rehearsal(folder: GeneratedFolder, rehearsal_steps: int | None) -> int | None:
@@ -62,9 +60,14 @@ def checked_rehearsal(folder: GeneratedFolder, rehearsal_steps: int | None) -> i
             f"the model in '{folder.path}' has no rehearsal set",
             help="compile with --rehearse FILE.npz, or leave out --rehearsal-steps",
         )
-    if rehearsal_steps is None:
-        return 1 if folder.manifest.rehearsal else None
-    return rehearsal_steps if folder.manifest.rehearsal else None
+    return _behind(rehearsal_steps, is_there=folder.manifest.rehearsal is not None)
+
+
+def _behind(steps: int | None, *, is_there: bool) -> int | None:
+    """Steps on samples of before, one unless told otherwise; None where none are there."""
+    if not is_there:
+        return None
+    return 1 if steps is None else steps
 
 
 def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
