@@ -10,10 +10,10 @@ from tinytrain.reference.health import Health
 from tinytrain.simulation.forgetting import ClassAccuracies
 
 ENOUGH = 64
-"""Steps below which a single label says nothing."""
+"""Steps, updates or elements below which their counters say nothing."""
 
 NAMED = 4
-"""Classes that a sentence holds at most."""
+"""Names that a sentence holds at most."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,22 @@ def recall_advice(before: ClassAccuracies | None, after: ClassAccuracies | None)
         if old and new is not None and new < 0.5 * old
     ]
     if lost:
-        told = ", ".join(f"class {k} from {old:.0%} to {new:.0%}" for k, old, new in lost[:NAMED])
-        rest = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        told = listed([f"class {k} from {old:.0%} to {new:.0%}" for k, old, new in lost])
         yield (
-            f"recall on the rehearsal set fell by more than half: {told}{rest}: take a smaller "
+            f"recall on the rehearsal set fell by more than half: {told}: take a smaller "
             "learning rate, or more rehearsal steps a sample"
         )
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    first = ", ".join(names[:NAMED])
+    return first if len(names) <= NAMED else f"{first} and {len(names) - NAMED} more"
+
+
 def _names(found: Sequence[ClassReport]) -> str:
-    first = ", ".join(str(one.label) for one in found[:NAMED])
-    rest = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"class{'es' if len(found) > 1 else ''} {first}{rest}"
+    labels = listed([str(one.label) for one in found])
+    return f"class{'es' if len(found) > 1 else ''} {labels}"
 
 
 def _has(found: Sequence[ClassReport]) -> str:

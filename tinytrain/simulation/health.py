@@ -12,9 +12,11 @@ from tinytrain.ir.rounding import Rounding
 from tinytrain.manifest.health import HealthRecord
 from tinytrain.reference.health import Health
 from tinytrain.simulation.class_health import (
+    ENOUGH,
     ClassReport,
     class_advice,
     class_reports,
+    listed,
     recall_advice,
 )
 from tinytrain.simulation.forgetting import ClassAccuracies
@@ -28,12 +30,6 @@ keeps the mean of what it loses: only where nearly nothing is left do weights mo
 
 AT_END = 1 / 64
 """Share of a tensor's elements that may have come to an end of their range."""
-
-ENOUGH = 64
-"""Steps, updates or elements below which a share says nothing."""
-
-NAMED = 4
-"""Names that a sentence holds at most."""
 
 
 @dataclass(frozen=True)
@@ -193,5 +189,4 @@ def _advice(report: HealthReport) -> Iterator[str]:
 
 
 def _names(found: Sequence[GradientReport | UpdateReport]) -> str:
-    first = ", ".join(entry.name for entry in found[:NAMED])
-    return first if len(found) <= NAMED else f"{first} and {len(found) - NAMED} more"
+    return listed([entry.name for entry in found])
