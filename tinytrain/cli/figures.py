@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -12,71 +12,40 @@ from tinytrain.simulation.result import SimulationResult
 MOST = 20
 """Classes whose confusions are shown as a matrix; of more the most frequent ones are listed."""
 
-
-_SHARES = ("flagged", "detected", "false_alarms", "clipped")
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}"
+_SHARES = ("flagged", "detected", "false_alarms")
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:.1f} points"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def figure(name: str, value: object) -> str:
-    """Any other figure: a share in %, a count with its commas."""
-    return _form_of(name)(value)
-
-
-def _form_of(name: str) -> Callable[[Any], str]:
-    """The form of a figure without a row of its own."""
-    is_share = "accuracy" in name or name in _SHARES
-    return _share if is_share else _any
-
-
-def _any(value: object) -> str:
+def figure(name: str, value: Any) -> str:
+    """A figure in the form that goes with its name: a share in %, a count with its commas."""
+    if isinstance(value, str):
+        return value
+    if name == "forgetting":
+        return f"{100 * value:.1f} points"
+    if "accuracy" in name or name.startswith("clipped") or name in _SHARES:
+        return f"{value:.1%}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return _count(value)
-    return _number(value) if isinstance(value, float) else str(value)
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-_BALANCED = (
-    ("balanced_accuracy_before", _share),
-    ("balanced_accuracy_after", _share),
-)
-_PLAIN = (("accuracy_before", _share), ("accuracy_after", _share), ("accuracy_of", str))
-_ROWS: tuple[tuple[str, Callable[[Any], str]], ...] = (
-    ("on", str),
-    ("steps", _count),
-    ("replay_steps", _count),
-    ("skipped", _count),
-    ("loss_first", _number),
-    ("loss_last", _number),
-)
-_REST: tuple[tuple[str, Callable[[Any], str]], ...] = (
-    ("accuracy_new", _share),
-    ("forgetting", _points),
-    ("mse_before", _number),
-    ("mse_after", _number),
-    ("instructions_per_step", _count),
-    ("instructions_per_replay_step", _count),
-    ("instructions_per_inference", _count),
-    ("ram_bytes", _count),
-    ("flash_bytes", _count),
-    ("stack_used", _count),
-    ("stopped_at", _count),
-    ("kept_bytes", _count),
-    ("clipped_inputs", _share),
-    ("clipped_eval_inputs", _share),
+_BALANCED = ("balanced_accuracy_before", "balanced_accuracy_after")
+_PLAIN = ("accuracy_before", "accuracy_after")
+_FIRST = ("on", "steps", "replay_steps", "skipped", "loss_first", "loss_last")
+_REST = (
+    "accuracy_new",
+    "forgetting",
+    "mse_before",
+    "mse_after",
+    "instructions_per_step",
+    "instructions_per_replay_step",
+    "instructions_per_inference",
+    "ram_bytes",
+    "flash_bytes",
+    "stack_used",
+    "stopped_at",
+    "kept_bytes",
+    "clipped_inputs",
+    "clipped_eval_inputs",
 )
 _ELSEWHERE = {
     "class_accuracy_before",
@@ -99,38 +68,29 @@ _ELSEWHERE = {
 }
 """Figures that tables and sentences of their own show."""
 
-OLD_ROWS: tuple[tuple[str, Callable[[Any], str]], ...] = (
-    ("balanced_accuracy_before", _share),
-    ("balanced_accuracy_after", _share),
-    ("accuracy_before", _share),
-    ("accuracy_after", _share),
-    ("forgetting", _points),
-    ("mse_before", _number),
-    ("mse_after", _number),
-)
-"""Of the samples of the old task."""
+_OF_OLD_TASK = (*_BALANCED, *_PLAIN, "forgetting", "mse_before", "mse_after")
 
 
 def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     """Names and figures in the order in which they are shown; what was not measured is left out."""
     found = {**vars(result), "followed": result.followed or None}
-    accuracies = (*_BALANCED, *_PLAIN) if result.unequal_classes else (*_PLAIN, *_BALANCED)
-    rows = (*_ROWS, *accuracies, *_REST)
-    known = _ELSEWHERE | {name for name, _ in rows}
-    others = tuple((name, _form_of(name)) for name in found if name not in known)
-    yield from _shown(found, (*rows, *others))
+    plain = (*_PLAIN, "accuracy_of")
+    accuracies = (*_BALANCED, *plain) if result.unequal_classes else (*plain, *_BALANCED)
+    rows = (*_FIRST, *accuracies, *_REST)
+    known = _ELSEWHERE.union(rows)
+    yield from _shown(found, (*rows, *(name for name in found if name not in known)))
     if result.best is not None:
         yield "best at", f"{result.best.step:,}"
     if result.old is not None:
-        yield from _shown(vars(result.old), OLD_ROWS, "old task: ")
+        yield from _shown(vars(result.old), _OF_OLD_TASK, "old task: ")
 
 
 def _shown(
-    found: Mapping[str, Any], rows: tuple[tuple[str, Callable[[Any], str]], ...], prefix: str = ""
+    found: Mapping[str, Any], names: Iterable[str], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    for name, form in rows:
+    for name in names:
         if found[name] is not None:
-            yield prefix + name.replace("_", " "), form(found[name])
+            yield prefix + name.replace("_", " "), figure(name, found[name])
 
 
 def scores_table(result: SimulationResult) -> Table | None:

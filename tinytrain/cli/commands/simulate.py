@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
         if table is not None:
             print_table(table)
     if result.enrolment is not None:
-        enrolment = json.loads(result.to_json())["enrolment"]
+        enrolment = vars(result.enrolment)
         print_table(enrolment_table(enrolment))
         of_each = [enrolment[f"class_accuracy_{when}"] for when in ("before", "after")]
         if None not in of_each:
