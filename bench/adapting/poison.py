@@ -3,8 +3,8 @@
     .venv/bin/python -m bench.adapting.poison [--cases watch-8 digits-both] [--seeds 3]
 
 Each case learns honestly, then from poison, and from poison alone; with a guard and without. The
-guard looks at samples of the new world and of the old one that no step learns from. Prints the
-tables of docs/learning.md.
+guard looks at samples of the new world and of the old one that no step learns from. Prints what the
+tables of docs/learning.md have: without --cases that is their four cases.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.adapting.cases import CASE, Case
 from bench.adapting.running import Runner, compiled
 from tinytrain.simulation.library import LibrarySamples
 
-CASES = ("watch-8", "watch-2", "digits-both", "vibration-site")
+CASES = ("watch-8", "digits-both", "vibration-site", "watch-10")
 INTERVAL = 64
 KEPT_NEW, KEPT_OLD = 50, 20
 """Samples that the guard looks at; as many of each class."""
