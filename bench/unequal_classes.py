@@ -101,7 +101,7 @@ def watch() -> World:
 
 def compiled(world: World, folder: Path, options: Mapping[str, object]) -> Device:
     """The model as a device."""
-    given = {**world.options, **options}
+    given = {"schedule": "constant", **world.options, **options}
     tinytrain.compile_model(
         world.model, output=folder, calibration=world.calibration, rate_limit=1024.0, **given
     )
