@@ -356,7 +356,8 @@ class Options:
     anomaly_quantile: float = _option(
         0.98,
         ANOMALY,
-        "share of the normal scores below the quantile; 5/4 of that is the threshold",
+        "share of the normal scores that lie below a quantile; 5/4 of the quantile is the "
+        "threshold",
         kind=NUMBER,
         low=0.5,
         high=0.9999,
