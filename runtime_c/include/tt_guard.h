@@ -17,11 +17,11 @@ extern "C" {
 typedef enum {
     TT_GUARD_NONE = 0,
     TT_GUARD_LOSS,   /* a loss was NaN or infinite */
-    TT_GUARD_NORM,   /* the root mean square of the trained weights jumped */
+    TT_GUARD_NORM,   /* the root mean square of the trained weights more than doubled */
     TT_GUARD_ENDS,   /* a quarter of a trained tensor came to the ends of its range */
-    TT_GUARD_KEPT,   /* the samples kept apart are got wrong more often than by the best state */
+    TT_GUARD_KEPT,   /* the samples kept apart are predicted worse than by the best state */
     TT_GUARD_CLASS,  /* those of one class are: it fades */
-    TT_GUARD_STREAM, /* new samples are got wrong more often than before, and it did not pass */
+    TT_GUARD_STREAM, /* new samples are predicted worse than before, check after check */
     TT_GUARD_REASONS
 } tt_guard_reason;
 

@@ -84,11 +84,11 @@ class GuardSummary:
 
 _SAID = {
     "loss": "a loss was NaN or infinite",
-    "norm": "the weights' norm jumped",
+    "norm": "the root mean square of the weights more than doubled",
     "ends": "weights came to the ends of their range",
-    "kept": "the samples kept apart are got wrong more often",
+    "kept": "the samples kept apart are predicted worse",
     "class": "a class of the samples kept apart fades",
-    "stream": "new samples are got wrong more often, and it did not pass",
+    "stream": "new samples are predicted worse, check after check",
 }
 
 
