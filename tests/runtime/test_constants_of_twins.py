@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tinytrain.reference import adam, class_health, class_weights, enrol, guard
+from tinytrain.reference import adam, anomaly, class_health, class_weights, enrol, follow, guard
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
 
@@ -24,6 +25,15 @@ TWINS = (
     ("include/tt_enrol.h", "TT_NEIGHBOURS_MAX", enrol.MAX_NEIGHBOURS),
     ("src/tt_adam.c", "HORIZON", adam.HORIZON),
     ("src/tt_adam.c", "ROOT_BITS", adam.ROOT_BITS),
+    ("include/tt_follow.h", "TT_FOLLOW_FIRST_SHIFT", follow.FIRST_SHIFT),
+    ("include/tt_follow.h", "TT_FOLLOW_LAST_SHIFT", follow.LAST_SHIFT),
+    ("include/tt_follow.h", "TT_FOLLOW_LARGEST_RATIO", follow.LARGEST_RATIO),
+    ("include/tt_follow.h", "TT_FOLLOW_MEAN_TOLERANCE", follow.MEAN_TOLERANCE),
+    ("include/tt_follow.h", "TT_FOLLOW_SPREAD_TOLERANCE", follow.SPREAD_TOLERANCE),
+    ("include/tt_anomaly.h", "TT_ANOMALY_MARGIN", anomaly.MARGIN),
+    ("include/tt_anomaly.h", "TT_ANOMALY_FLOOR", anomaly.FLOOR),
+    ("include/tt_anomaly.h", "TT_ANOMALY_BINS", anomaly.BINS),
+    ("include/tt_anomaly.h", "TT_ANOMALY_LOWEST", anomaly.LOWEST),
 )
 
 
@@ -32,4 +42,4 @@ def test_c_and_reference_state_the_same(file: str, name: str, value: float) -> N
     text = (RUNTIME / file).read_text(encoding="utf-8")
     found = re.findall(rf"(?:#define {name}|\b{name} =) ([0-9.e]+)[UF]?\b", text)
     assert len(found) == 1
-    assert float(found[0]) == pytest.approx(float(value), rel=1e-6)
+    assert np.float32(found[0]) == np.float32(value)

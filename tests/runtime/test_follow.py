@@ -9,7 +9,6 @@ import numpy as np
 from tests.support.runtime.cases import Rng, same
 from tests.support.runtime.kernels import Kernels
 from tests.support.runtime.memory import Block
-from tinytrain.kernel.constants import c_constant
 from tinytrain.reference import follow
 from tinytrain.reference.follow import FollowedChannels, FollowState
 
@@ -105,12 +104,6 @@ def test_what_scatters_little_counts_as_nothing_and_what_moved_counts_in_full() 
     moved = np.arange(-32767, 32768)
     exact = moved * (moved.astype(float) ** 4 / (moved.astype(float) ** 4 + tolerance**4))
     assert np.abs(follow.shrunk(moved, tolerance) - exact).max() < 6
-
-
-def test_both_sides_have_the_same_constants() -> None:
-    names = ("FIRST_SHIFT", "LAST_SHIFT", "LARGEST_RATIO", "MEAN_TOLERANCE", "SPREAD_TOLERANCE")
-    for name in names:
-        assert c_constant("tt_follow.h", f"TT_FOLLOW_{name}") == getattr(follow, name)
 
 
 def test_training_and_the_first_samples_count_alike(kernels: Kernels) -> None:
