@@ -12,7 +12,7 @@ from bench.networks import learning, made, signals
 from bench.networks.catalogue import ROWS, Row
 from bench.networks.objectives import CLASSES
 from bench.networks.worlds import Samples
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.sessions import agree, make_stream, opened
 from tinytrain.compiler.compile import compile_model
 from tinytrain.simulation.host import HostEngine
 
@@ -73,6 +73,4 @@ def test_the_host_trains_as_the_reference(row: Row, tmp_path: Path) -> None:
     )
     folder = opened(product)
     stream = make_stream(folder, tmp_path / "data.npz", 4)
-    wanted = run(reference_engine(product.compiled), stream)
-    found = run(HostEngine(folder), stream)
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    agree(product, HostEngine(folder), stream)

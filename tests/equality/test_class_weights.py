@@ -13,14 +13,7 @@ from tests.support import one_output, pixels
 from tests.support.graphs import GRAPHS
 from tests.support.mirror import F32_ERROR, Mirror
 from tests.support.replay_sessions import hold
-from tests.support.sessions import (
-    assert_equal,
-    make_stream,
-    opened,
-    reference_engine,
-    run,
-    sanitized_host,
-)
+from tests.support.sessions import agree, make_stream, opened, sanitized_host
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -54,10 +47,7 @@ def written(compiled: Compiled, folder: Path) -> Product:
 def test_reference_and_c_are_equal(tmp_path: Path, options: dict[str, object]) -> None:
     product = written(compiled_step(**options), tmp_path)
     stream = make_stream(opened(product), tmp_path / "data.npz", 40)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None
-    found = run(sanitized_host(opened(product)), stream)
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    agree(product, sanitized_host(opened(product)), stream)
 
 
 def test_replayed_samples_are_counted_too(tmp_path: Path) -> None:
@@ -72,10 +62,7 @@ def test_a_label_of_one_output_has_the_weight_of_its_class(tmp_path: Path) -> No
     product = one_output.compiled(tmp_path, ends_in_sigmoid=True, class_weights="balanced")
     path = one_output.data(tmp_path)
     stream = plan_session(opened(product), data=path, eval=path, steps=30, evaluate_every=15)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None
-    found = run(HostEngine(opened(product)), stream)
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    found, wanted = agree(product, HostEngine(opened(product)), stream)
     assert found.checkpoints == wanted.checkpoints
 
 
@@ -85,10 +72,7 @@ def test_pixels_have_the_weights_of_their_classes(tmp_path: Path) -> None:
     weights = str(product.manifest.options["class_weights"]).split(",")
     assert float(weights[0]) < 1 < float(weights[1])  # most pixels show no spot
     stream = plan_session(opened(product), data=path, eval=path, steps=12)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None
-    found = run(HostEngine(opened(product)), stream)
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    agree(product, HostEngine(opened(product)), stream)
     graph = product.compiled.graph
     given = training_sample(graph, None, 1, np.random.default_rng(0))
     known = Machine(graph).run(given)

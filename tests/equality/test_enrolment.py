@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
-from tests.support.sessions import make_stream, opened, run, sanitized_host
+from tests.support.sessions import make_stream, opened, reference_engine, run, sanitized_host
 from tinytrain.compiler.enrolment import make_enrolment
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -17,7 +17,6 @@ from tinytrain.compiler.pipeline import build_step
 from tinytrain.passes.base import Runner
 from tinytrain.simulation.engine import Engine
 from tinytrain.simulation.qemu import QemuEngine
-from tinytrain.simulation.reference import ReferenceEngine
 from tinytrain.simulation.stream import SampleStream
 from tinytrain.target import load_target
 
@@ -44,13 +43,6 @@ def compiled(graph: str, scheme: str, method: str, extra: int, count: int, folde
     return write_folder(step, folder / "model", target=load_target("mps2-an500"))
 
 
-def reference(product: Product) -> ReferenceEngine:
-    step = product.compiled
-    return ReferenceEngine(
-        step.graph, step.scales, step.rate, step.options.seed, enrolment=step.enrolment
-    )
-
-
 def enrolling(product: Product, path: Path) -> SampleStream:
     """Random samples whose labels are any that can be enrolled."""
     folder = opened(product)
@@ -73,7 +65,7 @@ def test_enrolled_classes_equal_the_reference(
 ) -> None:
     product = compiled(graph, scheme, method, extra, count, tmp_path)
     stream = enrolling(product, tmp_path / "data.npz")
-    wanted = run(reference(product), stream)
+    wanted = run(reference_engine(product.compiled), stream)
     assert wanted.saved is not None
     folder = opened(product)
     host = sanitized_host(folder)

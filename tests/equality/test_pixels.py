@@ -11,7 +11,7 @@ import torch
 import tinytrain
 from tests.support.mirror import F32_ERROR, Mirror
 from tests.support.pixels import CLASSES, SIZE, compiled, data
-from tests.support.sessions import assert_equal, reference_engine, run
+from tests.support.sessions import agree, reference_engine, run
 from tinytrain.errors import DataError, TinytrainError
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.warm_up import training_sample
@@ -27,10 +27,8 @@ def test_reference_and_c_are_equal(tmp_path: Path, replay: dict[str, object]) ->
     assert (folder.spec.pixels, folder.spec.pixel_classes) == (SIZE * SIZE, CLASSES)
     path = data(tmp_path)
     stream = plan_session(folder, data=path, eval=path, steps=20, evaluate_every=10)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None and len(set(wanted.after.right)) > 1
-    found = run(HostEngine(folder), stream)
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    found, wanted = agree(product, HostEngine(folder), stream)
+    assert len(set(wanted.after.right)) > 1
     assert found.checkpoints == wanted.checkpoints
 
 
@@ -44,10 +42,8 @@ def test_replay_in_ram_gives_the_same_weights(tmp_path: Path) -> None:
 def test_pixels_are_rehearsed(tmp_path: Path) -> None:
     product = compiled(tmp_path, rehearse=str(tmp_path / "data.npz"), rehearsal_slots=5)
     stream = plan_session(open_folder(product.directory), data=data(tmp_path), steps=8)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None and wanted.rehearsal_before != wanted.rehearsal_after
-    found = run(HostEngine(open_folder(product.directory)), stream)
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    found, wanted = agree(product, HostEngine(open_folder(product.directory)), stream)
+    assert wanted.rehearsal_before != wanted.rehearsal_after
     assert found.rehearsal_after == wanted.rehearsal_after
 
 

@@ -8,19 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.replay_sessions import hold
-from tests.support.sessions import (
-    assert_equal,
-    make_stream,
-    opened,
-    reference_engine,
-    run,
-    sanitized_host,
-)
+from tests.support.sessions import agree, make_stream, opened, sanitized_host
 from tests.support.stems import random_stem
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, for_isa, within
 from tinytrain.passes.base import Runner
+from tinytrain.simulation.engine import Engine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -37,12 +31,8 @@ def product_of(seed: int, directory: Path, target: str, **options: object) -> Pr
     return product
 
 
-def compare(product: Product, engine: object, path: Path, steps: int = 6) -> None:
-    stream = make_stream(opened(product), path, steps)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None
-    found = run(engine, stream)  # type: ignore[arg-type]
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+def compare(product: Product, engine: Engine, path: Path, steps: int = 6) -> None:
+    agree(product, engine, make_stream(opened(product), path, steps))
 
 
 @pytest.mark.parametrize("feed", ["whole", "rows"])

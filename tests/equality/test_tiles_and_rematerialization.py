@@ -8,14 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bottlenecks import OPTIONS, bottlenecks
-from tests.support.sessions import (
-    assert_equal,
-    make_stream,
-    opened,
-    reference_engine,
-    run,
-    sanitized_host,
-)
+from tests.support.sessions import agree, make_stream, opened, sanitized_host
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
@@ -27,6 +20,7 @@ from tinytrain.plan.channel_tiling import tileable_runs, tilings_of
 from tinytrain.plan.narrow import narrowed
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize import ForwardPart, parts, rematerialized
+from tinytrain.simulation.engine import Engine
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
@@ -56,12 +50,8 @@ def product_of(seed: int, directory: Path, target: str) -> Product:
     return write_folder(compiled, directory, target=found, target_name=target)
 
 
-def compare(product: Product, engine: object, path: Path, steps: int) -> None:
-    stream = make_stream(opened(product), path, steps)
-    wanted = run(reference_engine(product.compiled), stream)
-    assert wanted.saved is not None
-    found = run(engine, stream)  # type: ignore[arg-type]
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+def compare(product: Product, engine: Engine, path: Path, steps: int) -> None:
+    agree(product, engine, make_stream(opened(product), path, steps))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.paths import SCHEMES, SHARED_MODELS
 from tests.support.real_models import FILES, OWN_SCHEMES, QUICK
-from tests.support.sessions import assert_equal, make_stream, opened, reference_engine, run
+from tests.support.sessions import agree, assert_equal, make_stream, opened, reference_engine, run
 from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
 from tinytrain.simulation.engine import Engine
@@ -73,10 +73,7 @@ def test_a_model_is_evaluated_on_the_way(tmp_path: Path) -> None:
     product = compiled("kws", "last-3", tmp_path, **options)
     stream = make_stream(opened(product), tmp_path / "data.npz", steps=6)
     stream = replace(stream, evaluate_every=2)
-    wanted = run(reference_engine(product.compiled), stream)
-    found = run(HostEngine(opened(product)), stream)
-    assert wanted.saved is not None
-    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    found, wanted = agree(product, HostEngine(opened(product)), stream)
     assert found.checkpoints == wanted.checkpoints
     assert [point.step for point in found.checkpoints] == [2, 4, 6]
 

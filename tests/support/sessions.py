@@ -55,6 +55,7 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
         rehearsal=compiled.rehearsal,
         fade=compiled.fade,
         guard_interval=compiled.options.guard,
+        enrolment=compiled.enrolment,
     )
 
 
@@ -89,6 +90,15 @@ def assert_equal(found: RawOutcome, wanted: RawOutcome, state: bytes) -> None:
     assert found.saved[48:-4] == wanted.weights + state
     assert (found.before, found.after) == (wanted.before, wanted.after) or _same(found, wanted)
     assert found.predictions == wanted.predictions
+
+
+def agree(product: Product, engine: Engine, stream: SampleStream) -> tuple[RawOutcome, RawOutcome]:
+    """A session on an engine gives the bits of the reference. Returns what both found."""
+    wanted = run(reference_engine(product.compiled), stream)
+    assert wanted.saved is not None
+    found = run(engine, stream)
+    assert_equal(found, wanted, wanted.saved[len(wanted.weights) :])
+    return found, wanted
 
 
 def _same(found: RawOutcome, wanted: RawOutcome) -> bool:
