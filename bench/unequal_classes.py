@@ -20,6 +20,7 @@ import numpy as np
 
 import tinytrain
 from bench.adapting import worlds
+from bench.tables import spread
 from examples.digits import data as digits
 from tinytrain.reference.class_health import (
     ABSENT,
@@ -134,11 +135,8 @@ def weights_table(place: Path) -> Iterator[str]:
     for world in (digit_detector(), watch()):
         for name, options in WEIGHTS.items():
             device = compiled(world, place / "model", options)
-            found = np.array([learned(world, device, seed) for seed in range(SEEDS)])
-            cells = [
-                f"{100 * mean:.1f} ± {100 * spread:.1f}"
-                for mean, spread in zip(found.mean(axis=0), found.std(axis=0, ddof=1), strict=True)
-            ]
+            found = [learned(world, device, seed) for seed in range(SEEDS)]
+            cells = [spread(one) for one in zip(*found, strict=True)]
             yield f"| {world.name} | {name} | " + " | ".join(cells) + " |"
 
 

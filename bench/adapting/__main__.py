@@ -16,7 +16,6 @@ import argparse
 import functools
 import inspect
 import re
-import statistics
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,9 +25,8 @@ from bench.adapting.cases import CASES, Case, with_few
 from bench.adapting.cost import CLOCK_HZ, cost
 from bench.adapting.drift import print_table
 from bench.adapting.methods import METHODS, Method, adapt
-from bench.adapting.networks import FOLDER, HERE
-from bench.networks import store
-from tinytrain.experiments.identity import code_digest
+from bench.adapting.running import kept
+from bench.tables import spread
 
 FEW = 5
 """Samples of each class, where they are few."""
@@ -73,17 +71,10 @@ def _kept(
     case: Case, key: str, find: Callable[[Case, Method], dict[str, Any]], method: Method
 ) -> dict[str, Any]:
     """What `find` gives for a case and a method."""
-    decided = (
-        code_digest(),
-        store.sources(HERE, "cases.py", "networks.py", "running.py", "worlds.py"),
-        *(inspect.getsource(part) for part in (find, method.learn, method.options)),
-        *(case.key, key),
-    )
-    what = f"{case.key}-{key}-{find.__name__}"
-    print(what, file=sys.stderr)
-    found: dict[str, Any] = store.kept(
-        what, decided, functools.partial(find, case, method), folder=FOLDER
-    )
+    what = f"{key}-{find.__name__}"
+    print(f"{case.key}-{what}", file=sys.stderr)
+    decides = tuple(inspect.getsource(part) for part in (find, method.learn, method.options))
+    found: dict[str, Any] = kept(case, what, decides, functools.partial(find, case, method))
     return found
 
 
@@ -109,10 +100,10 @@ def _print_accuracies(world: str, rows: Sequence[Case], found: dict[str, Found])
 
 
 def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    mean, deviation = 100 * statistics.mean(values), 100 * statistics.stdev(values)
-    return f"{mean:.1f} ± {deviation:.1f}" if deviation else f"{mean:.1f}"
+    """Of what is the same for all seeds the mean alone."""
+    if len(set(values)) < 2:
+        return f"{100 * values[0]:.1f}" if values else ""
+    return spread(values)
 
 
 def _costs(cases: Sequence[Case]) -> None:

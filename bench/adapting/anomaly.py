@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,8 @@ import tinytrain
 from bench.adapting import networks, worlds
 from bench.adapting.networks import FOLDER
 from bench.networks import made
-from bench.networks.worlds import fashion_images
+from bench.networks.worlds import fashion_images, planes
+from bench.tables import spread
 from tinytrain.simulation.watch_result import area_under_curve
 
 SEEDS = (0, 1, 2)
@@ -57,16 +57,13 @@ class Watched:
 def shaken(machine: made.Machine, count: int, odd: bool, seed: int) -> np.ndarray:
     """Vibrations of a machine that is healthy, hums or whines; odd ones knock or rub."""
     kinds = np.random.RandomState(100 + seed).choice((3, 4) if odd else (0, 1, 2), count)
-    faults = np.eye(len(made.FAULTS) + 1, dtype=int)[kinds][:, 1:]
-    return made.vibrations(faults, machine, 200 + seed)
+    return worlds.shaken(kinds, machine, 200 + seed)
 
 
 def running(machine: made.Machine, count: int, odd: bool, seed: int) -> np.ndarray:
     """Spectra of a machine that hums and whines as it should; odd ones knock or rub as well."""
-    heard = np.tile([1, 1, 0, 0], (count, 1))
-    if odd:
-        heard[np.arange(count), np.random.RandomState(300 + seed).choice((2, 3), count)] = 1
-    return worlds.spectra(made.vibrations(heard, machine, 400 + seed))
+    faults = np.random.RandomState(300 + seed).choice(worlds.UNKNOWN, count) if odd else None
+    return worlds.running(count, machine, 400 + seed, faults)
 
 
 def _sounds(count: int, odd: bool, seed: int) -> np.ndarray:
@@ -79,7 +76,7 @@ def _clothes(count: int, odd: bool, seed: int) -> np.ndarray:
     rng = np.random.RandomState(600 + seed)
     images, labels = (x, y) if count > 2 * JUDGED else (test_x, test_y)
     places = rng.permutation(np.flatnonzero(np.isin(labels, (7, 9) if odd else range(5))))
-    return (images[places[:count]].astype(np.float32) / 255)[:, None]
+    return planes(images[places[:count]])
 
 
 WATCHED = (
@@ -131,7 +128,7 @@ def print_anomalies(only: str = "") -> None:
         for way in case.ways:
             device, ram = _device(case, way)
             judged = [_judged(device, case, seed) for seed in SEEDS]
-            cells = [_cell([one[k] for one in judged], 3 if k == 0 else 1) for k in range(3)]
+            cells = _cells(judged, (3, 1, 1))
             print(f"| {case.title} | `{way[0]}`, `{way[1]}` | {' | '.join(cells)} | {ram:,} |")
     print("\n| samples | `--anomaly`, `--scheme` | false alarms, %: learning goes on |", end="")
     print(" it stopped | AUC: learning goes on | it stopped |\n|---|---|---|---|---|---|")
@@ -139,8 +136,14 @@ def print_anomalies(only: str = "") -> None:
         for way in case.ways if case in chosen else ():
             device, _ = _device(case, way)
             found = [_moved(device, make, seed) for seed in SEEDS]
-            cells = [_cell([one[k] for one in found], 1 if k < 2 else 3) for k in range(4)]
+            cells = _cells(found, (1, 1, 3, 3))
             print(f"| {case.title} | `{way[0]}`, `{way[1]}` | {' | '.join(cells)} |")
+
+
+def _cells(found: Sequence[Sequence[float]], digits: Sequence[int]) -> list[str]:
+    """Each figure of the seeds, with so many digits."""
+    columns = zip(*found, strict=True)
+    return [spread(one, scale=1, digits=n) for one, n in zip(columns, digits, strict=True)]
 
 
 def _device(case: Watched, way: tuple[str, str]) -> tuple[tinytrain.Device, int]:
@@ -204,8 +207,3 @@ def _between(share: float) -> made.Machine:
         gains=gains,
         noise=mixed(old.noise, new.noise),
     )
-
-
-def _cell(values: Sequence[float], digits: int) -> str:
-    """Mean and standard deviation over seeds."""
-    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"

@@ -4,7 +4,7 @@ Each case of `bench.adapting.cases` that learns classes is trained by the C that
 factory state, with each of 27 variants and three seeds, which are of the order of the samples. A
 row is a case and the task that counts: `new` by the accuracy on the new world, `old` by the mean of
 that and the accuracy on the old one. The default is the rate that `compile` takes by itself with
-that `--keep`, and its schedule. Runs are kept in build/networks, so that the command goes on where
+that `--keep`, and its schedule. Runs are kept in build/adapting, so that the command goes on where
 it was interrupted.
 
     .venv/bin/python -m bench.adapting.defaults
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.adapting.cases import CASES, Case
+from bench.adapting.networks import FOLDER
 from bench.adapting.running import Runner, compiled, files
 from bench.networks import store
 from tinytrain.compiler.options import Options
@@ -77,7 +78,7 @@ class Variants:
             return [outcome.own_after.accuracy, None if past is None else past.accuracy]
 
         decides = (*self.decides, f"{rate:.6g}", text, seed)
-        return Score(*store.kept(f"defaults-{self.case.key}", decides, find))
+        return Score(*store.kept(f"defaults-{self.case.key}", decides, find, folder=FOLDER))
 
     def mean(self, rate: float, schedule: str) -> Score:
         """Of several seeds."""

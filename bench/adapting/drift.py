@@ -21,7 +21,8 @@ from scipy import ndimage
 
 from bench.adapting import networks
 from bench.adapting.worlds import KNOWN
-from bench.networks.worlds import CIFAR10, Samples, fashion_images
+from bench.networks.worlds import CIFAR10, Samples, fashion_images, planes
+from bench.tables import spread
 from examples.digits import data as digits_data
 from tinytrain.compiler.compile import compile_model
 from tinytrain.simulation.device import host_library
@@ -63,30 +64,26 @@ def _digits() -> tuple[Samples, Samples, Samples]:
 def _fashion() -> tuple[Samples, Samples, Samples]:
     x, y, test_x, test_y = fashion_images()
     known, judged = y < KNOWN, test_y < KNOWN
-    images, labels = _planes(x[known][-3000:]), y[known][-3000:].astype(np.int32)
+    images, labels = planes(x[known][-3000:]), y[known][-3000:].astype(np.int32)
     return (
         Samples(images[:CALIBRATION], None),
         Samples(images[CALIBRATION:], labels[CALIBRATION:]),
-        Samples(_planes(test_x[judged]), test_y[judged].astype(np.int32)),
+        Samples(planes(test_x[judged]), test_y[judged].astype(np.int32)),
     )
-
-
-def _planes(images: np.ndarray) -> np.ndarray:
-    return images.astype(np.float32)[:, None] / 255
 
 
 def _cifar10() -> tuple[Samples, Samples, Samples]:
     with np.load(CIFAR10) as arrays:
         x, y, test_x, test_y = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-    planes = [
+    images = [
         np.ascontiguousarray(part.transpose(0, 3, 1, 2), np.float32) / 255
         for part in (x[:3000], test_x[:3000])
     ]
     labels, judged = y.ravel()[:3000].astype(np.int32), test_y.ravel()[:3000].astype(np.int32)
     return (
-        Samples(planes[0][:CALIBRATION], None),
-        Samples(planes[0][CALIBRATION:], labels[CALIBRATION:]),
-        Samples(planes[1], judged),
+        Samples(images[0][:CALIBRATION], None),
+        Samples(images[0][CALIBRATION:], labels[CALIBRATION:]),
+        Samples(images[1], judged),
     )
 
 
@@ -189,10 +186,6 @@ def print_table(only: str = "") -> None:
             before, after = (statistics.mean(figures[key]) for key in ("before", "after"))
             lost = clean - before
             share = f"{(after - before) / lost:.0%}" if lost > 0.01 else ""
-            cells: list[Any] = [setting.title, name, _spread(figures["before"])]
-            cells += [_spread(figures["after"]), share, _spread(figures["by class"])]
+            cells: list[Any] = [setting.title, name, spread(figures["before"])]
+            cells += [spread(figures["after"]), share, spread(figures["by class"])]
             print(f"| {' | '.join(cells)} |", flush=True)
-
-
-def _spread(values: list[float]) -> str:
-    return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values):.1f}"

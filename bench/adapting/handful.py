@@ -19,6 +19,7 @@ import numpy as np
 
 from bench.adapting.cases import CASE, PASSES, Case
 from bench.adapting.running import Runner, Scores, compiled
+from bench.adapting.worlds import chosen
 from tinytrain.manifest import read_manifest
 
 CASES = (
@@ -61,36 +62,17 @@ class Row:
     ram: int
 
 
-def chosen(labels: np.ndarray, of_each: int | None, seed: int) -> np.ndarray:
-    """So many random samples of each class, in random order."""
-    generator = np.random.RandomState(seed)
-    order = generator.permutation(len(labels))
-    if of_each is None:
-        return order
-    kept = [order[labels[order] == label][:of_each] for label in np.unique(labels)]
-    return generator.permutation(np.concatenate(kept))
-
-
 def after(runner: Runner, way: str, order: np.ndarray) -> tuple[Scores, Scores | None]:
     """Scores of the new world and of the old one once the samples of `order` were learned."""
-    library, worlds = runner.library, (runner.judge, runner.past)
+    library = runner.library
     library.init()
     if "enrol" in WAYS[way]:
         library.enrolment.enrol(runner.learn, order)
-
-        def score(samples: Any) -> Scores:
-            found = library.enrolment.classify(samples)
-            assert found is not None, "every class has a sample"
-            return Scores(samples.targets, found["label"], np.zeros(len(found), np.float32))
-
-        own, old = (world and score(world) for world in worlds)
-    else:
-        if way != "as it ships":
-            steps = min(runner.case.steps, PASSES * len(order))
-            library.train(runner.learn, np.resize(order, steps))
-        own, old = (world and runner.scores(world) for world in worlds)
-    assert own is not None
-    return own, old
+        return runner.both_enrolled()
+    if way != "as it ships":
+        steps = min(runner.case.steps, PASSES * len(order))
+        library.train(runner.learn, np.resize(order, steps))
+    return runner.both()
 
 
 def rows(case: Case) -> Iterator[Row]:

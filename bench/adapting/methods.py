@@ -67,15 +67,9 @@ def _enrolling(how: str) -> Callable[[Case], dict[str, Any]]:
 def _by_enrolment(runner: Runner, product: Product, seed: int) -> tuple[Scores, Scores | None]:
     """Each sample is enrolled once, in the order of the seed; no weight changes."""
     runner.library.init()
-    enrolment = runner.library.enrolment
-    enrolment.enrol(runner.learn, runner.order(seed=seed, steps=len(runner.learn.targets)))
-
-    def scores(samples: LibrarySamples) -> Scores:
-        found = enrolment.classify(samples)
-        assert found is not None, "classes were enrolled"
-        return Scores(samples.targets, found["label"], found["distance"].astype(np.float32))
-
-    return scores(runner.judge), None if runner.past is None else scores(runner.past)
+    order = runner.order(seed=seed, steps=len(runner.learn.targets))
+    runner.library.enrolment.enrol(runner.learn, order)
+    return runner.both_enrolled()
 
 
 def _each_once(case: Case) -> int:
@@ -156,7 +150,7 @@ def adapt(case: Case, method: Method) -> dict[str, Any]:
         folder = Path(place) / "model"
         product = running.compiled(case, folder, **method.options(case))
         runner = Runner(case, folder)
-        before = runner.scores(runner.judge), runner.past and runner.scores(runner.past)
+        before = runner.both()
         after = [method.learn(runner, product, seed) for seed in SEEDS]
     found: dict[str, Any] = {"rate": product.compiled.rate, "labels": len(runner.learn.targets)}
     for k, world in enumerate(("own", "old")):

@@ -17,10 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.adapting.cases import CASES, Case
-from bench.adapting.networks import FOLDER
-from bench.adapting.running import Runner, compiled
-from bench.networks import store
-from tinytrain.experiments.identity import code_digest
+from bench.adapting.running import Runner, compiled, kept
 
 CHOSEN = ("watch-8", "watch-10", "digits-tilted", "speaker", "fashion-classes", "vibration-site")
 SEEDS = (0, 1, 2)
@@ -49,11 +46,11 @@ def scores(case: Case, optimizer: str) -> dict[str, Any]:
 def line_of(case: Case) -> str:
     """A line of the table."""
     sgd, adam = (
-        store.kept(
-            "optimizer",
-            (case.key, optimizer, code_digest(), SEEDS, MULTIPLES, RATES),
+        kept(
+            case,
+            f"optimizer-{optimizer}",
+            (SEEDS, MULTIPLES, RATES),
             functools.partial(scores, case, optimizer),
-            folder=FOLDER,
         )
         for optimizer in ("sgd", "adam")
     )

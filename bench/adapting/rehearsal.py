@@ -22,9 +22,7 @@ import numpy as np
 from bench.adapting import running
 from bench.adapting.cases import CASES, Case
 from bench.adapting.running import Runner
-from tinytrain.data.dataset import load_dataset
-from tinytrain.manifest import read_manifest
-from tinytrain.simulation.library import LibrarySamples
+from bench.tables import spread
 
 SEEDS = (0, 1, 2)
 
@@ -92,13 +90,12 @@ def _lines(case: Case) -> Iterator[str]:
             folder = Path(place) / "model"
             product = running.compiled(case, folder, **way.options)
             runner = Runner(case, folder)
-            found = 100 * np.array([adapted(runner, way, seed) for seed in SEEDS])
+            found = [adapted(runner, way, seed) for seed in SEEDS]
         manifest = product.manifest
         held = manifest.rehearsal or manifest.replay
-        spread = zip(found.mean(0), found.std(0, ddof=1), strict=True)
-        own, old = (f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in spread)
+        own, old = (spread(one) for one in zip(*found, strict=True))
         cells = case.title, case.scheme, way.title, f"{held.nbytes if held else 0:,}", own, old
-        yield f"| {' | '.join(cells)} | {found.mean():.1f} |"
+        yield f"| {' | '.join(cells)} | {100 * np.mean(found):.1f} |"
 
 
 def adapted(runner: Runner, way: Way, seed: int) -> tuple[float, float]:
@@ -108,7 +105,7 @@ def adapted(runner: Runner, way: Way, seed: int) -> tuple[float, float]:
     library.init()
     order = runner.order(seed=seed)
     if way.is_filled:
-        library.remember(of_before(runner))
+        library.remember(runner.calibration)
         library.train(runner.learn, order, replay_steps=way.steps)
     elif not way.slots:
         library.train(runner.learn, order)
@@ -117,14 +114,6 @@ def adapted(runner: Runner, way: Way, seed: int) -> tuple[float, float]:
             library.train(runner.learn, order[start : start + way.every])
             library.rehearse(way.steps)
     return runner.scores(runner.judge).balanced, runner.scores(past).balanced
-
-
-def of_before(runner: Runner) -> LibrarySamples:
-    """The calibration samples, which are of the old world."""
-    spec = read_manifest(runner.folder).sample_spec()
-    data = load_dataset(running.files(runner.case)["calibration"], spec)
-    targets = np.ascontiguousarray(data.targets(slice(None)), np.int32)
-    return LibrarySamples(targets, np.ascontiguousarray(data.quantized(slice(None))))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from bench.adapting.cases import Case
-from bench.adapting.networks import FOLDER
+from bench.adapting.networks import FOLDER, HERE
 from bench.networks import store
 from bench.networks.worlds import Samples
 from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
+from tinytrain.compiler.race_samples import with_frozen
 from tinytrain.data import Dataset
 from tinytrain.data.dataset import load_dataset
+from tinytrain.experiments.identity import code_digest
 from tinytrain.experiments.once import computed_once
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest import read_manifest
@@ -61,6 +64,19 @@ def _file(case: Case, name: str, samples: Samples) -> Path:
                 np.savez(file, x=samples.x, y=samples.y)
 
     return computed_once(folder / f"{case.key}-{name}-{decided}.npz", compute)
+
+
+def kept(case: Case, what: str, decides: tuple[Any, ...], find: Callable[[], Any]) -> Any:
+    """A JSON value that follows from a case: read from build/adapting if it was found before by the
+    same sources of tinytrain and of the cases, else found and kept.
+
+    Args:
+        what: names it in the file's name.
+        decides: all else that the value follows from.
+    """
+    cases = store.sources(HERE, "cases.py", "networks.py", "running.py", "worlds.py")
+    decided = (code_digest(), cases, case.key, what, *decides)
+    return store.kept(f"{case.key}-{what}", decided, find, folder=FOLDER)
 
 
 def compiled(case: Case, output: Path, **options: Any) -> Product:
@@ -157,6 +173,7 @@ class Runner:
         data = {name: load_dataset(path, spec) for name, path in files(case).items()}
         self.learn, self.judge = (self._prepared(data[name]) for name in ("learn", "judge"))
         self.past = self._prepared(data["past"]) if "past" in data else None
+        self._calibration = data["calibration"]
         self._before: tuple[Scores, Scores | None] | None = None
 
     def _prepared(self, data: Dataset) -> LibrarySamples:
@@ -164,13 +181,14 @@ class Runner:
         assert self.library.model.wants is SampleTarget.LABEL
         every = slice(None)
         inputs = np.ascontiguousarray(data.quantized(every))
-        targets = np.ascontiguousarray(data.targets(every), np.int32)
-        size = self.library.model.frozen_bytes
-        if not size:
-            return LibrarySamples(targets, inputs)
-        frozen = np.empty((len(targets), size), np.uint8)
-        self.library.frozen(inputs, frozen)
-        return LibrarySamples(targets, inputs, frozen)
+        return with_frozen(
+            self.library, inputs, np.ascontiguousarray(data.targets(every), np.int32)
+        )
+
+    @cached_property
+    def calibration(self) -> LibrarySamples:
+        """The calibration samples, which are of the old world."""
+        return self._prepared(self._calibration)
 
     def order(self, order: str = "shuffled", seed: int = 0, steps: int | None = None) -> np.ndarray:
         """The sample of each step, int64 [steps]: one of `ORDERS`, over and over."""
@@ -214,7 +232,7 @@ class Runner:
         library = self.library
         library.init()
         if self._before is None:
-            self._before = self._both()
+            self._before = self.both()
         if rate is not None:
             library.set_learning_rate(rate)
         chosen = self.order(order, seed, steps)
@@ -227,10 +245,21 @@ class Runner:
         losses, _ = library.train(
             self.learn, chosen, rates, replay_steps=replay_steps, rehearsal_steps=rehearsal_steps
         )
-        own, past = self._both()
+        own, past = self.both()
         return Outcome(
             self._before[0], own, self._before[1], past, losses, library.weights_sha256()
         )
 
-    def _both(self) -> tuple[Scores, Scores | None]:
+    def both(self) -> tuple[Scores, Scores | None]:
+        """Of the new world and of the old one, by the model as it is."""
         return self.scores(self.judge), None if self.past is None else self.scores(self.past)
+
+    def both_enrolled(self) -> tuple[Scores, Scores | None]:
+        """The same by the classes that are enrolled; a loss is the distance."""
+
+        def scores(samples: LibrarySamples) -> Scores:
+            found = self.library.enrolment.classify(samples)
+            assert found is not None, "classes were enrolled"
+            return Scores(samples.targets, found["label"], found["distance"].astype(np.float32))
+
+        return scores(self.judge), None if self.past is None else scores(self.past)

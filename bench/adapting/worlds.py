@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bench.networks import made
-from bench.networks.worlds import CIFAR10, Samples, fashion_images
+from bench.networks.worlds import CIFAR10, Samples, fashion_images, planes
 from bench.networks.worlds import digits as flat_digits
 from bench.networks.worlds import words as new_speaker
 from examples.digits import data as digits_data
@@ -77,10 +77,17 @@ def few(make: Callable[[], Parts], of_each: int) -> Parts:
     parts = make()
     labels = parts.learn.y
     assert labels is not None, "samples without labels are not chosen by label"
-    rng = np.random.RandomState(0)
+    return replace(parts, learn=parts.learn.part(chosen(labels, of_each, 0)))
+
+
+def chosen(labels: np.ndarray, of_each: int | None, seed: int) -> np.ndarray:
+    """Indices of so many random samples of each class, in random order; None takes all."""
+    rng = np.random.RandomState(seed)
     order = rng.permutation(len(labels))
-    chosen = [order[labels[order] == k][:of_each] for k in np.unique(labels)]
-    return replace(parts, learn=parts.learn.part(rng.permutation(np.concatenate(chosen))))
+    if of_each is None:
+        return order
+    kept = [order[labels[order] == label][:of_each] for label in np.unique(labels)]
+    return rng.permutation(np.concatenate(kept))
 
 
 @cache
@@ -145,9 +152,8 @@ def _fashion(classes: tuple[int, ...], of_each: int, *, test: bool, skip: int = 
     x, y, test_x, test_y = fashion_images()
     images, labels = (test_x, test_y) if test else (x, y)
     places = [np.flatnonzero(labels == k)[skip : skip + of_each] for k in classes]
-    chosen = np.sort(np.concatenate(places))
-    planes = images[chosen].astype(np.float32)[:, None] / 255
-    return Samples(planes, labels[chosen].astype(np.int32))
+    at = np.sort(np.concatenate(places))
+    return Samples(planes(images[at]), labels[at].astype(np.int32))
 
 
 @cache
@@ -220,11 +226,11 @@ def vibrations() -> Samples:
 
 def _vibrations(count: int, machine: made.Machine | None, seed: int) -> Samples:
     kinds = np.random.RandomState(seed).randint(0, len(made.FAULTS) + 1, count)
-    return Samples(_shaken(kinds, machine, seed + 1), kinds.astype(np.int32))
+    return Samples(shaken(kinds, machine, seed + 1), kinds.astype(np.int32))
 
 
-def _shaken(kinds: np.ndarray, machine: made.Machine | None, seed: int) -> np.ndarray:
-    """float32 [N, 2, LENGTH]."""
+def shaken(kinds: np.ndarray, machine: made.Machine | None, seed: int) -> np.ndarray:
+    """Vibrations of a class each, float32 [N, 2, LENGTH]; None stands for machines of all kinds."""
     faults = np.eye(len(made.FAULTS) + 1, dtype=int)[kinds][:, 1:]
     return made.vibrations(faults, machine, seed)
 
@@ -262,19 +268,19 @@ def spectra(signals: np.ndarray) -> np.ndarray:
 @cache
 def unknown_fault() -> Parts:
     """Spectra of machines that run; then of one that may knock or rub. No labels."""
-    factory = Samples(_running(2000, None, 50), None)
-    sound = _running(300, made.SITE, 52)
-    broken = _running(300, made.SITE, 53, np.random.RandomState(54).choice(UNKNOWN, 300))
+    factory = Samples(running(2000, None, 50), None)
+    sound = running(300, made.SITE, 52)
+    broken = running(300, made.SITE, 53, np.random.RandomState(54).choice(UNKNOWN, 300))
     return Parts(
         factory,
         spread(factory),
-        Samples(_running(400, made.SITE, 51), None),
+        Samples(running(400, made.SITE, 51), None),
         _judged(sound, broken),
-        Samples(_running(300, None, 55), None),
+        Samples(running(300, None, 55), None),
     )
 
 
-def _running(
+def running(
     count: int, machine: made.Machine | None, seed: int, faults: np.ndarray | None = None
 ) -> np.ndarray:
     """Spectra of a machine that hums and whines as it should, and of one fault beside."""

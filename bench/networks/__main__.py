@@ -22,6 +22,7 @@ from typing import Any
 from bench.networks import cost, personal, store
 from bench.networks.catalogue import ROWS, Row
 from bench.networks.objectives import Objective
+from bench.tables import spread
 from tinytrain.experiments.identity import code_digest
 
 LEARNING = (
@@ -83,10 +84,7 @@ def _learning_line(row: Row) -> tuple[str, bool]:
 
 
 def _spread(scores: Sequence[float], objective: Objective) -> str:
-    mean, deviation = statistics.mean(scores), statistics.stdev(scores)
-    if objective.unit == "loss":
-        return f"{mean:.4f} ± {deviation:.4f}"
-    return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+    return spread(scores, scale=1, digits=4) if objective.unit == "loss" else spread(scores)
 
 
 def _costs(rows: Sequence[Row]) -> int:

@@ -207,7 +207,8 @@ def fashion_images() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return x.reshape(-1, 28, 28), y, test_x.reshape(-1, 28, 28), test_y
 
 
-def _planes(images: np.ndarray) -> np.ndarray:
+def planes(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, H, W] as float32 [N, 1, H, W], 0 to 1."""
     return images.astype(np.float32)[:, None] / 255
 
 
@@ -219,9 +220,9 @@ def fashion() -> World:
         return ndimage.rotate(images, 30.0, (2, 1), reshape=False, order=1)
 
     return World(
-        Samples(_planes(x[:4000]), y[:4000].astype(np.int32)),
-        Samples(_planes(tilted(x[4000:4600])), y[4000:4600].astype(np.int32)),
-        Samples(_planes(tilted(test_x[:1000])), test_y[:1000].astype(np.int32)),
+        Samples(planes(x[:4000]), y[:4000].astype(np.int32)),
+        Samples(planes(tilted(x[4000:4600])), y[4000:4600].astype(np.int32)),
+        Samples(planes(tilted(test_x[:1000])), test_y[:1000].astype(np.int32)),
     )
 
 
@@ -234,9 +235,9 @@ def clothes_to_shoes() -> World:
         np.isin(test_y, SHOES_AND_BAGS),
     )
     return World(
-        Samples(_planes(x[old][:3000]), None),
-        Samples(_planes(x[new][:600]), None),
-        Samples(_planes(test_x[judged][:500]), None),
+        Samples(planes(x[old][:3000]), None),
+        Samples(planes(x[new][:600]), None),
+        Samples(planes(test_x[judged][:500]), None),
     )
 
 

@@ -4,37 +4,14 @@
 #include <string.h>
 
 #include "holds.h"
+#include "memory_file.h"
 #include "small.h"
 #include "tt_kernels.h"
 
-enum { MOST = 1 << 18 };
-
-typedef struct {
-    uint8_t bytes[MOST];
-    size_t size;
-    size_t at;
-} file;
-
 static small_state state, other;
-static file saved, probe;
+static memory_file saved, probe;
 
-static int write_file(void *context, const void *data, size_t size)
-{
-    file *out = context;
-    memcpy(out->bytes + out->size, data, size);
-    out->size += size;
-    return 0;
-}
-
-static int read_file(void *context, void *data, size_t size)
-{
-    file *in = context;
-    memcpy(data, in->bytes + in->at, size);
-    in->at += size;
-    return 0;
-}
-
-static void save(const small_state *from, file *to)
+static void save(const small_state *from, memory_file *to)
 {
     to->size = 0;
     to->at = 0;
@@ -45,7 +22,7 @@ static int equal(const small_state *a, const small_state *b)
 {
     save(a, &saved);
     save(b, &probe);
-    return saved.size == probe.size && memcmp(saved.bytes, probe.bytes, saved.size) == 0;
+    return files_equal(&saved, &probe);
 }
 
 #ifdef OF_ERROR

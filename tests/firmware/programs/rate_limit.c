@@ -3,27 +3,11 @@
 #include <string.h>
 
 #include "holds.h"
+#include "memory_file.h"
 #include "small.h"
 
 static small_state state;
-static unsigned char bytes[1 << 16];
-static size_t size, at;
-
-static int put(void *context, const void *data, size_t count)
-{
-    (void)context;
-    memcpy(bytes + size, data, count);
-    size += count;
-    return 0;
-}
-
-static int take(void *context, void *data, size_t count)
-{
-    (void)context;
-    memcpy(data, bytes + at, count);
-    at += count;
-    return 0;
-}
+static memory_file file;
 
 int main(void)
 {
@@ -33,8 +17,8 @@ int main(void)
     HOLDS(small_set_learning_rate(&state, nextafterf(SMALL_RATE_LIMIT, 1.0f)) == TT_ERROR_RATE);
     HOLDS(small_learning_rate(&state) == 0.5f);
     tt_set_rate(&state.step, 2.0f / WINDOW);
-    HOLDS(small_save(&state, put, NULL) == TT_OK);
-    HOLDS(small_load(&state, take, NULL) == TT_OK);
+    HOLDS(small_save(&state, write_file, &file) == TT_OK);
+    HOLDS(small_load(&state, read_file, &file) == TT_OK);
     HOLDS(small_learning_rate(&state) == 0.5f);
     puts("ok");
     return 0;

@@ -5,30 +5,14 @@
 #include <string.h>
 
 #include "holds.h"
+#include "memory_file.h"
 #include "small.h"
 #include "small_constants.h"
 
-enum { GROUPS = sizeof small_rehearsal_labels / sizeof small_rehearsal_labels[0], MOST = 1 << 16 };
+enum { GROUPS = sizeof small_rehearsal_labels / sizeof small_rehearsal_labels[0] };
 
 static small_state state, other, before;
-static uint8_t file[MOST];
-static size_t size, at;
-
-static int put(void *context, const void *data, size_t count)
-{
-    (void)context;
-    memcpy(file + size, data, count);
-    size += count;
-    return 0;
-}
-
-static int take(void *context, void *data, size_t count)
-{
-    (void)context;
-    memcpy(data, file + at, count);
-    at += count;
-    return 0;
-}
+static memory_file file, second;
 
 /* The arena is nobody's between two calls. */
 static int are_equal(const small_state *a, const small_state *b)
@@ -93,23 +77,19 @@ int main(void)
     an_evaluation_changes_nothing();
 
     /* After a reset it goes on where the file was saved. */
-    HOLDS(small_save(&state, put, NULL) == TT_OK);
+    HOLDS(small_save(&state, write_file, &file) == TT_OK);
     small_init(&other);
     HOLDS(other.rehearsed[0] == 0);
-    HOLDS(small_load(&other, take, NULL) == TT_OK);
+    HOLDS(small_load(&other, read_file, &file) == TT_OK);
     for (int i = 0; i < SMALL_REHEARSAL_SLOTS; i++) {
         HOLDS(small_rehearse_step(&state, NULL) == TT_OK);
         HOLDS(small_rehearse_step(&other, NULL) == TT_OK);
     }
     HOLDS(memcmp(state.rehearsed, other.rehearsed, sizeof state.rehearsed) == 0);
-    size = 0;
-    HOLDS(small_save(&state, put, NULL) == TT_OK);
-    static uint8_t first[MOST];
-    const size_t length = size;
-    memcpy(first, file, length);
-    size = 0;
-    HOLDS(small_save(&other, put, NULL) == TT_OK);
-    HOLDS(size == length && memcmp(first, file, length) == 0);
+    file.size = 0;
+    HOLDS(small_save(&state, write_file, &file) == TT_OK);
+    HOLDS(small_save(&other, write_file, &second) == TT_OK);
+    HOLDS(files_equal(&file, &second));
 
     /* The count wraps around. */
     state.rehearsed[0] = UINT32_MAX;

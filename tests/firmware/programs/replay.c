@@ -6,46 +6,22 @@
 #include <string.h>
 
 #include "holds.h"
+#include "memory_file.h"
 #include "small.h"
 #include "tt_kernels.h"
 
-enum { SLOTS = SMALL_REPLAY_SLOTS, HEADER = 48, MOST = 1 << 16 };
-
-typedef struct {
-    uint8_t bytes[MOST];
-    size_t size;
-    size_t at;
-} file;
+enum { SLOTS = SMALL_REPLAY_SLOTS, HEADER = 48 };
 
 static small_state state, other;
-static file saved, probe;
+static memory_file saved, probe;
 
-static int write_file(void *context, const void *data, size_t size)
-{
-    file *out = context;
-    memcpy(out->bytes + out->size, data, size);
-    out->size += size;
-    return 0;
-}
-
-static int read_file(void *context, void *data, size_t size)
-{
-    file *in = context;
-    if (in->at + size > in->size) {
-        return 1;
-    }
-    memcpy(data, in->bytes + in->at, size);
-    in->at += size;
-    return 0;
-}
-
-static void save(const small_state *from, file *to)
+static void save(const small_state *from, memory_file *to)
 {
     to->size = 0;
     HOLDS(small_save(from, write_file, to) == TT_OK);
 }
 
-static tt_status load(small_state *into, file *from)
+static tt_status load(small_state *into, memory_file *from)
 {
     from->at = 0;
     return small_load(into, read_file, from);
@@ -54,13 +30,13 @@ static tt_status load(small_state *into, file *from)
 static int is_as_saved(const small_state *found)
 {
     save(found, &probe);
-    return probe.size == saved.size && memcmp(probe.bytes, saved.bytes, saved.size) == 0;
+    return files_equal(&probe, &saved);
 }
 
 /* Weights alone: their size stands in the header. */
 static int weights_equal(const small_state *a, const small_state *b)
 {
-    static file first, second;
+    static memory_file first, second;
     uint32_t size;
     save(a, &first);
     save(b, &second);
@@ -212,7 +188,7 @@ static void forged(void)
     const size_t classes = SMALL_CLASSES > 0 ? SMALL_CLASSES : 1;
     const size_t size = 8 + 8 * classes + 2 * SLOTS;
     for (uint32_t seed = 0; seed < 50; seed++) {
-        file given = saved;
+        memory_file given = saved;
         uint32_t random = seed;
         for (size_t i = 0; i < size; i++) {
             random = random * 1664525U + 1013904223U;
