@@ -19,6 +19,7 @@ from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.output_range import output_range
 from tinytrain.reference.rehearsal import RehearsalSet
+from tinytrain.scheme.scheme import Scheme
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,7 @@ class Compiled:
         options: that it was compiled with.
         guidance: what is known of the scheme before it trains.
         forward: the s8 model before anything was trained.
+        scheme: what trains.
         rehearsal: samples of before that the firmware carries.
         race: how the learning rate and the schedule were found, if they raced.
         enrolment: how classes are learned from a few samples, if they are.
@@ -45,6 +47,7 @@ class Compiled:
     options: Options
     guidance: Guidance
     forward: Graph
+    scheme: Scheme
     rehearsal: RehearsalSet | None = None
     race: RaceRecord | None = None
     enrolment: Enrolment | None = None

@@ -10,9 +10,11 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import select_trainable, training
 from tinytrain.errors import UsageError
+from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.plan.within import plan_within
+from tinytrain.scheme.scheme import Scheme
 
 _SHARE = 0.3
 """Of a step's instructions, that are suggested to be spent on rematerialization."""
@@ -60,13 +62,13 @@ class _Trials:
 
     def trained(self, options: Options) -> int:
         """Bytes of the parameters that a scheme trains."""
-        graph, _ = select_trainable(self.compiled.forward, options, Runner())
+        graph, _ = self._selected(options, Runner())
         return sum(data.nbytes for data in graph.parameters.values())
 
     def needed(self, options: Options) -> int | None:
         """Bytes of RAM in the smallest plan, or in one that fits; None where rows cannot be fed."""
         runner = Runner()
-        graph, scheme = select_trainable(self.compiled.forward, options, runner)
+        graph, scheme = self._selected(options, runner)
         beside_arena = self.besides + sum(data.nbytes for data in graph.parameters.values())
         graph = runner.run(graph, training(options, scheme))
         most, fed = max(self.ram - beside_arena, 0), options.feed == "rows"
@@ -76,6 +78,12 @@ class _Trials:
         except UsageError:
             return None  # the whole input is needed
         return plan.nbytes + beside_arena
+
+    def _selected(self, options: Options, runner: Runner) -> tuple[Graph, Scheme]:
+        compiled = self.compiled
+        # What samples chose once is not chosen again.
+        scheme = compiled.scheme if options.scheme == compiled.options.scheme else None
+        return select_trainable(compiled.forward, options, runner, scheme)
 
 
 def _same_scheme(options: Options) -> Iterator[Options]:

@@ -143,9 +143,16 @@ def to_integers(
     return runner.run(model, quantization(options, samples))
 
 
-def select_trainable(forward: Graph, options: Options, runner: Runner) -> tuple[Graph, Scheme]:
-    """An s8 forward graph with its head and with the parameters of the scheme, and the scheme."""
-    scheme = load_scheme(options.scheme, weighted_layers(forward))
+def select_trainable(
+    forward: Graph, options: Options, runner: Runner, scheme: Scheme | None = None
+) -> tuple[Graph, Scheme]:
+    """An s8 forward graph with its head and with the parameters of the scheme, and the scheme.
+
+    Args:
+        scheme: in the place of the one that the options name.
+    """
+    if scheme is None:
+        scheme = load_scheme(options.scheme, weighted_layers(forward))
     return runner.run(forward, selection(options, scheme)), scheme
 
 
@@ -162,6 +169,7 @@ def build_step(
     runner: Runner,
     samples: np.ndarray | None = None,
     isa: str = "portable",
+    scheme: Scheme | None = None,
 ) -> Compiled:
     """From an s8 forward graph to a scheduled, planned and proved training step.
 
@@ -170,6 +178,7 @@ def build_step(
         samples: s8 [N,...] inputs for the initial scales of the gradients; noise where there are
             none.
         isa: the richest instruction set of the core, one of `isa.ISAS`.
+        scheme: in the place of the one that the options name.
     """
     options = with_loss(options, forward)
     if options.follow is not None and samples is None:
@@ -179,7 +188,7 @@ def build_step(
             help="add --calibration FILE.npz with a few hundred inputs of the training",
         )
     named = replace(forward, name=model_name(options.name or forward.name))
-    graph, scheme = select_trainable(named, options, runner)
+    graph, scheme = select_trainable(named, options, runner, scheme)
     weights = resolved(options.class_weights, options.loss, graph.outputs[0].type.shape)
     options = replace(options, class_weights=weights)
     runner.begin(GUIDE)
@@ -188,7 +197,7 @@ def build_step(
     runner.begin(WARM_UP)
     scales = warm_up(graph, samples, options.seed)
     plan, optimizations = _proved_plan(graph, isa, None, options, runner)
-    return Compiled(graph, plan, optimizations, scales, options, guidance, forward)
+    return Compiled(graph, plan, optimizations, scales, options, guidance, forward, scheme)
 
 
 def for_isa(compiled: Compiled, isa: str, runner: Runner | None = None) -> Compiled:

@@ -22,7 +22,7 @@ from tinytrain.ir.types import DType, Quantization, TensorType
 from tinytrain.passes.shared_layers import SharedLayers
 from tinytrain.reference.convolution import bias_requant, rescale_bias
 from tinytrain.reference.lowering import quantization, scale_of
-from tinytrain.scheme.channels import choose_channels
+from tinytrain.scheme.channels import by_channel, choose_channels
 from tinytrain.scheme.scheme import Scheme, Share
 
 
@@ -38,6 +38,14 @@ def weighted_layers(graph: Graph) -> list[str]:
             "the model has no layer with weights", help="there is nothing to train in it"
         )
     return layers
+
+
+def channel_multiple(node: Node) -> int | None:
+    """How many rows of a depthwise layer's weights read each input channel; None of any other."""
+    x, w = node.inputs[0].type, node.inputs[1].type
+    if w.shape[3] == 1 and node.attrs["groups"] > 1:
+        return w.shape[0] // x.shape[3]
+    return None
 
 
 @dataclass(frozen=True)
@@ -155,21 +163,16 @@ class _Selection:
 
     def _channels(self, node: Node, data: np.ndarray, share: Share) -> tuple[int, tuple[int, ...]]:
         """The axis of a layer's weights along which a part trains, and the indices that do."""
-        x, w, _ = node.inputs
+        w = node.inputs[1]
         scale = quantization(w).scales(data.shape[0])
         size = np.abs(data * scale[:, None, None, None])
-        depthwise = data.shape[3] == 1 and node.attrs["groups"] > 1
-        # Row o of a depthwise layer reads channel o // multiple.
-        multiple = data.shape[0] // x.type.shape[3] if depthwise else 1
-        score = (
-            size.reshape(-1, multiple * size[0].size).sum(axis=1)
-            if depthwise
-            else size.sum((0, 1, 2))
-        )
+        multiple = channel_multiple(node)
+        score = by_channel(size, multiple)
         choice, seed = self.options.scheme.choice, self.options.seed
         channels = choose_channels(node.layer, share, choice, score, seed)
-        chosen = tuple(c * multiple + k for c in channels for k in range(multiple))
-        return 0 if depthwise else 3, chosen
+        if multiple is None:
+            return 3, channels
+        return 0, tuple(c * multiple + k for c in channels for k in range(multiple))
 
     def _split(self, w: Value, axis: int, channels: tuple[int, ...]) -> tuple[Value, Value]:
         """The trained and the frozen part of weights."""

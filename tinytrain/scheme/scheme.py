@@ -3,7 +3,7 @@
 A scheme is a small TOML file:
 
     biases = 22           # of the last 22 layers; or "all", or a list of layer names; default 0
-    channels = "largest"  # which input channels: largest, smallest, random; default largest
+    channels = "largest"  # which input channels, a word of `ways.WAYS`; default largest
     [weights]
     conv_21 = 1.0         # fraction of the input channels, in (0, 1]
     conv_36 = 0.125
@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.errors import SchemeError, Where
+from tinytrain.scheme.ways import WAYS
 
 NOTHING = "none"
 """The preset that trains nothing."""
 
-CHOICES = ("largest", "smallest", "random")
 PRESETS = ("head", "bias", "last-K", "full", NOTHING)
 MAX_LAYER_RATE = 1024
 
@@ -62,7 +62,7 @@ class Scheme:
     name: str
     biases: tuple[str, ...] = ()
     weights: Mapping[str, Share] = field(default_factory=dict)
-    choice: str = "largest"
+    choice: str = next(iter(WAYS))
     rates: Mapping[str, float] = field(default_factory=dict)
     trains_head: bool = True
 
@@ -134,10 +134,10 @@ class _SchemeReader:
             raise self._error(
                 f"unknown field '{unknown[0]}'", "fields are biases, channels, [weights], [rates]"
             )
-        choice = fields.get("channels", "largest")
-        if choice not in CHOICES:
+        choice = fields.get("channels", next(iter(WAYS)))
+        if not isinstance(choice, str) or choice not in WAYS:
             raise self._error(
-                f"channels = {choice!r} is no way to choose", f"use one of {', '.join(CHOICES)}"
+                f"channels = {choice!r} is no way to choose", f"use one of {', '.join(WAYS)}"
             )
         table = fields.get("weights", {})
         if not isinstance(table, dict):
