@@ -108,6 +108,15 @@ class InternalError(TinytrainError):
     exit_code = 70
 
 
+def refused(error: OSError) -> TinytrainError:
+    """What the system refused, as a sentence."""
+    return TinytrainError(
+        f"the system refused: {error.strerror or error}",
+        where=Where(str(error.filename)) if error.filename else None,
+        help="make room on the disk, or check the permissions",
+    )
+
+
 ERRORS = (
     UsageError,
     ModelError,

@@ -13,6 +13,7 @@ from typing import Any
 from tinytrain.errors import UsageError
 from tinytrain.experiments.once import computed_once
 from tinytrain.experiments.pool import Job, Report, run_jobs
+from tinytrain.experiments.processes import Processes
 
 
 class Heard:
@@ -63,7 +64,8 @@ def test_what_fails_takes_nothing_along() -> None:
     def then(job: Job) -> list[Job]:
         return [Job("two", functools.partial(succeed, 2))] if job.title == "one" else []
 
-    run_jobs(jobs, 1, heard, then)
+    with Processes(1) as workers:
+        run_jobs(jobs, workers, heard, then)
     assert {title: record["value"] for title, record in heard.done.items()} == {"one": 1, "two": 2}
     assert all(record["threads"] == "1" for record in heard.done.values())
     assert heard.reports == [("one", "half", 1, 2), ("two", "half", 1, 2)]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from tinytrain.cli.command import command_named
 from tinytrain.cli.console import print_error
 from tinytrain.cli.parser import parse
-from tinytrain.errors import InternalError, TinytrainError, Where
+from tinytrain.errors import InternalError, TinytrainError, refused
 
 _SIGNALLED = 128
 
@@ -42,14 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         too_large = "this machine has too little memory for that"
         return _failed(TinytrainError(too_large, help="use a smaller model or file"))
-    except OSError as refused:
-        return _failed(
-            TinytrainError(
-                f"the system refused: {refused.strerror or refused}",
-                where=Where(str(refused.filename)) if refused.filename else None,
-                help="make room on the disk, or check the permissions",
-            )
-        )
+    except OSError as error:
+        return _failed(refused(error))
     # Whatever else comes is ours to mend, and the trace is what a report needs.
     except Exception as bug:
         traceback.print_exc()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from tinytrain.experiments.results import GroupResult, warnings_of
 from tinytrain.experiments.runner import Outcome, planned, run_experiment
 from tinytrain.experiments.spec import Experiment
 from tinytrain.experiments.toml_file import load_experiment
+from tinytrain.experiments.workers import open_workers
 from tinytrain.option import check_options
 from tinytrain.tools import how_to_get
 
@@ -53,7 +53,7 @@ def experiment(
     *,
     output: str | Path | None = None,
     cache: str | Path = FOLDER / "cache",
-    workers: int | None = None,
+    workers: int | str | None = None,
     only: str | None = None,
     dry_run: bool = False,
     progress: Monitor | None = None,
@@ -64,7 +64,8 @@ def experiment(
         file: a TOML file, docs/training.md.
         output: folder of the results; None takes build/experiments and the file's name.
         cache: folder of prepared data and libraries that experiments share.
-        workers: runs at a time, at least 1; None takes one for each core.
+        workers: runs at a time, at least 1; None takes one for each core. "ray" takes the Ray
+            cluster of this machine, and starts one where there is none; "ray://HOST:PORT" another.
         only: a regular expression; runs whose title it is not found in are left out.
         dry_run: whether nothing is done but to look what is done.
         progress: hears how runs go on.
@@ -89,14 +90,10 @@ def experiment(
         _make(place)
     monitor = Unmonitored() if progress is None else progress
     monitor.expect(sum(state != "done" for state in runs.values()))
-    outcome = run_experiment(
-        described,
-        folder,
-        Path(cache),
-        workers=workers or len(os.sched_getaffinity(0)),
-        only=chosen,
-        monitor=monitor,
-    )
+    with open_workers(workers) as crew:
+        outcome = run_experiment(
+            described, folder, Path(cache), workers=crew, only=chosen, monitor=monitor
+        )
     notes = _write(described, outcome, folder, only)
     warnings = warnings_of(outcome.groups)
     return ExperimentResult(folder, runs, outcome.groups, outcome.failures, notes, warnings)

@@ -11,7 +11,9 @@ from typing import Any
 
 from tinytrain import resources
 from tinytrain.experiments.data import digest_of
+from tinytrain.experiments.inputs import Input
 from tinytrain.experiments.spec import DataSpec, Run
+from tinytrain.frontend.onnx.parse import external_files
 from tinytrain.version import __version__
 
 SHOWS_ONLY = (
@@ -20,19 +22,26 @@ SHOWS_ONLY = (
     "compiler/inspect.py",
     "experiments/experiment.py",
     "experiments/fields.py",
+    "experiments/inputs.py",
     "experiments/once.py",
     "experiments/parameters.py",
     "experiments/plots.py",
     "experiments/pool.py",
+    "experiments/processes.py",
     "experiments/progress.py",
     "experiments/report.py",
     "experiments/results.py",
     "experiments/runner.py",
     "experiments/table.py",
     "experiments/toml_file.py",
+    "experiments/workers.py",
     "reports/",
 )
 """Files and folders of the package that decide no result."""
+
+
+PACKAGES = ("numpy", "pillow", "onnx")
+"""Python packages whose version decides what a run gives."""
 
 
 def run_key(run: Run) -> str:
@@ -47,7 +56,7 @@ def run_key(run: Run) -> str:
             "epochs": run.epochs,
             "order": run.order,
             "evaluations": run.evaluations,
-            "torch": None if run.rule.engine == "c" else _installed("torch"),
+            "torch": None if run.rule.engine == "c" else installed("torch"),
         }
     )
 
@@ -63,8 +72,8 @@ def _shared(run: Run) -> dict[str, Any]:
     model, scheme = run.model, Path(run.scheme)
     return {
         "code": code_digest(),
-        "packages": {name: _installed(name) for name in ("numpy", "pillow", "onnx")},
-        "model": _file_digest(model.path),
+        "packages": {name: installed(name) for name in PACKAGES},
+        "model": _model_digest(model.path),
         "head": model.head,
         "preprocess": [model.mean, model.std],
         "data": data_digest(run.data),
@@ -106,12 +115,26 @@ def _file_digest(path: Path) -> str:
 
 
 @functools.cache
+def model_input(path: Path) -> Input:
+    """A model's file, with those beside it that hold data of it."""
+    is_onnx = path.suffix.lower() == ".onnx"
+    return Input(path, tuple(external_files(path).items()) if is_onnx else ())
+
+
+@functools.cache
+def _model_digest(path: Path) -> str:
+    given = model_input(path)
+    return given.digest() if given.beside else _file_digest(path)
+
+
+@functools.cache
 def data_digest(spec: DataSpec) -> str:
     """`digest_of`, computed once."""
     return digest_of(spec)
 
 
-def _installed(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """The version of a Python package; None where it is not there."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,37 +1,93 @@
-"""Jobs over all cores, each in a process that may fail without taking the others along."""
+"""Jobs, what does them, and who hears of them: the one loop of experiments and searches."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
 
-from tinytrain.errors import TinytrainError
+from tinytrain.errors import TinytrainError, refused
+from tinytrain.experiments.inputs import Input
+from tinytrain.tools import how_to_get, tool_of
 
 Report = Callable[[str, int, int], None]
 Work = Callable[[Report], dict[str, Any]]
 """What a job does, picklable: gets where to report a note and steps done of all steps."""
 
-_PATIENCE = 10.0
-"""Seconds that a worker has to end when it is told to."""
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+Outcome = tuple[Literal["done"], dict[str, Any]] | tuple[Literal["failed"], str]
+"""How work ended: its record, or the reason."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What work needs beside itself, for a machine that is not this one.
+
+    Attributes:
+        inputs: files and folders that the work names as a `Path` and reads. Another machine gets
+            them once by their content, and the work finds the paths that they have there.
+        cache: folder that the work names as a `Path` and shares with other jobs; each machine has
+            one of its own in its place.
+        packages: Python packages whose version decides what the work gives.
+    """
+
+    inputs: tuple[Input, ...] = ()
+    cache: Path | None = None
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work with the name that people see."""
+    """One piece of work with the name that people see; done twice, it gives the same."""
 
     title: str
     work: Work
+    needs: Needs = field(default_factory=Needs)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something about a job: a note with steps done of all steps, or its end."""
+
+    job: Job
+    what: tuple[Literal["report"], tuple[str, int, int]] | Outcome
+
+
+class Workers(Protocol):
+    """They do jobs, several at a time; a context manager, after which they do none."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def has_room(self) -> bool:
+        """Whether a job would start at once."""
+        ...
+
+    def is_busy(self) -> bool:
+        """Whether a job is going on."""
+        ...
+
+    def start(self, job: Job) -> None:
+        """Begin a job."""
+        ...
+
+    def wait(self) -> Iterator[Event]:
+        """Waits until something happens, or for a moment; gives what happened."""
+        ...
+
+    def cancel(self) -> None:
+        """Give up the jobs that are going on; nothing more is heard of them."""
+        ...
 
 
 class Monitor(Protocol):
@@ -72,11 +128,14 @@ class Unmonitored:
 
 def run_jobs(
     jobs: Sequence[Job],
-    workers: int,
+    workers: Workers,
     monitor: Monitor,
     then: Callable[[Job], Sequence[Job]],
 ) -> None:
-    """Run jobs in as many processes as there are workers.
+    """Run jobs as many at a time as the workers have room for.
+
+    Whatever ends this early, an interruption or a disk that is full, cancels the jobs that are
+    going on. The workers can do others after it.
 
     Args:
         jobs: in the order in which they start.
@@ -84,107 +143,43 @@ def run_jobs(
         then: which jobs come after one that ended, before those that wait.
     """
     waiting = deque(jobs)
-    free: list[_Worker] = []
-    busy: dict[Connection, _Worker] = {}
     try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
-                worker = free.pop() if free else _Worker()
-                worker.start(waiting.popleft())
-                busy[worker.connection] = worker
-            for ready in wait(list(busy)):
-                assert isinstance(ready, Connection)
-                worker = busy[ready]
-                assert worker.job is not None
-                try:
-                    kind, value = ready.recv()
-                except (EOFError, OSError):
-                    kind, value = "failed", worker.fate()
-                if kind == "report":
-                    monitor.report(worker.job, *value)
+        while waiting or workers.is_busy():
+            while waiting and workers.has_room():
+                workers.start(waiting.popleft())
+            for event in workers.wait():
+                job, what = event.job, event.what
+                if what[0] == "report":
+                    monitor.report(job, *what[1])
                     continue
-                job, worker.job = worker.job, None
-                del busy[ready]
-                if worker.is_alive():
-                    free.append(worker)
-                if kind == "done":
-                    monitor.finished(job, value)
+                if what[0] == "done":
+                    monitor.finished(job, what[1])
                 else:
-                    monitor.failed(job, value)
+                    monitor.failed(job, what[1])
                 waiting.extendleft(reversed(then(job)))
     finally:
-        _end([*free, *busy.values()])
+        workers.cancel()
 
 
-class _Worker:
-    """A process that does one job after the other; it has imported everything after the first."""
-
-    def __init__(self) -> None:
-        # Spawned, not forked: PyTorch has threads.
-        context = multiprocessing.get_context("spawn")
-        self.connection, other = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(other,), daemon=True)
-        before = {name: os.environ.get(name) for name in _THREADS}
-        # Threads of several workers on the same cores would only wait for each other.
-        os.environ.update(dict.fromkeys(_THREADS, "1"))
-        try:
-            self.process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-        other.close()
-        self.job: Job | None = None
-
-    def start(self, job: Job) -> None:
-        """Give it a job."""
-        self.job = job
-        self.connection.send(job.work)
-
-    def is_alive(self) -> bool:
-        """Whether it can take another job."""
-        return self.process.is_alive()
-
-    def fate(self) -> str:
-        """How it ended."""
-        self.process.join(_PATIENCE)
-        code = self.process.exitcode
-        how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return f"the process of this run ended with {how}"
+def attempt(work: Work, report: Report) -> Outcome:
+    """Do a job's work; what goes wrong is a reason, so that it does not end the others."""
+    try:
+        return "done", work(report)
+    except TinytrainError as error:
+        return "failed", str(error)
+    except MemoryError:
+        return "failed", "this machine has too little memory for that"
+    except OSError as error:
+        return "failed", str(refused(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or tool_of(error.name) is None:
+            return "failed", _bug()
+        missing = f"Python's package '{error.name}' is not installed"
+        return "failed", f"{missing}\n  help: {how_to_get(error.name)}"
+    # A bug in one run must not end the others; its trace is shown with the failure.
+    except Exception:
+        return "failed", _bug()
 
 
-def _end(workers: Sequence[_Worker]) -> None:
-    for worker in workers:
-        worker.process.terminate()
-    for worker in workers:
-        worker.process.join(_PATIENCE)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
-        worker.connection.close()
-
-
-def _serve(connection: Connection) -> None:
-    # The parent hears of an interruption, and ends its workers: SystemExit lets them clean up.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    while True:
-        try:
-            work: Work = connection.recv()
-        except EOFError:
-            return
-        try:
-            record = work(
-                lambda note, done, total: connection.send(("report", (note, done, total)))
-            )
-            answer: tuple[str, object] = ("done", record)
-        except TinytrainError as error:
-            answer = ("failed", str(error))
-        except MemoryError:
-            answer = ("failed", "this machine has too little memory for that")
-        # A bug in one run must not end the others; its trace is shown with the failure.
-        except Exception:
-            answer = ("failed", f"this is a bug in tinytrain\n{traceback.format_exc().rstrip()}")
-        connection.send(answer)
+def _bug() -> str:
+    return f"this is a bug in tinytrain\n{traceback.format_exc().rstrip()}"

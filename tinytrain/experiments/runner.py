@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinytrain.experiments.identity import cost_key, run_key
-from tinytrain.experiments.pool import Job, Monitor, Report, run_jobs
+from tinytrain.experiments.identity import PACKAGES, cost_key, model_input, run_key
+from tinytrain.experiments.inputs import Input
+from tinytrain.experiments.pool import Job, Monitor, Needs, Report, Workers, run_jobs
 from tinytrain.experiments.results import GroupResult, Results
 from tinytrain.experiments.spec import Experiment, Run
 from tinytrain.experiments.worker import cost_to_record, run_to_record
@@ -58,7 +59,9 @@ class _Conductor:
         target, instructions = self._experiment.target, self._experiment.instructions
         title = cost_title(group.first, target)
         self._tasks[title] = _Task(group, group.first, True)
-        return [Job(title, functools.partial(_cost, group.first, target, instructions))]
+        run = group.first
+        work = functools.partial(_cost, run, _named(run.scheme), _named(target), instructions)
+        return [Job(title, work, _needs(run, target, None))]
 
     def runs(self, group: GroupResult) -> list[Job]:
         """The jobs of a group that can start now: of the first seed until they have all ended."""
@@ -70,8 +73,10 @@ class _Conductor:
         for run in runs:
             if run_key(run) not in group.results and run.title not in self._tasks:
                 self._tasks[run.title] = _Task(group, run, False)
-                work = functools.partial(_run, run, self._experiment.target, self._cache)
-                jobs.append(Job(run.title, work))
+                scheme, target = _named(run.scheme), _named(self._experiment.target)
+                work = functools.partial(_run, run, scheme, target, self._cache)
+                needs = _needs(run, self._experiment.target, self._cache)
+                jobs.append(Job(run.title, work, needs))
         return jobs
 
     def then(self, job: Job) -> list[Job]:
@@ -116,7 +121,7 @@ def run_experiment(
     output: Path,
     cache: Path,
     *,
-    workers: int,
+    workers: Workers,
     only: re.Pattern[str] | None,
     monitor: Monitor,
 ) -> Outcome:
@@ -125,7 +130,7 @@ def run_experiment(
     Args:
         output: folder of the results.
         cache: folder for what runs share.
-        workers: processes at a time, at least 1.
+        workers: do the jobs.
         only: of the runs, those whose title it is found in.
     """
     results = Results(output)
@@ -161,10 +166,29 @@ def planned(experiment: Experiment, output: Path, only: re.Pattern[str] | None) 
     return found
 
 
-def _run(run: Run, target: str, cache: Path, report: Report) -> dict[str, Any]:
-    return run_to_record(run, target, cache, report)
+def _named(text: str) -> str | Path:
+    """A preset as it is, a file as a path: that is what another machine gets."""
+    return Path(text) if Path(text).is_file() else text
 
 
-def _cost(run: Run, target: str, instructions: bool, report: Report) -> dict[str, Any]:
+def _needs(run: Run, target: str, cache: Path | None) -> Needs:
+    """What a run, or the cost of its rule, needs on another machine."""
+    named = [*run.data.files(), _named(run.scheme), _named(target)]
+    return Needs(
+        (model_input(run.model.path), *(Input(path) for path in named if isinstance(path, Path))),
+        cache,
+        PACKAGES if run.rule.engine == "c" else (*PACKAGES, "torch"),
+    )
+
+
+def _run(
+    run: Run, scheme: str | Path, target: str | Path, cache: Path, report: Report
+) -> dict[str, Any]:
+    return run_to_record(replace(run, scheme=str(scheme)), str(target), cache, report)
+
+
+def _cost(
+    run: Run, scheme: str | Path, target: str | Path, instructions: bool, report: Report
+) -> dict[str, Any]:
     report("compile", 0, 1)
-    return cost_to_record(run, target, instructions)
+    return cost_to_record(replace(run, scheme=str(scheme)), str(target), instructions)

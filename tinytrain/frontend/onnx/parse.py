@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,28 @@ def load_external_data(model: Any, path: Path) -> None:
         tensor.raw_data = raw
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+def external_files(path: Path) -> dict[str, Path]:
+    """The files beside a model that hold data of it, by their names from its folder.
+
+    Nothing for what cannot be read: whoever reads the model says what is wrong with it.
+    """
+    import onnx
+
+    folder = path.resolve().parent
+    try:
+        tensors = all_tensors(parse(path.read_bytes(), path))
+    except (OSError, ModelError):
+        return {}
+    found = {}
+    for tensor in tensors:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            entries = {entry.key: entry.value for entry in tensor.external_data}
+            held = _inside(folder, entries.get("location", ""))
+            if held is not None and held.is_file():
+                found[posixpath.normpath(entries["location"])] = held
+    return found
 
 
 def name_nodes(model: Any) -> None:
