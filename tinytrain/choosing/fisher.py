@@ -1,0 +1,272 @@
+"""What each layer, channel and bias contributes to the loss, from labelled samples.
+
+The Fisher information of output channel o of a layer (Theis et al., Faster gaze prediction with
+dense networks and Fisher pruning, 2018) over N samples is
+
+    D_o = 1/(2N) · Σ_n (Σ_positions activation · gradient)²
+
+with the activation as it leaves the layer and the gradient of the sample's loss that reaches its
+weights. TinyTrain (Kwon et al., ICML 2024) values a layer at P = Σ_o D_o. Here the gradients are
+the integers that ship, at learning rate 0; the same pass gives what other ways to choose need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tinytrain.autodiff.differentiate import Differentiate, Loss
+from tinytrain.errors import DataError
+from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.operations import traits_of
+from tinytrain.ir.types import DType
+from tinytrain.passes.dense_to_conv import DenseToConv
+from tinytrain.passes.replace_head import ReplaceHead
+from tinytrain.passes.select_trainable import SelectTrainable, channel_multiple, weighted_layers
+from tinytrain.passes.trainable import trainable_layers
+from tinytrain.reference.class_weights import BALANCED
+from tinytrain.reference.interpret import Machine
+from tinytrain.reference.lowering import quantization, scale_of, zero_of
+from tinytrain.reference.packed import step_inputs
+from tinytrain.reference.warm_up import warm_up
+from tinytrain.scheme.channels import by_channel, random_order
+from tinytrain.scheme.scheme import Scheme, Share
+from tinytrain.scheme.ways import WAYS, ChannelFacts
+
+SAMPLES = 64
+"""Enough: the paper takes 25 to 100."""
+
+
+@dataclass(frozen=True, eq=False)
+class Worth:
+    """Measured on N labelled samples.
+
+    Attributes:
+        layers: P of each layer that could train, in execution order, the head included.
+        bias: P of its bias alone: 1/(2N) · Σ_o Σ_n (a_o · dB_o)², with the root mean square a_o of
+            the channel's activation in the place of the activation at each position.
+        facts: of the input channels of each layer, by which a way of `WAYS` chooses among them.
+        descent: of each layer the squared mean gradient of weights and of bias, by how much a step
+            of rate 1 on all samples lowers the mean loss, to first order.
+        samples: N.
+    """
+
+    layers: Mapping[str, float]
+    bias: Mapping[str, float]
+    facts: Mapping[str, ChannelFacts]
+    descent: Mapping[str, tuple[float, float]]
+    samples: int
+
+    @property
+    def channels(self) -> Mapping[str, np.ndarray]:
+        """The score of each input channel of each layer by Fisher, f64 [C]."""
+        return {layer: WAYS["fisher"].score(facts) for layer, facts in self.facts.items()}
+
+    def part(self, layer: str, count: int) -> float:
+        """P of a layer of which the best `count` input channels train: their share of all."""
+        score = np.sort(WAYS["fisher"].score(self.facts[layer]))[::-1]
+        total = float(np.cumsum(score)[-1])
+        best = float(np.cumsum(score)[count - 1])
+        return self.layers[layer] * (best / total if total > 0.0 else count / len(score))
+
+
+def tinytrain_scores(
+    worth: Worth, weights: Mapping[str, int], macs: Mapping[str, int]
+) -> dict[str, float]:
+    """The layer score of TinyTrain: P over the layer's share of weights and of MACs.
+
+    Args:
+        weights, macs: of each layer of `worth`; a share is of the largest layer's.
+    """
+    most_weights, most_macs = max(weights.values()), max(macs.values())
+    return {
+        layer: p / (weights[layer] / most_weights * (macs[layer] / most_macs))
+        for layer, p in worth.layers.items()
+    }
+
+
+def measure_worth(
+    forward: Graph,
+    samples: np.ndarray,
+    targets: np.ndarray,
+    *,
+    loss: Loss,
+    gradient: DType = DType.S8,
+    classes: int | None = None,
+    seed: int = 0,
+) -> Worth:
+    """Runs each sample forward and back once, at learning rate 0.
+
+    Args:
+        forward: s8 forward graph.
+        samples: s8 [N,...] inputs as the device takes them.
+        targets: of each sample, as the device takes them: s32 [N], u8 [N,pixels] or f32
+            [N,outputs].
+        loss: what training minimizes.
+        gradient: dtype of gradients.
+        classes: of a fresh head in the place of the model's own; None keeps that.
+        seed: of a fresh head and of random orders.
+
+    Raises:
+        ModelError: the loss cannot train what the graph ends in.
+    """
+    graph = ReplaceHead(classes, seed)(DenseToConv()(forward))
+    head = weighted_layers(graph)[-1]
+    body = [layer for layer in trainable_layers(graph) if layer != head]
+    scheme = Scheme("everything", tuple(body), dict.fromkeys(body, Share()))
+    if loss.class_weights == BALANCED:  # nothing has been counted yet
+        loss = replace(loss, class_weights=None)
+    training = Differentiate(loss, gradient)(SelectTrainable(scheme, 0, seed)(graph))
+    machine = Machine(training)
+    for name, scale in warm_up(training, samples, seed).items():
+        machine.scales[name] = replace(scale)
+    measured = _Measured(training)
+    for number, (sample, wanted) in enumerate(zip(samples, targets, strict=True)):
+        exponents = {name: scale.exponent for name, scale in machine.scales.items()}
+        known = machine.run(step_inputs(training, sample, wanted))
+        if not np.isfinite(known[training.outputs[0]]).all():
+            raise DataError(
+                f"the loss of sample {number} is not finite",
+                help="give targets that the model's outputs can come near",
+            )
+        measured.add(known, exponents, machine.step.normaliser)
+    return measured.worth(seed)
+
+
+@dataclass(eq=False)
+class _Layer:
+    """What is summed of the outputs of a layer.
+
+    Attributes:
+        node: the forward node.
+        back: the sum dB; it reads the gradient that reaches the layer's weights.
+        outputs: of each sample, activation times gradient, summed over positions, f64 [O].
+        squares: of each sample the mean square of the activation, f64 [O].
+        bias: of each sample dB, f64 [O].
+    """
+
+    node: Node
+    back: Node
+    outputs: list[np.ndarray] = field(default_factory=list)
+    squares: list[np.ndarray] = field(default_factory=list)
+    bias: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, known: Mapping[Value, np.ndarray], unit: float) -> None:
+        """Adds one sample; unit: of the gradient."""
+        y = self.node.output
+        channels = y.type.shape[-1]
+        g = known[self.back.inputs[0]].reshape(-1, channels)
+        a = known[y].reshape(-1, channels).astype(np.int64) - zero_of(y)
+        scale = quantization(y).scales(channels)
+        # Integer gradients are summed as integers: any order gives the same bits.
+        exact = np.float64 if g.dtype == np.float32 else np.int64
+        self.outputs.append((a * g.astype(exact)).sum(axis=0) * scale * unit)
+        self.squares.append((a.astype(np.float64) ** 2).mean(axis=0) * scale**2)
+        self.bias.append(known[self.back.output].astype(np.float64) * unit)
+
+    def fisher(self) -> float:
+        """P of the layer."""
+        return 0.5 * _ordered_sum(np.square(self.outputs)) / len(self.outputs)
+
+    def bias_fisher(self) -> float:
+        """P of its bias alone."""
+        count = len(self.bias)
+        square = np.cumsum(self.squares, axis=0)[-1] / count
+        return 0.5 * _ordered_sum(square * np.square(self.bias)) / count
+
+
+class _Weights:
+    """What is summed of weights, over all layers that share them.
+
+    Args:
+        back: the sum dW of each of those layers.
+        real: the weights, f64 [O,KH,KW,I].
+        multiple: of `channel_multiple`.
+    """
+
+    def __init__(self, back: Sequence[Node], real: np.ndarray, multiple: int | None) -> None:
+        self.back, self.real, self.multiple = back, real, multiple
+        self.total = np.zeros(real.shape)
+        self.contributions: list[np.ndarray] = []
+
+    def add(self, known: Mapping[Value, np.ndarray], units: Sequence[float]) -> None:
+        """Adds one sample; units: of the gradient that each sum was made of."""
+        gradient = np.zeros(self.real.shape)
+        for node, unit in zip(self.back, units, strict=True):
+            gradient += known[node.output] * (scale_of(node.inputs[0]) * unit)
+        self.total += gradient
+        self.contributions.append(by_channel(self.real * gradient, self.multiple))
+
+
+class _Measured:
+    """Sums over samples of what the reference computes in a step.
+
+    Args:
+        graph: with sums of gradients, from `Differentiate`.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        nodes = {node.layer: node for node in graph.nodes if traits_of(node).has_weights}
+        producers = graph.producers()
+        self.layers: dict[str, _Layer] = {}
+        self.weights: dict[Value, _Weights] = {}
+        back = {w: [producers[one] for one in sums] for w, sums in graph.gradients.items()}
+        for w, sums in back.items():
+            for node in sums:
+                if node.op == "bias_grad":
+                    self.layers[node.layer] = _Layer(nodes[node.layer], node)
+            if sums[0].op != "bias_grad":
+                scale = quantization(w).scales(w.type.shape[0])[:, None, None, None]
+                multiple = channel_multiple(nodes[sums[0].layer])
+                self.weights[w] = _Weights(sums, graph.parameters[w] * scale, multiple)
+        self.layers = {layer: self.layers[layer] for layer in nodes if layer in self.layers}
+
+    def add(
+        self, known: Mapping[Value, np.ndarray], exponents: Mapping[str, int], normaliser: int
+    ) -> None:
+        """Adds one sample.
+
+        Args:
+            known: every value of its step.
+            exponents: E of each scale in that step.
+            normaliser: n of that step.
+        """
+
+        def unit(g: Value) -> float:
+            """What an integer gradient counts in."""
+            is_real = g.type.dtype is DType.F32
+            return 1.0 if is_real else 2.0 ** (exponents.get(g.type.exponent or "", 0) + normaliser)
+
+        for layer in self.layers.values():
+            layer.add(known, unit(layer.back.inputs[0]))
+        for weights in self.weights.values():
+            weights.add(known, [unit(node.inputs[-1]) for node in weights.back])
+
+    def worth(self, seed: int) -> Worth:
+        """What the samples so far say."""
+        of_weights = {node.layer: held for held in self.weights.values() for node in held.back}
+        count = len(next(iter(self.layers.values())).outputs)
+        facts, descent = {}, {}
+        for name, layer in self.layers.items():
+            held = of_weights[name]
+            mean = held.total / count
+            size = by_channel(np.abs(held.real), held.multiple)
+            facts[name] = ChannelFacts(
+                size,
+                random_order(name, size.size, seed),
+                np.array(held.contributions),
+                by_channel(np.abs(held.real * mean), held.multiple),
+            )
+            bias = np.cumsum(layer.bias, axis=0)[-1] / count
+            descent[name] = (_ordered_sum(mean**2), _ordered_sum(bias**2))
+        layers = {name: layer.fisher() for name, layer in self.layers.items()}
+        biases = {name: layer.bias_fisher() for name, layer in self.layers.items()}
+        return Worth(layers, biases, facts, descent, count)
+
+
+def _ordered_sum(values: np.ndarray) -> float:
+    """In order, so that the last digit is the same on every machine."""
+    return float(np.cumsum(values.ravel())[-1])
