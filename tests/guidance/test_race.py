@@ -21,7 +21,7 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.race import Entrant
-from tinytrain.compiler.race_samples import RaceSamples
+from tinytrain.compiler.race_samples import Heat, RaceSamples, _split
 from tinytrain.errors import DataError, ToolchainError, UsageError
 from tinytrain.manifest.rates import RaceRecord
 from tinytrain.passes.base import Runner
@@ -110,7 +110,7 @@ def test_a_run_is_the_training_of_the_firmware_with_that_rate_and_schedule() -> 
     x = rng.integers(-128, 128, (20, library.model.input_size)).astype(np.int8)
     y = rng.integers(0, library.model.classes, 20).astype(np.int32)
     samples = LibrarySamples(y, x)
-    course = race.Course(entered, library, RaceSamples(samples, samples, None, changed=False))
+    course = race.Course(entered, library, RaceSamples((Heat(samples, samples, np.arange(20)),), changed=False))
     course.run(variant, 1)
     own = race.library_of(shipped, plain=False)
     own.train(samples, training_order(len(y), course.steps, 1))
@@ -121,7 +121,8 @@ def test_a_run_is_the_training_of_the_firmware_with_that_rate_and_schedule() -> 
     ("ahead", "winner"),
     [
         ([0.0] * 40, 1),  # as good as the best, and nearer to the suggestion
-        ([1.0] * 3 + [0.0] * 37, 0),  # three of forty more: 1.8 standard errors
+        ([1.0] * 5 + [0.0] * 35, 0),  # five of forty more: 2.4 standard errors
+        ([1.0] * 3 + [0.0] * 37, 1),  # three of forty more: 1.8
         ([1.0] * 3 + [-1.0] * 2 + [0.0] * 35, 1),  # one of forty more: less than one
     ],
 )
@@ -132,6 +133,26 @@ def test_chance_does_not_decide(ahead: list[float], winner: int) -> None:
     for rate, marks in ((compiled.rate / 10, base + ahead), (compiled.rate, base)):
         lanes.append(race.Lane(Entrant(rate, "constant"), [marks] * 3, [np.empty(0)] * 3))
     assert race.winner_of(lanes, compiled) is lanes[winner]
+
+
+def test_one_run_does_not_put_the_suggestion_out() -> None:
+    compiled = build_step(GRAPHS["signal"](), Options(scheme="head"), Runner())
+    lanes = [
+        race.Lane(Entrant(compiled.rate * factor, schedule), [np.full(40, score)], [np.empty(0)])
+        for schedule in ("settle", "constant")
+        for factor, score in ((0.01, 0.5), (0.1, 1.0), (1.0, 0.0))
+    ]
+    found = race._finalists(lanes, compiled)
+    assert {lanes.index(lane) for lane in found} == {0, 1, 2, 4, 5}
+
+
+def test_each_order_is_judged_by_other_samples() -> None:
+    labels = np.repeat(np.arange(3), (9, 40, 11))
+    parts = [_split(labels, heat) for heat in range(len(race.SEEDS))]
+    for learn, judge in parts:
+        assert sorted([*learn, *judge]) == list(range(60)) and list(learn) == sorted(learn)
+        assert np.bincount(labels[judge]).tolist() == [2, 10, 2]
+    assert len(np.unique(np.concatenate([judge for _, judge in parts]))) == 3 * 14
 
 
 def refused(kind: type[Exception], output: Path, **options: object) -> str:

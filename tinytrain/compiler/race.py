@@ -2,10 +2,10 @@
 
 Each variant trains the model from its factory state, in a library of this machine, on a part of
 the labelled calibration samples, and the rest judges (`race_samples`). All variants run once; the
-better half runs twice more, with other orders of the samples. Of those whose scores differ from the
-best by no more than chance, one standard error of the paired differences, the one nearest to the
-suggestion wins (Breiman et al., Classification and Regression Trees, 1984, on the
-one-standard-error rule).
+better half and the suggestion run twice more, with other orders of the samples and other judges.
+Of those whose scores differ from the best by no more than chance, two standard errors of the paired
+differences, the one nearest to the suggestion wins (after the one-standard-error rule of Breiman et
+al., Classification and Regression Trees, 1984; the best of many is ahead of one by chance alone).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.race_samples import RaceSamples, race_samples
+from tinytrain.compiler.race_samples import MOST, Heat, RaceSamples, race_samples
 from tinytrain.data import SampleSpec
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.operations import macs_of
@@ -43,6 +43,9 @@ STEPS = 1000
 LEAST_STEPS = 250
 RUNS = 16
 """Of a race, about."""
+
+CHANCE = 2.0
+"""Standard errors of a paired difference that chance explains."""
 
 WORK = 2e11
 """Multiplications that a race takes, about, at most; where it would take more, steps are fewer."""
@@ -64,8 +67,8 @@ class Lane:
     """What one variant did.
 
     Attributes:
-        new, old: of each seed how good it was at each sample that judges: 1 or 0 for right or
-            wrong, or minus the loss.
+        new, old: of each seed how good it was at each sample: 1 or 0 for right or wrong, or minus
+            the loss; NaN for a sample that did not judge this run.
     """
 
     variant: Entrant
@@ -73,14 +76,21 @@ class Lane:
     old: list[np.ndarray] = field(default_factory=list)
 
     def marks(self, keep: str, seeds: int) -> tuple[np.ndarray, ...]:
-        """Means over the first seeds, of the samples of each world that counts."""
+        """Means over the first seeds, of the samples that judged of each world that counts."""
         worlds = (self.new, self.old) if keep == "old" else (self.new,)
-        return tuple(np.mean(world[:seeds], axis=0) for world in worlds)
+        return tuple(_means(world[:seeds]) for world in worlds)
 
     def score(self, keep: str, seeds: int) -> float:
         """The mean of the worlds that count; minus infinity where a loss was not finite."""
         found = float(np.mean([marks.mean() for marks in self.marks(keep, seeds)]))
         return found if math.isfinite(found) else -math.inf
+
+
+def _means(world: Sequence[np.ndarray]) -> np.ndarray:
+    """Of each sample that judged, over the runs that it judged."""
+    marks = np.stack(world)
+    found: np.ndarray = np.nanmean(marks[:, ~np.isnan(marks).all(axis=0)], axis=0)
+    return found
 
 
 def with_race(
@@ -101,7 +111,7 @@ def with_race(
         ToolchainError: there is no C compiler for this machine.
     """
     library = library_of(compiled)
-    samples = race_samples(compiled, given, spec, library)
+    samples = race_samples(compiled, given, spec, library, len(SEEDS))
     course = Course(compiled, library, samples)
     lanes = _run(course, entrants(compiled), report)
     winner = winner_of(lanes, compiled)
@@ -128,8 +138,7 @@ def entrants(compiled: Compiled) -> list[Entrant]:
 def _run(course: Course, entered: Sequence[Entrant], report: Report) -> list[Lane]:
     lanes = [Lane(variant) for variant in entered]
     keep = course.compiled.options.keep
-    total = len(lanes) + (len(SEEDS) - 1) * -(-len(lanes) // 2)
-    done = 0
+    total, done = len(lanes) + (len(SEEDS) - 1) * (len(lanes) // 2), 0
 
     def run(lane: Lane, seed: int) -> None:
         nonlocal done
@@ -142,12 +151,30 @@ def _run(course: Course, entered: Sequence[Entrant], report: Report) -> list[Lan
 
     for lane in lanes:
         run(lane, SEEDS[0])
-    ranked = sorted(lanes, key=lambda lane: -lane.score(keep, 1))
-    for lane in ranked[: -(-len(lanes) // 2)]:
+    finalists = _finalists(lanes, course.compiled)
+    total = done + (len(SEEDS) - 1) * len(finalists)
+    for lane in finalists:
         for seed in SEEDS[1:]:
             run(lane, seed)
     report("race", total, total, "done")
     return lanes
+
+
+def _finalists(lanes: Sequence[Lane], compiled: Compiled) -> list[Lane]:
+    """The better half, and of each schedule the suggestion: one run alone must not put it out."""
+    ranked = sorted(lanes, key=lambda lane: -lane.score(compiled.options.keep, 1))
+    found = ranked[: -(-len(lanes) // 2)]
+    for schedule in dict.fromkeys(lane.variant.schedule for lane in lanes):
+        entered = (lane for lane in lanes if lane.variant.schedule == schedule)
+        suggested = min(entered, key=lambda lane: _away(lane, compiled))
+        if suggested not in found:
+            found.append(suggested)
+    return found
+
+
+def _away(lane: Lane, compiled: Compiled) -> float:
+    """How far from the suggested rate, as a logarithm."""
+    return abs(math.log(lane.variant.rate / compiled.rate)) if lane.variant.rate else math.inf
 
 
 def winner_of(lanes: Sequence[Lane], compiled: Compiled) -> Lane:
@@ -157,22 +184,23 @@ def winner_of(lanes: Sequence[Lane], compiled: Compiled) -> Lane:
     best = max(finalists, key=lambda lane: lane.score(keep, len(SEEDS)))
 
     def near(lane: Lane) -> tuple[float, bool]:
-        away = abs(math.log(lane.variant.rate / compiled.rate)) if lane.variant.rate else math.inf
-        return away, lane.variant.schedule != compiled.options.schedule
+        return _away(lane, compiled), lane.variant.schedule != compiled.options.schedule
 
     return min((lane for lane in finalists if _as_good(lane, best, keep)), key=near)
 
 
 def _as_good(lane: Lane, best: Lane, keep: str) -> bool:
-    """Whether the best is ahead by no more than one standard error of what is between them."""
+    """Whether the best is ahead by no more than chance, `CHANCE` standard errors of the lead."""
     seeds = len(SEEDS)
     if lane is best or not math.isfinite(best.score(keep, seeds)):
         return True
+    if not math.isfinite(lane.score(keep, seeds)):
+        return False
     pairs = zip(best.marks(keep, seeds), lane.marks(keep, seeds), strict=True)
     ahead = [first - second for first, second in pairs]
     lead = float(np.mean([part.mean() for part in ahead]))
     error = math.sqrt(sum(float(part.var()) / len(part) for part in ahead)) / len(ahead)
-    return lead <= error
+    return lead <= CHANCE * error
 
 
 class Course:
@@ -183,11 +211,12 @@ class Course:
         self._counts_right = bool(compiled.classes)
         self.steps = _steps(compiled)
         library.init()
-        self.before = self._marks()
+        self.before = [self._marks(heat) for heat in samples.heats]
 
     def run(self, variant: Entrant, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Trains from the factory state; how good it then is at the new samples, and the old."""
         options, library = self.compiled.options, self._library
+        heat = self._samples.heats[seed % len(self._samples.heats)]
         library.init()
         schedule = parse_schedule(variant.schedule, options.warm_up)
         window = options.accumulate
@@ -196,42 +225,43 @@ class Course:
         counts = range(0, self.steps * (1 + replayed + rehearsed), 1 + replayed + rehearsed)
         rates = [rate_at(schedule, variant.rate, t // window) for t in counts]
         library.train(
-            self._samples.learn,
-            training_order(len(self._samples.learn.targets), self.steps, seed),
+            heat.learn,
+            training_order(len(heat.learn.targets), self.steps, seed),
             np.array(rates, np.float32),
             replay_steps=replayed,
             rehearsal_steps=rehearsed,
         )
-        return self._marks()
+        return self._marks(heat)
 
-    def _marks(self) -> tuple[np.ndarray, np.ndarray]:
-        old = self._samples.old
-        return self._judged(self._samples.judge), (
-            np.empty(0) if old is None else self._judged(old)
-        )
+    def _marks(self, heat: Heat) -> tuple[np.ndarray, np.ndarray]:
+        """Of each sample of the new world and of the old one; NaN where it did not judge."""
+        new = self._judged(heat.judge, heat.judges)
+        return new, np.empty(0) if heat.old is None else self._judged(heat.old, heat.old_judges)
 
-    def _judged(self, samples: LibrarySamples) -> np.ndarray:
+    def _judged(self, samples: LibrarySamples, judges: np.ndarray) -> np.ndarray:
+        marks = np.full(max(MOST, int(judges.max(initial=0)) + 1), np.nan)
         if self._counts_right:
             _, predicted = self._library.evaluate(samples)
-            right: np.ndarray = (predicted == samples.targets).astype(np.float64)
-            return right
+            marks[judges] = predicted == samples.targets
+            return marks
         losses, _ = self._library.score(samples)
-        return -losses.astype(np.float64)
+        marks[judges] = np.where(np.isfinite(losses), -losses.astype(np.float64), -math.inf)
+        return marks
 
     def record(self, lanes: Sequence[Lane], winner: Lane) -> RaceRecord:
         """For the manifest."""
-        before = [self._shown(marks) for marks in self.before]
+        first = self._samples.heats[0]
+        before = [self._shown(marks) for marks in zip(*self.before, strict=True)]
         rows = []
         for lane in lanes:
             seeds = len(lane.new)
-            new, old = np.mean(lane.new, axis=0), np.mean(lane.old, axis=0)
             rows.append(
                 RaceVariantRecord(
                     learning_rate=lane.variant.rate,
                     schedule=lane.variant.schedule,
                     seeds=seeds,
-                    new=self._shown(new),
-                    old=self._shown(old),
+                    new=self._shown(lane.new),
+                    old=self._shown(lane.old),
                 )
             )
         return RaceRecord(
@@ -239,16 +269,17 @@ class Course:
             keep=self.compiled.options.keep,
             changed=self._samples.changed,
             steps=self.steps,
-            learned=len(self._samples.learn.targets),
-            judged=len(self._samples.judge.targets),
+            learned=len(first.learn.targets),
+            judged=len(first.judge.targets),
             new_before=before[0],
             old_before=before[1],
             winner=lanes.index(winner),
             variants=tuple(rows),
         )
 
-    def _shown(self, marks: np.ndarray) -> float | None:
-        if not marks.size or not math.isfinite(mean := float(marks.mean())):
+    def _shown(self, marks: Sequence[np.ndarray]) -> float | None:
+        found = _means(marks)
+        if not found.size or not math.isfinite(mean := float(found.mean())):
             return None
         return float(f"{mean if self._counts_right else -mean:.4g}")
 

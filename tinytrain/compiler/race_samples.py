@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,7 +20,7 @@ LEAST, MOST = 64, 1024
 """Samples that a race needs, and those that it takes of more, evenly spread."""
 
 JUDGES = 4
-"""The last of so many parts of each class judges, the others are learned from."""
+"""One of so many parts of each class judges, the others are learned from."""
 
 KNOWN = 0.75
 """Accuracy from which on the model is taken to know the world of the samples already; the share of
@@ -33,30 +33,48 @@ _WHERE = Where("the calibration samples")
 
 
 @dataclass(frozen=True, eq=False)
-class RaceSamples:
-    """Samples of a race; nothing of `judge` or `old` is in `learn`.
+class Heat:
+    """Samples of one run; nothing of `judge` or `old` is in `learn`.
 
     Attributes:
         learn: of the world that is new to the model.
         judge: of the same world.
-        old: of the world that it ships with; None where there is none.
-        changed: whether the new world was made of the old one by `orders.drifted`.
+        judges: which samples of that world these are, ascending.
+        old: of the world that the model ships with; None where there is none.
+        old_judges: which samples of that world these are.
     """
 
     learn: LibrarySamples
     judge: LibrarySamples
-    old: LibrarySamples | None
+    judges: np.ndarray
+    old: LibrarySamples | None = None
+    old_judges: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class RaceSamples:
+    """Samples of a race.
+
+    Attributes:
+        heats: of the first seed, the second and so on, each with other judges.
+        changed: whether the new world was made of the old one by `orders.drifted`.
+    """
+
+    heats: tuple[Heat, ...]
     changed: bool
 
 
 def race_samples(
-    compiled: Compiled, given: IntegerModel, spec: SampleSpec, library: HostLibrary
+    compiled: Compiled, given: IntegerModel, spec: SampleSpec, library: HostLibrary, heats: int
 ) -> RaceSamples:
     """The samples of a race, from the labelled calibration samples.
 
     A fresh head learns them as they are. For a head that stays they are most often of the world
     that it knows, and there is nothing to learn in them: then the race is for a world that is made
     of them, see `changed`, and they themselves are the old one.
+
+    Args:
+        heats: how many have judges of their own, fewer than `JUDGES`.
 
     Raises:
         UsageError: there are no calibration samples.
@@ -72,24 +90,42 @@ def race_samples(
     chosen = evenly_spread(len(data), min(len(data), MOST))
     inputs = np.ascontiguousarray(data.quantized(chosen))
     targets = np.ascontiguousarray(data.targets(chosen), TARGET_DTYPES[spec.wants])
-    learn, judge = _split(targets if compiled.classes else np.zeros(len(targets), np.int32))
-
-    def samples(index: np.ndarray, noise: int | None = None) -> LibrarySamples:
-        x = inputs[index] if noise is None else changed(inputs[index], spec, noise)
-        return with_frozen(library, x, np.ascontiguousarray(targets[index]))
-
-    old = samples(judge)
-    known = knowledge(library, old)
+    labels = targets if compiled.classes else np.zeros(len(targets), np.int32)
+    parts = [_split(labels, heat) for heat in range(heats)]
+    old = with_frozen(library, inputs, targets)
+    judges = np.sort(np.concatenate([judge for _, judge in parts]))
+    known = knowledge(library, _part(old, judges))
     as_they_are = compiled.guidance.aim.fresh_classes > 0 or (
         compiled.classes > 0 and known < KNOWN
     )
     if as_they_are:
-        return RaceSamples(samples(learn), old, _before(compiled, library, known), changed=False)
+        before = _before(compiled, library, known)
+        every = np.arange(0 if before is None else len(before.targets))
+        return RaceSamples(tuple(_heat(old, *part, before, every) for part in parts), changed=False)
     for noise in NOISE:
-        new = samples(judge, noise)
-        if knowledge(library, new) <= KNOWN * known:
+        new = with_frozen(library, changed(inputs, spec, noise), targets)
+        if knowledge(library, _part(new, judges)) <= KNOWN * known:
             break
-    return RaceSamples(samples(learn, noise), new, old, changed=True)
+    found = (_heat(new, *part, _part(old, part[1]), part[1]) for part in parts)
+    return RaceSamples(tuple(found), changed=True)
+
+
+def _heat(
+    world: LibrarySamples,
+    learn: np.ndarray,
+    judge: np.ndarray,
+    old: LibrarySamples | None,
+    old_judges: np.ndarray,
+) -> Heat:
+    return Heat(_part(world, learn), _part(world, judge), judge, old, old_judges)
+
+
+def _part(samples: LibrarySamples, index: np.ndarray) -> LibrarySamples:
+    """Some of the samples, by their indices."""
+    inputs, frozen = (
+        None if one is None else one[index] for one in (samples.inputs, samples.frozen)
+    )
+    return LibrarySamples(samples.targets[index], inputs, frozen)
 
 
 def _before(compiled: Compiled, library: HostLibrary, known: float) -> LibrarySamples | None:
@@ -168,15 +204,19 @@ def _labelled(given: IntegerModel, spec: SampleSpec) -> Dataset:
     )
 
 
-def _split(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to learn from and to judge by, ascending: of each class its last part judges.
+def _split(labels: np.ndarray, heat: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to learn from and to judge by, ascending: of each class a part of its own judges.
 
     What was recorded together mostly stands together, and so stays on one side.
+
+    Args:
+        heat: the last part of each class judges in the first, 0, the last but one in the next.
     """
     learn, judge = [], []
     for label in np.unique(labels):
         index = np.flatnonzero(labels == label)
-        cut = len(index) - len(index) // JUDGES
-        learn.append(index[:cut])
-        judge.append(index[cut:])
+        of_part = len(index) // JUDGES
+        end = len(index) - heat * of_part
+        learn += [index[: end - of_part], index[end:]]
+        judge.append(index[end - of_part : end])
     return np.sort(np.concatenate(learn)), np.sort(np.concatenate(judge))
