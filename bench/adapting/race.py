@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case in RACED:
         if not re.search(options.only, case.key):
             continue
-        found = kept(case, "race", (SEEDS, case.scheme, case.keep), lambda case=case: outcomes(case))
+        found = kept(
+            case, "race", (SEEDS, case.scheme, case.keep), lambda case=case: outcomes(case)
+        )
         auto, race = found["auto"], found["race"]
         print(
             f"| {case.title} | {case.scheme} | {case.keep} | {auto['rate']:g} | "

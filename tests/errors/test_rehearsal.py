@@ -12,6 +12,7 @@ import pytest
 from tests.support.onnx_models import CLASSES, SHAPE
 from tests.support.refusals import Refuse
 from tinytrain.cli import main
+from tinytrain.compiler.compile import compile_model
 
 USAGE_ERROR, DATA_ERROR, BUDGET_ERROR = 2, 4, 6
 
@@ -58,6 +59,24 @@ def test_a_class_that_is_missing_is_named(
     assert held["rehearsal"]["slots"] == len(x)
     assert held["flash"]["rehearsal set"] == held["rehearsal"]["bytes"]
     assert sum(held["flash"].values()) == 2 * held["flash"]["total"]
+
+
+def test_the_set_keeps_the_old_task_so_that_the_rate_need_not(
+    model: Path, samples: Path, tmp_path: Path
+) -> None:
+    rates = {
+        (keep, slots): compile_model(
+            model,
+            output=tmp_path / "out",
+            calibration=samples,
+            keep=keep,
+            rehearsal_slots=slots,
+        ).compiled.rate
+        for keep in ("new", "old")
+        for slots in (None, CLASSES)
+    }
+    assert rates["old", None] < rates["new", None]
+    assert rates["old", CLASSES] == rates["new", CLASSES] == rates["new", None]
 
 
 def test_too_many_samples(

@@ -230,7 +230,6 @@ def test_a_real_network(tmp_path: Path) -> None:
         scheme=str(scheme),
         classes=10,
         learning_rate=0.0015625,
-        schedule="constant",
     )
     result = simulate(product.directory, data=tmp_path / "train.npz", steps=40)
     assert result.weights_sha256 == record["weights_sha256"]

@@ -110,7 +110,9 @@ def test_a_run_is_the_training_of_the_firmware_with_that_rate_and_schedule() -> 
     x = rng.integers(-128, 128, (20, library.model.input_size)).astype(np.int8)
     y = rng.integers(0, library.model.classes, 20).astype(np.int32)
     samples = LibrarySamples(y, x)
-    course = race.Course(entered, library, RaceSamples((Heat(samples, samples, np.arange(20)),), changed=False))
+    course = race.Course(
+        entered, library, RaceSamples((Heat(samples, samples, np.arange(20)),), changed=False)
+    )
     course.run(variant, 1)
     own = race.library_of(shipped, plain=False)
     own.train(samples, training_order(len(y), course.steps, 1))
@@ -142,7 +144,7 @@ def test_one_run_does_not_put_the_suggestion_out() -> None:
         for schedule in ("settle", "constant")
         for factor, score in ((0.01, 0.5), (0.1, 1.0), (1.0, 0.0))
     ]
-    found = race._finalists(lanes, compiled)
+    found = race.finalists_of(lanes, compiled)
     assert {lanes.index(lane) for lane in found} == {0, 1, 2, 4, 5}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tinytrain.compiler.guidance import LARGEST_RATE, NOISE, Guidance, rounded
+from tinytrain.compiler.guidance import LARGEST_RATE, NOISE, Guidance
 from tinytrain.compiler.options import Options
 from tinytrain.ir.ops_update import VELOCITY_RESOLUTION
+from tinytrain.reference.significant import rounded
 
 UNGUIDED_RATE = 0.003
 """Learning rate where none was chosen and none can be suggested: near the best of MCUNet-5FPS."""

@@ -19,6 +19,7 @@ from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale
 from tinytrain.reference.output_range import output_range
 from tinytrain.reference.rehearsal import RehearsalSet
+from tinytrain.reference.significant import rounded
 from tinytrain.scheme.scheme import Scheme
 
 
@@ -92,7 +93,7 @@ class Compiled:
         if found.is_adam and found.suggested is not None:
             return 2.0 * FADE_STEPS * found.suggested
         pull = found.kernel * found.curvature / (1.0 - found.momentum)
-        return float(f"{FADE_STEPS / pull:.2g}") if pull else 0.0
+        return rounded(FADE_STEPS / pull, 2) if pull else 0.0
 
     @property
     def classes(self) -> int:

@@ -22,6 +22,7 @@ from tinytrain.ir.types import DType
 from tinytrain.losses import LOSSES
 from tinytrain.manifest.rates import GuidanceRecord
 from tinytrain.reference.lowering import quantization
+from tinytrain.reference.significant import rounded
 from tinytrain.reference.tangent import Tangent, measure_tangent
 from tinytrain.scheme.scheme import Scheme
 
@@ -89,6 +90,11 @@ class Guidance:
         if self.is_adam:
             return ADAM_RATE
         return self._rate(self.share, self.kernel, self.largest)
+
+    @property
+    def rehearsed(self) -> Guidance:
+        """With a rehearsal set, which keeps the old task: the rate need not be small for it."""
+        return replace(self, aim=replace(self.aim, keep="new"))
 
     @property
     def limit(self) -> float | None:
@@ -258,9 +264,3 @@ def guidance_for(
         aim=options.aim,
     )
     return replace(found, is_adam=options.optimizer == "adam")
-
-
-def rounded(value: float, digits: int) -> float:
-    """A number to so many significant digits."""
-    # So that the order of a float sum, another on another machine, is not in the firmware.
-    return float(f"{value:.{digits}g}")

@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.options import Options
+from tinytrain.compiler.race_lanes import SEEDS, Entrant, Lane, finalists_of, means, winner_of
 from tinytrain.compiler.race_samples import MOST, Heat, RaceSamples, race_samples
 from tinytrain.data import SampleSpec
 from tinytrain.errors import ToolchainError
@@ -30,6 +31,7 @@ from tinytrain.ir.operations import macs_of
 from tinytrain.kernel.sources import runtime_files
 from tinytrain.manifest.rates import RaceRecord, RaceVariantRecord
 from tinytrain.reference.schedule import parse_schedule, rate_at
+from tinytrain.reference.significant import rounded
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.stream import training_order
@@ -38,59 +40,16 @@ from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
 WIDTH = 100.0
 """Rates race from the limit down to so small a part of it."""
 
-SEEDS = (0, 1, 2)
 STEPS = 1000
 LEAST_STEPS = 250
 RUNS = 16
 """Of a race, about."""
-
-CHANCE = 2.0
-"""Standard errors of a paired difference that chance explains."""
 
 WORK = 2e11
 """Multiplications that a race takes, about, at most; where it would take more, steps are fewer."""
 
 Report = Callable[[str, int, int, str], None]
 """Called with a stage, how much of it is done, of how much, and a note."""
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A learning rate and a schedule."""
-
-    rate: float
-    schedule: str
-
-
-@dataclass(eq=False)
-class Lane:
-    """What one variant did.
-
-    Attributes:
-        new, old: of each seed how good it was at each sample: 1 or 0 for right or wrong, or minus
-            the loss; NaN for a sample that did not judge this run.
-    """
-
-    variant: Entrant
-    new: list[np.ndarray] = field(default_factory=list)
-    old: list[np.ndarray] = field(default_factory=list)
-
-    def marks(self, keep: str, seeds: int) -> tuple[np.ndarray, ...]:
-        """Means over the first seeds, of the samples that judged of each world that counts."""
-        worlds = (self.new, self.old) if keep == "old" else (self.new,)
-        return tuple(_means(world[:seeds]) for world in worlds)
-
-    def score(self, keep: str, seeds: int) -> float:
-        """The mean of the worlds that count; minus infinity where a loss was not finite."""
-        found = float(np.mean([marks.mean() for marks in self.marks(keep, seeds)]))
-        return found if math.isfinite(found) else -math.inf
-
-
-def _means(world: Sequence[np.ndarray]) -> np.ndarray:
-    """Of each sample that judged, over the runs that it judged."""
-    marks = np.stack(world)
-    found: np.ndarray = np.nanmean(marks[:, ~np.isnan(marks).all(axis=0)], axis=0)
-    return found
 
 
 def with_race(
@@ -131,13 +90,12 @@ def entrants(compiled: Compiled) -> list[Entrant]:
     limits = (4 * suggested if guidance.limit is None else guidance.limit, options.rate_limit)
     limit = min(one for one in limits if one is not None)
     ladder = (suggested * 10 ** (k / 2) for k in range(-8, 9))
-    rates = [float(f"{r:.2g}") for r in ladder if limit / WIDTH <= r <= limit]
+    rates = [rounded(r, 2) for r in ladder if limit / WIDTH <= r <= limit]
     return [Entrant(rate, schedule) for schedule in schedules for rate in rates]
 
 
 def _run(course: Course, entered: Sequence[Entrant], report: Report) -> list[Lane]:
     lanes = [Lane(variant) for variant in entered]
-    keep = course.compiled.options.keep
     total, done = len(lanes) + (len(SEEDS) - 1) * (len(lanes) // 2), 0
 
     def run(lane: Lane, seed: int) -> None:
@@ -151,56 +109,13 @@ def _run(course: Course, entered: Sequence[Entrant], report: Report) -> list[Lan
 
     for lane in lanes:
         run(lane, SEEDS[0])
-    finalists = _finalists(lanes, course.compiled)
+    finalists = finalists_of(lanes, course.compiled)
     total = done + (len(SEEDS) - 1) * len(finalists)
     for lane in finalists:
         for seed in SEEDS[1:]:
             run(lane, seed)
     report("race", total, total, "done")
     return lanes
-
-
-def _finalists(lanes: Sequence[Lane], compiled: Compiled) -> list[Lane]:
-    """The better half, and of each schedule the suggestion: one run alone must not put it out."""
-    ranked = sorted(lanes, key=lambda lane: -lane.score(compiled.options.keep, 1))
-    found = ranked[: -(-len(lanes) // 2)]
-    for schedule in dict.fromkeys(lane.variant.schedule for lane in lanes):
-        entered = (lane for lane in lanes if lane.variant.schedule == schedule)
-        suggested = min(entered, key=lambda lane: _away(lane, compiled))
-        if suggested not in found:
-            found.append(suggested)
-    return found
-
-
-def _away(lane: Lane, compiled: Compiled) -> float:
-    """How far from the suggested rate, as a logarithm."""
-    return abs(math.log(lane.variant.rate / compiled.rate)) if lane.variant.rate else math.inf
-
-
-def winner_of(lanes: Sequence[Lane], compiled: Compiled) -> Lane:
-    """Of those that are as good as the best the one nearest to the suggestion."""
-    keep = compiled.options.keep
-    finalists = [lane for lane in lanes if len(lane.new) == len(SEEDS)]
-    best = max(finalists, key=lambda lane: lane.score(keep, len(SEEDS)))
-
-    def near(lane: Lane) -> tuple[float, bool]:
-        return _away(lane, compiled), lane.variant.schedule != compiled.options.schedule
-
-    return min((lane for lane in finalists if _as_good(lane, best, keep)), key=near)
-
-
-def _as_good(lane: Lane, best: Lane, keep: str) -> bool:
-    """Whether the best is ahead by no more than chance, `CHANCE` standard errors of the lead."""
-    seeds = len(SEEDS)
-    if lane is best or not math.isfinite(best.score(keep, seeds)):
-        return True
-    if not math.isfinite(lane.score(keep, seeds)):
-        return False
-    pairs = zip(best.marks(keep, seeds), lane.marks(keep, seeds), strict=True)
-    ahead = [first - second for first, second in pairs]
-    lead = float(np.mean([part.mean() for part in ahead]))
-    error = math.sqrt(sum(float(part.var()) / len(part) for part in ahead)) / len(ahead)
-    return lead <= CHANCE * error
 
 
 class Course:
@@ -278,10 +193,10 @@ class Course:
         )
 
     def _shown(self, marks: Sequence[np.ndarray]) -> float | None:
-        found = _means(marks)
+        found = means(marks)
         if not found.size or not math.isfinite(mean := float(found.mean())):
             return None
-        return float(f"{mean if self._counts_right else -mean:.4g}")
+        return rounded(mean if self._counts_right else -mean, 4)
 
 
 def _steps(compiled: Compiled) -> int:

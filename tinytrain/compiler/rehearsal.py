@@ -67,7 +67,8 @@ def with_rehearsal(
     index = balanced(targets, slots)
     held = RehearsalSet(_quantized(parts, index), np.ascontiguousarray(targets[index]))
     warnings = _warnings(compiled, held, is_given=source is not None)
-    return dataclasses.replace(compiled, rehearsal=dataclasses.replace(held, warnings=warnings))
+    held = dataclasses.replace(held, warnings=warnings)
+    return dataclasses.replace(compiled, rehearsal=held, guidance=compiled.guidance.rehearsed)
 
 
 def fewer(compiled: Compiled, excess: int) -> Compiled | None:

@@ -10,8 +10,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.ir.trained import TrainedTensor, trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.manifest.guard import GuardRecord
-from tinytrain.reference.guard import ENDS_SHARE, FEWEST_ELEMENTS
-from tinytrain.reference.health import ends_of
+from tinytrain.reference.guard import FEWEST_ELEMENTS, most_ends
 from tinytrain.saved_file import layout
 
 _HEADER = "tt_guard.h"
@@ -69,17 +68,11 @@ def guard_text(context: EmitContext, graph: Graph, guard: GuardPart | None) -> d
             if tensor.parameter.type.dtype is DType.S8
         ],
         "guard_ends": [
-            (count_ends(context, tensor), most_ends(graph, tensor))
+            (count_ends(context, tensor), most_ends(tensor, graph.parameters))
             for tensor in tensors
             if tensor.parameter.type.size >= FEWEST_ELEMENTS
         ],
     }
-
-
-def most_ends(graph: Graph, tensor: TrainedTensor) -> int:
-    """How many elements of a trained tensor may stand at the ends of their range."""
-    size = tensor.parameter.type.size
-    return int(ends_of(tensor, graph.parameters)) + size // ENDS_SHARE
 
 
 def count_ends(context: EmitContext, tensor: TrainedTensor) -> str:

@@ -101,21 +101,14 @@ def frozen_bytes(graph: Graph, part: FrozenPart, inputs: np.ndarray) -> np.ndarr
         uint8 [N, part.nbytes].
     """
     nodes = graph.nodes[: part.nodes]
-    machine = Machine(replace(graph, nodes=nodes, updates={}))
+    frozen = replace(graph, inputs=graph.sample, target=None, nodes=nodes, updates={})
+    machine = Machine(replace(frozen, outputs=tuple(value for value, _ in part.values)))
     found = np.zeros((len(inputs), part.nbytes), np.uint8)
     for row, sample in zip(found, inputs, strict=True):
-        known = machine.run(_inputs(graph, sample))
+        known = machine.run(unpacked(graph.sample, sample[None]))
         for value, at in part.values:
             data = np.frombuffer(np.ascontiguousarray(known[value]).tobytes(), np.uint8)
             if data.size != value.type.nbytes:
                 raise InternalError(f"{value} has another size than in the arena")
             row[at : at + data.size] = data
     return found
-
-
-def _inputs(graph: Graph, sample: np.ndarray) -> dict[str, np.ndarray]:
-    given = unpacked(graph.sample, sample[None])
-    if graph.target is not None:
-        nothing = np.zeros(graph.target.type.shape, graph.target.type.dtype.numpy)
-        given[graph.target.name] = nothing
-    return given

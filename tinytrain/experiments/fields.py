@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinytrain.compiler.options import OPTIONS
 from tinytrain.option import INTEGER, NUMBER, SWITCH, Group, Option, by_name
 from tinytrain.simulation.parameters import SIMULATE
 
@@ -38,7 +39,7 @@ _ROWS = (
            INTEGER, (0,), low=0, high=2**32 - 1, several=True),
     _RATES,
     Option("of the learning rate, for rules that have none; `cosine` alone ends with the run", TOP,
-           "schedule", default="constant"),
+           "schedule", default=OPTIONS["schedule"].default),
     Option("order of the samples: shuffled anew in each epoch, or sorted by class", TOP, "order",
            default=ORDERS[0], choices=ORDERS),
     Option("number of samples to learn from, evenly spread over the data; all by default", TOP,

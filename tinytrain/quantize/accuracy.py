@@ -13,6 +13,7 @@ from tinytrain.reference.float_forward import run_float
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.lowering import quantization, zero_of
+from tinytrain.reference.significant import rounded
 
 SAMPLES = 128
 
@@ -48,8 +49,7 @@ def quantization_cost(
         accuracy = float(np.mean(best == labels[chosen]))
         accuracy_q = float(np.mean(best_q == labels[chosen]))
     error = float(np.sqrt(np.mean((real - quantized) ** 2)) / max(np.sqrt(np.mean(real**2)), 1e-12))
-    # Rounded, so that the order of a float sum, another on another machine, is not in the manifest.
-    error = float(f"{error:.6g}")
+    error = rounded(error, 6)
     return QuantizationRecord(
         samples=len(chosen),
         agreement=float(np.mean(best == best_q)),

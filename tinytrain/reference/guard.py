@@ -5,12 +5,15 @@ Float32 throughout, in the order of `runtime_c/src/tt_guard.c`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinytrain.ir.graph import Value
+from tinytrain.ir.trained import TrainedTensor
 from tinytrain.reference.errors_seen import ClassErrors, Sums, is_worse
+from tinytrain.reference.health import ends_of
 from tinytrain.reference.loss import exp
 from tinytrain.saved_file import layout
 
@@ -251,3 +254,12 @@ def mean_square(weights: Sequence[np.ndarray]) -> np.float32:
     """Of all s8 weights that train, as integers."""
     total = sum(int(np.sum(np.square(data.astype(np.int64)))) for data in weights)
     return F(F(total) / F(sum(data.size for data in weights) or 1))
+
+
+def most_ends(tensor: TrainedTensor, compiled: Mapping[Value, np.ndarray]) -> int:
+    """How many elements of a trained tensor may stand at the ends of their range.
+
+    Args:
+        compiled: parameters of the graph, as compiled.
+    """
+    return int(ends_of(tensor, compiled)) + tensor.parameter.type.size // ENDS_SHARE

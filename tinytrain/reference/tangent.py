@@ -19,6 +19,7 @@ from tinytrain.ir.types import DType
 from tinytrain.reference.certainty import certainty
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization, scale_of
+from tinytrain.reference.significant import rounded
 from tinytrain.reference.warm_up import evenly_spread, training_sample
 
 SAMPLES = 7
@@ -179,8 +180,7 @@ def _squares(values: np.ndarray) -> float:
 def _largest_rms(moves: np.ndarray) -> float:
     """Of the output channels, each by itself."""
     flat = moves.reshape(moves.shape[0], -1)
-    # To three digits: the order of a float sum, another on another machine, decides no constant.
-    return float(f"{np.sqrt(np.square(flat).mean(axis=1).max()):.3g}")
+    return rounded(float(np.sqrt(np.square(flat).mean(axis=1).max())), 3)
 
 
 def _energy(gradient: np.ndarray, moves: np.ndarray) -> np.ndarray:

@@ -14,11 +14,11 @@ from tinytrain.ir.types import DType
 from tinytrain.reference.errors_seen import ClassErrors
 from tinytrain.reference.guard import (
     ACTIONS,
-    ENDS_SHARE,
     FEWEST_ELEMENTS,
     REASONS,
     Guard,
     mean_square,
+    most_ends,
 )
 from tinytrain.reference.health import ends_of
 from tinytrain.reference.interpret import Machine
@@ -55,11 +55,7 @@ class GuardedMachine:
         self.checks: list[GuardCheck] = []
         self._machine, self._interval, self._look = machine, interval, look
         self._memory = memory
-        self._most = [
-            int(ends_of(tensor, machine.graph.parameters))
-            + tensor.parameter.type.size // ENDS_SHARE
-            for tensor in machine.trained
-        ]
+        self._most = [most_ends(one, machine.graph.parameters) for one in machine.trained]
         self._saved: tuple[Any, ...] | None = None
 
     def check(self, step: int, *, is_last: bool = False) -> None:
@@ -85,16 +81,14 @@ class GuardedMachine:
         machine = self._machine
         # Values are the keys of a graph, and stay what they are.
         parameters = list(machine.parameters.values())
-        state = parameters, machine.scales, machine.step, machine.class_counts
-        return *state, self.guard, self._memory
+        return parameters, machine.scales, machine.step, self.guard, self._memory
 
     def _restore(self) -> None:
         assert self._saved is not None, "the first check saves"
         machine, before = self._machine, self.guard
-        parameters, scales, step, counts, self.guard, memory = copy.deepcopy(self._saved)
+        parameters, scales, step, self.guard, memory = copy.deepcopy(self._saved)
         machine.parameters = dict(zip(machine.parameters, parameters, strict=True))
         machine.scales = scales
-        machine.class_counts = counts
         machine.step = replace(step, rate=machine.step.rate)
         self.guard.carried(before)
         machine.guard = self.guard
