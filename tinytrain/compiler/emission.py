@@ -15,8 +15,12 @@ from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
 
-def emit_step(compiled: Compiled) -> ModelFiles:
-    """The C of a training step, without what makes it a folder."""
+def emit_step(compiled: Compiled, *, switched: bool = False) -> ModelFiles:
+    """The C of a training step, without what makes it a folder.
+
+    Args:
+        switched: for a library in which a session says what trains.
+    """
     return emit_model(
         compiled.graph,
         compiled.plan,
@@ -37,6 +41,7 @@ def emit_step(compiled: Compiled) -> ModelFiles:
         enrolment=compiled.enrolment,
         fade=compiled.fade,
         anomaly=compiled.options.anomaly_request,
+        switched=switched,
     )
 
 

@@ -11,16 +11,14 @@ al., Classification and Regression Trees, 1984; the best of many is ahead of one
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
+from tinytrain.compiler.host_library import host_library
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.race_lanes import SEEDS, Entrant, Lane, finalists_of, means, winner_of
@@ -28,14 +26,11 @@ from tinytrain.compiler.race_samples import MOST, Heat, RaceSamples, race_sample
 from tinytrain.data import SampleSpec
 from tinytrain.errors import ToolchainError
 from tinytrain.ir.operations import macs_of
-from tinytrain.kernel.sources import runtime_files
 from tinytrain.manifest.rates import RaceRecord, RaceVariantRecord
 from tinytrain.reference.schedule import parse_schedule, rate_at
 from tinytrain.reference.significant import rounded
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
-from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.stream import training_order
-from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
 
 WIDTH = 100.0
 """Rates race from the limit down to so small a part of it."""
@@ -214,24 +209,12 @@ def library_of(compiled: Compiled, *, plain: bool = True) -> HostLibrary:
     if plain:
         options = replace(compiled.options, schedule="constant", warm_up=0)
         compiled = replace(compiled, options=options)
-    files = emit_step(compiled)
-    sources = {f"src/{file}": text for file, text in files.files.items()}
-    sources |= runtime_files(files.functions)
-    shared = os.environ.get(SHARED_OBJECTS)
-    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
-        folder = Path(place)
-        for file, text in sources.items():
-            path = folder / file
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        cache = Path(shared, "libraries") if shared else folder / "library"
-        try:
-            built = build_library(folder, files.interface, cache)
-        except ToolchainError as error:
-            raise ToolchainError(
-                f"a race of learning rates runs on this machine, where {error.what}",
-                where=error.where,
-                detail=error.detail,
-                help=f"{error.help}; or leave out --learning-rate race",
-            ) from error
-        return HostLibrary(built, files.interface)
+    try:
+        return host_library(emit_step(compiled))
+    except ToolchainError as error:
+        raise ToolchainError(
+            f"a race of learning rates runs on this machine, where {error.what}",
+            where=error.where,
+            detail=error.detail,
+            help=f"{error.help}; or leave out --learning-rate race",
+        ) from error

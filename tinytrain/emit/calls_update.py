@@ -22,6 +22,19 @@ def trained(context: EmitContext, w: Value, fraction: Value | None, bits: int) -
     return f"&(tt_trained){{{context.place(w)}, {low}, {bits}}}"
 
 
+def constants(context: EmitContext, node: Node, field: str, name: str, data: np.ndarray) -> str:
+    """What an update multiplies by: an array in flash, or what a session with switches gives."""
+    if context.switching is not None:
+        return context.switching.given(context.updates[node.name], field)
+    return context.array(name, data)
+
+
+def index(context: EmitContext, node: Node) -> str:
+    """The place of an update among the updates, or the one that a session with switches gives."""
+    place = context.updates[node.name]
+    return str(place) if context.switching is None else context.switching.given(place, "index")
+
+
 def update(
     context: EmitContext,
     node: Node,
@@ -40,16 +53,17 @@ def update(
     multiplier = shift = real = "NULL"
     channel = f" + {part[0]}" if part[0] else ""
     if dtype is DType.F32:
-        real = context.array(f"{target.name}_rate", rates.real) + channel
+        real = constants(context, node, "real", f"{target.name}_rate", rates.real) + channel
     else:
-        multiplier = context.array(f"{target.name}_rate", rates.multiplier.astype(np.int32))
-        shift = context.array(f"{target.name}_rate_shift", rates.shift.astype(np.int8)) + channel
+        mantissa, places = rates.multiplier.astype(np.int32), rates.shift.astype(np.int8)
+        multiplier = constants(context, node, "multiplier", f"{target.name}_rate", mantissa)
+        shift = constants(context, node, "shift", f"{target.name}_rate_shift", places) + channel
         multiplier += channel
     fields = [
         multiplier,
         shift,
         real,
-        context.updates[node.name],
+        index(context, node),
         context.exponent(node.attrs["exponent"]),
         rates.sum_shift,
         int(Rounding(node.attrs["rule"]).is_random),
@@ -90,7 +104,7 @@ def _bias_grad_sgd(context: EmitContext, node: Node) -> list[str]:
 def _rule(context: EmitContext, node: Node, decay: float) -> str:
     """The initialiser of a `tt_apply_rule`."""
     fields = [
-        context.updates[node.name],
+        index(context, node),
         int(Rounding(node.attrs["rule"]).is_random),
         momentum_factor(node.attrs["momentum"]),
         float_literal(decay),
@@ -106,6 +120,8 @@ def _apply(context: EmitContext, node: Node, decay: float) -> tuple[str, str, st
 def _adam(context: EmitContext, node: Node, decay: float, shared: int) -> tuple[str, str]:
     """The rule and the step; `shared`: elements that share a second moment."""
     window, inverse = context.accumulation_window, float_literal(float(adam.inverse(shared)))
+    if context.switching is not None:
+        inverse = context.switching.given(context.updates[node.name], "inverse")
     rule = f"{_rule(context, node, decay)}, {window}, {inverse}"
     return f"&(const tt_adam_rule){{{rule}}}", "&state->step"
 
@@ -118,13 +134,13 @@ def _adam_weight(context: EmitContext, node: Node) -> list[str]:
     high, low, second = rest
     channels = w.type.shape[0]
     size = w.type.size // channels
-    constants = lowering.adam_constants(node, context.accumulation_window)
+    factors = lowering.adam_constants(node, context.accumulation_window)
     decay = float(lowering.accumulated_decay(node, context.accumulation_window))
     return [
         context.kernel_call(
             node,
             *(channels, size, *_adam(context, node, decay, size)),
-            context.array(f"{w.name}_adam", constants),
+            constants(context, node, "real", f"{w.name}_adam", factors),
             trained(context, w, fraction, bits),
             trained(context, high, low, VELOCITY_BITS),
             context.place(second),
@@ -135,9 +151,12 @@ def _adam_weight(context: EmitContext, node: Node) -> list[str]:
 @calls("adam_bias")
 def _adam_bias(context: EmitContext, node: Node) -> list[str]:
     b, size = node.inputs[0], node.inputs[0].type.size
-    (constant,) = lowering.adam_constants(node, context.accumulation_window)
+    (factor,) = lowering.adam_constants(node, context.accumulation_window)
+    constant = float_literal(float(factor))
+    if context.switching is not None:
+        constant = f"*{context.switching.given(context.updates[node.name], 'real')}"
     units = context.array(f"{b.name}_units", lowering.adam_units(node))
-    head = size, *_adam(context, node, 0.0, size), units, float_literal(float(constant))
+    head = size, *_adam(context, node, 0.0, size), units, constant
     return [context.kernel_call(node, *head, *context.places(*node.inputs))]
 
 

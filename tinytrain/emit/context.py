@@ -13,6 +13,7 @@ from tinytrain.emit.class_weights import CLASS_COUNTS
 from tinytrain.emit.enrol_fields import ENROL_FIELDS
 from tinytrain.emit.follow_fields import FOLLOW_FIELDS, Following
 from tinytrain.emit.replay import REPLAY_FIELDS
+from tinytrain.emit.switches import SWITCHES, Switching
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import stored_in
@@ -79,6 +80,7 @@ class EmitContext:
         health: whether updates are counted.
         stripe: set while a node is called for a stripe of rows.
         layer: of the node that is being emitted; constants remember it.
+        switching: what a session may leave out, in a library that tries many schemes.
     """
 
     graph: Graph
@@ -90,6 +92,7 @@ class EmitContext:
     health: bool = False
     stripe: StripePlaces | None = None
     layer: str = ""
+    switching: Switching | None = None
 
     def __post_init__(self) -> None:
         self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
@@ -220,7 +223,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
     taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS, *FOLLOW_FIELDS, CLASS_COUNTS}
-    taken |= {*ANOMALY_FIELDS}
+    taken |= {*ANOMALY_FIELDS, SWITCHES}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

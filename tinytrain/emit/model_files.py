@@ -25,6 +25,7 @@ from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
 from tinytrain.emit.state_text import state_text
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
+from tinytrain.emit.switches import Switching
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import head_input, loss_index, role_of
@@ -104,6 +105,7 @@ def emit_model(
     enrolment: Enrolment | None = None,
     fade: float = 0.0,
     anomaly: AnomalyRequest | None = None,
+    switched: bool = False,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -126,10 +128,13 @@ def emit_model(
         enrolment: how classes are learned from a few samples, if they are.
         fade: steps at a learning rate of 1 after which a class that does not come fades.
         anomaly: how the model tells what is not normal; None leaves it out.
+        switched: whether a session says what of all this trains: for a library of this machine
+            that tries many schemes, never for a device.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     health = health and bool(graph.parameters)
-    context = EmitContext(graph, plan, name, health=health)
+    switching = Switching(graph) if switched else None
+    context = EmitContext(graph, plan, name, health=health, switching=switching)
     forward, rest = _split(graph)
     loss, trains = rest[0], bool(graph.parameters)
     backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
@@ -226,6 +231,7 @@ def emit_model(
         "enrol": enrol,
         "follow": follow,
         "anomaly": watched,
+        "switched": switched,
         "frozen_bytes": frozen_bytes,
         "forward": forward_text,
         "backward": backward_text,

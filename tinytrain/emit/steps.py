@@ -36,6 +36,8 @@ def node_steps(context: EmitContext, node: Node) -> list[StepText]:
     # Literals live until their block ends: without one of its own, each call's stay on the stack.
     block = any("(const tt_" in line for line in calls)
     lines = ["{", *(f"    {line}" for line in calls), "}"] if block else calls
+    if context.switching is not None:
+        lines = context.switching.lines(node, lines, context.fields)
     comment = f"{node.name}: {node.op} -> {format_type(node.outputs[0].type)}"
     return [{"comment": comment, "lines": lines, "training_only": training_only}]
 

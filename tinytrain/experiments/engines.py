@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
+from tinytrain.compiler.host_library import host_library
 from tinytrain.errors import UsageError
 from tinytrain.experiments.frozen import frozen_activations, frozen_identity
 from tinytrain.experiments.learner import Learner, RateOf, Samples, Score
 from tinytrain.experiments.spec import Run
-from tinytrain.kernel.sources import runtime_files
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
-from tinytrain.simulation.library_build import build_library
 
 
 class CLearner:
@@ -89,16 +87,7 @@ def step_library(compiled: Compiled, cache: Path, *, optimise: str = "-O3") -> H
             f"model '{compiled.graph.name}' is a regression, which an experiment does not train",
             help="use 'tinytrain simulate'",
         )
-    files = emit_step(compiled)
-    sources = {f"src/{file}": text for file, text in files.files.items()}
-    sources |= runtime_files(files.functions)
-    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
-        for file, text in sources.items():
-            path = Path(place, file)
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        built = build_library(Path(place), files.interface, cache, optimise=optimise)
-        return HostLibrary(built, files.interface)
+    return host_library(emit_step(compiled), cache, optimise=optimise)
 
 
 def make_learner(

@@ -48,6 +48,8 @@ class Tangent:
         contrast: share of the root mean square of what the head reads that differs between samples.
         samples: how many had a gradient; the others count nowhere.
         doubt, margin: of `certainty`, the mean and the median over the samples.
+        parts: of each trained tensor, by its name, its part of K, f64 [samples, C]: of weights for
+            each channel that a scheme can choose, of a bias for all together.
     """
 
     kernels: Mapping[str, np.ndarray]
@@ -57,6 +59,7 @@ class Tangent:
     moves: Mapping[str, float] = field(default_factory=dict)
     doubt: float = 0.0
     margin: float = 0.0
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def kernel(self, without: str | None = None) -> float:
         """Median of K over the samples, 0 if none had a gradient.
@@ -109,8 +112,7 @@ def measure_tangent(
         samples = samples[evenly_spread(len(samples), SAMPLES)]
     loss = graph.nodes[loss_index(graph)]
     slope = loss.outputs[1]
-    producers = graph.producers()
-    read = head_input(graph)
+    producers, read = graph.producers(), head_input(graph)
     trained_layers = {producers[sums[0]].layer for sums in graph.gradients.values()}
     layers = {
         node.layer: [0.0] * SAMPLES
@@ -119,6 +121,7 @@ def measure_tangent(
     }
     energy = np.zeros(_BINS)
     moves = {trained.name: 0.0 for trained in graph.gradients}
+    parts: dict[str, list[np.ndarray]] = {trained.name: [] for trained in graph.gradients}
     active, features, logits = [], [], []
     for step in range(SAMPLES):
         given = training_sample(graph, samples, step, generator)
@@ -140,11 +143,14 @@ def measure_tangent(
             moves[trained.name] = max(moves[trained.name], _largest_rms(gradient / scale))
             if trained.type.dtype is not DType.S32:
                 energy += _energy(gradient, np.abs(gradient) * factor / scale)
-            layers[node.layer][step] += _squares(gradient * np.sqrt(factor)) / error
+            moved = gradient * np.sqrt(factor)
+            layers[node.layer][step] += _squares(moved) / error
+            parts[trained.name].append(_by_channel(moved) / error)
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
     contrast = _contrast(np.array(features))
     certain = certainty(loss.op, logits, loss.inputs[1].type.size)
-    return Tangent(kernels, energy, contrast, len(active), moves, *certain)
+    by_name = {name: np.array(found) for name, found in parts.items()}
+    return Tangent(kernels, energy, contrast, len(active), moves, *certain, by_name)
 
 
 def _gradient(node: Node, total: np.ndarray) -> np.ndarray:
@@ -175,6 +181,18 @@ def _alike(graph: Graph, step: int) -> dict[str, np.ndarray]:
 def _squares(values: np.ndarray) -> float:
     # In order, so that the last digit is the same on every machine.
     return float(np.cumsum(np.square(values.ravel(), dtype=np.float64))[-1])
+
+
+def _by_channel(values: np.ndarray) -> np.ndarray:
+    """Sums of squares for each channel of weights that a scheme can choose; one of a bias.
+
+    Those are the input channels, and the output channels where each reads one alone.
+    """
+    squares = np.square(values)
+    if squares.ndim < 4:
+        return np.array([squares.sum()])
+    found: np.ndarray = squares.sum(axis=(0, 1, 2) if squares.shape[3] > 1 else (1, 2, 3))
+    return found
 
 
 def _largest_rms(moves: np.ndarray) -> float:

@@ -1,0 +1,1 @@
+"""What to train: candidates are measured by short trainings, and the best that fits is chosen."""

@@ -1,0 +1,270 @@
+"""One library for all candidates: the largest scheme, of which a session says what trains.
+
+A library takes much longer to compile than a candidate takes to train. Set to a scheme, this one
+gives the bits of that scheme compiled by itself: with rounding to nearest, and where weights train
+whole. Where weights train in part, stochastic rounding draws other random numbers for them, and
+Adam scales their gradients by what was measured of the whole layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tinytrain.compiler.chosen_rate import initial_rate
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.emission import emit_step
+from tinytrain.compiler.guidance import LARGEST_RATE
+from tinytrain.compiler.host_library import host_library
+from tinytrain.compiler.options import GRADIENTS, Options
+from tinytrain.errors import SchemeError, ToolchainError, UsageError
+from tinytrain.ir.graph import Node, Value, needed_for
+from tinytrain.ir.operations import macs_of, replaced, role_of, stored_in, traits_of
+from tinytrain.ir.ops import Role
+from tinytrain.ir.ops_update import VELOCITY_BITS
+from tinytrain.ir.types import DType
+from tinytrain.reference import adam, lowering
+from tinytrain.scheme.scheme import Scheme
+from tinytrain.search.candidate import Candidate, Part, Resolver, key_of
+from tinytrain.simulation.library_switches import SwitchedLibrary, SwitchSetting, UpdateConstants
+
+
+class Switches:
+    """A library whose session trains any scheme within the largest.
+
+    A trial trains on its samples alone: replay, rehearsal, the guard, enrolment and the watch for
+    what is not normal are left out, and the schedule: rates come from outside.
+
+    Args:
+        compiled: with the largest scheme: the whole weights and the biases of all layers that any
+            candidate trains. The layers before the first of these are computed once for each
+            sample (`HostLibrary.frozen`).
+
+    Attributes:
+        options: as they were compiled with; a trial takes its schedule from them.
+        compiled: without what trials leave out.
+        library: set to the largest scheme at first.
+        first: the first layer that a candidate can train.
+        frozen_share: of the multiplications of a forward pass, the part before that layer.
+
+    Raises:
+        SchemeError: the largest scheme trains a part of a layer, or has rates of its own.
+        UsageError: an option has no place in trials.
+        ToolchainError: there is no C compiler for this machine.
+    """
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.options, self.compiled = compiled.options, _plain(compiled)
+        self._graph = self.compiled.plan.graph
+        self._parameters = {value: place for place, value in enumerate(self._graph.parameters)}
+        self._stored_in = stored_in(self._graph)
+        self._gradient = GRADIENTS[self.compiled.options.gradient]
+        self._layers = [node for node in self._graph.nodes if traits_of(node).has_weights]
+        self._updates = [node for node in self._graph.nodes if traits_of(node).overwrites]
+        self._resolver = Resolver(self.compiled)
+        self.first, self.frozen_share = self._depth()
+        files = emit_step(self.compiled, switched=True)
+        try:
+            library = host_library(files, kind=SwitchedLibrary)
+        except ToolchainError as error:
+            raise ToolchainError(
+                f"candidates train on this machine, where {error.what}",
+                where=error.where,
+                detail=error.detail,
+                help=error.help,
+            ) from error
+        assert isinstance(library, SwitchedLibrary)
+        self.library = library
+        self.set(self._resolver.largest)
+
+    def set(self, scheme: Scheme) -> None:
+        """What trains from now on; `library.init` begins anew.
+
+        Raises:
+            SchemeError: the scheme trains what the largest one does not, or nothing.
+        """
+        candidate = self._resolver.resolve(scheme)
+        constants = {
+            place: self._constants(node, *candidate.updates[key_of(node)])
+            for place, node in enumerate(self._updates)
+            if key_of(node) in candidate.updates
+        }
+        masks = self._masks(candidate)
+        setting = SwitchSetting(
+            self._runs(candidate),
+            constants,
+            {self._parameters[value]: mask for value, mask in masks.items()},
+            {self._parameters[value]: _bytes(self._graph.parameters[value]) for value in masks},
+        )
+        self.library.switch(setting, len(self._updates), len(self._parameters))
+
+    def suggested_rate(self, scheme: Scheme) -> float:
+        """The learning rate that the compiler takes for a scheme, 0 to 1024.
+
+        From the parts that what trains has in K, measured once for the largest scheme.
+
+        Raises:
+            SchemeError: as `set`.
+        """
+        candidate = self._resolver.resolve(scheme)
+        guidance = self.compiled.guidance
+        kernels: dict[str, np.ndarray] = {}
+        unseen = dict(guidance.tangent.parts)
+        # Of layers that share a tensor the last one counts, as it is the first to have a gradient.
+        for node in reversed(self._layers):
+            found = []
+            if node.layer in candidate.weights and (w := node.inputs[1].name) in unseen:
+                chosen = candidate.parts.get(node.layer)
+                part = unseen.pop(w)
+                found.append(part if chosen is None else part[:, list(chosen.channels)])
+            if node.layer in candidate.biases and (b := self._bias(node).name) in unseen:
+                found.append(unseen.pop(b))
+            factor = scheme.rates.get(node.layer, 1.0)
+            if found:
+                kernels[node.layer] = factor * np.sum([part.sum(axis=1) for part in found], axis=0)
+        tangent = replace(guidance.tangent, kernels=kernels)
+        return initial_rate(self.compiled.options, replace(guidance, tangent=tangent))
+
+    def _depth(self) -> tuple[str, float]:
+        work = [macs_of(node) for node in self._layers]
+        trained = self._resolver.largest
+        places = [
+            place
+            for place, node in enumerate(self._layers)
+            if node.layer in (*trained.weights, *trained.biases) or place == len(work) - 1
+        ]
+        return self._layers[places[0]].layer, sum(work[: places[0]]) / max(sum(work), 1)
+
+    def _bias(self, layer: Node) -> Value:
+        """The parameter behind a layer's bias."""
+        bias = layer.inputs[2]
+        producer = self._graph.producers().get(bias)
+        return bias if producer is None else producer.inputs[0]
+
+    def _runs(self, candidate: Candidate) -> np.ndarray:
+        """Of each node whether it runs; those of the forward pass count for nothing."""
+        nodes = self._graph.nodes
+        wanted = {
+            value
+            for node in self._updates
+            if role_of(node) is Role.UPDATE and key_of(node) in candidate.updates
+            for value in node.outputs
+        }
+        needed = {node.name for node in needed_for(self._graph, wanted)[0]}
+        runs = [
+            node.name in needed
+            if role_of(node) is not Role.APPLY
+            else not replaced(node) or key_of(node) in candidate.updates
+            for node in nodes
+        ]
+        return np.array(runs, np.uint8)
+
+    def _constants(self, node: Node, index: int, own: Node) -> UpdateConstants:
+        """What an update reads: of all channels, at the rate of the scheme's own node."""
+        attrs = {key: value for key, value in node.attrs.items() if key != "layer_rate"}
+        if "layer_rate" in own.attrs:
+            attrs["layer_rate"] = own.attrs["layer_rate"]
+        node = replace(node, attrs=attrs)
+        if role_of(node) is Role.UPDATE:
+            target, _ = replaced(node)[0]
+            # How many positions there are decides another constant only.
+            rates = lowering.update_rates(attrs, target, 1, self._gradient)
+            multiplier, shift = rates.multiplier.astype(np.int32), rates.shift.astype(np.int8)
+            return UpdateConstants(index, multiplier, shift, rates.real)
+        if not node.op.startswith("adam"):
+            return UpdateConstants(index)
+        trained = own.inputs[0].type
+        shared = trained.size // (1 if trained.dtype is DType.S32 else trained.shape[0])
+        real = lowering.adam_constants(node, self._graph.accumulate)
+        return UpdateConstants(index, real=real, inverse=float(adam.inverse(shared)))
+
+    def _masks(self, candidate: Candidate) -> dict[Value, np.ndarray]:
+        """By parameter, uint8 [bytes], of each bit whether it trains; of layers in part alone."""
+        masks: dict[Value, np.ndarray] = {}
+        weights = {node.layer: node.inputs[1] for node in self._layers}
+        for node in self._updates:
+            part = candidate.parts.get(node.layer)
+            if part is None or key_of(node) not in candidate.updates:
+                continue
+            chosen = _elements(part, weights[node.layer].type.shape)
+            for old, _ in replaced(node):
+                parameter = self._stored_in.get(old, old)
+                if parameter.type.dtype is DType.S8:
+                    masks[parameter] = np.where(chosen, 0xFF, 0).astype(np.uint8)
+                elif parameter.type.dtype is DType.U8:
+                    of_weights = parameter in self._graph.fractions.values()
+                    bits = self.options.fraction_bits if of_weights else VELOCITY_BITS
+                    masks[parameter] = np.packbits(np.repeat(chosen, bits), bitorder="little")
+        return masks
+
+
+def _plain(compiled: Compiled) -> Compiled:
+    """Without what trials leave out.
+
+    Raises:
+        UsageError, SchemeError: what they cannot leave out.
+    """
+    options = compiled.options
+    if options.headroom.asked:
+        raise UsageError(
+            "headroom widens the scales of what a scheme trains, so that candidates have no model "
+            "in common",
+            help="search without it, and add it when you compile the scheme that was found",
+        )
+    if options.follow is not None:
+        raise UsageError(
+            "layers that follow drift change between two trials",
+            help="search without --follow, and add it when you compile the scheme that was found",
+        )
+    _refuse_scheme(compiled)
+    rest = Options()
+    options = replace(
+        options,
+        schedule="constant",
+        warm_up=0,
+        rate_limit=LARGEST_RATE,
+        health=False,
+        replay=0,
+        rehearsal_slots=None,
+        guard=0,
+        enrol=None,
+        enrol_classes=None,
+        anomaly=rest.anomaly,
+        anomaly_warm_up=rest.anomaly_warm_up,
+        anomaly_quantile=rest.anomaly_quantile,
+        anomaly_in_a_row=rest.anomaly_in_a_row,
+    )
+    return replace(compiled, options=options, rehearsal=None, enrolment=None)
+
+
+def _refuse_scheme(compiled: Compiled) -> None:
+    graph = compiled.graph
+    partial = [node.layer for node in graph.nodes if node.op == "merge_channels"]
+    if partial:
+        raise SchemeError(
+            f"the largest scheme trains only a part of layer '{partial[0]}'",
+            help="give it 1.0, so that candidates can choose any part",
+        )
+    if compiled.scheme.rates:
+        raise SchemeError(
+            f"the largest scheme gives layer '{min(compiled.scheme.rates)}' a rate of its own",
+            help="leave [rates] out of it: each candidate has its own",
+        )
+    plan = compiled.plan
+    if plan.tilings or plan.graph.rematerialized:
+        raise SchemeError(
+            "the largest scheme was planned for little memory, where nodes cannot be left out",
+            help="compile it without a budget: candidates are planned by themselves",
+        )
+
+
+def _elements(part: Part, shape: tuple[int, ...]) -> np.ndarray:
+    """Of each weight, in memory order, whether it is chosen: bool [size]."""
+    chosen = np.zeros(shape, bool)
+    np.moveaxis(chosen, part.axis, 0)[list(part.channels)] = True
+    return chosen.ravel()
+
+
+def _bytes(data: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(data).view(np.uint8).ravel()

@@ -1,0 +1,88 @@
+"""A short training of a candidate, by the C that ships, and what judges say of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytrain.compiler.options import Options
+from tinytrain.reference.schedule import rate_at
+from tinytrain.scheme.scheme import Scheme
+from tinytrain.search.switches import Switches
+from tinytrain.simulation.library import LibrarySamples
+from tinytrain.simulation.stream import training_order
+
+
+@dataclass(frozen=True)
+class TrialScore:
+    """How good a candidate is at the samples that judge: the mean over the seeds.
+
+    Attributes:
+        loss: as a step would report it, of a classification the cross-entropy; infinite where one
+            was not finite.
+        accuracy: share of the samples whose class is right, 0 to 1; NaN where a sample has none.
+    """
+
+    loss: float
+    accuracy: float
+
+
+def trial(
+    switches: Switches,
+    scheme: Scheme,
+    learn: LibrarySamples,
+    judge: LibrarySamples,
+    *,
+    steps: int,
+    seeds: Sequence[int],
+    rate: float | None = None,
+) -> TrialScore:
+    """Trains a candidate once for each seed, from the factory state each time.
+
+    Args:
+        learn, judge: samples, best with frozen activations (`race_samples.with_frozen`).
+        steps: of each training, at least 1.
+        seeds: of the order of the samples, at least one; the model's own draws do not change.
+        rate: that the schedule of the model's options starts from; None takes what is suggested for
+            the scheme.
+
+    Raises:
+        SchemeError: the candidate is not within the largest scheme.
+        DataError: a label is out of range.
+    """
+    switches.set(scheme)
+    rates = rates_of(
+        switches.options, switches.suggested_rate(scheme) if rate is None else rate, steps
+    )
+    found = []
+    for seed in seeds:
+        switches.library.init()
+        switches.library.train(learn, training_order(len(learn.targets), steps, seed), rates)
+        found.append(judged(switches, judge))
+    losses, accuracies = zip(*found, strict=True)
+    return TrialScore(float(np.mean(losses)), float(np.mean(accuracies)))
+
+
+def rates_of(options: Options, rate: float, steps: int) -> np.ndarray:
+    """The learning rate of each step by the options' schedule, float32 [steps]."""
+    schedule, window = options.rate_schedule, options.accumulate
+    return np.array([rate_at(schedule, rate, t // window) for t in range(steps)], np.float32)
+
+
+def judged(switches: Switches, samples: LibrarySamples) -> tuple[float, float]:
+    """Mean loss and accuracy of the state as it is; see `TrialScore`."""
+    library = switches.library
+    if not library.model.classes:
+        loss, accuracy = _mean(library.score(samples)[0]), math.nan
+    else:
+        losses, predicted = library.evaluate(samples)
+        loss, accuracy = _mean(losses), float(np.mean(predicted == samples.targets))
+    return loss, accuracy
+
+
+def _mean(losses: np.ndarray) -> float:
+    found = float(np.mean(losses, dtype=np.float64))
+    return found if math.isfinite(found) else math.inf
