@@ -14,8 +14,9 @@ from examples.digits import demo as digits
 from examples.watch import demo as watch
 from tinytrain.compiler.guidance import guidance_for
 from tinytrain.compiler.integers import integer_model
+from tinytrain.compiler.model_end import with_loss
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import select_trainable, with_loss
+from tinytrain.compiler.pipeline import select_trainable
 from tinytrain.frontend import import_model
 from tinytrain.passes.base import Runner
 

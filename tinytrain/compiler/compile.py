@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinytrain.compiler.budget import Budget
+from tinytrain.compiler.chosen_scheme import chosen_scheme
 from tinytrain.compiler.enrolment import with_enrolment
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.images import image_preprocess
@@ -90,8 +91,10 @@ def compile_model(
     runner.check(imported.graph, IMPORT.name)
     imported, preprocess = image_preprocess(imported, mean, std)
     given = integer_model(imported, calibration, preprocess, chosen, runner)
-    compiled = build_step(given.forward, chosen, runner, given.quantized_samples(), where.isa)
     budget = Budget(ram or where.ram, flash or where.flash)
+    scheme = chosen_scheme(given, chosen, preprocess)
+    samples = given.quantized_samples()
+    compiled = build_step(given.forward, chosen, runner, samples, where.isa, scheme)
     spec = sample_spec(compiled, preprocess)
     compiled = with_rehearsal(compiled, rehearse, given, spec, budget.flash)
     if chosen.learning_rate == "race":

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 from tinytrain.compiler.chosen_rate import enforced_limit, initial_rate, option_warnings
 from tinytrain.compiler.guidance import Guidance
+from tinytrain.compiler.model_end import ModelEnd, end_of
 from tinytrain.compiler.options import Options
 from tinytrain.ir.graph import Graph
-from tinytrain.ir.types import DType
-from tinytrain.losses import SampleTarget, classes_of, target_of
+from tinytrain.losses import SampleTarget
 from tinytrain.manifest.rates import RaceRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.class_health import FADE_STEPS
 from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale
-from tinytrain.reference.output_range import output_range
 from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.significant import rounded
 from tinytrain.scheme.scheme import Scheme
@@ -96,30 +95,26 @@ class Compiled:
         return rounded(FADE_STEPS / pull, 2) if pull else 0.0
 
     @property
+    def end(self) -> ModelEnd:
+        """What the network gives, and what the target of a sample is."""
+        return end_of(self.forward, self.options)
+
+    @property
     def classes(self) -> int:
         """Number of classes that a sample is labelled with; 0 where its target is no label."""
-        return classes_of(self.wants, self.output_size)
+        return self.end.classes
 
     @property
     def wants(self) -> SampleTarget:
         """What the target of a sample is."""
-        size = self.output_size
-        return target_of(self.options.loss, size, size // self.pixels)
+        return self.end.wants
 
     @property
     def pixels(self) -> int:
         """Number of pixels with a label each; 1 where the target of a sample is anything else."""
-        target = self.graph.target
-        return target.type.size if target is not None and target.type.dtype is DType.U8 else 1
-
-    @property
-    def output_range(self) -> tuple[float, float] | None:
-        """Smallest and largest output, whatever is learned; None if nothing bounds them."""
-        is_fresh = self.options.classes is not None
-        # A graph whose head was never prepared came from no model file.
-        return None if is_fresh or not self.forward.source.loss else output_range(self.forward)
+        return self.end.pixels
 
     @property
     def output_size(self) -> int:
         """Elements of the network's output."""
-        return self.graph.outputs[1].type.size
+        return self.end.outputs

@@ -8,14 +8,16 @@ from typing import Any
 
 from tinytrain.autodiff.derivatives import DERIVATIVES
 from tinytrain.compiler.chosen_rate import initial_rate, option_warnings
+from tinytrain.compiler.chosen_scheme import chosen_scheme
 from tinytrain.compiler.guidance import Guidance, guidance_for
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
 from tinytrain.compiler.manifest import trained_records
+from tinytrain.compiler.model_end import with_loss
 from tinytrain.compiler.options import Options, make_options
 from tinytrain.compiler.parameters import INSPECT
-from tinytrain.compiler.pipeline import select_trainable, to_integers, with_loss
-from tinytrain.data.preprocess import Numbers
+from tinytrain.compiler.pipeline import select_trainable, to_integers
+from tinytrain.data.preprocess import Numbers, Preprocess
 from tinytrain.errors import TinytrainError
 from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph, Node
@@ -176,13 +178,16 @@ def inspect(
         quantized,
         missing,
         proof.sentence(),
-        None if given is None else _training(given, chosen, runner),
+        None if given is None else _training(given, chosen, preprocess, runner),
         tuple(f"{one.name} {'x'.join(map(str, one.shape))}" for one in source.source.inputs),
     )
 
 
-def _training(given: IntegerModel, options: Options, runner: Runner) -> Training:
-    graph, scheme = select_trainable(given.forward, options, runner)
+def _training(
+    given: IntegerModel, options: Options, preprocess: Preprocess | None, runner: Runner
+) -> Training:
+    scheme = chosen_scheme(given, options, preprocess)
+    graph, _ = select_trainable(given.forward, options, runner, scheme)
     options = with_loss(options, graph)
     guidance = guidance_for(graph, scheme, options, given.quantized_samples())
     share = guidance.tangent.shares()

@@ -18,11 +18,11 @@ from tinytrain.autodiff.differentiate import Differentiate
 from tinytrain.compiler.class_weights import resolved
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.guidance import guidance_for
+from tinytrain.compiler.model_end import with_loss
 from tinytrain.compiler.options import GRADIENTS, Options
 from tinytrain.emit.c_text import model_name
 from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
-from tinytrain.losses import AUTO
 from tinytrain.passes.base import Pass, Runner, Stage, stage_of
 from tinytrain.passes.dead_code import DeadCode
 from tinytrain.passes.dense_to_conv import DenseToConv
@@ -154,13 +154,6 @@ def select_trainable(
     if scheme is None:
         scheme = load_scheme(options.scheme, weighted_layers(forward))
     return runner.run(forward, selection(options, scheme)), scheme
-
-
-def with_loss(options: Options, forward: Graph) -> Options:
-    """The options with the loss that the s8 forward graph was made ready for, where it is auto."""
-    if options.loss != AUTO:
-        return options
-    return replace(options, loss=forward.source.loss or options.objective.kind)
 
 
 def build_step(

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.model_end import end_of
+from tinytrain.compiler.options import Options
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.ir.graph import Graph, Value
@@ -16,24 +18,34 @@ from tinytrain.reference.packed import packed_size
 
 def sample_spec(compiled: Compiled, preprocess: Preprocess | None) -> SampleSpec:
     """The samples that a compiled model takes."""
-    inputs, source = compiled.graph.sample, compiled.forward.source
-    output_shape, output_layout = _output(source, compiled.output_size)
+    return forward_spec(compiled.forward, compiled.options, preprocess)
+
+
+def forward_spec(forward: Graph, options: Options, preprocess: Preprocess | None) -> SampleSpec:
+    """The samples that a model takes, before it is known what trains.
+
+    Args:
+        forward: s8 forward graph.
+        options: those that it is compiled with; their loss may be auto.
+    """
+    inputs, source, end = forward.sample, forward.source, end_of(forward, options)
+    output_shape, output_layout = _output(source, end.outputs)
     meanings = [(scale_of(value), zero_of(value)) for value in inputs]
     return SampleSpec(
-        shape=sample_shape(compiled.graph),
+        shape=sample_shape(forward),
         source_shape=source.shape,
         source_layout=_layout(source.layout),
-        output_size=compiled.output_size,
-        classes=compiled.classes,
+        output_size=end.outputs,
+        classes=end.classes,
         scale=meanings[0][0],
         zero_point=meanings[0][1],
         preprocess=preprocess,
         output_shape=output_shape,
         output_layout=output_layout,
-        target=compiled.wants,
+        target=end.wants,
         parts=_parts(source, inputs, meanings),
-        pixels=compiled.pixels,
-        output_range=compiled.output_range,
+        pixels=end.pixels,
+        output_range=end.within,
         ending=source.ending,
     )
 

@@ -292,8 +292,8 @@ def _image_files(
     return ImageFiles(where, tuple(name for name, _ in files), labels, read)
 
 
-def calibration_samples(data: Data, size: tuple[int, int], limit: int) -> np.ndarray:
-    """At most `limit` samples to learn from, evenly spread, as the data has them."""
+def calibration_samples(data: Data, size: tuple[int, int], limit: int) -> tuple[np.ndarray, ...]:
+    """At most `limit` samples to learn from, evenly spread, as the data has them; their labels."""
     count = len(data.train.labels)
     index = np.linspace(0, count - 1, min(count, limit)).astype(np.int64)
-    return data.train.samples(index, size)
+    return data.train.samples(index, size), data.train.labels[index]

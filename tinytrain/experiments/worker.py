@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinytrain.compiler.chosen_scheme import chosen_scheme
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.guidance import LARGEST_RATE
@@ -217,15 +218,16 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         imported = _imported(run.model.path)
         source = imported.graph
         height, width = _size(source)
-        samples = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
+        samples, labels = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
         preprocess = None
         if samples.dtype == np.uint8:
             imported, derived = image_preprocess(imported, run.model.mean, run.model.std)
             preprocess = derived or Preprocess((height, width))
-        given = integer_model(imported, samples, preprocess, options, runner)
-        compiled = build_step(
-            given.forward, options, runner, given.quantized_samples(), load_target(target).isa
-        )
+        given = integer_model(imported, (samples, labels), preprocess, options, runner)
+        scheme = chosen_scheme(given, options, preprocess)
+        isa = load_target(target).isa
+        quantized = given.quantized_samples()
+        compiled = build_step(given.forward, options, runner, quantized, isa, scheme)
         if options.rehearsal_slots:
             spec = sample_spec(compiled, preprocess)
             flash = load_target(target).flash

@@ -59,7 +59,8 @@ class TrainedRecord:
 
     Attributes:
         bias: whether the bias trains.
-        channels: indices of the output channels whose weights train; null if none do.
+        channels: indices of the input channels whose weights train, of a depthwise layer those of
+            its output channels; null if none do.
     """
 
     bias: bool

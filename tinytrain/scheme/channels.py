@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -85,16 +83,15 @@ def is_measured(scheme: Scheme) -> bool:
     return WAYS[scheme.choice].measured and any(map(is_open, scheme.weights.values()))
 
 
-def with_channels(scheme: Scheme, channels: Mapping[str, tuple[int, ...]]) -> Scheme:
-    """A scheme in which layers train the input channels that are listed here."""
-    listed = {layer: Share(channels=chosen) for layer, chosen in channels.items()}
-    return replace(scheme, weights={**scheme.weights, **listed})
+def unmeasured_words() -> str:
+    """The ways to choose that need no samples, in words."""
+    *most, last = (word for word, way in WAYS.items() if not way.measured)
+    return f"{', '.join(most)} or {last}"
 
 
 def needs_samples(choice: str) -> SchemeError:
     """The error where a way has no labelled samples."""
-    free = ", ".join(word for word, way in WAYS.items() if not way.measured)
     return SchemeError(
         f'channels = "{choice}" is chosen by what labelled samples say, and there are none',
-        help=f"add --calibration FILE.npz with x and y, or choose channels by {free}",
+        help=f"choose channels by {unmeasured_words()}, or list them",
     )
