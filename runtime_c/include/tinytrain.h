@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define TINYTRAIN_RUNTIME_VERSION 1
+#define TINYTRAIN_RUNTIME_VERSION 2
 
 /* What a function returns. "The state" is the NAME_state that it was given. */
 typedef enum {
@@ -25,17 +25,15 @@ typedef enum {
     TT_ERROR_TARGET,
     /* The learning rate is negative, above NAME_RATE_LIMIT, NaN or infinite. The old rate stays. */
     TT_ERROR_RATE,
-    /* A callback returned a failure. NAME_load: the state is back at its factory values if the
-     * header had been read, else it did not change. Every other function: nothing was trained; the
-     * slot of the replay buffer that was being written may be damaged. */
+    /* A callback returned a failure. NAME_load: the state did not change. Every other function:
+     * nothing was trained; the slot of the replay buffer that was being written may be damaged. */
     TT_ERROR_IO,
     /* Not a saved file, or one of another format version. The state did not change. */
     TT_ERROR_FORMAT,
     /* A saved file of another model. The state did not change. */
     TT_ERROR_MODEL,
-    /* NAME_load: the saved file is damaged, and the state is back at its factory values.
-     * NAME_check: the saved file is damaged. NAME_replay_step: the slot is damaged, and nothing was
-     * trained. */
+    /* NAME_load, NAME_check: the saved file is damaged, and the state did not change.
+     * NAME_replay_step: the slot is damaged, and nothing was trained. */
     TT_ERROR_CRC,
     /* The loss is NaN or infinite. The step was skipped: no weight, scale or step count changed. */
     TT_ERROR_LOSS,
@@ -47,7 +45,12 @@ typedef enum {
     /* The guard has stopped learning, or could not yet bring back the state that it saved. The step
      * trained nothing; loss and prediction are told. What remembers a sample beside the step has
      * done so. */
-    TT_ERROR_STOPPED
+    TT_ERROR_STOPPED,
+    /* NAME_load: a saved file was good when it was checked, and could not be read again while it
+     * was taken. The state is back at its factory values. */
+    TT_ERROR_RESET,
+    /* tt_store_commit: what was written is larger than a slot. The commit before it stays. */
+    TT_ERROR_SPACE
 } tt_status;
 
 /* One sample, as the model saw it before it learned from it. */
@@ -161,11 +164,12 @@ typedef enum {
 /* What to think of a class, 0 <= label < class_count. docs/training.md has the criteria. */
 tt_class_trend tt_class_trend_of(const tt_class_health *health, uint32_t label);
 
-/* Callbacks that store and fetch a saved file, from its beginning to its end, in several calls.
- * context: what was passed to the function that calls back. Move exactly `size` bytes and return 0,
- * or return anything else: the function then returns TT_ERROR_IO. */
+/* Callbacks that store and fetch a saved file in several calls. It is written from its beginning to
+ * its end, and read twice: `offset` counts bytes from its beginning. context: what was passed to
+ * the function that calls back. Move exactly `size` bytes and return 0, or return anything else:
+ * the function then returns TT_ERROR_IO. tt_store.h has both, for flash. */
 typedef int (*tt_write_fn)(void *context, const void *data, size_t size);
-typedef int (*tt_read_fn)(void *context, void *data, size_t size);
+typedef int (*tt_read_fn)(void *context, size_t offset, void *data, size_t size);
 
 /* The same for a slot of a replay buffer that the application stores, for instance in flash. slot:
  * 0 to NAME_REPLAY_SLOTS - 1. offset: bytes from the beginning of the slot. A slot is written and

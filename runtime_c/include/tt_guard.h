@@ -8,6 +8,7 @@
 #define TT_GUARD_H
 
 #include "tinytrain.h"
+#include "tt_store.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -89,14 +90,14 @@ typedef struct {
     int is_at_ends;          /* whether a quarter of a tensor came to the ends of its range */
 } tt_guard_view;
 
-/* Where the state is saved: callbacks as those of NAME_save and NAME_load, and one that is called
- * before a file is written (is_write 1) or read (0) from its beginning. Each returns 0, or anything
- * else on failure. Where power may fail, write to one of two places in turn and read the last that
- * NAME_check accepts. */
+/* Where the state is saved: callbacks as those of NAME_save and NAME_load, one that is called
+ * before a file is written (is_write 1) or read (0), and one that is called once it is written;
+ * NULL where nothing is left to do then. Each returns 0, or anything else on failure. */
 typedef struct {
     int (*rewind)(void *context, int is_write);
     tt_write_fn write;
     tt_read_fn read;
+    int (*commit)(void *context);
     void *context;
 } tt_guard_store;
 
@@ -128,6 +129,10 @@ typedef struct {
  * it first, with NAME_save and its `write` behind a `rewind`. A restore from an empty store is
  * refused. */
 tt_guard_store tt_guard_in_memory(tt_guard_memory *memory);
+
+/* What survives a reset and a power cut: each state that the guard saves is a commit. store: open,
+ * and has to stay. */
+tt_guard_store tt_guard_in_flash(tt_store *store);
 
 /* The rate of a step: rate / 2^halvings, which is exact but for subnormal numbers. */
 float tt_guard_rate(const tt_guard *guard, float rate);

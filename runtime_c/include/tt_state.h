@@ -47,10 +47,9 @@ tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn wr
 /* Reads a saved file to its end and changes nothing. Returns what tt_state_load would return. */
 tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context);
 
-/* Reads a saved file into a state that tt_state_init has set up. TT_ERROR_FORMAT, TT_ERROR_MODEL,
- * or TT_ERROR_IO while the header is read: the state does not change. Later the file is read
- * straight into the state, since there is no memory for a second copy. TT_ERROR_CRC, or TT_ERROR_IO
- * then: the state is back at its factory values. */
+/* Reads a saved file into a state that tt_state_init has set up: once to check it, and once more to
+ * take it. TT_ERROR_RESET: the second time it was not what it was the first time, or could not be
+ * read, and the state is back at its factory values. After any other error it did not change. */
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context);
 
 #endif

@@ -88,14 +88,13 @@ static int put(void *context, const void *data, size_t size)
     return 0;
 }
 
-static int take(void *context, void *data, size_t size)
+static int take(void *context, size_t offset, void *data, size_t size)
 {
-    tt_guard_memory *const memory = context;
-    if (size > memory->size - memory->at) {
+    const tt_guard_memory *const memory = context;
+    if (offset > memory->size || size > memory->size - offset) {
         return -1;
     }
-    memcpy(data, memory->bytes + memory->at, size);
-    memory->at += size;
+    memcpy(data, memory->bytes + offset, size);
     return 0;
 }
 
@@ -108,8 +107,27 @@ static int rewind_memory(void *context, int is_write)
 
 tt_guard_store tt_guard_in_memory(tt_guard_memory *memory)
 {
-    const tt_guard_store store = {rewind_memory, put, take, memory};
+    const tt_guard_store store = {rewind_memory, put, take, NULL, memory};
     return store;
+}
+
+static int begin_commit(void *context, int is_write)
+{
+    if (is_write) {
+        tt_store_begin(context);
+    }
+    return 0;
+}
+
+static int end_commit(void *context)
+{
+    return tt_store_commit(context) == TT_OK ? 0 : -1;
+}
+
+tt_guard_store tt_guard_in_flash(tt_store *store)
+{
+    const tt_guard_store found = {begin_commit, tt_store_write, tt_store_read, end_commit, store};
+    return found;
 }
 
 float tt_guard_rate(const tt_guard *guard, float rate)

@@ -105,18 +105,20 @@ tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn wr
     return write(context, &end, sizeof end) == 0 ? TT_OK : TT_ERROR_IO;
 }
 
-/* A read callback and the CRC of what came through it. */
+/* A read callback, how far it has read, and the CRC of what came through it. */
 typedef struct {
     tt_read_fn read;
     void *context;
+    size_t offset;
     uint32_t crc;
 } source;
 
 static int take(source *in, void *data, size_t size)
 {
-    if (in->read(in->context, data, size) != 0) {
+    if (in->read(in->context, in->offset, data, size) != 0) {
         return 1;
     }
+    in->offset += size;
     in->crc = tt_crc32(in->crc, data, size);
     return 0;
 }
@@ -146,7 +148,7 @@ static tt_status take_crc(source *in)
 {
     const uint32_t expected = in->crc;
     tt_saved_end found;
-    if (in->read(in->context, &found, sizeof found) != 0) {
+    if (in->read(in->context, in->offset, &found, sizeof found) != 0) {
         return TT_ERROR_IO;
     }
     return found.crc == expected ? TT_OK : TT_ERROR_CRC;
@@ -198,7 +200,7 @@ static tt_status take_training(const tt_model *model, source *in, tt_scale *scal
 
 tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context)
 {
-    source in = {read, context, 0};
+    source in = {read, context, 0, 0};
     const tt_status status = take_header(model, &in);
     if (status != TT_OK) {
         return status;
@@ -244,15 +246,19 @@ static void clamp_biases(const tt_model *model, void *state)
 
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context)
 {
-    source in = {read, context, 0};
-    tt_status status = take_header(model, &in);
+    tt_status status = tt_state_check(model, read, context);
     if (status != TT_OK) {
         return status;
     }
-    status = take_payload(model, state, &in);
+    source in = {read, context, 0, 0};
+    status = take_header(model, &in);
     if (status != TT_OK) {
-        tt_state_init(model, state);
         return status;
+    }
+    /* Straight into the state, as there is no memory for a second copy. */
+    if (take_payload(model, state, &in) != TT_OK) {
+        tt_state_init(model, state);
+        return TT_ERROR_RESET;
     }
     clamp_biases(model, state);
     return TT_OK;

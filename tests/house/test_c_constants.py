@@ -36,7 +36,7 @@ def test_no_name_belongs_to_two_headers() -> None:
 def test_macros_and_enumerators_are_read() -> None:
     assert c_constant("tt_sgd.h", "TT_RANDOM_FACTOR") == 1664525
     assert c_constant("tt_columns_mve.h", "TT_RUN_LANES") == 8
-    assert c_constant("tinytrain.h", "TINYTRAIN_RUNTIME_VERSION") == 1
+    assert c_constant("tinytrain.h", "TINYTRAIN_RUNTIME_VERSION") == 2
 
 
 @pytest.mark.parametrize("name", ["TT_COLUMNS", "TT_ROWS", "_COLUMNS"])

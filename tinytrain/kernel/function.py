@@ -61,6 +61,7 @@ FUNCTIONS = (
         "tt_guard_carry",
         "tt_guard_tell",
         "tt_guard_in_memory",
+        "tt_guard_in_flash",
         "tt_sum_squares_s8",
     ),
     *_functions(
@@ -107,6 +108,19 @@ FUNCTIONS = (
         "tt_metrics_balanced_accuracy",
         "tt_early_stop_reset",
         "tt_early_stop_add",
+    ),
+    *_functions(
+        "tt_store.c",
+        "tt_store.h",
+        "tt_store_open",
+        "tt_store_read",
+        "tt_store_size",
+        "tt_store_older",
+        "tt_store_begin",
+        "tt_store_write",
+        "tt_store_commit",
+        "tt_store_roll_back",
+        "tt_store_erase",
     ),
 )
 """One row for each."""

@@ -38,6 +38,8 @@ STATUS = (
     "TT_ERROR_EMPTY",
     "TT_ERROR_ROWS",
     "TT_ERROR_STOPPED",
+    "TT_ERROR_RESET",
+    "TT_ERROR_SPACE",
 )
 """`tt_status` of tinytrain.h, by value."""
 

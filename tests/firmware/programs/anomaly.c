@@ -14,7 +14,6 @@ static memory_file saved, probe;
 static void save(const small_state *from, memory_file *to)
 {
     to->size = 0;
-    to->at = 0;
     HOLDS(small_save(from, write_file, to) == TT_OK);
 }
 

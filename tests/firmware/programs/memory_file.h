@@ -9,7 +9,6 @@
 typedef struct {
     uint8_t bytes[1 << 18];
     size_t size; /* written so far */
-    size_t at;   /* read so far */
 } memory_file;
 
 static inline int write_file(void *context, const void *data, size_t size)
@@ -23,14 +22,13 @@ static inline int write_file(void *context, const void *data, size_t size)
     return 0;
 }
 
-static inline int read_file(void *context, void *data, size_t size)
+static inline int read_file(void *context, size_t offset, void *data, size_t size)
 {
-    memory_file *in = context;
-    if (size > in->size - in->at) {
+    const memory_file *in = context;
+    if (offset > in->size || size > in->size - offset) {
         return 1;
     }
-    memcpy(data, in->bytes + in->at, size);
-    in->at += size;
+    memcpy(data, in->bytes + offset, size);
     return 0;
 }
 

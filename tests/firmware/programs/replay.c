@@ -23,7 +23,6 @@ static void save(const small_state *from, memory_file *to)
 
 static tt_status load(small_state *into, memory_file *from)
 {
-    from->at = 0;
     return small_load(into, read_file, from);
 }
 

@@ -166,7 +166,7 @@ tt_status fake_load(fake_state *state, tt_read_fn read, void *context)
 {
     struct header header;
     uint32_t stored;
-    if (read(context, &header, sizeof header) != 0) {
+    if (read(context, 0, &header, sizeof header) != 0) {
         return TT_ERROR_IO;
     }
     if (memcmp(header.magic, expected.magic, 4) != 0 || header.format != 1U) {
@@ -175,9 +175,10 @@ tt_status fake_load(fake_state *state, tt_read_fn read, void *context)
     if (memcmp(&header, &expected, sizeof header) != 0) {
         return TT_ERROR_MODEL;
     }
-    if (read(context, state->weights, sizeof state->weights) != 0 ||
-        read(context, &state->rate, sizeof state->rate) != 0 ||
-        read(context, &stored, sizeof stored) != 0) {
+    const size_t rate = sizeof header + sizeof state->weights;
+    if (read(context, sizeof header, state->weights, sizeof state->weights) != 0 ||
+        read(context, rate, &state->rate, sizeof state->rate) != 0 ||
+        read(context, rate + sizeof state->rate, &stored, sizeof stored) != 0) {
         return TT_ERROR_IO;
     }
     uint32_t crc = crc32(~0U, &header, sizeof header);

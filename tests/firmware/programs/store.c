@@ -1,0 +1,369 @@
+/* A store on a simulated memory: power cuts before, in the middle of and after every operation,
+ * callbacks that fail, files that are too large, rolling back, erasing, wear.
+ *
+ *     store SLOTS SLOT_BYTES PROGRAM_UNIT ERASE_UNIT COMMITS
+ *
+ * ERASE_UNIT 0 erases a slot by one call; 1 is memory without erasing. Each commit is what a model
+ * saves after a few steps, or after none. Prints `ok CUTS`; anything else is a failure. */
+#include <setjmp.h>
+#include <string.h>
+
+#include "holds.h"
+#include "memory_file.h"
+#include "small.h"
+#include "tt_store.h"
+
+enum { MOST = 1 << 16, BEFORE = 0, TORN, AFTER, NEVER = 1 << 30 };
+
+static uint8_t bytes[MOST], snapshot[MOST];
+static uint8_t programmed[MOST], programmed_then[MOST]; /* since the last erase */
+static uint32_t erased[MOST];                           /* times that a byte was */
+static tt_store_slot slots[255];
+static tt_store_medium medium;
+static uint8_t page[512];
+
+static uint32_t random_state = 1;
+
+static uint32_t any(uint32_t below)
+{
+    random_state = random_state * 1664525U + 1013904223U;
+    return (random_state >> 8) % below;
+}
+
+static int operations, ends_at = NEVER, how = BEFORE, fails;
+static jmp_buf power;
+
+/* Whether an operation goes through as a whole; it may not come back. */
+static int goes_through(void)
+{
+    if (operations++ != ends_at) {
+        return 1;
+    }
+    if (!fails && how == BEFORE) {
+        longjmp(power, 1);
+    }
+    return 0;
+}
+
+static int end(void)
+{
+    if (!fails) {
+        longjmp(power, 1);
+    }
+    return -1;
+}
+
+static int read_bytes(void *context, uint32_t address, void *data, size_t size)
+{
+    (void)context;
+    HOLDS(address <= MOST && size <= MOST - address);
+    memcpy(data, bytes + address, size);
+    return 0;
+}
+
+static int program_bytes(void *context, uint32_t address, const void *data, size_t size)
+{
+    (void)context;
+    const uint32_t unit = medium.program_unit ? medium.program_unit : 1;
+    HOLDS(size > 0 && address % unit == 0 && size % unit == 0 && size <= MOST - address);
+    const int is_whole = goes_through();
+    const uint8_t *from = data;
+    for (size_t i = 0; i < size; i++) {
+        HOLDS(medium.erase == NULL || !programmed[address + i]);
+        if (is_whole || how == AFTER) {
+            bytes[address + i] = from[i];
+        } else if (how == TORN && any(2)) {
+            /* Some bits of a byte, on flash always from 1 to 0. */
+            const uint8_t some = (uint8_t)any(256);
+            bytes[address + i] = medium.erase == NULL ? some : (uint8_t)(from[i] | some);
+        } else {
+            continue;
+        }
+        programmed[address + i] = 1;
+    }
+    return is_whole ? 0 : end();
+}
+
+static int erase_bytes(void *context, uint32_t address, size_t size)
+{
+    (void)context;
+    if (medium.erase_unit) {
+        HOLDS(size == medium.erase_unit && address % medium.erase_unit == 0);
+    }
+    const int is_whole = goes_through();
+    for (size_t i = 0; i < size; i++) {
+        if (is_whole || how == AFTER) {
+            bytes[address + i] = 0xFF;
+            programmed[address + i] = 0;
+            erased[address + i]++;
+        } else if (how == TORN && any(2)) {
+            bytes[address + i] = (uint8_t)any(256);
+            programmed[address + i] = 1;
+        }
+    }
+    return is_whole ? 0 : end();
+}
+
+static small_state state, other;
+static memory_file old, new;
+static tt_store store;
+static unsigned long cuts;
+
+static void make(const small_state *from, memory_file *to)
+{
+    to->size = 0;
+    HOLDS(small_save(from, write_file, to) == TT_OK);
+}
+
+static tt_status commit_to(tt_store *to)
+{
+    tt_store_begin(to);
+    const tt_status saved = small_save(&state, tt_store_write, to);
+    const tt_status status = tt_store_commit(to);
+    HOLDS((saved == TT_OK) == (status == TT_OK) || saved == TT_OK);
+    return status;
+}
+
+static int holds_file(const tt_store *found, const memory_file *file)
+{
+    static uint8_t read[sizeof file->bytes];
+    return tt_store_size(found) == file->size &&
+           tt_store_read((void *)(uintptr_t)found, 0, read, file->size) == 0 &&
+           memcmp(read, file->bytes, file->size) == 0;
+}
+
+/* What a device finds when it wakes up: the old state, or the new one where it may be. */
+static int wakes_up(int had_old)
+{
+    static tt_store found;
+    const tt_status status = tt_store_open(&found, &medium);
+    if (status == TT_ERROR_EMPTY) {
+        HOLDS(!had_old);
+        return 0;
+    }
+    HOLDS(status == TT_OK);
+    const int is_new = holds_file(&found, &new);
+    HOLDS(is_new || (had_old && holds_file(&found, &old)));
+    small_init(&other);
+    HOLDS(small_load(&other, tt_store_read, &found) == TT_OK);
+    return is_new;
+}
+
+/* The commit from `old` to `new`, cut at an operation. 1: it came to its end before. */
+static int cut(int at, int kind, int had_old)
+{
+    memcpy(bytes, snapshot, sizeof bytes);
+    memcpy(programmed, programmed_then, sizeof programmed);
+    static tt_store trial;
+    const tt_status opened = tt_store_open(&trial, &medium);
+    HOLDS(opened == (had_old ? TT_OK : TT_ERROR_EMPTY));
+    operations = 0;
+    ends_at = at;
+    how = kind;
+    int is_whole = 0;
+    if (setjmp(power) == 0) {
+        HOLDS(commit_to(&trial) == TT_OK);
+        is_whole = 1;
+    } else {
+        cuts++;
+    }
+    ends_at = NEVER;
+    const int is_new = wakes_up(had_old);
+    HOLDS(!is_whole || is_new);
+    /* A device that goes on after the cut loses nothing either. */
+    HOLDS(tt_store_open(&trial, &medium) != TT_ERROR_IO);
+    HOLDS(commit_to(&trial) == TT_OK && holds_file(&trial, &new));
+    return is_whole;
+}
+
+static void learn(int steps)
+{
+    for (int i = 0; i < steps; i++) {
+        for (size_t k = 0; k < SMALL_INPUT_SIZE; k++) {
+            small_input(&state)[k] = (int8_t)((int)any(256) - 128);
+        }
+        HOLDS(small_train_step(&state, (int32_t)any(SMALL_CLASSES), NULL) == TT_OK);
+    }
+}
+
+/* A callback fails at each operation: what counted before counts on, and the next commit works. */
+static void fail_everywhere(void)
+{
+    fails = 1;
+    how = TORN;
+    for (int at = 0;; at++) {
+        memcpy(bytes, snapshot, sizeof bytes);
+        memcpy(programmed, programmed_then, sizeof programmed);
+        HOLDS(tt_store_open(&store, &medium) == TT_OK);
+        operations = 0;
+        ends_at = at;
+        const tt_status status = commit_to(&store);
+        ends_at = NEVER;
+        if (status == TT_OK) {
+            break;
+        }
+        HOLDS(status == TT_ERROR_IO && holds_file(&store, &old));
+        HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
+    }
+    fails = 0;
+}
+
+static void cut_everywhere(int commits)
+{
+    int had_old = 0;
+    small_init(&state);
+    for (int n = 0; n < commits; n++) {
+        learn((int)any(3));
+        make(&state, &new);
+        memcpy(snapshot, bytes, sizeof bytes);
+        memcpy(programmed_then, programmed, sizeof programmed);
+        for (int at = 0, is_whole = 0; !is_whole; at++) {
+            for (int kind = BEFORE; kind <= AFTER; kind++) {
+                is_whole = cut(at, kind, had_old);
+            }
+        }
+        if (had_old && n % 16 == 1) {
+            fail_everywhere();
+        }
+        HOLDS(tt_store_open(&store, &medium) == TT_OK && holds_file(&store, &new));
+        had_old = 1;
+        old = new;
+    }
+}
+
+static void blank(void)
+{
+    memset(bytes, medium.erase == NULL ? 0 : 0xFF, sizeof bytes);
+    memset(programmed, 0, sizeof programmed);
+    memset(erased, 0, sizeof erased);
+}
+
+static void wear(int commits)
+{
+    blank();
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_EMPTY);
+    for (int n = 0; n < commits; n++) {
+        learn(1);
+        HOLDS(commit_to(&store) == TT_OK);
+        const int before = operations;
+        HOLDS(commit_to(&store) == TT_OK && operations == before); /* nothing to write */
+    }
+    uint32_t least = UINT32_MAX, most = 0;
+    for (uint32_t i = 0; i < medium.slot_count; i++) {
+        const uint32_t times = erased[slots[i].address];
+        least = times < least ? times : least;
+        most = times > most ? times : most;
+    }
+    HOLDS(most - least <= 1);
+}
+
+static void go_back_and_forget(void)
+{
+    blank();
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_EMPTY && tt_store_size(&store) == 0);
+    HOLDS(tt_store_older(&store) == TT_ERROR_EMPTY && tt_store_roll_back(&store) == TT_ERROR_EMPTY);
+    HOLDS(tt_store_commit(&store) == TT_ERROR_EMPTY); /* nothing was begun */
+    HOLDS(tt_store_write(&store, "x", 1) != 0);
+    small_init(&state);
+    learn(1);
+    make(&state, &old);
+    HOLDS(commit_to(&store) == TT_OK);
+    HOLDS(tt_store_roll_back(&store) == TT_ERROR_EMPTY && holds_file(&store, &old));
+    learn(1);
+    make(&state, &new);
+    HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
+    HOLDS(tt_store_older(&store) == TT_OK && holds_file(&store, &old));
+    HOLDS(tt_store_older(&store) == TT_ERROR_EMPTY && holds_file(&store, &old));
+    HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
+    HOLDS(tt_store_roll_back(&store) == TT_OK && holds_file(&store, &old));
+    HOLDS(tt_store_open(&store, &medium) == TT_OK && holds_file(&store, &old));
+    HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
+
+    /* What is longer, what is shorter, and what is too long. */
+    tt_store_begin(&store);
+    HOLDS(tt_store_write(&store, new.bytes, new.size) == 0);
+    HOLDS(tt_store_write(&store, "more", 4) == 0 && tt_store_commit(&store) == TT_OK);
+    HOLDS(tt_store_size(&store) == new.size + 4);
+    tt_store_begin(&store);
+    HOLDS(tt_store_write(&store, new.bytes, 3) == 0 && tt_store_commit(&store) == TT_OK);
+    HOLDS(tt_store_size(&store) == 3);
+    tt_store_begin(&store);
+    for (int i = 0; i < 1 << 12; i++) {
+        if (tt_store_write(&store, old.bytes, 16) != 0) {
+            break;
+        }
+    }
+    HOLDS(tt_store_commit(&store) == TT_ERROR_SPACE && tt_store_size(&store) == 3);
+    HOLDS(tt_store_open(&store, &medium) == TT_OK && tt_store_size(&store) == 3);
+    uint8_t four[4];
+    HOLDS(tt_store_read(&store, 0, four, 4) != 0 && tt_store_read(&store, 4, four, 0) != 0);
+
+    HOLDS(tt_store_erase(&store) == TT_OK && tt_store_size(&store) == 0);
+    for (uint32_t i = 0; i < medium.slot_count; i++) {
+        for (uint32_t k = 0; k + 32 <= slots[i].size; k++) {
+            HOLDS(bytes[slots[i].address + k] == (medium.erase == NULL ? 0 : 0xFF));
+        }
+    }
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_EMPTY);
+}
+
+/* Sequence numbers go round. */
+static void wrap(void)
+{
+    HOLDS(tt_store_erase(&store) == TT_OK);
+    store.newest.sequence = UINT32_MAX - 2U;
+    for (int n = 0; n < 8; n++) {
+        learn(1);
+        make(&state, &new);
+        HOLDS(commit_to(&store) == TT_OK);
+        HOLDS(tt_store_open(&store, &medium) == TT_OK && holds_file(&store, &new));
+    }
+}
+
+static void refuse(void)
+{
+    const tt_store_medium good = medium;
+    medium.slot_count = 1;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium = good;
+    medium.program_unit = 3;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium.program_unit = 1024;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium = good;
+    medium.erase_unit = 262145;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium.erase_unit = slots[0].size - 1;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium = good;
+}
+
+int main(int count, char **arguments)
+{
+    HOLDS(count == 6);
+    const uint32_t size = (uint32_t)atoi(arguments[2]), unit = (uint32_t)atoi(arguments[4]);
+    const int commits = atoi(arguments[5]);
+    medium = (tt_store_medium){.read = read_bytes,
+                               .program = program_bytes,
+                               .erase = unit == 1 ? NULL : erase_bytes,
+                               .slots = slots,
+                               .slot_count = (uint32_t)atoi(arguments[1]),
+                               .program_unit = (uint32_t)atoi(arguments[3]),
+                               .erase_unit = unit,
+                               .page = page};
+    uint32_t address = 0;
+    for (uint32_t i = 0; i < medium.slot_count; i++) {
+        /* Where a slot is erased as a whole they differ in size. */
+        slots[i] = (tt_store_slot){address, unit == 0 && i % 2 ? 2 * size : size};
+        address += slots[i].size;
+    }
+    HOLDS(address <= MOST);
+    blank();
+    cut_everywhere(commits);
+    wear(50);
+    go_back_and_forget();
+    wrap();
+    refuse();
+    printf("ok %lu\n", cuts);
+    return 0;
+}
