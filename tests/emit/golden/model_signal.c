@@ -17,7 +17,7 @@
 #define tt_grad_clamp_mask_s8_dsp tt_grad_clamp_mask_s8
 #endif
 
-_Static_assert(TINYTRAIN_RUNTIME_VERSION == 1,
+_Static_assert(TINYTRAIN_RUNTIME_VERSION == 2,
                "these sources belong to another version of the runtime");
 
 static const tt_window conv_0_window = {

@@ -92,10 +92,10 @@ float model_signal_learning_rate(const model_signal_state *state);
  * `write`. */
 tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, void *context);
 
-/* Reads a saved file into a state that init has set up. One of another model or format is refused
- * and changes nothing; where it turns out damaged on the way, the state is reset to factory:
- * model_signal_check tells beforehand, without changing anything. A rate above
- * MODEL_SIGNAL_RATE_LIMIT becomes the limit. */
+/* Reads a saved file into a state that init has set up, twice: to check it, and to take it. One
+ * that is damaged, or of another model or format, changes nothing. TT_ERROR_RESET: it could not be
+ * read a second time, and the state is back at its factory values. A rate above
+ * MODEL_SIGNAL_RATE_LIMIT becomes the limit. model_signal_check does the first half alone. */
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
 

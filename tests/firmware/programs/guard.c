@@ -210,6 +210,58 @@ static void a_save_that_fails(void)
     HOLDS(step(0) == TT_ERROR_STOPPED);
 }
 
+static uint8_t memory_bytes[2][2 * SMALL_SAVED_BYTES];
+
+static int read_memory(void *context, uint32_t address, void *data, size_t size)
+{
+    (void)context;
+    memcpy(data, memory_bytes[0] + address, size);
+    return 0;
+}
+
+static int program_memory(void *context, uint32_t address, const void *data, size_t size)
+{
+    (void)context;
+    memcpy(memory_bytes[0] + address, data, size);
+    return 0;
+}
+
+/* What the guard saved last is what a device finds after a reset. */
+static void it_goes_back_to_flash(void)
+{
+    enum { SIZE = sizeof memory_bytes[0] / 32 * 32 };
+    static const tt_store_slot slots[] = {{0, SIZE}, {SIZE, SIZE}};
+    static uint8_t page[TT_STORE_LEAST_PAGE];
+    const tt_store_medium medium = {.read = read_memory,
+                                    .program = program_memory,
+                                    .slots = slots,
+                                    .slot_count = 2,
+                                    .page = page};
+    tt_store flash;
+    HOLDS(tt_store_open(&flash, &medium) == TT_ERROR_EMPTY);
+    const tt_guard_store in_flash = tt_guard_in_flash(&flash);
+    small_init(&state);
+    HOLDS(guard(&in_flash, TT_OK).action == TT_GUARD_SAVED);
+    HOLDS(tt_store_size(&flash) == SMALL_SAVED_BYTES);
+    memcpy(&before, &state, sizeof state);
+    ruin();
+    small_init(&state);
+    HOLDS(tt_store_open(&flash, &medium) == TT_OK);
+    HOLDS(small_load(&state, tt_store_read, &flash) == TT_OK);
+    HOLDS(memcmp(state.GUARD_WEIGHTS, before.GUARD_WEIGHTS, sizeof state.GUARD_WEIGHTS) == 0);
+    ruin();
+    HOLDS(guard(&in_flash, TT_OK).action == TT_GUARD_RESTORED);
+    HOLDS(memcmp(state.GUARD_WEIGHTS, before.GUARD_WEIGHTS, sizeof state.GUARD_WEIGHTS) == 0);
+    /* A commit that does not fit is a save that failed. */
+    const tt_store_slot narrow[] = {{0, 64}, {64, 64}};
+    tt_store_medium small_slots = medium;
+    small_slots.slots = narrow;
+    HOLDS(tt_store_erase(&flash) == TT_OK);
+    HOLDS(tt_store_open(&flash, &small_slots) == TT_ERROR_EMPTY);
+    small_init(&state);
+    HOLDS(guard(&in_flash, TT_ERROR_IO).action == TT_GUARD_SAVED);
+}
+
 int main(void)
 {
     store = tt_guard_in_memory(&memory);
@@ -223,6 +275,7 @@ int main(void)
     a_restore_that_fails_is_tried_again();
     it_stops_in_the_end();
     a_save_that_fails();
+    it_goes_back_to_flash();
     puts("ok");
     return 0;
 }
