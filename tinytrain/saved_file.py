@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tinytrain import resources
@@ -189,3 +190,20 @@ def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
     if zlib.crc32(data[: -end.nbytes]) != end.unpack(data[-end.nbytes :])["crc"]:
         raise DataError("the saved parameters are damaged: their checksum is wrong", where=where)
     return SavedParameters(found["model_hash"], payload[:weights], payload[weights:])
+
+
+def saved_in(path: str | Path) -> bytes:
+    """The bytes of a saved file.
+
+    Raises:
+        DataError: it cannot be read, or is damaged.
+    """
+    where = Where(str(path))
+    try:
+        saved = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the saved parameters cannot be read: {error.strerror}", where=where
+        ) from error
+    read_saved(saved, where)
+    return saved

@@ -86,12 +86,14 @@ def _changed(of: LibrarySamples, labels: np.ndarray) -> LibrarySamples:
     return LibrarySamples(np.ascontiguousarray(labels, np.int32), of.inputs, of.frozen)
 
 
-def _taken(of: LibrarySamples, index: np.ndarray) -> LibrarySamples:
+def taken(of: LibrarySamples, index: np.ndarray) -> LibrarySamples:
+    """Some of the samples."""
     inputs, frozen = (None if data is None else data[index] for data in (of.inputs, of.frozen))
     return LibrarySamples(of.targets[index], inputs, frozen)
 
 
-def _together(one: LibrarySamples, other: LibrarySamples) -> LibrarySamples:
+def together(one: LibrarySamples, other: LibrarySamples) -> LibrarySamples:
+    """The samples of both, those of `other` behind."""
     assert one.inputs is not None and other.inputs is not None
     frozen = None
     if one.frozen is not None and other.frozen is not None:
@@ -100,7 +102,7 @@ def _together(one: LibrarySamples, other: LibrarySamples) -> LibrarySamples:
     return LibrarySamples(targets, np.concatenate([one.inputs, other.inputs]), frozen)
 
 
-def _balanced(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def balanced(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of as many of each class, `count` at most."""
     classes = np.unique(labels)
     chosen = [
@@ -148,13 +150,13 @@ class Trial:
         for runner in (self.plain, self.guarded):
             rng = np.random.default_rng(seed)
             assert runner.past is not None
-            kept = _balanced(runner.learn.targets, KEPT_NEW, rng)
+            kept = balanced(runner.learn.targets, KEPT_NEW, rng)
             rest = np.setdiff1d(np.arange(len(runner.learn.targets)), kept)
-            past = _taken(runner.past, _balanced(runner.past.targets, KEPT_OLD, rng))
+            past = taken(runner.past, balanced(runner.past.targets, KEPT_OLD, rng))
             library = runner.library
             library.init()
             if library.model.guard is not None:
-                library.guard(_together(_taken(runner.learn, kept), past))
+                library.guard(together(taken(runner.learn, kept), past))
             rate = library.learning_rate()
             library.set_learning_rate(rate)
             if is_honest_first:
@@ -162,7 +164,7 @@ class Trial:
             good = self._score(runner)
             if poison == TOO_FAST:
                 library.set_learning_rate(100.0 * rate)
-            samples = _taken(runner.learn, rng.choice(rest, STEPS))
+            samples = taken(runner.learn, rng.choice(rest, STEPS))
             library.train(POISONS[poison](samples, rng, self.classes), np.arange(STEPS))
             if library.model.guard is not None:
                 library.finish()

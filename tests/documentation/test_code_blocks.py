@@ -140,9 +140,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model called `own` by how a sample arrives, and one with two inputs."""
     place = tmp_path_factory.mktemp("own")
     samples = np.random.default_rng(0).random((16, 1, 8, 8), dtype=np.float32)
+    labelled = [{"x": samples, "y": np.arange(16) % 10}]
     kept = {"replay": 4, "enrol": "ncm", "rehearse": (samples, np.arange(16) % 10)}
     kinds: dict[str, dict[str, Any]] = {
-        "whole": {**kept, "anomaly": "diagonal"},
+        "whole": {**kept, "anomaly": "diagonal", "pseudo_labels": True, "calibration": labelled},
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
         "guard": {"guard": 128},
@@ -152,9 +153,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             ROOT / "examples" / "digits" / "digits.onnx",
             output=place / kind,
             name="own",
-            calibration=samples,
-            scheme="head",
-            **options,
+            **{"calibration": samples, "scheme": "head", **options},
         )
     window, features, _ = two_inputs.samples()
     tinytrain.compile_model(

@@ -8,7 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinytrain.reference import adam, anomaly, class_health, class_weights, enrol, follow, guard
+from tinytrain.reference import (
+    adam,
+    anomaly,
+    class_health,
+    class_weights,
+    enrol,
+    follow,
+    guard,
+    pseudo,
+)
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
 
@@ -23,6 +32,7 @@ TWINS = (
     ("src/tt_class_weights.c", "LEAST", class_weights.LEAST),
     ("src/tt_class_weights.c", "MOST", class_weights.MOST),
     ("include/tt_enrol.h", "TT_NEIGHBOURS_MAX", enrol.MAX_NEIGHBOURS),
+    ("include/tt_pseudo.h", "TT_PSEUDO_UNIT", pseudo.UNIT),
     ("src/tt_adam.c", "HORIZON", adam.HORIZON),
     ("src/tt_adam.c", "ROOT_BITS", adam.ROOT_BITS),
     ("include/tt_follow.h", "TT_FOLLOW_FIRST_SHIFT", follow.FIRST_SHIFT),

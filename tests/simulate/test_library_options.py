@@ -50,6 +50,7 @@ ELSEWHERE = {
     "keep": "decides the suggested rate: tests/guidance",
     "enrol": "tests/equality/test_enrolment.py",
     "enrol_classes": "tests/equality/test_enrolment.py",
+    "pseudo_labels": "tests/equality/test_pseudo.py",
     "follow": "tests/equality/test_follow.py",
     **{name: "tests/equality/test_anomaly.py" for name in OPTIONS if name.startswith("anomaly")},
 }

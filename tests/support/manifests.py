@@ -126,6 +126,7 @@ def small_manifest() -> Manifest:
         rehearsal=None,
         guard=None,
         enrolment=None,
+        pseudo_labels=None,
         follow=None,
         anomaly=None,
         speed=SpeedRecord(

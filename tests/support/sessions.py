@@ -56,6 +56,7 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
         fade=compiled.fade,
         guard_interval=compiled.options.guard,
         enrolment=compiled.enrolment,
+        pseudo=compiled.pseudo,
     )
 
 

@@ -65,6 +65,7 @@ _ELSEWHERE = {
     "rehearsal_recall_after",
     "guard",
     "enrolment",
+    "unlabelled",
 }
 """Figures that tables and sentences of their own show."""
 

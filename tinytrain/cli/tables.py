@@ -12,6 +12,7 @@ from tinytrain.isa import isa_of
 from tinytrain.manifest.arena import KernelRecord, OptimizationRecord
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
+from tinytrain.manifest.pseudo import PseudoRecord
 from tinytrain.manifest.rates import RaceRecord
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
@@ -59,6 +60,14 @@ def enrolment_summary(record: EnrolmentRecord) -> str:
     what = "means" if record.method == "ncm" else f"the nearest of {record.slots:,} samples"
     known = f"; {record.prototypes} known from the factory" if record.prototypes else ""
     return f"{record.classes:,} classes by {what}, {record.ram:,} bytes of RAM{known}"
+
+
+def pseudo_summary(record: PseudoRecord) -> str:
+    """What the thresholds make of the samples that they were found by."""
+    return (
+        f"{record.taken:.0%} of {record.samples:,} labelled calibration samples are sure enough, "
+        f"and {record.right:.1%} of their pseudo-labels are right"
+    )
 
 
 def replay_summary(replay: ReplayRecord) -> str:

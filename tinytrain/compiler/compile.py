@@ -15,6 +15,7 @@ from tinytrain.compiler.integers import CalibrationSamples, integer_model
 from tinytrain.compiler.options import make_options
 from tinytrain.compiler.parameters import COMPILE
 from tinytrain.compiler.pipeline import IMPORT, build_step
+from tinytrain.compiler.pseudo import check_pseudo_labels, with_pseudo_labels
 from tinytrain.compiler.race import Report, with_race
 from tinytrain.compiler.rehearsal import with_rehearsal
 from tinytrain.compiler.samples import sample_spec
@@ -82,6 +83,7 @@ def compile_model(
 
     check_options(COMPILE, mean=mean, std=std, ram=ram, flash=flash)
     chosen = make_options(options)
+    check_pseudo_labels(chosen, has_old_samples=rehearse is not None)
     where = target if isinstance(target, Target) else load_target(target)
     # Before anything takes time: a folder that may not be written is refused at once.
     refuse_foreign(Path(output))
@@ -99,7 +101,7 @@ def compile_model(
     compiled = with_rehearsal(compiled, rehearse, given, spec, budget.flash)
     if chosen.learning_rate == "race":
         compiled = with_race(compiled, given, spec, race_progress)
-    compiled = with_enrolment(compiled, given)
+    compiled = with_pseudo_labels(with_enrolment(compiled, given), given)
     return write_folder(
         compiled,
         output,

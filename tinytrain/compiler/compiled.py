@@ -17,6 +17,7 @@ from tinytrain.plan.within import MemoryOptimization
 from tinytrain.reference.class_health import FADE_STEPS
 from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale
+from tinytrain.reference.pseudo import PseudoLabels
 from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.significant import rounded
 from tinytrain.scheme.scheme import Scheme
@@ -38,6 +39,7 @@ class Compiled:
         rehearsal: samples of before that the firmware carries.
         race: how the learning rate and the schedule were found, if they raced.
         enrolment: how classes are learned from a few samples, if they are.
+        pseudo: when a sample without a label is trained on, if any is.
     """
 
     graph: Graph
@@ -51,6 +53,7 @@ class Compiled:
     rehearsal: RehearsalSet | None = None
     race: RaceRecord | None = None
     enrolment: Enrolment | None = None
+    pseudo: PseudoLabels | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def emit_step(compiled: Compiled, *, switched: bool = False) -> ModelFiles:
         fade=compiled.fade,
         anomaly=compiled.options.anomaly_request,
         switched=switched,
+        pseudo=compiled.pseudo,
     )
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.errors import UsageError
-from tinytrain.ir.graph import Value
 from tinytrain.ir.operations import frozen_count, head_input, loss_index
-from tinytrain.reference.enrol import MAX_CODES, CodeMap, Enrolment, parse_method
+from tinytrain.reference.enrol import MAX_CODES, CodeMap, Enrolment, EnrolMethod, parse_method
 from tinytrain.reference.features import Features
 from tinytrain.reference.fixed_point import requantizers
 
@@ -27,9 +26,26 @@ NEW_CLASSES = 8
 NEAR = 0.95
 """Share of the labelled samples that lie near the prototype of their own class."""
 
+HEAD_BESIDE = "add --scheme head, which trains the head beside it"
+
 _SHRINKAGE = 0.1
 _ROOM = 1.25
 """Times as far as the calibration samples reach before a code saturates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """What is made of calibration samples, and the samples by it.
+
+    Attributes:
+        enrolment: codes, prototypes and a threshold.
+        codes: int8 [N, code_size], of those samples whose label is known.
+        labels: int [N].
+    """
+
+    enrolment: Enrolment
+    codes: np.ndarray
+    labels: np.ndarray
 
 
 def with_enrolment(compiled: Compiled, given: IntegerModel) -> Compiled:
@@ -64,44 +80,71 @@ def make_enrolment(
     Raises:
         UsageError: as `with_enrolment`.
     """
-    graph, options = compiled.graph, compiled.options
-    method, x = parse_method(str(options.enrol)), head_input(graph)
-    _check_model(compiled, x)
+    options = compiled.options
+    check_features(compiled, "--enrol", f"{HEAD_BESIDE}, or --scheme none")
+    method = parse_method(str(options.enrol))
     classes = options.enrol_classes or compiled.classes + NEW_CLASSES
-    size = x.type.size
+    return coded(compiled, method, classes, samples, labels).enrolment
+
+
+def coded(
+    compiled: Compiled,
+    method: EnrolMethod,
+    classes: int,
+    samples: np.ndarray | None,
+    labels: np.ndarray | None,
+) -> Coded:
+    """What calibration samples say of classes, by the features of a model.
+
+    Args:
+        method: how classes are told apart.
+        classes: labels that are known or can be enrolled are below it.
+        samples, labels: as for `make_enrolment`.
+    """
+    size = head_input(compiled.graph).type.size
     if samples is None:
         nothing = np.zeros((0, size), np.int8), np.zeros(0, np.uint16)
-        return Enrolment(method, classes, size, None, *nothing, None)
-    features = Features(graph).of(samples)
+        return Coded(Enrolment(method, classes, size, None, *nothing, None), *nothing)
+    features = Features(compiled.graph).of(samples)
     found = _code_map(features) if len(features) >= ENOUGH else None
     codes = features if found is None else found.codes(features)
     # The classes of a fresh head are not those of the samples that the model comes with.
-    known = labels is not None and options.classes is None
+    known = labels is not None and compiled.options.classes is None
     inside = labels < classes if labels is not None and known else np.zeros(len(codes), bool)
     its = labels[inside] if labels is not None else np.zeros(0, np.int64)
-    return Enrolment(method, classes, size, found, *_prototypes(codes[inside], its))
+    of = _prototypes(codes[inside], its)
+    return Coded(Enrolment(method, classes, size, found, *of), codes[inside], its)
 
 
-def _check_model(compiled: Compiled, x: Value) -> None:
-    graph = compiled.graph
+def check_features(compiled: Compiled, flag: str, way_out: str) -> None:
+    """Whether a model has classes, and features that stay as they are.
+
+    Args:
+        flag: of the option that needs both.
+        way_out: where layers before the head train.
+
+    Raises:
+        UsageError: it has not.
+    """
+    graph, x = compiled.graph, head_input(compiled.graph)
     if not compiled.classes:
         raise UsageError(
-            f"--enrol tells classes apart, and a sample of the loss {compiled.options.loss} has "
+            f"{flag} tells classes apart, and a sample of the loss {compiled.options.loss} has "
             "none",
-            help="leave out --enrol",
+            help=f"leave out {flag}",
         )
     forward = graph.nodes[: loss_index(graph)]
     made = {value for node in forward[: frozen_count(graph, forward)] for value in node.outputs}
     if x not in made and x not in graph.inputs:
         raise UsageError(
             f"the scheme '{compiled.options.scheme}' trains layers before the head, and would "
-            "change what --enrol has kept of a class",
-            help="add --scheme head, which trains the head beside it, or --scheme none",
+            f"change what {flag} has kept of a class",
+            help=way_out,
         )
     if x.type.size > MAX_CODES:
         raise UsageError(
-            f"the head reads {x.type.size:,} numbers, and --enrol takes {MAX_CODES:,} at most",
-            help="leave out --enrol, or pool the map before the head",
+            f"the head reads {x.type.size:,} numbers, and {flag} takes {MAX_CODES:,} at most",
+            help=f"leave out {flag}, or pool the map before the head",
         )
 
 

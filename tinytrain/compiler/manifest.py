@@ -112,6 +112,7 @@ def manifest_of(
         rehearsal=files.interface.rehearsal,
         guard=files.interface.guard,
         enrolment=files.interface.enrolment,
+        pseudo_labels=files.interface.pseudo,
         follow=files.interface.follow,
         anomaly=files.interface.anomaly,
         speed=speed_record(compiled.plan, setting.target),

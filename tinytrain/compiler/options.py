@@ -40,6 +40,7 @@ REPLAY = Group("replay", "samples that are kept, to train on again")
 REHEARSAL = Group("rehearsal", "samples of before that lie in flash, to train on again")
 GUARD = Group("guard", "learning that makes the model worse is undone")
 ENROLMENT = Group("enrolment", "classes that are learned from a few samples, without a gradient")
+PSEUDO = Group("pseudo-labels", "samples without labels that are sure enough are trained on")
 DRIFT = Group("drift", "samples without labels bring a drifting input back")
 ANOMALY = Group("anomaly", "what is normal is learned, and the rest is flagged")
 OUTPUT = Group("output", "what is written")
@@ -325,6 +326,15 @@ class Options:
         high=MAX_SLOTS,
         metavar="N",
     )
+    pseudo_labels: bool = _option(
+        False,
+        PSEUDO,
+        "train on samples without labels that lie close to a known class; needs --guard or "
+        "--rehearse",
+        kind=SWITCH,
+        experiment="nothing: an experiment trains with labels",
+        see="training.md#pseudo-labels",
+    )
     follow: str | None = _option(
         None,
         DRIFT,
@@ -580,7 +590,7 @@ def _check_following(options: Options) -> None:
     """What stores what the frozen layers give does not go with what changes it."""
     if options.follow is None:
         return
-    for name in ("replay", "rehearsal_slots", "enrol"):
+    for name in ("replay", "rehearsal_slots", "enrol", "pseudo_labels"):
         if getattr(options, name):
             raise UsageError(
                 f"{OPTIONS[name].flag} keeps what the frozen layers give for a sample, and "
@@ -617,7 +627,7 @@ def _check_adam(options: Options) -> None:
 
 def _check_nothing(options: Options) -> None:
     """Refuses what asks for something to train."""
-    of_training = (LEARNING, REPLAY, REHEARSAL, GUARD)
+    of_training = (LEARNING, REPLAY, REHEARSAL, GUARD, PSEUDO)
     for name, option in OPTIONS.items():
         is_of_training = option.group in of_training or name == "classes"
         if is_of_training and getattr(options, name) != option.default:

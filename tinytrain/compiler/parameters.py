@@ -14,6 +14,7 @@ from tinytrain.compiler.options import (
     MEMORY,
     OPTIONS,
     OUTPUT,
+    PSEUDO,
     RATE,
     REHEARSAL,
     REPLAY,
@@ -39,6 +40,7 @@ GROUPS = (
     REHEARSAL,
     GUARD,
     ENROLMENT,
+    PSEUDO,
     DRIFT,
     ANOMALY,
 )

@@ -209,6 +209,13 @@ class EmitContext:
         """A C expression for the address of an update's counters; NULL where nothing is counted."""
         return f"&state->health.updates[{self._counted[node.name]}]" if self.health else "NULL"
 
+    def bytes_by_layer(self) -> dict[str, int]:
+        """Of the constants of each layer; those that serve none under ""."""
+        found: dict[str, int] = {}
+        for constant in self.constants.values():
+            found[constant.layer] = found.get(constant.layer, 0) + constant.nbytes
+        return found
+
     def exponent(self, name: str | None) -> str:
         """A C expression for E of a gradient."""
         return f"state->scales[{self.scales[name]}].exponent" if name in self.scales else "0"

@@ -20,6 +20,7 @@ from tinytrain.emit.guard import GuardPart, guard_text
 from tinytrain.emit.learning import gradient_text, trained_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.model_hash import model_hash
+from tinytrain.emit.pseudo import Pseudo
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
@@ -40,6 +41,7 @@ from tinytrain.plan.plan import Plan
 from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
+from tinytrain.reference.pseudo import PseudoLabels
 from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.schedule import RateSchedule, describe
 from tinytrain.saved_file import PARTS, layout, saved_bytes
@@ -106,6 +108,7 @@ def emit_model(
     fade: float = 0.0,
     anomaly: AnomalyRequest | None = None,
     switched: bool = False,
+    pseudo: PseudoLabels | None = None,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -130,6 +133,7 @@ def emit_model(
         anomaly: how the model tells what is not normal; None leaves it out.
         switched: whether a session says what of all this trains: for a library of this machine
             that tries many schemes, never for a device.
+        pseudo: when a sample without a label is trained on; None leaves it out.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     health = health and bool(graph.parameters)
@@ -167,6 +171,7 @@ def emit_model(
     held = put_rehearsal(context, rehearsal, kept)
     guard = GuardPart.of(guard_interval, classes)
     enrol = Enrol.of(enrolment, context, head_input(graph))
+    unlabelled = Pseudo.of(pseudo, enrol, context, head_input(graph))
     watched = Anomaly.of(anomaly, wants, kept)
     parts = replay, held, guard, enrol, watched
     counts = class_counts(loss)
@@ -229,6 +234,8 @@ def emit_model(
         "rehearsal": held,
         **guard_text(context, graph, guard),
         "enrol": enrol,
+        "coded": unlabelled.known if unlabelled else enrol,
+        "pseudo": unlabelled,
         "follow": follow,
         "anomaly": watched,
         "switched": switched,
@@ -265,20 +272,14 @@ def emit_model(
         rehearsal=None if held is None or rehearsal is None else held.record(rehearsal),
         guard=None if guard is None else guard.record(),
         enrolment=None if enrol is None else enrol.record(),
+        pseudo=None if unlabelled is None else unlabelled.record(),
         follow=None if following is None else following.record(),
         anomaly=None if watched is None else watched.record(),
     )
     functions = frozenset(context.functions)
-    constants = _by_layer(context)
+    constants = context.bytes_by_layer()
     found = replay, held, guard, enrol, following, watched
     return ModelFiles(files, functions, digest, weights, interface, constants, *found)
-
-
-def _by_layer(context: EmitContext) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for constant in context.constants.values():
-        found[constant.layer] = found.get(constant.layer, 0) + constant.nbytes
-    return found
 
 
 def _initial(

@@ -79,6 +79,7 @@ FUNCTIONS = (
         "tt_search_means",
         "tt_search_end",
     ),
+    *_functions("tt_pseudo.c", "tt_pseudo.h", "tt_pseudo_label", "tt_pseudo_count"),
     *_functions(
         "tt_follow.c", "tt_follow.h", "tt_follow_shift", "tt_follow_observe", "tt_follow_adjust"
     ),

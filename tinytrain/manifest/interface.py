@@ -9,6 +9,7 @@ from tinytrain.manifest.anomaly import AnomalyRecord
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
+from tinytrain.manifest.pseudo import PseudoRecord
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.manifest.rehearsal import RehearsalRecord
 
@@ -35,6 +36,7 @@ class ModelInterface:
         rehearsal: the rehearsal set, if there is one.
         guard: the guard, if there is one.
         enrolment: classes that are learned from a few samples, if they are.
+        pseudo: when a sample without a label is trained on, if any is.
         follow: the convolutions that follow drift, if any do.
         anomaly: how the model tells what is not normal, if it does.
     """
@@ -53,6 +55,7 @@ class ModelInterface:
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
     enrolment: EnrolmentRecord | None
+    pseudo: PseudoRecord | None
     follow: FollowRecord | None
     anomaly: AnomalyRecord | None
 

@@ -17,6 +17,7 @@ from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.health import HealthRecord
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.manifest.pseudo import PseudoRecord
 from tinytrain.manifest.rates import GuidanceRecord, RaceRecord
 from tinytrain.manifest.records import (
     BudgetRecord,
@@ -92,6 +93,7 @@ class Manifest:
         rehearsal: the rehearsal set; null if there is none.
         guard: the guard; null if there is none.
         enrolment: classes that are learned from a few samples; null if none are.
+        pseudo_labels: when a sample without a label is trained on; null if none is.
         follow: the convolutions that follow drift; null if none do.
         anomaly: how the model tells what is not normal; null if it does not.
         speed: estimated time of a training step.
@@ -134,6 +136,7 @@ class Manifest:
     rehearsal: RehearsalRecord | None
     guard: GuardRecord | None
     enrolment: EnrolmentRecord | None
+    pseudo_labels: PseudoRecord | None
     follow: FollowRecord | None
     anomaly: AnomalyRecord | None
     speed: SpeedRecord
@@ -192,6 +195,7 @@ class Manifest:
             rehearsal=self.rehearsal,
             guard=self.guard,
             enrolment=self.enrolment,
+            pseudo=self.pseudo_labels,
             follow=self.follow,
             anomaly=self.anomaly,
         )

@@ -94,6 +94,7 @@ class Health:
         at_end: for each trained tensor, how many elements stand at an end of their range.
         classes: of each class; empty where none are counted.
         absent_after: steps without a class after which it fades, at the rate of the next step.
+        taken, left: samples without labels that were trained on, and those that were left alone.
     """
 
     steps: int = 0
@@ -103,6 +104,8 @@ class Health:
     at_end: list[int] = field(default_factory=list)
     classes: list[ClassCounts] = field(default_factory=list)
     absent_after: int = 0
+    taken: int = 0
+    left: int = 0
 
 
 def count_ends(data: np.ndarray, fraction: np.ndarray | None, bits: int) -> int:

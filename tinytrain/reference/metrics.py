@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.operations import loss_index
+
 F = np.float32
 _LOWEST = F(-np.finfo(np.float32).max)
 VERDICTS = ("waiting", "improved", "stop")
@@ -61,3 +64,13 @@ class EarlyStop:
             return "improved"
         self.waited = min(self.waited + 1, 2**16 - 1)
         return "stop" if 0 < self.patience <= self.waited else "waiting"
+
+
+def right_of(graph: Graph, output: np.ndarray, wanted: np.ndarray) -> int | None:
+    """How many pixels or labels of a sample are right; None where neither is predicted."""
+    op = graph.nodes[loss_index(graph)].op
+    if op == "pixel_cross_entropy":
+        return int(np.sum(output.reshape(wanted.size, -1).argmax(axis=1) == wanted.ravel()))
+    if op == "binary_cross_entropy":
+        return int(np.sum((output.ravel() > 0) == (wanted.ravel() > 0.5)))
+    return None

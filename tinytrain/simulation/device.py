@@ -16,10 +16,11 @@ from tinytrain.data.given import batches, given_inputs, given_samples, refuse_se
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
-from tinytrain.saved_file import read_saved
+from tinytrain.saved_file import read_saved, saved_in
 from tinytrain.simulation.device_enrolment import EnrolmentCalls
 from tinytrain.simulation.device_following import FollowingCalls
 from tinytrain.simulation.device_guard import GuardCalls
+from tinytrain.simulation.device_pseudo import PseudoCalls
 from tinytrain.simulation.device_rehearsal import RehearsalCalls, steps_behind
 from tinytrain.simulation.device_result import (
     EvaluationResult,
@@ -34,7 +35,6 @@ from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.library import HostLibrary
 from tinytrain.simulation.library_build import build_library
 from tinytrain.simulation.parameters import SIMULATE
-from tinytrain.simulation.session import saved_in
 from tinytrain.simulation.session_checks import check_rate
 from tinytrain.simulation.write_back import onnx_with_learned, state_dict
 from tinytrain.toolchain.objects import FOLDER as SHARED_OBJECTS
@@ -82,7 +82,7 @@ def host_library(folder: GeneratedFolder) -> HostLibrary:
         ) from error
 
 
-class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCalls):
+class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCalls, PseudoCalls):
     """A compiled model with a state of its own, as on the microcontroller; made by `load`.
 
     Arrays may be NumPy's, PyTorch's tensors or lists. `x` has the model's own shape and layout, one

@@ -94,6 +94,9 @@ class RawOutcome:
             `judged.JUDGED` for each of "before", "watch" and "after"; empty for any other.
         guard_checks: in order; empty where the model has no guard.
         kept_bytes: of the frozen-activation cache; 0 where every pass computed frozen layers.
+        pseudo_labels: of each sample of a session without labels, in order; -1 for one that was
+            left alone. `losses` and `predictions` are then of the others.
+        unlabelled_instructions: of each of these samples; empty where nothing counts them.
         followed: samples over which drift was followed.
         follow_instructions: of each of them; empty where nothing counts them.
     """
@@ -111,6 +114,8 @@ class RawOutcome:
     stack_used: int | None = None
     health: Health | None = None
     kept_bytes: int = 0
+    pseudo_labels: tuple[int, ...] = ()
+    unlabelled_instructions: tuple[int, ...] = ()
     followed: int = 0
     follow_instructions: tuple[int, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
@@ -128,6 +133,7 @@ class RawOutcome:
             rehearsal_instructions=(),
             infer_instructions=(),
             follow_instructions=(),
+            unlabelled_instructions=(),
         )
 
 

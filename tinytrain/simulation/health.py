@@ -76,6 +76,7 @@ class HealthReport:
         advice: what to do, a sentence for each kind of trouble; empty where all is well.
         classes: how often each came and was predicted; empty where that is not counted.
         is_falling: whether the loss fell in this session; None where it has no two halves.
+        taken, left: samples without labels that were trained on, and those that were left alone.
     """
 
     steps: int
@@ -87,6 +88,8 @@ class HealthReport:
     advice: tuple[str, ...] = ()
     classes: tuple[ClassReport, ...] = ()
     is_falling: bool | None = None
+    taken: int = 0
+    left: int = 0
 
     def saturating(self) -> tuple[GradientReport, ...]:
         """Gradients that saturate too often."""
@@ -158,6 +161,8 @@ def health_report(
         fraction_bits=fraction_bits,
         classes=class_reports(health),
         is_falling=is_falling,
+        taken=health.taken,
+        left=health.left,
     )
     classes = (*class_advice(report.classes), *recall_advice(*recall))
     return replace(report, advice=(*_advice(report), *classes))
@@ -168,6 +173,11 @@ def _advice(report: HealthReport) -> Iterator[str]:
         yield (
             f"{report.skipped} of {report.steps} steps were skipped, as their loss was NaN or "
             "infinite: use a smaller learning rate, and look for samples that are not finite"
+        )
+    if report.left >= ENOUGH and not report.taken:
+        yield (
+            f"none of {report.left:,} samples without labels was sure enough: they lie far from "
+            "all that is known; label a few of each class, and enrol or train on them"
         )
     if losing := report.losing():
         ways = ["a larger learning rate"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,36 +22,13 @@ from tinytrain.simulation.library_calls import check, pointer
 from tinytrain.simulation.library_enrolment import LibraryEnrolment
 from tinytrain.simulation.library_following import FollowingLibrary
 from tinytrain.simulation.library_guard import GuardLibrary
+from tinytrain.simulation.library_pseudo import PseudoLibrary
 from tinytrain.simulation.library_rehearsal import RehearsalLibrary
-from tinytrain.simulation.stream import TARGET_DTYPES
+from tinytrain.simulation.library_samples import LibrarySamples as LibrarySamples
+from tinytrain.simulation.library_samples import SampleArrays
 
 
-@dataclass(frozen=True, eq=False)
-class LibrarySamples:
-    """Samples for a library.
-
-    Attributes:
-        targets: int32 [N], labels from 0 to classes - 1; a label for each
-            pixel uint8 [N, pixels]; anything else float32 [N, outputs].
-        inputs: int8 [N, ...]; None where `frozen` holds all that is needed.
-        frozen: the frozen activations, uint8 [N, frozen_bytes], from `HostLibrary.frozen`; None
-            computes them.
-    """
-
-    targets: np.ndarray
-    inputs: np.ndarray | None = None
-    frozen: np.ndarray | None = None
-
-
-class _Samples(ctypes.Structure):
-    _fields_ = (
-        ("inputs", ctypes.c_void_p),
-        ("frozen", ctypes.c_void_p),
-        ("targets", ctypes.c_void_p),
-    )
-
-
-class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
+class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary, PseudoLibrary):
     """A model in a shared library, with one state of its own, which starts as factory.
 
     Args:
@@ -174,7 +150,7 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
         outputs = np.empty((len(inputs), self.model.output_size), np.float32)
         status = self._function("library_infer", ctypes.c_int)(
             self._state,
-            ctypes.byref(_Samples(pointer(inputs), None, None)),
+            ctypes.byref(SampleArrays(pointer(inputs), None, None)),
             ctypes.c_size_t(len(outputs)),
             pointer(outputs),
         )
@@ -251,7 +227,7 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
         if kept is not None:
             self._check_targets(kept)
         self._kept = kept  # the library reads its arrays from now on
-        given = _Samples() if kept is None else self._struct(kept)
+        given = SampleArrays() if kept is None else self._struct(kept)
         self._guard(ctypes.byref(given), 0 if kept is None else len(kept.targets))
 
     def save(self) -> bytes:
@@ -275,25 +251,3 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary):
     def weights_sha256(self) -> str:
         """Of all trained parameters, 64 hex digits; as `simulate` gives it."""
         return hashlib.sha256(read_saved(self.save()).weights).hexdigest()
-
-    def _check_targets(self, samples: LibrarySamples) -> None:
-        labels = samples.targets
-        if not self.model.classes:
-            assert labels.shape[1:] == (self.model.target_size,), "targets of another size"
-            return
-        if labels.size and not (labels.min() >= 0 and labels.max() < self.model.classes):
-            raise DataError(f"a label is not one of the model's {self.model.classes} classes")
-
-    def _struct(self, samples: LibrarySamples) -> _Samples:
-        """Pointers into arrays that `samples` keeps alive."""
-        inputs, frozen, targets = samples.inputs, samples.frozen, samples.targets
-        count = len(targets)
-        assert inputs is not None or frozen is not None, "samples without inputs"
-        assert targets.dtype == TARGET_DTYPES[self.model.wants] and targets.flags.c_contiguous
-        if inputs is not None:
-            assert inputs.dtype == np.int8 and inputs.flags.c_contiguous
-            assert inputs.size == count * self.model.input_size
-        if frozen is not None:
-            assert frozen.dtype == np.uint8 and frozen.flags.c_contiguous
-            assert frozen.shape == (count, self.model.frozen_bytes)
-        return _Samples(pointer(inputs), pointer(frozen), pointer(targets))

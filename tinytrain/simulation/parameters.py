@@ -55,6 +55,9 @@ SIMULATE = (
            TRAINING, "fill", FILE, metavar="F.npz", see="training.md#replay"),
     Option("follow drift over the samples, as many as --steps, in place of training on them; needs "
            "no labels", TRAINING, "follow", SWITCH, False, see="training.md#drift"),
+    Option("take the samples as ones without labels, and train on those that are sure enough; "
+           "labels in the file only say how many were right", TRAINING, "unlabelled", SWITCH,
+           False, see="training.md#pseudo-labels"),
     Option("labelled samples that the guard looks at and no step learns from, x and y of an .npz "
            "file", TRAINING, "kept", FILE, metavar="F.npz", see="training.md#the-guard"),
     Option("samples to evaluate on, before and after", EVALUATION, "eval", FILE, metavar="G.npz"),

@@ -10,8 +10,8 @@ from collections import deque
 import numpy as np
 
 from tinytrain.errors import TinytrainError, ToolchainError, Where
-from tinytrain.reference.class_health import ClassCounts
-from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
+from tinytrain.reference.health import Health
+from tinytrain.reference.pseudo import LEFT
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import (
     Checkpoint,
@@ -23,6 +23,7 @@ from tinytrain.simulation.engine import (
 from tinytrain.simulation.failures import failure_error
 from tinytrain.simulation.guard import GuardCheck, check_in
 from tinytrain.simulation.judged import LINE, JudgedLines
+from tinytrain.simulation.protocol_health import COUNTERS, take_counters
 from tinytrain.simulation.stream import SampleStream
 
 STATUS = (
@@ -44,11 +45,12 @@ STATUS = (
 """`tt_status` of tinytrain.h, by value."""
 
 _EVENT = re.compile(
-    r"(?P<kind>before|step|replay|rehearse|follow|after) (?P<index>\d+)"
+    r"(?P<kind>before|step|unlabelled|replay|rehearse|follow|after) (?P<index>\d+)"
     r"(?: loss 0x(?P<loss>[0-9a-f]{8}))?"
     r"(?: prediction (?P<prediction>\d+))?"
     r"(?: squares 0x(?P<squares>[0-9a-f]{16}))?"
     r"(?: right (?P<right>\d+))?"
+    r"(?: took (?P<took>\d+))?"
     r" instructions 0x(?P<instructions>[0-9a-f]{16})"
 )
 _CHECKPOINT = re.compile(
@@ -58,16 +60,10 @@ _CHECKPOINT = re.compile(
 _REHEARSAL = re.compile(
     r"rehearsal (?P<when>before|after) correct (?P<correct>\d+) loss 0x(?P<loss>[0-9a-f]{8})"
 )
-_COUNTERS = re.compile(
-    r"gradient \d+ saturated (?P<saturated>\d+) rises (?P<rises>\d+) falls (?P<falls>\d+)"
-    r"|update \d+ seen (?P<seen>\d+) lost (?P<lost>\d+) at_end (?P<at_end>\d+)"
-    r"|class \d+ labels (?P<labels>\d+) right (?P<right>\d+) predictions (?P<predictions>\d+)"
-    r" since (?P<since>\d+)"
-    r"|absent_after (?P<absent_after>\d+)"
-)
 _STAGES = {
     "before": "evaluate before",
     "step": "train",
+    "unlabelled": "train",
     "replay": "train",
     "rehearse": "train",
     "follow": "follow",
@@ -114,7 +110,8 @@ class ProtocolReader:
         elif match := re.fullmatch(r"between (\d+)(?: prediction (\d+))?", text):
             self._between += [int(match[2])] if match[2] else []
             note = f"evaluating {int(match[1]) + 1}/{self._stream.eval_count}"
-            self._progress("train", len(self._events["step"]), self._stream.step_count, note)
+            done = len(self._events["step"]) + len(self._events["unlabelled"])
+            self._progress("train", done, self._stream.step_count, note)
         elif match := _CHECKPOINT.fullmatch(text):
             self._take_checkpoint(match)
         elif check := check_in(text):
@@ -134,8 +131,8 @@ class ProtocolReader:
             self._stack_used = int(match[1])
         elif match := re.fullmatch(r"health steps (\d+) skipped (\d+)", text):
             self._health = Health(int(match[1]), int(match[2]))
-        elif self._health is not None and (match := _COUNTERS.fullmatch(text)):
-            _take_counters(self._health, match)
+        elif self._health is not None and (match := COUNTERS.fullmatch(text)):
+            take_counters(self._health, match)
         elif text == "done":
             self._done = True
 
@@ -157,7 +154,8 @@ class ProtocolReader:
         Raises:
             ToolchainError: lines are missing.
         """
-        steps = self._events["step"]
+        judged = self._events["unlabelled"]
+        steps = [event for event in self._events["step"] + judged if event["loss"] is not None]
         are_there = all(len(self._events[kind]) == self._count(kind) for kind in _STAGES)
         if not (self._done and are_there and self._judged.is_whole):
             raise self.failed("the firmware ended before its work was done")
@@ -171,7 +169,7 @@ class ProtocolReader:
             after=_evaluation(self._events["after"]),
             weights=read_saved(saved, Where("parameters_out.bin")).weights,
             saved=saved,
-            step_instructions=_instructions(steps) + watching,
+            step_instructions=_instructions(self._events["step"]) + watching,
             replay_instructions=_instructions(self._events["replay"]),
             rehearsal_instructions=_instructions(self._events["rehearse"]),
             rehearsal_before=self._rehearsal.get("before"),
@@ -181,6 +179,8 @@ class ProtocolReader:
             checkpoints=tuple(self._checkpoints),
             guard_checks=tuple(self._guard),
             health=self._health,
+            pseudo_labels=tuple(int(event["took"] or LEFT) for event in judged),
+            unlabelled_instructions=_instructions(judged),
             followed=len(follows),
             follow_instructions=_instructions(follows),
             judged=self._judged.arrays(),
@@ -224,10 +224,20 @@ class ProtocolReader:
         if kind == "replay":
             return self._step_count * (self._stream.replay_steps or 0)
         if kind == "rehearse":
-            return self._step_count * (self._stream.rehearsal_steps or 0)
-        if kind in ("step", "follow"):
-            return self._step_count if self._stream.follows == (kind == "follow") else 0
+            found = self._events["unlabelled"]
+            behind = sum(event["took"] is not None for event in found)
+            steps = behind if self._stream.unlabelled else self._step_count
+            return steps * (self._stream.rehearsal_steps or 0)
+        if kind in ("step", "follow", "unlabelled"):
+            is_there = self._is_of_session(kind)
+            return self._step_count if is_there else 0
         return self._stream.eval_count
+
+    def _is_of_session(self, kind: str) -> bool:
+        """Whether the samples of training are events of this kind."""
+        if self._stream.follows:
+            return kind == "follow"
+        return kind == ("unlabelled" if self._stream.unlabelled else "step")
 
     def _note(self, kind: str, index: int, event: dict[str, str | None]) -> str:
         """The mean of the latest losses, or the accuracy so far; nothing for a regression's."""
@@ -237,7 +247,7 @@ class ProtocolReader:
                 self._losses.append(loss)
             # Before the first loss that is finite the mean is none.
             return f"loss {sum(self._losses) / (len(self._losses) or math.nan):.4f}"
-        if kind == "follow":
+        if kind in ("follow", "unlabelled"):
             return ""
         if index >= self._stream.judged_count:
             return "samples of the old task"
@@ -253,19 +263,6 @@ class ProtocolReader:
         self._right[kind] += int(right)
         parts = (index + 1) * self._stream.train.spec.target_size
         return f"accuracy {self._right[kind] / parts:.1%}"
-
-
-def _take_counters(health: Health, match: re.Match[str]) -> None:
-    counters = {name: int(value) for name, value in match.groupdict().items() if value is not None}
-    if "seen" in counters:
-        health.at_end.append(counters.pop("at_end"))
-        health.updates.append(UpdateHealth(**counters))
-    elif "since" in counters:
-        health.classes.append(ClassCounts(**counters))
-    elif "absent_after" in counters:
-        health.absent_after = counters["absent_after"]
-    else:
-        health.gradients.append(GradientHealth(**counters))
 
 
 def _float32(bits: str | None) -> float:

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from tinytrain.errors import UsageError
-from tinytrain.ir.graph import Graph
-from tinytrain.ir.operations import loss_index
+from tinytrain.ir.graph import Graph, Value
 from tinytrain.ir.types import DType
 from tinytrain.reference.class_health import absent_after
-from tinytrain.reference.enrol import Enrolment
+from tinytrain.reference.enrol import EnrolledClasses, Enrolment
 from tinytrain.reference.follow import saved_moments
 from tinytrain.reference.health import Health
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.loss import prediction
 from tinytrain.reference.machine import Scale
-from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.reference.metrics import EarlyStop, Metrics, right_of
 from tinytrain.reference.packed import step_inputs
+from tinytrain.reference.pseudo import LEFT, PseudoLabels
 from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.replay import ReplayBuffer
 from tinytrain.reference.schedule import CONSTANT, RateSchedule
@@ -35,6 +35,7 @@ from tinytrain.simulation.engine import (
 )
 from tinytrain.simulation.reference_enrolment import enrol_session
 from tinytrain.simulation.reference_guard import guarded_machine
+from tinytrain.simulation.reference_pseudo import PseudoLabeller
 from tinytrain.simulation.reference_state import state_bytes
 from tinytrain.simulation.stream import SampleStream
 
@@ -53,6 +54,7 @@ class ReferenceEngine:
         enrolment: how classes are learned from a few samples, if they are.
         fade: steps at a learning rate of 1 after which a class that does not come fades.
         guard_interval: steps from one check of a guard to the next; 0 without a guard.
+        pseudo: when a sample without a label is trained on, if any is.
     """
 
     # house(parameters): all that a model consists of
@@ -68,6 +70,7 @@ class ReferenceEngine:
         enrolment: Enrolment | None = None,
         fade: float = 0.0,
         guard_interval: int = 0,
+        pseudo: PseudoLabels | None = None,
     ) -> None:
         assert graph.target is not None, "a training graph has a target"
         self._graph = graph
@@ -82,6 +85,7 @@ class ReferenceEngine:
         self._enrolment = enrolment
         self._fade = fade
         self._guard_interval = guard_interval
+        self._pseudo = pseudo
 
     # house(function): the session in the order of docs/arithmetic.md
     def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
@@ -129,40 +133,37 @@ class ReferenceEngine:
         early_stop = EarlyStop(stream.patience)
         if stream.follows:
             return self._follow(machine, stream, progress, before)
-        for step, (sample, wanted) in enumerate(stream.train_samples()):
-            inputs = self._inputs(sample, wanted)
+        labeller = None
+        if stream.unlabelled:
+            assert self._pseudo is not None, "the model gives no pseudo-labels"
+            labeller = PseudoLabeller(self._graph, self._pseudo, self._seed)
+        done = 0
+        for sample, wanted in stream.train_samples():
             if guarded is not None:
-                guarded.check(step)
-            if stream.replay_steps is not None:
-                slot = memory["buffer"].offer(0 if is_regression else int(wanted))
-                if slot is not None:
-                    memory["remembered"][slot] = inputs
-            known = machine.run(inputs)
-            losses.append(known[loss][0])
-            if not is_regression:
-                predictions.append(prediction(known[output]))
-            for _ in range(stream.replay_steps or 0):
-                again = memory["buffer"].draw_slot()
-                assert again is not None, "the first sample is always kept"
-                machine.run(memory["remembered"][again], is_again=True)
-            for _ in range(stream.rehearsal_steps or 0):
-                assert held is not None, "the model has a rehearsal set"
-                again = held.slot(memory["rehearsed"], self._seed)
-                kept = self._inputs(held.inputs[again], held.targets[again])
-                machine.run(kept, is_again=True)
-                memory["rehearsed"] = (memory["rehearsed"] + 1) % 2**32
-            progress("train", step + 1, stream.step_count, f"loss {losses[-1]:.4f}")
-            if stream.evaluate_every and (step + 1) % stream.evaluate_every == 0:
-                checkpoints.append(self._checkpoint(machine, stream, step + 1, early_stop))
+                guarded.check(done)
+            done += 1
+            if labeller is not None:
+                wanted = np.array(labeller.label(sample, machine.guard), np.int32)
+            if labeller is None or wanted != LEFT:
+                known = self._learn(machine, stream, memory, sample, wanted)
+                losses.append(known[loss][0])
+                if not is_regression:
+                    predictions.append(prediction(known[output]))
+            note = f"loss {losses[-1]:.4f}" if losses else ""
+            progress("train", done, stream.step_count, note)
+            if stream.evaluate_every and done % stream.evaluate_every == 0:
+                checkpoints.append(self._checkpoint(machine, stream, done, early_stop))
                 if checkpoints[-1].verdict == "stop":
                     break
         if guarded is not None:
-            guarded.check(len(losses), is_last=True)
+            guarded.check(done, is_last=True)
         after = self._evaluate(machine, stream, progress, "evaluate after")
         weights = machine.weights_bytes()
         extra = memory["buffer"].state_bytes() if self._slots else b""
         extra += b"" if self._rehearsal is None else struct.pack("<I", memory["rehearsed"])
         extra += b"" if guarded is None else guarded.guard.state_bytes()
+        if self._enrolment is not None:  # nothing is enrolled in this session
+            extra += EnrolledClasses(self._enrolment, self._seed).state_bytes()
         extra += b"" if machine.class_counts is None else machine.class_counts.tobytes()
         extra += saved_moments(machine.followed.values())
         return RawOutcome(
@@ -173,11 +174,41 @@ class ReferenceEngine:
             weights=weights,
             saved=weights + extra + state_bytes(machine),
             checkpoints=tuple(checkpoints),
-            health=self._health(machine),
+            health=self._health(machine, labeller),
+            pseudo_labels=() if labeller is None else tuple(labeller.found),
             guard_checks=() if guarded is None else tuple(guarded.checks),
             rehearsal_before=rehearsal_before,
             rehearsal_after=self._score(machine, held),
         )
+
+    def _learn(
+        self,
+        machine: Machine,
+        stream: SampleStream,
+        memory: dict[str, Any],
+        sample: np.ndarray,
+        wanted: np.ndarray,
+    ) -> dict[Value, np.ndarray]:
+        """A step on a new sample and those on samples of before behind it; what the first gave."""
+        inputs = self._inputs(sample, wanted)
+        is_label = self._target.type.dtype is DType.S32
+        if stream.replay_steps is not None:
+            slot = memory["buffer"].offer(int(wanted) if is_label else 0)
+            if slot is not None:
+                memory["remembered"][slot] = inputs
+        known = machine.run(inputs, is_again=stream.unlabelled)
+        for _ in range(stream.replay_steps or 0):
+            again = memory["buffer"].draw_slot()
+            assert again is not None, "the first sample is always kept"
+            machine.run(memory["remembered"][again], is_again=True)
+        for _ in range(stream.rehearsal_steps or 0):
+            held = self._rehearsal
+            assert held is not None, "the model has a rehearsal set"
+            again = held.slot(memory["rehearsed"], self._seed)
+            kept = self._inputs(held.inputs[again], held.targets[again])
+            machine.run(kept, is_again=True)
+            memory["rehearsed"] = (memory["rehearsed"] + 1) % 2**32
+        return known
 
     def _score(self, machine: Machine, held: RehearsalSet | None) -> RehearsalScore | None:
         """As `NAME_evaluate_rehearsal` adds it up; None without a set."""
@@ -218,8 +249,8 @@ class ReferenceEngine:
             followed=stream.step_count,
         )
 
-    def _health(self, machine: Machine) -> Health:
-        found = machine.health
+    def _health(self, machine: Machine, labeller: PseudoLabeller | None) -> Health:
+        found = machine.health if labeller is None else labeller.counted(machine.health)
         if not found.classes:
             return found
         after = absent_after(len(found.classes), self._fade, machine.rate)
@@ -255,19 +286,10 @@ class ReferenceEngine:
             known = trial.run(self._inputs(sample, nothing))
             if target.type.dtype is DType.S32:
                 predictions.append(prediction(known[output]))
-            elif (count := self._right(known[output], wanted)) is not None:
+            elif (count := right_of(self._graph, known[output], wanted)) is not None:
                 right.append(count)
             else:
                 difference = (known[output].ravel() - np.ravel(wanted)).astype(np.float64)
                 squares.append(float(np.cumsum(difference * difference)[-1]))
             progress(stage, index + 1, stream.eval_count, "")
         return Evaluation(tuple(predictions), tuple(squares), tuple(right))
-
-    def _right(self, output: np.ndarray, wanted: np.ndarray) -> int | None:
-        """How many pixels or labels are right; None where neither is predicted."""
-        op = self._graph.nodes[loss_index(self._graph)].op
-        if op == "pixel_cross_entropy":
-            return int(np.sum(output.reshape(wanted.size, -1).argmax(axis=1) == wanted.ravel()))
-        if op == "binary_cross_entropy":
-            return int(np.sum((output.ravel() > 0) == (wanted.ravel() > 0.5)))
-        return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinytrain.losses import SampleTarget
-from tinytrain.simulation.engine import RawOutcome, RehearsalScore
+from tinytrain.simulation.engine import RawOutcome
 from tinytrain.simulation.enrolment import EnrolmentReport, report_of
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.forgetting import ClassAccuracies
@@ -31,10 +31,13 @@ from tinytrain.simulation.scores import (
     old_task,
     parted,
     recall_of,
+    rehearsal_accuracy,
+    rehearsal_loss,
     scores_of,
 )
 from tinytrain.simulation.scores import confusion as confusion_of
 from tinytrain.simulation.stream import SampleStream
+from tinytrain.simulation.unlabelled import UnlabelledReport, unlabelled_report
 
 _COUNTED = {
     SampleTarget.LABEL: "samples",
@@ -54,6 +57,7 @@ class SimulationResult:
     Attributes:
         on: the engine that ran: "host" or "qemu", or the name of another one.
         steps: training steps done on new samples, with those that were skipped.
+        unlabelled: what became of samples without labels; None where they have some.
         followed: samples over which drift was followed in place of training.
         replay_steps: on remembered ones after each of them; None without a replay buffer.
         rehearsal_steps: on samples of the rehearsal set; None without one.
@@ -155,6 +159,7 @@ class SimulationResult:
     balanced_accuracy_after: float | None = None
     old: OldTask | None = None
     confusion: Confusion | None = field(default=None, repr=False)
+    unlabelled: UnlabelledReport | None = None
 
     def to_json(self) -> str:
         """One JSON object of all figures; lists and files left out.
@@ -189,6 +194,7 @@ def summarize(
     points = [point.predictions for point in outcome.checkpoints]
     between = [label_scores(found[:judged], data) for found in points]
     old = [label_scores(found[judged:], stream.old) for found in points]
+    held = folder.manifest.rehearsal
     recalls = recall_of(outcome.rehearsal_before), recall_of(outcome.rehearsal_after)
     learned = tuple(filter(math.isfinite, losses))
     curve = tuple(map(curve_point, outcome.checkpoints, between, old))
@@ -196,6 +202,7 @@ def summarize(
     return SimulationResult(
         on=on,
         steps=len(losses),
+        unlabelled=unlabelled_report(stream, outcome, _steady_mean),
         followed=outcome.followed,
         replay_steps=stream.replay_steps,
         rehearsal_steps=stream.rehearsal_steps,
@@ -209,12 +216,12 @@ def summarize(
         class_accuracy_before=before.class_accuracy,
         class_accuracy_after=after.class_accuracy,
         forgetting=forgetting_of((before, *between, after)),
-        rehearsal_accuracy_before=_rehearsal_accuracy(folder, outcome.rehearsal_before),
-        rehearsal_accuracy_after=_rehearsal_accuracy(folder, outcome.rehearsal_after),
+        rehearsal_accuracy_before=rehearsal_accuracy(held, outcome.rehearsal_before),
+        rehearsal_accuracy_after=rehearsal_accuracy(held, outcome.rehearsal_after),
         rehearsal_recall_before=recalls[0],
         rehearsal_recall_after=recalls[1],
-        rehearsal_loss_before=_rehearsal_loss(outcome.rehearsal_before),
-        rehearsal_loss_after=_rehearsal_loss(outcome.rehearsal_after),
+        rehearsal_loss_before=rehearsal_loss(outcome.rehearsal_before),
+        rehearsal_loss_after=rehearsal_loss(outcome.rehearsal_after),
         mse_before=before.mse,
         mse_after=after.mse,
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
@@ -285,15 +292,6 @@ def _finite(value: Any) -> Any:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _rehearsal_accuracy(folder: GeneratedFolder, score: RehearsalScore | None) -> float | None:
-    held = folder.manifest.rehearsal
-    return score.correct / held.slots if score and held and held.classes else None
-
-
-def _rehearsal_loss(score: RehearsalScore | None) -> float | None:
-    return None if score is None else score.loss
 
 
 def _steady_mean(counts: Sequence[int]) -> int | None:

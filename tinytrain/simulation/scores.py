@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinytrain.data import Dataset
+from tinytrain.manifest.rehearsal import RehearsalRecord
 from tinytrain.simulation.engine import Checkpoint, Evaluation, RawOutcome, RehearsalScore
 from tinytrain.simulation.forgetting import ClassAccuracies, class_accuracies, forgetting
 from tinytrain.simulation.stream import SampleStream
@@ -217,9 +218,19 @@ def recall_of(score: RehearsalScore | None) -> ClassAccuracies | None:
     return tuple(None if share < 0 else share for share in score.recall)
 
 
+def rehearsal_accuracy(held: RehearsalRecord | None, score: RehearsalScore | None) -> float | None:
+    """Share of a rehearsal set that is predicted right; None without one, or without classes."""
+    return score.correct / held.slots if score and held and held.classes else None
+
+
+def rehearsal_loss(score: RehearsalScore | None) -> float | None:
+    """Mean loss over a rehearsal set."""
+    return None if score is None else score.loss
+
+
 def accuracy_new_of(stream: SampleStream, outcome: RawOutcome) -> float | None:
     """Share of the new samples whose class was predicted right before the step on them."""
-    if not outcome.predictions or stream.train.y is None:
+    if not outcome.predictions or stream.train.y is None or stream.unlabelled:
         return None
     # Fewer than planned where training stopped early.
     labels = stream.train.targets(stream.order[: len(outcome.predictions)])

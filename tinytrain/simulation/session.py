@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tinytrain.data import Dataset, load_dataset
-from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.errors import UsageError
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
-from tinytrain.saved_file import read_saved
+from tinytrain.saved_file import saved_in
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
 from tinytrain.simulation.enrolment import for_both
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
@@ -32,6 +32,7 @@ from tinytrain.simulation.session_checks import (
     checked_replay,
 )
 from tinytrain.simulation.stream import SampleStream, training_order
+from tinytrain.simulation.unlabelled import check_unlabelled, unlabelled_samples
 
 
 # house(parameters): each is an option of the command
@@ -59,6 +60,7 @@ def simulate(
     rehearsal_steps: int | None = None,
     fill: str | Path | Dataset | None = None,
     follow: bool = False,
+    unlabelled: bool = False,
     kept: str | Path | Dataset | None = None,
     progress: Progress = ignore_progress,
     warn: Callable[[str], None] = lambda sentence: None,
@@ -96,6 +98,8 @@ def simulate(
         fill: samples that the replay buffer is offered before the first step.
         follow: whether drift is followed over the samples, `steps` of them, in place of training
             on them; labels of `data` are not looked at.
+        unlabelled: whether the labels of `data`, if it has some, are not looked at: samples that
+            are sure enough are trained on as what the model takes them for.
         kept: labelled samples that the model's guard looks at, and that no step learns from; None
             leaves it those of a rehearsal set, and the new ones.
         progress: called as the session goes on.
@@ -127,6 +131,7 @@ def simulate(
         evaluate_every=evaluate_every,
         patience=patience,
         follow=follow,
+        unlabelled=unlabelled,
     )
     for sentence in stream.warnings():
         warn(sentence)
@@ -169,6 +174,7 @@ def plan_session(
     evaluate_every: int = 0,
     patience: int = 0,
     follow: bool = False,
+    unlabelled: bool = False,
 ) -> SampleStream:
     """Everything that an engine needs, checked; arguments and errors as for `simulate`."""
     check_options(
@@ -185,12 +191,15 @@ def plan_session(
     check_rate(folder, learning_rate)
     if follow:
         check_following(folder, order, learning_rate, evaluate_every)
+    if unlabelled:
+        is_kept, fills = kept is not None, fill is not None
+        check_unlabelled(folder, replay_steps, fills=fills, has_kept=is_kept)
     replay_steps = checked_replay(folder, replay_steps, fills=fill is not None)
     rehearsal_steps = checked_rehearsal(folder, rehearsal_steps)
     is_there = eval is not None
     check_evaluations(evaluate_every, patience, is_there=is_there, has_old=eval_old is not None)
     check_kept(folder, is_there=kept is not None)
-    train, evaluation, enrolled = _samples(data, eval, folder, follow=follow)
+    train, evaluation, enrolled = _samples(data, eval, folder, follow=follow, unlabelled=unlabelled)
     if order == "drift" and train.spec.parts:
         raise UsageError(
             "drift changes a model's one input, and this one has several",
@@ -202,7 +211,7 @@ def plan_session(
         evaluation=evaluation,
         learning_rate=learning_rate,
         parameters_in=None if load is None else saved_in(load),
-        replay_steps=replay_steps,
+        replay_steps=None if unlabelled else replay_steps,
         rehearsal_steps=rehearsal_steps,
         fill=None if fill is None else _loaded(fill, folder),
         is_guarded=folder.manifest.guard is not None,
@@ -212,6 +221,7 @@ def plan_session(
         patience=patience,
         old=None if eval_old is None else _loaded(eval_old, folder),
         follows=follow,
+        unlabelled=unlabelled,
         enrolment=enrolled and _enrolling(enrolled, order, steps, seed),
     )
 
@@ -222,8 +232,12 @@ def _samples(
     folder: GeneratedFolder,
     *,
     follow: bool,
+    unlabelled: bool,
 ) -> tuple[Dataset, Dataset | None, tuple[Dataset, Dataset | None] | None]:
     """Samples to learn from and to evaluate; and both for enrolment, if the model enrols."""
+    if unlabelled:
+        train = unlabelled_samples(data, folder)
+        return train, None if eval is None else _loaded(eval, folder), None
     if folder.manifest.enrolment is None:
         train = _loaded(data, folder, need_targets=not follow)
         return train, None if eval is None else _loaded(eval, folder), None
@@ -250,6 +264,11 @@ def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
     shuffled = training_order(len(train), steps, seed)
     if order != "by-class":
         return shuffled
+    if train.y is None and train.spec.classes:
+        raise UsageError(
+            f"{train.name} has no labels, and --order by-class sorts by them",
+            help="use --order shuffled, as-is or drift",
+        )
     if not train.spec.classes:
         raise UsageError(
             "the model is a regression, and its samples cannot be sorted by class",
@@ -265,23 +284,6 @@ def _write_files(
         write_file(Path(save), result.saved)
     if losses is not None:
         write_file(Path(losses), "".join(f"{loss!r}\n" for loss in result.losses).encode())
-
-
-def saved_in(path: str | Path) -> bytes:
-    """The bytes of a saved file.
-
-    Raises:
-        DataError: it cannot be read, or is damaged.
-    """
-    where = Where(str(path))
-    try:
-        saved = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the saved parameters cannot be read: {error.strerror}", where=where
-        ) from error
-    read_saved(saved, where)
-    return saved
 
 
 def _loaded(

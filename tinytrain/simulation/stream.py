@@ -49,6 +49,8 @@ class SampleStream:
         patience: such evaluations in a row without a better score that end training; 0 never does.
         follows: whether drift is followed over the training samples, which then need no targets and
             are not trained on.
+        unlabelled: whether the labels of the training samples are not looked at: those that are
+            sure enough are trained on as what the model takes them for.
         watches: whether the training samples are watched for what is not normal, instead of
             trained on, and the evaluation samples scored.
     """
@@ -71,6 +73,7 @@ class SampleStream:
     follows: bool = False
     old: Dataset | None = None
     watches: bool = False
+    unlabelled: bool = False
 
     @property
     def step_count(self) -> int:
@@ -142,7 +145,7 @@ class SampleStream:
 
     def train_targets(self, index: np.ndarray) -> np.ndarray:
         """The targets of chosen training samples; zeros where nothing trains."""
-        if not self.follows:
+        if not (self.follows or self.unlabelled):
             return self.train.targets(index)
         return no_targets(self.train.spec, index.size)
 

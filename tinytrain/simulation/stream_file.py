@@ -22,6 +22,7 @@ FLAG_REPLAY = 8
 FLAG_FILL = 16
 FLAG_REHEARSE = 32
 FLAG_ENROL = 64
+FLAG_UNLABELLED = 512
 FLAG_FOLLOW = 1024
 FLAG_WATCH = 256
 FLAG_GUARD = 128
@@ -82,6 +83,7 @@ def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:
     flags |= FLAG_REHEARSE if stream.rehearsal_steps is not None else 0
     flags |= FLAG_ENROL if stream.enrols else 0
     flags |= FLAG_FOLLOW if stream.follows else 0
+    flags |= FLAG_UNLABELLED if stream.unlabelled else 0
     flags |= FLAG_WATCH if stream.watches else 0
     flags |= FLAG_GUARD if stream.is_guarded else 0
     header = HEADER.pack(
@@ -135,5 +137,5 @@ def _first_samples(
         order = stream.order[start : start + CHUNK]
         is_there = entries[start : start + CHUNK] < LEFT_OUT
         inputs = iter(stream.train_inputs(start + np.flatnonzero(is_there)))
-        for there, target in zip(is_there, stream.train.targets(order), strict=True):
+        for there, target in zip(is_there, stream.train_targets(order), strict=True):
             yield next(inputs) if there else None, target

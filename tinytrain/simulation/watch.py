@@ -14,10 +14,11 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.losses import SampleTarget
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
+from tinytrain.saved_file import saved_in
 from tinytrain.simulation.engine import Progress, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.parameters import WATCH
-from tinytrain.simulation.session import engine_of, saved_in
+from tinytrain.simulation.session import engine_of
 from tinytrain.simulation.session_checks import check_run
 from tinytrain.simulation.stream import SampleStream, no_targets
 from tinytrain.simulation.watch_result import WatchResult, summarize_watch

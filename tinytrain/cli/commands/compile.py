@@ -18,6 +18,7 @@ from tinytrain.cli.tables import (
     follow_summary,
     kernels_summary,
     memory_table,
+    pseudo_summary,
     race_summary,
     rehearsal_summary,
     replay_summary,
@@ -80,6 +81,8 @@ def _facts(product: Product) -> dict[str, object]:
         facts["rehearsal set"] = rehearsal_summary(manifest.rehearsal)
     if manifest.enrolment is not None:
         facts["enrolment"] = enrolment_summary(manifest.enrolment)
+    if manifest.pseudo_labels is not None:
+        facts["pseudo-labels"] = pseudo_summary(manifest.pseudo_labels)
     return facts
 
 

@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> None:
         of_each = [enrolment[f"class_accuracy_{when}"] for when in ("before", "after")]
         if None not in of_each:
             print_table(classes_table(*of_each))
+    if result.unlabelled is not None:
+        print(f"without labels: {result.unlabelled.sentence()}")
     # Below the tables, where the narrowest terminal shows it whole.
     print(f"weights sha256 {result.weights_sha256}")
     if result.guard is not None:
