@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
@@ -45,6 +47,9 @@ class _Item:
         target: the place of its last output if it is one of `opened`, else -1.
         reusable: places whose storage `target` may reuse in place.
         workspace: in bytes.
+        mortal: of `touched`, those that nothing outside the span needs, each with a mask of the
+            nodes that touch it.
+        around: mask of all those nodes.
     """
 
     before: int
@@ -53,6 +58,8 @@ class _Item:
     target: int
     reusable: tuple[int, ...]
     workspace: int
+    mortal: tuple[tuple[int, int], ...]
+    around: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +82,11 @@ class _State:
     node: int
     parent: _State | None
     ready: tuple[int, ...]
+
+
+_Effect = tuple[int, int, tuple[tuple[int, int], ...]]
+"""What running a node makes of the `peak`, `live` and `larger` of a state, the last in any order;
+or the bytes by which it raises the first two."""
 
 
 class OrderSearch:
@@ -100,6 +112,7 @@ class OrderSearch:
         self._needs = [0] * count
         for value, place in self._place.items():
             self._needs[place] = max(self._needs[place], value.type.nbytes)
+        self._sizes = [aligned(nbytes) for nbytes in self._needs]
         self._touch, self._kept, begun = [0] * count, [False] * count, [False] * count
         for place in self._places_of(graph.inputs):
             begun[place] = True
@@ -128,6 +141,7 @@ class OrderSearch:
         for a, b in after:
             if a in span:
                 earlier.setdefault(b, set()).add(a - span.start)
+        self._effects: dict[tuple[object, ...], _Effect] = {}
         self._items: list[_Item] = []
         self._after: list[list[int]] = [[] for _ in nodes]
         for k, node in enumerate(nodes):
@@ -147,9 +161,11 @@ class OrderSearch:
         for place in opened:
             begun[place] = True
         target = self._place.get(node.outputs[-1], -1)
+        touched = self._places_of(node.inputs + node.outputs)
+        mortal = {place: self._touch[place] for place in touched if not self._kept[place]}
         return _Item(
             sum(1 << k for k in before),
-            tuple(self._places_of(node.inputs + node.outputs)),
+            tuple(touched),
             tuple(opened),
             target if target in opened else -1,
             tuple(
@@ -158,6 +174,8 @@ class OrderSearch:
                 if value in self._place
             ),
             aligned(0 if choice is None else choice.workspace),
+            tuple(mortal.items()),
+            reduce(or_, mortal.values(), 0),
         )
 
     def floor(self) -> int:
@@ -192,9 +210,11 @@ class OrderSearch:
             layer.clear()
             for state in kept:
                 for node in state.ready:
-                    grown = self._settled(self._run(state, node))
-                    if grown.peak >= budget:
+                    effect = self._effect(state, node)
+                    # What is settled afterwards does not change the peak.
+                    if effect[0] >= budget:
                         continue
+                    grown = self._settled(self._after_running(state, node, effect))
                     there = layers[grown.done.bit_count()]
                     known = there.setdefault((grown.done, grown.larger), grown)
                     if grown.peak < known.peak:
@@ -217,41 +237,51 @@ class OrderSearch:
         """
         while True:
             for node in state.ready:
-                grown = self._run(state, node)
-                if grown.peak <= state.peak and grown.live <= state.live:
-                    state = grown
+                effect = self._effect(state, node)
+                if effect[0] <= state.peak and effect[1] <= state.live:
+                    state = self._after_running(state, node, effect)
                     break
             else:
                 return state
 
-    def _run(self, state: _State, node: int) -> _State:
+    def _effect(self, state: _State, node: int) -> _Effect:
+        """What running a node that is ready does to what is live."""
         item = self._items[node]
-        done = state.done | 1 << node
-        larger = dict(state.larger)
-        dying = [p for p in item.touched if not self._kept[p] and not self._touch[p] & ~done]
-        taken = -1
+        near = [(place, size) for place, size in state.larger if place in item.touched]
+        key = node, state.done & item.around, *near
+        known = self._effects.get(key)
+        if known is None:
+            known = self._effects[key] = self._effect_on(item, state.done | 1 << node, dict(near))
+        most, live, larger = known
+        far = tuple(each for each in state.larger if each not in near) if near else state.larger
+        return max(state.peak, state.live + most), state.live + live, larger + far
+
+    def _effect_on(self, item: _Item, done: int, larger: dict[int, int]) -> _Effect:
+        """The same as a difference; `larger` are those of the places that the node touches."""
+        dying = [place for place, touch in item.mortal if not touch & ~done]
+        most = sum(self._sizes[place] for place in item.opened)
         if item.target >= 0:
+            needed = self._needs[item.target]
             for place in item.reusable:
-                held = larger.get(place, self._needs[place])
-                if place in dying and self._needs[item.target] <= held:
-                    taken = place
+                if place in dying and needed <= larger.get(place, self._needs[place]):
+                    dying.remove(place)
+                    most -= self._sizes[item.target]
+                    size = larger.pop(place, self._needs[place])
+                    if size > needed:
+                        larger[item.target] = size
                     break
-        most = state.live
-        for place in item.opened:
-            if place != item.target or taken < 0:
-                most += aligned(self._needs[place])
         live = most
-        if taken >= 0:
-            dying.remove(taken)
-            size = larger.pop(taken, self._needs[taken])
-            if size > self._needs[item.target]:
-                larger[item.target] = size
         for place in dying:
-            live -= aligned(larger.pop(place, self._needs[place]))
-        peak = max(state.peak, most + item.workspace)
+            live -= aligned(larger.pop(place)) if place in larger else self._sizes[place]
+        return most + item.workspace, live, tuple(larger.items())
+
+    def _after_running(self, state: _State, node: int, effect: _Effect) -> _State:
+        """The state after a node that is ready, whose effect is known."""
+        done = state.done | 1 << node
         freed = [k for k in self._after[node] if not self._items[k].before & ~done]
         ready = tuple(sorted([*(k for k in state.ready if k != node), *freed]))
-        return _State(done, live, tuple(sorted(larger.items())), peak, node, state, ready)
+        peak, live, larger = effect
+        return _State(done, live, tuple(sorted(larger)), peak, node, state, ready)
 
 
 def _places(graph: Graph) -> dict[Value, int]:

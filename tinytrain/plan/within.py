@@ -16,6 +16,7 @@ from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize_search import Candidates, RematerializationSearch
+from tinytrain.plan.stems import Stems
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def plan_within(
     *,
     fed: bool = False,
     recompute: float = 0.0,
+    stems: Stems | None = None,
 ) -> tuple[Plan, tuple[MemoryOptimization, ...]]:
     """The cheapest plan whose arena is at most `nbytes` large, or else the smallest one found.
 
@@ -64,6 +66,7 @@ def plan_within(
         nbytes: the largest arena allowed, in bytes; None sets no limit.
         fed: whether the rows of the input arrive one after another.
         recompute: share of a step's instructions that may be spent on rematerialization, in [0, 1].
+        stems: those of other training steps of the same model.
 
     Returns:
         The plan, and its memory optimizations in the order in which they count.
@@ -78,7 +81,7 @@ def plan_within(
     plain = plan_memory(graph, isa)
     if not fed and (nbytes is None or plain.nbytes <= nbytes):
         return plain, _in_place_reuse(graph, plain)
-    stem = Stem(graph, plain.choices, isa, fed=fed)
+    stem = (stems or Stems()).of(graph, plain.choices, isa, fed=fed)
     smallest = stem.smallest()
     if smallest is None:
         raise UsageError(
