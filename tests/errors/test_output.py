@@ -72,6 +72,23 @@ def test_file_of_the_user_among_ours(
     )
 
 
+def test_change_of_the_user_in_ours(
+    model: Path, compiled: Path, refuse: Refuse, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(compiled, out)
+    header = out / "src" / "small.h"
+    header.write_text(header.read_text() + "/* mine */\n")
+    told = refuse(USAGE_ERROR, "compile", model, "-o", out)
+    assert told.split("\n") == [
+        f"'{header}' was changed after tinytrain wrote the folder",
+        "  help: name another folder with -o, or replace what was changed with --force",
+    ]
+    assert header.read_text().endswith("/* mine */\n")
+    assert main(["compile", str(model), "-o", str(out), "--json", "--force"]) == 0
+    assert header.read_bytes() == (compiled / "src" / "small.h").read_bytes()
+
+
 @pytest.mark.parametrize(
     "place", ["/proc/nowhere/out", "/dev/null/out", "x" * 300, "file/out", "/proc/1/out"]
 )
@@ -101,11 +118,13 @@ def test_old_output_is_replaced_as_a_whole(compiled: Path, tmp_path: Path) -> No
     shutil.copytree(compiled, tmp_path / "out")
     (tmp_path / "out" / "build" / "host").mkdir(parents=True)
     (tmp_path / "out" / "build" / "host" / "small").write_text("what make left")
+    (tmp_path / "out" / "README.md").unlink()
     other = quantized_model(tmp_path / "other.onnx", seed=1)
     assert main(["compile", str(other), "-o", str(tmp_path / "out"), "--json"]) == 0
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["name"] == "other"
     assert not (tmp_path / "out" / "src" / "small.c").exists()
-    assert not (tmp_path / "out" / "build").exists()
+    left = tmp_path / "out" / "build" / "host" / "small"
+    assert left.read_text() == "what make left"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.onnx", "out"]
 
 

@@ -20,7 +20,7 @@ from tinytrain.compiler.race import Report, with_race
 from tinytrain.compiler.rehearsal import with_rehearsal
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.data.preprocess import Numbers
-from tinytrain.emit.folder import refuse_foreign
+from tinytrain.emit.folder import refuse_changed, refuse_foreign
 from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
 from tinytrain.target import Target, load_target
@@ -43,6 +43,7 @@ def compile_model(
     flash: int | None = None,
     rehearse: Any = None,
     dump_ir: str | Path | None = None,
+    force: bool = False,
     model_output: str | None = None,
     progress: Progress = lambda step: None,
     race_progress: Report = lambda stage, done, total, note: None,
@@ -54,7 +55,8 @@ def compile_model(
         model: path of an .onnx, .tflite or .pt2 file, an `nn.Module`, or a Keras model.
         example: tensor or array of the module's input, batch first, or a tuple of one for each
             input; for an `nn.Module` only.
-        output: the folder to write; replaced as a whole if tinytrain wrote it before.
+        output: the folder to write; replaced as a whole if tinytrain wrote it before, but for
+            `build` in it.
         target: name of a target, path of a target file, or a `Target`.
         calibration: samples in the model's layout, floats of any width in its units or uint8 images
             (see `mean`): path of an .npz with `x`; an array or a tensor [N,...]; a DataLoader or
@@ -71,6 +73,7 @@ def compile_model(
         model_output: of a model with several outputs, the one that is compiled; by default that of
             a classifier.
         dump_ir: folder that gets the graph as text after every pass.
+        force: replaces files of the folder that were changed since tinytrain wrote them, too.
         progress: called with the name of each step of `pipeline.PIPELINE` before it runs.
         race_progress: called with "race", runs done, of all, and the rate and schedule that run
             next, where learning_rate is "race".
@@ -87,6 +90,8 @@ def compile_model(
     where = target if isinstance(target, Target) else load_target(target)
     # Before anything takes time: a folder that may not be written is refused at once.
     refuse_foreign(Path(output))
+    if not force:
+        refuse_changed(Path(output))
     runner = Runner(Path(dump_ir) if dump_ir is not None else None, progress)
     runner.begin(IMPORT)
     imported = import_model(model, example=example, model_output=model_output)

@@ -20,7 +20,7 @@ from tinytrain.compiler.options import (
     REPLAY,
     TRAINED,
 )
-from tinytrain.option import FILE, FOLDER, NUMBER, SIZE, Group, Option
+from tinytrain.option import FILE, FOLDER, NUMBER, SIZE, SWITCH, Group, Option
 
 MODEL_FILE = Group("model", "what is compiled")
 DATA = Group("data", "samples for the ranges and scales, and how images are prepared")
@@ -66,6 +66,13 @@ _OUTPUT = Option(
 )
 _DUMP_IR = Option(
     "folder that gets the graph as text after every pass", OUTPUT, "dump_ir", FOLDER, metavar="DIR"
+)
+_FORCE = Option(
+    "replace files of the folder that were changed since tinytrain wrote them",
+    OUTPUT,
+    "force",
+    SWITCH,
+    False,
 )
 _TARGET = Option(
     "name of a target, or a target file", TARGET, "target", FILE, "host", metavar="NAME|FILE"
@@ -118,6 +125,7 @@ COMPILE = _grouped(
     _REHEARSE,
     *OPTIONS.values(),
     _DUMP_IR,
+    _FORCE,
 )
 VERIFY = _grouped(
     replace(_MODEL, help="model file, or a folder that `compile` wrote", metavar="MODEL|DIR"),

@@ -84,7 +84,7 @@ class FolderWriter:
         """Adds manifest.json with this text and puts the folder in its place."""
         with self._writing():
             (self.path / MANIFEST).write_text(manifest, encoding="utf-8")
-            shutil.rmtree(self.path / "build", ignore_errors=True)
+            shutil.rmtree(self.path / BUILD, ignore_errors=True)
             if not self.directory.exists():
                 self.path.rename(self.directory)
                 return
@@ -98,6 +98,8 @@ class FolderWriter:
         try:
             self.directory.rename(old)
             self.path.rename(self.directory)
+            if (old / BUILD).exists():
+                (old / BUILD).rename(self.directory / BUILD)
         except BaseException:
             # Interrupted in between: the user's old folder goes back to where it was.
             if old.exists() and not self.directory.exists():
@@ -119,6 +121,9 @@ class FolderWriter:
 
 _PREFIX = ".tinytrain-"
 
+BUILD = "build"
+"""What is in it is not ours: it stays, whatever replaces the folder."""
+
 
 def refuse_foreign(directory: Path) -> None:
     """Raises `UsageError` where a folder holds what tinytrain did not write."""
@@ -137,22 +142,51 @@ def refuse_foreign(directory: Path) -> None:
         )
 
 
+def refuse_changed(directory: Path) -> None:
+    """Raises `UsageError` where a file that tinytrain wrote was changed since."""
+    changed = [
+        name for name, digest in _written(directory).items() if _is_other(directory / name, digest)
+    ]
+    if changed:
+        more = f" and {len(changed) - 1} more" if changed[1:] else ""
+        verb = "were" if changed[1:] else "was"
+        raise UsageError(
+            f"'{directory / changed[0]}'{more} {verb} changed after tinytrain wrote the folder",
+            help="name another folder with -o, or replace what was changed with --force",
+        )
+
+
+def _is_other(path: Path, digest: object) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() != digest
+    except FileNotFoundError:
+        return False  # nothing is lost
+    except OSError:
+        return True
+
+
+def _written(directory: Path) -> dict[str, object]:
+    """The files that a manifest says tinytrain wrote, with their hashes; none without one."""
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        return dict(manifest["files"]) if "tinytrain" in manifest else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
 def _foreign(directory: Path) -> str | None:
     """What keeps a path from being replaced; None for an empty folder or one that is all ours."""
     if not directory.is_dir():
         return "is no folder"
     if not any(directory.iterdir()):
         return None
-    try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        ours = {MANIFEST, *manifest["files"]} if "tinytrain" in manifest else set()
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        ours = set()
-    if not ours:
+    written = _written(directory)
+    if not written:
         return "is no folder that tinytrain wrote"
+    ours = {MANIFEST, *written}
     for folder, names, files in os.walk(directory):
-        if folder == str(directory) and "build" in names:
-            names.remove("build")
+        if folder == str(directory) and BUILD in names:
+            names.remove(BUILD)
         for name in files:
             path = Path(folder, name).relative_to(directory).as_posix()
             if path not in ours:
