@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "tinytrain.h"
+#include "tt_flags.h"
 
 /* Geometry of a sliding window. A dense layer is a 1x1 window over a 1x1 map. All members are at
  * least 1, but for the padding. The window at output (oh, ow) covers the input rows

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tt_flags.h"
+
 /* Wider intermediate results (x87) would give other bits. Contraction to fused multiply-add would
  * too: -std=c11 or -ffp-contract=off forbids it. */
 _Static_assert(FLT_EVAL_METHOD == 0, "single-precision operations must round to single precision");

@@ -2,6 +2,7 @@
 #include <float.h>
 
 #include "tinytrain.h"
+#include "tt_flags.h"
 
 void tt_metrics_reset(tt_metrics *metrics)
 {

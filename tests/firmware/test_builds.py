@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 
 from tests.support.host_programs import STRICT, Compile
 from tests.support.objects import compiled
+from tinytrain import resources
 from tinytrain.target import WARNINGS, list_targets, load_target
 
 HOST_BUILDS = [(compiler, f"-O{level}") for compiler in ("gcc", "clang") for level in "0123s"]
@@ -150,3 +152,38 @@ def test_header_in_cpp(compiler: str, standard: str, alone: Path) -> None:
         alone,
     )  # fmt: skip
     assert subprocess.run([str(alone / "app")], check=False).returncode == 0
+
+
+REFUSED = ("-ffast-math", "-Ofast", "-ffinite-math-only")
+
+
+@pytest.mark.parametrize("flag", REFUSED)
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_flags_that_change_the_arithmetic(compiler: str, flag: str, generated: Compile) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is missing")
+    folder = generated("small")
+    sources = [path for path in (folder / "src").glob("*.c") if "constants" not in path.name]
+    for source in sorted(sources):
+        command = [compiler, flag, "-E", "-Iinclude", "-Isrc", f"src/{source.name}"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode != 0, source.name
+        assert "tinytrain: build without -ffast-math" in done.stderr
+
+
+@pytest.mark.parametrize("source", ["tt_loss.c", "tt_metrics.c", "tt_adam.c"])
+def test_gnu_mode_does_not_fuse(source: str, tmp_path: Path) -> None:
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is missing")
+    runtime = resources.folder("runtime_c")
+    core = ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+    include = [f"-I{runtime / part}" for part in ("include", "src")]
+    made = tmp_path / "made.s"
+    run(
+        ["arm-none-eabi-gcc", "-std=gnu11", "-O2", *core, *WARNINGS, *include, "-S",
+         str(runtime / "src" / source), "-o", str(made)],
+        tmp_path,
+    )  # fmt: skip
+    text = made.read_text(encoding="utf-8")
+    assert ".f32" in text
+    assert not re.search(r"\bvfn?m[as]\.f32", text)
