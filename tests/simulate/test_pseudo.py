@@ -170,6 +170,20 @@ def test_sessions_that_are_refused(guarded: Path, rehearsing: Path, tmp_path: Pa
         assert "keep_apart" in str(refused.value.help)
 
 
+def test_a_class_without_labels_is_named(tmp_path: Path) -> None:
+    few = np.flatnonzero(KNOWN.y[:256] < 8)
+    product = tinytrain.compile_model(
+        MODEL,
+        output=tmp_path / "own",
+        calibration=[{"x": KNOWN.x[few], "y": KNOWN.y[few]}],
+        scheme="head",
+        pseudo_labels=True,
+        guard=9,
+    )
+    (warning,) = product.manifest.warnings
+    assert "does not know the model's classes 8, 9, and may take samples of them" in warning
+
+
 def test_fewer_labels_than_classes_are_named(tmp_path: Path) -> None:
     model = quantized_model(tmp_path / "model.onnx", shape=(1, 3, 12, 12))
     x = np.random.default_rng(0).random((80, 3, 12, 12), np.float32)

@@ -61,21 +61,39 @@ class Compiled:
         of_set = () if self.rehearsal is None else self.rehearsal.warnings
         if self.enrolment is not None:
             of_set = (*of_set, *self._unknown(self.enrolment))
+        if self.pseudo is not None:
+            of_set = (*of_set, *self._taken_for_others(self.pseudo))
         if not self.graph.parameters:
             return of_set
         return (*option_warnings(self.options, self.guidance), *of_set)
 
     def _unknown(self, enrolment: Enrolment) -> tuple[str, ...]:
         """A sentence on the model's classes that enrolment does not know from the factory."""
-        known = set(enrolment.labels.tolist())
-        missing = [str(k) for k in range(min(self.classes, enrolment.classes)) if k not in known]
+        missing = self._missing(enrolment)
         if self.options.classes is not None or not missing:
             return ()
-        which = f"of the model's classes {', '.join(missing)}" if known else "of no class"
+        of_some = f"of the model's classes {', '.join(missing)}"
+        which = of_some if enrolment.labels.size else "of no class"
         return (
             f"enrolment knows nothing {which} from the factory: label calibration samples of each, "
             f"y from 0 to {self.classes - 1}, or enrol them on the device",
         )
+
+    def _taken_for_others(self, pseudo: PseudoLabels) -> tuple[str, ...]:
+        """A sentence on the model's classes that pseudo-labels do not know."""
+        missing = self._missing(pseudo.known)
+        if not missing:
+            return ()
+        return (
+            f"--pseudo-labels does not know the model's classes {', '.join(missing)}, and may take "
+            "samples of them for others: label calibration samples of each, y from 0 to "
+            f"{self.classes - 1}",
+        )
+
+    def _missing(self, enrolment: Enrolment) -> list[str]:
+        """The model's classes that have no prototype."""
+        known = set(enrolment.labels.tolist())
+        return [str(k) for k in range(min(self.classes, enrolment.classes)) if k not in known]
 
     @property
     def rate(self) -> float:

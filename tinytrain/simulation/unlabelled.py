@@ -42,9 +42,11 @@ class UnlabelledReport:
     def sentence(self) -> str:
         """What a person is told."""
         told = f"{self.taken:,} of {self.samples:,} samples were sure enough, and were trained on"
-        if self.right is None:
-            return told
-        return f"{told}; {self.right:.1%} of their pseudo-labels are right"
+        if self.right is not None:
+            told += f"; {self.right:.1%} of their pseudo-labels are right"
+        if self.instructions is not None:
+            told += f"; {self.instructions:,} instructions a sample"
+        return told
 
 
 def check_unlabelled(
