@@ -94,6 +94,7 @@ class Option:
         below_high: whether `high` itself is out of range.
         special: a word of the command line that stands for None.
         words: other words that the value may be instead of what its kind says.
+        address: the kind of address, `ray://HOST:PORT`, that the value may be as well.
         several: whether it takes one value or more.
         metavar: what `--help` calls the value.
         short: a second flag, of one letter.
@@ -118,6 +119,7 @@ class Option:
     below_high: bool = False
     special: str | None = None
     words: tuple[str, ...] = ()
+    address: str | None = None
     several: bool = False
     metavar: str | None = None
     short: str | None = None
@@ -143,6 +145,11 @@ class Option:
         return self._possible(with_noun=False)
 
     @property
+    def other_values(self) -> tuple[str, ...]:
+        """What the value may be instead of what its kind says, as one writes it."""
+        return (*self.words, *([f"{self.address}://HOST:PORT"] if self.address else []))
+
+    @property
     def default_text(self) -> str:
         """The default as the command line writes it; empty where there is none to speak of."""
         if self.default is None or self.kind is SWITCH:
@@ -159,7 +166,7 @@ class Option:
         """
         if self.special and text == self.special:
             return None
-        if text in self.words:
+        if self._is_word(text):
             return text
         try:
             value = self.kind.parse(text)
@@ -199,14 +206,19 @@ class Option:
     def _is_of_kind(self, value: Any) -> bool:
         if isinstance(value, bool):
             return self.kind is SWITCH
-        if isinstance(value, str) and value in self.words:
-            return True
-        return isinstance(value, self.kind.type)
+        return self._is_word(value) or isinstance(value, self.kind.type)
+
+    def _is_word(self, value: Any) -> bool:
+        """Whether it is one of the words, or an address, that stand beside the kind."""
+        if not isinstance(value, str):
+            return False
+        held = rf"{self.address}://(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):\d+"
+        return value in self.words or bool(self.address and re.fullmatch(held, value))
 
     def _is_possible(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
-        if isinstance(value, str) and value in self.words:
+        if self._is_word(value):
             return True
         above = self.low is None or value >= self.low
         below = self.high is None or (value < self.high if self.below_high else value <= self.high)
@@ -219,7 +231,7 @@ class Option:
             found = self.kind.noun
         else:
             found = f"{self.kind.noun} {self._range()}" if with_noun else self._range()
-        return _listed([word for word in (self.special, *self.words, found) if word])
+        return _listed([word for word in (self.special, *self.other_values, found) if word])
 
     def _range(self) -> str:
         assert self.low is not None and self.high is not None

@@ -58,6 +58,7 @@ TOOLS = (
     Tool("ortools", "places buffers in the arena"),
     Tool("torch", "nn.Module, .pt2, experiments in float", extra="torch"),
     Tool("matplotlib", "plots of experiments", extra="experiment"),
+    Tool("ray", "experiments on many machines: --workers ray", extra="ray"),
     Tool("onnxruntime", "proves that an ONNX model was read right, fast", extra="verify"),
     Tool("ai-edge-litert", "proves that a TFLite model was read right", extra="verify"),
 )

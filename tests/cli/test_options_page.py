@@ -28,7 +28,7 @@ def values(row: Option) -> str:
         return f"**{default}**" if default else ""
     found = re.sub("^between (.*) and (.*)$", r"\1 to \2", row.values.split(" or ")[-1])
     found = re.sub("^at least (.*) and below (.*)$", r"\1 to below \2", found)
-    found = ", ".join((*row.words, found))
+    found = ", ".join((*row.other_values, found))
     low, _, rest = found.partition(" to ")
     if default == low:
         return f"**{low}** to {rest}"

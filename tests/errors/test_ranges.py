@@ -72,7 +72,7 @@ simulate --evaluate-every=x: --evaluate-every must be an integer between 0 and 1
 simulate --patience=65536: --patience must be between 0 and 65535, got 65536
 watch --on=board: --on must be host or qemu, got 'board'
 watch --steps=-1: --steps must be between 0 and 10000000, got -1
-experiment --workers=0: --workers must be between 1 and 1024, got 0
+experiment --workers=0: --workers must be ray, ray://HOST:PORT or between 1 and 1024, got 0
 """.replace("LOSSES", LOSSES).splitlines()
 
 

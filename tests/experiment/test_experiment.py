@@ -167,7 +167,7 @@ def test_a_run_that_fails_is_told_and_the_others_are_done(
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (["--workers", "0"], "--workers must be between 1 and 1024, got 0"),
+        (["--workers", "0"], "--workers must be ray, ray://HOST:PORT or between 1 and 1024, got 0"),
         (["--only", "("], "no regular expression"),
     ],
 )

@@ -30,6 +30,26 @@ def computed_once(path: Path, compute: Callable[[Path], None]) -> Path:
     return path
 
 
+def folder_once(path: Path, fill: Callable[[Path], None]) -> Path:
+    """`computed_once` for a folder.
+
+    Args:
+        fill: gets the path of an empty folder beside it.
+    """
+    if path.exists():
+        return path
+    locks = path.parent / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with _locked(locks / path.name):
+        if not path.exists():
+            with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as place:
+                made = Path(place, "made")
+                made.mkdir()
+                fill(made)
+                made.replace(path)
+    return path
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Replace a file by what `write` writes into a temporary one."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
