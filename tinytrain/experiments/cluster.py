@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import signal
-import socket
-import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from tinytrain.errors import RunError, UsageError
+from tinytrain.experiments.cluster_connection import REACHED, connect, first_line, load_ray
 from tinytrain.experiments.cluster_worker import Answer, Notes, answer
 from tinytrain.experiments.inputs import Input
 from tinytrain.experiments.parcel import Parcel, Shipped, packed_work, versions
 from tinytrain.experiments.pool import Event, Job
-from tinytrain.tools import how_to_get
 from tinytrain.version import __version__
 
 ATTEMPTS = 3
@@ -30,23 +24,11 @@ ATTEMPTS = 3
 _MOMENT = 0.5
 """Seconds between two looks at notes."""
 
-_REACHED = 10.0
-"""Seconds until a cluster has to answer."""
-
 _PATIENCE = 10.0
 """Seconds that a job has to end when it is told to."""
 
 _ROOM_FOR = 5.0
 """Seconds for which a count of the cluster's processors is good."""
-
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-"""What Ray reads when it is imported, so that it tells nobody of its use and prints nothing."""
-
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass
@@ -82,10 +64,10 @@ class Cluster:
         self._room = (0.0, 0)
 
     def __enter__(self) -> Self:
-        self._ray = _load()
+        self._ray = load_ray()
         self._is_own = self._address is not None or not self._ray.is_initialized()
         if self._is_own:
-            _connect(self._ray, self._address)
+            connect(self._ray, self._address)
         try:
             with self._held():
                 notes = self._ray.remote(num_cpus=0, max_restarts=-1)(Notes)
@@ -195,7 +177,7 @@ class Cluster:
         except errors.RayTaskError as error:
             found = "failed", str(error)
         except errors.RayError as error:
-            found = "failed", f"Ray gave it up: {_first_line(error)}"
+            found = "failed", f"Ray gave it up: {first_line(error)}"
         if found[0] == "unfit":
             raise RunError(
                 f"the cluster gives other results than this machine: {found[1]}",
@@ -209,7 +191,7 @@ class Cluster:
         for given in running.job.needs.inputs:
             self._shipped.pop(given, None)
         if running.tries == ATTEMPTS:
-            why = _first_line(error)
+            why = first_line(error)
             reason = f"{running.tries} workers died of this run, one after the other: {why}"
             return Event(running.job, ("failed", reason))
         self._begin(_Running(running.job, running.number, running.tries + 1))
@@ -220,7 +202,7 @@ class Cluster:
         """Notes since the last time; none while the machine that keeps them is replaced."""
         with suppress(self._ray.exceptions.RayActorError, self._ray.exceptions.GetTimeoutError):
             found: dict[int, tuple[str, int, int]]
-            found = self._ray.get(self._notes.take.remote(), timeout=_REACHED)
+            found = self._ray.get(self._notes.take.remote(), timeout=REACHED)
             return found
         return {}
 
@@ -242,7 +224,7 @@ class Cluster:
             yield
         except (ConnectionError, self._ray.exceptions.RayError) as error:
             raise RunError(
-                f"{self._name} was lost: {_first_line(error)}",
+                f"{self._name} was lost: {first_line(error)}",
                 help="start it again and run the command again: what is done stays",
             ) from error
         except SystemError as error:
@@ -280,78 +262,3 @@ def _do(parcel: Parcel, notes: Any, number: int) -> Answer:
     if lost:
         raise lost[0]
     return found
-
-
-def _load() -> Any:
-    """Ray, quiet.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    found = importlib.util.find_spec("ray")
-    # A folder of that name is none.
-    if found is None or found.loader is None:
-        raise UsageError("--workers ray needs Ray, which is not installed", help=how_to_get("ray"))
-    import ray
-
-    return ray
-
-
-def _connect(ray: Any, address: str | None) -> None:
-    """Become part of a cluster; starts one where none is named and none is there.
-
-    Raises:
-        UsageError: it cannot be reached.
-    """
-    how: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "runtime_env": {"env_vars": _ONE_THREAD},
-    }
-    try:
-        with _same_signals(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if address is not None:
-                _reach(address)
-                ray.init(address, **how)
-                return
-            try:
-                ray.init("auto", **how)
-            except ConnectionError:
-                cores = len(os.sched_getaffinity(0))
-                ray.init("local", num_cpus=cores, include_dashboard=False, **how)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        where = address or "of this machine"
-        raise UsageError(
-            f"the Ray cluster {where} cannot be reached: {_first_line(error)}",
-            help="check that it runs (ray status), that its port can be reached from here, and "
-            f"that it has Ray {ray.__version__} and this version of Python",
-        ) from error
-
-
-def _reach(address: str) -> None:
-    """Whether somebody listens: Ray itself takes half a minute to say no."""
-    found = urlsplit(address if "://" in address else f"ray://{address}")
-    if found.hostname and found.port:
-        socket.create_connection((found.hostname, found.port), _REACHED).close()
-
-
-@contextmanager
-def _same_signals() -> Iterator[None]:
-    """Ray replaces what happens at SIGTERM; this puts it back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _first_line(error: Exception) -> str:
-    said = (isinstance(error, OSError) and error.strerror) or str(error).strip()
-    lines = said.splitlines() or [type(error).__name__]
-    return lines[0].strip().rstrip(".")

@@ -21,6 +21,7 @@ SHOWS_ONLY = (
     "cli/",
     "compiler/inspect.py",
     "experiments/cluster.py",
+    "experiments/cluster_connection.py",
     "experiments/cluster_worker.py",
     "experiments/experiment.py",
     "experiments/fields.py",

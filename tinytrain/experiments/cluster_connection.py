@@ -1,0 +1,105 @@
+"""How to become part of a Ray cluster, quietly, and what is said where that fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from tinytrain.errors import UsageError
+from tinytrain.tools import how_to_get
+
+REACHED = 10.0
+"""Seconds until a cluster has to answer."""
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""What Ray reads when it is imported, so that it tells nobody of its use and prints nothing."""
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def load_ray() -> Any:
+    """Ray, quiet.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    found = importlib.util.find_spec("ray")
+    # A folder of that name is none.
+    if found is None or found.loader is None:
+        raise UsageError("--workers ray needs Ray, which is not installed", help=how_to_get("ray"))
+    import ray
+
+    return ray
+
+
+def connect(ray: Any, address: str | None) -> None:
+    """Become part of a cluster; starts one where none is named and none is there.
+
+    Raises:
+        UsageError: it cannot be reached.
+    """
+    how: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "runtime_env": {"env_vars": _ONE_THREAD},
+    }
+    try:
+        with _same_signals(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if address is not None:
+                _reach(address)
+                ray.init(address, **how)
+                return
+            try:
+                ray.init("auto", **how)
+            except ConnectionError:
+                cores = len(os.sched_getaffinity(0))
+                ray.init("local", num_cpus=cores, include_dashboard=False, **how)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        where = address or "of this machine"
+        raise UsageError(
+            f"the Ray cluster {where} cannot be reached: {first_line(error)}",
+            help="check that it runs (ray status), that its port can be reached from here, and "
+            f"that it has Ray {ray.__version__} and this version of Python",
+        ) from error
+
+
+def _reach(address: str) -> None:
+    """Whether somebody listens: Ray itself takes half a minute to say no."""
+    found = urlsplit(address if "://" in address else f"ray://{address}")
+    if found.hostname and found.port:
+        socket.create_connection((found.hostname, found.port), REACHED).close()
+
+
+@contextmanager
+def _same_signals() -> Iterator[None]:
+    """Ray replaces what happens at SIGTERM; this puts it back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def first_line(error: Exception) -> str:
+    """What an error of Ray, which may be many lines long, says first."""
+    said = (isinstance(error, OSError) and error.strerror) or str(error).strip()
+    lines = said.splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".")
