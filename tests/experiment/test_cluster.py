@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiment.test_experiment import files_of
-from tests.experiment.test_pool import Heard
 from tests.support import cluster_jobs
-from tests.support.experiments import FILE, write_experiment
+from tests.support.experiments import FILE, files_of, write_experiment
+from tests.support.monitors import Heard
 from tests.support.ray_cluster import TwoMachines, two_machines
 from tinytrain.errors import RunError
 from tinytrain.experiments import cluster as cluster_module

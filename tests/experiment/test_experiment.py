@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.experiments import FILE, TEST, TRAIN, write_experiment
+from tests.support.experiments import FILE, TEST, TRAIN, files_of, write_experiment
 from tests.support.imported import shared_model
 from tests.support.paths import ROOT, SCHEMES, SHARED
 from tinytrain.cli import main
@@ -25,15 +25,6 @@ def run(file: Path, output: Path, *arguments: str) -> int:
     cache = output.parent / "cache"
     words = ["experiment", str(file), "-o", str(output), "--cache", str(cache), "--workers", "1"]
     return main([*words, *arguments])
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file by its name."""
-    return {
-        file.relative_to(folder).as_posix(): file.read_bytes()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

@@ -10,28 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.monitors import Heard
 from tinytrain.errors import UsageError
 from tinytrain.experiments.once import computed_once
 from tinytrain.experiments.pool import Job, Report, run_jobs
 from tinytrain.experiments.processes import Processes
-
-
-class Heard:
-    """A monitor that remembers."""
-
-    def __init__(self) -> None:
-        self.reports: list[tuple[str, str, int, int]] = []
-        self.done: dict[str, Any] = {}
-        self.failures: dict[str, str] = {}
-
-    def report(self, job: Job, note: str, done: int, total: int) -> None:
-        self.reports.append((job.title, note, done, total))
-
-    def finished(self, job: Job, record: dict[str, Any]) -> None:
-        self.done[job.title] = record
-
-    def failed(self, job: Job, reason: str) -> None:
-        self.failures[job.title] = reason
 
 
 def succeed(value: int, report: Report) -> dict[str, Any]:

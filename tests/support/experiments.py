@@ -53,3 +53,12 @@ def write_experiment(folder: Path, text: str = FILE) -> Path:
     path = folder / "small.toml"
     path.write_text(text)
     return path
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file by its name."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
