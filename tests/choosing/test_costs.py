@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from functools import cache
 from pathlib import Path
 
@@ -119,3 +120,24 @@ def test_sums_are_those_of_single_choices_and_lines_hold() -> None:
         for line in lines.check(scheme, {RAM: first.sum(count, ratios) - 1}):
             assert line.holds(count, ratios)
             assert line.sum(count, ratios) >= first.sum(count, ratios)
+
+
+def test_a_budget_below_the_head_is_refused_with_the_smallest_that_works(tmp_path: Path) -> None:
+    costs, (seed, options) = costs_of(0), CASES[0]
+    head = costs.choices.scheme(0, {})
+    error = costs.refused(4000)
+    assert error.what.startswith("4,000 bytes of RAM hold no training step of this model: its head")
+    found = re.search(r"--ram (\d+)", str(error.help))
+    assert found is not None
+    ram = int(found[1])
+    assert real(network(seed), options, head, ram, tmp_path / "own").memory.ram["total"] <= ram
+
+
+def test_estimates_follow_the_planner() -> None:
+    costs = costs_of(1)
+    lines = CostLines(costs)
+    for scheme in some_schemes(costs, 4, 4):
+        low = lines.ram(scheme)
+        assert low <= costs.of(scheme, 0).ram
+        lines.lines += lines.check(scheme, {RAM: low - 1})
+        assert lines.ram(scheme) >= low

@@ -108,6 +108,13 @@ class CostLines:
             found.append(self._instructions_line(scheme, cost.instructions))
         return found
 
+    def ram(self, scheme: Scheme) -> int:
+        """Bytes of RAM of a scheme as far as they add up, and as the planner has said of others:
+        an estimate that takes no time, in its smallest plan."""
+        count, ratios = self.choices.picked(scheme)
+        lines = (line for line in self.lines if line.what == RAM and line.holds(count, ratios))
+        return max(line.sum(count, ratios) for line in lines)
+
     def _measured(self, choices: Choices, count: int, ratios: Mapping[str, float]) -> Added:
         """What a scheme takes that any plan of it takes."""
         graph = self._costs.in_plain_order(choices.scheme(count, ratios))

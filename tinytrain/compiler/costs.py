@@ -24,6 +24,7 @@ from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.state_bytes import state_bytes
+from tinytrain.errors import BudgetError, UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import loss_index
 from tinytrain.passes.base import Runner
@@ -40,6 +41,9 @@ from tinytrain.target import Target
 _STEP_BYTES = 24
 _FED_BYTES = 4
 """Of a state in front of its scales, where its parameters begin: for their alignment alone."""
+
+_FED_STATE = 400
+"""Bytes that feeding rows adds to state and stack, about."""
 
 _MOST_STEPS = 64
 """Training steps that are kept."""
@@ -181,6 +185,25 @@ class Costs:
                 break
             plan = smaller
         return plan
+
+    def refused(self, ram: int) -> BudgetError:
+        """The error where a budget does not hold the head, with the smallest that does."""
+        head = self.choices.scheme(0, {})
+        least, graph = self.of(head, 0).ram, self._step(head)
+        help = f"give it {least:,} bytes at least (--ram {least})"
+        if not self._is_fed:
+            try:
+                plan, _ = plan_within(graph, self.isa, 0, fed=True)
+                fed = self._cost(graph, plan).ram + _FED_STATE
+                if fed < least:
+                    help += f", or about {fed:,} with the input fed row by row (--feed rows)"
+            except UsageError:
+                pass  # the whole input is needed
+        return BudgetError(
+            f"{ram:,} bytes of RAM hold no training step of this model: its head alone takes "
+            f"{least:,} in the smallest plan",
+            help=f"{help}; or take a smaller input or model",
+        )
 
     def least(self, scheme: Scheme) -> Least:
         """The least RAM of a scheme, fast: nothing is placed, no better order looked for.
