@@ -20,7 +20,7 @@ from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.saved_file import read_saved
 from tinytrain.scheme.scheme import Scheme, Share
-from tinytrain.search.switches import Switches
+from tinytrain.searches.switches import Switches
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 
 STEPS = 12

@@ -26,7 +26,7 @@ from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType
 from tinytrain.reference import adam, lowering
 from tinytrain.scheme.scheme import Scheme
-from tinytrain.search.candidate import Candidate, Part, Resolver, key_of
+from tinytrain.searches.candidate import Candidate, Part, Resolver, key_of
 from tinytrain.simulation.library_switches import SwitchedLibrary, SwitchSetting, UpdateConstants
 
 

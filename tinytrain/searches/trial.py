@@ -11,7 +11,7 @@ import numpy as np
 from tinytrain.compiler.options import Options
 from tinytrain.reference.schedule import rate_at
 from tinytrain.scheme.scheme import Scheme
-from tinytrain.search.switches import Switches
+from tinytrain.searches.switches import Switches
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.stream import training_order
 
