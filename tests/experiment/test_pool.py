@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
@@ -10,9 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.monitors import Heard
 from tinytrain.errors import UsageError
-from tinytrain.experiments.once import computed_once
+from tinytrain.experiments.once import computed_once, write_whole
 from tinytrain.experiments.pool import Job, Report, run_jobs
 from tinytrain.experiments.processes import Processes
 
@@ -30,6 +33,14 @@ def divide(report: Report) -> dict[str, Any]:
     return {"value": 1 // 0}
 
 
+def fill(report: Report) -> dict[str, Any]:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "cache/file")
+
+
+def import_torch(report: Report) -> dict[str, Any]:
+    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
 def die(report: Report) -> dict[str, Any]:
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
@@ -41,6 +52,8 @@ def test_what_fails_takes_nothing_along() -> None:
         Job("dies", die),
         Job("refuses", refuse),
         Job("divides", divide),
+        Job("fills", fill),
+        Job("imports", import_torch),
         Job("one", functools.partial(succeed, 1)),
     ]
 
@@ -55,6 +68,33 @@ def test_what_fails_takes_nothing_along() -> None:
     assert heard.failures["dies"] == "the process of this run ended with signal 9"
     assert heard.failures["refuses"].startswith("this is not possible\n")
     assert "ZeroDivisionError" in heard.failures["divides"]
+    assert heard.failures["fills"] == (
+        "the system refused: No space left on device\n"
+        "  at: cache/file\n"
+        "  help: make room on the disk, or check the permissions"
+    )
+    assert heard.failures["imports"] == (
+        "Python's package 'torch' is not installed\n  help: pip install 'tinytrain[torch]'"
+    )
+
+
+def test_an_end_before_the_end_leaves_the_workers_free() -> None:
+    class Full(Heard):
+        def finished(self, job: Job, record: dict[str, Any]) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def nothing_more(job: Job) -> list[Job]:
+        return []
+
+    heard, jobs = Heard(), [Job(str(k), functools.partial(succeed, k)) for k in range(3)]
+    with Processes(2) as workers:
+        with pytest.raises(OSError, match="No space"):
+            run_jobs(jobs, workers, Full(), nothing_more)
+        assert not workers.is_busy()
+        run_jobs(jobs, workers, heard, nothing_more)
+    assert {title: record["value"] for title, record in heard.done.items()} == {
+        "0": 0, "1": 1, "2": 2
+    }  # fmt: skip
 
 
 def test_a_file_is_computed_once(tmp_path: Path) -> None:
@@ -74,6 +114,16 @@ def test_a_file_is_computed_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(calls) == 1
+
+
+def test_a_write_that_is_refused_says_where(tmp_path: Path) -> None:
+    def write(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space") as caught:
+        write_whole(tmp_path / "file", write)
+    assert caught.value.filename == str(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_fails_leaves_no_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.support.emulated_programs import execute
 from tinytrain.errors import BudgetError, ToolchainError, UsageError
 from tinytrain.target import MemoryMap, Region, Target, list_targets, load_target
 from tinytrain.toolchain.build import build
-from tinytrain.toolchain.commands import require
+from tinytrain.toolchain.commands import disk_full, require
 from tinytrain.toolchain.footprint import call_graph, footprint
 from tinytrain.toolchain.sections import measure
 
@@ -249,3 +249,13 @@ def test_a_make_around_it_does_not_disturb(
     monkeypatch.setenv("MAKEFLAGS", "n --jobserver-auth=3,4")
     monkeypatch.setenv("CFLAGS", "-DTT_INSTRUCTIONS_PER_TICK_X4=9 --no-such-flag")
     assert os.access(build(program_folder("hello", M7), M7), os.R_OK)
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    said = "/tmp/a.s: Assembler messages:\n/tmp/a.s: Fatal error: a.o: No space left on device\n"
+    assert str(disk_full(said, Path("out"))) == (
+        "the compiler cannot write: No space left on device\n"
+        "  at: out\n"
+        "  help: make room on the disk"
+    )
+    assert disk_full("a.c:1: error: expected ';'", Path("out")) is None

@@ -59,6 +59,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         write(made)
         made.chmod(0o644)
         made.replace(path)
+    except OSError as error:
+        # A write that is refused does not say where.
+        if error.filename is None:
+            error.filename = str(path)
+        raise
     finally:
         made.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from tinytrain.errors import ToolchainError, Where
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.simulation.host import processor_flags
 from tinytrain.target import load_target
-from tinytrain.toolchain.commands import require
+from tinytrain.toolchain.commands import disk_full, require
 from tinytrain.toolchain.objects import contents
 from tinytrain.toolchain.template import render
 
@@ -133,7 +133,7 @@ def _run(command: Sequence[str], files: Sequence[Path], output: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise ToolchainError(
+        raise disk_full(done.stderr, output.parent.parent) or ToolchainError(
             f"'{command[0]}' cannot build '{output.name}' from '{files[0].name}'",
             detail="\n".join(done.stderr.splitlines()[-20:]),
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from tinytrain.errors import BudgetError, ToolchainError, UsageError, Where
 from tinytrain.target import STACK_CFLAGS, Target
 from tinytrain.toolchain.build_files import MAIN, makefile, port_files
-from tinytrain.toolchain.commands import require, run, version
+from tinytrain.toolchain.commands import disk_full, require, run, version
 from tinytrain.toolchain.objects import Objects, shared_objects
 from tinytrain.tools import how_to_get
 
@@ -156,6 +156,9 @@ def _remove_stale(output: Path, sources: Sequence[str]) -> None:
 def _refusal(
     errors: str, target: Target, command: str, directory: Path
 ) -> ToolchainError | BudgetError:
+    no_room = disk_full(errors, directory)
+    if no_room is not None:
+        return no_room
     where = Where(str(directory))
     lines = [line for line in errors.splitlines() if line.strip()]
     full = [line for line in lines if "overflowed by" in line or "leaves less than" in line]

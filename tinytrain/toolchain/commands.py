@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tinytrain.errors import ToolchainError
+from tinytrain.errors import ToolchainError, Where
 from tinytrain.tools import how_to_get
 
 
@@ -72,6 +73,21 @@ def run(
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     return process.returncode, errors
+
+
+def disk_full(errors: str, folder: Path) -> ToolchainError | None:
+    """That there is no room for what a compiler makes, where its many lines say so.
+
+    Args:
+        errors: what it said, in the locale C.
+        folder: that it writes into.
+    """
+    full = os.strerror(errno.ENOSPC)
+    if full not in errors:
+        return None
+    return ToolchainError(
+        f"the compiler cannot write: {full}", where=Where(str(folder)), help="make room on the disk"
+    )
 
 
 def _no_start(command: str, error: OSError) -> ToolchainError:
