@@ -10,18 +10,26 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
+from tests.support.imported import shared_model
+from tests.support.paths import SCHEMES
+from tests.support.random_networks import OPTIONS, network
+from tests.support.real_models import FILES
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.host_library import host_library
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import build_step
+from tinytrain.compiler.pipeline import build_step, to_integers
+from tinytrain.errors import SchemeError, UsageError
+from tinytrain.frontend import import_model
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.saved_file import read_saved
-from tinytrain.scheme.scheme import Scheme, Share
+from tinytrain.scheme.scheme import Scheme, Share, load_scheme
 from tinytrain.searches.switches import Switches
+from tinytrain.searches.trial import TrialScore, rates_of, trial
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
+from tinytrain.simulation.stream import training_order
 
 STEPS = 12
 RATE = 0.05
@@ -100,14 +108,15 @@ def check_scheme(switches: Switches, scheme: Scheme, forward: Graph) -> None:
 ENDS = ("_fraction", "_velocity", "_velocity_fraction", "_second")
 
 
+NEAREST = {"update": "nearest"}
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("convolutions", {}),
-    ("convolutions", {"momentum": 0.9, "clip_norm": 0.5, "weight_decay": 0.01}),
+    ("convolutions", {**NEAREST, "momentum": 0.9, "clip_norm": 0.5, "weight_decay": 0.01}),
     ("mixture", {"gradient": "s16", "accumulate": 3}),
-    ("signal", {"gradient": "f32", "fraction_bits": 0}),
-    ("layouts", {"fraction_bits": 2, "qas": False, "weight_decay": 0.02}),
+    ("signal", {**NEAREST, "gradient": "f32", "fraction_bits": 0}),
+    ("layouts", {**NEAREST, "fraction_bits": 2, "qas": False, "weight_decay": 0.02}),
     ("differences", {"optimizer": "adam", "loss": "mean_squared_error"}),
-    ("embedding", {"class_weights": "balanced", "loss": "cross_entropy"}),
+    ("embedding", {**NEAREST, "class_weights": "balanced", "loss": "cross_entropy"}),
 )
 
 
@@ -116,11 +125,82 @@ def test_bits_are_those_of_the_scheme_compiled_by_itself(
     graph: str, options: dict[str, Any]
 ) -> None:
     forward, rng = GRAPHS[graph](), random.Random(graph)
-    layers = weighted_layers(forward)
-    for update in ("stochastic", "nearest"):
-        chosen = Options(scheme="full", update=update, **options)
-        switches = Switches(build_step(forward, chosen, Runner()))
-        whole = update == "stochastic" or options.get("optimizer") == "adam"
-        for _ in range(2):
-            scheme = random_scheme(layers, rng, whole=whole)
-            check_scheme(switches, scheme, forward)
+    whole = "update" not in options  # stochastic rounding, or Adam
+    switches = Switches(build_step(forward, Options(scheme="full", **options), Runner()))
+    for _ in range(2):
+        check_scheme(switches, random_scheme(weighted_layers(forward), rng, whole=whole), forward)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", (2, 3))
+def test_networks_with_branches(seed: int) -> None:
+    forward, rng = network(seed), random.Random(seed)
+    options = {**OPTIONS[seed % len(OPTIONS)], **NEAREST, "scheme": "full"}
+    switches = Switches(build_step(forward, Options(**options), Runner()))  # type: ignore[arg-type]
+    for _ in range(3):
+        check_scheme(switches, random_scheme(weighted_layers(forward), rng, whole=False), forward)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "scheme"), (("mcunet", "mcunet-5fps-49kb.toml"), ("kws", "last-3"))
+)
+def test_real_networks(model: str, scheme: str) -> None:
+    options = Options(scheme="last-22" if model == "mcunet" else "full", update="nearest")
+    imported = import_model(shared_model(FILES[model])).graph
+    forward = to_integers(imported, None, options, Runner())
+    switches = Switches(build_step(forward, options, Runner()))
+    spec = str(SCHEMES / scheme) if scheme.endswith(".toml") else scheme
+    check_scheme(switches, load_scheme(spec, weighted_layers(forward)), forward)
+
+
+def test_a_trial_depends_on_nothing_before_it() -> None:
+    forward = GRAPHS["convolutions"]()
+    switches = Switches(build_step(forward, Options(scheme="full"), Runner()))
+    samples = samples_of(switches.compiled)
+    *body, _ = weighted_layers(forward)
+    deep = Scheme("deep", tuple(body), {body[0]: Share(0.5), body[-1]: Share()})
+    schemes = (Scheme("head"), Scheme("late", (body[-1],)), deep, Scheme("late", (body[-3],)))
+
+    def found(scheme: Scheme) -> TrialScore:
+        return trial(switches, scheme, samples, samples, steps=STEPS, seeds=(0, 1), rate=RATE)
+
+    first = [found(scheme) for scheme in schemes]
+    assert [found(scheme) for scheme in reversed(schemes)][::-1] == first
+    assert len({score.loss for score in first}) == len(schemes)
+    for scheme, score in zip(schemes, first, strict=True):
+        switches.set(scheme)
+        library, rates = switches.library, rates_of(switches.options, RATE, STEPS)
+        losses = []
+        for seed in (0, 1):  # and without frozen activations
+            library.init()
+            library.train(samples, training_order(SAMPLES, STEPS, seed), rates)
+            losses.append(float(np.mean(library.evaluate(samples)[0], dtype=np.float64)))
+        assert np.mean(losses) == score.loss
+
+
+def compiled_with(scheme: Scheme | None = None, **options: Any) -> Compiled:
+    """A small step."""
+    options = {"scheme": "full", **options}
+    return build_step(GRAPHS["signal"](), Options(**options), Runner(), scheme=scheme)
+
+
+def test_a_largest_scheme_is_whole_and_has_no_rates() -> None:
+    *body, _ = weighted_layers(GRAPHS["signal"]())
+    with pytest.raises(SchemeError, match=f"trains only a part of layer '{body[-1]}'"):
+        Switches(compiled_with(Scheme("part", (), {body[-1]: Share(0.5)})))
+    with pytest.raises(SchemeError, match=f"gives layer '{body[-1]}' a rate of its own"):
+        Switches(compiled_with(Scheme("rates", (body[-1],), {}, rates={body[-1]: 2.0})))
+    with pytest.raises(UsageError, match="candidates have no model in common"):
+        Switches(compiled_with(weight_headroom=2.0))
+
+
+def test_a_candidate_is_within_the_largest_scheme() -> None:
+    *body, _ = weighted_layers(GRAPHS["signal"]())
+    switches = Switches(compiled_with(Scheme("last", (body[-1],), {body[-1]: Share()})))
+    with pytest.raises(SchemeError, match=f"layer '{body[0]}' is no candidate to train its bias"):
+        switches.set(Scheme("more", (body[0],)))
+    with pytest.raises(SchemeError, match=f"layer '{body[0]}' is no candidate to train its weig"):
+        switches.suggested_rate(Scheme("more", (), {body[0]: Share()}))
+    with pytest.raises(SchemeError, match="the scheme trains nothing"):
+        switches.set(Scheme("none", trains_head=False))

@@ -208,6 +208,12 @@ def within(compiled: Compiled, nbytes: int, runner: Runner | None = None) -> Com
     return replace(compiled, plan=plan, optimizations=optimizations)
 
 
+def unbounded(compiled: Compiled) -> Compiled:
+    """The same training step for a machine that has memory: nothing runs in parts or twice."""
+    plan, optimizations = _proved_plan(compiled.graph, "portable", None, compiled.options, None)
+    return replace(compiled, plan=plan, optimizations=optimizations)
+
+
 def _proved_plan(
     graph: Graph, isa: str, nbytes: int | None, options: Options, runner: Runner | None
 ) -> tuple[Plan, tuple[MemoryOptimization, ...]]:

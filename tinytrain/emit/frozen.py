@@ -54,7 +54,7 @@ def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart
     # Values are found in their span by where they begin: the first one decides its place.
     order = [offset for offset, _ in read]
     spans = sorted(
-        _joined(read),
+        joined(read),
         key=lambda span: min(k for k, offset in enumerate(order) if span[0] <= offset < sum(span)),
     )
     starts = dict(zip(spans, accumulate((size for _, size in spans), initial=0), strict=False))
@@ -67,13 +67,13 @@ def frozen_part(graph: Graph, plan: Plan, forward: Sequence[Node]) -> FrozenPart
     return FrozenPart(count, tuple(spans), tuple(values))
 
 
-def _joined(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def joined(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     """Spans that share bytes as one: a reshape is its input under another name."""
-    joined: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     for start, size in sorted(spans):
-        if joined and start < sum(joined[-1]):
-            first = joined[-1][0]
-            joined[-1] = first, max(sum(joined[-1]), start + size) - first
+        if found and start < sum(found[-1]):
+            first = found[-1][0]
+            found[-1] = first, max(sum(found[-1]), start + size) - first
         else:
-            joined.append((start, size))
-    return tuple(joined)
+            found.append((start, size))
+    return tuple(found)

@@ -143,7 +143,8 @@ def emit_model(
     loss, trains = rest[0], bool(graph.parameters)
     backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
     apply = [node for node in rest[2:] if role_of(node) is Role.APPLY]
-    frozen = kept = frozen_part(graph, plan, forward)
+    # With switches the session says which layers are frozen.
+    frozen = kept = FrozenPart(0, ()) if switched else frozen_part(graph, plan, forward)
     chains = [chain_text(context, chain) for chain in plan.chains]
     if any(chain.last >= frozen.nodes for chain in chains):
         raise InternalError("a line-buffered chain is not frozen")
@@ -183,7 +184,7 @@ def emit_model(
     following = context.following
     saved = saved_bytes(regions, len(context.scales))
     # What frozen layers give for a sample changes where they follow drift: nothing may keep it.
-    frozen_bytes = 0 if follow else frozen.nbytes
+    frozen_bytes = plan.nbytes if switched else 0 if follow else frozen.nbytes
     text = {
         "name": name,
         "NAME": name.upper(),

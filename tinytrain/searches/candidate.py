@@ -12,6 +12,7 @@ from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import replaced, role_of, traits_of
 from tinytrain.ir.types import DType
 from tinytrain.passes.base import Runner
+from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.plan.schedule import ScheduleNodes
 from tinytrain.reference.machine import update_indices
 from tinytrain.scheme.scheme import Scheme
@@ -66,6 +67,7 @@ class Resolver:
 
     Attributes:
         largest: that scheme.
+        layers: that have weights, in the order of the model.
     """
 
     def __init__(self, compiled: Compiled) -> None:
@@ -73,6 +75,7 @@ class Resolver:
         self._moves = compiled.guidance.tangent.moves
         *before, _ = selection(compiled.options, Scheme("head"))
         self._forward = Runner().run(compiled.forward, before)
+        self.layers = weighted_layers(self._forward)
         self._weights, self._biases = _trained(compiled.graph)
         self.largest = compiled.scheme
 

@@ -9,44 +9,50 @@ Adam scales their gradients by what was measured of the whole layer.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from tinytrain.compiler.chosen_rate import initial_rate
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_step
-from tinytrain.compiler.guidance import LARGEST_RATE
 from tinytrain.compiler.host_library import host_library
-from tinytrain.compiler.options import GRADIENTS, Options
-from tinytrain.errors import SchemeError, ToolchainError, UsageError
+from tinytrain.compiler.options import GRADIENTS
+from tinytrain.compiler.race_samples import with_frozen
+from tinytrain.emit.frozen import joined
+from tinytrain.errors import ToolchainError
 from tinytrain.ir.graph import Node, Value, needed_for
-from tinytrain.ir.operations import macs_of, replaced, role_of, stored_in, traits_of
+from tinytrain.ir.operations import replaced, role_of, stored_in, traits_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.ops_update import VELOCITY_BITS
 from tinytrain.ir.types import DType
 from tinytrain.reference import adam, lowering
 from tinytrain.scheme.scheme import Scheme
 from tinytrain.searches.candidate import Candidate, Part, Resolver, key_of
+from tinytrain.searches.largest import made_ready
+from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.library_switches import SwitchedLibrary, SwitchSetting, UpdateConstants
+
+KEPT_BYTES = 2**29
+"""Frozen activations that are kept at most."""
 
 
 class Switches:
     """A library whose session trains any scheme within the largest.
 
-    A trial trains on its samples alone: replay, rehearsal, the guard, enrolment and the watch for
-    what is not normal are left out, and the schedule: rates come from outside.
+    A trial trains on its samples alone: replay, rehearsal, the guard and whatever else acts beside
+    a step are left out, and so is the schedule: rates come from outside.
 
     Args:
         compiled: with the largest scheme: the whole weights and the biases of all layers that any
-            candidate trains. The layers before the first of these are computed once for each
-            sample (`HostLibrary.frozen`).
+            candidate trains.
+        cache: folder for libraries, which other processes may use at the same time; None keeps
+            nothing.
 
     Attributes:
         options: as they were compiled with; a trial takes its schedule from them.
         compiled: without what trials leave out.
         library: set to the largest scheme at first.
-        first: the first layer that a candidate can train.
-        frozen_share: of the multiplications of a forward pass, the part before that layer.
 
     Raises:
         SchemeError: the largest scheme trains a part of a layer, or has rates of its own.
@@ -54,19 +60,19 @@ class Switches:
         ToolchainError: there is no C compiler for this machine.
     """
 
-    def __init__(self, compiled: Compiled) -> None:
-        self.options, self.compiled = compiled.options, _plain(compiled)
+    def __init__(self, compiled: Compiled, cache: Path | None = None) -> None:
+        self.options, self.compiled = compiled.options, made_ready(compiled)
         self._graph = self.compiled.plan.graph
         self._parameters = {value: place for place, value in enumerate(self._graph.parameters)}
         self._stored_in = stored_in(self._graph)
         self._gradient = GRADIENTS[self.compiled.options.gradient]
-        self._layers = [node for node in self._graph.nodes if traits_of(node).has_weights]
         self._updates = [node for node in self._graph.nodes if traits_of(node).overwrites]
         self._resolver = Resolver(self.compiled)
-        self.first, self.frozen_share = self._depth()
+        layers = {node.layer: node for node in self._graph.nodes if traits_of(node).has_weights}
+        self._layers = [layers[layer] for layer in self._resolver.layers]
         files = emit_step(self.compiled, switched=True)
         try:
-            library = host_library(files, kind=SwitchedLibrary)
+            library = host_library(files, cache, kind=SwitchedLibrary)
         except ToolchainError as error:
             raise ToolchainError(
                 f"candidates train on this machine, where {error.what}",
@@ -76,10 +82,11 @@ class Switches:
             ) from error
         assert isinstance(library, SwitchedLibrary)
         self.library = library
+        self._kept: dict[tuple[LibrarySamples, int], LibrarySamples] = {}
         self.set(self._resolver.largest)
 
     def set(self, scheme: Scheme) -> None:
-        """What trains from now on; `library.init` begins anew.
+        """What trains from now on, from the factory state.
 
         Raises:
             SchemeError: the scheme trains what the largest one does not, or nothing.
@@ -90,14 +97,38 @@ class Switches:
             for place, node in enumerate(self._updates)
             if key_of(node) in candidate.updates
         }
-        masks = self._masks(candidate)
+        masks, runs = self._masks(candidate), self._runs(candidate)
         setting = SwitchSetting(
-            self._runs(candidate),
+            runs,
             constants,
             {self._parameters[value]: mask for value, mask in masks.items()},
             {self._parameters[value]: _bytes(self._graph.parameters[value]) for value in masks},
+            *self._frozen(candidate, runs),
         )
         self.library.switch(setting, len(self._updates), len(self._parameters))
+        self._cut = setting.frozen
+        self.library.init()  # what was trained may be frozen now
+
+    def with_frozen(self, samples: LibrarySamples) -> LibrarySamples:
+        """Samples with what the layers before the first that trains now make of them.
+
+        Computed once for each such layer and kept, the latest up to `KEPT_BYTES`: the same samples
+        have to come as the same object.
+
+        Args:
+            samples: with inputs; frozen activations that they have are of another scheme.
+        """
+        assert samples.inputs is not None, "samples without inputs"
+        key = samples, self._cut
+        size = len(samples.targets) * self.library.model.frozen_bytes
+        if key not in self._kept:
+            if not 0 < size <= KEPT_BYTES:
+                return replace(samples, frozen=None)
+            self._kept[key] = with_frozen(self.library, samples.inputs, samples.targets)
+        self._kept[key] = found = self._kept.pop(key)
+        while sum(_size(kept) for kept in self._kept.values()) > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return found
 
     def suggested_rate(self, scheme: Scheme) -> float:
         """The learning rate that the compiler takes for a scheme, 0 to 1024.
@@ -124,17 +155,7 @@ class Switches:
             if found:
                 kernels[node.layer] = factor * np.sum([part.sum(axis=1) for part in found], axis=0)
         tangent = replace(guidance.tangent, kernels=kernels)
-        return initial_rate(self.compiled.options, replace(guidance, tangent=tangent))
-
-    def _depth(self) -> tuple[str, float]:
-        work = [macs_of(node) for node in self._layers]
-        trained = self._resolver.largest
-        places = [
-            place
-            for place, node in enumerate(self._layers)
-            if node.layer in (*trained.weights, *trained.biases) or place == len(work) - 1
-        ]
-        return self._layers[places[0]].layer, sum(work[: places[0]]) / max(sum(work), 1)
+        return initial_rate(self.options, replace(guidance, tangent=tangent))
 
     def _bias(self, layer: Node) -> Value:
         """The parameter behind a layer's bias."""
@@ -143,7 +164,7 @@ class Switches:
         return bias if producer is None else producer.inputs[0]
 
     def _runs(self, candidate: Candidate) -> np.ndarray:
-        """Of each node whether it runs; those of the forward pass count for nothing."""
+        """Of each node whether training runs it."""
         nodes = self._graph.nodes
         wanted = {
             value
@@ -152,6 +173,7 @@ class Switches:
             for value in node.outputs
         }
         needed = {node.name for node in needed_for(self._graph, wanted)[0]}
+        needed |= {node.name for node in nodes if role_of(node) in (Role.FORWARD, Role.LOSS)}
         runs = [
             node.name in needed
             if role_of(node) is not Role.APPLY
@@ -159,6 +181,35 @@ class Switches:
             for node in nodes
         ]
         return np.array(runs, np.uint8)
+
+    def _frozen(
+        self, candidate: Candidate, runs: np.ndarray
+    ) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """How many nodes come before the first that reads what trains, and what of theirs the
+        others read: (offset, bytes) in the arena."""
+        nodes = self._graph.nodes
+        trained = {
+            value
+            for node in self._layers
+            for value, layers in (
+                (node.inputs[1], candidate.weights),
+                (self._bias(node), candidate.biases),
+            )
+            if node.layer in layers
+        }
+        count = next(k for k, node in enumerate(nodes) if not trained.isdisjoint(node.inputs))
+        if count == 0:
+            return 0, ()
+        made = {*self._graph.sample, *(value for node in nodes[:count] for value in node.outputs)}
+        read = {
+            value
+            for node, runs_too in zip(nodes[count:], runs[count:], strict=True)
+            if runs_too
+            for value in node.inputs
+        }
+        offsets = self.compiled.plan.offsets
+        kept = [(offsets[v], v.type.nbytes) for v in offsets if v in made and v in read]
+        return count, joined(kept)
 
     def _constants(self, node: Node, index: int, own: Node) -> UpdateConstants:
         """What an update reads: of all channels, at the rate of the scheme's own node."""
@@ -199,71 +250,15 @@ class Switches:
         return masks
 
 
-def _plain(compiled: Compiled) -> Compiled:
-    """Without what trials leave out.
-
-    Raises:
-        UsageError, SchemeError: what they cannot leave out.
-    """
-    options = compiled.options
-    if options.headroom.asked:
-        raise UsageError(
-            "headroom widens the scales of what a scheme trains, so that candidates have no model "
-            "in common",
-            help="search without it, and add it when you compile the scheme that was found",
-        )
-    if options.follow is not None:
-        raise UsageError(
-            "layers that follow drift change between two trials",
-            help="search without --follow, and add it when you compile the scheme that was found",
-        )
-    _refuse_scheme(compiled)
-    rest = Options()
-    options = replace(
-        options,
-        schedule="constant",
-        warm_up=0,
-        rate_limit=LARGEST_RATE,
-        health=False,
-        replay=0,
-        rehearsal_slots=None,
-        guard=0,
-        enrol=None,
-        enrol_classes=None,
-        anomaly=rest.anomaly,
-        anomaly_warm_up=rest.anomaly_warm_up,
-        anomaly_quantile=rest.anomaly_quantile,
-        anomaly_in_a_row=rest.anomaly_in_a_row,
-    )
-    return replace(compiled, options=options, rehearsal=None, enrolment=None)
-
-
-def _refuse_scheme(compiled: Compiled) -> None:
-    graph = compiled.graph
-    partial = [node.layer for node in graph.nodes if node.op == "merge_channels"]
-    if partial:
-        raise SchemeError(
-            f"the largest scheme trains only a part of layer '{partial[0]}'",
-            help="give it 1.0, so that candidates can choose any part",
-        )
-    if compiled.scheme.rates:
-        raise SchemeError(
-            f"the largest scheme gives layer '{min(compiled.scheme.rates)}' a rate of its own",
-            help="leave [rates] out of it: each candidate has its own",
-        )
-    plan = compiled.plan
-    if plan.tilings or plan.graph.rematerialized:
-        raise SchemeError(
-            "the largest scheme was planned for little memory, where nodes cannot be left out",
-            help="compile it without a budget: candidates are planned by themselves",
-        )
-
-
 def _elements(part: Part, shape: tuple[int, ...]) -> np.ndarray:
     """Of each weight, in memory order, whether it is chosen: bool [size]."""
     chosen = np.zeros(shape, bool)
     np.moveaxis(chosen, part.axis, 0)[list(part.channels)] = True
     return chosen.ravel()
+
+
+def _size(samples: LibrarySamples) -> int:
+    return 0 if samples.frozen is None else samples.frozen.nbytes
 
 
 def _bytes(data: np.ndarray) -> np.ndarray:

@@ -43,7 +43,9 @@ def trial(
     """Trains a candidate once for each seed, from the factory state each time.
 
     Args:
-        learn, judge: samples, best with frozen activations (`race_samples.with_frozen`).
+        learn, judge: samples with inputs, best the same objects for all trials: what the layers
+            before the first that trains make of them is kept (`Switches.with_frozen`). Of samples
+            to learn from best no more than there are steps.
         steps: of each training, at least 1.
         seeds: of the order of the samples, at least one; the model's own draws do not change.
         rate: that the schedule of the model's options starts from; None takes what is suggested for
@@ -58,6 +60,7 @@ def trial(
         switches.options, switches.suggested_rate(scheme) if rate is None else rate, steps
     )
     found = []
+    learn, judge = switches.with_frozen(learn), switches.with_frozen(judge)
     for seed in seeds:
         switches.library.init()
         switches.library.train(learn, training_order(len(learn.targets), steps, seed), rates)

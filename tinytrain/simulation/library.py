@@ -188,9 +188,9 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary, PseudoLibrar
         assert out.shape == (len(inputs), self.model.frozen_bytes) and out.flags.c_contiguous
         given = np.ascontiguousarray(inputs, np.int8)
         assert given.size == len(given) * self.model.input_size
-        self._function("library_frozen", None)(
-            self._state, ctypes.c_size_t(len(given)), pointer(given), pointer(out)
-        )
+        size = ctypes.c_size_t(self.model.frozen_bytes)
+        function = self._function("library_frozen", None)
+        function(self._state, ctypes.c_size_t(len(given)), pointer(given), pointer(out), size)
 
     def judge(self, samples: LibrarySamples, use: Use) -> np.ndarray:
         """What a model with `anomaly` says of every sample, `judged.JUDGED` [N].

@@ -36,6 +36,7 @@ class SampleArrays(ctypes.Structure):
         ("inputs", ctypes.c_void_p),
         ("frozen", ctypes.c_void_p),
         ("targets", ctypes.c_void_p),
+        ("frozen_bytes", ctypes.c_size_t),
     )
 
 
@@ -62,4 +63,5 @@ class SampleLibrary(LibraryCalls):
         if frozen is not None:
             assert frozen.dtype == np.uint8 and frozen.flags.c_contiguous
             assert frozen.shape == (count, self.model.frozen_bytes)
-        return SampleArrays(pointer(inputs), pointer(frozen), pointer(targets))
+        size = self.model.frozen_bytes
+        return SampleArrays(pointer(inputs), pointer(frozen), pointer(targets), size)

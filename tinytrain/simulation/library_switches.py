@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -40,12 +40,16 @@ class SwitchSetting:
         chosen: by the place of a parameter that trains in part, a mask of its bits that train, of
             as many bytes as the parameter has.
         held: for each of these what the other bits stay at.
+        frozen: nodes at the beginning of the step that nothing trained comes before.
+        spans: of what later nodes read of theirs, (offset, bytes) in the arena.
     """
 
     runs: np.ndarray
     updates: Mapping[int, UpdateConstants]
     chosen: Mapping[int, np.ndarray] = field(default_factory=dict)
     held: Mapping[int, np.ndarray] = field(default_factory=dict)
+    frozen: int = 0
+    spans: Sequence[tuple[int, int]] = ()
 
 
 class _Update(ctypes.Structure):
@@ -64,11 +68,16 @@ class _Switches(ctypes.Structure):
         ("updates", ctypes.c_void_p),
         ("chosen", ctypes.c_void_p),
         ("held", ctypes.c_void_p),
+        ("spans", ctypes.c_void_p),
+        *((name, ctypes.c_uint32) for name in ("span_count", "frozen", "begin", "end")),
     )
 
 
 class SwitchedLibrary(HostLibrary):
-    """A library of what was emitted with `switched`; `switch` comes before the first step."""
+    """A library of what was emitted with `switched`; `switch` comes before the first step.
+
+    Which layers are frozen, and so what `frozen` gives, is another thing after each `switch`.
+    """
 
     def switch(self, setting: SwitchSetting, updates: int, parameters: int) -> None:
         """What runs from now on; the state stays as it is.
@@ -83,9 +92,12 @@ class SwitchedLibrary(HostLibrary):
         chosen = _addresses(setting.chosen, parameters)
         held = _addresses(setting.held, parameters)
         # The library reads all of it in every step.
-        self._given: Sequence[object] = (setting, table, chosen, held)
+        spans = np.array(setting.spans, np.uint32).ravel()
+        self._given: Sequence[object] = (setting, table, chosen, held, spans)
+        self.model = replace(self.model, frozen_bytes=sum(size for _, size in setting.spans))
         given = _Switches(
-            pointer(setting.runs), ctypes.addressof(table), pointer(chosen), pointer(held)
+            *(pointer(setting.runs), ctypes.addressof(table), pointer(chosen), pointer(held)),
+            *(pointer(spans), len(setting.spans), setting.frozen, 0, 2**32 - 1),
         )
         self._function("switch", None)(self._state, ctypes.byref(given))
 
