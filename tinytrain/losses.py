@@ -22,6 +22,16 @@ class SampleTarget(enum.Enum):
     VALUES = "values"
     """Any finite number for each output, f32."""
 
+    @property
+    def words(self) -> str:
+        """What the target of a sample is, in a sentence."""
+        return {
+            "label": "a class",
+            "pixels": "a class for each pixel",
+            "shares": "several labels at once",
+            "values": "numbers",
+        }[self.value]
+
 
 MOST_PIXEL_CLASSES = 256
 """As a u8 counts them."""

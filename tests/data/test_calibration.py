@@ -57,6 +57,16 @@ def test_the_first_samples_of_an_iterable_are_taken_and_no_more() -> None:
     assert len(samples) == 10 and len(taken) == 3
 
 
+def test_targets_of_a_loader_keep_their_shape() -> None:
+    x, y = X[:6], np.arange(12, dtype=np.float32).reshape(6, 2)
+    batches = [(x[:4], y[:4]), (x[4:], y[4:])]
+    singles = list(zip(x, y, strict=True))
+    for source in (batches, singles):
+        found = gather(source, SPEC, 5)
+        assert isinstance(found, dict) and np.array_equal(found["y"], y[:5])
+    assert "y" not in gather([x[:4], x[4:]], SPEC, 5)
+
+
 def test_a_vector_may_be_a_list_of_numbers() -> None:
     spec = SampleSpec((1, 1, 1, 2), (1, 2), "NC", 1, 0)
     samples, labels = load_calibration(gather([[1.0, 2.0], [3.0, 4.0]], spec, 9), spec, 9)

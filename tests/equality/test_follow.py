@@ -140,9 +140,20 @@ def test_a_session_follows_without_labels(tmp_path: Path) -> None:
     session = {"data": tmp_path / "x.npz", "eval": tmp_path / "data.npz", "steps": 5}
     result = simulate(product.directory, **session, follow=True)  # type: ignore[arg-type]
     assert (result.steps, result.followed, result.loss_last) == (0, 5, None)
-    for wrong in ({"learning_rate": 0.1}, {"order": "by-class"}, {"evaluate_every": 2}):
+    wrongs = ({"learning_rate": 0.1}, {"order": "by-class"}, {"evaluate_every": 2}, {"kept": "f"})
+    for wrong in wrongs:
         with pytest.raises(UsageError):
             plan_session(opened(product), **session, follow=True, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="--losses is about training"):
+        simulate(product.directory, **session, follow=True, losses=tmp_path / "l")  # type: ignore[arg-type]
+
+
+def test_few_samples_do_not_say_what_is_normal() -> None:
+    for count, expected in ((1, 1), (32, 0)):
+        samples = np.repeat(samples_for("mixture", 1), count, axis=0)
+        options = Options(scheme="head", follow="auto")
+        found = build_step(GRAPHS["mixture"](), options, Runner(), samples).warnings
+        assert sum("too few to say what is normal" in one for one in found) == expected
 
 
 def test_a_model_that_follows_nothing_says_so(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def test_a_regression_has_no_classes(model: Path, refuse: Refuse, tmp_path: Path
     [
         ({"x": np.zeros(3)}, "the data file has no array 'y'"),
         ({"y": np.zeros(3)}, "array 'y' holds no integer labels"),
+        ({"x": np.zeros(3)}, "help: save it with np.savez(file, y=labels), or give numbers"),
+        ({"y": np.array([0.5])}, "help: save the number of each sample's class"),
         ({"y": np.array([0, CLASSES])}, f"label {CLASSES} is out of range"),
     ],
 )

@@ -211,6 +211,27 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
         ["--schedule", "step:9:.."],
         "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'step:9:..'",
     ),
+    "cosine without its steps": (
+        ["--schedule", "cosine"],
+        "--schedule cosine lacks its numbers: cosine:STEPS\n  help: ",
+    ),
+    "rate limit of nothing": (
+        ["--rate-limit", "0"],
+        "--rate-limit 0 lets the device learn nothing\n  help: leave it out",
+    ),
+    "warm-up of no anomaly": (
+        ["--anomaly-warm-up", "64"],
+        "--anomaly-warm-up changes nothing, as --anomaly is not given\n"
+        "  help: add --anomaly diagonal, or leave out --anomaly-warm-up",
+    ),
+    "quantile of no anomaly": (
+        ["--anomaly-quantile", "0.9"],
+        "--anomaly-quantile changes nothing, as --anomaly is not given",
+    ),
+    "place of no replay": (
+        ["--replay-in", "flash"],
+        "--replay-in changes nothing, as --replay is not given",
+    ),
     "warm-up": (["--warm-up", "-1"], "--warm-up must be between 0 and 2^31 - 1, got -1"),
     "no norm": (
         ["--no-qas", "--clip-norm", "1"],

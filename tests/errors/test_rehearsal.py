@@ -44,6 +44,8 @@ def test_there_is_nothing_to_fill_it_with(
     told = refuse(USAGE_ERROR, *ask[:-1], 1, "--rehearse", samples)
     assert told.startswith("1 rehearsal slots cannot hold a sample of each of the")
     assert f"help: give --rehearsal-slots {CLASSES} or more" in told
+    told = refuse(USAGE_ERROR, *ask[:-1], 0, "--rehearse", samples)
+    assert told.startswith("--rehearse gives samples for a rehearsal set, and --rehearsal-slots 0")
     assert not (tmp_path / "out").exists()
 
 

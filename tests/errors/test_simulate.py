@@ -50,6 +50,13 @@ DATA: dict[str, tuple[dict[str, np.ndarray], str]] = {
 }
 
 
+HELP = {
+    "label too large": "compile with --classes N for as many classes as the data has",
+    "negative label": "labels count from 0",
+    "one-hot": "where y has a number for each class, save y.argmax(1)",
+}
+
+
 @pytest.mark.parametrize("option", ["--data", "--eval"])
 @pytest.mark.parametrize("name", sorted(DATA))
 def test_data(
@@ -62,6 +69,8 @@ def test_data(
     told = refuse(DATA_ERROR, "simulate", compiled, option, path, *others, "--steps", 3)
     assert told.startswith(sentence)
     assert f"  at: {path}" in told
+    if name in HELP:
+        assert f"\n  help: {HELP[name]}" in told
 
 
 @pytest.mark.parametrize(
@@ -177,6 +186,12 @@ def test_parameters_of_another_model(
         "--load", saved,
     )  # fmt: skip
     assert told.startswith("the saved parameters belong to another model")
+    assert f"  at: {saved}" in told and "  help: load it with the folder that it came from" in told
+
+
+def test_confusion_needs_samples_to_evaluate(compiled: Path, samples: Path, refuse: Refuse) -> None:
+    told = refuse(USAGE_ERROR, "simulate", compiled, "--data", samples, "--steps", 1, "--confusion")
+    assert told.endswith("help: add --eval FILE.npz, or leave out --confusion")
 
 
 # --- the folder -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import tinytrain
 from examples.digits import data as digits
 from examples.digits.story import MODEL
 from tinytrain import DataError, Device, UsageError
+from tinytrain.cli import main
 from tinytrain.manifest import read_manifest
 from tinytrain.reference.enrol import parse_method
 from tinytrain.saved_file import read_saved
@@ -143,9 +144,33 @@ def test_a_session_shows_it_beside_the_head(folder: Path, device: Device, tmp_pa
 def test_labels_that_cannot_be_enrolled(device: Device) -> None:
     with pytest.raises(DataError, match="label 18 cannot be enrolled: labels are below 18"):
         device.enrol(ADAPT.x[:2], [3, 18])
+    with pytest.raises(DataError, match="label -1 of sample 1 is out of range"):
+        device.enrol(ADAPT.x[:2], [3, -1])
     with pytest.raises(DataError, match="-1 is not one of the 18 classes"):
         device.forget_class(-1)
     assert not device.enrolled.any()
+
+
+def test_a_file_with_labels_that_cannot_be_enrolled(folder: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=ADAPT.x[:2], y=[3, 18])
+    with pytest.raises(DataError, match="label 18 of sample 1 is out of range") as refused:
+        tinytrain.simulate(folder, data=tmp_path / "data.npz", steps=1)
+    assert (
+        refused.value.help == "18 classes can be enrolled: compile with --enrol-classes N for more"
+    )
+
+
+def test_fewer_slots_than_classes(tmp_path: Path) -> None:
+    for slots, expected in ((4, 1), (10, 0)):
+        product = tinytrain.compile_model(
+            MODEL,
+            output=tmp_path / "own",
+            calibration=TRAINED.x[:16],
+            scheme="none",
+            enrol=f"knn:{slots}",
+        )
+        told = [one for one in product.compiled.warnings if "take 10 slots or more" in one]
+        assert len(told) == expected
 
 
 @pytest.mark.parametrize(
@@ -197,7 +222,44 @@ def test_nothing_is_known_before_the_first_sample(tmp_path: Path) -> None:
         assert found.label == 5 and found.margins.tolist() == [1.0]
 
 
-def test_the_scheme_none_trains_nothing(tmp_path: Path) -> None:
+def enrolled_figures(folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Lines of the main table of a session with --confusion and --eval-old."""
+    words = ["simulate", folder, "--data", data, "--eval", data, "--eval-old", data]
+    assert main([*map(str, words), "--steps", "100", "--confusion"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("F1 before") == shown.count("as 9") == 1
+    return [line.strip("│┃ ").replace("│", " ") for line in shown.splitlines() if "│" in line]
+
+
+def test_what_was_enrolled_is_taken_for_what(folder: Path, tmp_path: Path) -> None:
+    """Of all classes that can be enrolled; where nothing is known a sample is taken for none."""
+    labels = np.where(ADAPT.y == 3, NEW, ADAPT.y)[:200]
+    np.savez(tmp_path / "data.npz", x=ADAPT.x[:200], y=labels)
+    data = tmp_path / "data.npz"
+    found = tinytrain.simulate(folder, data=data, eval=data, eval_old=data, steps=9, confusion=True)
+    enrolment = found.enrolment
+    assert enrolment is not None and enrolment.confusion is not None and enrolment.old is not None
+    right = np.trace(np.array(enrolment.confusion.after))
+    assert (
+        right == round(200 * enrolment.accuracy_after) == round(200 * enrolment.old.accuracy_after)
+    )
+    assert enrolment.old.accuracy_before == enrolment.accuracy_before
+    assert found.confusion is not None and len(found.confusion.after) == 10
+
+
+def test_new_classes_alone_can_be_enrolled_where_nothing_trains(tmp_path: Path) -> None:
+    tinytrain.compile_model(
+        MODEL, output=tmp_path / "own", calibration=TRAINED.x[:70], scheme="none", enrol="knn:20"
+    )
+    np.savez(tmp_path / "data.npz", x=ADAPT.x[:20], y=10 + ADAPT.y[:20] % 2)
+    data = tmp_path / "data.npz"
+    for order in ("shuffled", "by-class"):
+        found = tinytrain.simulate(tmp_path / "own", data=data, eval=data, steps=20, order=order)
+        assert found.accuracy_after is None and found.enrolment is not None
+        assert (found.enrolment.accuracy_before, found.enrolment.accuracy_after) == (0, 1)
+
+
+def test_the_scheme_none_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No head in RAM, no gradients; enrolled samples are all that a saved file holds."""
     for scheme in ("head", "none"):
         tinytrain.compile_model(
@@ -218,6 +280,10 @@ def test_the_scheme_none_trains_nothing(tmp_path: Path) -> None:
     assert found.enrolment is not None and (found.steps, found.enrolment.samples) == (0, 100)
     assert found.accuracy_before == found.accuracy_after
     assert found.enrolment.accuracy_after > found.enrolment.accuracy_before + 0.1
+    told = enrolled_figures(tmp_path / "none", data, capsys)
+    assert told[0].split() == ["enrolled", "nearest", "class", "mean"]
+    assert told[2].split() == ["accuracy", "before", f"{found.enrolment.accuracy_before:.1%}"]
+    assert f"accuracy of the head {found.accuracy_after:.1%}" in [" ".join(t.split()) for t in told]
     with tinytrain.load(tmp_path / "none") as device:
         device.enrol(ADAPT.x[:100], ADAPT.y[:100])
         with pytest.raises(UsageError, match="the scheme none trains nothing"):

@@ -64,6 +64,17 @@ def test_a_session_says_what_the_guard_did(
     assert f"guard: the learning rate is {guard['factor']:g} of what was set" in shown
 
 
+def test_few_samples_kept_apart(folder: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "kept.npz", x=KEPT.x[:1], y=KEPT.y[:1])
+    np.savez(tmp_path / "data.npz", x=LEARN.x[:9], y=LEARN.y[:9])
+    told: list[str] = []
+    session = {"data": tmp_path / "data.npz", "steps": 1, "kept": tmp_path / "kept.npz"}
+    tinytrain.simulate(folder, **session, warn=told.append)  # type: ignore[arg-type]
+    assert sum(said.startswith("the guard looks at 1 sample kept apart") for said in told) == 1
+    with tinytrain.load(folder) as device, pytest.warns(match="too few to tell harm from chance"):
+        device.keep_apart(KEPT.x[:1], KEPT.y[:1])
+
+
 def test_what_needs_a_guard(tmp_path: Path, folder: Path) -> None:
     place = tmp_path / "own"
     calibration = as_trained(slice(0, 32)).x

@@ -10,6 +10,7 @@ import pytest
 import tinytrain
 from tests.support.paths import ROOT
 from tinytrain import DataError, UsageError
+from tinytrain.cli import main
 from tinytrain.simulation.watch_result import area_under_curve
 
 DIGITS = ROOT / "examples" / "digits" / "digits.onnx"
@@ -83,6 +84,25 @@ def test_a_session_goes_on_from_a_saved_file(
     np.savez(tmp_path / "rest.npz", x=NORMAL[40:80])
     tinytrain.watch(folder, data=tmp_path / "rest.npz", load=part, save=part)
     assert part.read_bytes() == whole.read_bytes()
+
+
+def test_a_warm_up_that_is_not_over(
+    folder: Path, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No figure needs a threshold that there is none of."""
+    found = tinytrain.watch(folder, data=files[0], eval=files[1], steps=31)
+    assert found.warming_up and found.warm_up == 32 and found.auc is not None
+    nothing = found.threshold, found.detected, found.false_alarms, found.flagged, found.auc_before
+    assert nothing == (None,) * 5
+    words = ["watch", folder, "--data", files[0], "--eval", files[1], "--steps"]
+    for steps, is_told in ((31, True), (32, False)):
+        assert main([*map(str, words), str(steps)]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert ("the warm-up is not over: 32 samples" in shown) == is_told
+        assert ("detected" in shown) != is_told
+    for steps in (31, 32):
+        alone = tinytrain.watch(folder, data=files[0], steps=steps)
+        assert alone.warming_up == (steps < 32)
 
 
 def test_flags_of_a_file(folder: Path, files: tuple[Path, Path], tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from tinytrain.simulation.enrolment import EnrolmentReport
 from tinytrain.simulation.result import SimulationResult
+from tinytrain.simulation.scores import Confusion
 
 MOST = 20
 """Classes whose confusions are shown as a matrix; of more the most frequent ones are listed."""
@@ -75,6 +77,12 @@ _OF_OLD_TASK = (*_BALANCED, *_PLAIN, "forgetting", "mse_before", "mse_after")
 def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     """Names and figures in the order in which they are shown; what was not measured is left out."""
     found = {**vars(result), "followed": result.followed or None}
+    enrolment = result.enrolment
+    if enrolment is not None and enrolment.is_alone:
+        yield from enrolment_figures(enrolment)
+        if result.accuracy_after is not None:
+            yield "accuracy of the head", figure("accuracy", result.accuracy_after)
+        found.update(dict.fromkeys((*_FIRST[1:], *_OF_OLD_TASK, "accuracy_of")))
     plain = (*_PLAIN, "accuracy_of")
     accuracies = (*_BALANCED, *plain) if result.unequal_classes else (*plain, *_BALANCED)
     rows = (*_FIRST, *accuracies, *_REST)
@@ -82,8 +90,19 @@ def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     yield from _shown(found, (*rows, *(name for name in found if name not in known)))
     if result.best is not None:
         yield "best at", f"{result.best.step:,}"
-    if result.old is not None:
+    if result.old is not None and not (enrolment is not None and enrolment.is_alone):
         yield from _shown(vars(result.old), _OF_OLD_TASK, "old task: ")
+
+
+def enrolment_figures(report: EnrolmentReport) -> Iterator[tuple[str, str]]:
+    """Names and figures of the classes that were enrolled; those of each class are left out."""
+    yield "enrolled", {"ncm": "nearest class mean", "knn": "nearest neighbours"}[report.method]
+    accuracies = (*_BALANCED, *_PLAIN) if report.unequal_classes else (*_PLAIN, *_BALANCED)
+    counted = ("instructions_per_enrolment", "instructions_per_classification")
+    yield from _shown(vars(report), ("samples", *accuracies, *counted))
+    if report.old is not None:
+        yield from _shown(vars(report.old), _OF_OLD_TASK, "old task: ")
+    yield "ram bytes of what is enrolled", figure("ram_bytes", report.ram_bytes)
 
 
 def _shown(
@@ -94,36 +113,32 @@ def _shown(
             yield prefix + name.replace("_", " "), figure(name, found[name])
 
 
-def scores_table(result: SimulationResult) -> Table | None:
-    """Precision, recall and F1 of each class after training; None where that was not asked for."""
-    if result.confusion is None:
-        return None
+def scores_table(confusion: Confusion) -> Table:
+    """Precision, recall and F1 of each class at the end."""
     table = Table()
     for column in ("class", "samples", "predicted", "precision", "recall", "F1 before", "F1"):
         table.add_column(column, justify="right")
-    after = result.confusion.after
+    after = confusion.after
     for label, row in enumerate(after):
         samples, predicted = sum(row), sum(other[label] for other in after)
         if not samples and not predicted:
             continue
-        scores = result.confusion.f1_before[label], result.confusion.f1_after[label]
+        scores = confusion.f1_before[label], confusion.f1_after[label]
         shares = (row[label] / predicted if predicted else None,
                   row[label] / samples if samples else None, *scores)  # fmt: skip
         cells = ("-" if share is None else f"{share:.1%}" for share in shares)
         table.add_row(str(label), f"{samples:,}", f"{predicted:,}", *cells)
-    macro = result.confusion.macro_f1_before, result.confusion.macro_f1_after
+    macro = confusion.macro_f1_before, confusion.macro_f1_after
     cells = ("-" if mean is None else f"{mean:.1%}" for mean in macro)
     table.add_section()
     table.add_row("mean", "", "", "", "", *cells)
     return table
 
 
-def confusion_table(result: SimulationResult) -> Table | None:
-    """Samples of each class by what they were predicted as after training; of many classes the
-    most frequent confusions. None where it was not asked for."""
-    if result.confusion is None:
-        return None
-    after = result.confusion.after
+def confusion_table(confusion: Confusion) -> Table:
+    """Samples of each class by what they were predicted as at the end; of many classes the most
+    frequent confusions."""
+    after = confusion.after
     table = Table()
     shown = [k for k, row in enumerate(after) if sum(row) or any(other[k] for other in after)]
     if len(shown) > MOST:

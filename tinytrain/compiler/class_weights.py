@@ -77,8 +77,8 @@ def resolved(text: str, loss: str, output: tuple[int, ...]) -> str:
     if text == BALANCED:
         if wants is not SampleTarget.LABEL:
             raise UsageError(
-                "the device counts the classes of samples, and this model's targets are "
-                f"{wants.value}",
+                "the device counts the classes of samples, and the target of a sample of this "
+                f"model is {wants.words}",
                 help=f"give {_FLAG} {count} numbers, or a file with labels",
             )
         return text
@@ -108,7 +108,11 @@ def _of_file(path: Path, count: int, wants: SampleTarget) -> np.ndarray:
     where = Where(str(path))
     y = read_arrays(path, where, ("y",)).get("y")
     if y is None:
-        raise DataError("the data file has no array 'y'", where=where)
+        raise DataError(
+            "the data file has no array 'y' of labels",
+            where=where,
+            help="save it with np.savez(file, y=labels), or give numbers, or balanced",
+        )
     if wants is SampleTarget.SHARES:
         return _of_positives(_applying(y, count, where), len(y))
     counts = np.bincount(_labels(y, count, where), minlength=count)
@@ -140,7 +144,11 @@ def _applying(y: np.ndarray, count: int, where: Where) -> np.ndarray:
 def _labels(y: np.ndarray, count: int, where: Where) -> np.ndarray:
     """All labels of an array, int64 [n]."""
     if y.dtype.kind not in "iub" or not y.size:
-        raise DataError("array 'y' holds no integer labels", where=where)
+        raise DataError(
+            "array 'y' holds no integer labels",
+            where=where,
+            help="save the number of each sample's class, y.astype(np.int32)",
+        )
     labels: np.ndarray = y.ravel().astype(np.int64)
     if labels.min() < 0 or labels.max() >= count:
         wrong = labels.min() if labels.min() < 0 else labels.max()

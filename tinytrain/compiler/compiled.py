@@ -22,6 +22,9 @@ from tinytrain.reference.rehearsal import RehearsalSet
 from tinytrain.reference.significant import rounded
 from tinytrain.scheme.scheme import Scheme
 
+FEW_FOLLOWED = 32
+"""Calibration samples below which the moments that are followed are a guess."""
+
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
@@ -40,6 +43,7 @@ class Compiled:
         race: how the learning rate and the schedule were found, if they raced.
         enrolment: how classes are learned from a few samples, if they are.
         pseudo: when a sample without a label is trained on, if any is.
+        calibrated: calibration samples that the model was compiled with.
     """
 
     graph: Graph
@@ -54,15 +58,18 @@ class Compiled:
     race: RaceRecord | None = None
     enrolment: Enrolment | None = None
     pseudo: PseudoLabels | None = None
+    calibrated: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what is known to fail, none if nothing is."""
         of_set = () if self.rehearsal is None else self.rehearsal.warnings
         if self.enrolment is not None:
-            of_set = (*of_set, *self._unknown(self.enrolment))
+            of_set = (*of_set, *self._unknown(self.enrolment), *self._crowded(self.enrolment))
         if self.pseudo is not None:
             of_set = (*of_set, *self._taken_for_others(self.pseudo))
+        if self.options.follow is not None and self.calibrated < FEW_FOLLOWED:
+            of_set = (*of_set, self._guessed())
         if not self.graph.parameters:
             return of_set
         return (*option_warnings(self.options, self.guidance), *of_set)
@@ -94,6 +101,25 @@ class Compiled:
         """The model's classes that have no prototype."""
         known = set(enrolment.labels.tolist())
         return [str(k) for k in range(min(self.classes, enrolment.classes)) if k not in known]
+    def _crowded(self, enrolment: Enrolment) -> tuple[str, ...]:
+        """A sentence on fewer slots than classes."""
+        slots = enrolment.method.slots
+        if not slots or slots >= self.classes:
+            return ()
+        return (
+            f"--enrol knn:{slots} keeps {slots} sample{'s' if slots > 1 else ''}, and the model "
+            f"has {self.classes} classes: take {self.classes} slots or more, several for each "
+            "class, or --enrol ncm",
+        )
+
+    def _guessed(self) -> str:
+        """A sentence on what is normal by too few samples."""
+        count = self.calibrated
+        return (
+            f"--follow brings channels back to what they were over {count} calibration "
+            f"sample{'s' if count > 1 else ''}, which are too few to say what is normal: give a "
+            "few hundred"
+        )
 
     @property
     def rate(self) -> float:

@@ -422,6 +422,7 @@ class Options:
             option.check(getattr(self, name))
         parse_schedule(self.schedule, self.warm_up)
         _check_smoothing(self)
+        _check_needs(self)
         _check_limit(self)
         _check_keep(self)
         _check_enrolment(self)
@@ -512,8 +513,35 @@ OPTIONS: Mapping[str, Option] = {
 """The row of each field of `Options`."""
 
 
+_NEEDS = {
+    "anomaly_warm_up": ("anomaly", "diagonal"),
+    "anomaly_quantile": ("anomaly", "diagonal"),
+    "anomaly_in_a_row": ("anomaly", "diagonal"),
+    "replay_in": ("replay", "100"),
+    "enrol_classes": ("enrol", "ncm"),
+}
+"""Options that change nothing without another one, with a value that this could have."""
+
+
+def _check_needs(options: Options) -> None:
+    for name, (needed, value) in _NEEDS.items():
+        flag, other = OPTIONS[name].flag, OPTIONS[needed]
+        if getattr(options, name) == OPTIONS[name].default:
+            continue
+        if getattr(options, needed) == other.default:
+            raise UsageError(
+                f"{flag} changes nothing, as {other.flag} is not given",
+                help=f"add {other.flag} {value}, or leave out {flag}",
+            )
+
+
 def _check_limit(options: Options) -> None:
     rate, limit = options.learning_rate, options.rate_limit
+    if limit == 0:
+        raise UsageError(
+            "--rate-limit 0 lets the device learn nothing",
+            help="leave it out, or compile with --scheme none --enrol ncm, which trains nothing",
+        )
     if isinstance(rate, (int, float)) and limit is not None and rate > limit:
         raise UsageError(
             f"--learning-rate {rate:g} is above --rate-limit {limit:g}",
@@ -558,11 +586,6 @@ def _check_enrolment(options: Options) -> None:
                 "since",
                 help="leave out --guard or --enrol",
             )
-    elif options.enrol_classes is not None:
-        raise UsageError(
-            "--enrol-classes says how many classes --enrol can learn, and --enrol is not given",
-            help="add --enrol ncm, or leave out --enrol-classes",
-        )
 
 
 def _check_guard(options: Options) -> None:

@@ -190,7 +190,17 @@ def build_step(
     runner.begin(WARM_UP)
     scales = warm_up(graph, samples, options.seed)
     plan, optimizations = _proved_plan(graph, isa, None, options, runner)
-    return Compiled(graph, plan, optimizations, scales, options, guidance, forward, scheme)
+    return Compiled(
+        graph,
+        plan,
+        optimizations,
+        scales,
+        options,
+        guidance,
+        forward,
+        scheme,
+        calibrated=0 if samples is None else len(samples),
+    )
 
 
 def for_isa(compiled: Compiled, isa: str, runner: Runner | None = None) -> Compiled:

@@ -41,6 +41,11 @@ def with_rehearsal(
         DataError: the samples do not fit the model.
     """
     slots = compiled.options.rehearsal_slots
+    if slots == 0 and source is not None:
+        raise UsageError(
+            "--rehearse gives samples for a rehearsal set, and --rehearsal-slots 0 leaves it empty",
+            help="leave out one of both",
+        )
     if slots == 0 or (slots is None and source is None):
         return compiled
     if compiled.options.follow is not None:

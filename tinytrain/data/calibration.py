@@ -61,14 +61,23 @@ def gather(source: Any, spec: SampleSpec, limit: int) -> Gathered:
         else:
             raw = raw[None] if is_single else raw
         xs.append(raw)
-        ys.append(as_array(item.get("y", ()), _WHERE).reshape(-1))
+        ys.append(_targets(as_array(item.get("y", ()), _WHERE), len(raw)))
         count += len(raw)
         if count >= limit:
             break
     if not xs:
         raise DataError("there are no calibration samples", where=_WHERE)
-    x, y = np.concatenate(xs)[:limit], np.concatenate(ys)[:limit]
-    return {"x": x, "y": y} if len(y) == len(x) else {"x": x}
+    x, pairs = np.concatenate(xs)[:limit], list(zip(ys, xs, strict=True))
+    if any(len(y) != len(part) or y.shape[1:] != ys[0].shape[1:] for y, part in pairs):
+        return {"x": x}
+    return {"x": x, "y": np.concatenate(ys)[:limit]}
+
+
+def _targets(y: np.ndarray, count: int) -> np.ndarray:
+    """[count, ...] of what came beside so many samples; of another length what is no target."""
+    if y.size in (0, count):
+        return y.reshape(-1)
+    return y[None] if count == 1 and y.shape[:1] != (1,) else y
 
 
 def _item(found: Any) -> Mapping[str, Any]:

@@ -26,12 +26,21 @@ def checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
         y = y.astype(np.int32) if np.isin(y, (0, 1)).all() else y
     if y.ndim != 1:
         what = f"y has shape {list(y.shape)}, but labels have shape [{y.shape[0]}]"
-        raise DataError(what, where=where)
+        raise DataError(what, where=where, help=_one_label(y))
     if y.dtype.kind not in "iu":
         what = f"y has dtype {y.dtype}, but labels are integers"
         raise DataError(what, where=where, help="save y.astype(np.int32)")
-    _check_range(y, spec.classes, "classes", where)
+    _check_range(y, spec.classes, "classes", where, spec.for_more_classes)
     return y.astype(np.int32)
+
+
+def _one_label(y: np.ndarray) -> str:
+    """How to make labels of an array with more than one axis."""
+    if y.size == len(y):
+        return "save y.reshape(-1)"
+    if y.ndim == 2:
+        return "where y has a number for each class, save y.argmax(1), the number of the class"
+    return "give the number of each sample's class"
 
 
 def checked_pixels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
@@ -122,8 +131,9 @@ def _extents(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(size for size in shape if size != 1)
 
 
-def _check_range(y: np.ndarray, count: int, of: str, where: Where) -> None:
-    """Raises `DataError` for a label [N] that is not one of `count`, called `of`."""
+def _check_range(y: np.ndarray, count: int, of: str, where: Where, help: str) -> None:
+    """Raises `DataError` for a label [N] that is not one of `count`, called `of`; `help` where it
+    is too large."""
     wrong = (y < 0) | (y >= count)
     if wrong.any():
         sample = int(np.argmax(wrong))
@@ -131,12 +141,12 @@ def _check_range(y: np.ndarray, count: int, of: str, where: Where) -> None:
             f"label {int(y[sample])} of sample {sample} is out of range: "
             f"the model has {of} 0 to {count - 1}",
             where=where,
-            help="compile with --classes N for as many classes as the data has",
+            help="labels count from 0" if y[sample] < 0 else help,
         )
 
 
 def _one_each(y: np.ndarray, outputs: int, where: Where) -> np.ndarray:
-    _check_range(y, outputs, "labels", where)
+    _check_range(y, outputs, "labels", where, f"the model tells {outputs} labels apart")
     targets = np.zeros((len(y), outputs), np.float32)
     targets[np.arange(len(y)), y.astype(np.int64)] = 1
     return targets

@@ -75,6 +75,7 @@ class SampleSpec:
         pixels: labels of a sample where each pixel has one.
         output_range: smallest and largest output; None if nothing bounds them.
         ending: the function that ends the model; empty if none does.
+        for_more_classes: how to get a model that takes labels of more classes.
 
     Raises:
         InternalError: source_shape and source_layout do not describe `shape`.
@@ -96,6 +97,7 @@ class SampleSpec:
     pixels: int = 1
     output_range: tuple[float, float] | None = None
     ending: str = ""
+    for_more_classes: str = "compile with --classes N for as many classes as the data has"
 
     def __post_init__(self) -> None:
         if self.target is None:

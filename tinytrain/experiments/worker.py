@@ -235,7 +235,7 @@ def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
         if not compiled.classes:
             raise UsageError(
                 "an experiment's data has a class for each sample, and the model takes "
-                f"{compiled.wants.value}",
+                f"{compiled.wants.words}",
                 help='put a fresh classifier in the place of its last layer: head = "fresh"',
             )
         yield _Prepared(compiled, preprocess, data, steps)

@@ -72,6 +72,11 @@ def parse_schedule(text: str, warm_up: int = 0) -> RateSchedule:
     if text == "constant":
         return RateSchedule(warm_up=warm_up)
     kind, *numbers = text.split(":")
+    if kind in _NUMBERS and text == kind and 0 not in _NUMBERS[kind]:
+        raise UsageError(
+            f"--schedule {kind} lacks its numbers: {_FORMS[kind]}",
+            help=f"{_HELP}; settle needs no number",
+        )
     if len(numbers) not in _NUMBERS.get(kind, ()):
         raise _no_schedule(text)
     period = _steps(numbers[0], text) if numbers else SETTLE_STEPS
@@ -83,6 +88,10 @@ def parse_schedule(text: str, warm_up: int = 0) -> RateSchedule:
 
 _NUMBERS = {"step": (2,), "cosine": (1,), "settle": (0, 1, 2)}
 """How many numbers follow a kind."""
+
+
+_FORMS = {"step": "step:EVERY:FACTOR", "cosine": "cosine:STEPS"}
+"""Of kinds that need numbers."""
 
 
 def _steps(text: str, schedule: str) -> int:

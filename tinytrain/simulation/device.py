@@ -16,7 +16,7 @@ from tinytrain.data.given import batches, given_inputs, given_samples, refuse_se
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
-from tinytrain.saved_file import read_saved, saved_in
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.device_enrolment import EnrolmentCalls
 from tinytrain.simulation.device_following import FollowingCalls
 from tinytrain.simulation.device_guard import GuardCalls
@@ -231,14 +231,7 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCall
         Raises:
             DataError: it cannot be read, is damaged, or of another model; then nothing changed.
         """
-        data = saved_in(path)
-        if read_saved(data).model_hash.hex() != self._folder.manifest.model_hash:
-            raise DataError(
-                f"the file was not saved by the model in '{self._folder.path}'",
-                where=Where(str(path)),
-                help="load it with the folder that it came from: another scheme or another option "
-                "is another model",
-            )
+        data = self._folder.saved_in(path)
         with self._running() as library:
             library.load(data)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.reference.enrol import NOTHING_ELSE
 from tinytrain.simulation.device_calls import DeviceCalls
 from tinytrain.simulation.device_result import library_samples
+from tinytrain.simulation.enrolment import enrolled_spec
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.library_enrolment import FOUND, LibraryEnrolment
 
@@ -72,9 +73,9 @@ class EnrolmentCalls(DeviceCalls):
                 raise DataError(
                     f"label {labels.max()} cannot be enrolled: labels are below {classes}",
                     where=Where("y"),
-                    help="compile with --enrol-classes N for more of them",
+                    help=f"compile it with enrol_classes={labels.max() + 1} or more",
                 )
-            data = given_samples(x, labels, replace(spec, classes=classes))
+            data = given_samples(x, labels, enrolled_spec(spec, enrolment.record))
             for chunk in data.chunks():
                 enrolment.enrol(library_samples(data, chunk))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from tinytrain.data.given import given_samples
@@ -10,6 +11,7 @@ from tinytrain.simulation.device_calls import DeviceCalls
 from tinytrain.simulation.device_result import library_samples
 from tinytrain.simulation.guard import GuardCheck
 from tinytrain.simulation.library import HostLibrary
+from tinytrain.simulation.stream import FEW_KEPT, few_kept
 
 
 class GuardCalls(DeviceCalls):
@@ -17,7 +19,7 @@ class GuardCalls(DeviceCalls):
 
     def keep_apart(self, x: Any, y: Any = None) -> None:
         """Gives the guard samples to look at, in place of those that it had; no step learns from
-        them. The next check counts as the first.
+        them. The next check counts as the first. Of few samples a Python warning says so.
 
         Args:
             x, y: as for `train_step`.
@@ -31,6 +33,8 @@ class GuardCalls(DeviceCalls):
             _check_guard(library)
             library.reset_guard()
             library.guard(library_samples(data, slice(None)))
+        if len(data) < FEW_KEPT:
+            warnings.warn(few_kept(len(data)), stacklevel=2)
 
     def finish(self) -> None:
         """A last check of the guard: a state that is not good enough to be saved is undone.

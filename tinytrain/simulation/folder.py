@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tinytrain.data import SampleSpec
-from tinytrain.errors import ModelError, TinytrainError, Where
+from tinytrain.errors import DataError, ModelError, TinytrainError, Where
 from tinytrain.manifest import COMPILE_ANEW, Manifest, read_manifest
 from tinytrain.manifest.file import NAME
+from tinytrain.saved_file import read_saved, saved_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,23 @@ class GeneratedFolder:
     path: Path
     manifest: Manifest
     spec: SampleSpec
+
+    def saved_in(self, path: str | Path) -> bytes:
+        """The bytes of a file that this model saved.
+
+        Raises:
+            DataError: it cannot be read, is damaged, or belongs to another model.
+        """
+        saved = saved_in(path)
+        if read_saved(saved).model_hash.hex() != self.manifest.model_hash:
+            raise DataError(
+                "the saved parameters belong to another model: the file was not saved by the model "
+                f"in '{self.path}'",
+                where=Where(str(path)),
+                help="load it with the folder that it came from: another scheme or another option "
+                "is another model",
+            )
+        return saved
 
 
 def open_folder(directory: str | Path) -> GeneratedFolder:

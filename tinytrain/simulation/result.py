@@ -262,12 +262,24 @@ def summarize(
 
 
 def with_enrolment(
-    result: SimulationResult, folder: GeneratedFolder, stream: SampleStream, outcome: RawOutcome
+    result: SimulationResult,
+    folder: GeneratedFolder,
+    stream: SampleStream,
+    outcome: RawOutcome,
+    *,
+    confusion: bool,
 ) -> SimulationResult:
     """The result with what the session after it showed, in which samples were enrolled."""
     record = folder.manifest.enrolment
     assert record is not None
-    report = report_of(record, stream, outcome, _steady_mean)
+    report = report_of(
+        record,
+        stream,
+        outcome,
+        _steady_mean,
+        confusion=confusion,
+        is_alone=not folder.manifest.parameters,
+    )
     return dataclasses.replace(result, enrolment=report, saved=outcome.saved)
 
 

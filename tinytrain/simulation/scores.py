@@ -148,9 +148,10 @@ def confusion(before: Sequence[int], after: Sequence[int], data: Dataset) -> Con
 
 def _table(predictions: Sequence[int], data: Dataset) -> np.ndarray:
     classes = data.spec.classes
-    table = np.zeros((classes, classes), np.int64)
+    # Where nothing is enrolled yet the prediction is the number of classes: it is none of them.
+    table = np.zeros((classes, classes + 1), np.int64)
     np.add.at(table, (data.targets(slice(None)), np.asarray(predictions)), 1)
-    return table
+    return table[:, :classes]
 
 
 def _f1(table: np.ndarray) -> ClassAccuracies:

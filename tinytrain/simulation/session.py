@@ -12,9 +12,8 @@ from tinytrain.data import Dataset, load_dataset
 from tinytrain.errors import UsageError
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
-from tinytrain.saved_file import saved_in
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
-from tinytrain.simulation.enrolment import for_both
+from tinytrain.simulation.enrolment import Samples, SessionSamples, for_both
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulation.host import HostEngine
@@ -23,11 +22,14 @@ from tinytrain.simulation.parameters import SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.result import SimulationResult, summarize, with_enrolment
 from tinytrain.simulation.session_checks import (
+    check_confusion,
     check_evaluations,
     check_following,
     check_kept,
+    check_losses,
     check_rate,
     check_run,
+    check_trains,
     checked_rehearsal,
     checked_replay,
 )
@@ -114,6 +116,8 @@ def simulate(
     check_options(SIMULATE, on=on, icount=icount, frozen_memory=frozen_memory)
     check_run(on, (save, losses), icount=icount)
     folder = open_folder(directory)
+    check_confusion(folder, confusion=confusion, is_there=eval is not None)
+    check_losses(folder, follow=follow, is_there=losses is not None)
     stream = plan_session(
         folder,
         data=data,
@@ -140,7 +144,8 @@ def simulate(
     result = summarize(folder, stream, outcome, on=on, confusion=confusion)
     if stream.enrolment is not None:
         enrolling = replace(stream.enrolment, parameters_in=outcome.saved)
-        result = with_enrolment(result, folder, enrolling, engine.run(enrolling, progress))
+        found = engine.run(enrolling, progress)
+        result = with_enrolment(result, folder, enrolling, found, confusion=confusion)
     _write_files(result, save, losses)
     return result
 
@@ -190,7 +195,7 @@ def plan_session(
     )
     check_rate(folder, learning_rate)
     if follow:
-        check_following(folder, order, learning_rate, evaluate_every)
+        check_following(folder, order, rate=learning_rate, every=evaluate_every, kept=kept)
     if unlabelled:
         is_kept, fills = kept is not None, fill is not None
         check_unlabelled(folder, replay_steps, fills=fills, has_kept=is_kept)
@@ -198,8 +203,11 @@ def plan_session(
     rehearsal_steps = checked_rehearsal(folder, rehearsal_steps)
     is_there = eval is not None
     check_evaluations(evaluate_every, patience, is_there=is_there, has_old=eval_old is not None)
+    if evaluate_every:
+        check_trains(folder, "--evaluate-every")
     check_kept(folder, is_there=kept is not None)
-    train, evaluation, enrolled = _samples(data, eval, folder, follow=follow, unlabelled=unlabelled)
+    samples, enrolled = _samples(data, eval, eval_old, folder, follow=follow, unlabelled=unlabelled)
+    train = samples.train
     if order == "drift" and train.spec.parts:
         raise UsageError(
             "drift changes a model's one input, and this one has several",
@@ -208,9 +216,9 @@ def plan_session(
     return SampleStream(
         train=train,
         order=_ordered(order, train, steps if folder.manifest.parameters else 0, seed),
-        evaluation=evaluation,
+        evaluation=samples.evaluation,
         learning_rate=learning_rate,
-        parameters_in=None if load is None else saved_in(load),
+        parameters_in=None if load is None else folder.saved_in(load),
         replay_steps=None if unlabelled else replay_steps,
         rehearsal_steps=rehearsal_steps,
         fill=None if fill is None else _loaded(fill, folder),
@@ -219,46 +227,51 @@ def plan_session(
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
-        old=None if eval_old is None else _loaded(eval_old, folder),
+        old=samples.old,
         follows=follow,
         unlabelled=unlabelled,
-        enrolment=enrolled and _enrolling(enrolled, order, steps, seed),
+        enrolment=None if enrolled is None else _enrolling(enrolled, order, steps, seed),
     )
 
 
 def _samples(
-    data: str | Path | Dataset,
-    eval: str | Path | Dataset | None,
+    data: Samples,
+    eval: Samples | None,
+    old: Samples | None,
     folder: GeneratedFolder,
     *,
     follow: bool,
     unlabelled: bool,
-) -> tuple[Dataset, Dataset | None, tuple[Dataset, Dataset | None] | None]:
-    """Samples to learn from and to evaluate; and both for enrolment, if the model enrols."""
-    if unlabelled:
-        train = unlabelled_samples(data, folder)
-        return train, None if eval is None else _loaded(eval, folder), None
-    if folder.manifest.enrolment is None:
-        train = _loaded(data, folder, need_targets=not follow)
-        return train, None if eval is None else _loaded(eval, folder), None
-    return for_both(data, eval, folder)
+) -> tuple[SessionSamples, SessionSamples | None]:
+    """The samples of the session; and those for enrolment, if the model enrols."""
+    if folder.manifest.enrolment is not None and not unlabelled:
+        return for_both(data, eval, old, folder)
+    found = SessionSamples(
+        unlabelled_samples(data, folder)
+        if unlabelled
+        else _loaded(data, folder, need_targets=not follow),
+        None if eval is None else _loaded(eval, folder),
+        None if old is None else _loaded(old, folder),
+    )
+    return found, None
 
 
-def _enrolling(
-    data: tuple[Dataset, Dataset | None], order: str, steps: int, seed: int
-) -> SampleStream:
+def _enrolling(samples: SessionSamples, order: str, steps: int, seed: int) -> SampleStream:
     """Each sample at most once, and as many as there are steps."""
-    train, evaluation = data
+    train = samples.train
     return SampleStream(
         train=train,
         order=_ordered(order, train, min(steps, len(train)), seed),
-        evaluation=evaluation,
+        evaluation=samples.evaluation,
+        old=samples.old,
         drifts=order == "drift",
         enrols=True,
     )
 
 
 def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
+    if not steps:
+        return np.zeros(0, np.int64)
     if order == "as-is":
         return np.arange(steps, dtype=np.int64) % len(train)
     shuffled = training_order(len(train), steps, seed)
@@ -271,8 +284,9 @@ def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
         )
     if not train.spec.classes:
         raise UsageError(
-            "the model is a regression, and its samples cannot be sorted by class",
-            help="use --order shuffled or drift",
+            f"the target of a sample is {train.spec.wants.words}, and samples cannot be sorted "
+            "by class",
+            help="use --order shuffled, as-is or drift",
         )
     return by_class(shuffled, train.targets(slice(None)), train.spec.classes, seed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,14 +71,49 @@ def _behind(steps: int | None, *, is_there: bool) -> int | None:
     return 1 if steps is None else steps
 
 
+def check_trains(folder: GeneratedFolder, what: str) -> None:
+    """Refuses what only training needs where the scheme none trains nothing."""
+    if not folder.manifest.parameters:
+        raise UsageError(
+            f"the scheme none trains nothing, and {what} is about training",
+            help="leave it out, or compile with --scheme head",
+        )
+
+
+def check_losses(folder: GeneratedFolder, *, follow: bool, is_there: bool) -> None:
+    """The loss of every step needs steps."""
+    if not is_there:
+        return
+    check_trains(folder, "--losses")
+    if follow:
+        raise _no_training("--losses")
+
+
+def check_confusion(folder: GeneratedFolder, *, confusion: bool, is_there: bool) -> None:
+    """What was taken for what needs samples to evaluate, of one class each."""
+    if not confusion:
+        return
+    if not is_there:
+        raise UsageError(
+            "--confusion shows what evaluation samples are taken for, and there are none",
+            help="add --eval FILE.npz, or leave out --confusion",
+        )
+    if not folder.spec.classes:
+        raise UsageError(
+            "--confusion shows which class was taken for which, and the target of a sample is "
+            f"{folder.spec.wants.words}",
+            help="leave out --confusion",
+        )
+
+
 def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
     """Holds a learning rate to the limit of the device.
 
     Raises:
         UsageError: it is above it, or nothing trains.
     """
-    if rate is not None and not folder.manifest.parameters:
-        raise UsageError("the scheme none trains nothing", help="leave the learning rate out")
+    if rate is not None:
+        check_trains(folder, "a learning rate")
     limit = folder.manifest.rate_limit
     # The device compares float32 values.
     if rate is not None and np.float32(rate) > np.float32(limit):
@@ -98,7 +134,7 @@ def check_kept(folder: GeneratedFolder, *, is_there: bool) -> None:
 
 
 def check_following(
-    folder: GeneratedFolder, order: str, learning_rate: float | None, evaluate_every: int
+    folder: GeneratedFolder, order: str, *, rate: float | None, every: int, kept: Any
 ) -> None:
     """A session that follows drift trains nothing and looks at no label."""
     if folder.manifest.follow is None:
@@ -107,16 +143,20 @@ def check_following(
             help="compile with --follow auto, or leave out --follow",
         )
     for flag, is_given in (
-        ("--learning-rate", learning_rate is not None),
-        ("--evaluate-every", evaluate_every > 0),
+        ("--learning-rate", rate is not None),
+        ("--evaluate-every", every > 0),
+        ("--kept", kept is not None),
     ):
         if is_given:
-            raise UsageError(
-                f"--follow trains nothing, and {flag} is about training",
-                help="leave out one of both",
-            )
+            raise _no_training(flag)
     if order == "by-class":
         raise UsageError(
             "--follow looks at no labels, and --order by-class needs them",
             help="use --order shuffled or drift",
         )
+
+
+def _no_training(flag: str) -> UsageError:
+    return UsageError(
+        f"--follow trains nothing, and {flag} is about training", help="leave out one of both"
+    )

@@ -23,6 +23,18 @@ TARGET_DTYPES = {
 """Of the target of a sample, as the device takes it."""
 
 
+FEW_KEPT = 16
+"""Samples kept apart below which a guard hardly tells harm from chance."""
+
+
+def few_kept(count: int) -> str:
+    """A sentence on a guard that looks at so few samples."""
+    return (
+        f"the guard looks at {count} sample{'s' if count > 1 else ''} kept apart, which are too "
+        "few to tell harm from chance: give 50 or more, and as many of each class"
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class SampleStream:
     """All that an engine needs to run a session.
@@ -121,6 +133,8 @@ class SampleStream:
         for data, covered in pairs:
             if data is not None and covered is not None:
                 found += [*covered.warnings(), *data.notes]
+        if self.kept is not None and len(self.kept) < FEW_KEPT:
+            found.append(few_kept(len(self.kept)))
         return tuple(dict.fromkeys(found))
 
     def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -14,7 +14,6 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.losses import SampleTarget
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
-from tinytrain.saved_file import saved_in
 from tinytrain.simulation.engine import Progress, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.parameters import WATCH
@@ -99,7 +98,7 @@ def plan_watch(
         train=watched,
         order=np.arange(count, dtype=np.int64) % len(watched),
         evaluation=None if eval is None else _samples(eval, folder),
-        parameters_in=None if load is None else saved_in(load),
+        parameters_in=None if load is None else folder.saved_in(load),
         watches=True,
     )
     flags = np.empty(0, np.bool_) if eval is None else _flags(eval, stream.eval_count)

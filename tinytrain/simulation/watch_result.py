@@ -27,8 +27,12 @@ class WatchResult:
             threshold.
         alarms: how often the verdict became anomalous.
         threshold: after the last sample; None during the warm-up.
+        warm_up: samples that are taken as normal at first.
+        warming_up: whether these have not all come yet, so that there is no threshold, and no
+            figure that needs one.
         auc_before, auc: probability that a sample that is not normal scores higher than one that
-            is, before the first and after the last sample was watched.
+            is, before the first and after the last sample was watched; by features that nothing was
+            learned of there is none.
         detected: share of the evaluation samples that are not normal, with a score above the
             threshold.
         false_alarms: the same of those that are normal.
@@ -45,6 +49,8 @@ class WatchResult:
     flagged: float | None
     alarms: int
     threshold: float | None
+    warm_up: int
+    warming_up: bool
     auc_before: float | None
     auc: float | None
     detected: float | None
@@ -91,20 +97,29 @@ def summarize_watch(
     judged = watched[watched["verdict"] != Verdict.WARMING_UP]
     turned = np.diff(watched["verdict"] == Verdict.ANOMALOUS, prepend=False)
     over = after["score"] > after["threshold"]
+    anomaly = folder.manifest.anomaly
+    assert anomaly is not None, "the model was checked"
     last = after[-1:] if after.size else watched[-1:]
     threshold = float(last["threshold"][0]) if last.size else math.inf
+    learned = int(watched["learned"].sum())
+    warms_up = last["verdict"] == Verdict.WARMING_UP
+    is_warm = bool(not warms_up.any() and last.size) or learned >= anomaly.warm_up
+    # Of features nothing is known before the first sample.
+    knows = not anomaly.features or bool((before["verdict"] != Verdict.WARMING_UP).all())
     assert raw.saved is not None, "an engine that watches saves"
     return WatchResult(
         on=on,
         watched=len(watched),
-        learned=int(watched["learned"].sum()),
+        learned=learned,
         flagged=_share(judged["score"] > judged["threshold"]),
         alarms=int(np.count_nonzero(turned & (watched["verdict"] == Verdict.ANOMALOUS))),
         threshold=threshold if math.isfinite(threshold) else None,
-        auc_before=area_under_curve(before["score"], flags),
+        warm_up=anomaly.warm_up,
+        warming_up=not is_warm,
+        auc_before=area_under_curve(before["score"], flags) if knows else None,
         auc=area_under_curve(after["score"], flags),
-        detected=_share(over[flags]),
-        false_alarms=_share(over[~flags]),
+        detected=_share(over[flags]) if is_warm else None,
+        false_alarms=_share(over[~flags]) if is_warm else None,
         instructions=round(np.mean(raw.step_instructions)) if raw.step_instructions else None,
         stack_used=raw.stack_used,
         weights_sha256=hashlib.sha256(raw.weights).hexdigest(),

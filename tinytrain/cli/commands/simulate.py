@@ -11,11 +11,13 @@ from rich.table import Table
 
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import ProgressDisplay, print_table
-from tinytrain.cli.figures import confusion_table, figure, figures_of, scores_table
+from tinytrain.cli.figures import confusion_table, enrolment_figures, figures_of, scores_table
 from tinytrain.cli.tables import facts_table
 from tinytrain.reference.class_health import WELL
+from tinytrain.simulation.enrolment import EnrolmentReport
 from tinytrain.simulation.health import HealthReport
 from tinytrain.simulation.parameters import SIMULATE as PARAMETERS
+from tinytrain.simulation.result import SimulationResult
 from tinytrain.simulation.session import simulate
 
 __all__ = ["PARAMETERS", "run"]
@@ -36,20 +38,13 @@ def run(options: argparse.Namespace) -> None:
     if result.curve:
         print_table(curve_table([vars(point) for point in result.curve]))
     print_table(facts_table(dict(figures_of(result))))
-    if result.unequal_classes:
-        print("classes are unequal (one has twice as many samples as another): the mean of their "
-              "accuracies, which are recalls, leads")  # fmt: skip
-    if result.class_accuracy_before is not None and result.class_accuracy_after is not None:
-        print_table(classes_table(result.class_accuracy_before, result.class_accuracy_after))
-    for table in (scores_table(result), confusion_table(result)):
-        if table is not None:
-            print_table(table)
-    if result.enrolment is not None:
-        enrolment = vars(result.enrolment)
-        print_table(enrolment_table(enrolment))
-        of_each = [enrolment[f"class_accuracy_{when}"] for when in ("before", "after")]
-        if None not in of_each:
-            print_table(classes_table(*of_each))
+    enrolment = result.enrolment
+    if enrolment is None or not enrolment.is_alone:
+        print_classes(result)
+    if enrolment is not None and not enrolment.is_alone:
+        print_table(facts_table(dict(enrolment_figures(enrolment))))
+    if enrolment is not None:
+        print_classes(enrolment)
     if result.unlabelled is not None:
         print(f"without labels: {result.unlabelled.sentence()}")
     # Below the tables, where the narrowest terminal shows it whole.
@@ -59,6 +54,18 @@ def run(options: argparse.Namespace) -> None:
             print(f"guard: {sentence}")
     if result.health is not None:
         print_health(result.health)
+
+
+def print_classes(found: SimulationResult | EnrolmentReport) -> None:
+    """On standard output: what became of each class, and what was taken for what."""
+    if found.unequal_classes:
+        print("classes are unequal (one has twice as many samples as another): the mean of their "
+              "accuracies, which are recalls, leads")  # fmt: skip
+    if found.class_accuracy_before is not None and found.class_accuracy_after is not None:
+        print_table(classes_table(found.class_accuracy_before, found.class_accuracy_after))
+    if found.confusion is not None:
+        print_table(scores_table(found.confusion))
+        print_table(confusion_table(found.confusion))
 
 
 def print_health(report: HealthReport) -> None:
@@ -112,17 +119,6 @@ def classes_table(
     for label, old, new in rows:
         table.add_row(str(label), f"{old:.1%}", f"{new:.1%}", f"{100 * (new - old):+.1f}")
     return table
-
-
-def enrolment_table(figures: Mapping[str, Any]) -> Table:
-    """The figures of the classes that were enrolled; those of each class are left out."""
-    named = {"ncm": "nearest class mean", "knn": "nearest neighbours"}[figures["method"]]
-    facts = {
-        name.replace("_", " "): figure(name, value)
-        for name, value in figures.items()
-        if not name.startswith("class_") and name != "method" and value is not None
-    }
-    return facts_table({"enrolled": named, **facts})
 
 
 def curve_table(curve: Sequence[Mapping[str, Any]]) -> Table:

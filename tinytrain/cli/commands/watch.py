@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> None:
         return
     figures = json.loads(result.to_json())
     digest = figures.pop("weights_sha256")
+    warm_up, warms_up = figures.pop("warm_up"), figures.pop("warming_up")
     shown = {
         name.replace("_", " "): figure(name, held)
         for name, held in figures.items()
@@ -33,3 +34,8 @@ def run(options: argparse.Namespace) -> None:
     }
     print_table(facts_table(shown))
     print(f"weights sha256 {digest}")
+    if warms_up:
+        print(
+            f"the warm-up is not over: {warm_up:,} samples are taken as normal before there is a "
+            "threshold; give more, or go on from a file of --save with --load"
+        )
