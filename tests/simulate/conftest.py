@@ -49,6 +49,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
             small_manifest(),
             target=target,
             output=output_record(classes, OUTPUT_SIZE),
+            model_hash=(b"fake" + bytes([classes]) + bytes(27)).hex(),
             files={name: hashlib.sha256(files[name].encode()).hexdigest() for name in files},
         )
         (folder / "manifest.json").write_text(manifest.text())
