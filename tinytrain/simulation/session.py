@@ -6,18 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from tinytrain.data import Dataset, load_dataset
+from tinytrain.data import Dataset
 from tinytrain.errors import UsageError
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
-from tinytrain.simulation.enrolment import Samples, SessionSamples, for_both
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
 from tinytrain.simulation.host import HostEngine
-from tinytrain.simulation.orders import by_class
 from tinytrain.simulation.parameters import SIMULATE
 from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.simulation.result import SimulationResult, summarize, with_enrolment
@@ -33,8 +29,9 @@ from tinytrain.simulation.session_checks import (
     checked_rehearsal,
     checked_replay,
 )
-from tinytrain.simulation.stream import SampleStream, training_order
-from tinytrain.simulation.unlabelled import check_unlabelled, unlabelled_samples
+from tinytrain.simulation.session_samples import enrolling, loaded, ordered, session_samples
+from tinytrain.simulation.stream import SampleStream
+from tinytrain.simulation.unlabelled import check_unlabelled
 
 
 # house(parameters): each is an option of the command
@@ -143,9 +140,9 @@ def simulate(
     outcome = engine.run(stream, progress)
     result = summarize(folder, stream, outcome, on=on, confusion=confusion)
     if stream.enrolment is not None:
-        enrolling = replace(stream.enrolment, parameters_in=outcome.saved)
-        found = engine.run(enrolling, progress)
-        result = with_enrolment(result, folder, enrolling, found, confusion=confusion)
+        second = replace(stream.enrolment, parameters_in=outcome.saved)
+        found = engine.run(second, progress)
+        result = with_enrolment(result, folder, second, found, confusion=confusion)
     _write_files(result, save, losses)
     return result
 
@@ -206,7 +203,9 @@ def plan_session(
     if evaluate_every:
         check_trains(folder, "--evaluate-every")
     check_kept(folder, is_there=kept is not None)
-    samples, enrolled = _samples(data, eval, eval_old, folder, follow=follow, unlabelled=unlabelled)
+    samples, enrolled = session_samples(
+        data, eval, eval_old, folder, follow=follow, unlabelled=unlabelled
+    )
     train = samples.train
     if order == "drift" and train.spec.parts:
         raise UsageError(
@@ -215,80 +214,23 @@ def plan_session(
         )
     return SampleStream(
         train=train,
-        order=_ordered(order, train, steps if folder.manifest.parameters else 0, seed),
+        order=ordered(order, train, steps if folder.manifest.parameters else 0, seed),
         evaluation=samples.evaluation,
         learning_rate=learning_rate,
         parameters_in=None if load is None else folder.saved_in(load),
         replay_steps=None if unlabelled else replay_steps,
         rehearsal_steps=rehearsal_steps,
-        fill=None if fill is None else _loaded(fill, folder),
+        fill=None if fill is None else loaded(fill, folder),
         is_guarded=folder.manifest.guard is not None,
-        kept=None if kept is None else _loaded(kept, folder),
+        kept=None if kept is None else loaded(kept, folder),
         drifts=order == "drift",
         evaluate_every=evaluate_every,
         patience=patience,
         old=samples.old,
         follows=follow,
         unlabelled=unlabelled,
-        enrolment=None if enrolled is None else _enrolling(enrolled, order, steps, seed),
+        enrolment=None if enrolled is None else enrolling(enrolled, order, steps, seed),
     )
-
-
-def _samples(
-    data: Samples,
-    eval: Samples | None,
-    old: Samples | None,
-    folder: GeneratedFolder,
-    *,
-    follow: bool,
-    unlabelled: bool,
-) -> tuple[SessionSamples, SessionSamples | None]:
-    """The samples of the session; and those for enrolment, if the model enrols."""
-    if folder.manifest.enrolment is not None and not unlabelled:
-        return for_both(data, eval, old, folder)
-    found = SessionSamples(
-        unlabelled_samples(data, folder)
-        if unlabelled
-        else _loaded(data, folder, need_targets=not follow),
-        None if eval is None else _loaded(eval, folder),
-        None if old is None else _loaded(old, folder),
-    )
-    return found, None
-
-
-def _enrolling(samples: SessionSamples, order: str, steps: int, seed: int) -> SampleStream:
-    """Each sample at most once, and as many as there are steps."""
-    train = samples.train
-    return SampleStream(
-        train=train,
-        order=_ordered(order, train, min(steps, len(train)), seed),
-        evaluation=samples.evaluation,
-        old=samples.old,
-        drifts=order == "drift",
-        enrols=True,
-    )
-
-
-def _ordered(order: str, train: Dataset, steps: int, seed: int) -> np.ndarray:
-    if not steps:
-        return np.zeros(0, np.int64)
-    if order == "as-is":
-        return np.arange(steps, dtype=np.int64) % len(train)
-    shuffled = training_order(len(train), steps, seed)
-    if order != "by-class":
-        return shuffled
-    if train.y is None and train.spec.classes:
-        raise UsageError(
-            f"{train.name} has no labels, and --order by-class sorts by them",
-            help="use --order shuffled, as-is or drift",
-        )
-    if not train.spec.classes:
-        raise UsageError(
-            f"the target of a sample is {train.spec.wants.words}, and samples cannot be sorted "
-            "by class",
-            help="use --order shuffled, as-is or drift",
-        )
-    return by_class(shuffled, train.targets(slice(None)), train.spec.classes, seed)
 
 
 def _write_files(
@@ -298,11 +240,3 @@ def _write_files(
         write_file(Path(save), result.saved)
     if losses is not None:
         write_file(Path(losses), "".join(f"{loss!r}\n" for loss in result.losses).encode())
-
-
-def _loaded(
-    data: str | Path | Dataset, folder: GeneratedFolder, *, need_targets: bool = True
-) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    return load_dataset(data, folder.spec, need_targets=need_targets)
