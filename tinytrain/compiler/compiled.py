@@ -101,6 +101,7 @@ class Compiled:
         """The model's classes that have no prototype."""
         known = set(enrolment.labels.tolist())
         return [str(k) for k in range(min(self.classes, enrolment.classes)) if k not in known]
+
     def _crowded(self, enrolment: Enrolment) -> tuple[str, ...]:
         """A sentence on fewer slots than classes."""
         slots = enrolment.method.slots

@@ -23,6 +23,7 @@ from tinytrain.simulation.scores import (
     CurvePoint,
     OldTask,
     accuracy_new_of,
+    best_point,
     classes_are_unequal,
     curve_point,
     forgetting_of,
@@ -34,6 +35,7 @@ from tinytrain.simulation.scores import (
     rehearsal_accuracy,
     rehearsal_loss,
     scores_of,
+    stopped_at,
 )
 from tinytrain.simulation.scores import confusion as confusion_of
 from tinytrain.simulation.stream import SampleStream
@@ -234,8 +236,8 @@ def summarize(
         flash_bytes=folder.manifest.flash["total"],
         stack_used=outcome.stack_used,
         curve=curve,
-        best=_best(outcome, curve),
-        stopped_at=_stop(outcome),
+        best=best_point(outcome, curve),
+        stopped_at=stopped_at(outcome),
         kept_bytes=outcome.kept_bytes,
         clipped_inputs=stream.train_coverage.share,
         clipped_eval_inputs=None if stream.eval_coverage is None else stream.eval_coverage.share,
@@ -281,16 +283,6 @@ def with_enrolment(
         is_alone=not folder.manifest.parameters,
     )
     return dataclasses.replace(result, enrolment=report, saved=outcome.saved)
-
-
-def _stop(outcome: RawOutcome) -> int | None:
-    last = outcome.checkpoints[-1:]
-    return last[0].step if last and last[0].verdict == "stop" else None
-
-
-def _best(outcome: RawOutcome, curve: Sequence[CurvePoint]) -> CurvePoint | None:
-    better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
-    return curve[better[-1]] if better else None
 
 
 def _finite(value: Any) -> Any:

@@ -198,6 +198,18 @@ def curve_point(point: Checkpoint, new: EvaluationScores, old: EvaluationScores)
     )
 
 
+def stopped_at(outcome: RawOutcome) -> int | None:
+    """Training steps before the evaluation that ended training; None if none did."""
+    last = outcome.checkpoints[-1:]
+    return last[0].step if last and last[0].verdict == "stop" else None
+
+
+def best_point(outcome: RawOutcome, curve: Sequence[CurvePoint]) -> CurvePoint | None:
+    """The last point that was better than all before it."""
+    better = [k for k, point in enumerate(outcome.checkpoints) if point.verdict == "improved"]
+    return curve[better[-1]] if better else None
+
+
 def classes_are_unequal(data: Dataset | None) -> bool | None:
     """`are_unequal` of evaluation samples; None where they have no class, or there are none."""
     if data is None or not data.spec.classes:
