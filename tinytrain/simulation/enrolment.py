@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tinytrain.simulation.scores import (
     label_scores,
     old_task,
     parted,
+    steady_mean,
 )
 from tinytrain.simulation.scores import confusion as confusion_of
 from tinytrain.simulation.stream import SampleStream
@@ -139,7 +139,6 @@ def report_of(
     record: EnrolmentRecord,
     stream: SampleStream,
     outcome: RawOutcome,
-    mean: Callable[[Sequence[int]], int | None],
     *,
     confusion: bool,
     is_alone: bool,
@@ -148,7 +147,6 @@ def report_of(
 
     Args:
         stream: that enrols.
-        mean: of counted instructions.
         confusion: whether what was taken for what is asked for.
         is_alone: whether nothing trains.
     """
@@ -169,8 +167,8 @@ def report_of(
         unequal_classes=classes_are_unequal(data),
         old=None if stream.old is None else old_task(stream, outcome, ()),
         confusion=matrix,
-        instructions_per_enrolment=mean(outcome.step_instructions),
-        instructions_per_classification=mean(outcome.infer_instructions),
+        instructions_per_enrolment=steady_mean(outcome.step_instructions),
+        instructions_per_classification=steady_mean(outcome.infer_instructions),
         ram_bytes=record.ram,
         is_alone=is_alone,
     )

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +34,7 @@ from tinytrain.simulation.scores import (
     rehearsal_accuracy,
     rehearsal_loss,
     scores_of,
+    steady_mean,
     stopped_at,
 )
 from tinytrain.simulation.scores import confusion as confusion_of
@@ -204,7 +204,7 @@ def summarize(
     return SimulationResult(
         on=on,
         steps=len(losses),
-        unlabelled=unlabelled_report(stream, outcome, _steady_mean),
+        unlabelled=unlabelled_report(stream, outcome),
         followed=outcome.followed,
         replay_steps=stream.replay_steps,
         rehearsal_steps=stream.rehearsal_steps,
@@ -227,11 +227,11 @@ def summarize(
         mse_before=before.mse,
         mse_after=after.mse,
         weights_sha256=hashlib.sha256(outcome.weights).hexdigest(),
-        instructions_per_step=_steady_mean(outcome.step_instructions),
-        instructions_per_replay_step=_steady_mean(outcome.replay_instructions),
-        instructions_per_rehearsal_step=_steady_mean(outcome.rehearsal_instructions),
-        instructions_per_follow=_steady_mean(outcome.follow_instructions),
-        instructions_per_inference=_steady_mean(outcome.infer_instructions),
+        instructions_per_step=steady_mean(outcome.step_instructions),
+        instructions_per_replay_step=steady_mean(outcome.replay_instructions),
+        instructions_per_rehearsal_step=steady_mean(outcome.rehearsal_instructions),
+        instructions_per_follow=steady_mean(outcome.follow_instructions),
+        instructions_per_inference=steady_mean(outcome.infer_instructions),
         ram_bytes=folder.manifest.ram["total"],
         flash_bytes=folder.manifest.flash["total"],
         stack_used=outcome.stack_used,
@@ -278,7 +278,6 @@ def with_enrolment(
         record,
         stream,
         outcome,
-        _steady_mean,
         confusion=confusion,
         is_alone=not folder.manifest.parameters,
     )
@@ -296,7 +295,3 @@ def _finite(value: Any) -> Any:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _steady_mean(counts: Sequence[int]) -> int | None:
-    return round(statistics.mean(counts[1:])) if len(counts) > 1 else None

@@ -248,3 +248,8 @@ def accuracy_new_of(stream: SampleStream, outcome: RawOutcome) -> float | None:
     # Fewer than planned where training stopped early.
     labels = stream.train.targets(stream.order[: len(outcome.predictions)])
     return float(np.mean(np.asarray(outcome.predictions) == labels))
+
+
+def steady_mean(counts: Sequence[int]) -> int | None:
+    """Of counted instructions, the first reading left out; None for less than two."""
+    return round(statistics.mean(counts[1:])) if len(counts) > 1 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tinytrain.errors import UsageError, Where
 from tinytrain.reference.pseudo import LEFT
 from tinytrain.simulation.engine import RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
+from tinytrain.simulation.scores import steady_mean
 from tinytrain.simulation.stream import SampleStream
 
 NOBODY_LOOKS = (
@@ -88,14 +88,8 @@ def unlabelled_samples(data: str | Path | Dataset, folder: GeneratedFolder) -> D
     return replace(load_dataset(data, wide), spec=spec)
 
 
-def unlabelled_report(
-    stream: SampleStream, outcome: RawOutcome, mean: Callable[[Sequence[int]], int | None]
-) -> UnlabelledReport | None:
-    """What an engine observed; None where samples have labels.
-
-    Args:
-        mean: of counted instructions.
-    """
+def unlabelled_report(stream: SampleStream, outcome: RawOutcome) -> UnlabelledReport | None:
+    """What an engine observed; None where samples have labels."""
     if not stream.unlabelled:
         return None
     found = np.array(outcome.pseudo_labels, np.int32)
@@ -103,5 +97,5 @@ def unlabelled_report(
     right = None
     if stream.train.y is not None and taken.any():
         right = float(np.mean((stream.train.y[stream.order[: found.size]] == found)[taken]))
-    instructions = mean(outcome.unlabelled_instructions)
+    instructions = steady_mean(outcome.unlabelled_instructions)
     return UnlabelledReport(found.size, int(taken.sum()), right, instructions)
