@@ -126,7 +126,7 @@ def test_other_versions_are_refused(machines: TwoMachines, monkeypatch: pytest.M
     heard = Heard()
     job = Job("waits", functools.partial(cluster_jobs.wait, 0))
     with (
-        pytest.raises(RunError, match=r"gives other results than this machine: .* has numpy"),
+        pytest.raises(RunError, match=r"cannot do what this one does: machine .* has numpy"),
         Cluster(machines.address) as workers,
     ):
         run_jobs([job], workers, heard, nothing_more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ class TwoMachines:
 @contextmanager
 def two_machines() -> Iterator[TwoMachines]:
     """The cluster, for as long as it is needed."""
+    from ray._raylet import Config
     from ray.cluster_utils import Cluster
 
     with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
@@ -48,9 +50,13 @@ def two_machines() -> Iterator[TwoMachines]:
             # The path of a socket must be short.
             "RAY_TMPDIR": tempfile.gettempdir(),
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(16),
         }
         port = _free_port()
         with mock.patch.dict(os.environ, environment):
+            # It may have been imported before.
+            Config.initialize("")
             cluster = Cluster(
                 initialize_head=True,
                 head_node_args={

@@ -175,15 +175,12 @@ class Cluster:
         except died as error:
             return self._again(running, error)
         except errors.RayTaskError as error:
-            found = "failed", str(error)
+            # What goes wrong with a job is an answer: this is the worker's own end.
+            raise _unfit(first_line(error.cause or error)) from error
         except errors.RayError as error:
             found = "failed", f"Ray gave it up: {first_line(error)}"
         if found[0] == "unfit":
-            raise RunError(
-                f"the cluster gives other results than this machine: {found[1]}",
-                help="install the same versions on all machines: pip install "
-                f"'tinytrain[ray]=={__version__}'; what is done stays",
-            )
+            raise _unfit(found[1])
         return Event(running.job, found)
 
     def _again(self, running: _Running, error: Exception) -> Event | None:
@@ -227,6 +224,8 @@ class Cluster:
                 f"{self._name} was lost: {first_line(error)}",
                 help="start it again and run the command again: what is done stays",
             ) from error
+        except ImportError as error:
+            raise _unfit(first_line(error)) from error
         except SystemError as error:
             # What a signal raised, SIGTERM as `tinytrain` hears it, comes out of Ray in this.
             if error.__cause__ is None:
@@ -239,6 +238,15 @@ class Cluster:
                 self._ray.shutdown()
             else:
                 self._ray.kill(self._notes)
+
+
+def _unfit(why: str) -> RunError:
+    """That a machine cannot do jobs as this one does."""
+    return RunError(
+        f"a machine of the cluster cannot do what this one does: {why}",
+        help="install the same versions on all machines: pip install "
+        f"'tinytrain[ray]=={__version__}'; what is done stays",
+    )
 
 
 def _do(parcel: Parcel, notes: Any, number: int) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +43,10 @@ def load_ray() -> Any:
     # A folder of that name is none.
     if found is None or found.loader is None:
         raise UsageError("--workers ray needs Ray, which is not installed", help=how_to_get("ray"))
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+        # A cluster wants it by default, and Ray would not show it to one that is named.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     import ray
 
     return ray
@@ -54,7 +60,7 @@ def connect(ray: Any, address: str | None) -> None:
     """
     how: dict[str, Any] = {
         "log_to_driver": False,
-        "logging_level": "ERROR",
+        "logging_level": "CRITICAL",
         "runtime_env": {"env_vars": _ONE_THREAD},
     }
     try:
@@ -63,6 +69,8 @@ def connect(ray: Any, address: str | None) -> None:
             if address is not None:
                 _reach(address)
                 ray.init(address, **how)
+                # What the other end logs comes over, whatever the level.
+                logging.getLogger("ray.util.client.logsclient").setLevel(logging.CRITICAL)
                 return
             try:
                 ray.init("auto", **how)
@@ -73,8 +81,9 @@ def connect(ray: Any, address: str | None) -> None:
         where = address or "of this machine"
         raise UsageError(
             f"the Ray cluster {where} cannot be reached: {first_line(error)}",
-            help="check that it runs (ray status), that its port can be reached from here, and "
-            f"that it has Ray {ray.__version__} and this version of Python",
+            help="check that it runs (ray status), that its port can be reached from here, that "
+            "its ~/.ray/auth_token is here, too, and that it has "
+            f"Ray {ray.__version__} and this version of Python",
         ) from error
 
 
