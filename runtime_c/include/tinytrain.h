@@ -50,7 +50,10 @@ typedef enum {
      * was taken. The state is back at its factory values. */
     TT_ERROR_RESET,
     /* tt_store_commit: what was written is larger than a slot. The commit before it stays. */
-    TT_ERROR_SPACE
+    TT_ERROR_SPACE,
+    /* NAME_self_test: this board, compiler or its flags compute something else than the compiler of
+     * the model did. The state is at its factory values. */
+    TT_ERROR_SELF_TEST
 } tt_status;
 
 /* One sample, as the model saw it before it learned from it. */

@@ -62,4 +62,11 @@ def render_main(classes: int) -> str:
     """main.c of the hand-made model."""
     output = output_record(classes, OUTPUT_SIZE)
     interface = dataclasses.replace(small_manifest(), output=output).interface
-    return render("codegen", "main_simulate.c.j2", NAME="FAKE", health=None, **vars(interface))
+    return render(
+        "codegen",
+        "main_simulate.c.j2",
+        NAME="FAKE",
+        health=None,
+        self_test=False,
+        **vars(interface),
+    )

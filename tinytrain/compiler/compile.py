@@ -19,6 +19,7 @@ from tinytrain.compiler.pseudo import check_pseudo_labels, with_pseudo_labels
 from tinytrain.compiler.race import Report, with_race
 from tinytrain.compiler.rehearsal import with_rehearsal
 from tinytrain.compiler.samples import sample_spec
+from tinytrain.compiler.self_test import with_self_test
 from tinytrain.data.preprocess import Numbers
 from tinytrain.emit.folder import refuse_changed, refuse_foreign
 from tinytrain.option import check_options
@@ -107,6 +108,7 @@ def compile_model(
     if chosen.learning_rate == "race":
         compiled = with_race(compiled, given, spec, race_progress)
     compiled = with_pseudo_labels(with_enrolment(compiled, given), given)
+    compiled = with_self_test(compiled)
     return write_folder(
         compiled,
         output,

@@ -9,6 +9,7 @@ from tinytrain.compiler.chosen_rate import enforced_limit, initial_rate, option_
 from tinytrain.compiler.guidance import Guidance
 from tinytrain.compiler.model_end import ModelEnd, end_of
 from tinytrain.compiler.options import Options
+from tinytrain.emit.self_test import SelfTest
 from tinytrain.ir.graph import Graph
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.rates import RaceRecord
@@ -44,6 +45,7 @@ class Compiled:
         enrolment: how classes are learned from a few samples, if they are.
         pseudo: when a sample without a label is trained on, if any is.
         calibrated: calibration samples that the model was compiled with.
+        self_test: how the model tests itself, if it does.
     """
 
     graph: Graph
@@ -59,6 +61,7 @@ class Compiled:
     enrolment: Enrolment | None = None
     pseudo: PseudoLabels | None = None
     calibrated: int = 0
+    self_test: SelfTest | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

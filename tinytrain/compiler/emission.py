@@ -43,6 +43,7 @@ def emit_step(compiled: Compiled, *, switched: bool = False) -> ModelFiles:
         anomaly=compiled.options.anomaly_request,
         switched=switched,
         pseudo=compiled.pseudo,
+        self_test=compiled.self_test,
     )
 
 
@@ -77,6 +78,7 @@ def _main(compiled: Compiled, files: ModelFiles) -> str:
         "main_simulate.c.j2",
         NAME=compiled.graph.name.upper(),
         health=health_record(compiled),
+        self_test=compiled.self_test is not None,
         **vars(files.interface),
     )
 

@@ -416,6 +416,14 @@ class Options:
         metavar="NAME",
         experiment="the name of a model",
     )
+    self_test: bool = _option(
+        False,
+        OUTPUT,
+        "add NAME_self_test, which proves the board, its compiler and its flags in one call",
+        kind=SWITCH,
+        experiment="nothing",
+        see="firmware.md#a-board-that-proves-itself",
+    )
 
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():

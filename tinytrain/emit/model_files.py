@@ -24,6 +24,7 @@ from tinytrain.emit.pseudo import Pseudo
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
+from tinytrain.emit.self_test import SelfTest
 from tinytrain.emit.state_text import state_text
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
 from tinytrain.emit.switches import Switching
@@ -109,6 +110,7 @@ def emit_model(
     anomaly: AnomalyRequest | None = None,
     switched: bool = False,
     pseudo: PseudoLabels | None = None,
+    self_test: SelfTest | None = None,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -134,6 +136,7 @@ def emit_model(
         switched: whether a session says what of all this trains: for a library of this machine
             that tries many schemes, never for a device.
         pseudo: when a sample without a label is trained on; None leaves it out.
+        self_test: how the model tests itself; None leaves it out.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     health = health and bool(graph.parameters)
@@ -239,6 +242,7 @@ def emit_model(
         "pseudo": unlabelled,
         "follow": follow,
         "anomaly": watched,
+        "self_test": self_test,
         "switched": switched,
         "frozen_bytes": frozen_bytes,
         "forward": forward_text,

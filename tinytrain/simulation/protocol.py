@@ -41,6 +41,7 @@ STATUS = (
     "TT_ERROR_STOPPED",
     "TT_ERROR_RESET",
     "TT_ERROR_SPACE",
+    "TT_ERROR_SELF_TEST",
 )
 """`tt_status` of tinytrain.h, by value."""
 
