@@ -119,10 +119,13 @@ def test_the_target_that_is_shown_is_one(tmp_path: Path) -> None:
 _APPLICATION = """\
 #include <stddef.h>
 #include <stdint.h>
-static int read_flash(void *context, void *data, size_t size)
-{ (void)context; (void)data; (void)size; return 1; }
-static int write_flash(void *context, const void *data, size_t size)
-{ (void)context; (void)data; (void)size; return 0; }
+#include "tt_store.h"
+static int read_flash(void *context, uint32_t address, void *data, size_t size)
+{ (void)context; (void)address; (void)data; (void)size; return 1; }
+static int program_flash(void *context, uint32_t address, const void *data, size_t size)
+{ (void)context; (void)address; (void)data; (void)size; return 0; }
+static int erase_flash(void *context, uint32_t address, size_t size)
+{ (void)context; (void)address; (void)size; return 0; }
 #define TEST_COUNT 3u
 #include "own.h"
 static float test_pixels[OWN_INPUT_SIZE];
@@ -134,6 +137,8 @@ static void on_class_absent(uint32_t label, uint32_t since) { (void)label; (void
 """
 """What a page takes for granted: callbacks and samples of the application."""
 
+_STORE = "static tt_store_medium medium;\nstatic tt_store store;\n"
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -143,7 +148,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     labelled = [{"x": samples, "y": np.arange(16) % 10}]
     kept = {"replay": 4, "enrol": "ncm", "rehearse": (samples, np.arange(16) % 10)}
     kinds: dict[str, dict[str, Any]] = {
-        "whole": {**kept, "anomaly": "diagonal", "pseudo_labels": True, "calibration": labelled},
+        "whole": {
+            **kept,
+            "anomaly": "diagonal",
+            "pseudo_labels": True,
+            "calibration": labelled,
+            "self_test": True,
+        },
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
         "guard": {"guard": 128},
@@ -177,6 +188,7 @@ def test_c(page: str, folders: dict[str, Path], tmp_path: Path) -> None:
         kind = "follow" if "_follow(" in block else "guard" if "_guard(" in block else kind
         folder = folders[kind]
         state = "" if "own_state state" in block else "static own_state state;\n"
+        state += "" if "tt_store_medium medium" in block else _STORE
         source = tmp_path / f"block_{number}.c"
         source.write_text(_APPLICATION + state + block)
         includes = (f"-I{folder / 'include'}", f"-I{folder / 'src'}")
