@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.guard import count_ends
-from tinytrain.ir.graph import Node
+from tinytrain.ir.graph import Node, Value
 from tinytrain.ir.trained import TrainedTensor
 from tinytrain.ir.types import DType
 from tinytrain.reference.gradients import limit
@@ -29,3 +31,11 @@ def gradient_text(context: EmitContext, quantize: Sequence[Node]) -> dict[str, o
         "gradient": dtype.value,
         "limit": 0 if dtype is DType.F32 else limit(dtype.numpy),
     }
+
+
+def initial_text(
+    context: EmitContext, readers: Mapping[Value, Sequence[Node]], value: Value, data: np.ndarray
+) -> str:
+    """The address of a parameter's initial data; none is stored where all is 0."""
+    context.layer = next((node.layer for node in readers.get(value, ())), "")
+    return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from tinytrain.emit.follow import follow_text
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, guard_text
-from tinytrain.emit.learning import gradient_text, trained_text
+from tinytrain.emit.learning import gradient_text, initial_text, trained_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.model_hash import model_hash
 from tinytrain.emit.pseudo import Pseudo
@@ -29,7 +29,7 @@ from tinytrain.emit.state_text import state_text
 from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
 from tinytrain.emit.switches import Switching
 from tinytrain.errors import InternalError
-from tinytrain.ir.graph import Graph, Node, Value
+from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import head_input, loss_index, role_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
@@ -166,7 +166,7 @@ def emit_model(
             "c_type": C_TYPES[data.dtype],
             "size": data.size,
             "is_bias": int(value.type.dtype is DType.S32),
-            "initial": _initial(context, readers, value, data),
+            "initial": initial_text(context, readers, value, data),
         }
         for value, data in graph.parameters.items()
     ]
@@ -285,14 +285,6 @@ def emit_model(
     constants = context.bytes_by_layer()
     found = replay, held, guard, enrol, following, watched
     return ModelFiles(files, functions, digest, weights, interface, constants, *found)
-
-
-def _initial(
-    context: EmitContext, readers: Mapping[Value, Sequence[Node]], value: Value, data: np.ndarray
-) -> str:
-    """The address of a parameter's initial data; none is stored where all is 0."""
-    context.layer = next((node.layer for node in readers.get(value, ())), "")
-    return "NULL" if not data.any() else context.array(f"{value.name}_initial", data)
 
 
 def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
