@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from tinytrain.experiments.experiment import ExperimentResult, experiment
     from tinytrain.reports.report import ReportPage, kernels, report
+    from tinytrain.searches.search import SearchResult, search
     from tinytrain.simulation.device import Device, load
     from tinytrain.simulation.device_result import EvaluationResult, StepResult
     from tinytrain.simulation.device_watch import Judgements
@@ -54,6 +55,7 @@ __all__ = [
     "ReportPage",
     "RunError",
     "SchemeError",
+    "SearchResult",
     "SimulationResult",
     "StepResult",
     "Target",
@@ -70,6 +72,7 @@ __all__ = [
     "kernels",
     "load",
     "report",
+    "search",
     "simulate",
     "targets",
     "verify",
@@ -94,6 +97,7 @@ _HOMES = {
     ),
     "experiments.experiment": ("ExperimentResult", "experiment"),
     "reports.report": ("ReportPage", "kernels", "report"),
+    "searches.search": ("SearchResult", "search"),
     "simulation.device": ("Device", "load"),
     "simulation.device_result": ("EvaluationResult", "StepResult"),
     "simulation.device_watch": ("Judgements",),

@@ -9,8 +9,10 @@ import pytest
 from tinytrain.cli.command import COMMANDS
 from tinytrain.cli.parser import parse
 from tinytrain.compiler.options import OPTIONS, Options
+from tinytrain.compiler.parameters import COMPILE
 from tinytrain.errors import UsageError
 from tinytrain.option import FILE, FOLDER, SWITCH, TEXT, Option
+from tinytrain.searches.parameters import SEARCH
 
 REQUIRED = {
     "compile": ["m.onnx", "-o", "out"],
@@ -18,6 +20,7 @@ REQUIRED = {
     "experiment": ["e.toml"],
     "inspect": ["m.onnx"],
     "watch": ["out", "--data", "d.npz"],
+    "search": ["m.onnx", "--data", "d.npz", "-o", "s.toml"],
 }
 
 LOSSES = "auto, cross_entropy, mean_squared_error, binary_cross_entropy or huber"
@@ -72,6 +75,8 @@ simulate --evaluate-every=x: --evaluate-every must be an integer between 0 and 1
 simulate --patience=65536: --patience must be between 0 and 65535, got 65536
 watch --on=board: --on must be host or qemu, got 'board'
 watch --steps=-1: --steps must be between 0 and 10000000, got -1
+search --instructions=0: --instructions must be between 1 and 2^40, got 0
+search --workers=0: --workers must be ray, ray://HOST:PORT or between 1 and 1024, got 0
 experiment --workers=0: --workers must be ray, ray://HOST:PORT or between 1 and 1024, got 0
 """.replace("LOSSES", LOSSES).splitlines()
 
@@ -99,6 +104,8 @@ def test_no_option_is_left_out() -> None:
     limited = {f"{c.name} {row.flag}" for c in COMMANDS for row in c.parameters if is_limited(row)}
     # They are those of `compile`, whose rows they share.
     shared = {flag for flag in limited if flag.startswith(("inspect ", "verify "))}
+    rows = {f"search {row.flag}" for row in SEARCH if row in COMPILE}
+    shared |= rows & limited
     assert {"compile " + flag.split(" ")[1] for flag in shared} <= told
     assert told == limited - shared
 

@@ -63,6 +63,11 @@ COMMANDS = (
         has_json=False,
     ),
     Command(
+        "search",
+        "find what to train within a budget, for your data: a scheme, and a page of all that was "
+        "tried",
+    ),
+    Command(
         "inspect",
         "show layers, MACs, what can be trained and what is missing",
         "With --scheme also what that trains, a learning rate that suits it, and options that are "

@@ -91,7 +91,7 @@ def race_samples(
     inputs = np.ascontiguousarray(data.quantized(chosen))
     targets = np.ascontiguousarray(data.targets(chosen), TARGET_DTYPES[spec.wants])
     labels = targets if compiled.classes else np.zeros(len(targets), np.int32)
-    parts = [_split(labels, heat) for heat in range(heats)]
+    parts = [split_by_class(labels, heat) for heat in range(heats)]
     old = with_frozen(library, inputs, targets)
     judges = np.sort(np.concatenate([judge for _, judge in parts]))
     known = knowledge(library, _part(old, judges))
@@ -204,7 +204,7 @@ def _labelled(given: IntegerModel, spec: SampleSpec) -> Dataset:
     )
 
 
-def _split(labels: np.ndarray, heat: int) -> tuple[np.ndarray, np.ndarray]:
+def split_by_class(labels: np.ndarray, heat: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices to learn from and to judge by, ascending: of each class a part of its own judges.
 
     What was recorded together mostly stands together, and so stays on one side.

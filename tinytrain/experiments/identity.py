@@ -40,6 +40,21 @@ SHOWS_ONLY = (
     "experiments/toml_file.py",
     "experiments/workers.py",
     "reports/",
+    "searches/asking.py",
+    "searches/conduct.py",
+    "searches/display.py",
+    "searches/explore.py",
+    "searches/front.py",
+    "searches/measured.py",
+    "searches/outputs.py",
+    "searches/page.py",
+    "searches/parameters.py",
+    "searches/prices.py",
+    "searches/search.py",
+    "searches/session.py",
+    "searches/sets.py",
+    "searches/store.py",
+    "searches/valuations.py",
 )
 """Files and folders of the package that decide no result."""
 

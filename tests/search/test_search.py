@@ -1,0 +1,227 @@
+"""A search from its samples to its files; trainings are made up but in the slow part."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tinytrain
+from tests.support.inline_workers import Inline
+from tinytrain.cli import main
+from tinytrain.errors import BudgetError, DataError, UsageError
+from tinytrain.experiments.pool import Job
+from tinytrain.passes.select_trainable import weighted_layers
+from tinytrain.scheme.scheme import load_scheme
+from tinytrain.searches import conduct, search
+from tinytrain.searches.measured import SearchTrial
+
+CLASSES, SHAPE = 3, (1, 8, 8)
+
+Search = Callable[..., tinytrain.SearchResult]
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(4)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3, stride=2, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 8, 1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(128, CLASSES),
+    )
+    for layer in layers:
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            torch.nn.init.zeros_(layer.bias)
+    return layers.eval()
+
+
+def samples(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of noise with a brighter third, which is their class."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % CLASSES
+    x = rng.normal(0, 0.5, (count, *SHAPE)).astype(np.float32)
+    for k in range(CLASSES):
+        x[y == k, :, 2 * k : 2 * k + 3] += 0.5
+    return x, y
+
+
+def made(largest: Path, of: Path, training: SearchTrial, report: object) -> dict[str, Any]:
+    """More that trains is better, up to a point; a longer training and its seed show."""
+    scheme, length = training.scheme, training.length
+    shares = sum(share.fraction for share in scheme.weights.values())
+    loss = 2.0 / (1.0 + shares + 0.3 * len(scheme.biases)) + 0.01 * training.seed
+    loss *= 1.0 if length.steps < 1000 else 0.5
+    return {"loss": loss, "accuracy": math.exp(-loss)}
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """A search whose trainings are made up, in a store of its own."""
+    monkeypatch.setattr(conduct, "run_training", made)
+    monkeypatch.setattr(search, "open_workers", lambda workers: Inline())
+
+    def run(name: str = "s.toml", store: str = "store", **given: Any) -> tinytrain.SearchResult:
+        options = {"data": samples(60, 0), "ram": 15000, **given}
+        where = {"output": tmp_path / name, "store": tmp_path / store}
+        return tinytrain.search(network(), torch.zeros(1, *SHAPE), **where, **options)
+
+    return run
+
+
+def files(result: tinytrain.SearchResult) -> list[bytes]:
+    """All that it wrote, without the name of the file, which the command says."""
+    found = [path.read_bytes() for path in (result.output, result.page, result.csv, result.json)]
+    return [re.sub(rb"\w+\.toml", b"s.toml", text) for text in found]
+
+
+def test_a_search_writes_a_scheme_that_fits(quick: Search, tmp_path: Path) -> None:
+    result = quick(eval=samples(30, 1))
+    assert result.memory.ram["total"] <= 15000
+    assert result.chosen.long is not None and len(result.chosen.long.losses) == 3
+    assert result.chosen.eval is not None
+    product = tinytrain.compile_model(
+        network(),
+        torch.zeros(1, *SHAPE),
+        output=tmp_path / "model",
+        calibration=samples(60, 0)[0],
+        scheme=str(result.output),
+        ram=15000,
+    )
+    assert product.memory.ram["total"] <= 15000
+    layers = weighted_layers(product.compiled.forward)
+    assert load_scheme(str(result.output), layers).weights == result.scheme.weights
+    described = json.loads(result.json.read_text())
+    assert described["trainings"] == result.trainings == result.new_trainings
+    assert {one.origin for one in result.tried} >= {"preset", "biases", "contribution"}
+    # Nothing that was tried longer and fits is more accurate.
+    longer = [one.long.accuracy for one in result.tried if one.long is not None]
+    assert max(longer) == result.chosen.long.accuracy
+
+
+@pytest.mark.slow
+def test_another_search_reads_what_was_measured(quick: Search) -> None:
+    first = quick("a.toml")
+    again = quick("b.toml")
+    assert again.new_trainings == 0 and again.trainings == first.trainings
+    fresh = quick("c.toml", store="other")
+    assert files(first) == files(again) == files(fresh)
+    smaller = quick("d.toml", ram=14000)
+    assert smaller.memory.ram["total"] <= 14000
+    assert smaller.new_trainings < first.new_trainings / 2
+    # What was found does not depend on what was asked before.
+    alone = quick("e.toml", store="third", ram=14000)
+    assert files(smaller) == files(alone)
+
+
+@pytest.mark.slow
+def test_a_limit_of_instructions_is_kept(quick: Search) -> None:
+    free = quick()
+    most = (free.chosen.fitted or free.chosen.takes).instructions * 2 // 3
+    slower = quick("slow.toml", instructions=most)
+    assert slower.chosen.fitted is not None and slower.chosen.fitted.instructions <= most
+
+
+@pytest.mark.slow
+def test_schemes_beside_are_shown_and_never_chosen(quick: Search, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.toml"
+    theirs.write_text('biases = "all"\n[weights]\nconv_0 = 1.0\nconv_1 = 1.0\n')
+    result = quick(beside=[theirs], eval=samples(30, 1), ram=2**20)
+    (shown,) = (one for one in result.tried if one.origin == "beside")
+    assert shown.long is not None and shown.eval is not None and shown is not result.chosen
+    assert b"theirs.toml" in result.page.read_bytes()
+
+
+def test_a_budget_that_nothing_meets_says_the_smallest(quick: Search, tmp_path: Path) -> None:
+    with pytest.raises(BudgetError) as caught:
+        quick(ram=1000)
+    told = re.match(
+        r"nothing fits: the head alone takes ([\d,]+) bytes of RAM, [\d,]+ more than the 1,000 "
+        "that are asked for",
+        caught.value.what,
+    )
+    assert told and caught.value.help is not None
+    least = int(told[1].replace(",", ""))
+    assert caught.value.help.startswith(f"give --ram {least} or more")
+    assert not (tmp_path / "s.toml").exists() and not (tmp_path / "s.html").exists()
+    assert quick(ram=least).memory.ram["total"] <= least
+    with pytest.raises(BudgetError, match=r"the head alone takes [\d,]+ instructions"):
+        quick(instructions=10)
+
+
+def test_mistakes_end_before_anything_is_measured(quick: Search, tmp_path: Path) -> None:
+    x, y = samples(60, 0)
+    with pytest.raises(DataError, match="there is no y"):
+        quick(data=x)
+    with pytest.raises(DataError, match="has samples of 2 classes, and the head has 3"):
+        quick(data=(x, y % 2))
+    with pytest.raises(UsageError, match="no option 'scheme'"):
+        quick(scheme="full")
+    with pytest.raises(UsageError, match="its folder is missing"):
+        quick("missing/s.toml")
+    assert not list((tmp_path / "store").glob("*/trainings"))
+
+
+@pytest.mark.slow
+def test_an_interrupted_search_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, y = samples(60, 0)
+    np.savez(tmp_path / "learn.npz", x=x, y=y)
+    torch.onnx.export(
+        network(), (torch.zeros(1, *SHAPE),), tmp_path / "n.onnx", dynamo=False, input_names=["x"]
+    )
+    seen: list[Job] = []
+
+    def interrupt(job: Job) -> None:
+        seen.append(job)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(conduct, "run_training", made)
+    monkeypatch.setattr(search, "open_workers", lambda workers: Inline(interrupt))
+    words = ["search", str(tmp_path / "n.onnx"), "--data", str(tmp_path / "learn.npz")]
+    words += ["--ram", "15000", "--store", str(tmp_path / "store"), "-o", str(tmp_path / "s.toml")]
+    assert main(words) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert not (tmp_path / "s.toml").exists()
+    assert len(list((tmp_path / "store").glob("*/trainings/*"))) == 4
+    assert main(words) == 0
+    out = capsys.readouterr()
+    assert "(chosen)" in out.out and "next: tinytrain compile" in out.out
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["chosen"]
+
+
+@pytest.mark.slow
+def test_real_trainings_give_the_same_in_any_number_of_processes(tmp_path: Path) -> None:
+    found = []
+    for workers in (1, 2):
+        found.append(
+            tinytrain.search(
+                network(),
+                torch.zeros(1, *SHAPE),
+                data=samples(90, 0),
+                eval=samples(60, 1),
+                ram=15000,
+                output=tmp_path / f"s{workers}.toml",
+                store=tmp_path / f"store{workers}",
+                workers=workers,
+            )
+        )
+    assert files(found[0]) == files(found[1])
+    chosen = found[0].chosen
+    assert chosen.long is not None and chosen.eval is not None
+    (head,) = (one for one in found[0].tried if one.name == "head")
+    assert chosen.short.loss <= head.short.loss and chosen.eval.accuracy > 0.5

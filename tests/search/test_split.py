@@ -1,0 +1,105 @@
+"""The samples of a search: judges split off by class, and what data is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinytrain.data import Dataset, SampleSpec
+from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.searches import split
+from tinytrain.searches.split import check_classes, labelled_samples, split_samples
+
+WHERE = Where("learn.npz")
+
+
+def spec(classes: int = 3) -> SampleSpec:
+    return SampleSpec(
+        shape=(1, 1, 1, 2),
+        source_shape=(1, 2),
+        source_layout="NC",
+        output_size=max(classes, 1),
+        classes=classes,
+        scale=0.1,
+    )
+
+
+def data(labels: np.ndarray, classes: int = 3) -> Dataset:
+    """Samples whose first value is their place."""
+    x = np.zeros((len(labels), 1, 1, 2), np.float32)
+    x[:, 0, 0, 0] = np.arange(len(labels))
+    return Dataset(spec(classes), x, labels.astype(np.int32))
+
+
+def places(of: Dataset) -> list[int]:
+    return [int(value) for value in of.x[:, 0, 0, 0]]
+
+
+def test_the_last_part_of_each_class_judges() -> None:
+    labels = np.array([0] * 8 + [1] * 4 + [2] * 5)
+    found = split_samples(data(labels), None)
+    assert places(found.judge) == [6, 7, 11, 16]
+    assert sorted(places(found.learn) + places(found.judge)) == list(range(len(labels)))
+    assert found.counts == (13, 4) and found.eval is None
+
+
+def test_of_many_samples_some_are_taken_and_none_on_both_sides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(split, "MOST_LEARNED", 50)
+    monkeypatch.setattr(split, "MOST_JUDGES", 20)
+    labels = np.random.RandomState(0).randint(0, 3, 400)
+    found = split_samples(data(labels), data(labels[:7]))
+    assert (len(found.learn), len(found.judge)) == (50, 20)
+    assert not set(places(found.learn)) & set(places(found.judge))
+    assert found.eval is not None and len(found.eval) == 7
+    assert sum(found.counts) == 400
+
+
+def refusal(labels: np.ndarray, classes: int) -> str:
+    with pytest.raises((DataError, UsageError)) as caught:
+        check_classes(data(labels, classes), WHERE)
+    return f"{caught.value.what}; {caught.value.help}"
+
+
+def test_fewer_classes_than_the_head_are_refused() -> None:
+    labels = np.repeat([0, 1, 2], 8)
+    assert refusal(labels, 5) == (
+        "the data has samples of 3 classes, and the head has 5: there is none of class 3; "
+        "give --classes 3"
+    )
+    assert refusal(labels + (labels > 1), 4) == (
+        "the data has samples of 3 classes, and the head has 4: there is none of class 2; "
+        "give samples of every class"
+    )
+
+
+def test_a_class_that_nobody_could_judge_is_refused() -> None:
+    assert refusal(np.array([0] * 9 + [1] * 3), 2).startswith(
+        "class 1 has 3 samples, and a search needs 4 of each class"
+    )
+
+
+def test_a_model_without_classes_is_refused() -> None:
+    assert "the model has none" in refusal(np.zeros(9, np.int32), 0)
+
+
+def test_data_without_labels_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((9, 2), np.float32))
+    with pytest.raises(DataError, match="no array 'y' of labels"):
+        labelled_samples(str(tmp_path / "x.npz"), spec(), "data")
+    with pytest.raises(DataError, match="no samples"):
+        labelled_samples([], spec(), "data")
+
+
+def test_pairs_and_loaders_give_what_a_file_gives(tmp_path: Path) -> None:
+    x, y = np.random.RandomState(1).rand(12, 2).astype(np.float32), np.arange(12) % 3
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    wanted = labelled_samples(str(tmp_path / "d.npz"), spec(), "data")
+    loader = [(x[k : k + 5], y[k : k + 5]) for k in range(0, 12, 5)]
+    for given in ((x, y), loader, Path(tmp_path / "d.npz")):
+        found = labelled_samples(given, spec(), "data")
+        assert np.array_equal(found.x, wanted.x)
+        assert np.array_equal(found.targets(slice(None)), wanted.targets(slice(None)))

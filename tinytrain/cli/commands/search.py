@@ -1,0 +1,81 @@
+"""`tinytrain search`: what to train within a budget, for given data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from rich.table import Table
+
+from tinytrain.cli.command import arguments_of
+from tinytrain.cli.console import print_notes, print_table
+from tinytrain.cli.tables import facts_table, memory_table
+from tinytrain.searches.display import SearchDisplay
+from tinytrain.searches.front import best_first, spread_text
+from tinytrain.searches.parameters import SEARCH as PARAMETERS
+from tinytrain.searches.search import SearchResult, search
+
+__all__ = ["PARAMETERS", "run"]
+
+SHOWN = 8
+"""Schemes in the table, beside presets."""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Searches, and shows the best."""
+    given: dict[str, Any] = arguments_of(options, PARAMETERS)
+    try:
+        with SearchDisplay(quiet=options.json) as display:
+            result = search(**given, progress=display)
+    except KeyboardInterrupt:
+        print(
+            f"what is done stays in {options.store}: the same command goes on from there",
+            file=sys.stderr,
+        )
+        raise
+    print_notes(result.notes)
+    if options.json:
+        print(result.json.read_text(encoding="utf-8"), end="")
+        return
+    _show(result)
+
+
+def _show(result: SearchResult) -> None:
+    print_table(_table(result))
+    memory = result.memory
+    limits = result.limits
+    print_table(
+        memory_table(memory.ram, memory.flash, ram_budget=limits.ram, flash_budget=limits.flash)
+    )
+    cost = result.chosen.fitted or result.chosen.takes
+    print_table(
+        facts_table(
+            {
+                "scheme": f"{result.output} ({result.chosen.name})",
+                "instructions a step": f"{cost.instructions:,}, estimated",
+                "trainings": f"{result.trainings}, of which {result.new_trainings} are new",
+                "page": f"{result.page}, with {result.csv.name} and {result.json.name}",
+            }
+        )
+    )
+    print(f"next: tinytrain compile MODEL --scheme {result.output} -o DIR")
+
+
+def _table(result: SearchResult) -> Table:
+    table = Table()
+    for column in ("scheme", "from", "RAM", "instructions", "loss", "accuracy", "never seen"):
+        is_text = column in ("scheme", "from")
+        table.add_column(column, justify="left" if is_text else "right", overflow="fold")
+    for one in best_first(result.tried, SHOWN):
+        marks = one.long or one.short
+        table.add_row(
+            f"{one.name} (chosen)" if one is result.chosen else one.name,
+            one.origin,
+            f"{(one.fitted or one.takes).ram:,}",
+            f"{(one.fitted or one.takes).instructions:,}",
+            f"{marks.loss:.4f}",
+            f"{100 * marks.accuracy:.1f} %" + ("" if one.long else ", short"),
+            "" if one.eval is None else spread_text(one.eval),
+        )
+    return table

@@ -1,0 +1,103 @@
+"""One training of a candidate, in whichever process: model and samples stay in its memory."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.data import Dataset
+from tinytrain.experiments.pool import Report
+from tinytrain.reference.warm_up import evenly_spread
+from tinytrain.searches.measured import SearchTrial
+from tinytrain.searches.split import SearchSamples
+from tinytrain.searches.store import finite
+from tinytrain.searches.switches import Switches
+from tinytrain.searches.trial import trial
+from tinytrain.simulation.library import LibrarySamples
+from tinytrain.simulation.stream import TARGET_DTYPES
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """A switchable library, and the samples of a search."""
+
+    switches: Switches
+    samples: SearchSamples
+
+
+def write_bench(folder: Path, compiled: Compiled, samples: SearchSamples) -> tuple[Path, Path]:
+    """Writes what `run_training` reads: the step of the largest scheme, and the samples."""
+    paths = folder / "largest.pickle", folder / "samples.pickle"
+    for path, held in zip(paths, (compiled, samples), strict=True):
+        path.write_bytes(pickle.dumps(held))
+    return paths
+
+
+def run_training(
+    largest: Path, samples: Path, training: SearchTrial, report: Report
+) -> dict[str, Any]:
+    """Trains a candidate from the factory state, and lets the judges look.
+
+    Args:
+        largest, samples: from `write_bench` of the same search.
+
+    Returns:
+        `loss` of the judges, None where it was not finite, and `accuracy`.
+    """
+    bench = _bench(largest, samples)
+    length = training.length
+    report("", 0, 1)
+    judges = bench.samples.eval if length.samples == "eval" else bench.samples.judge
+    assert judges is not None, "there are samples to report on"
+    score = trial(
+        bench.switches,
+        training.scheme,
+        _learned(samples, length.steps, training.seed),
+        _judges(samples, length.samples, length.judges),
+        steps=length.steps,
+        seeds=(training.seed,),
+        rate=None,
+    )
+    return {"loss": finite(score.loss), "accuracy": float(score.accuracy)}
+
+
+@functools.lru_cache(maxsize=1)
+def _bench(largest: Path, samples: Path) -> _Bench:
+    compiled = pickle.loads(largest.read_bytes())
+    return _Bench(Switches(compiled), _samples(samples))
+
+
+@functools.lru_cache(maxsize=1)
+def _samples(path: Path) -> SearchSamples:
+    found: SearchSamples = pickle.loads(path.read_bytes())
+    return found
+
+
+@functools.lru_cache(maxsize=3)
+def _learned(path: Path, steps: int, seed: int) -> LibrarySamples:
+    """As many samples as there are steps, drawn by the seed; all where there are no more."""
+    data = _samples(path).learn
+    index = np.arange(len(data))
+    if steps < len(data):
+        index = np.sort(np.random.RandomState(seed).permutation(len(data))[:steps])
+    return library_samples(data, index)
+
+
+@functools.lru_cache(maxsize=3)
+def _judges(path: Path, name: str, most: int) -> LibrarySamples:
+    data = getattr(_samples(path), name)
+    return library_samples(data, evenly_spread(len(data), min(len(data), most)))
+
+
+def library_samples(data: Dataset, index: np.ndarray | Sequence[int]) -> LibrarySamples:
+    """Chosen samples as a library takes them."""
+    chosen = np.asarray(index)
+    targets = np.ascontiguousarray(data.targets(chosen), TARGET_DTYPES[data.spec.wants])
+    return LibrarySamples(targets, np.ascontiguousarray(data.quantized(chosen)))

@@ -1,0 +1,227 @@
+"""One search, from its subject to its findings."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tinytrain.choosing.choices import Choices
+from tinytrain.compiler.budget import Budget, MemoryUse
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.costs import Costs
+from tinytrain.compiler.folder import write_folder
+from tinytrain.compiler.pipeline import build_step
+from tinytrain.errors import BudgetError
+from tinytrain.experiments.pool import Workers
+from tinytrain.passes.base import Runner
+from tinytrain.scheme.scheme import Scheme, Share, load_scheme
+from tinytrain.searches.asking import Subject
+from tinytrain.searches.bench import write_bench
+from tinytrain.searches.conduct import Conductor, Listener
+from tinytrain.searches.explore import Explored, Explorer
+from tinytrain.searches.front import BESIDE, Tried, best, ranked
+from tinytrain.searches.lengths import lengths_for
+from tinytrain.searches.measured import Measured
+from tinytrain.searches.outputs import Asked, Findings
+from tinytrain.searches.prices import Limits, Prices
+from tinytrain.searches.sets import Sets
+from tinytrain.searches.store import Store
+from tinytrain.searches.worth import known_worth
+
+FINALISTS = 5
+"""Of those that fit, so many train longer: the best by the loss of the judges."""
+
+
+STACK = 64
+"""Bytes by which the stacks of two schemes may differ: the planner knows that of one."""
+
+
+class SearchSession:
+    """A search of one subject.
+
+    Args:
+        limits: of the scheme that is wanted.
+        root: folder of all stores.
+    """
+
+    def __init__(self, subject: Subject, limits: Limits, root: Path, listener: Listener) -> None:
+        self._subject, self._limits, self._listener = subject, limits, listener
+        self._store = Store(root / f"{subject.name}-{subject.key[:12]}")
+        self._measured = Measured(self._store)
+        self._lengths = lengths_for(subject.forward, subject.samples)
+        report = self._lengths.report
+        self._reports = [] if report is None else [report]
+        self.new_trainings = 0
+
+    def run(self, workers: Workers, work: Path, beside: Sequence[str | Path]) -> Findings:
+        """Measures what is not known yet, and chooses.
+
+        Args:
+            workers: do the trainings.
+            work: empty folder for what they read.
+            beside: scheme files that are shown, and never chosen.
+
+        Raises:
+            BudgetError: nothing fits.
+            SchemeError: a scheme beside is none of this model.
+            RunError: a training failed; the others are kept.
+        """
+        subject, listener = self._subject, self._listener
+        others = [load_scheme(str(file), subject.layers) for file in beside]
+        listener.stage("asking what schemes take")
+        costs = Costs(
+            subject.forward, subject.options, subject.target, subject.given.quantized_samples()
+        )
+        prices = Prices(costs, self._store)
+        prices.check([Scheme("head")], self._limits)
+        listener.stage("looking at what layers contribute")
+        worth = known_worth(subject, self._store)
+        bench = functools.cache(functools.partial(self._bench, work, _everything(costs.choices)))
+        conductor = Conductor(self._measured, bench, workers, listener)
+        explorer = Explorer(
+            subject.layers,
+            costs.choices,
+            self._measured,
+            self._lengths.short,
+            prices,
+            Sets(costs, self._store),
+            worth,
+            subject.target.ram,
+        )
+        explored = conductor.answer(lambda: explorer.explore(self._limits, listener.expect))
+        tried, chosen, memory, notes = self._decide(conductor, explored, prices)
+        tried = conductor.answer(lambda: self._with_others(tried, others, prices))
+        if self._reports:
+            tried = conductor.answer(lambda: self._reported(tried, chosen))
+        self.new_trainings = conductor.done
+        (winner,) = (one for one in tried if one.scheme is chosen.scheme)
+        return Findings(
+            tuple(tried),
+            winner,
+            memory,
+            worth.layers,
+            explored.contributions,
+            sum(one.trainings for one in tried),
+            notes,
+        )
+
+    def asked(self, command: str) -> Asked:
+        """What the search was asked, for its files."""
+        subject, samples = self._subject, self._subject.samples
+        learned, judged = samples.counts
+        return Asked(
+            command,
+            subject.name,
+            subject.names["model"],
+            subject.names["data"],
+            subject.names.get("eval"),
+            subject.target.name,
+            self._limits,
+            learned,
+            judged,
+            0 if samples.eval is None else len(samples.eval),
+            self._lengths.short,
+            self._lengths.long,
+        )
+
+    def _decide(
+        self, conductor: Conductor, explored: Explored, prices: Prices
+    ) -> tuple[list[Tried], Tried, MemoryUse, tuple[str, ...]]:
+        """The best whose folder fits; all that was tried, with what longer trainings gave.
+
+        Raises:
+            BudgetError: of none that was tried the folder fits.
+        """
+        refused: dict[str, BudgetError] = {}
+        while True:
+            tried = conductor.answer(lambda: self._finals(explored, prices, set(refused)))
+            finalists = [one for one in tried if one.long and one.name not in refused]
+            if not finalists:
+                raise next(iter(refused.values()))
+            chosen = best(finalists)
+            self._listener.stage(f"building {chosen.name} for its target")
+            try:
+                memory = self._memory(chosen.scheme)
+            except BudgetError as error:
+                # The planner's sum and the linker's may differ by a few bytes.
+                refused[chosen.name] = error
+                continue
+            notes = tuple(f"{name} was better, and {e.what}" for name, e in refused.items())
+            return tried, chosen, memory, notes
+
+    def _finals(self, explored: Explored, prices: Prices, refused: set[str]) -> list[Tried]:
+        """All that was tried; the best that fit train longer."""
+        tight = replace(self._limits, ram=self._limits.ram - STACK)
+        able = [one for one in ranked(explored.tried) if one.name not in refused]
+        finalists = self._finalists(able, prices, tight)
+        finalists = finalists or self._finalists(able, prices, self._limits)
+        marks = self._measured.marks([one.scheme for one in finalists.values()], self._lengths.long)
+        done = {
+            name: replace(one, long=long)
+            for (name, one), long in zip(finalists.items(), marks, strict=True)
+        }
+        return [done.get(one.name, one) for one in explored.tried]
+
+    def _finalists(self, able: Sequence[Tried], prices: Prices, limits: Limits) -> dict[str, Tried]:
+        found: dict[str, Tried] = {}
+        for one in able:
+            if len(found) == FINALISTS:
+                break
+            fitted = prices.within(one.scheme, limits)
+            if fitted is not None:
+                found[one.name] = replace(one, fitted=fitted)
+        return found
+
+    def _with_others(
+        self, tried: Sequence[Tried], others: Sequence[Scheme], prices: Prices
+    ) -> list[Tried]:
+        """With the schemes that are shown beside."""
+        short = self._measured.marks(others, self._lengths.short)
+        long = self._measured.marks(others, self._lengths.long)
+        beside = [
+            Tried(scheme, BESIDE, prices.takes(scheme), *marks)
+            for scheme, marks in zip(others, zip(short, long, strict=True), strict=True)
+        ]
+        return [*tried, *beside]
+
+    def _reported(self, tried: Sequence[Tried], chosen: Tried) -> list[Tried]:
+        """With figures of the samples that the choice never saw: of the choice, and beside it."""
+        (report,) = self._reports
+        shown = [one for one in tried if one is chosen or one.origin == BESIDE]
+        marks = self._measured.marks([one.scheme for one in shown], report)
+        found = dict(zip((id(one) for one in shown), marks, strict=True))
+        return [replace(one, eval=found.get(id(one))) for one in tried]
+
+    def _bench(self, work: Path, largest: Scheme) -> tuple[Path, Path]:
+        self._listener.stage("building the library of all candidates")
+        return write_bench(work, self._step(largest), self._subject.samples)
+
+    def _step(self, scheme: Scheme) -> Compiled:
+        subject = self._subject
+        given = subject.given
+        return build_step(
+            given.forward, subject.options, Runner(), given.quantized_samples(), scheme=scheme
+        )
+
+    def _memory(self, scheme: Scheme) -> MemoryUse:
+        """What the scheme's folder takes, as the target's linker placed it."""
+        subject, limits = self._subject, self._limits
+        with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+            return write_folder(
+                self._step(scheme),
+                Path(place, "model"),
+                target=subject.target,
+                target_name=subject.target_name,
+                preprocess=subject.preprocess,
+                budget=Budget(limits.ram, limits.flash),
+                given=subject.given,
+            ).memory
+
+
+def _everything(choices: Choices) -> Scheme:
+    """The scheme that all candidates are within."""
+    body = choices.layers[len(choices.layers) - choices.counts[-1] :]
+    return Scheme("largest", body, {layer: Share() for layer in choices.ratios})

@@ -1,0 +1,111 @@
+"""The samples of a search: what is learned from, what judges, and what only reports.
+
+The judges are split off the data by class, as those of a race of learning rates are: the last part
+of each class. Nothing that a candidate learns from judges it, and nothing of `--eval` does either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinytrain.compiler.race_samples import JUDGES, split_by_class
+from tinytrain.data import Dataset, SampleSpec, load_dataset
+from tinytrain.data.given import batches
+from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.reference.warm_up import evenly_spread
+
+MOST_LEARNED, MOST_JUDGES, MOST_EVAL = 16384, 2048, 10_000
+"""Samples that are taken of more, evenly spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchSamples:
+    """Nothing of `judge` or `eval` is in `learn`.
+
+    Attributes:
+        learn: what candidates learn from.
+        judge: what they are compared by.
+        eval: what the outcome is reported on; None where there is nothing.
+        counts: of the data as it was given, to learn from and to judge by.
+    """
+
+    learn: Dataset
+    judge: Dataset
+    eval: Dataset | None
+    counts: tuple[int, int]
+
+
+def split_samples(data: Dataset, eval: Dataset | None) -> SearchSamples:
+    """Splits the judges off, and thins out what is more than a search uses."""
+    learn, judge = split_by_class(data.targets(slice(None)), 0)
+    return SearchSamples(
+        _part(data, learn, MOST_LEARNED),
+        _part(data, judge, MOST_JUDGES),
+        None if eval is None else _part(eval, np.arange(len(eval)), MOST_EVAL),
+        (len(learn), len(judge)),
+    )
+
+
+def labelled_samples(source: Any, spec: SampleSpec, flag: str) -> Dataset:
+    """Labelled samples, checked against the model.
+
+    Args:
+        source: path of an .npz with x and y, a pair (x, y), or a DataLoader or another iterable
+            of such pairs.
+        flag: what a message calls them.
+
+    Raises:
+        DataError: they have no labels, or do not fit.
+    """
+    if isinstance(source, str):
+        return load_dataset(source, spec)
+    parts = list(batches(source, None, spec))
+    if not parts:
+        raise DataError("there are no samples", where=Where(flag))
+    if len(parts) == 1:
+        return parts[0]
+    x = np.concatenate([part.x for part in parts])
+    return Dataset(spec, x, np.concatenate([part.targets(slice(None)) for part in parts]), flag)
+
+
+def check_classes(data: Dataset, where: Where) -> None:
+    """Refuses data from which nobody could learn all classes and be judged.
+
+    Raises:
+        UsageError: the model has no classes.
+        DataError: a class has no samples, or too few to split.
+    """
+    classes = data.spec.classes
+    if not classes:
+        raise UsageError(
+            "a search compares candidates by the classes that they tell, and the model has none",
+            help="give the last layer classes with --classes N, or take --scheme last-K and "
+            "'tinytrain simulate'",
+        )
+    counts = np.bincount(data.targets(slice(None)), minlength=classes)
+    missing = np.flatnonzero(counts == 0)
+    if missing.size:
+        present = classes - missing.size
+        advice = f"--classes {present}" if counts[:present].all() else "samples of every class"
+        raise DataError(
+            f"the data has samples of {present} classes, and the head has {classes}: there is "
+            f"none of class {missing[0]}",
+            where=where,
+            help=f"give {advice}",
+        )
+    few = int(counts.argmin())
+    if counts[few] < JUDGES:
+        raise DataError(
+            f"class {few} has {counts[few]} samples, and a search needs {JUDGES} of each class: "
+            "one part in four judges what the others taught",
+            where=where,
+            help="give more samples, or take a preset",
+        )
+
+
+def _part(data: Dataset, index: np.ndarray, most: int) -> Dataset:
+    chosen = index[evenly_spread(len(index), min(len(index), most))]
+    return Dataset(data.spec, data.x[chosen], data.targets(chosen), data.name)

@@ -1,0 +1,77 @@
+"""What layers contribute by Fisher, measured once for a model and its data."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from tinytrain.choosing.fisher import SAMPLES, Worth
+from tinytrain.compiler.rehearsal import balanced
+from tinytrain.compiler.worth import LabelledSamples, worth_of
+from tinytrain.experiments.once import write_whole
+from tinytrain.scheme.ways import ChannelFacts
+from tinytrain.searches.asking import Subject
+from tinytrain.searches.bench import library_samples
+from tinytrain.searches.store import Store
+
+_FACTS = ("size", "order", "contributions", "sensitivity")
+
+
+def known_worth(subject: Subject, store: Store) -> Worth:
+    """From the store, or measured on samples to learn from, as many of each class."""
+    path = store.folder / "worth.npz"
+    known = _read(path)
+    if known is not None:
+        return known
+    learn = subject.samples.learn
+    samples = library_samples(learn, balanced(learn.targets(slice(None)), SAMPLES))
+    assert samples.inputs is not None
+    worth = worth_of(
+        subject.forward, subject.options, LabelledSamples(samples.inputs, samples.targets)
+    )
+    _keep(path, worth)
+    return worth
+
+
+def _keep(path: Path, worth: Worth) -> None:
+    arrays: dict[str, np.ndarray] = {
+        "layers": np.array(list(worth.layers)),
+        "worth": np.array(list(worth.layers.values())),
+        "bias": np.array([worth.bias.get(layer, 0.0) for layer in worth.layers]),
+        "descent": np.array([worth.descent.get(layer, (0.0, 0.0)) for layer in worth.layers]),
+        "samples": np.array(worth.samples),
+    }
+    for layer, facts in worth.facts.items():
+        for name in _FACTS:
+            if (array := getattr(facts, name)) is not None:
+                arrays[f"{name}:{layer}"] = array
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+
+    def write(made: Path) -> None:
+        made.write_bytes(content.getvalue())
+
+    write_whole(path, write)
+
+
+def _read(path: Path) -> Worth | None:
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            arrays = {name: held[name] for name in held.files}
+        layers = [str(layer) for layer in arrays["layers"]]
+        facts = {
+            layer: ChannelFacts(*(arrays.get(f"{name}:{layer}") for name in _FACTS))  # type: ignore[arg-type]
+            for layer in layers
+            if f"size:{layer}" in arrays
+        }
+        return Worth(
+            dict(zip(layers, arrays["worth"].tolist(), strict=True)),
+            dict(zip(layers, arrays["bias"].tolist(), strict=True)),
+            facts,
+            dict(zip(layers, map(tuple, arrays["descent"].tolist()), strict=True)),
+            int(arrays["samples"]),
+        )
+    except (OSError, ValueError, KeyError):
+        return None
