@@ -22,7 +22,9 @@ LENGTH = TrialLength("short", 100, (0, 1), 50)
 SCHEMES = [Scheme(f"s{k}", (), {f"conv_{k}": Share(0.5)}) for k in range(3)]
 
 
-def loss_of(largest: Path, samples: Path, training: SearchTrial, report: object) -> dict[str, Any]:
+def loss_of(
+    largest: Path, samples: Path, cache: Path, training: SearchTrial, report: object
+) -> dict[str, Any]:
     """A made measurement, that knows its scheme and its seed."""
     loss = None if training.scheme.name == "s2" else len(training.scheme.name) + training.seed
     return {"loss": loss, "accuracy": 0.25}
@@ -39,7 +41,7 @@ def conductor_in(place: Path, workers: Inline | None = None) -> Conductor:
         (place / name).write_bytes(b"")
     files = place / "largest", place / "samples"
     measured = Measured(Store(place / "store"))
-    return Conductor(measured, lambda: files, workers or Inline(), Silent())
+    return Conductor(measured, lambda: files, place / "cache", workers or Inline(), Silent())
 
 
 def test_what_is_missing_is_named_whole_and_then_known(conductor: Conductor) -> None:

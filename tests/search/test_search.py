@@ -57,7 +57,9 @@ def samples(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def made(largest: Path, of: Path, training: SearchTrial, report: object) -> dict[str, Any]:
+def made(
+    largest: Path, of: Path, cache: Path, training: SearchTrial, report: object
+) -> dict[str, Any]:
     """More that trains is better, up to a point; a longer training and its seed show."""
     scheme, length = training.scheme, training.length
     shares = sum(share.fraction for share in scheme.weights.values())

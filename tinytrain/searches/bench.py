@@ -41,17 +41,18 @@ def write_bench(folder: Path, compiled: Compiled, samples: SearchSamples) -> tup
 
 
 def run_training(
-    largest: Path, samples: Path, training: SearchTrial, report: Report
+    largest: Path, samples: Path, cache: Path, training: SearchTrial, report: Report
 ) -> dict[str, Any]:
     """Trains a candidate from the factory state, and lets the judges look.
 
     Args:
         largest, samples: from `write_bench` of the same search.
+        cache: folder for libraries.
 
     Returns:
         `loss` of the judges, None where it was not finite, and `accuracy`.
     """
-    bench = _bench(largest, samples)
+    bench = _bench(largest, samples, cache)
     length = training.length
     report("", 0, 1)
     judges = bench.samples.eval if length.samples == "eval" else bench.samples.judge
@@ -69,9 +70,9 @@ def run_training(
 
 
 @functools.lru_cache(maxsize=1)
-def _bench(largest: Path, samples: Path) -> _Bench:
+def _bench(largest: Path, samples: Path, cache: Path) -> _Bench:
     compiled = pickle.loads(largest.read_bytes())
-    return _Bench(Switches(compiled), _samples(samples))
+    return _Bench(Switches(compiled, cache), _samples(samples))
 
 
 @functools.lru_cache(maxsize=1)

@@ -57,6 +57,7 @@ class Conductor:
 
     Args:
         bench: gives the files of `write_bench`, made when the first training needs them.
+        cache: folder for libraries, which may not be there yet.
         workers: do the trainings.
     """
 
@@ -64,10 +65,11 @@ class Conductor:
         self,
         measured: Measured,
         bench: Callable[[], tuple[Path, Path]],
+        cache: Path,
         workers: Workers,
         listener: Listener,
     ) -> None:
-        self._measured, self._bench = measured, bench
+        self._measured, self._bench, self._cache = measured, bench, cache
         self._workers, self._listener = workers, listener
         self._trainings: dict[str, SearchTrial] = {}
         self._failures: list[tuple[str, str]] = []
@@ -87,11 +89,11 @@ class Conductor:
 
     def _measure(self, trainings: Sequence[SearchTrial]) -> None:
         largest, samples = self._bench()
-        needs = Needs((Input(largest), Input(samples)))
+        needs = Needs((Input(largest), Input(samples)), self._cache)
         jobs = []
         for one in trainings:
             self._trainings[one.key] = one
-            work = functools.partial(run_training, largest, samples, one)
+            work = functools.partial(run_training, largest, samples, self._cache, one)
             jobs.append(Job(one.key, work, needs))
         run_jobs(jobs, self._workers, self, lambda job: ())
         if self._failures:

@@ -50,7 +50,7 @@ class SearchSession:
     def __init__(self, subject: Subject, limits: Limits, root: Path, listener: Listener) -> None:
         self._subject, self._limits, self._listener = subject, limits, listener
         self._store = Store(root / f"{subject.name}-{subject.key[:12]}")
-        self._measured = Measured(self._store)
+        self._measured, self._cache = Measured(self._store), root / "libraries"
         self._lengths = lengths_for(subject.forward, subject.samples)
         report = self._lengths.report
         self._reports = [] if report is None else [report]
@@ -80,7 +80,7 @@ class SearchSession:
         listener.stage("looking at what layers contribute")
         worth = known_worth(subject, self._store)
         bench = functools.cache(functools.partial(self._bench, work, _everything(costs.choices)))
-        conductor = Conductor(self._measured, bench, workers, listener)
+        conductor = Conductor(self._measured, bench, self._cache, workers, listener)
         explorer = Explorer(
             subject.layers,
             costs.choices,
