@@ -68,7 +68,7 @@ void tt_examples_add(const tt_enrol_examples *examples, uint32_t label, const in
 
 /* How many of the slots in use hold a sample of a class. */
 uint32_t tt_examples_count(const tt_replay *replay, const uint16_t *labels, uint32_t slot_count,
-                           uint32_t label);
+                           uint32_t class_count, uint32_t label);
 
 /* Removes the samples of a class, and closes the gaps; what is free afterwards is 0. */
 void tt_examples_forget(const tt_enrol_examples *examples, uint32_t label);

@@ -61,12 +61,18 @@ static uint32_t kept(const tt_replay *replay, uint32_t slot_count)
     return replay->filled < slot_count ? replay->filled : slot_count;
 }
 
+/* The class of a slot in use, likewise: a label that is no class counts as class 0. */
+static uint32_t class_of(const uint16_t *labels, uint32_t slot, uint32_t class_count)
+{
+    return labels[slot] < class_count ? labels[slot] : 0;
+}
+
 uint32_t tt_examples_count(const tt_replay *replay, const uint16_t *labels, uint32_t slot_count,
-                           uint32_t label)
+                           uint32_t class_count, uint32_t label)
 {
     uint32_t count = 0;
     for (uint32_t slot = kept(replay, slot_count); slot-- > 0;) {
-        count += labels[slot] == label;
+        count += class_of(labels, slot, class_count) == label;
     }
     return count;
 }
@@ -77,7 +83,7 @@ void tt_examples_forget(const tt_enrol_examples *examples, uint32_t label)
     uint16_t *const labels = examples->buffer.labels;
     uint32_t filled = kept(examples->buffer.replay, examples->buffer.slot_count);
     for (uint32_t slot = 0; slot < filled;) {
-        if (labels[slot] != label) {
+        if (class_of(labels, slot, examples->buffer.class_count) != label) {
             slot++;
             continue;
         }
@@ -148,9 +154,8 @@ void tt_search_examples(tt_search *search, const int8_t *code, const tt_enrol_ex
     const int8_t *known = examples->samples;
     const uint32_t filled = kept(buffer->replay, buffer->slot_count);
     for (uint32_t slot = 0; slot < filled; slot++, known += examples->codes) {
-        const uint32_t label = buffer->labels[slot];
-        meet(search, distance_of(code, known, examples->codes),
-             label < buffer->class_count ? (int32_t)label : 0);
+        const uint32_t label = class_of(buffer->labels, slot, buffer->class_count);
+        meet(search, distance_of(code, known, examples->codes), (int32_t)label);
     }
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +111,26 @@ def test_the_arena_is_erased(folder: Path) -> None:
         assert end.any()
         device.forget_all()
         assert not end.any()
+
+
+def test_an_edited_label_is_that_of_class_0(device: Device, tmp_path: Path) -> None:
+    """Wherever it is read: it is counted, classified and forgotten as what it is taken for."""
+    device.enrol(ADAPT.x[:1], [NEW])
+    device.save(tmp_path / "saved")
+    data = bytearray((tmp_path / "saved").read_bytes())
+    record = device._folder.manifest.enrolment
+    assert record is not None
+    if record.slots == 0:
+        return  # means have a place for each label, and none beyond
+    labels = data.index(struct.pack("<H", NEW) + bytes(2 * record.slots - 2))
+    data[labels : labels + 2] = b"\xff\xff"
+    data[-4:] = struct.pack("<I", zlib.crc32(data[:-4]))
+    (tmp_path / "edited").write_bytes(data)
+    device.load(tmp_path / "edited")
+    assert device.enrolled.tolist() == [1] + [0] * 17
+    assert device.classify(ADAPT.x[:1]).label == 0
+    device.forget_class(0)
+    assert not device.enrolled.any()
 
 
 def test_what_was_enrolled_is_saved(device: Device, folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
+from tinytrain.compiler.principal import principal_directions
 from tinytrain.errors import UsageError
 from tinytrain.ir.operations import frozen_count, head_input, loss_index
 from tinytrain.reference.enrol import MAX_CODES, CodeMap, Enrolment, EnrolMethod, parse_method
@@ -156,22 +157,28 @@ def _code_map(features: np.ndarray) -> CodeMap | None:
     Wolf, "A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004, with a
     fixed share).
     """
-    centre = features.mean(0)
-    centred = features - centre
-    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
-    variances = lengths**2 / len(features)
-    count = min(CODES, int((variances > 1e-9 * variances.sum()).sum()))
+    directions, variances = principal_directions(features, CODES)
+    count, size = len(directions), features.shape[1]
     if count == 0:
         return None
-    shrunk = variances[:count] + _SHRINKAGE * variances.sum() / features.shape[1]
-    largest = np.abs(directions[:count]).argmax(1)
+    shrunk = variances + _SHRINKAGE * _total_variance(features) / size
+    largest = np.abs(directions).argmax(1)
     signs = np.sign(directions[np.arange(count), largest])
-    rows = directions[:count] * (signs / shrunk**0.25)[:, None]
-    unit = np.abs(centred @ rows.T).max() * _ROOM / 127
+    rows = directions * (signs / np.sqrt(np.sqrt(shrunk)))[:, None]
     steps = np.abs(rows).max(1) / 127
     matrix = np.rint(rows / steps[:, None]).astype(np.int8)
-    bias = -np.rint(matrix.astype(np.int64) @ centre).astype(np.int32)
+    weights, x = matrix.astype(np.int64), features.astype(np.int64)
+    bias = -np.rint(weights @ x.sum(0) / len(x)).astype(np.int32)
+    reach = np.abs(x @ weights.T + bias).max(0)
+    unit = (reach * steps).max() * _ROOM / 127
     return CodeMap(matrix, bias, *requantizers(steps / unit))
+
+
+def _total_variance(features: np.ndarray) -> float:
+    """Of all features together."""
+    x = features.astype(np.int64)
+    total = len(x) * int(np.square(x).sum()) - int(np.square(x.sum(0)).sum())
+    return total / len(x) ** 2
 
 
 def _prototypes(codes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int | None]:
