@@ -6,6 +6,8 @@ import errno
 import functools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -95,6 +97,30 @@ def test_an_end_before_the_end_leaves_the_workers_free() -> None:
     assert {title: record["value"] for title, record in heard.done.items()} == {
         "0": 0, "1": 1, "2": 2
     }  # fmt: skip
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """They clean up, and say nothing."""
+    code = (
+        "import functools, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tests.support.cluster_jobs import wait_or_tell\n"
+        "from tests.support.monitors import Heard\n"
+        "from tinytrain.experiments.pool import Job, run_jobs\n"
+        "from tinytrain.experiments.processes import Processes\n"
+        "class Killed(Heard):\n"
+        "    def report(self, *what):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if __name__ == '__main__':\n"
+        "    job = Job('waits', functools.partial(wait_or_tell, Path(sys.argv[1])))\n"
+        "    with Processes(1) as workers:\n"
+        "        run_jobs([job], workers, Killed(), lambda job: [])\n"
+    )
+    mark = tmp_path / "ended"
+    # Its errors end when the last process that has them does.
+    done = subprocess.run([sys.executable, "-c", code, str(mark)], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    assert mark.exists() and done.stderr == ""
 
 
 def test_a_file_is_computed_once(tmp_path: Path) -> None:

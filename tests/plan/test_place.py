@@ -104,6 +104,22 @@ def test_where_the_solver_runs_out_of_work_first_fit_stays(
     assert str(found) == "best found (first fit)"
 
 
+def test_an_interruption_is_heard_after_the_solver() -> None:
+    """The command unwinds, and what it was doing is undone."""
+    code = (
+        "import os, signal, time, tests.plan.test_place as t\n"
+        "items = t.dense(112, 10, 10)\n"
+        "assert t.place(items, max(t.live_bytes(items, range(10)))).proof == 'optimal'\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(5)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('heard')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 def test_the_solver_is_loaded_where_it_is_needed_only() -> None:
     code = (
         "import sys, tests.plan.test_plan as t\n"

@@ -16,6 +16,7 @@ from typing import Any
 
 from tinytrain.choosing.choices import Choices, Ratios
 from tinytrain.scheme.scheme import Scheme
+from tinytrain.solver import make_solver
 
 _RESOLUTION = 1_000_000
 """Values are rounded to this share of the sum of the largest of each layer."""
@@ -165,10 +166,7 @@ def _solve(
         if line.what in limits:
             problem.hold(line, limits[line.what])
     unit = problem.maximize(values, next((line for line in lines if line.what in limits), None))
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 0
-    solver.parameters.max_deterministic_time = _WORK
+    solver = make_solver(_WORK)
     status = solver.solve(problem.model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None

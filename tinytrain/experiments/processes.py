@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -145,6 +146,7 @@ def _serve(connection: Connection) -> None:
     # The parent hears of an interruption, and ends its workers: SystemExit lets them clean up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             work: Work = connection.recv()
@@ -153,4 +155,13 @@ def _serve(connection: Connection) -> None:
         answer: Outcome = attempt(
             work, lambda note, done, total: connection.send(("report", (note, done, total)))
         )
-        connection.send(answer)
+        with suppress(BrokenPipeError):
+            connection.send(answer)
+
+
+def _end_with_parent() -> None:
+    """Nobody wants what is done for a parent that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

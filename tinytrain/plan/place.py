@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from tinytrain.plan.storage import ArenaStorage
+from tinytrain.solver import make_solver
 
 ALIGNMENT = 8
 """Offsets in the arena are multiples of this, in bytes."""
@@ -226,10 +227,7 @@ def _run_solver(
     for start, offset in zip(starts, hint, strict=False):
         model.add_hint(start, offset // ALIGNMENT)
     model.minimize(height)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 0
-    solver.parameters.max_deterministic_time = _WORK
+    solver = make_solver(_WORK)
     status = solver.solve(model)
     is_smallest = status == cp_model.OPTIMAL
     if not is_smallest and status != cp_model.FEASIBLE:
