@@ -8,6 +8,7 @@ Adam scales their gradients by what was measured of the whole layer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,20 +92,7 @@ class Switches:
         Raises:
             SchemeError: the scheme trains what the largest one does not, or nothing.
         """
-        candidate = self._resolver.resolve(scheme)
-        constants = {
-            place: self._constants(node, *candidate.updates[key_of(node)])
-            for place, node in enumerate(self._updates)
-            if key_of(node) in candidate.updates
-        }
-        masks, runs = self._masks(candidate), self._runs(candidate)
-        setting = SwitchSetting(
-            runs,
-            constants,
-            {self._parameters[value]: mask for value, mask in masks.items()},
-            {self._parameters[value]: _bytes(self._graph.parameters[value]) for value in masks},
-            *self._frozen(candidate, runs),
-        )
+        setting = self._setting(scheme, self._graph.parameters)
         self.library.switch(setting, len(self._updates), len(self._parameters))
         self._cut = setting.frozen
         self.library.init()  # what was trained may be frozen now
@@ -129,6 +117,27 @@ class Switches:
         while sum(_size(kept) for kept in self._kept.values()) > KEPT_BYTES:
             del self._kept[next(iter(self._kept))]
         return found
+
+    def _setting(self, scheme: Scheme, held: Mapping[Value, np.ndarray]) -> SwitchSetting:
+        """What of the step runs.
+
+        Args:
+            held: by parameter, what channels that do not train stay at.
+        """
+        candidate = self._resolver.resolve(scheme)
+        constants = {
+            place: self._constants(node, *candidate.updates[key_of(node)])
+            for place, node in enumerate(self._updates)
+            if key_of(node) in candidate.updates
+        }
+        masks, runs = self._masks(candidate), self._runs(candidate)
+        return SwitchSetting(
+            runs,
+            constants,
+            {self._parameters[value]: mask for value, mask in masks.items()},
+            {self._parameters[value]: _bytes(held[value]) for value in masks},
+            *self._frozen(candidate, runs),
+        )
 
     def suggested_rate(self, scheme: Scheme) -> float:
         """The learning rate that the compiler takes for a scheme, 0 to 1024.
