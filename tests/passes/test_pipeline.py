@@ -23,7 +23,7 @@ from tinytrain.emit.model_hash import model_hash
 from tinytrain.passes.base import Runner
 from tinytrain.scheme.scheme import Scheme, Share
 
-GRAPHLESS = {"prove", "guide", "warm_up", "emit", "measure"}
+GRAPHLESS = {"prove", "choose", "guide", "warm_up", "emit", "measure"}
 """Steps that make no graph, so that there is nothing to dump after them."""
 
 

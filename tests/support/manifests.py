@@ -62,6 +62,7 @@ def small_manifest() -> Manifest:
         model_hash=SHA256,
         options={"scheme": "full", "rule": "stochastic", "fraction_bits": 4},
         trained={"dense_0": TrainedRecord(bias=True, channels=(0, 3))},
+        choice=None,
         kernels=(),
         versions={},
         loss="cross_entropy",

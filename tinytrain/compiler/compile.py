@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinytrain.compiler.auto_scheme import AutoScheme, first_that_fits
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.chosen_scheme import chosen_scheme
 from tinytrain.compiler.enrolment import with_enrolment
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.images import image_preprocess
-from tinytrain.compiler.integers import CalibrationSamples, integer_model
-from tinytrain.compiler.options import make_options
+from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model
+from tinytrain.compiler.options import Options, make_options
 from tinytrain.compiler.parameters import COMPILE
-from tinytrain.compiler.pipeline import IMPORT, build_step
+from tinytrain.compiler.pipeline import CHOOSE, IMPORT, build_step
 from tinytrain.compiler.pseudo import check_pseudo_labels, with_pseudo_labels
 from tinytrain.compiler.race import Report, with_race
 from tinytrain.compiler.rehearsal import with_rehearsal
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.compiler.self_test import with_self_test
+from tinytrain.data import Preprocess
 from tinytrain.data.preprocess import Numbers
 from tinytrain.emit.folder import refuse_changed, refuse_foreign
+from tinytrain.manifest.choice import ChoiceRecord
 from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
+from tinytrain.scheme.scheme import AUTO, Scheme
 from tinytrain.target import Target, load_target
 
 Progress = Callable[[str], None]
@@ -100,22 +105,68 @@ def compile_model(
     imported, preprocess = image_preprocess(imported, mean, std)
     given = integer_model(imported, calibration, preprocess, chosen, runner)
     budget = Budget(ram or where.ram, flash or where.flash)
+    name = target.name if isinstance(target, Target) else str(target)
+    make = _Maker(chosen, given, preprocess, where, name, budget, runner)
+    runner.begin(CHOOSE)
+    if chosen.scheme == AUTO:
+        auto = AutoScheme(given, chosen, preprocess, where)
+        return first_that_fits(
+            auto,
+            budget.ram,
+            lambda found: make.product(output, rehearse, race_progress, found.scheme, found.record),
+        )
     scheme = chosen_scheme(given, chosen, preprocess)
-    samples = given.quantized_samples()
-    compiled = build_step(given.forward, chosen, runner, samples, where.isa, scheme)
-    spec = sample_spec(compiled, preprocess)
-    compiled = with_rehearsal(compiled, rehearse, given, spec, budget.flash)
-    if chosen.learning_rate == "race":
-        compiled = with_race(compiled, given, spec, race_progress)
-    compiled = with_pseudo_labels(with_enrolment(compiled, given), given)
-    compiled = with_self_test(compiled)
-    return write_folder(
-        compiled,
-        output,
-        target=where,
-        target_name=target.name if isinstance(target, Target) else str(target),
-        preprocess=preprocess,
-        budget=budget,
-        given=given,
-        runner=runner,
-    )
+    return make.product(output, rehearse, race_progress, scheme)
+
+
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    """Makes a product of a scheme: what all schemes of one call have in common.
+
+    Attributes:
+        target_name: what finds the target again.
+    """
+
+    options: Options
+    given: IntegerModel
+    preprocess: Preprocess | None
+    target: Target
+    target_name: str
+    budget: Budget
+    runner: Runner
+
+    def product(
+        self,
+        output: str | Path,
+        rehearse: Any,
+        report: Report,
+        scheme: Scheme,
+        choice: ChoiceRecord | None = None,
+    ) -> Product:
+        """Builds a training step and writes its folder.
+
+        Args:
+            choice: how the scheme was chosen.
+
+        Raises:
+            TinytrainError: nothing was written then.
+        """
+        given, options, samples = self.given, self.options, self.given.quantized_samples()
+        compiled = build_step(given.forward, options, self.runner, samples, self.target.isa, scheme)
+        compiled = replace(compiled, choice=choice)
+        spec = sample_spec(compiled, self.preprocess)
+        compiled = with_rehearsal(compiled, rehearse, given, spec, self.budget.flash)
+        if options.learning_rate == "race":
+            compiled = with_race(compiled, given, spec, report)
+        compiled = with_pseudo_labels(with_enrolment(compiled, given), given)
+        compiled = with_self_test(compiled)
+        return write_folder(
+            compiled,
+            output,
+            target=self.target,
+            target_name=self.target_name,
+            preprocess=self.preprocess,
+            budget=self.budget,
+            given=given,
+            runner=self.runner,
+        )

@@ -12,6 +12,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.emit.self_test import SelfTest
 from tinytrain.ir.graph import Graph
 from tinytrain.losses import SampleTarget
+from tinytrain.manifest.choice import ChoiceRecord
 from tinytrain.manifest.rates import RaceRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.within import MemoryOptimization
@@ -40,6 +41,7 @@ class Compiled:
         guidance: what is known of the scheme before it trains.
         forward: the s8 model before anything was trained.
         scheme: what trains.
+        choice: how the scheme was chosen, if the compiler chose it.
         rehearsal: samples of before that the firmware carries.
         race: how the learning rate and the schedule were found, if they raced.
         enrolment: how classes are learned from a few samples, if they are.
@@ -56,6 +58,7 @@ class Compiled:
     guidance: Guidance
     forward: Graph
     scheme: Scheme
+    choice: ChoiceRecord | None = None
     rehearsal: RehearsalSet | None = None
     race: RaceRecord | None = None
     enrolment: Enrolment | None = None

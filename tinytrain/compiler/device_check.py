@@ -14,6 +14,7 @@ from tinytrain.ir.operations import loss_index
 from tinytrain.passes.base import Runner
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.packed import quantized, unpacked
+from tinytrain.scheme.scheme import AUTO
 from tinytrain.simulation.device import host_library
 from tinytrain.simulation.folder import GeneratedFolder
 
@@ -49,6 +50,8 @@ def options_of(folder: GeneratedFolder) -> Options:
                 where=Where(str(folder.path)),
                 help="compile with a preset, such as --scheme last-4, to verify it",
             )
+    elif held["scheme"] == AUTO:
+        given["scheme"] = "full"  # whose ranges it has
     return make_options(given)
 
 

@@ -17,6 +17,7 @@ from tinytrain.emit.model_files import ModelFiles
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import head, role_of, traits_of
 from tinytrain.ir.ops import Role
+from tinytrain.ir.source import ModelSource
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.manifest import FORMAT, Manifest
 from tinytrain.manifest.health import GradientCounterRecord, HealthRecord, UpdateCounterRecord
@@ -78,16 +79,16 @@ def manifest_of(
         digests: SHA-256 of every file, by its path in the folder.
     """
     graph = compiled.plan.graph
-    source = compiled.forward.source
     arena = arena_record(compiled.plan, tuple(each.record() for each in compiled.optimizations))
     return Manifest(
         format=FORMAT,
         tinytrain=__version__,
         name=graph.name,
-        model=SourceRecord(file=source.file, sha256=source.sha256),
+        model=_model(compiled.forward.source),
         model_hash=files.model_hash.hex(),
         options=options_record(compiled.options),
         trained=trained_records(compiled.graph),
+        choice=compiled.choice,
         kernels=kernel_records(compiled.plan),
         versions=_versions(),
         loss=compiled.options.loss,
@@ -123,6 +124,10 @@ def manifest_of(
         proof=setting.proof,
         files=dict(sorted(digests.items())),
     )
+
+
+def _model(source: ModelSource) -> SourceRecord:
+    return SourceRecord(file=source.file, sha256=source.sha256)
 
 
 def _output(sample: SampleSpec) -> OutputRecord:

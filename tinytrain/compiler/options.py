@@ -61,9 +61,11 @@ class Options:
     scheme: str = _option(
         "full",
         TRAINED,
-        "what is trained: head, bias, last-K, full, none, or a scheme file",
+        "what is trained: head, bias, last-K, full, none, a scheme file, or auto, by RAM and "
+        "labelled calibration samples",
         metavar="FILE|PRESET",
         experiment="[schemes]",
+        see="choosing.md",
     )
     classes: int | None = _option(
         None,

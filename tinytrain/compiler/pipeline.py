@@ -50,6 +50,12 @@ IMPORT = Stage(
 PROVE = Stage(
     "prove", "frontend", "runs the import beside the format's own reference, node by node"
 )
+CHOOSE = Stage(
+    "choose",
+    "compiler",
+    "reads the update scheme; where it leaves something open, labelled samples and the RAM budget "
+    "decide",
+)
 GUIDE = Stage("guide", "compiler", "measures which learning rate suits what is trained")
 WARM_UP = Stage("warm_up", "reference", "runs steps at rate 0 for the gradients' initial scales")
 PLAN = Stage(
@@ -117,6 +123,7 @@ def _pipeline() -> tuple[Stage, ...]:
         IMPORT,
         PROVE,
         *map(stage_of, quantization(options, None)),
+        CHOOSE,
         *map(stage_of, selection(options, scheme)),
         GUIDE,
         *map(stage_of, training(options, scheme)),

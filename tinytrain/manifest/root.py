@@ -12,6 +12,7 @@ from tinytrain.data.spec import InputPart
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.anomaly import AnomalyRecord
 from tinytrain.manifest.arena import ArenaRecord, KernelRecord, LayerRecord, SpeedRecord
+from tinytrain.manifest.choice import ChoiceRecord
 from tinytrain.manifest.enrolment import EnrolmentRecord
 from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
@@ -68,6 +69,7 @@ class Manifest:
             from the same trained parameters.
         options: options of the compiler by name; a scheme file without its folder.
         trained: what trains, by layer.
+        choice: how the update scheme was chosen; null if it was given.
         kernels: kernels that the compiler chose, in the order of execution.
         versions: versions of the packages that decide the bytes of the folder.
         loss: the loss function.
@@ -112,6 +114,7 @@ class Manifest:
     model_hash: Sha256
     options: Mapping[str, Scalar]
     trained: Mapping[str, TrainedRecord]
+    choice: ChoiceRecord | None
     kernels: tuple[KernelRecord, ...]
     versions: Mapping[str, str]
     loss: str

@@ -13,7 +13,7 @@ from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.quantize.calibrate import quantize_float
 from tinytrain.quantize.headroom import Headroom, with_headroom
 from tinytrain.quantize.integerize import integerize, keeps_scale
-from tinytrain.scheme.scheme import load_scheme
+from tinytrain.scheme.scheme import AUTO, load_scheme
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,8 @@ class WidenScales:
         if not self.headroom.asked:
             return graph
         layers = weighted_layers(integerize(graph))
-        scheme = load_scheme(self.scheme, layers)
+        # Which layers will train is not known yet: it may be any of them.
+        scheme = load_scheme("full" if self.scheme == AUTO else self.scheme, layers)
         return with_headroom(
             graph,
             self.headroom,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tinytrain.manifest import Manifest, to_json
 from tinytrain.manifest.arena import ArenaRecord, LayerRecord, OptimizationRecord
+from tinytrain.manifest.choice import ChoiceRecord
 from tinytrain.reports.wording import count_text, seconds_basis, seconds_text
 
 
@@ -54,11 +55,24 @@ def ways_table(ways: Sequence[OptimizationRecord]) -> Table:
     return table
 
 
+def choice_table(choice: ChoiceRecord) -> Table:
+    """What each layer is worth, what trains of it, and what its weights cost."""
+    table = _table("layer", "share of value", "bias trains", "channels that train", "bytes")
+    for layer in choice.layers:
+        channels = f"{layer.channels:,} of {layer.of:,}" if layer.channels else "-"
+        cost = f"{layer.ram:,}" if layer.channels else "-"
+        trains = "yes" if layer.bias else "-"
+        table.add_row(Text(layer.layer), f"{layer.value:.1%}", trains, channels, cost)
+    return table
+
+
 def report_facts(manifest: Manifest) -> dict[str, object]:
     """The sums by name."""
     arena, speed = manifest.arena, manifest.speed
     gap = f"{arena.gap:,} bytes" if arena.gap else "none, the arena is at its lower bound"
+    choice = {} if manifest.choice is None else {"scheme": manifest.choice.sentence()}
     return {
+        **choice,
         "import": "not recorded" if manifest.proof is None else manifest.proof.sentence(),
         "arena": f"{arena.nbytes:,} bytes",
         "lower bound": f"{arena.lower_bound:,} bytes",
@@ -76,6 +90,7 @@ def report_json(manifest: Manifest, page: object) -> dict[str, Any]:
     return {
         "page": str(page),
         "proof": to_json(manifest.proof),
+        "choice": to_json(manifest.choice),
         "ram": dict(manifest.ram),
         "flash": dict(manifest.flash),
         "budget": to_json(manifest.budget),

@@ -34,6 +34,9 @@ from tinytrain.scheme.ways import WAYS
 NOTHING = "none"
 """The preset that trains nothing."""
 
+AUTO = "auto"
+"""Stands for a scheme that the compiler chooses for a budget."""
+
 PRESETS = ("head", "bias", "last-K", "full", NOTHING)
 MAX_LAYER_RATE = 1024
 
@@ -93,6 +96,11 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
         _known_count(count, body, spec, "preset 'last-K'")
         chosen = body[len(body) - count :]
         return Scheme(spec, tuple(chosen), {layer: Share() for layer in chosen})
+    if spec == AUTO:
+        raise SchemeError(
+            f"the scheme {AUTO} is chosen for a budget, and there is none here",
+            help=f"compile --scheme {AUTO} chooses; here name a preset or a scheme file",
+        )
     path = Path(spec)
     if not os.path.isfile(path):
         raise SchemeError(

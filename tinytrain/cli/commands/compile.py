@@ -29,6 +29,7 @@ from tinytrain.compiler.folder import Product
 from tinytrain.compiler.parameters import COMPILE as PARAMETERS
 from tinytrain.compiler.pipeline import PIPELINE
 from tinytrain.manifest import to_json
+from tinytrain.reports.tables import choice_table
 
 __all__ = ["PARAMETERS", "run"]
 
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> None:
     print_table(
         memory_table(memory.ram, memory.flash, ram_budget=budget.ram, flash_budget=budget.flash)
     )
+    if manifest.choice is not None:
+        print_table(choice_table(manifest.choice))
     print_table(facts_table({**_facts(product), **_cost_of_quantization(product)}))
     print(f"next: tinytrain simulate {product.directory} --data F.npz --steps N")
 
@@ -67,6 +70,8 @@ def _facts(product: Product) -> dict[str, object]:
         "learning rate": _rate_text(product),
         "kernels": kernels_summary(manifest.kernels),
     }
+    if manifest.choice is not None:
+        facts["scheme"] = manifest.choice.sentence()
     if manifest.race is not None:
         facts["race"] = race_summary(manifest.race)
     if ways := ways_summary(manifest.arena.optimizations):

@@ -10,6 +10,7 @@ from tinytrain.cli.tables import facts_table, memory_table
 from tinytrain.reports.parameters import REPORT as PARAMETERS
 from tinytrain.reports.report import report
 from tinytrain.reports.tables import (
+    choice_table,
     layers_table,
     peak_table,
     report_facts,
@@ -29,6 +30,8 @@ def run(options: argparse.Namespace) -> None:
         return
     ram, flash = manifest.budget.ram, manifest.budget.flash
     print_table(memory_table(manifest.ram, manifest.flash, ram_budget=ram, flash_budget=flash))
+    if manifest.choice is not None:
+        print_table(choice_table(manifest.choice))
     print_table(peak_table(manifest.arena))
     print_table(layers_table(manifest.layers))
     if manifest.arena.optimizations:

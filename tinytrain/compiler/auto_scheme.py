@@ -1,0 +1,203 @@
+"""`--scheme auto`: what is worth most within the RAM budget, by labelled samples.
+
+Value is how far a step lowers the loss, to first order: the squared mean gradient, by which
+ElasticTrainer (MobiSys 2023) values tensors; docs/choosing.md has the table that says why. Channels
+are chosen by Fisher information. The set of largest value is found by a knapsack, whose costs the
+planner corrects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tinytrain.choosing.channel_scores import with_channels
+from tinytrain.choosing.choices import Choices
+from tinytrain.choosing.elastic import descent_of
+from tinytrain.choosing.fisher import Worth
+from tinytrain.choosing.knapsack import Chosen, Values, best_set
+from tinytrain.compiler.cost_lines import RAM, CostLines
+from tinytrain.compiler.costs import Costs
+from tinytrain.compiler.integers import IntegerModel
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.worth import labelled_samples, worth_of
+from tinytrain.data import Preprocess
+from tinytrain.errors import BudgetError
+from tinytrain.manifest.choice import ChoiceRecord, LayerChoiceRecord
+from tinytrain.scheme.channels import channel_count
+from tinytrain.scheme.scheme import AUTO, Scheme, Share
+from tinytrain.target import Target
+
+PATIENT = 6
+"""Sets that the planner may refuse before sums have to leave something free."""
+
+ROUNDS = 24
+"""Sets that the planner is asked about at most."""
+
+MARGINS = (0, 64, 512, 4096)
+"""Bytes that are left free, one after the other, where the linker finds that a scheme takes more
+than was planned: its stack may be deeper."""
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenScheme:
+    """A scheme, and how it was chosen."""
+
+    scheme: Scheme
+    record: ChoiceRecord
+
+
+class AutoScheme:
+    """Schemes of one model that are worth most within a budget.
+
+    Args:
+        given: the model, with labelled calibration samples.
+        options: that it is compiled with.
+
+    Raises:
+        UsageError, DataError: there are no labelled samples.
+    """
+
+    def __init__(
+        self,
+        given: IntegerModel,
+        options: Options,
+        preprocess: Preprocess | None,
+        target: Target,
+    ) -> None:
+        samples = labelled_samples(
+            given, options, preprocess, f"--scheme {AUTO}", "name a preset or a scheme file"
+        )
+        self.worth = worth_of(given.forward, options, samples)
+        self._costs = Costs(given.forward, options, target, given.quantized_samples())
+        self._lines = CostLines(self._costs)
+        self._values = values_of(self._costs.choices, self.worth)
+
+    def within(self, ram: int) -> ChosenScheme:
+        """The scheme of most value within so many bytes of RAM, everything counted.
+
+        Raises:
+            BudgetError: not even the head alone fits; says what it takes.
+        """
+        found = self._best(ram)
+        if found is None:
+            least = self._costs.of(Scheme("head"), ram).ram
+            raise BudgetError(
+                f"nothing fits: the head alone takes about {least:,} bytes of RAM, "
+                f"{least - ram:,} more than the {ram:,} that there are",
+                help="take a smaller input or model, --feed rows, or a target with more RAM",
+            )
+        scheme = replace(found.scheme, name=AUTO, choice="fisher")
+        return ChosenScheme(with_channels(scheme, self.worth), self._record(found, ram))
+
+    def _best(self, ram: int) -> Chosen | None:
+        """The set of most value that the planner finds to fit; None where not even the head does.
+
+        Sums and planner may not come together: many sets are worth nearly the same, and each takes
+        a little too much. After `PATIENT` rounds the sums have to leave something free, by
+        bisection as little as is enough. The set may then be worth less than the best, by the
+        bound at most.
+        """
+        limits, choices = {RAM: ram}, self._costs.choices
+        first, *others = self._lines.lines
+        best, bound, free, too_little, enough = None, 0.0, 0, 0, 0
+        for rounds in range(1, ROUNDS + 1):
+            lines = [replace(first, fixed=first.fixed + free), *others]
+            found = best_set(choices, self._values, limits, lines)
+            broken = [] if found is None else self._lines.check(found.scheme, limits)
+            others += broken
+            if found is not None:
+                bound = bound or found.bound
+                if not broken and (best is None or found.value > best.value):
+                    best = replace(found, is_exact=found.is_exact and free == 0)
+            if not broken:
+                enough = free
+            elif rounds >= PATIENT:
+                too_little = free
+            if (not free and not broken) or 0 < enough - too_little <= ram >> 9:
+                break
+            if rounds >= PATIENT:
+                free = (too_little + enough) // 2 if enough else max(2 * free, ram >> 6)
+        if best is None:
+            return None if self._lines.check(choices.scheme(0, {}), limits) else self._head(bound)
+        return replace(best, bound=max(bound, best.value), rounds=rounds)
+
+    def _head(self, bound: float) -> Chosen:
+        return Chosen(self._costs.choices.scheme(0, {}), 0.0, bound, is_exact=False, rounds=ROUNDS)
+
+    def _record(self, found: Chosen, ram: int) -> ChoiceRecord:
+        choices, whole = self._costs.choices, self._whole()
+        layers = tuple(self._layer(layer, found.scheme) for layer in choices.layers)
+        return ChoiceRecord(
+            samples=self.worth.samples,
+            ram=ram,
+            value=_rounded(found.value / whole),
+            bound=_rounded(found.bound / whole),
+            exact=found.is_exact,
+            checked=found.rounds,
+            layers=layers,
+        )
+
+    def _layer(self, layer: str, scheme: Scheme) -> LayerChoiceRecord:
+        share = scheme.weights.get(layer)
+        facts = self.worth.facts.get(layer)
+        total = 1 if facts is None else facts.size.size
+        added = None if share is None else self._lines.weights[layer, share.fraction]
+        return LayerChoiceRecord(
+            layer=layer,
+            value=_rounded(sum(self.worth.descent.get(layer, ())) / self._whole()),
+            bias_value=_rounded(self._values.biases.get(layer, 0.0) / self._whole()),
+            bias=layer in scheme.biases,
+            channels=0 if share is None else channel_count(share, total),
+            of=total,
+            ram=0 if added is None else added.ram,
+        )
+
+    def _whole(self) -> float:
+        """The value of all layers before the head, above 0."""
+        ratios = {layer: possible[-1] for layer, possible in self._costs.choices.ratios.items()}
+        return self._values.of(self._costs.choices.layers, ratios) or 1.0
+
+
+def values_of(choices: Choices, worth: Worth) -> Values:
+    """What each choice is worth: of a bias, and of a ratio of a layer's weights."""
+    return Values(
+        {layer: worth.descent[layer][1] for layer in choices.layers if layer in worth.descent},
+        {
+            (layer, ratio): descent_of(worth, layer, _channels(worth, layer, ratio))
+            for layer, ratios in choices.ratios.items()
+            for ratio in ratios
+            if ratio > 0.0 and layer in worth.descent
+        },
+    )
+
+
+def _channels(worth: Worth, layer: str, ratio: float) -> int:
+    return channel_count(Share(ratio), worth.facts[layer].size.size)
+
+
+def first_that_fits(auto: AutoScheme, ram: int, make: Callable[[ChosenScheme], Made]) -> Made:
+    """What is made of the best scheme that really fits.
+
+    Args:
+        ram: budget in bytes.
+        make: raises `BudgetError` where the real folder takes more.
+    """
+    tried: list[Scheme] = []
+    for margin in MARGINS:
+        chosen = auto.within(ram - margin)
+        if chosen.scheme in tried:
+            continue
+        tried.append(chosen.scheme)
+        try:
+            return make(chosen)
+        except BudgetError as error:
+            refusal = error
+    raise refusal
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

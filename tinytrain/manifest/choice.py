@@ -1,0 +1,76 @@
+"""What the manifest says of a scheme that the compiler chose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tinytrain.manifest.records import Share
+from tinytrain.manifest.schema import Count, Positive, Whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerChoiceRecord:
+    """A layer that could be chosen, and what was chosen of it.
+
+    Attributes:
+        layer: name of the layer.
+        value: value of its weights and bias, as a share of that of all layers.
+        bias_value: value of its bias, likewise.
+        bias: whether its bias trains.
+        channels: number of input channels whose weights train.
+        of: number of input channels.
+        ram: bytes of RAM that these weights add, in parameters and in activations that wait.
+    """
+
+    layer: str
+    value: Share
+    bias_value: Share
+    bias: bool
+    channels: Count
+    of: Positive
+    ram: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceRecord:
+    """How the update scheme was chosen (docs/choosing.md).
+
+    Attributes:
+        samples: number of labelled calibration samples that values were measured on.
+        ram: bytes of RAM that it was chosen for.
+        value: value of the scheme, as a share of that of all layers before the head.
+        bound: share that no scheme within the budget exceeds.
+        exact: whether the solver proved that no other scheme is worth more.
+        checked: number of schemes that the planner was asked about.
+        layers: the layers before the head.
+    """
+
+    samples: Positive
+    ram: Positive
+    value: Share
+    bound: Share
+    exact: bool
+    checked: Annotated[int, Whole(1, 2**31)]
+    layers: tuple[LayerChoiceRecord, ...]
+
+    def sentence(self) -> str:
+        """What a person is told."""
+        biases = sum(layer.bias for layer in self.layers)
+        weights = [layer for layer in self.layers if layer.channels]
+        chosen = ["the head"]
+        if biases:
+            chosen.append(f"{biases} of {len(self.layers)} biases")
+        if weights:
+            whole = sum(layer.channels == layer.of for layer in weights)
+            part = len(weights) - whole
+            counts = [f"{whole} whole" if whole else "", f"{part} in part" if part else ""]
+            chosen.append(f"weights of {len(weights)} layers ({', '.join(filter(None, counts))})")
+        most = f"no scheme that fits has more than {self.bound:.1%}"
+        if self.exact and self.bound <= self.value:
+            most = "no scheme that fits has more"
+        return (
+            f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of how far a "
+            f"step of all layers before the head would lower the loss of {self.samples} labelled "
+            f"samples; {most}"
+        )
