@@ -35,7 +35,8 @@ typedef enum {
 } tt_guard_action;
 
 /* Of some samples. The error of a sample is the probability that the model gives to anything but
- * its label, 1 - exp(-loss), from 0 to 1; of a regression it is the loss. */
+ * its label, 1 - exp(-loss), from 0 to 1; of a regression it is the loss. With label smoothing or
+ * class weights the loss has them in it, and its error is no probability. */
 typedef struct {
     float count;   /* how many */
     float sum;     /* sum of their errors */

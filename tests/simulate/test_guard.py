@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from examples.digits.data import as_it_is_now, as_trained
 from examples.digits.story import MODEL
 from tinytrain.cli import main
 from tinytrain.errors import UsageError
+
+needs_emulator = pytest.mark.skipif(
+    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+    reason="needs qemu-system-arm and arm-none-eabi-gcc",
+)
 
 LEARN, KEPT, JUDGE = (as_it_is_now(slice(*ends)) for ends in ((0, 900), (900, 980), (1000, 1400)))
 
@@ -62,6 +68,39 @@ def test_a_session_says_what_the_guard_did(
     assert f"guard: {guard['checks']} checks, of which {guard['saves']} saved the state" in shown
     assert "guard: after step 64 the saved state came back: " in shown
     assert f"guard: the learning rate is {guard['factor']:g} of what was set" in shown
+
+
+@needs_emulator
+def test_the_instructions_of_a_check_are_counted(tmp_path: Path) -> None:
+    """A forward pass for each sample kept apart, and little else."""
+    calibration = as_trained(slice(0, 32)).x
+    tinytrain.compile_model(
+        MODEL,
+        output=tmp_path / "own",
+        calibration=calibration,
+        scheme="head",
+        guard=4,
+        target="mps2-an500",
+    )
+    np.savez(tmp_path / "data.npz", x=LEARN.x[:5], y=LEARN.y[:5])
+    np.savez(tmp_path / "kept.npz", x=KEPT.x[:20], y=KEPT.y[:20])
+    files = {"data": tmp_path / "data.npz", "eval": tmp_path / "data.npz"}
+    for icount in (True, False):
+        found = tinytrain.simulate(
+            tmp_path / "own",
+            on="qemu",
+            steps=5,
+            kept=tmp_path / "kept.npz",
+            icount=icount,
+            **files,  # type: ignore[arg-type]
+        )
+        assert found.guard is not None
+        count = found.guard.instructions_per_check
+        assert (count is not None) == icount
+        if icount:
+            assert found.instructions_per_inference is not None and count is not None
+            assert 20 < count / found.instructions_per_inference < 22
+            assert list(found.guard.sentences())[-1] == f"a check takes {count:,} instructions"
 
 
 def test_few_samples_kept_apart(folder: Path, tmp_path: Path) -> None:

@@ -304,7 +304,8 @@ class Options:
     guard: int = _option(
         0,
         GUARD,
-        "steps from one check of the guard to the next; 0 leaves the guard out",
+        "steps from one check of the guard to the next, replayed and rehearsed ones included; 0 "
+        "leaves the guard out",
         kind=INTEGER,
         low=0,
         high=MAX_STEPS,

@@ -133,6 +133,7 @@ class RawOutcome:
             rehearsal_instructions=(),
             infer_instructions=(),
             follow_instructions=(),
+            guard_checks=tuple(replace(check, instructions=0) for check in self.guard_checks),
             unlabelled_instructions=(),
         )
 

@@ -24,6 +24,8 @@ class GuardCheck:
         best: the same of the best state.
         stream: mean error on the new samples since the last check, before the step on each.
         factor: on the learning rate, from then on.
+        instructions: of the looks at all samples kept apart and of what the check then does, with
+            what its store took; 0 where nothing counts them.
     """
 
     step: int
@@ -33,11 +35,12 @@ class GuardCheck:
     best: float
     stream: float
     factor: float
+    instructions: int = 0
 
 
 _CHECK = re.compile(
     r"guard (?P<step>\d+) (?P<action>[0-3]) (?P<reason>[0-6])"
-    r"(?P<figures>(?: 0x[0-9a-f]{8}){4})"
+    r"(?P<figures>(?: 0x[0-9a-f]{8}){4})(?: instructions 0x(?P<instructions>[0-9a-f]{16}))?"
 )
 
 
@@ -48,7 +51,9 @@ def check_in(line: str) -> GuardCheck | None:
         return None
     words = bytes.fromhex(found["figures"].replace(" 0x", ""))
     action, reason = ACTIONS[int(found["action"])], REASONS[int(found["reason"])]
-    return GuardCheck(int(found["step"]), action, reason, *struct.unpack(">4f", words))
+    kept, best, stream, factor = struct.unpack(">4f", words)
+    count = int(found["instructions"] or "0", 16)
+    return GuardCheck(int(found["step"]), action, reason, kept, best, stream, factor, count)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class GuardSummary:
         factor: on the learning rate, in the end.
         is_stopped: whether nothing is learned any more.
         undone: the checks that restored the state, in order.
+        instructions_per_check: the mean; counted on an emulator with icount only.
     """
 
     checks: int
@@ -70,6 +76,7 @@ class GuardSummary:
     factor: float
     is_stopped: bool
     undone: tuple[GuardCheck, ...]
+    instructions_per_check: int | None
 
     def sentences(self) -> Iterator[str]:
         """What a person is told."""
@@ -80,6 +87,8 @@ class GuardSummary:
             yield "nothing is learned any more; NAME_guard_reset of the firmware lets it go on"
         elif self.factor < 1.0:
             yield f"the learning rate is {self.factor:g} of what was set"
+        if self.instructions_per_check is not None:
+            yield f"a check takes {self.instructions_per_check:,} instructions"
 
 
 _SAID = {
@@ -96,6 +105,7 @@ def guard_summary(checks: Sequence[GuardCheck]) -> GuardSummary | None:
     """Of a session's checks; None where there was none."""
     if not checks:
         return None
+    counted = sum(check.instructions for check in checks)
     undone = tuple(check for check in checks if check.reason != "none")
     return GuardSummary(
         checks=len(checks),
@@ -105,4 +115,5 @@ def guard_summary(checks: Sequence[GuardCheck]) -> GuardSummary | None:
         factor=checks[-1].factor,
         is_stopped=any(check.action == "stopped" for check in checks),
         undone=undone,
+        instructions_per_check=round(counted / len(checks)) if counted else None,
     )

@@ -41,7 +41,10 @@ class GuardLibrary(LibraryCalls):
                 int(event["step"]),
                 ACTIONS[event["action"]],
                 REASONS[event["reason"]],
-                *(float(event[name]) for name in ("kept", "best", "stream", "factor")),
+                float(event["kept"]),
+                float(event["best"]),
+                float(event["stream"]),
+                float(event["factor"]),
             )
             for event in self._events[:count]
         )
