@@ -104,7 +104,7 @@ def test_a_training_that_fails_is_named_and_the_others_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(
-        largest: Path, samples: Path, training: SearchTrial, report: object
+        largest: Path, samples: Path, cache: Path, training: SearchTrial, report: object
     ) -> dict[str, Any]:
         if training.scheme.name == "s1" and training.seed == 1:
             raise UsageError("no such thing")
