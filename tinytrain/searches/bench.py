@@ -24,6 +24,10 @@ from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.stream import TARGET_DTYPES
 
 
+LEARNED_BYTES = 2**28
+"""Of the samples of one training, at most."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Bench:
     """A switchable library, and the samples of a search."""
@@ -83,11 +87,13 @@ def _samples(path: Path) -> SearchSamples:
 
 @functools.lru_cache(maxsize=3)
 def _learned(path: Path, steps: int, seed: int) -> LibrarySamples:
-    """As many samples as there are steps, drawn by the seed; all where there are no more."""
+    """As many samples as there are steps, drawn by the seed; all where there are no more, and no
+    more than `LEARNED_BYTES`."""
     data = _samples(path).learn
     index = np.arange(len(data))
-    if steps < len(data):
-        index = np.sort(np.random.RandomState(seed).permutation(len(data))[:steps])
+    most = min(steps, max(LEARNED_BYTES // data.spec.size, 1))
+    if most < len(data):
+        index = np.sort(np.random.RandomState(seed).permutation(len(data))[:most])
     return library_samples(data, index)
 
 

@@ -11,18 +11,18 @@ from tinytrain.searches.split import SearchSamples
 
 SHORT_SEEDS, LONG_SEEDS = (0, 1), (0, 1, 2)
 
-SHORT_WORK, LONG_WORK = 3e10, 4e11
+SHORT_WORK, LONG_WORK = 1e11, 6e11
 """Multiplications of one short and of one long training, about, at most: a step goes forward, and
 about twice as far back."""
 
-SHORT_STEPS, LONG_STEPS = (200, 600), (1000, 8000)
+SHORT_STEPS, LONG_STEPS = (200, 1500), (1000, 8000)
 """Least and most."""
 
 SHORT_JUDGES, LONG_JUDGES = 512, 2048
 """Samples that judge, at most."""
 
-EPOCHS = 6
-"""Passes over the samples to learn from, in a long training at most, but for the least steps."""
+SHORT_EPOCHS, LONG_EPOCHS = 3, 6
+"""Passes over the samples to learn from at most, but for the least steps."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def lengths_for(forward: Graph, samples: SearchSamples) -> Lengths:
     """For a model and its samples."""
     step = 3 * max(sum(macs_of(node) for node in forward.nodes), 1)
     learned, judges = len(samples.learn), len(samples.judge)
-    short = _within(SHORT_WORK / step, SHORT_STEPS)
-    long = max(_within(min(LONG_WORK / step, EPOCHS * learned), LONG_STEPS), 2 * short)
+    short = _within(min(SHORT_WORK / step, SHORT_EPOCHS * learned), SHORT_STEPS)
+    long = max(_within(min(LONG_WORK / step, LONG_EPOCHS * learned), LONG_STEPS), 2 * short)
     return Lengths(
         TrialLength("short", short, SHORT_SEEDS, min(judges, SHORT_JUDGES)),
         TrialLength("long", long, LONG_SEEDS, min(judges, LONG_JUDGES)),
