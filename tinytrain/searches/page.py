@@ -24,6 +24,7 @@ NOUNS = {
 """What a person calls each kind of dot."""
 
 _TICKS = 6
+_SMALL, _LARGE = 4, 7
 _ROOM = 0.06
 """Of the height, above the best and below the worst."""
 
@@ -35,6 +36,7 @@ class Dot:
     x: float
     y: float
     kind: str
+    radius: int
     name: str
     text: str
 
@@ -115,7 +117,8 @@ def _plot(title: str, what: str, limit: int | None, found: Findings) -> Plot:
     for one, at in marks:
         x, y = place(one, at.accuracy)
         kind = "short" if at is one.short and one.long is not None else _kind(one, found)
-        dots.append(Dot(x, y, kind, one.name, _text(one, what)))
+        radius = _SMALL if at is one.short else _LARGE
+        dots.append(Dot(x, y, kind, radius, one.name, _text(one)))
     # Of dots that lie on each other the chosen one is on top.
     dots.sort(key=lambda dot: -list(NOUNS).index(dot.kind))
     line = [place(one, (one.long or one.short).accuracy) for one in _drawn_front(found, what)]
@@ -147,7 +150,7 @@ def _stairs(
         yield x, y, 100.0, y
 
 
-def _text(one: Tried, what: str) -> str:
+def _text(one: Tried) -> str:
     lines = [one.name, one.origin]
     lines.append(f"{one.takes.ram:,} bytes of RAM, {one.takes.instructions:,} instructions")
     for name, marks in (("short", one.short), ("long", one.long), ("eval", one.eval)):
