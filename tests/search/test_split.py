@@ -68,7 +68,7 @@ def test_fewer_classes_than_the_head_are_refused() -> None:
     labels = np.repeat([0, 1, 2], 8)
     assert refusal(labels, 5) == (
         "the data has samples of 3 classes, and the head has 5: there is none of class 3; "
-        "give --classes 3"
+        "give samples of every class, or a fresh head for those that there are: --classes 3"
     )
     assert refusal(labels + (labels > 1), 4) == (
         "the data has samples of 3 classes, and the head has 4: there is none of class 2; "

@@ -23,7 +23,6 @@ from tinytrain.searches.trial import trial
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.stream import TARGET_DTYPES
 
-
 LEARNED_BYTES = 2**28
 """Of the samples of one training, at most."""
 

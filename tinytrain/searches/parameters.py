@@ -50,6 +50,11 @@ def _grouped(*rows: Option) -> tuple[Option, ...]:
 
 
 SEARCH = _grouped(
+    replace(
+        _COMPILE["calibration"],
+        help="inputs that set the ranges of a float model, as `x` of an .npz file, in the place of "
+        "--data",
+    ),
     *(
         _COMPILE[name]
         for name in (
@@ -58,7 +63,6 @@ SEARCH = _grouped(
             "target",
             "ram",
             "flash",
-            "calibration",
             "mean",
             "std",
         )

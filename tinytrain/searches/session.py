@@ -24,7 +24,7 @@ from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
 from tinytrain.searches.front import BESIDE, Tried, best, ranked
 from tinytrain.searches.lengths import lengths_for
-from tinytrain.searches.measured import Measured
+from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
 from tinytrain.searches.prices import Limits, Prices
 from tinytrain.searches.sets import Sets
@@ -91,7 +91,14 @@ class SearchSession:
             worth,
             subject.target.ram,
         )
-        explored = conductor.answer(lambda: explorer.explore(self._limits, listener.expect))
+        # Known ones take no time; what of them this search needs is not known yet.
+        beyond = len(others) + FINALISTS + len(self._reports) * (1 + len(others))
+        beyond = beyond * len(self._lengths.long.seeds) - self._store.count(KIND)
+
+        def expect(total: int) -> None:
+            listener.expect(max(total + beyond, conductor.done))
+
+        explored = conductor.answer(lambda: explorer.explore(self._limits, expect))
         tried, chosen, memory, notes = self._decide(conductor, explored, prices)
         tried = conductor.answer(lambda: self._with_others(tried, others, prices))
         if self._reports:

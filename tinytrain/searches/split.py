@@ -89,7 +89,9 @@ def check_classes(data: Dataset, where: Where) -> None:
     missing = np.flatnonzero(counts == 0)
     if missing.size:
         present = classes - missing.size
-        advice = f"--classes {present}" if counts[:present].all() else "samples of every class"
+        advice = "samples of every class"
+        if counts[:present].all() and present > 1:
+            advice += f", or a fresh head for those that there are: --classes {present}"
         raise DataError(
             f"the data has samples of {present} classes, and the head has {classes}: there is "
             f"none of class {missing[0]}",

@@ -51,6 +51,10 @@ class Store:
             self._held[kind, key] = found
         return self._held[kind, key]
 
+    def count(self, kind: str) -> int:
+        """How many facts of a kind there are."""
+        return sum(1 for _ in (self.folder / kind).glob("*.json"))
+
     def keep(self, kind: str, key: str, title: str, record: Mapping[str, Any]) -> None:
         """Writes what was found before anything else happens; the title is for people."""
         self._held[kind, key] = dict(record)
