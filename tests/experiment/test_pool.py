@@ -18,7 +18,7 @@ import pytest
 from tests.support.monitors import Heard
 from tinytrain.errors import UsageError
 from tinytrain.experiments.once import computed_once, write_whole
-from tinytrain.experiments.pool import Job, Report, run_jobs
+from tinytrain.experiments.pool import Job, Report, reasons, run_jobs
 from tinytrain.experiments.processes import Processes
 
 
@@ -97,6 +97,11 @@ def test_an_end_before_the_end_leaves_the_workers_free() -> None:
     assert {title: record["value"] for title, record in heard.done.items()} == {
         "0": 0, "1": 1, "2": 2
     }  # fmt: skip
+
+
+def test_a_reason_of_many_jobs_is_told_once() -> None:
+    failures = [("a", "no room"), ("b", "a bug"), ("c", "no room"), ("d", "no room")]
+    assert reasons(failures) == "a and 2 more: no room\nb: a bug"
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:

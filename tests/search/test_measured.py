@@ -141,7 +141,7 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     store.keep("kind", "key", "title", {"a": 1})
     path = tmp_path / "kind" / "key.json"
     assert json.loads(path.read_text()) == {"title": "title", "a": 1}
-    for text in ("{", "[]", ""):
+    for text in ("{", "[]", "", "{}"):
         path.write_text(text)
         assert Store(tmp_path).read("kind", "key") is None
     assert key_of(1, "a") == key_of(1, "a") != key_of("1", "a")

@@ -161,6 +161,18 @@ def run_jobs(
         workers.cancel()
 
 
+def reasons(failures: Sequence[tuple[str, str]]) -> str:
+    """Titles and reasons of jobs that failed, as lines; a reason of many jobs once."""
+    titles: dict[str, list[str]] = {}
+    for title, reason in failures:
+        titles.setdefault(reason, []).append(title)
+    lines = []
+    for reason, (first, *others) in titles.items():
+        more = f" and {len(others)} more" if others else ""
+        lines.append(f"{first}{more}: {reason}")
+    return "\n".join(lines)
+
+
 def attempt(work: Work, report: Report) -> Outcome:
     """Do a job's work; what goes wrong is a reason, so that it does not end the others."""
     try:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tinytrain.errors import RunError
+from tinytrain.experiments.identity import PACKAGES
 from tinytrain.experiments.inputs import Input
-from tinytrain.experiments.pool import Job, Needs, Workers, run_jobs
+from tinytrain.experiments.pool import Job, Needs, Workers, reasons, run_jobs
 from tinytrain.searches.bench import run_training
 from tinytrain.searches.measured import Measured, NotMeasured, SearchTrial
 
@@ -89,7 +90,7 @@ class Conductor:
 
     def _measure(self, trainings: Sequence[SearchTrial]) -> None:
         largest, samples = self._bench()
-        needs = Needs((Input(largest), Input(samples)), self._cache)
+        needs = Needs((Input(largest), Input(samples)), self._cache, PACKAGES)
         jobs = []
         for one in trainings:
             self._trainings[one.key] = one
@@ -99,7 +100,7 @@ class Conductor:
         if self._failures:
             raise RunError(
                 f"{len(self._failures)} of {len(trainings)} trainings failed, the others are done",
-                detail="\n".join(f"{title}: {reason}" for title, reason in self._failures),
+                detail=reasons(self._failures),
                 help="mend the cause and run the command again: what is done stays",
             )
 

@@ -46,7 +46,7 @@ class Store:
                 found = json.loads(self._path(kind, key).read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 return None
-            if not isinstance(found, dict):
+            if not isinstance(found, dict) or "title" not in found:
                 return None
             self._held[kind, key] = found
         return self._held[kind, key]

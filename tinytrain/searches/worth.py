@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -73,5 +74,6 @@ def _read(path: Path) -> Worth | None:
             dict(zip(layers, map(tuple, arrays["descent"].tolist()), strict=True)),
             int(arrays["samples"]),
         )
-    except (OSError, ValueError, KeyError):
+    # A damaged file is as good as none.
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

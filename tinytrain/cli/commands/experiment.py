@@ -12,6 +12,7 @@ from tinytrain.cli.console import print_table, print_warnings
 from tinytrain.errors import RunError, Where
 from tinytrain.experiments.experiment import ExperimentResult, experiment
 from tinytrain.experiments.parameters import EXPERIMENT as PARAMETERS
+from tinytrain.experiments.pool import reasons
 from tinytrain.experiments.progress import ExperimentDisplay
 from tinytrain.experiments.report import figures_shown, percent
 
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         raise RunError(
             f"{len(result.failures)} of the experiment's jobs failed, the others are done",
             where=Where(options.file),
-            detail="\n".join(f"{title}: {reason}" for title, reason in result.failures),
+            detail=reasons(result.failures),
             help="mend the cause and run the command again: what is done stays",
         )
 
