@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -141,3 +142,11 @@ def test_estimates_follow_the_planner() -> None:
         assert low <= costs.of(scheme, 0).ram
         lines.lines += lines.check(scheme, {RAM: low - 1})
         assert lines.ram(scheme) >= low
+
+
+def test_a_scheme_costs_the_same_whoever_chooses_its_channels() -> None:
+    costs = costs_of(0)
+    scheme = some_schemes(costs, 2, 1)[0]
+    measured = replace(scheme, choice="fisher")
+    assert costs.of(measured, 0) == costs.of(scheme, 0)
+    assert costs.least(measured) == costs.least(scheme)

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.random_networks import OPTIONS, network
+from tests.support.random_networks import SEEDS, step
 from tests.support.sessions import agree, make_stream, opened
-from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import write_folder
-from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import build_step, for_isa
+from tinytrain.compiler.pipeline import for_isa
 from tinytrain.errors import InternalError
 from tinytrain.isa import ISAS
-from tinytrain.passes.base import Runner
 from tinytrain.plan.proof.plan import check_plan
 from tinytrain.simulation.host import HostEngine
 from tinytrain.target import load_target
-
-SEEDS = range(12)
-
-
-@cache
-def step(seed: int) -> Compiled:
-    options = Options(learning_rate=0.01, seed=seed, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
-    return build_step(network(seed), options, Runner())
 
 
 @pytest.mark.parametrize("seed", SEEDS)

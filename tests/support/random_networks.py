@@ -6,7 +6,11 @@ import random
 from functools import cache
 
 from tests.support.graphs import FULL, Net, at_scale
+from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.options import Options
+from tinytrain.compiler.pipeline import build_step
 from tinytrain.ir.graph import Graph, Value
+from tinytrain.passes.base import Runner
 
 OPTIONS = (
     {"gradient": "s8", "fraction_bits": 4},
@@ -17,6 +21,17 @@ OPTIONS = (
     {"gradient": "f32", "update": "nearest", "loss": "mean_squared_error"},
 )
 """What the networks train with, one after another."""
+
+
+SEEDS = range(12)
+"""Of the networks whose plans are looked at."""
+
+
+@cache
+def step(seed: int) -> Compiled:
+    """The training step of a network, with options of its own."""
+    options = Options(learning_rate=0.01, seed=seed, **OPTIONS[seed % len(OPTIONS)])  # type: ignore[arg-type]
+    return build_step(network(seed), options, Runner())
 
 
 @cache

@@ -180,10 +180,13 @@ class Costs:
         graph = self._step(scheme)
         plan = self._planned(graph, None)
         while ram is not None and (excess := self._cost(graph, plan).ram - ram) > 0:
-            smaller = self._planned(graph, plan.nbytes - excess)
+            asked = plan.nbytes - excess
+            smaller = self._planned(graph, asked)
             if smaller.nbytes >= plan.nbytes:
                 break
             plan = smaller
+            if plan.lower_bound > asked:
+                break  # nothing smaller was found, and asking for less finds the same
         return plan
 
     def refused(self, ram: int) -> BudgetError:
@@ -213,7 +216,7 @@ class Costs:
         """
         key = scheme_key(scheme)
         if key not in self._least:
-            graph = self.in_plain_order(self._unmeasured(scheme))
+            graph = self.in_plain_order(scheme)
             self._least[key] = self._least_of(graph)
         return self._least[key]
 
@@ -263,7 +266,6 @@ class Costs:
 
     def _step(self, scheme: Scheme) -> Graph:
         """The scheduled training step of a scheme."""
-        scheme = self._unmeasured(scheme)
         key = scheme_key(scheme)
         if key not in self._steps:
             passes = training(self._options, scheme, self._samples)
@@ -272,14 +274,11 @@ class Costs:
                 del self._steps[next(iter(self._steps))]
         return self._steps[key]
 
-    def _unmeasured(self, scheme: Scheme) -> Scheme:
-        """A scheme that costs the same, and needs no samples to say which channels train."""
-        if WAYS[scheme.choice].measured:
-            return replace(scheme, choice=next(iter(WAYS)))
-        return scheme
-
     def selected(self, scheme: Scheme) -> Graph:
         """The forward graph with the parameters of a scheme."""
+        if WAYS[scheme.choice].measured:
+            # Whichever channels samples say, they take the same.
+            scheme = replace(scheme, choice=next(iter(WAYS)))
         select = SelectTrainable(scheme, self._options.fraction_bits, self._options.seed)
         return self._runner.run(self._base, [select])
 

@@ -102,6 +102,16 @@ class NodeNeeds:
                 cost += taken.cost - self._choices[nodes[k].name].cost
         return Narrowed(limits, max(needed.values(), default=0), cost)
 
+    def least_limits(self, span: range) -> dict[str, int]:
+        """The least workspace of nodes of a span, where they take more, in bytes by node name."""
+        found = {}
+        for k in span:
+            name = self._graph.nodes[k].name
+            smallest = min((each.workspace for each in self._options(k)), default=None)
+            if smallest is not None and smallest < self._workspace(name):
+                found[name] = smallest
+        return found
+
     def least(self, span: range) -> list[int]:
         """For each node of the graph what it needs, in bytes: those in a span with the least
         workspace."""

@@ -10,13 +10,14 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.manifest.arena import OptimizationRecord
 from tinytrain.plan.arena import outline, plan_memory
-from tinytrain.plan.channel_tiling_search import fitted
-from tinytrain.plan.line_buffer_search import Stem
+from tinytrain.plan.channel_tiling_search import Fitted, fitted
+from tinytrain.plan.line_buffer_search import Cut, Stem
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.place import live_bytes
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.rematerialize_search import Candidates, RematerializationSearch
 from tinytrain.plan.stems import Stems
+from tinytrain.plan.widen import placed_then_widened
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,24 @@ def plan_within(
     limit = max(wanted, rest.narrowed.bound)
     cut = stem.within(limit)
     assert cut is not None, "the smallest limit keeps every larger one"
-    limits = {**cut.limits, **rest.narrowed.limits}
-    plan = plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings)
+    plan, limits = _placed(rest, cut, isa, stem.end, limit)
     plan = replace(plan, unfinished=_unfinished(stem, candidates))
     return plan, (*_in_place_reuse(rest.graph, plan), *_optimizations(plain, plan, limits))
+
+
+def _placed(
+    rest: Fitted, cut: Cut, isa: str, start: int, limit: int
+) -> tuple[Plan, dict[str, int]]:
+    """The plan of a stem and what follows from node `start` on, and its limits of workspace."""
+    limits = {**cut.limits, **rest.narrowed.limits}
+    plan = plan_memory(rest.graph, isa, limits, chains=cut.chains, tilings=rest.tilings)
+    if plan.nbytes > limit:
+        other, wide = placed_then_widened(
+            rest.graph, isa, cut.limits, start, chains=cut.chains, tilings=rest.tilings
+        )
+        if other.nbytes < plan.nbytes:
+            return other, wide
+    return plan, limits
 
 
 def _unfinished(stem: Stem, candidates: Candidates) -> tuple[str, ...]:
