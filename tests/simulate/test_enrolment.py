@@ -193,6 +193,15 @@ def test_fewer_slots_than_classes(tmp_path: Path) -> None:
         )
         told = [one for one in product.compiled.warnings if "take 10 slots or more" in one]
         assert len(told) == expected
+    product = tinytrain.compile_model(
+        MODEL,
+        output=tmp_path / "own",
+        calibration=TRAINED.x[:16],
+        scheme="none",
+        enrol="ncm",
+        enrol_classes=9,
+    )
+    assert any("leaves out the model's classes from 9 to 9" in w for w in product.compiled.warnings)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +259,7 @@ def enrolled_figures(folder: Path, data: Path, capsys: pytest.CaptureFixture[str
     assert main([*map(str, words), "--steps", "100", "--confusion"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("F1 before") == shown.count("as 9") == 1
+    assert "accuracy of   " not in shown
     return [line.strip("│┃ ").replace("│", " ") for line in shown.splitlines() if "│" in line]
 
 
@@ -275,10 +285,18 @@ def test_new_classes_alone_can_be_enrolled_where_nothing_trains(tmp_path: Path) 
     )
     np.savez(tmp_path / "data.npz", x=ADAPT.x[:20], y=10 + ADAPT.y[:20] % 2)
     data = tmp_path / "data.npz"
+    stages: set[str] = set()
+    session = {"data": data, "eval": data, "steps": 20}
     for order in ("shuffled", "by-class"):
-        found = tinytrain.simulate(tmp_path / "own", data=data, eval=data, steps=20, order=order)
+        found = tinytrain.simulate(
+            tmp_path / "own",
+            order=order,
+            progress=lambda stage, *_: stages.add(stage),
+            **session,  # type: ignore[arg-type]
+        )
         assert found.accuracy_after is None and found.enrolment is not None
         assert (found.enrolment.accuracy_before, found.enrolment.accuracy_after) == (0, 1)
+    assert stages >= {"classify before", "enrol", "classify after"} and "train" not in stages
 
 
 def test_the_scheme_none_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

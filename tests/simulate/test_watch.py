@@ -94,6 +94,9 @@ def test_a_warm_up_that_is_not_over(
     assert found.warming_up and found.warm_up == 32 and found.auc is not None
     nothing = found.threshold, found.detected, found.false_alarms, found.flagged, found.auc_before
     assert nothing == (None,) * 5
+    stages: set[str] = set()
+    tinytrain.watch(folder, data=files[0], progress=lambda stage, *_: stages.add(stage))
+    assert "watch" in stages and "train" not in stages
     words = ["watch", folder, "--data", files[0], "--eval", files[1], "--steps"]
     for steps, is_told in ((31, True), (32, False)):
         assert main([*map(str, words), str(steps)]) == 0

@@ -77,6 +77,8 @@ _OF_OLD_TASK = (*_BALANCED, *_PLAIN, "forgetting", "mse_before", "mse_after")
 def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     """Names and figures in the order in which they are shown; what was not measured is left out."""
     found = {**vars(result), "followed": result.followed or None}
+    if result.accuracy_of == "samples":  # as accuracies mostly do
+        found["accuracy_of"] = None
     enrolment = result.enrolment
     if enrolment is not None and enrolment.is_alone:
         yield from enrolment_figures(enrolment)

@@ -109,8 +109,14 @@ class Compiled:
         return [str(k) for k in range(min(self.classes, enrolment.classes)) if k not in known]
 
     def _crowded(self, enrolment: Enrolment) -> tuple[str, ...]:
-        """A sentence on fewer slots than classes."""
-        slots = enrolment.method.slots
+        """A sentence on fewer slots, or labels, than the model has classes."""
+        slots, room = enrolment.method.slots, enrolment.classes
+        if room < self.classes:
+            return (
+                f"--enrol-classes {room} leaves out the model's classes from {room} to "
+                f"{self.classes - 1}: enrolment knows none of them, and takes their samples for "
+                "others",
+            )
         if not slots or slots >= self.classes:
             return ()
         return (

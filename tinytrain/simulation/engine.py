@@ -13,7 +13,8 @@ from tinytrain.simulation.guard import GuardCheck
 from tinytrain.simulation.stream import SampleStream
 
 Progress = Callable[[str, int, int, str], None]
-"""Called with a stage ("build", "prepare", "evaluate before", "train", "evaluate", "evaluate
+"""Called with a stage ("build", "prepare", "evaluate before", "train", "follow", "watch",
+"evaluate", "evaluate after"; and where samples are enrolled "classify before", "enrol", "classify
 after"), how many of its items are done, how many there are, and a note such as "loss 0.123"."""
 
 

@@ -26,7 +26,7 @@ LINE = re.compile(
     r" (?P<learned>learned|left) (?P<verdict>[012]) instructions 0x(?P<instructions>[0-9a-f]{16})"
 )
 
-STAGES = {"before": "evaluate before", "watch": "train", "after": "evaluate after"}
+STAGES = {"before": "evaluate before", "watch": "watch", "after": "evaluate after"}
 """What a progress calls each kind of line."""
 
 

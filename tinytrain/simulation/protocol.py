@@ -70,6 +70,9 @@ _STAGES = {
     "follow": "follow",
     "after": "evaluate after",
 }
+_ENROLLING = {"before": "classify before", "step": "enrol", "after": "classify after"}
+"""The same in a session that enrols."""
+
 _TAIL = 12
 
 _NOTE_STEPS = 50
@@ -210,7 +213,10 @@ class ProtocolReader:
         seen.append(event)
         if kind not in ("replay", "rehearse"):  # the stage is that of the step which it follows
             note = self._note(kind, len(seen) - 1, event)
-            self._progress(_STAGES[kind], len(seen), self._count(kind), note)
+            stage = _STAGES[kind]
+            if self._stream.enrols:
+                stage, note = _ENROLLING[kind], "" if kind == "step" else note
+            self._progress(stage, len(seen), self._count(kind), note)
 
     def _take_judged(self, line: re.Match[str]) -> None:
         found = self._judged.take(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import (
@@ -28,7 +29,7 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.folder import Product
 from tinytrain.compiler.parameters import COMPILE as PARAMETERS
 from tinytrain.compiler.pipeline import PIPELINE
-from tinytrain.manifest import to_json
+from tinytrain.manifest import Manifest, to_json
 from tinytrain.reports.tables import choice_table
 
 __all__ = ["PARAMETERS", "run"]
@@ -58,7 +59,14 @@ def run(options: argparse.Namespace) -> None:
     if manifest.choice is not None:
         print_table(choice_table(manifest.choice))
     print_table(facts_table({**_facts(product), **_cost_of_quantization(product)}))
-    print(f"next: tinytrain simulate {product.directory} --data F.npz --steps N")
+    print(f"next: tinytrain {_next(manifest, product.directory)}")
+
+
+def _next(manifest: Manifest, folder: Path) -> str:
+    """The command that tries what the model was compiled for."""
+    if manifest.anomaly is not None:
+        return f"watch {folder} --data F.npz"
+    return f"simulate {folder} --data F.npz --steps N{' --follow' if manifest.follow else ''}"
 
 
 def _facts(product: Product) -> dict[str, object]:
