@@ -84,12 +84,7 @@ class AutoScheme:
         """
         found = self._best(ram)
         if found is None:
-            least = self._costs.of(Scheme("head"), ram).ram
-            raise BudgetError(
-                f"nothing fits: the head alone takes about {least:,} bytes of RAM, "
-                f"{least - ram:,} more than the {ram:,} that there are",
-                help="take a smaller input or model, --feed rows, or a target with more RAM",
-            )
+            raise self._costs.refused(ram)
         scheme = replace(found.scheme, name=AUTO, choice="fisher")
         return ChosenScheme(with_channels(scheme, self.worth), self._record(found, ram))
 

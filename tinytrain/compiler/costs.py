@@ -193,18 +193,18 @@ class Costs:
         """The error where a budget does not hold the head, with the smallest that does."""
         head = self.choices.scheme(0, {})
         least, graph = self.of(head, 0).ram, self._step(head)
-        help = f"give it {least:,} bytes at least (--ram {least})"
+        help = f"--ram {least} works"
         if not self._is_fed:
             try:
                 plan, _ = plan_within(graph, self.isa, 0, fed=True)
                 fed = self._cost(graph, plan).ram + _FED_STATE
                 if fed < least:
-                    help += f", or about {fed:,} with the input fed row by row (--feed rows)"
+                    help += f", or about {fed:,} bytes with the input fed row by row (--feed rows)"
             except UsageError:
                 pass  # the whole input is needed
         return BudgetError(
-            f"{ram:,} bytes of RAM hold no training step of this model: its head alone takes "
-            f"{least:,} in the smallest plan",
+            f"nothing fits: the head alone takes about {least:,} bytes of RAM, "
+            f"{least - ram:,} more than the {ram:,} that there are",
             help=f"{help}; or take a smaller input or model",
         )
 
