@@ -168,6 +168,8 @@ def test_labels_that_cannot_be_enrolled(device: Device) -> None:
         device.enrol(ADAPT.x[:2], [3, 18])
     with pytest.raises(DataError, match="label -1 of sample 1 is out of range"):
         device.enrol(ADAPT.x[:2], [3, -1])
+    with pytest.raises(DataError, match="a label is the class's own number"):
+        device.enrol(ADAPT.x[:2], np.eye(10)[[3, 4]])
     with pytest.raises(DataError, match="-1 is not one of the 18 classes"):
         device.forget_class(-1)
     assert not device.enrolled.any()

@@ -204,7 +204,8 @@ def _labels(y: np.ndarray, count: int, spec: SampleSpec) -> np.ndarray:
     """[count]: a label may be a number, an array of one element, or a row of one."""
     if y.size == count and (y.ndim == 0 or y.shape[0] == count or count == 1):
         return y.reshape(count)
-    if y.size == count * spec.classes and y.shape[-1] == spec.classes:
+    is_wide = y.ndim == 2 and len(y) == count and y.shape[1] > 1
+    if is_wide or (y.size == count * spec.classes and y.shape[-1] == spec.classes):
         raise DataError(
             f"y has shape {list(y.shape)}, a number for each class, but a label is the class's "
             "own number",

@@ -106,21 +106,23 @@ def check_confusion(folder: GeneratedFolder, *, confusion: bool, is_there: bool)
         )
 
 
-def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
+def check_rate(folder: GeneratedFolder, rate: float | None, *, in_python: bool = False) -> None:
     """Holds a learning rate to the limit of the device.
+
+    Args:
+        in_python: whether the way out is named as Python has it.
 
     Raises:
         UsageError: it is above it, or nothing trains.
     """
     if rate is not None:
         check_trains(folder, "a learning rate")
-    limit = folder.manifest.rate_limit
+    limit, name = folder.manifest.rate_limit, "rate_limit=" if in_python else "--rate-limit "
     # The device compares float32 values.
     if rate is not None and np.float32(rate) > np.float32(limit):
         raise UsageError(
             f"learning rate {rate:g} is above {limit:g}, the limit of the model in '{folder.path}'",
-            help=f"compile with --rate-limit {rate:g}, or with --rate-limit {LARGEST_RATE:g} to "
-            "lift the limit",
+            help=f"compile with {name}{rate:g}, or with {name}{LARGEST_RATE:g} to lift the limit",
         )
 
 
