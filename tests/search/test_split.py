@@ -10,7 +10,7 @@ import pytest
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.searches import split
-from tinytrain.searches.split import check_classes, labelled_samples, split_samples
+from tinytrain.searches.split import check_classes, labelled_samples, search_samples
 
 WHERE = Where("learn.npz")
 
@@ -39,23 +39,33 @@ def places(of: Dataset) -> list[int]:
 
 def test_the_last_part_of_each_class_judges() -> None:
     labels = np.array([0] * 8 + [1] * 4 + [2] * 5)
-    found = split_samples(data(labels), None)
-    assert places(found.judge) == [6, 7, 11, 16]
-    assert sorted(places(found.learn) + places(found.judge)) == list(range(len(labels)))
+    found = search_samples(data(labels), None)
+    learn, judge = found.split(0)
+    assert judge.tolist() == [6, 7, 11, 16]
+    assert sorted([*learn, *judge]) == list(range(len(labels)))
     assert found.counts == (13, 4) and found.eval is None
 
 
 def test_of_many_samples_some_are_taken_and_none_on_both_sides(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(split, "MOST_LEARNED", 50)
-    monkeypatch.setattr(split, "MOST_JUDGES", 20)
+    monkeypatch.setattr(split, "MOST", 70)
     labels = np.random.RandomState(0).randint(0, 3, 400)
-    found = split_samples(data(labels), data(labels[:7]))
-    assert (len(found.learn), len(found.judge)) == (50, 20)
-    assert not set(places(found.learn)) & set(places(found.judge))
+    found = search_samples(data(labels), data(labels[:7]))
+    assert len(set(places(found.data))) == 70
     assert found.eval is not None and len(found.eval) == 7
-    assert sum(found.counts) == 400
+    assert sum(found.counts) == 70
+
+
+def test_each_order_has_judges_of_its_own() -> None:
+    labels = np.random.RandomState(0).randint(0, 3, 100)
+    found = search_samples(data(labels), None)
+    parts = [found.split(seed) for seed in range(3)]
+    for learn, judge in parts:
+        assert not set(learn) & set(judge) and len(learn) + len(judge) == 100
+    judges = np.concatenate([judge for _, judge in parts])
+    assert len(set(judges)) == len(judges)
+    assert np.array_equal(found.split(3)[1], found.split(0)[1])
 
 
 def refusal(labels: np.ndarray, classes: int) -> str:

@@ -23,7 +23,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.option import FILE, FOLDER, Option
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
-from tinytrain.searches.split import SearchSamples, check_classes, labelled_samples, split_samples
+from tinytrain.searches.split import SearchSamples, check_classes, labelled_samples, search_samples
 from tinytrain.searches.store import digest_of_arrays, key_of
 from tinytrain.target import Target
 
@@ -122,7 +122,7 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
         options,
         target,
         target_name,
-        split_samples(data, eval),
+        search_samples(data, eval),
         names,
         layers,
     )

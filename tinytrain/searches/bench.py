@@ -58,13 +58,11 @@ def run_training(
     bench = _bench(largest, samples, cache)
     length = training.length
     report("", 0, 1)
-    judges = bench.samples.eval if length.samples == "eval" else bench.samples.judge
-    assert judges is not None, "there are samples to report on"
     score = trial(
         bench.switches,
         training.scheme,
         _learned(samples, length.steps, training.seed),
-        _judges(samples, length.samples, length.judges),
+        _judges(samples, length.samples, length.judges, training.seed),
         steps=length.steps,
         seeds=(training.seed,),
         rate=None,
@@ -88,18 +86,26 @@ def _samples(path: Path) -> SearchSamples:
 def _learned(path: Path, steps: int, seed: int) -> LibrarySamples:
     """As many samples as there are steps, drawn by the seed; all where there are no more, and no
     more than `LEARNED_BYTES`."""
-    data = _samples(path).learn
-    index = np.arange(len(data))
-    most = min(steps, max(LEARNED_BYTES // data.spec.size, 1))
-    if most < len(data):
-        index = np.sort(np.random.RandomState(seed).permutation(len(data))[:most])
-    return library_samples(data, index)
+    samples = _samples(path)
+    index, _ = samples.split(seed)
+    most = min(steps, max(LEARNED_BYTES // samples.data.spec.size, 1))
+    if most < len(index):
+        index = np.sort(np.random.RandomState(seed).permutation(index)[:most])
+    return library_samples(samples.data, index)
 
 
 @functools.lru_cache(maxsize=3)
-def _judges(path: Path, name: str, most: int) -> LibrarySamples:
-    data = getattr(_samples(path), name)
-    return library_samples(data, evenly_spread(len(data), min(len(data), most)))
+def _judges(path: Path, name: str, most: int, seed: int) -> LibrarySamples:
+    """Of a training with this seed; those that report are the same for all."""
+    samples = _samples(path)
+    if name == "eval":
+        assert samples.eval is not None, "there are samples to report on"
+        return _thinned(samples.eval, np.arange(len(samples.eval)), most)
+    return _thinned(samples.data, samples.split(seed)[1], most)
+
+
+def _thinned(data: Dataset, index: np.ndarray, most: int) -> LibrarySamples:
+    return library_samples(data, index[evenly_spread(len(index), min(len(index), most))])
 
 
 def library_samples(data: Dataset, index: np.ndarray | Sequence[int]) -> LibrarySamples:

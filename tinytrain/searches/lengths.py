@@ -43,7 +43,7 @@ class Lengths:
 def lengths_for(forward: Graph, samples: SearchSamples) -> Lengths:
     """For a model and its samples."""
     step = 3 * max(sum(macs_of(node) for node in forward.nodes), 1)
-    learned, judges = len(samples.learn), len(samples.judge)
+    learned, judges = samples.counts
     short = _within(min(SHORT_WORK / step, SHORT_EPOCHS * learned), SHORT_STEPS)
     long = max(_within(min(LONG_WORK / step, LONG_EPOCHS * learned), LONG_STEPS), 2 * short)
     return Lengths(

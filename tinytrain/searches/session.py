@@ -31,8 +31,12 @@ from tinytrain.searches.sets import Sets
 from tinytrain.searches.store import Store
 from tinytrain.searches.worth import known_worth
 
-FINALISTS = 5
-"""Of those that fit, so many train longer: the best by the loss of the judges."""
+FINALISTS = 8
+"""Schemes that train longer: the sets that were made for the budget, as what trains more is slower
+at first, and of those that fit the best by the loss of the judges."""
+
+OF_ORIGIN = 2
+"""So many of these that came about in one way: what grew pick by pick is much alike."""
 
 
 STACK = 64
@@ -162,7 +166,9 @@ class SearchSession:
     def _finals(self, explored: Explored, prices: Prices, refused: set[str]) -> list[Tried]:
         """All that was tried; the best that fit train longer."""
         tight = replace(self._limits, ram=self._limits.ram - STACK)
-        able = [one for one in ranked(explored.tried) if one.name not in refused]
+        best = [one for one in ranked(explored.tried) if one.name not in refused]
+        asked = [one for one in best if one.name.endswith(f"-{self._limits.ram}")]
+        able = [*asked, *(one for one in best if one not in asked)]
         finalists = self._finalists(able, prices, tight)
         finalists = finalists or self._finalists(able, prices, self._limits)
         marks = self._measured.marks([one.scheme for one in finalists.values()], self._lengths.long)
@@ -177,6 +183,8 @@ class SearchSession:
         for one in able:
             if len(found) == FINALISTS:
                 break
+            if sum(other.origin == one.origin for other in found.values()) == OF_ORIGIN:
+                continue
             fitted = prices.within(one.scheme, limits)
             if fitted is not None:
                 found[one.name] = replace(one, fitted=fitted)

@@ -1,7 +1,8 @@
 """The samples of a search: what is learned from, what judges, and what only reports.
 
 The judges are split off the data by class, as those of a race of learning rates are: the last part
-of each class. Nothing that a candidate learns from judges it, and nothing of `--eval` does either.
+of each class, and for each further order of the samples the part before. Nothing that a candidate
+learns from judges it, and nothing of `--eval` does either.
 """
 
 from __future__ import annotations
@@ -17,36 +18,42 @@ from tinytrain.data.given import batches
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.reference.warm_up import evenly_spread
 
-MOST_LEARNED, MOST_JUDGES, MOST_EVAL = 16384, 2048, 10_000
+HEATS = JUDGES - 1
+"""Orders of the samples that have judges of their own."""
+
+MOST, MOST_EVAL = 20_000, 10_000
 """Samples that are taken of more, evenly spread."""
 
 
 @dataclass(frozen=True, eq=False)
 class SearchSamples:
-    """Nothing of `judge` or `eval` is in `learn`.
+    """What candidates learn from and are compared by, and what the outcome is reported on.
 
     Attributes:
-        learn: what candidates learn from.
-        judge: what they are compared by.
-        eval: what the outcome is reported on; None where there is nothing.
-        counts: of the data as it was given, to learn from and to judge by.
+        data: of which a part judges.
+        eval: None where there is nothing to report on.
     """
 
-    learn: Dataset
-    judge: Dataset
+    data: Dataset
     eval: Dataset | None
-    counts: tuple[int, int]
+
+    def split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices to learn from and to judge by, for one order of the samples.
+
+        Each order has judges of its own, so that a choice goes by more of the samples.
+        """
+        return split_by_class(self.data.targets(slice(None)), seed % HEATS)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many are learned from, and how many judge, in each training."""
+        learn, judge = self.split(0)
+        return len(learn), len(judge)
 
 
-def split_samples(data: Dataset, eval: Dataset | None) -> SearchSamples:
-    """Splits the judges off, and thins out what is more than a search uses."""
-    learn, judge = split_by_class(data.targets(slice(None)), 0)
-    return SearchSamples(
-        _part(data, learn, MOST_LEARNED),
-        _part(data, judge, MOST_JUDGES),
-        None if eval is None else _part(eval, np.arange(len(eval)), MOST_EVAL),
-        (len(learn), len(judge)),
-    )
+def search_samples(data: Dataset, eval: Dataset | None) -> SearchSamples:
+    """Thins out what is more than a search uses."""
+    return SearchSamples(_part(data, MOST), None if eval is None else _part(eval, MOST_EVAL))
 
 
 def labelled_samples(source: Any, spec: SampleSpec, flag: str) -> Dataset:
@@ -108,6 +115,6 @@ def check_classes(data: Dataset, where: Where) -> None:
         )
 
 
-def _part(data: Dataset, index: np.ndarray, most: int) -> Dataset:
-    chosen = index[evenly_spread(len(index), min(len(index), most))]
+def _part(data: Dataset, most: int) -> Dataset:
+    chosen = evenly_spread(len(data), min(len(data), most))
     return Dataset(data.spec, data.x[chosen], data.targets(chosen), data.name)

@@ -26,8 +26,9 @@ def known_worth(subject: Subject, store: Store) -> Worth:
     known = _read(path)
     if known is not None:
         return known
-    learn = subject.samples.learn
-    samples = library_samples(learn, balanced(learn.targets(slice(None)), SAMPLES))
+    data = subject.samples.data
+    learn, _ = subject.samples.split(0)
+    samples = library_samples(data, learn[balanced(data.targets(learn), SAMPLES)])
     assert samples.inputs is not None
     worth = worth_of(
         subject.forward, subject.options, LabelledSamples(samples.inputs, samples.targets)
