@@ -57,6 +57,11 @@ class AutoScheme:
         given: the model, with labelled calibration samples.
         options: that it is compiled with.
 
+    Attributes:
+        worth: what labelled samples say.
+        costs: of the schemes that can be chosen.
+        values: of what can be chosen.
+
     Raises:
         UsageError, DataError: there are no labelled samples.
     """
@@ -72,9 +77,9 @@ class AutoScheme:
             given, options, preprocess, f"--scheme {AUTO}", "name a preset or a scheme file"
         )
         self.worth = worth_of(given.forward, options, samples)
-        self._costs = Costs(given.forward, options, target, given.quantized_samples())
-        self._lines = CostLines(self._costs)
-        self._values = values_of(self._costs.choices, self.worth)
+        self.costs = Costs(given.forward, options, target, given.quantized_samples())
+        self._lines = CostLines(self.costs)
+        self.values = values_of(self.costs.choices, self.worth)
 
     def within(self, ram: int) -> ChosenScheme:
         """The scheme of most value within so many bytes of RAM, everything counted.
@@ -84,7 +89,7 @@ class AutoScheme:
         """
         found = self._best(ram)
         if found is None:
-            raise self._costs.refused(ram)
+            raise self.costs.refused(ram)
         scheme = replace(found.scheme, name=AUTO, choice="fisher")
         return ChosenScheme(with_channels(scheme, self.worth), self._record(found, ram))
 
@@ -96,12 +101,12 @@ class AutoScheme:
         bisection as little as is enough. The set may then be worth less than the best, by the
         bound at most.
         """
-        limits, choices = {RAM: ram}, self._costs.choices
+        limits, choices = {RAM: ram}, self.costs.choices
         first, *others = self._lines.lines
         best, bound, free, too_little, enough = None, 0.0, 0, 0, 0
         for rounds in range(1, ROUNDS + 1):
             lines = [replace(first, fixed=first.fixed + free), *others]
-            found = best_set(choices, self._values, limits, lines)
+            found = best_set(choices, self.values, limits, lines)
             broken = [] if found is None else self._lines.check(found.scheme, limits)
             others += broken
             if found is not None:
@@ -121,10 +126,10 @@ class AutoScheme:
         return replace(best, bound=max(bound, best.value), rounds=rounds)
 
     def _head(self, bound: float) -> Chosen:
-        return Chosen(self._costs.choices.scheme(0, {}), 0.0, bound, is_exact=False, rounds=ROUNDS)
+        return Chosen(self.costs.choices.scheme(0, {}), 0.0, bound, is_exact=False, rounds=ROUNDS)
 
     def _record(self, found: Chosen, ram: int) -> ChoiceRecord:
-        choices, whole = self._costs.choices, self._whole()
+        choices, whole = self.costs.choices, self._whole()
         layers = tuple(self._layer(layer, found.scheme) for layer in choices.layers)
         return ChoiceRecord(
             samples=self.worth.samples,
@@ -144,7 +149,7 @@ class AutoScheme:
         return LayerChoiceRecord(
             layer=layer,
             value=_rounded(sum(self.worth.descent.get(layer, ())) / self._whole()),
-            bias_value=_rounded(self._values.biases.get(layer, 0.0) / self._whole()),
+            bias_value=_rounded(self.values.biases.get(layer, 0.0) / self._whole()),
             bias=layer in scheme.biases,
             channels=0 if share is None else channel_count(share, total),
             of=total,
@@ -153,8 +158,8 @@ class AutoScheme:
 
     def _whole(self) -> float:
         """The value of all layers before the head, above 0."""
-        ratios = {layer: possible[-1] for layer, possible in self._costs.choices.ratios.items()}
-        return self._values.of(self._costs.choices.layers, ratios) or 1.0
+        ratios = {layer: possible[-1] for layer, possible in self.costs.choices.ratios.items()}
+        return self.values.of(self.costs.choices.layers, ratios) or 1.0
 
 
 def values_of(choices: Choices, worth: Worth) -> Values:
