@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from examples.digits import data as digits
+from tests.support.imported import shared_model
 from tests.support.paths import ROOT
+from tests.support.real_models import FILES
 from tinytrain import compile_model, inspect, verify
 from tinytrain.cli import main
 from tinytrain.compiler.auto_scheme import first_that_fits
@@ -128,6 +130,19 @@ def test_where_nothing_fits_the_least_is_named(samples: Path, tmp_path: Path) ->
         )  # fmt: skip
     assert "more than the 4,000 that there are" in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_an_autoencoder_is_its_own_target(tmp_path: Path) -> None:
+    """And where only the loss needs so much, the least is known too."""
+    model = shared_model(FILES["ad01"])
+    x = np.random.default_rng(0).normal(0, 1, (16, 640)).astype(np.float32)
+    given: dict[str, Any] = {"calibration": x, "scheme": "auto", "loss": "mean_squared_error"}
+    with pytest.raises(BudgetError, match="nothing fits: the head alone takes about 134,"):
+        compile_model(model, output=tmp_path / "out", target=TARGET, ram=60_000, **given)
+    product = compile_model(model, output=tmp_path / "out", target=TARGET, ram=190_000, **given)
+    assert product.manifest.choice is not None and product.manifest.choice.value > 0
+    assert product.manifest.ram["total"] <= 190_000
 
 
 def test_nothing_else_takes_auto(samples: Path) -> None:

@@ -29,10 +29,13 @@ from tinytrain.scheme.channels import channel_count
 from tinytrain.scheme.scheme import AUTO, Scheme, Share
 from tinytrain.target import Target
 
-PATIENT = 6
+PATIENT = 3
 """Sets that the planner may refuse before sums have to leave something free."""
 
-ROUNDS = 24
+CLOSER = 2
+"""Sets that the planner is asked about once one fits, each nearer to what one more byte forbids."""
+
+ROUNDS = 16
 """Sets that the planner is asked about at most."""
 
 MARGINS = (0, 64, 512, 4096)
@@ -103,7 +106,7 @@ class AutoScheme:
         """
         limits, choices = {RAM: ram}, self.costs.choices
         first, *others = self._lines.lines
-        best, bound, free, too_little, enough = None, 0.0, 0, 0, 0
+        best, bound, free, too_little, fitted = None, 0.0, 0, 0, 0
         for rounds in range(1, ROUNDS + 1):
             lines = [replace(first, fixed=first.fixed + free), *others]
             found = best_set(choices, self.values, limits, lines)
@@ -113,14 +116,18 @@ class AutoScheme:
                 bound = bound or found.bound
                 if not broken and (best is None or found.value > best.value):
                     best = replace(found, is_exact=found.is_exact and free == 0)
-            if not broken:
-                enough = free
+            if found is None or not broken:
+                enough, fitted = free, fitted + 1
             elif rounds >= PATIENT:
                 too_little = free
-            if (not free and not broken) or 0 < enough - too_little <= ram >> 9:
+            if (not free and not broken) or fitted > CLOSER:
                 break
-            if rounds >= PATIENT:
-                free = (too_little + enough) // 2 if enough else max(2 * free, ram >> 6)
+            if fitted:
+                free = (too_little + enough) // 2
+            elif found is not None and rounds >= PATIENT:
+                count, ratios = choices.picked(found.scheme)
+                excess = max(line.sum(count, ratios) for line in broken) - ram
+                free = max(free + excess, 2 * free, ram >> 6)
         if best is None:
             return None if self._lines.check(choices.scheme(0, {}), limits) else self._head(bound)
         return replace(best, bound=max(bound, best.value), rounds=rounds)

@@ -128,7 +128,9 @@ class CostLines:
     def _ram_line(self, scheme: Scheme, least: Least) -> Line:
         """What is live at the peak of a scheme, for all schemes that come to the same place."""
         count, ratios = self.choices.picked(scheme)
-        at = -1 if least.layer is None else self._place[least.layer]
+        # What is no layer of the forward pass stands behind all of them: the loss.
+        behind_all = len(self._place)
+        at = -1 if least.layer is None else self._place.get(least.layer, behind_all)
         weights = {
             item: added.ram if self._place[item[0]] <= at else added.trained
             for item, added in self.weights.items()
@@ -158,8 +160,7 @@ class CostLines:
 
 
 def _places(forward: Graph) -> Mapping[str, int]:
-    """Of each layer, the place of its first node in the forward pass."""
-    places: dict[str, int] = {}
-    for index, node in enumerate(forward.nodes):
-        places.setdefault(node.layer, index)
-    return places
+    """Of each layer, its place in the forward pass, counted in layers."""
+    return {
+        layer: place for place, layer in enumerate(dict.fromkeys(n.layer for n in forward.nodes))
+    }
