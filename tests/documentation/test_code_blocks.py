@@ -65,6 +65,18 @@ def test_shell(root: Path) -> None:
         run_shell(block, root)
 
 
+@pytest.mark.slow
+def test_search_shell(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples" / "digits" / "digits.onnx", tmp_path / "own.onnx")
+    rng = np.random.default_rng(0)
+    for name in ("learn", "test"):
+        x = rng.random((64, 1, 8, 8), dtype=np.float32)
+        np.savez(tmp_path / f"{name}.npz", x=x, y=np.arange(64) % 10)
+    (block,) = blocks("docs/choosing.md", "sh")
+    run_shell(f"alias tinytrain='{sys.executable} -m tinytrain.cli'\n{block}", tmp_path)
+    assert (tmp_path / "scheme.html").is_file() and (tmp_path / "own").is_dir()
+
+
 def test_completion_is_written_where_the_page_says(tmp_path: Path) -> None:
     (block,) = blocks("docs/options.md", "sh")
     for folder in (".zfunc", ".config/fish/completions"):
@@ -75,7 +87,8 @@ def test_completion_is_written_where_the_page_says(tmp_path: Path) -> None:
 
 
 def test_every_page_with_a_shell_session_is_run() -> None:
-    run = {"README.md", "docs/learn.md", "docs/training.md", "docs/options.md"}
+    run = {f"docs/{page}.md" for page in ("choosing", "learn", "training", "options")}
+    run |= {"README.md"}
     assert {page for page in PAGES if blocks(page, "sh")} == run
 
 
