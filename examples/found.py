@@ -1,10 +1,10 @@
-"""Lets `tinytrain search` find what the examples' devices train, and writes it to examples/schemes.
+"""Lets `tinytrain search` find what the devices of the examples train.
 
     .venv/bin/python -m examples.found digits
     .venv/bin/python -m examples.found watch
     .venv/bin/python -m examples.found resnet8      # needs ../shared
 
-The samples go to build/found, where the printed command finds them.
+The samples go to build/found, and what was found, too; the scheme of an example also to its folder.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def main() -> int:
     words += ["--target", "mps2-an500", "--ram", found.ram]
     output = FOLDER / f"{name}-{found.ram.lower()}b.toml"
     code = run([*words, "-o", str(output)])
-    if not code:
-        scheme = ROOT / "examples" / "schemes" / output.name
-        scheme.write_bytes(output.read_bytes())
+    place = ROOT / "examples" / name
+    if not code and place.is_dir():
+        (place / output.name).write_bytes(output.read_bytes())
     return code
 
 

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from examples.demonstration import COUNTED_STEPS, Story, write_samples
+from examples.demonstration import COUNTED_STEPS, ROOT, Story, write_samples
 from examples.digits.demo import story as digits
 from examples.watch.demo import story as watch
 from tinytrain.compiler.compile import compile_model
@@ -25,6 +25,9 @@ from tinytrain.simulation.session import simulate
 
 STORIES = {"watch": watch, "digits": digits}
 SCHEMES = ("head", "bias", "last-3", "last-6", "full")
+FOUND = {"watch": "watch-32kb", "digits": "digits-24kb"}
+"""By `examples.found`, in the folder of the example."""
+
 RATES = (0.001, 0.003, 0.01)
 SEEDS = (0, 1, 2)
 
@@ -75,15 +78,21 @@ def main() -> int:
     """Print the table of one example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("example", choices=STORIES)
-    story = STORIES[parser.parse_args().example]()
+    parser.add_argument("--only", metavar="SCHEME", help="one row of the table")
+    options = parser.parse_args()
+    story = STORIES[options.example]()
+    schemes = {scheme: scheme for scheme in SCHEMES}
+    found = FOUND[options.example]
+    schemes[found] = str(ROOT / "examples" / options.example / f"{found}.toml")
+    schemes = {name: scheme for name, scheme in schemes.items() if options.only in (None, name)}
     print(f"Lowest and highest accuracy of {len(SEEDS)} orders after {story.steps:,} steps")
     rates = " | ".join(f"{rate:g}" for rate in RATES)
     print(f"| scheme | RAM, bytes | instructions of a step | {rates} |")
     print("|---|---:|---:" + "|---" * len(RATES) + "|")
     with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
         files = write_samples(story, Path(place) / "data")
-        for scheme in SCHEMES:
-            product = compile_story(story, files, Path(place) / scheme, scheme=scheme)
+        for name, scheme in schemes.items():
+            product = compile_story(story, files, Path(place) / name, scheme=scheme)
             folder, few = product.directory, files["count"]
             count = simulate(folder, on="qemu", data=few, steps=COUNTED_STEPS, icount=True)
             cells = []
@@ -92,7 +101,7 @@ def main() -> int:
                 after = sorted(end.accuracy_after or 0.0 for end in ends)
                 cells.append(f"{after[0]:.3f} {after[-1]:.3f}")
             ram, step = product.memory.ram["total"], count.instructions_per_step
-            print(f"| {scheme} | {ram:,} | {step:,} | {' | '.join(cells)} |", flush=True)
+            print(f"| {name} | {ram:,} | {step:,} | {' | '.join(cells)} |", flush=True)
     return 0
 
 
