@@ -99,6 +99,7 @@ class FolderWriter:
             self.directory.rename(old)
             self.path.rename(self.directory)
             if (old / BUILD).exists():
+                (old / BUILD / REPORT).unlink(missing_ok=True)
                 (old / BUILD).rename(self.directory / BUILD)
         except BaseException:
             # Interrupted in between: the user's old folder goes back to where it was.
@@ -123,6 +124,9 @@ _PREFIX = ".tinytrain-"
 
 BUILD = "build"
 """What is in it is not ours: it stays, whatever replaces the folder."""
+
+REPORT = "report.html"
+"""But for the page of the model that was there before, which would be wrong."""
 
 
 def refuse_foreign(directory: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinytrain.emit.folder import BUILD, REPORT
 from tinytrain.manifest import Manifest, read_manifest
 from tinytrain.manifest.arena import KernelRecord
 from tinytrain.output_file import check_writable, write_file
@@ -38,7 +39,7 @@ def report(directory: str | Path, *, output: str | Path | None = None) -> Report
         ModelError: the manifest is none of this version.
     """
     manifest = read_manifest(directory)
-    page = Path(output or Path(directory, "build", "report.html"))
+    page = Path(output or Path(directory, BUILD, REPORT))
     if not output:
         # In `build`, which belongs to nobody: `compile` replaces no folder that holds other files.
         with suppress(OSError):
