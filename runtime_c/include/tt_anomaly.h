@@ -9,6 +9,7 @@
 #define TT_ANOMALY_H
 
 #include "tinytrain.h"
+#include "tt_flags.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,8 +4,9 @@
 #ifndef TT_FLAGS_H
 #define TT_FLAGS_H
 
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "tinytrain: build without -ffast-math, -Ofast and -ffinite-math-only (docs/firmware.md)"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "tinytrain: build without -ffast-math, -Ofast and the like (docs/firmware.md)"
 #endif
 
 /* Fused multiply-add rounds once where two operations round twice. Strict C does without it by

@@ -1,6 +1,7 @@
 /* A store for what a device has learned: two or more slots in flash, or in any memory that keeps
  * its content, of which the newest whole one counts. Power may fail at any time: what was committed
- * last is there afterwards, or, where the cut fell into a commit, what that one wrote.
+ * last is there afterwards, or, where the cut fell into a commit, what that one wrote. A commit
+ * that failed may count after a reset, too, until the next one.
  *
  *     tt_store_open(&store, &medium);
  *     NAME_load(&state, tt_store_read, &store);
@@ -27,14 +28,16 @@ extern "C" {
 /* Where a slot lies: whole erase units that hold nothing else. */
 typedef struct {
     uint32_t address; /* of its first byte, as the callbacks get it; a multiple of both units */
-    uint32_t size;    /* bytes; a multiple of both units. A file needs a page more than it has */
+    uint32_t size;    /* bytes; a multiple of both units. A file needs two pages more than it has */
 } tt_store_slot;
 
 /* The memory, which the caller fills in once. Callbacks return 0, or anything else on failure. */
 typedef struct {
+    /* Where flash has error correction, what cannot be corrected is a failure, and no fault. */
     int (*read)(void *context, uint32_t address, void *data, size_t size);
-    /* address and size are multiples of the program unit. Every byte was erased before, and is
-     * programmed once; without `erase` it may be programmed again. */
+    /* address and size are multiples of the program unit; size is that of a page, which may have to
+     * be split for an EEPROM. Every byte was erased before, and is programmed once; without `erase`
+     * it may be programmed again. */
     int (*program)(void *context, uint32_t address, const void *data, size_t size);
     /* Erases an erase unit, or a slot where that is 0. NULL: memory that needs no erasing, such as
      * FRAM or EEPROM. */
@@ -45,13 +48,14 @@ typedef struct {
     uint32_t program_unit;      /* bytes: a power of two, 1 to 512; default 0, which stands for 1 */
     uint32_t erase_unit;        /* bytes: 1 to 262,144; default 0: a slot is erased by one call, for
                                  * instance as several sectors of unequal size */
-    uint8_t *page;              /* a program unit, or TT_STORE_LEAST_PAGE bytes if that is more */
+    uint8_t *page;              /* a program unit, or TT_STORE_LEAST_PAGE bytes if that is more;
+                                 * aligned as `program` needs what it programs */
 } tt_store_medium;
 
 /* A file in a slot. */
 typedef struct {
     uint32_t slot;     /* slot_count: there is none */
-    uint32_t sequence; /* of its commit: one more than that of the commit before */
+    uint32_t sequence; /* of its commit: higher than that of any commit before */
     uint32_t size;     /* bytes */
 } tt_store_file;
 
@@ -60,6 +64,10 @@ typedef struct {
     const tt_store_medium *medium;
     tt_store_file newest; /* that counts */
     tt_store_file shown;  /* that tt_store_read reads: the newest, or an older one */
+    uint32_t sequence;    /* the highest of any mark, that of a commit that failed included */
+    uint8_t has_seen;     /* whether there was one */
+    uint8_t is_blind;     /* whether slots could not be read, and no file was found */
+    uint8_t is_unsure;    /* whether the memory may hold more than is known here */
     uint32_t target;      /* slot that is being written, or is to be written next */
     uint32_t written;     /* bytes of the file that is being written, so far */
     uint32_t crc;         /* of these */
@@ -68,7 +76,8 @@ typedef struct {
 } tt_store;
 
 /* Finds the newest file that is whole, by reading it. TT_ERROR_EMPTY: there is none, and the store
- * is ready for the first. TT_ERROR_IO: there is none in the slots that could be read.
+ * is ready for the first. TT_ERROR_IO: there is none in the slots that could be read; commits fail
+ * until they can be read, or until tt_store_erase.
  * TT_ERROR_FORMAT: the medium breaks one of its bounds; do not use the store. */
 tt_status tt_store_open(tt_store *store, const tt_store_medium *medium);
 
@@ -80,7 +89,8 @@ int tt_store_read(void *context, size_t offset, void *data, size_t size);
 size_t tt_store_size(const tt_store *store);
 
 /* Goes on to the file before that one, for reading; the newest still counts, and nothing is
- * written. TT_ERROR_EMPTY: there is none before it that is whole. */
+ * written. TT_ERROR_EMPTY: there is none before it that is whole. TT_ERROR_IO: nor in the slots
+ * that could be read. A commit may overwrite it. */
 tt_status tt_store_older(tt_store *store);
 
 /* Begins a commit, and goes back to the newest file. A commit that was not finished is forgotten.
@@ -91,8 +101,9 @@ void tt_store_begin(tt_store *store);
  * tt_store_commit says which. context: the tt_store. */
 int tt_store_write(void *context, const void *data, size_t size);
 
-/* Makes what was written since tt_store_begin count, and reads it back. Whatever fails, the file
- * before counts on. TT_ERROR_IO: a callback failed, or what was read back differs. TT_ERROR_SPACE:
+/* Makes what was written since tt_store_begin count, and reads it back; where nothing was written,
+ * that is a file of 0 bytes. Whatever fails, the file before counts on. TT_ERROR_EMPTY: nothing was
+ * begun. TT_ERROR_IO: a callback failed, or what was read back differs. TT_ERROR_SPACE:
  * the file does not fit into the slot. */
 tt_status tt_store_commit(tt_store *store);
 
@@ -100,9 +111,9 @@ tt_status tt_store_commit(tt_store *store);
  * before it, and nothing changed. TT_ERROR_IO: a callback failed; open the store again. */
 tt_status tt_store_roll_back(tt_store *store);
 
-/* Removes all that was ever committed, older files and what power cuts left included. TT_ERROR_IO:
- * a callback failed, and some of it may be there still. Call it again then, and after a power cut.
- */
+/* Removes all that was ever committed, what power cuts left included, the newest file last. Commit
+ * what may stay before: then a power cut leaves that file or nothing. TT_ERROR_IO: a callback
+ * failed, and some of it may be there still; call it again. */
 tt_status tt_store_erase(tt_store *store);
 
 #ifdef __cplusplus

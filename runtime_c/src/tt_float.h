@@ -8,9 +8,10 @@
 
 #include "tt_flags.h"
 
-/* Wider intermediate results (x87) would give other bits. Contraction to fused multiply-add would
- * too: -std=c11 or -ffp-contract=off forbids it. */
-_Static_assert(FLT_EVAL_METHOD == 0, "single-precision operations must round to single precision");
+/* Wider intermediate results (x87) would give other bits; 16 concerns half precision alone.
+ * Contraction to fused multiply-add would too: -std=c11 or -ffp-contract=off forbids it. */
+_Static_assert(FLT_EVAL_METHOD == 0 || FLT_EVAL_METHOD == 16,
+               "single-precision operations must round to single precision");
 
 static inline uint32_t tt_bits_of(float value)
 {

@@ -39,14 +39,21 @@ static int is_sound(const tt_store_medium *medium)
     const uint32_t unit = program_unit(medium);
     const uint32_t erased = medium->erase_unit == 0 ? 1 : medium->erase_unit;
     if (medium->slot_count < 2 || medium->slot_count > MOST_SLOTS || unit > MOST_PROGRAM_UNIT ||
-        (unit & (unit - 1U)) != 0 || erased > MOST_ERASE_UNIT) {
+        (unit & (unit - 1U)) != 0 || erased > MOST_ERASE_UNIT || medium->page == NULL) {
         return 0;
     }
     for (uint32_t i = 0; i < medium->slot_count; i++) {
         const tt_store_slot *slot = &medium->slots[i];
-        if (slot->size <= page_size(medium) || slot->address % unit != 0 ||
+        if (slot->size < 2U * page_size(medium) || slot->address % unit != 0 ||
             slot->size % unit != 0 || slot->address % erased != 0 || slot->size % erased != 0) {
             return 0;
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            const tt_store_slot *other = &medium->slots[k];
+            if (slot->address - other->address < other->size ||
+                other->address - slot->address < slot->size) {
+                return 0;
+            }
         }
     }
     return 1;
@@ -63,9 +70,25 @@ static int read_slot(const tt_store_medium *medium, uint32_t slot, uint32_t offs
     return medium->read(medium->context, medium->slots[slot].address + offset, data, size);
 }
 
-/* Whether a slot holds a whole file. TT_ERROR_EMPTY: it does not. */
-static tt_status look(const tt_store_medium *medium, uint32_t slot, mark *found)
+/* Sequences wrap around; those in the slots are less than 2^31 apart. */
+static int is_newer(uint32_t sequence, uint32_t than)
 {
+    return (int32_t)(sequence - than) > 0;
+}
+
+/* Remembers the highest sequence of any mark, so that none is used twice. */
+static void see(tt_store *store, uint32_t sequence)
+{
+    if (!store->has_seen || is_newer(sequence, store->sequence)) {
+        store->sequence = sequence;
+        store->has_seen = 1;
+    }
+}
+
+/* Whether a slot holds a whole file. TT_ERROR_EMPTY: it does not. */
+static tt_status look(tt_store *store, uint32_t slot, mark *found)
+{
+    const tt_store_medium *medium = store->medium;
     const uint32_t page = page_size(medium);
     if (read_slot(medium, slot, 0, found, sizeof *found) != 0) {
         return TT_ERROR_IO;
@@ -74,6 +97,7 @@ static tt_status look(const tt_store_medium *medium, uint32_t slot, mark *found)
         found->size > medium->slots[slot].size - page) {
         return TT_ERROR_EMPTY;
     }
+    see(store, found->sequence);
     uint32_t crc = 0;
     for (uint32_t at = 0; at < found->size;) {
         uint8_t chunk[CHUNK];
@@ -88,12 +112,6 @@ static tt_status look(const tt_store_medium *medium, uint32_t slot, mark *found)
     return crc == found->crc ? TT_OK : TT_ERROR_EMPTY;
 }
 
-/* Sequences wrap around; those in the slots are less than 2^31 apart. */
-static int is_newer(uint32_t sequence, uint32_t than)
-{
-    return (int32_t)(sequence - than) > 0;
-}
-
 static int is_there(const tt_store_medium *medium, const tt_store_file *file)
 {
     return file->slot < medium->slot_count;
@@ -101,14 +119,14 @@ static int is_there(const tt_store_medium *medium, const tt_store_file *file)
 
 /* Finds the newest whole file, of those older than `limit` unless that is NULL. `file` stays what
  * it was where there is none. */
-static tt_status find(const tt_store_medium *medium, const tt_store_file *limit,
-                      tt_store_file *file)
+static tt_status find(tt_store *store, const tt_store_file *limit, tt_store_file *file)
 {
+    const tt_store_medium *medium = store->medium;
     tt_store_file best = {medium->slot_count, 0, 0};
     tt_status status = TT_ERROR_EMPTY;
     for (uint32_t slot = 0; slot < medium->slot_count; slot++) {
         mark found;
-        const tt_status seen = look(medium, slot, &found);
+        const tt_status seen = look(store, slot, &found);
         status = seen == TT_ERROR_IO ? TT_ERROR_IO : status;
         if (seen == TT_OK && (limit == NULL || is_newer(limit->sequence, found.sequence)) &&
             (!is_there(medium, &best) || is_newer(found.sequence, best.sequence))) {
@@ -129,33 +147,39 @@ static uint32_t after(const tt_store *store, uint32_t slot)
     return next == store->newest.slot ? (next + 1U) % count : next;
 }
 
+static tt_status search(tt_store *store)
+{
+    const tt_status status = find(store, NULL, &store->newest);
+    store->target = status == TT_OK ? after(store, store->newest.slot) : 0;
+    store->shown = store->newest;
+    store->is_blind = status == TT_ERROR_IO;
+    return status;
+}
+
 tt_status tt_store_open(tt_store *store, const tt_store_medium *medium)
 {
+    memset(store, 0, sizeof *store);
     store->medium = medium;
-    store->newest = (tt_store_file){medium->slot_count, 0, 0};
-    store->target = 0;
     store->stage = IDLE;
-    store->status = TT_OK;
+    store->newest.slot = medium->slot_count;
     store->shown = store->newest;
-    if (!is_sound(medium)) {
-        return TT_ERROR_FORMAT;
+    return is_sound(medium) ? search(store) : TT_ERROR_FORMAT;
+}
+
+static int read_file(const tt_store *store, const tt_store_file *file, size_t offset, void *data,
+                     size_t size)
+{
+    if (!is_there(store->medium, file) || offset > file->size || size > file->size - offset) {
+        return -1;
     }
-    const tt_status status = find(medium, NULL, &store->newest);
-    if (status == TT_OK) {
-        store->target = after(store, store->newest.slot);
-    }
-    store->shown = store->newest;
-    return status;
+    const uint32_t page = page_size(store->medium);
+    return read_slot(store->medium, file->slot, page + (uint32_t)offset, data, size);
 }
 
 int tt_store_read(void *context, size_t offset, void *data, size_t size)
 {
     const tt_store *store = context;
-    if (offset > tt_store_size(store) || size > tt_store_size(store) - offset) {
-        return -1;
-    }
-    const uint32_t page = page_size(store->medium);
-    return read_slot(store->medium, store->shown.slot, page + (uint32_t)offset, data, size);
+    return read_file(store, &store->shown, offset, data, size);
 }
 
 size_t tt_store_size(const tt_store *store)
@@ -165,9 +189,8 @@ size_t tt_store_size(const tt_store *store)
 
 tt_status tt_store_older(tt_store *store)
 {
-    const tt_store_medium *medium = store->medium;
-    return is_there(medium, &store->shown) ? find(medium, &store->shown, &store->shown)
-                                           : TT_ERROR_EMPTY;
+    return is_there(store->medium, &store->shown) ? find(store, &store->shown, &store->shown)
+                                                  : TT_ERROR_EMPTY;
 }
 
 /* offset: in the slot. */
@@ -202,7 +225,8 @@ void tt_store_begin(tt_store *store)
 {
     store->written = 0;
     store->crc = 0;
-    store->status = TT_OK;
+    /* What could not be read may be newer than anything written now. */
+    store->status = store->is_blind && search(store) == TT_ERROR_IO ? TT_ERROR_IO : TT_OK;
     store->stage = SAME;
     store->shown = store->newest;
 }
@@ -239,6 +263,10 @@ static tt_status begin_writing(tt_store *store)
 {
     const uint32_t shared = store->written;
     tt_status status = clear(store, store->target);
+    for (uint32_t i = 2; status != TT_OK && i < store->medium->slot_count; i++) {
+        store->target = after(store, store->target);
+        status = clear(store, store->target);
+    }
     store->stage = WRITING;
     store->written = 0;
     store->crc = 0;
@@ -246,7 +274,7 @@ static tt_status begin_writing(tt_store *store)
         uint8_t chunk[CHUNK];
         const uint32_t left = shared - store->written;
         const uint32_t size = left < CHUNK ? left : CHUNK;
-        status = tt_store_read(store, store->written, chunk, size) != 0
+        status = read_file(store, &store->newest, store->written, chunk, size) != 0
                      ? TT_ERROR_IO
                      : append(store, chunk, size);
     }
@@ -256,13 +284,13 @@ static tt_status begin_writing(tt_store *store)
 /* Whether the file that counts goes on with these bytes. */
 static int goes_on(tt_store *store, const uint8_t *data, size_t size)
 {
-    if (size > tt_store_size(store) - store->written) {
+    if (!is_there(store->medium, &store->newest) || size > store->newest.size - store->written) {
         return 0;
     }
     for (size_t at = 0; at < size;) {
         uint8_t chunk[CHUNK];
         const size_t part = size - at < CHUNK ? size - at : CHUNK;
-        if (tt_store_read(store, store->written + at, chunk, part) != 0) {
+        if (read_file(store, &store->newest, store->written + at, chunk, part) != 0) {
             store->status = TT_ERROR_IO;
             return 0;
         }
@@ -304,7 +332,10 @@ static tt_status finish(tt_store *store)
             return TT_ERROR_IO;
         }
     }
-    mark made = {{0}, store->newest.sequence + 1U, store->written, store->crc, 0};
+    /* Of this try alone: its mark may be there though the try fails. */
+    store->sequence += 1U;
+    store->has_seen = 1;
+    mark made = {{0}, store->sequence, store->written, store->crc, 0};
     memcpy(made.magic, magic, sizeof magic);
     made.mark_crc = mark_crc_of(&made);
     memset(medium->page, 0xFF, page);
@@ -313,7 +344,7 @@ static tt_status finish(tt_store *store)
         return TT_ERROR_IO;
     }
     mark found;
-    if (look(medium, store->target, &found) != TT_OK || memcmp(&found, &made, sizeof made) != 0) {
+    if (look(store, store->target, &found) != TT_OK || memcmp(&found, &made, sizeof made) != 0) {
         return TT_ERROR_IO;
     }
     store->newest = (tt_store_file){store->target, made.sequence, made.size};
@@ -330,7 +361,8 @@ tt_status tt_store_commit(tt_store *store)
     }
     tt_status status = store->status;
     if (stage == SAME && status == TT_OK) {
-        if (is_there(store->medium, &store->newest) && store->written == store->newest.size) {
+        if (!store->is_unsure && is_there(store->medium, &store->newest) &&
+            store->written == store->newest.size) {
             return TT_OK;
         }
         status = begin_writing(store);
@@ -338,10 +370,9 @@ tt_status tt_store_commit(tt_store *store)
     if (status == TT_OK) {
         status = finish(store);
     }
+    store->is_unsure = status != TT_OK;
     /* Of three slots and more the next try leaves out one that failed. */
-    if (status != TT_ERROR_SPACE) {
-        store->target = after(store, store->target);
-    }
+    store->target = after(store, store->target);
     return status;
 }
 
@@ -356,20 +387,25 @@ tt_status tt_store_roll_back(tt_store *store)
     store->newest = store->shown;
     store->target = dropped;
     store->stage = IDLE;
-    return clear(store, dropped);
+    const tt_status cleared = clear(store, dropped);
+    store->is_unsure = cleared != TT_OK;
+    return cleared;
 }
 
 tt_status tt_store_erase(tt_store *store)
 {
     tt_status status = TT_OK;
     const tt_store_medium *medium = store->medium;
-    for (uint32_t slot = 0; slot < medium->slot_count; slot++) {
+    const uint32_t first = is_there(medium, &store->newest) ? store->newest.slot + 1U : 0;
+    for (uint32_t i = 0; i < medium->slot_count; i++) {
+        /* The newest last: a power cut never brings an older one back. */
+        const uint32_t slot = (first + i) % medium->slot_count;
         if (clear(store, slot) != TT_OK) {
             status = TT_ERROR_IO;
         }
         const uint32_t page = page_size(medium), pages = medium->slots[slot].size / page;
-        for (uint32_t i = 1; medium->erase == NULL && i < pages; i++) {
-            if (program_page(store, slot, i * page) != TT_OK) { /* the zeros of `clear` */
+        for (uint32_t k = 1; medium->erase == NULL && k < pages; k++) {
+            if (program_page(store, slot, k * page) != TT_OK) { /* the zeros of `clear` */
                 status = TT_ERROR_IO;
             }
         }
@@ -378,5 +414,7 @@ tt_status tt_store_erase(tt_store *store)
     store->shown = store->newest;
     store->target = 0;
     store->stage = IDLE;
+    store->is_blind = 0;
+    store->is_unsure = status != TT_OK;
     return status;
 }

@@ -24,7 +24,8 @@ def test_what_a_sample_costs(generated: Compile) -> None:
     """In flash its bytes; of RAM four in all."""
     held = {}
     for slots in (0, 10, 30):
-        folder = generated("small", scheme="last-1", rehearse=OLD, rehearsal_slots=slots)
+        asked = {"rehearse": OLD, "rehearsal_slots": slots} if slots else {}
+        folder = generated("small", scheme="last-1", **asked)
         held[slots] = json.loads((folder / "manifest.json").read_text())
     assert held[0]["rehearsal"] is None and "rehearsal set" not in held[0]["flash"]
     grown = held[30]["flash"]["rehearsal set"] - held[10]["flash"]["rehearsal set"]

@@ -21,7 +21,7 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.race import Entrant
-from tinytrain.compiler.race_samples import Heat, RaceSamples, _split
+from tinytrain.compiler.race_samples import Heat, RaceSamples, split_by_class
 from tinytrain.errors import DataError, ToolchainError, UsageError
 from tinytrain.manifest.rates import RaceRecord
 from tinytrain.passes.base import Runner
@@ -150,7 +150,7 @@ def test_one_run_does_not_put_the_suggestion_out() -> None:
 
 def test_each_order_is_judged_by_other_samples() -> None:
     labels = np.repeat(np.arange(3), (9, 40, 11))
-    parts = [_split(labels, heat) for heat in range(len(race.SEEDS))]
+    parts = [split_by_class(labels, heat) for heat in range(len(race.SEEDS))]
     for learn, judge in parts:
         assert sorted([*learn, *judge]) == list(range(60)) and list(learn) == sorted(learn)
         assert np.bincount(labels[judge]).tolist() == [2, 10, 2]

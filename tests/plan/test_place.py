@@ -108,6 +108,8 @@ def test_an_interruption_is_heard_after_the_solver() -> None:
     """The command unwinds, and what it was doing is undone."""
     code = (
         "import os, signal, time, tests.plan.test_place as t\n"
+        # A job in the background has none.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "items = t.dense(112, 10, 10)\n"
         "assert t.place(items, max(t.live_bytes(items, range(10)))).proof == 'optimal'\n"
         "try:\n"

@@ -39,6 +39,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
             "src/fake.h": (FAKE_MODEL / "fake.h").read_text().replace("CLASS_COUNT", str(classes)),
             "src/tt_metrics.c": (runtime / "src" / "tt_metrics.c").read_text(),
             "include/tinytrain.h": (runtime / "include" / "tinytrain.h").read_text(),
+            "include/tt_flags.h": (runtime / "include" / "tt_flags.h").read_text(),
             "port/main.c": render_main(classes),
         }
         files |= {f"port/{name}": text for name, text in port_files(load_target(target)).items()}

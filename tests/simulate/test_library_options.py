@@ -46,6 +46,7 @@ ELSEWHERE = {
     "loss": "the library refuses a regression: tests/simulate/test_library.py",
     "ranges": "decided before the graph is in integers",
     "name": "every graph has one",
+    "self_test": "tests/firmware/test_self_test.py",
     "guard": "tests/equality/test_guard.py",
     "keep": "decides the suggested rate: tests/guidance",
     "enrol": "tests/equality/test_enrolment.py",

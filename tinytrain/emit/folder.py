@@ -92,20 +92,25 @@ class FolderWriter:
             try:
                 self._exchange(old / "folder")
             finally:
-                shutil.rmtree(old, ignore_errors=True)
+                # Where what was in `build` could be brought to neither place, it stays here.
+                if not (old / "folder" / BUILD).exists():
+                    shutil.rmtree(old, ignore_errors=True)
 
     def _exchange(self, old: Path) -> None:
         try:
             self.directory.rename(old)
             self.path.rename(self.directory)
             if (old / BUILD).exists():
-                (old / BUILD / REPORT).unlink(missing_ok=True)
                 (old / BUILD).rename(self.directory / BUILD)
         except BaseException:
             # Interrupted in between: the user's old folder goes back to where it was.
-            if old.exists() and not self.directory.exists():
+            if old.exists() and self.directory.exists():
+                self.directory.rename(self.path)
+            if old.exists():
                 old.rename(self.directory)
             raise
+        with suppress(OSError):
+            (self.directory / BUILD / REPORT).unlink(missing_ok=True)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

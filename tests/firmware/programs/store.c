@@ -30,7 +30,7 @@ static uint32_t any(uint32_t below)
     return (random_state >> 8) % below;
 }
 
-static int operations, ends_at = NEVER, how = BEFORE, fails;
+static int operations, ends_at = NEVER, how = BEFORE, fails, cannot_read;
 static jmp_buf power;
 
 /* Whether an operation goes through as a whole; it may not come back. */
@@ -57,6 +57,9 @@ static int read_bytes(void *context, uint32_t address, void *data, size_t size)
 {
     (void)context;
     HOLDS(address <= MOST && size <= MOST - address);
+    if (cannot_read) {
+        return -1;
+    }
     memcpy(data, bytes + address, size);
     return 0;
 }
@@ -187,10 +190,10 @@ static void learn(int steps)
 }
 
 /* A callback fails at each operation: what counted before counts on, and the next commit works. */
-static void fail_everywhere(void)
+static void fail_everywhere(int kind, const memory_file *next)
 {
     fails = 1;
-    how = TORN;
+    how = kind;
     for (int at = 0;; at++) {
         memcpy(bytes, snapshot, sizeof bytes);
         memcpy(programmed, programmed_then, sizeof programmed);
@@ -198,12 +201,19 @@ static void fail_everywhere(void)
         operations = 0;
         ends_at = at;
         const tt_status status = commit_to(&store);
+        const int was_reached = operations > at;
         ends_at = NEVER;
-        if (status == TT_OK) {
+        /* Another slot may have taken the place of one that could not be erased. */
+        HOLDS(status == TT_OK ? holds_file(&store, &new) : status == TT_ERROR_IO);
+        HOLDS(status == TT_OK || holds_file(&store, &old));
+        /* What is committed next counts after a reset, whatever the one that failed has left. */
+        tt_store_begin(&store);
+        HOLDS(tt_store_write(&store, next->bytes, next->size) == 0);
+        HOLDS(tt_store_commit(&store) == TT_OK && holds_file(&store, next));
+        HOLDS(tt_store_open(&store, &medium) == TT_OK && holds_file(&store, next));
+        if (!was_reached) {
             break;
         }
-        HOLDS(status == TT_ERROR_IO && holds_file(&store, &old));
-        HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
     }
     fails = 0;
 }
@@ -223,7 +233,10 @@ static void cut_everywhere(int commits)
             }
         }
         if (had_old && n % 16 == 1) {
-            fail_everywhere();
+            for (int kind = TORN; kind <= AFTER; kind++) {
+                fail_everywhere(kind, &old);
+                fail_everywhere(kind, &new);
+            }
         }
         HOLDS(tt_store_open(&store, &medium) == TT_OK && holds_file(&store, &new));
         had_old = 1;
@@ -278,6 +291,13 @@ static void go_back_and_forget(void)
     HOLDS(tt_store_roll_back(&store) == TT_OK && holds_file(&store, &old));
     HOLDS(tt_store_open(&store, &medium) == TT_OK && holds_file(&store, &old));
     HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
+    /* An older file that is shown meanwhile changes nothing. */
+    tt_store_begin(&store);
+    HOLDS(tt_store_older(&store) == TT_OK);
+    HOLDS(tt_store_write(&store, new.bytes, new.size) == 0);
+    HOLDS(tt_store_write(&store, "more", 4) == 0 && tt_store_commit(&store) == TT_OK);
+    HOLDS(tt_store_size(&store) == new.size + 4);
+    HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
 
     /* What is longer, what is shorter, and what is too long. */
     tt_store_begin(&store);
@@ -298,6 +318,23 @@ static void go_back_and_forget(void)
     uint8_t four[4];
     HOLDS(tt_store_read(&store, 0, four, 4) != 0 && tt_store_read(&store, 4, four, 0) != 0);
 
+    /* A power cut while all is erased leaves the newest file, or none. */
+    for (int at = 0; at < (int)medium.slot_count; at++) {
+        memcpy(snapshot, bytes, sizeof bytes);
+        memcpy(programmed_then, programmed, sizeof programmed);
+        operations = 0;
+        ends_at = at;
+        how = AFTER;
+        if (setjmp(power) == 0) {
+            HOLDS(tt_store_erase(&store) == TT_OK);
+        }
+        ends_at = NEVER;
+        const tt_status left = tt_store_open(&store, &medium);
+        HOLDS(left == TT_ERROR_EMPTY || (left == TT_OK && tt_store_size(&store) == 3));
+        memcpy(bytes, snapshot, sizeof bytes);
+        memcpy(programmed, programmed_then, sizeof programmed);
+        HOLDS(tt_store_open(&store, &medium) == TT_OK && tt_store_size(&store) == 3);
+    }
     HOLDS(tt_store_erase(&store) == TT_OK && tt_store_size(&store) == 0);
     for (uint32_t i = 0; i < medium.slot_count; i++) {
         for (uint32_t k = 0; k + 32 <= slots[i].size; k++) {
@@ -305,13 +342,22 @@ static void go_back_and_forget(void)
         }
     }
     HOLDS(tt_store_open(&store, &medium) == TT_ERROR_EMPTY);
+    HOLDS(tt_store_read(&store, 0, four, 0) != 0);
+
+    /* What cannot be read is not overwritten. */
+    HOLDS(commit_to(&store) == TT_OK);
+    cannot_read = 1;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_IO && commit_to(&store) == TT_ERROR_IO);
+    cannot_read = 0;
+    HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
 }
 
 /* Sequence numbers go round. */
 static void wrap(void)
 {
     HOLDS(tt_store_erase(&store) == TT_OK);
-    store.newest.sequence = UINT32_MAX - 2U;
+    store.sequence = UINT32_MAX - 2U;
+    store.has_seen = 1;
     for (int n = 0; n < 8; n++) {
         learn(1);
         make(&state, &new);
@@ -334,6 +380,14 @@ static void refuse(void)
     medium.erase_unit = 262145;
     HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
     medium.erase_unit = slots[0].size - 1;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium = good;
+    medium.page = NULL;
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
+    medium = good;
+    const tt_store_slot twice[] = {slots[0], slots[0]};
+    medium.slots = twice;
+    medium.slot_count = 2;
     HOLDS(tt_store_open(&store, &medium) == TT_ERROR_FORMAT);
     medium = good;
 }
