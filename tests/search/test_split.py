@@ -9,8 +9,8 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
-from tinytrain.searches import split
-from tinytrain.searches.split import check_classes, labelled_samples, search_samples
+from tinytrain.searches import bench, split
+from tinytrain.searches.split import check_classes, labelled_samples, search_samples, thinned
 
 WHERE = Where("learn.npz")
 
@@ -55,6 +55,20 @@ def test_of_many_samples_some_are_taken_and_none_on_both_sides(
     assert len(set(places(found.data))) == 70
     assert found.eval is not None and len(found.eval) == 7
     assert sum(found.counts) == 70
+
+
+def test_classes_that_take_turns_keep_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "MOST", 100)
+    labels = np.arange(400) % 2
+    labels[[100, 200, 250, 300, 390]] = 2
+    found = search_samples(data(labels), None)
+    check_classes(found.data, WHERE)
+    counts = np.bincount(found.data.targets(slice(None)))
+    assert counts.sum() == 100 and counts[2] >= 4 and abs(counts[0] - counts[1]) <= 2
+    _, judge = search_samples(data(np.arange(90) % 2, 2), None).split(0)
+    shown = bench._thinned(data(np.arange(90) % 2, 2), judge, 6)
+    assert sorted(shown.targets.tolist()) == [0, 0, 0, 1, 1, 1]
+    assert thinned(np.arange(9), 3).size == 3 and thinned(np.zeros(4), 9).tolist() == [0, 1, 2, 3]
 
 
 def test_each_order_has_judges_of_its_own() -> None:

@@ -111,6 +111,8 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
     data = labelled_samples(sources.data, spec, "data")
     check_classes(data, Where(_named(sources.data, "data")))
     eval = None if sources.eval is None else labelled_samples(sources.eval, spec, "eval")
+    samples = search_samples(data, eval)
+    check_classes(samples.data, Where(_named(sources.data, "data")))
     names = {"model": (_named(sources.model, given.forward.name), _model_digest(sources, given))}
     names["data"] = (_named(sources.data, "data"), _digest(data))
     if eval is not None:
@@ -122,7 +124,7 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
         options,
         target,
         target_name,
-        search_samples(data, eval),
+        samples,
         names,
         layers,
     )

@@ -14,9 +14,8 @@ import numpy as np
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.data import Dataset
 from tinytrain.experiments.pool import Report
-from tinytrain.reference.warm_up import evenly_spread
 from tinytrain.searches.measured import SearchTrial
-from tinytrain.searches.split import SearchSamples
+from tinytrain.searches.split import SearchSamples, thinned
 from tinytrain.searches.store import finite
 from tinytrain.searches.switches import Switches
 from tinytrain.searches.trial import trial
@@ -105,7 +104,7 @@ def _judges(path: Path, name: str, most: int, seed: int) -> LibrarySamples:
 
 
 def _thinned(data: Dataset, index: np.ndarray, most: int) -> LibrarySamples:
-    return library_samples(data, index[evenly_spread(len(index), min(len(index), most))])
+    return library_samples(data, index[thinned(data.targets(index), most)])
 
 
 def library_samples(data: Dataset, index: np.ndarray | Sequence[int]) -> LibrarySamples:

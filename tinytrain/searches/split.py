@@ -22,7 +22,7 @@ HEATS = JUDGES - 1
 """Orders of the samples that have judges of their own."""
 
 MOST, MOST_EVAL = 20_000, 10_000
-"""Samples that are taken of more, evenly spread."""
+"""Samples that are taken of more, of each class in proportion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,26 @@ def check_classes(data: Dataset, where: Where) -> None:
         )
 
 
+def thinned(labels: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most so many samples, ascending: of each class in proportion, and evenly
+    spread within it, whatever the order of the classes; of rare ones what a split needs."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    classes, counts = np.unique(labels, return_counts=True)
+    least = np.minimum(counts, JUDGES if JUDGES * len(classes) <= most else 0)
+    left = most - int(least.sum())
+    shares = (counts - least) * (left / int((counts - least).sum()))
+    taken = least + np.floor(shares).astype(np.int64)
+    rest = np.argsort(np.floor(shares) - shares, kind="stable")
+    taken[rest[: most - int(taken.sum())]] += 1
+    parts = [
+        np.flatnonzero(labels == label)[evenly_spread(count, take)]
+        for label, count, take in zip(classes, counts.tolist(), taken.tolist(), strict=True)
+        if take
+    ]
+    return np.sort(np.concatenate(parts))
+
+
 def _part(data: Dataset, most: int) -> Dataset:
-    chosen = evenly_spread(len(data), min(len(data), most))
+    chosen = thinned(data.targets(slice(None)), most)
     return Dataset(data.spec, data.x[chosen], data.targets(chosen), data.name)
