@@ -132,8 +132,9 @@ def test_a_training_is_known_by_what_decides_it() -> None:
         SearchTrial(SCHEMES[0], TrialLength("short", 200, (0, 1), 50), 0),
         SearchTrial(SCHEMES[0], TrialLength("short", 100, (0, 1), 60), 0),
         SearchTrial(SCHEMES[0], TrialLength("short", 100, (0, 1), 50, "eval"), 0),
+        SearchTrial(SCHEMES[0], TrialLength("short", 100, (0, 1), 50, "eval", "a"), 0),
     )
-    assert len(keys(one, *others)) == 6
+    assert len(keys(one, *others)) == 7
 
 
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:

@@ -16,12 +16,15 @@ import torch
 import tinytrain
 from tests.support.inline_workers import Inline
 from tinytrain.cli import main
+from tinytrain.compiler.options import make_options
 from tinytrain.errors import BudgetError, DataError, UsageError
 from tinytrain.experiments.pool import Job
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.scheme.scheme import load_scheme
 from tinytrain.searches import conduct, search
+from tinytrain.searches.asking import Sources, subject_of
 from tinytrain.searches.measured import SearchTrial
+from tinytrain.target import load_target
 
 CLASSES, SHAPE = 3, (1, 8, 8)
 
@@ -125,6 +128,26 @@ def test_another_search_reads_what_was_measured(quick: Search) -> None:
     # What was found does not depend on what was asked before.
     alone = quick("e.toml", store="third", ram=14000)
     assert files(smaller) == files(alone)
+
+
+def test_what_images_mean_is_part_of_what_was_asked() -> None:
+    x, y = samples(60, 0)
+    pixels = ((x - x.min()) * 50).clip(0, 255).astype(np.uint8), y
+    given: dict[str, Any] = {"calibration": x, "model_output": None, "data": pixels}
+
+    def key(eval: Any = None, mean: float = 0.5) -> str:
+        sources = Sources(network(), torch.zeros(1, *SHAPE), eval=eval, mean=mean, std=0.2, **given)
+        return subject_of(sources, make_options({"scheme": "head"}), load_target("host"), "h").key
+
+    assert key() != key(mean=0.4)
+    assert key() == key(eval=pixels)
+
+
+def test_samples_to_report_on_leave_what_was_measured(quick: Search) -> None:
+    first, again = quick("a.toml"), quick("b.toml", eval=samples(30, 1))
+    assert again.chosen.eval is not None and again.chosen.name == first.chosen.name
+    assert again.new_trainings == len(again.chosen.eval.losses)
+    assert quick("c.toml", eval=samples(30, 2)).new_trainings == again.new_trainings
 
 
 @pytest.mark.slow

@@ -64,7 +64,10 @@ class Subject:
 
     @property
     def key(self) -> str:
-        """Of all that decides what a training gives, but for the training itself."""
+        """Of all that decides what a training gives, but for the training itself.
+
+        Samples to report on are not in it: only the trainings that they judge know of them.
+        """
         calibration = self.given.calibration
         return key_of(
             code_digest(),
@@ -73,7 +76,8 @@ class Subject:
             None if calibration is None else calibration.sha256,
             repr(self.options),
             repr(self.target),
-            [name and name[1] for name in (self.names["data"], self.names.get("eval"))],
+            repr(self.preprocess),
+            self.names["data"][1],
         )
 
 

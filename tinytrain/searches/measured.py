@@ -32,6 +32,7 @@ class TrialLength:
         seeds: one training each.
         judges: samples that judge, of `samples`.
         samples: "judge", or "eval" for a report.
+        digest: of the samples to report on; empty where others judge.
     """
 
     name: str
@@ -39,6 +40,7 @@ class TrialLength:
     seeds: tuple[int, ...]
     judges: int
     samples: str = "judge"
+    digest: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class SearchTrial:
     def key(self) -> str:
         """The same for trainings that give the same."""
         length = self.length
-        asked = (length.steps, length.judges, length.samples, self.seed)
+        asked = (length.steps, length.judges, length.samples, length.digest, self.seed)
         return key_of(scheme_text(self.scheme), asked)
 
     @property

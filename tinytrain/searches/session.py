@@ -57,7 +57,7 @@ class SearchSession:
         self._measured, self._cache = Measured(self._store), root / "libraries"
         self._lengths = lengths_for(subject.forward, subject.samples)
         report = self._lengths.report
-        self._reports = [] if report is None else [report]
+        self._reports = [] if report is None else [replace(report, digest=subject.names["eval"][1])]
         self.new_trainings = 0
 
     def run(self, workers: Workers, work: Path, beside: Sequence[str | Path]) -> Findings:
