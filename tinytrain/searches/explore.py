@@ -215,14 +215,15 @@ class Explorer:
         return dict(zip(VALUATIONS, found, strict=True))
 
     def _budgets(self, limits: Limits) -> list[Limits]:
-        """Sizes of RAM, evenly spread by their ratios, and what was asked for."""
+        """Sizes of RAM, evenly spread by their ratios, and last what was asked for, once."""
         least = self._prices.takes(self._choices.scheme(0, {})).ram
         everything = self._choices.scheme(
             self._choices.counts[-1], {k: r[-1] for k, r in self._choices.ratios.items()}
         )
         most = max(min(self._prices.takes(everything).ram, self._most), least)
-        spread = [least * (most / least) ** (k / BUDGETS) for k in range(1, BUDGETS + 1)]
-        return [*(Limits(int(ram), limits.flash) for ram in spread), limits]
+        spread = [int(least * (most / least) ** (k / BUDGETS)) for k in range(1, BUDGETS + 1)]
+        sizes = [ram for ram in dict.fromkeys(spread) if ram != limits.ram]
+        return [*(Limits(ram, limits.flash) for ram in sizes), limits]
 
     def _chosen(
         self, values: Mapping[str, Values], budgets: Sequence[Limits]

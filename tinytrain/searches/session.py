@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tinytrain.choosing.choices import Choices
+from tinytrain.choosing.choices import Choices, scheme_key
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.costs import Costs
@@ -146,40 +146,43 @@ class SearchSession:
         Raises:
             BudgetError: of none that was tried the folder fits.
         """
-        refused: dict[str, BudgetError] = {}
+        refused: dict[object, tuple[str, BudgetError]] = {}
         while True:
             tried = conductor.answer(lambda: self._finals(explored, prices, set(refused)))
-            finalists = [one for one in tried if one.long and one.name not in refused]
+            finalists = [one for one in tried if one.long and _key(one) not in refused]
             if not finalists:
-                raise next(iter(refused.values()))
+                _, error = next(iter(refused.values()))
+                raise error
             chosen = best(finalists)
             self._listener.stage(f"building {chosen.name} for its target")
             try:
                 memory = self._memory(chosen.scheme)
             except BudgetError as error:
                 # The planner's sum and the linker's may differ by a few bytes.
-                refused[chosen.name] = error
+                refused[_key(chosen)] = chosen.name, error
                 continue
-            notes = tuple(f"{name} was better, and {e.what}" for name, e in refused.items())
+            notes = tuple(f"{name} was better, and {e.what}" for name, e in refused.values())
             return tried, chosen, memory, notes
 
-    def _finals(self, explored: Explored, prices: Prices, refused: set[str]) -> list[Tried]:
+    def _finals(self, explored: Explored, prices: Prices, refused: set[object]) -> list[Tried]:
         """All that was tried; the best that fit train longer."""
         tight = replace(self._limits, ram=self._limits.ram - STACK)
-        best = [one for one in ranked(explored.tried) if one.name not in refused]
+        best = [one for one in ranked(explored.tried) if _key(one) not in refused]
         asked = [one for one in best if one.name.endswith(f"-{self._limits.ram}")]
         able = [*asked, *(one for one in best if one not in asked)]
         finalists = self._finalists(able, prices, tight)
         finalists = finalists or self._finalists(able, prices, self._limits)
         marks = self._measured.marks([one.scheme for one in finalists.values()], self._lengths.long)
         done = {
-            name: replace(one, long=long)
-            for (name, one), long in zip(finalists.items(), marks, strict=True)
+            key: replace(one, long=long)
+            for (key, one), long in zip(finalists.items(), marks, strict=True)
         }
-        return [done.get(one.name, one) for one in explored.tried]
+        return [done.get(_key(one), one) for one in explored.tried]
 
-    def _finalists(self, able: Sequence[Tried], prices: Prices, limits: Limits) -> dict[str, Tried]:
-        found: dict[str, Tried] = {}
+    def _finalists(
+        self, able: Sequence[Tried], prices: Prices, limits: Limits
+    ) -> dict[object, Tried]:
+        found: dict[object, Tried] = {}
         for one in able:
             if len(found) == FINALISTS:
                 break
@@ -187,7 +190,7 @@ class SearchSession:
                 continue
             fitted = prices.within(one.scheme, limits)
             if fitted is not None:
-                found[one.name] = replace(one, fitted=fitted)
+                found[_key(one)] = replace(one, fitted=fitted)
         return found
 
     def _with_others(
@@ -234,6 +237,11 @@ class SearchSession:
                 budget=Budget(limits.ram, limits.flash),
                 given=subject.given,
             ).memory
+
+
+def _key(tried: Tried) -> object:
+    """What it trains: two schemes may have one name."""
+    return scheme_key(tried.scheme)
 
 
 def _everything(choices: Choices) -> Scheme:

@@ -1,0 +1,51 @@
+"""What decides within a session: schemes are told apart by what they train."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from tinytrain.compiler.costs import Cost
+from tinytrain.scheme.scheme import Scheme, Share
+from tinytrain.searches.explore import BUDGETS, Explored, Explorer
+from tinytrain.searches.front import Tried
+from tinytrain.searches.measured import Marks, TrialLength
+from tinytrain.searches.prices import Limits, Takes
+from tinytrain.searches.session import SearchSession
+
+
+def test_two_schemes_of_one_name_both_train_longer() -> None:
+    pair = [Scheme("twin", (), {layer: Share()}) for layer in ("conv_0", "conv_1")]
+    tried = tuple(
+        Tried(scheme, "greedy", Takes(10, 10, 10), Marks((loss,), (0.5,)))
+        for scheme, loss in zip(pair, (1.0, 2.0), strict=True)
+    )
+    session: Any = object.__new__(SearchSession)
+    session._limits = Limits(1000, 1000)
+    session._lengths = SimpleNamespace(long=TrialLength("long", 1, (0,), 1))
+
+    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
+        return [Marks((0.0,), (pair.index(scheme) / 2,)) for scheme in schemes]
+
+    session._measured = SimpleNamespace(marks=marks)
+    prices = SimpleNamespace(within=lambda scheme, limits: Cost(10, 10, 10, 10, 10))
+    found = session._finals(Explored(tried, {}), prices, set())
+    assert [one.long.accuracies for one in found] == [(0.0,), (0.5,)]
+    assert [one.scheme for one in found] == pair
+
+
+def test_the_budget_that_is_asked_for_comes_once() -> None:
+    def ram(scheme: Scheme) -> int:
+        return 3200 if scheme.biases else 100
+
+    explorer: Any = SimpleNamespace(
+        _choices=SimpleNamespace(
+            counts=(0, 1), ratios={}, scheme=lambda count, ratios: Scheme("s", ("conv_0",) * count)
+        ),
+        _prices=SimpleNamespace(takes=lambda scheme: Takes(ram(scheme), 1, 1)),
+        _most=10000,
+    )
+    found = [one.ram for one in Explorer._budgets(explorer, Limits(3200, 1))]
+    assert found[-1] == 3200 and len(found) == len(set(found)) == BUDGETS
+    explorer._most = 100
+    assert [one.ram for one in Explorer._budgets(explorer, Limits(5000, 1))] == [100, 5000]
