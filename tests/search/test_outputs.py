@@ -81,7 +81,9 @@ def made() -> tuple[Asked, Findings]:
         LONG,
     )
     worth = {"conv_0": 0.1, "conv_1": 3.0, "conv_2": 0.0, "head": 5.0}
-    return asked, Findings(rows, found, memory, worth, {"conv_1": 0.4, "conv_2": -0.1}, 21)
+    return asked, Findings(
+        rows, found, memory, worth, {"conv_0": -math.inf, "conv_1": 0.4, "conv_2": -0.1}, 21
+    )
 
 
 def test_the_scheme_says_where_it_comes_from_and_is_read_back(tmp_path: Path) -> None:

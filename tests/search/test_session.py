@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
+from tinytrain.choosing.choices import scheme_key
+from tinytrain.choosing.saturation import Saturation
 from tinytrain.compiler.costs import Cost
 from tinytrain.scheme.scheme import Scheme, Share
 from tinytrain.searches.explore import BUDGETS, Explored, Explorer
@@ -12,6 +15,7 @@ from tinytrain.searches.front import Tried
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.prices import Limits, Takes
 from tinytrain.searches.session import SearchSession
+from tinytrain.searches.valuations import _by_layer
 
 
 def test_two_schemes_of_one_name_both_train_longer() -> None:
@@ -32,6 +36,25 @@ def test_two_schemes_of_one_name_both_train_longer() -> None:
     found = session._finals(Explored(tried, {}), prices, set())
     assert [one.long.accuracies for one in found] == [(0.0,), (0.5,)]
     assert [one.scheme for one in found] == pair
+
+
+def test_a_loss_that_is_not_finite_makes_no_gain_of_the_kind() -> None:
+    explorer: Any = object.__new__(Explorer)
+    known = {"a": 2.0, "b": 3.0, "c": math.inf}
+    schemes = {name: Scheme(name, (name,)) for name in known}
+    explorer._tried = {
+        scheme_key(one): Tried(one, "greedy", Takes(1, 1, 1), Marks((known[name],), (0.5,)))
+        for name, one in schemes.items()
+    }
+    assert [explorer._loss(one) for one in schemes.values()] == [2.0, 3.0, 3.0]
+    model = Saturation({("a", 1.0): 1.0})
+    for gain in (-math.inf, math.nan, 0.5):
+        model.learn(("a", 1.0), 0.0, gain)
+        assert math.isfinite(model.expect(("a", 1.0), 0.1))
+    choices: Any = SimpleNamespace(layers=("a", "b", "c"))
+    worth = _by_layer(choices, {0: math.inf, 1: 2.0, 2: math.inf, 3: 1.0})
+    assert worth == {"a": 0.5, "b": 0.5}
+    assert _by_layer(choices, {0: math.inf}) == {}
 
 
 def test_the_budget_that_is_asked_for_comes_once() -> None:

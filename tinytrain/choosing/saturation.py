@@ -7,6 +7,7 @@ the simplest curve with diminishing returns, dG = (1 - G / C) dA, and one number
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import median
 
@@ -40,8 +41,9 @@ class Saturation:
 
         Args:
             gained: G, what was gained before the choice.
-            gain: what the choice added.
+            gain: what the choice added; one that is not finite says that it added nothing.
         """
+        gained, gain = (one if math.isfinite(one) else 0.0 for one in (gained, gain))
         self._seen.setdefault(choice, []).append((gained, gain))
         largest = max(
             before + max(more, 0.0) for seen in self._seen.values() for before, more in seen

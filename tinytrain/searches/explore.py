@@ -5,6 +5,7 @@ All of it is asked of `Measured`, so that the same measurements give the same sc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -44,7 +45,8 @@ class Explored:
 
     Attributes:
         tried: each scheme once.
-        contributions: of layers by how much their weights lower the loss beside the biases.
+        contributions: of layers by how much their weights lower the loss beside the biases; minus
+            infinity where it was not finite.
     """
 
     tried: tuple[Tried, ...]
@@ -91,7 +93,7 @@ class Explorer:
         expect(len(self._length.seeds) * self._count(len(budgets)))
         biases = list(self._biases())
         self._measure([*self._presets(), *((one, "biases") for one in biases)])
-        losses = {len(one.biases): self._marks(one).loss for one in biases}
+        losses = {len(one.biases): self._loss(one) for one in biases}
         gains = self._contributions(losses)
         values = self._values(gains, losses)
         self._measure(list(self._chosen(values, budgets)))
@@ -111,7 +113,7 @@ class Explorer:
     ) -> None:
         def measure(scheme: Scheme, origin: str) -> float:
             self._measure([(scheme, origin)])
-            return self._marks(scheme).loss
+            return self._loss(scheme)
 
         def cost(scheme: Scheme) -> int:
             return self._prices.takes(scheme).ram
@@ -159,6 +161,14 @@ class Explorer:
 
     def _marks(self, scheme: Scheme) -> Marks:
         return self._tried[scheme_key(scheme)].short
+
+    def _loss(self, scheme: Scheme) -> float:
+        """Where it was not finite, the largest finite one so far: gains are differences."""
+        loss = self._marks(scheme).loss
+        if math.isfinite(loss):
+            return loss
+        losses = (one.short.loss for one in self._tried.values())
+        return max((one for one in losses if math.isfinite(one)), default=0.0)
 
     def _presets(self) -> Iterator[tuple[Scheme, str]]:
         body = len(self._layers) - 1

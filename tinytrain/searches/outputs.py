@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -140,7 +141,11 @@ def json_file(asked: Asked, found: Findings) -> bytes:
     ]
     limits, long, short = asked.limits, asked.long, asked.short
     layers = [
-        {"name": layer, "fisher": finite(worth), "contribution": found.contributions.get(layer)}
+        {
+            "name": layer,
+            "fisher": finite(worth),
+            "contribution": finite(found.contributions.get(layer, math.nan)),
+        }
         for layer, worth in found.worth.items()
     ]
     described: dict[str, Any] = {

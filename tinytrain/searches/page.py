@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -188,7 +189,8 @@ def _levels(low: float, high: float) -> Iterator[Mark]:
 
 def _bars(found: Findings) -> list[Mapping[str, object]]:
     """Of each layer its contribution and its worth, in per cent of the largest."""
-    gains, worth = found.contributions, found.worth
+    gains = {layer: gain for layer, gain in found.contributions.items() if math.isfinite(gain)}
+    worth = found.worth
     most_gain = max([*gains.values(), 1e-12])
     most_worth = max([*worth.values(), 1e-300])
     shares = found.chosen.scheme.weights

@@ -72,7 +72,11 @@ def _values(
 def _by_layer(choices: Choices, losses: Mapping[int, float]) -> dict[str, float]:
     """What each bias wins: between two counts that were measured, each as much."""
     found: dict[str, float] = {}
-    counts = sorted(losses)
+    # A loss that is not finite says nothing of a count: it wins nothing, and those after it what
+    # they win over the last that is.
+    counts = [count for count in sorted(losses) if math.isfinite(losses[count])]
+    if not counts:
+        return found
     best = losses[counts[0]]
     for fewer, more in pairwise(counts):
         gain = max(best - losses[more], 0.0)
