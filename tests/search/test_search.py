@@ -17,7 +17,7 @@ import tinytrain
 from tests.support.inline_workers import Inline
 from tinytrain.cli import main
 from tinytrain.compiler.options import make_options
-from tinytrain.errors import BudgetError, DataError, UsageError
+from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
 from tinytrain.experiments.pool import Job
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.scheme.scheme import load_scheme
@@ -166,6 +166,22 @@ def test_schemes_beside_are_shown_and_never_chosen(quick: Search, tmp_path: Path
     (shown,) = (one for one in result.tried if one.origin == "beside")
     assert shown.long is not None and shown.eval is not None and shown is not result.chosen
     assert b"theirs.toml" in result.page.read_bytes()
+
+
+def test_schemes_beside_are_made_ready_before_anything_trains(
+    quick: Search, tmp_path: Path
+) -> None:
+    nothing, chosen = tmp_path / "channels.toml", tmp_path / "theirs.toml"
+    nothing.write_text("[weights]\nconv_1 = { channels = [99] }\n")
+    chosen.write_text('channels = "taylor"\n[weights]\nconv_1 = 0.5\n')
+    with pytest.raises(SchemeError, match="no input channel 99"):
+        quick(beside=[chosen, nothing])
+    with pytest.raises(SchemeError, match="the scheme trains nothing"):
+        quick(beside=["none"])
+    assert not list((tmp_path / "store").glob("*/trainings"))
+    result = quick(beside=[chosen])
+    (shown,) = (one for one in result.tried if one.origin == "beside")
+    assert len(shown.scheme.weights["conv_1"].channels or ()) == 4
 
 
 def test_a_budget_that_nothing_meets_says_the_smallest(quick: Search, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.pipeline import selection, training
-from tinytrain.errors import SchemeError
+from tinytrain.errors import SchemeError, Where
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import replaced, role_of, traits_of
 from tinytrain.ir.types import DType
@@ -87,10 +87,7 @@ class Resolver:
         """
         graph = Runner().run(self._forward, selection(self._options, scheme)[-1:])
         weights, biases = _trained(graph)
-        _refuse_more("weights", weights - self._weights, self._weights)
-        _refuse_more("bias", biases - self._biases, self._biases)
-        if not weights:
-            raise SchemeError("the scheme trains nothing", help="give one that trains the head")
+        _check(weights, biases, self._weights, self._biases, None)
         parts, moves = {}, dict(self._moves)
         for node in graph.nodes:
             if node.op == "merge_channels":
@@ -130,9 +127,39 @@ def _trained(graph: Graph) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(weights), frozenset(biases)
 
 
-def _refuse_more(what: str, more: frozenset[str], known: frozenset[str]) -> None:
+def check_within(graph: Graph, largest: Graph, where: Where) -> None:
+    """Refuses a scheme that the largest one does not hold.
+
+    Args:
+        graph, largest: forward, each with the parameters of its scheme.
+
+    Raises:
+        SchemeError: it trains more, or nothing.
+    """
+    _check(*_trained(graph), *_trained(largest), where)
+
+
+def _check(
+    weights: frozenset[str],
+    biases: frozenset[str],
+    most_weights: frozenset[str],
+    most_biases: frozenset[str],
+    where: Where | None,
+) -> None:
+    _refuse_more("weights", weights - most_weights, most_weights, where)
+    _refuse_more("bias", biases - most_biases, most_biases, where)
+    if not weights:
+        raise SchemeError(
+            "the scheme trains nothing", where=where, help="give one that trains the head"
+        )
+
+
+def _refuse_more(
+    what: str, more: frozenset[str], known: frozenset[str], where: Where | None
+) -> None:
     if more:
         raise SchemeError(
             f"layer '{min(more)}' is no candidate to train its {what}",
+            where=where,
             help=f"candidates are {', '.join(sorted(known))}; compile a larger scheme for others",
         )

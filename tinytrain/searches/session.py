@@ -8,18 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tinytrain.choosing.channel_scores import with_channels
 from tinytrain.choosing.choices import Choices, scheme_key
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.costs import Costs
 from tinytrain.compiler.folder import write_folder
 from tinytrain.compiler.pipeline import build_step
-from tinytrain.errors import BudgetError
+from tinytrain.errors import BudgetError, Where
 from tinytrain.experiments.pool import Workers
 from tinytrain.passes.base import Runner
+from tinytrain.scheme.channels import is_measured
 from tinytrain.scheme.scheme import Scheme, Share, load_scheme
 from tinytrain.searches.asking import Subject
 from tinytrain.searches.bench import write_bench
+from tinytrain.searches.candidate import check_within
 from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
 from tinytrain.searches.front import BESIDE, Tried, best, ranked
@@ -74,15 +77,17 @@ class SearchSession:
             RunError: a training failed; the others are kept.
         """
         subject, listener = self._subject, self._listener
-        others = [load_scheme(str(file), subject.layers) for file in beside]
         listener.stage("asking what schemes take")
         costs = Costs(
             subject.forward, subject.options, subject.target, subject.given.quantized_samples()
         )
+        others = self._beside(beside, costs)
         prices = Prices(costs, self._store)
         prices.check([Scheme("head")], self._limits)
         listener.stage("looking at what layers contribute")
         worth = known_worth(subject, self._store)
+        # What measures channels is known now; a training has to be told which ones.
+        others = [with_channels(one, worth) if is_measured(one) else one for one in others]
         bench = functools.cache(functools.partial(self._bench, work, _everything(costs.choices)))
         conductor = Conductor(self._measured, bench, self._cache, workers, listener)
         explorer = Explorer(
@@ -137,6 +142,15 @@ class SearchSession:
             self._lengths.short,
             self._lengths.long,
         )
+
+    def _beside(self, files: Sequence[str | Path], costs: Costs) -> list[Scheme]:
+        """The schemes that are shown beside, each one that the library of all candidates holds."""
+        found = [load_scheme(str(file), self._subject.layers) for file in files]
+        largest = costs.selected(_everything(costs.choices)) if found else None
+        for scheme in found:
+            assert largest is not None, "there is a scheme"
+            check_within(costs.selected(scheme), largest, Where(scheme.name))
+        return found
 
     def _decide(
         self, conductor: Conductor, explored: Explored, prices: Prices
