@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ import torch
 import tinytrain
 from tests.support.inline_workers import Inline
 from tinytrain.cli import main
+from tinytrain.cli.parser import parse
 from tinytrain.compiler.options import make_options
 from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
 from tinytrain.experiments.pool import Job
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.scheme.scheme import load_scheme
 from tinytrain.searches import conduct, search
-from tinytrain.searches.asking import Sources, subject_of
+from tinytrain.searches.asking import Sources, command_of, subject_of
 from tinytrain.searches.measured import SearchTrial
+from tinytrain.searches.parameters import SEARCH
 from tinytrain.target import load_target
 
 CLASSES, SHAPE = 3, (1, 8, 8)
@@ -141,6 +144,16 @@ def test_what_images_mean_is_part_of_what_was_asked() -> None:
 
     assert key() != key(mean=0.4)
     assert key() == key(eval=pixels)
+
+
+def test_the_command_that_is_written_can_be_run() -> None:
+    given: dict[str, Any] = {"model": "net.onnx", "data": "d.npz", "output": "s.toml"}
+    given |= {"beside": ["a.toml", "b.toml"], "mean": (0.5, 0.25), "ram": 24576, "classes": 4}
+    words = shlex.split(command_of(SEARCH, given))
+    assert words[:3] == ["tinytrain", "search", "net.onnx"]
+    read = vars(parse(words[1:]))
+    for name, value in given.items():
+        assert read[name] == value or tuple(read[name]) == tuple(value), name
 
 
 def test_samples_to_report_on_leave_what_was_measured(quick: Search) -> None:

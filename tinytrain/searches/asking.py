@@ -134,10 +134,13 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
     )
 
 
-def command_of(rows: tuple[Option, ...], given: Mapping[str, Any]) -> str:
-    """The command that asks the same, without what changes no outcome."""
-    words = ["tinytrain", "search"]
-    for row in rows:
+def command_of(rows: tuple[Option, ...], given: Mapping[str, Any], command: str = "search") -> str:
+    """The command that asks the same, without what changes no outcome.
+
+    Files without a flag come first: behind an option that takes several words they would be its.
+    """
+    words = ["tinytrain", command]
+    for row in sorted(rows, key=lambda row: not row.positional):
         value = given.get(row.name)
         if row.name in ("store", "workers") or value is None or value == row.default:
             continue
