@@ -17,6 +17,8 @@ import torch
 import tinytrain
 from tests.support.inline_workers import Inline
 from tinytrain.cli import main
+from tinytrain.cli.command import arguments_of
+from tinytrain.cli.commands.search import next_command
 from tinytrain.cli.parser import parse
 from tinytrain.compiler.options import make_options
 from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
@@ -154,6 +156,18 @@ def test_the_command_that_is_written_can_be_run() -> None:
     read = vars(parse(words[1:]))
     for name, value in given.items():
         assert read[name] == value or tuple(read[name]) == tuple(value), name
+
+
+def test_the_next_command_compiles_what_was_searched() -> None:
+    words = "search net.onnx --data d.npz -o s.toml --target mps2-an500 --ram 96K --classes 4"
+    given = arguments_of(parse([*words.split(), "--mean", "0.5", "--store", "x"]), SEARCH)
+    told = shlex.split(next_command(given, Path("s.toml")))
+    read = vars(parse(told[1:]))
+    wanted = {"model": "net.onnx", "target": "mps2-an500", "ram": 96 << 10, "classes": 4}
+    wanted |= {"scheme": "s.toml", "calibration": "d.npz", "output": "DIR"}
+    assert {name: read[name] for name in wanted} == wanted and list(read["mean"]) == [0.5]
+    again = next_command({**given, "calibration": "c.npz"}, Path("s.toml"))
+    assert "--calibration c.npz" in again and "d.npz" not in again
 
 
 def test_samples_to_report_on_leave_what_was_measured(quick: Search) -> None:

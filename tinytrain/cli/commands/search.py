@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -11,6 +13,8 @@ from rich.table import Table
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import print_notes, print_table
 from tinytrain.cli.tables import facts_table, memory_table
+from tinytrain.compiler.parameters import COMPILE
+from tinytrain.searches.asking import command_of
 from tinytrain.searches.display import SearchDisplay
 from tinytrain.searches.front import best_first, spread_text
 from tinytrain.searches.parameters import SEARCH as PARAMETERS
@@ -38,10 +42,18 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print(result.json.read_text(encoding="utf-8"), end="")
         return
-    _show(result)
+    _show(result, next_command(given, result.output))
 
 
-def _show(result: SearchResult) -> None:
+def next_command(given: Mapping[str, Any], scheme: Path) -> str:
+    """The command that compiles what was found, as it was searched."""
+    kept = {row.name: given[row.name] for row in COMPILE if row.name in given}
+    # Without samples of their own, those of the data have set the ranges.
+    kept["calibration"] = kept["calibration"] or given["data"]
+    return command_of(COMPILE, {**kept, "scheme": str(scheme), "output": "DIR"}, "compile")
+
+
+def _show(result: SearchResult, next: str) -> None:
     print_table(_table(result))
     memory = result.memory
     limits = result.limits
@@ -59,7 +71,7 @@ def _show(result: SearchResult) -> None:
             }
         )
     )
-    print(f"next: tinytrain compile MODEL --scheme {result.output} -o DIR")
+    print(f"next: {next}")
 
 
 def _table(result: SearchResult) -> Table:
