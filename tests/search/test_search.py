@@ -236,6 +236,9 @@ def test_mistakes_end_before_anything_is_measured(quick: Search, tmp_path: Path)
         quick(data=(x, y % 2))
     with pytest.raises(UsageError, match="no option 'scheme'"):
         quick(scheme="full")
+    with pytest.raises(UsageError, match=r"is a .toml file, got 'net-v0.5'") as caught:
+        quick("net-v0.5")
+    assert caught.value.help == "give -o net-v0.5.toml"
     with pytest.raises(UsageError, match="its folder is missing"):
         quick("missing/s.toml")
     assert not list((tmp_path / "store").glob("*/trainings"))

@@ -111,9 +111,7 @@ def search(
     listener = progress or Silent()
     chosen = make_options({**_known(options), "scheme": "head"})
     where = target if isinstance(target, Target) else load_target(target)
-    path = Path(output)
-    for file in (path, *names_of(path)):
-        check_writable(file)
+    path = _scheme_path(output)
     listener.stage("reading the model and the samples")
     sources = Sources(model, example, model_output, data, eval, calibration, mean, std)
     named = target.name if isinstance(target, Target) else str(target)
@@ -126,6 +124,18 @@ def search(
         session = SearchSession(subject, limits, Path(store), listener)
         found = session.run(crew, Path(work), list(beside or ()))
     return _write(path, session.asked(command), found, session.new_trainings)
+
+
+def _scheme_path(output: str | Path) -> Path:
+    """Where the scheme goes; the files beside it have its name with other endings."""
+    path = Path(output)
+    if path.suffix != ".toml":
+        raise UsageError(
+            f"a scheme is a .toml file, got '{path.name}'", help=f"give -o {path.name}.toml"
+        )
+    for file in (path, *names_of(path)):
+        check_writable(file)
+    return path
 
 
 def _known(options: dict[str, Any]) -> dict[str, Any]:
