@@ -148,6 +148,19 @@ def test_what_images_mean_is_part_of_what_was_asked() -> None:
     assert key() == key(eval=pixels)
 
 
+def test_an_iterator_of_samples_calibrates_and_teaches() -> None:
+    x, y = samples(60, 0)
+    pairs = [(x[k : k + 20], y[k : k + 20]) for k in range(0, 60, 20)]
+
+    def key(data: Any) -> str:
+        sources = Sources(
+            network(), torch.zeros(1, *SHAPE), None, data, None, None, mean=None, std=None
+        )
+        return subject_of(sources, make_options({"scheme": "head"}), load_target("host"), "h").key
+
+    assert key(iter(pairs)) == key(pairs)
+
+
 def test_the_command_that_is_written_can_be_run() -> None:
     given: dict[str, Any] = {"model": "net.onnx", "data": "d.npz", "output": "s.toml"}
     given |= {"beside": ["a.toml", "b.toml"], "mean": (0.5, 0.25), "ram": 24576, "classes": 4}

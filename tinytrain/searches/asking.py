@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,9 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
     """
     from tinytrain.frontend import import_model
 
+    if hasattr(sources.data, "__next__"):
+        # An iterator gives its samples once, and they calibrate, too.
+        sources = replace(sources, data=list(sources.data))
     runner = Runner()
     imported = import_model(
         sources.model, example=sources.example, model_output=sources.model_output
