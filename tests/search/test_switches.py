@@ -19,13 +19,14 @@ from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.host_library import host_library
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, to_integers
-from tinytrain.errors import SchemeError, UsageError
+from tinytrain.errors import SchemeError, UsageError, Where
 from tinytrain.frontend import import_model
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.saved_file import read_saved
 from tinytrain.scheme.scheme import Scheme, Share, load_scheme
+from tinytrain.searches.candidate import check_within
 from tinytrain.searches.switches import Switches
 from tinytrain.searches.trial import TrialScore, rates_of, trial
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
@@ -204,3 +205,8 @@ def test_a_candidate_is_within_the_largest_scheme() -> None:
         switches.suggested_rate(Scheme("more", (), {body[0]: Share()}))
     with pytest.raises(SchemeError, match="the scheme trains nothing"):
         switches.set(Scheme("none", trains_head=False))
+    within, full = switches.compiled.graph, compiled_with().graph
+    check_within(within, full, Where("theirs.toml"))
+    with pytest.raises(SchemeError, match="is no candidate to train its weights") as caught:
+        check_within(full, within, Where("theirs.toml"))
+    assert caught.value.where == Where("theirs.toml")
