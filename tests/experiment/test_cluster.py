@@ -30,8 +30,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[TwoMachines]:
-    with two_machines() as found:
-        yield found
+    # Where the tests are a job in the background, it is ignored, here and in all that is started.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with two_machines() as found:
+            yield found
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def nothing_more(job: Job) -> list[Job]:
@@ -156,7 +161,7 @@ class Killer(Heard):
 def test_a_machine_that_dies_changes_no_bit(
     machines: TwoMachines, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_experiment(tmp_path, FILE.replace("steps = 30", "steps = 3000"))
+    file = write_experiment(tmp_path, FILE.replace("steps = 30", "steps = 30000"))
     how = {"only": "rate 0.01", "cache": tmp_path / "cache"}
     killer = Killer(machines)
     experiment(file, output=tmp_path / "here", **how)
