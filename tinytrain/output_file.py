@@ -1,11 +1,11 @@
-"""Files that a command writes where the user says: whole, or not at all."""
+"""Files and folders that a command writes where the user says: files whole, or not at all."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from tinytrain.errors import UsageError
+from tinytrain.errors import UsageError, Where
 
 
 def check_writable(path: Path) -> None:
@@ -20,6 +20,26 @@ def check_writable(path: Path) -> None:
             + ("it is a folder" if path.is_dir() else "its folder is missing or not writable"),
             help="name another file",
         )
+
+
+def make_folder(folder: Path, flags: str, what: str = "the folder cannot be written") -> None:
+    """Makes a folder where it is not there, and those that it lies in.
+
+    Args:
+        flags: options that name another one.
+        what: the sentence where it fails, without the reason.
+
+    Raises:
+        UsageError: the system refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{what}: {error.strerror}",
+            where=Where(str(folder)),
+            help=f"name another one with {flags}",
+        ) from error
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,11 +64,18 @@ def _nearness(logits: np.ndarray) -> float:
 
 def _samples(size: int, start: int, divisor: int) -> Iterator[np.ndarray]:
     """s8 [size] of each step: upper bytes of a linear congruential generator, over a divisor."""
-    numbers = np.empty(STEPS * size, np.int64)
-    number = start
-    for place in range(numbers.size):
-        number = (number * _FACTOR + _STEP) % 2**32
-        numbers[place] = number >> 24
+    numbers = _numbers(STEPS * size, start)
     # Toward zero, as C divides.
     elements = np.trunc((numbers - 128) / divisor).astype(np.int8)
     yield from elements.reshape(STEPS, size)
+
+
+@lru_cache(maxsize=2)
+def _numbers(count: int, start: int) -> np.ndarray:
+    """The upper bytes, int64 [count]; all divisors share them."""
+    numbers = np.empty(count, np.int64)
+    number = start
+    for place in range(count):
+        number = (number * _FACTOR + _STEP) % 2**32
+        numbers[place] = number >> 24
+    return numbers

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinytrain.errors import UsageError, Where
+from tinytrain.errors import UsageError
 from tinytrain.experiments.once import write_text
 from tinytrain.experiments.parameters import EXPERIMENT
 from tinytrain.experiments.plots import plots_of
@@ -20,6 +20,7 @@ from tinytrain.experiments.spec import Experiment
 from tinytrain.experiments.toml_file import load_experiment
 from tinytrain.experiments.workers import open_workers
 from tinytrain.option import check_options
+from tinytrain.output_file import make_folder
 from tinytrain.tools import how_to_get
 
 FOLDER = Path("build", "experiments")
@@ -87,7 +88,7 @@ def experiment(
     if dry_run:
         return ExperimentResult(folder, runs)
     for place in (folder, Path(cache)):
-        _make(place)
+        make_folder(place, "-o or --cache")
     monitor = Unmonitored() if progress is None else progress
     monitor.expect(sum(state != "done" for state in runs.values()))
     with open_workers(workers) as crew:
@@ -104,17 +105,6 @@ def _pattern(only: str | None) -> re.Pattern[str] | None:
         return None if only is None else re.compile(only)
     except re.error as error:
         raise UsageError(f"'{only}' is no regular expression: {error}") from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"the folder cannot be written: {error.strerror}",
-            where=Where(str(folder)),
-            help="name another one with -o or --cache",
-        ) from error
 
 
 def _write(

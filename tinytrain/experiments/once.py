@@ -19,15 +19,7 @@ def computed_once(path: Path, compute: Callable[[Path], None]) -> Path:
     Args:
         compute: gets the path of a temporary file in the same folder.
     """
-    if path.exists():
-        return path
-    locks = path.parent / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    # A lock's file stays: removed, it could be held by one process and made anew by another.
-    with _locked(locks / path.name):
-        if not path.exists():
-            write_whole(path, compute)
-    return path
+    return _once(path, lambda: write_whole(path, compute))
 
 
 def folder_once(path: Path, fill: Callable[[Path], None]) -> Path:
@@ -36,18 +28,15 @@ def folder_once(path: Path, fill: Callable[[Path], None]) -> Path:
     Args:
         fill: gets the path of an empty folder beside it.
     """
-    if path.exists():
-        return path
-    locks = path.parent / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with _locked(locks / path.name):
-        if not path.exists():
-            with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as place:
-                made = Path(place, "made")
-                made.mkdir()
-                fill(made)
-                made.replace(path)
-    return path
+
+    def make() -> None:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as place:
+            made = Path(place, "made")
+            made.mkdir()
+            fill(made)
+            made.replace(path)
+
+    return _once(path, make)
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -75,6 +64,18 @@ def write_text(path: Path, text: str) -> None:
         made.write_text(text, encoding="utf-8")
 
     write_whole(path, write)
+
+
+def _once(path: Path, make: Callable[[], None]) -> Path:
+    if path.exists():
+        return path
+    locks = path.parent / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    # A lock's file stays: removed, it could be held by one process and made anew by another.
+    with _locked(locks / path.name):
+        if not path.exists():
+            make()
+    return path
 
 
 @contextmanager

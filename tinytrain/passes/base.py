@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tinytrain.errors import UsageError, Where
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.text import format_graph
 from tinytrain.ir.verify import verify
+from tinytrain.output_file import make_folder
 
 
 class Pass(Protocol):
@@ -68,14 +68,7 @@ class Runner:
         self._progress = progress
         self._count = 0
         if dump is not None:
-            try:
-                dump.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UsageError(
-                    f"the folder for dumps cannot be made: {error.strerror}",
-                    where=Where(str(dump)),
-                    help="name another one with --dump-ir",
-                ) from error
+            make_folder(dump, "--dump-ir", "the folder for dumps cannot be made")
 
     def run(self, graph: Graph, passes: Iterable[Pass]) -> Graph:
         """The graph after all passes.

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinytrain.errors import UsageError, Where
 from tinytrain.experiments.once import write_text
+from tinytrain.output_file import make_folder
 
 
 class Store:
@@ -30,14 +30,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._held: dict[tuple[str, str], dict[str, Any]] = {}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"the folder cannot be written: {error.strerror}",
-                where=Where(str(folder)),
-                help="name another one with --store",
-            ) from error
+        make_folder(folder, "--store")
 
     def read(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """What is known; None where nothing is. A damaged file is as good as none."""
