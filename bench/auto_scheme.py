@@ -30,6 +30,7 @@ from tinytrain.choosing.choices import Choices
 from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import Values
 from tinytrain.compiler.auto_scheme import AutoScheme, values_of
+from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import IntegerModel, integer_model
 from tinytrain.compiler.options import Options
@@ -157,7 +158,7 @@ def lines(case: Case) -> None:
         cells = [case.name, f"`{preset}`", f"{ram:,}", accuracies(scheme)]
         for valued in VALUES.values():
             auto.values = valued(auto.costs.choices, auto.worth)
-            cells.append(accuracies(replace(auto.within(ram).scheme, name="auto")))
+            cells.append(accuracies(replace(auto.within(Budget(ram, 1 << 30)).scheme, name="auto")))
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
@@ -183,7 +184,7 @@ def times() -> None:
         print(f"with what they cost: {seconds() - start:.1f} s")
         for ram in RAM:
             start = seconds()
-            record = auto.within(ram).record
+            record = auto.within(Budget(ram, 1 << 30)).record
             print(f"{ram:,} bytes: {seconds() - start:.1f} s; {record.sentence()}")
 
 

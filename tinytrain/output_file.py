@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tinytrain.errors import UsageError, Where
@@ -60,3 +64,40 @@ def write_file(path: Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder, which goes at the end.
+
+    Raises:
+        UsageError: it cannot be made or written.
+    """
+    place = Path("TMPDIR")
+    try:
+        place = Path(tempfile.gettempdir())
+        made = tempfile.TemporaryDirectory(prefix="tinytrain-")
+    except OSError as error:
+        raise _no_scratch(str(error.strerror), place) from error
+    with made as folder:
+        try:
+            yield Path(folder)
+        except UsageError as error:
+            if error.where is None or not str(error.where.file).startswith(folder):
+                raise
+            # Nobody named this folder, so that no option names another.
+            raise _no_scratch(error.what.rpartition(": ")[2], place) from error
+        except OSError as error:
+            # What else is written beside it names its own file.
+            elsewhere = error.filename and not str(error.filename).startswith(folder)
+            if elsewhere or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise _no_scratch(str(error.strerror), place) from error
+
+
+def _no_scratch(reason: str, place: Path) -> UsageError:
+    return UsageError(
+        f"temporary files cannot be written: {reason}",
+        where=Where(str(place)),
+        help="make room there, or name another folder in the environment variable TMPDIR",
+    )

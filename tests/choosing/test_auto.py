@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from tests.support.real_models import FILES
 from tinytrain import compile_model, inspect, verify
 from tinytrain.cli import main
 from tinytrain.compiler.auto_scheme import first_that_fits
+from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.folder import Product
-from tinytrain.errors import BudgetError, DataError, SchemeError
+from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
 from tinytrain.manifest import read_manifest
 from tinytrain.manifest.choice import ChoiceRecord, LayerChoiceRecord
 from tinytrain.scheme.scheme import Scheme
@@ -123,13 +125,20 @@ def test_what_it_cannot_do_without(
 
 
 def test_where_nothing_fits_the_least_is_named(samples: Path, tmp_path: Path) -> None:
-    with pytest.raises(BudgetError, match="nothing fits: the head alone takes about") as caught:
+    with pytest.raises(BudgetError, match="nothing fits: the head alone takes ") as caught:
         compile_model(
             MODEL, output=tmp_path / "out", target=TARGET, ram=4000, calibration=str(samples),
             scheme="auto",
         )  # fmt: skip
     assert "more than the 4,000 that there are" in str(caught.value)
     assert not (tmp_path / "out").exists()
+    found = re.search(r"give --ram (\d+) or more", str(caught.value.help))
+    assert found is not None
+    product = compile_model(
+        MODEL, output=tmp_path / "out", target=TARGET, ram=int(found[1]), scheme="auto",
+        calibration=str(samples),
+    )  # fmt: skip
+    assert product.memory.ram["total"] == int(found[1]), "and not a byte less"
 
 
 @pytest.mark.slow
@@ -138,11 +147,35 @@ def test_an_autoencoder_is_its_own_target(tmp_path: Path) -> None:
     model = shared_model(FILES["ad01"])
     x = np.random.default_rng(0).normal(0, 1, (16, 640)).astype(np.float32)
     given: dict[str, Any] = {"calibration": x, "scheme": "auto", "loss": "mean_squared_error"}
-    with pytest.raises(BudgetError, match="nothing fits: the head alone takes about 134,"):
+    with pytest.raises(BudgetError, match="nothing fits: the head alone takes 134,"):
         compile_model(model, output=tmp_path / "out", target=TARGET, ram=60_000, **given)
     product = compile_model(model, output=tmp_path / "out", target=TARGET, ram=190_000, **given)
     assert product.manifest.choice is not None and product.manifest.choice.value > 0
     assert product.manifest.ram["total"] <= 190_000
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        ({"enrol": "ncm"}, "--enrol"),
+        ({"pseudo_labels": True, "guard": 16}, "--pseudo-labels"),
+    ],
+)
+def test_what_keeps_features_is_refused_at_once(options: dict[str, Any], flag: str) -> None:
+    with pytest.raises(UsageError, match=f"would change what {flag} has kept of a class"):
+        compile_model("missing.onnx", output="out", scheme="auto", **options)
+
+
+def test_a_step_may_not_take_longer(samples: Path, tmp_path: Path, compiled: Product) -> None:
+    most = compiled.compiled.plan.cost * 2 // 3
+    given: dict[str, Any] = {"output": tmp_path / "out", "target": TARGET, "ram": RAM}
+    given |= {"calibration": str(samples), "instructions": most}
+    faster = compile_model(MODEL, scheme="auto", **given)
+    assert faster.compiled.plan.cost <= most
+    with pytest.raises(BudgetError, match=f"more than the {most:,} that are asked for"):
+        compile_model(MODEL, scheme="full", **{**given, "ram": 1 << 20})
+    with pytest.raises(BudgetError, match=r"the head alone takes [\d,]+ instructions a step"):
+        compile_model(MODEL, scheme="auto", **{**given, "instructions": 9})
 
 
 def test_nothing_else_takes_auto(samples: Path) -> None:
@@ -153,9 +186,9 @@ def test_nothing_else_takes_auto(samples: Path) -> None:
 class FakeAuto:
     """Schemes that take as many bytes as their name says."""
 
-    def within(self, ram: int) -> Any:
+    def within(self, budget: Budget, free: int) -> Any:
         class Chosen:
-            scheme = Scheme(str(ram // 100 * 100))
+            scheme = Scheme(str((budget.ram - free) // 100 * 100))
 
         return Chosen()
 
@@ -169,10 +202,16 @@ def test_what_really_fits_is_made() -> None:
             raise BudgetError("too much")
         return chosen.scheme.name
 
-    assert first_that_fits(FakeAuto(), 10_090, make) == "9500"  # type: ignore[arg-type]
+    fake: Any = FakeAuto()
+    assert first_that_fits(fake, Budget(10_090, 1), make) == "9500"
     assert asked == ["10000", "9500"], "the same scheme is not tried twice"
+    assert first_that_fits(fake, Budget(99_000, 1), make) == "0", "the head, where nothing else"
+
+    def refuse(chosen: Any) -> str:
+        raise BudgetError("too much")
+
     with pytest.raises(BudgetError, match="too much"):
-        first_that_fits(FakeAuto(), 99_000, make)  # type: ignore[arg-type]
+        first_that_fits(fake, Budget(99_000, 1), refuse)
 
 
 def test_the_sentence() -> None:

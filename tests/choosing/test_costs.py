@@ -16,8 +16,10 @@ from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.cost_lines import RAM, CostLines
 from tinytrain.compiler.costs import Costs
 from tinytrain.compiler.folder import Product, write_folder
+from tinytrain.compiler.head_alone import check_head
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, to_integers
+from tinytrain.errors import BudgetError
 from tinytrain.frontend import import_model
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
@@ -126,12 +128,19 @@ def test_sums_are_those_of_single_choices_and_lines_hold() -> None:
 def test_a_budget_below_the_head_is_refused_with_the_smallest_that_works(tmp_path: Path) -> None:
     costs, (seed, options) = costs_of(0), CASES[0]
     head = costs.choices.scheme(0, {})
-    error = costs.refused(4000)
-    assert error.what.startswith("nothing fits: the head alone takes about ")
-    found = re.search(r"--ram (\d+)", str(error.help))
+    with pytest.raises(BudgetError, match="nothing fits: the head alone takes ") as caught:
+        check_head(costs, Budget(4000, AMPLE))
+    found = re.search(r"--ram (\d+)", str(caught.value.help))
     assert found is not None
     ram = int(found[1])
     assert real(network(seed), options, head, ram, tmp_path / "own").memory.ram["total"] <= ram
+    check_head(costs, Budget(ram, AMPLE))
+    with pytest.raises(BudgetError, match="1 more than the"):
+        check_head(costs, Budget(ram - 1, AMPLE))
+    flash = costs.measured(head, ram).flash
+    check_head(costs, Budget(ram, flash))
+    with pytest.raises(BudgetError, match=f"takes {flash:,} bytes of flash, 1 more"):
+        check_head(costs, Budget(ram, flash - 1))
 
 
 def test_estimates_follow_the_planner() -> None:

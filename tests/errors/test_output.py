@@ -9,9 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,6 +24,7 @@ from tinytrain.cli import main
 from tinytrain.emit import folder as folder_module
 from tinytrain.emit.folder import FolderWriter
 from tinytrain.errors import UsageError
+from tinytrain.output_file import scratch_folder
 
 USAGE_ERROR, MODEL_ERROR = 2, 3
 
@@ -180,6 +183,33 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_module.Path, "write_bytes", full)
     with pytest.raises(UsageError, match="cannot be written: No space left on device"):
         write(tmp_path / "new" / "out", "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody named that folder, so that `-o` would not help."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    full = OSError(28, "No space left on device")
+
+    def told() -> str:
+        with pytest.raises(UsageError) as caught, scratch_folder() as place:
+            write(place / "out", "a")
+        return str(caught.value)
+
+    monkeypatch.setattr(folder_module.Path, "write_bytes", Mock(side_effect=full))
+    assert told() == (
+        "temporary files cannot be written: No space left on device\n"
+        f"  at: {tmp_path}\n"
+        "  help: make room there, or name another folder in the environment variable TMPDIR"
+    )
+    with pytest.raises(UsageError, match="temporary files cannot be written"), scratch_folder():
+        raise full
+    # What is written elsewhere meanwhile names its own file.
+    elsewhere = OSError(28, "No space left on device", "store/a.json")
+    with pytest.raises(OSError, match=r"store/a\.json"), scratch_folder():
+        raise elsewhere
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert "No such file or directory" in told()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,16 +7,25 @@ import io
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from tinytrain.compiler.budget import MemoryUse
+from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.costs import Cost
 from tinytrain.scheme.scheme import Scheme, Share, load_scheme
 from tinytrain.scheme.text import scheme_text
-from tinytrain.searches.front import BESIDE, PRESET, Tried, best, best_first, pareto
+from tinytrain.searches.front import (
+    BESIDE,
+    PRESET,
+    Tried,
+    best,
+    best_first,
+    gap_text,
+    pareto,
+)
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.outputs import (
     COLUMNS,
@@ -28,7 +37,7 @@ from tinytrain.searches.outputs import (
     scheme_file,
 )
 from tinytrain.searches.page import search_page
-from tinytrain.searches.prices import Limits, Takes
+from tinytrain.searches.prices import Takes
 
 LAYERS = ("conv_0", "conv_1", "conv_2", "head")
 SHORT, LONG = TrialLength("short", 300, (0, 1), 64), TrialLength("long", 2000, (0, 1, 2), 256)
@@ -73,7 +82,7 @@ def made() -> tuple[Asked, Findings]:
         ("learn.npz", "cd" * 32),
         ("test.npz", "ef" * 32),
         "mps2-an500",
-        Limits(24_576, 1 << 20),
+        Budget(24_576, 1 << 20),
         300,
         100,
         200,
@@ -119,6 +128,33 @@ def test_csv_and_json_have_every_scheme() -> None:
     assert described["schemes"][3]["toml"] == scheme_text(found.chosen.scheme)
     assert described["layers"][1] == {"name": "conv_1", "fisher": 3.0, "contribution": 0.4}
     assert json_file(asked, found) == json_file(asked, found)
+
+
+def test_the_front_of_the_table_is_that_of_the_page() -> None:
+    _, found = made()
+    rows = list(csv.DictReader(io.StringIO(csv_file(found).decode())))
+    for what in ("ram", "instructions"):
+        front = [row["scheme"] for row in rows if row[f"{what}_front"] == "True"]
+        # Of those that trained longer: "theirs.toml" takes more than "grown", and is worse.
+        assert front == [one.name for one in found.front(what)] == ["single", "grown"]
+    alone = replace(found, tried=tuple(replace(one, long=None) for one in found.tried))
+    assert [one.name for one in alone.front("ram")] == ["head", "single", "grown"]
+
+
+def test_how_far_a_set_may_be_from_the_best() -> None:
+    asked, found = made()
+    sets = [replace(found.chosen, gap=gap) for gap in (None, 0.0, 0.0321)]
+    texts = [gap_text(one) for one in sets]
+    assert texts == [
+        "no bound is known: it was not found by a knapsack",
+        "no set that fits has more of the value that it was found by",
+        "no set that fits has 3.2% more of the value that it was found by",
+    ]
+    for one, text in zip(sets, texts, strict=True):
+        of_one = replace(found, chosen=one, tried=(one,))
+        assert text.encode() in scheme_file(asked, of_one)
+        assert text.encode() in search_page(asked, of_one)
+        assert json.loads(json_file(asked, of_one))["schemes"][0]["gap"] == one.gap
 
 
 class Page(HTMLParser):

@@ -229,7 +229,7 @@ def test_a_budget_that_nothing_meets_says_the_smallest(quick: Search, tmp_path: 
         quick(ram=1000)
     told = re.match(
         r"nothing fits: the head alone takes ([\d,]+) bytes of RAM, [\d,]+ more than the 1,000 "
-        "that are asked for",
+        "that there are",
         caught.value.what,
     )
     assert told and caught.value.help is not None

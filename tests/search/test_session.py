@@ -8,12 +8,13 @@ from typing import Any
 
 from tinytrain.choosing.choices import scheme_key
 from tinytrain.choosing.saturation import Saturation
+from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.costs import Cost
 from tinytrain.scheme.scheme import Scheme, Share
 from tinytrain.searches.explore import BUDGETS, Explored, Explorer
 from tinytrain.searches.front import Tried
 from tinytrain.searches.measured import Marks, TrialLength
-from tinytrain.searches.prices import Limits, Takes
+from tinytrain.searches.prices import Takes
 from tinytrain.searches.session import SearchSession
 from tinytrain.searches.valuations import _by_layer
 
@@ -25,7 +26,7 @@ def test_two_schemes_of_one_name_both_train_longer() -> None:
         for scheme, loss in zip(pair, (1.0, 2.0), strict=True)
     )
     session: Any = object.__new__(SearchSession)
-    session._limits = Limits(1000, 1000)
+    session._limits = Budget(1000, 1000)
     session._lengths = SimpleNamespace(long=TrialLength("long", 1, (0,), 1))
 
     def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
@@ -68,7 +69,7 @@ def test_the_budget_that_is_asked_for_comes_once() -> None:
         _prices=SimpleNamespace(takes=lambda scheme: Takes(ram(scheme), 1, 1)),
         _most=10000,
     )
-    found = [one.ram for one in Explorer._budgets(explorer, Limits(3200, 1))]
+    found = [one.ram for one in Explorer._budgets(explorer, Budget(3200, 1))]
     assert found[-1] == 3200 and len(found) == len(set(found)) == BUDGETS
     explorer._most = 100
-    assert [one.ram for one in Explorer._budgets(explorer, Limits(5000, 1))] == [100, 5000]
+    assert [one.ram for one in Explorer._budgets(explorer, Budget(5000, 1))] == [100, 5000]

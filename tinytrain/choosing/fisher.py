@@ -51,6 +51,8 @@ class Worth:
         descent: of each layer the squared mean gradient of weights and of bias, by how much a step
             of rate 1 on all samples lowers the mean loss, to first order.
         samples: N.
+        spread: of each layer the mean over samples of the squared gradient of weights and of bias:
+            what a step on one sample has of `descent`, and of noise.
     """
 
     layers: Mapping[str, float]
@@ -58,6 +60,7 @@ class Worth:
     facts: Mapping[str, ChannelFacts]
     descent: Mapping[str, tuple[float, float]]
     samples: int
+    spread: Mapping[str, tuple[float, float]]
 
     @property
     def channels(self) -> Mapping[str, np.ndarray]:
@@ -190,6 +193,7 @@ class _Weights:
         self.back, self.real, self.multiple = back, real, multiple
         self.total = np.zeros(real.shape)
         self.contributions: list[np.ndarray] = []
+        self.squares: list[float] = []
 
     def add(self, known: Mapping[Value, np.ndarray], units: Sequence[float]) -> None:
         """Adds one sample; units: of the gradient that each sum was made of."""
@@ -197,6 +201,7 @@ class _Weights:
         for node, unit in zip(self.back, units, strict=True):
             gradient += known[node.output] * (scale_of(node.inputs[0]) * unit)
         self.total += gradient
+        self.squares.append(_ordered_sum(gradient**2))
         self.contributions.append(by_channel(self.real * gradient, self.multiple))
 
 
@@ -249,7 +254,7 @@ class _Measured:
         """What the samples so far say."""
         of_weights = {node.layer: held for held in self.weights.values() for node in held.back}
         count = len(next(iter(self.layers.values())).outputs)
-        facts, descent = {}, {}
+        facts, descent, spread = {}, {}, {}
         for name, layer in self.layers.items():
             held = of_weights[name]
             mean = held.total / count
@@ -262,9 +267,11 @@ class _Measured:
             )
             bias = np.cumsum(layer.bias, axis=0)[-1] / count
             descent[name] = (_ordered_sum(mean**2), _ordered_sum(bias**2))
+            noisy = _ordered_sum(np.square(layer.bias)) / count
+            spread[name] = (_ordered_sum(np.array(held.squares)) / count, noisy)
         layers = {name: layer.fisher() for name, layer in self.layers.items()}
         biases = {name: layer.bias_fisher() for name, layer in self.layers.items()}
-        return Worth(layers, biases, facts, descent, count)
+        return Worth(layers, biases, facts, descent, count, spread)
 
 
 def _ordered_sum(values: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from tinytrain.solver import make_solver
 _RESOLUTION = 1_000_000
 """Values are rounded to this share of the sum of the largest of each layer."""
 
-_WORK = 4.0
+WORK = 4.0
 """Limit of one run of the solver, in its deterministic seconds."""
 
 _MOST_ROUNDS = 200
@@ -88,6 +88,7 @@ class Chosen:
         bound: no scheme is worth more by the first lines, before anything was checked.
         is_exact: whether the solver proved that there is none better by all lines.
         rounds: schemes that were checked.
+        work: of the solver, in its deterministic seconds.
     """
 
     scheme: Scheme
@@ -95,6 +96,7 @@ class Chosen:
     bound: float
     is_exact: bool
     rounds: int
+    work: float = 0.0
 
     @property
     def gap(self) -> float:
@@ -112,6 +114,7 @@ def best_set(
     limits: Mapping[str, int],
     lines: list[Line],
     check: Check = lambda scheme: (),
+    work: float = WORK,
 ) -> Chosen | None:
     """The scheme of largest value whose sums keep all limits; None where not even the head does.
 
@@ -122,19 +125,23 @@ def best_set(
         lines: known so far, the first ones for all schemes; what `check` answers is added, and
             holds for other limits and values too.
         check: says whether a scheme really fits.
+        work: limit of each run of the solver, in its deterministic seconds; what it has by then is
+            not proved to be best, and its bound says how far from that it may be.
     """
+    done = 0.0
     bound: float | None = None
     for rounds in range(1, _MOST_ROUNDS + 1):
-        found = _solve(choices, values, limits, lines)
+        found = _solve(choices, values, limits, lines, work)
         if found is None:
             return None
-        count, ratios, most, is_exact = found
+        count, ratios, most, is_exact, taken = found
+        done += taken
         bound = most if bound is None else bound
         scheme = choices.scheme(count, ratios)
         broken = check(scheme)
         if not broken:
             value = values.of(scheme.biases, ratios)
-            return Chosen(scheme, value, max(bound, value), is_exact, rounds)
+            return Chosen(scheme, value, max(bound, value), is_exact, rounds, done)
         lines += broken
         kept = (
             line.sum(count, ratios) <= limits[line.what]
@@ -155,9 +162,13 @@ def _without(scheme: Scheme, choices: Choices, limits: Mapping[str, int]) -> Lin
 
 
 def _solve(
-    choices: Choices, values: Values, limits: Mapping[str, int], lines: Sequence[Line]
-) -> tuple[int, dict[str, float], float, bool] | None:
-    """Number of biases, ratios, the solver's bound, and whether they are proved best."""
+    choices: Choices,
+    values: Values,
+    limits: Mapping[str, int],
+    lines: Sequence[Line],
+    work: float,
+) -> tuple[int, dict[str, float], float, bool, float] | None:
+    """Number of biases, ratios, the solver's bound, whether they are proved best, and its work."""
     # Here, as it takes a third of a second, and most compilations need it not.
     from ortools.sat.python import cp_model
 
@@ -166,12 +177,13 @@ def _solve(
         if line.what in limits:
             problem.hold(line, limits[line.what])
     unit = problem.maximize(values, next((line for line in lines if line.what in limits), None))
-    solver = make_solver(_WORK)
+    solver = make_solver(work)
     status = solver.solve(problem.model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None
     count, ratios = problem.picked(solver)
-    return count, ratios, solver.best_objective_bound * unit, status == cp_model.OPTIMAL
+    bound, taken = solver.best_objective_bound * unit, solver.response_proto.deterministic_time
+    return count, ratios, bound, status == cp_model.OPTIMAL, taken
 
 
 class _Problem:

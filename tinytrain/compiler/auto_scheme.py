@@ -8,7 +8,7 @@ planner corrects.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -16,9 +16,11 @@ from tinytrain.choosing.channel_scores import with_channels
 from tinytrain.choosing.choices import Choices
 from tinytrain.choosing.elastic import descent_of
 from tinytrain.choosing.fisher import Worth
-from tinytrain.choosing.knapsack import Chosen, Values, best_set
-from tinytrain.compiler.cost_lines import RAM, CostLines
+from tinytrain.choosing.knapsack import Chosen, Line, Values, best_set
+from tinytrain.compiler.budget import Budget
+from tinytrain.compiler.cost_lines import INSTRUCTIONS, RAM, CostLines
 from tinytrain.compiler.costs import Costs
+from tinytrain.compiler.head_alone import check_head
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.worth import labelled_samples, worth_of
@@ -37,6 +39,9 @@ CLOSER = 2
 
 ROUNDS = 16
 """Sets that the planner is asked about at most."""
+
+WORK = 8.0
+"""Limit of the solver in all of them, in its deterministic seconds."""
 
 MARGINS = (0, 64, 512, 4096)
 """Bytes that are left free, one after the other, where the linker finds that a scheme takes more
@@ -84,56 +89,63 @@ class AutoScheme:
         self._lines = CostLines(self.costs)
         self.values = values_of(self.costs.choices, self.worth)
 
-    def within(self, ram: int) -> ChosenScheme:
-        """The scheme of most value within so many bytes of RAM, everything counted.
+    def within(self, budget: Budget, free: int = 0) -> ChosenScheme:
+        """The scheme of most value within a budget, everything counted.
+
+        Args:
+            free: bytes of RAM that it leaves.
 
         Raises:
             BudgetError: not even the head alone fits; says what it takes.
         """
-        found = self._best(ram)
-        if found is None:
-            raise self.costs.refused(ram)
+        limits = {RAM: budget.ram - free}
+        if budget.instructions is not None:
+            limits[INSTRUCTIONS] = budget.instructions
+        found = self._best(limits)
+        if not found.scheme.biases:
+            check_head(self.costs, budget)
         scheme = replace(found.scheme, name=AUTO, choice="fisher")
-        return ChosenScheme(with_channels(scheme, self.worth), self._record(found, ram))
+        return ChosenScheme(with_channels(scheme, self.worth), self._record(found, budget.ram))
 
-    def _best(self, ram: int) -> Chosen | None:
-        """The set of most value that the planner finds to fit; None where not even the head does.
+    def _best(self, limits: Mapping[str, int]) -> Chosen:
+        """The set of most value that the planner finds to fit; the head where none is found.
 
         Sums and planner may not come together: many sets are worth nearly the same, and each takes
         a little too much. After `PATIENT` rounds the sums have to leave something free, by
         bisection as little as is enough. The set may then be worth less than the best, by the
         bound at most.
         """
-        limits, choices = {RAM: ram}, self.costs.choices
+        choices, work = self.costs.choices, WORK
         first, *others = self._lines.lines
         best, bound, free, too_little, fitted = None, 0.0, 0, 0, 0
         for rounds in range(1, ROUNDS + 1):
             lines = [replace(first, fixed=first.fixed + free), *others]
-            found = best_set(choices, self.values, limits, lines)
+            found = best_set(choices, self.values, limits, lines, work=work)
             broken = [] if found is None else self._lines.check(found.scheme, limits)
             others += broken
             if found is not None:
-                bound = bound or found.bound
+                bound, work = bound or found.bound, work - found.work
                 if not broken and (best is None or found.value > best.value):
                     best = replace(found, is_exact=found.is_exact and free == 0)
             if found is None or not broken:
                 enough, fitted = free, fitted + 1
             elif rounds >= PATIENT:
                 too_little = free
-            if (not free and not broken) or fitted > CLOSER:
+            if (not free and not broken) or fitted > CLOSER or work <= 0.0:
                 break
             if fitted:
                 free = (too_little + enough) // 2
             elif found is not None and rounds >= PATIENT:
-                count, ratios = choices.picked(found.scheme)
-                excess = max(line.sum(count, ratios) for line in broken) - ram
-                free = max(free + excess, 2 * free, ram >> 6)
+                free = max(free + self._excess(found, broken, limits), 2 * free, limits[RAM] >> 6)
         if best is None:
-            return None if self._lines.check(choices.scheme(0, {}), limits) else self._head(bound)
+            best = Chosen(choices.scheme(0, {}), 0.0, bound, is_exact=False, rounds=rounds)
         return replace(best, bound=max(bound, best.value), rounds=rounds)
 
-    def _head(self, bound: float) -> Chosen:
-        return Chosen(self.costs.choices.scheme(0, {}), 0.0, bound, is_exact=False, rounds=ROUNDS)
+    def _excess(self, found: Chosen, broken: Sequence[Line], limits: Mapping[str, int]) -> int:
+        """Bytes of RAM by which a set is above its limit."""
+        count, ratios = self.costs.choices.picked(found.scheme)
+        over = (line.sum(count, ratios) - limits[RAM] for line in broken if line.what == RAM)
+        return max(over, default=0)
 
     def _record(self, found: Chosen, ram: int) -> ChoiceRecord:
         choices, whole = self.costs.choices, self._whole()
@@ -186,16 +198,15 @@ def _channels(worth: Worth, layer: str, ratio: float) -> int:
     return channel_count(Share(ratio), worth.facts[layer].size.size)
 
 
-def first_that_fits(auto: AutoScheme, ram: int, make: Callable[[ChosenScheme], Made]) -> Made:
-    """What is made of the best scheme that really fits.
+def first_that_fits(auto: AutoScheme, budget: Budget, make: Callable[[ChosenScheme], Made]) -> Made:
+    """What is made of the best scheme that really fits; at last of the head alone.
 
     Args:
-        ram: budget in bytes.
         make: raises `BudgetError` where the real folder takes more.
     """
     tried: list[Scheme] = []
-    for margin in MARGINS:
-        chosen = auto.within(ram - margin)
+    for margin in (*MARGINS, budget.ram):
+        chosen = auto.within(budget, margin)
         if chosen.scheme in tried:
             continue
         tried.append(chosen.scheme)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.fitting import what_fits
@@ -24,12 +25,47 @@ _SLOT_CALLBACKS = ("read_slot", "write_slot")
 _MEASURE_BYTES = 128 * 1024 * 1024
 
 
+UNITS = {"ram": "bytes of RAM", "flash": "bytes of flash", "instructions": "instructions a step"}
+"""What is limited, by the field of `Budget`."""
+
+
+class Taken(Protocol):
+    """What something takes, by the fields of `Budget`."""
+
+    @property
+    def ram(self) -> int:
+        """Bytes."""
+
+    @property
+    def flash(self) -> int:
+        """Bytes."""
+
+    @property
+    def instructions(self) -> int:
+        """Of a step."""
+
+
 @dataclass(frozen=True)
 class Budget:
-    """Bytes of RAM and of flash that a folder may take, everything counted."""
+    """What a model may take, everything counted.
+
+    Attributes:
+        ram, flash: bytes.
+        instructions: of a training step, as estimated; None is no limit.
+    """
 
     ram: int
     flash: int
+    instructions: int | None = None
+
+    def hold(self, taken: Taken) -> bool:
+        """Whether it fits."""
+        return not self.exceeded(taken)
+
+    def exceeded(self, taken: Taken) -> tuple[str, ...]:
+        """Of `UNITS`, those of which it takes too much."""
+        most = {name: getattr(self, name) for name in UNITS}
+        return tuple(name for name in UNITS if most[name] and getattr(taken, name) > most[name])
 
 
 @dataclass(frozen=True)
@@ -163,6 +199,14 @@ def check_budget(
             detail=_listing(memory.flash),
             help=_fewer_rehearsed(used - flash, compiled)
             or "take a smaller model or a target with more flash",
+        )
+    steps, most = compiled.plan.cost, budget.instructions
+    if most is not None and steps > most:
+        raise BudgetError(
+            f"{steps:,} instructions a step are estimated, {steps - most:,} more than the {most:,} "
+            "that are asked for",
+            help="train less: --scheme auto chooses what fits; or give more RAM, as a larger plan "
+            "may be faster",
         )
 
 

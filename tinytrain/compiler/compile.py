@@ -47,6 +47,7 @@ def compile_model(
     std: Numbers | None = None,
     ram: int | None = None,
     flash: int | None = None,
+    instructions: int | None = None,
     rehearse: Any = None,
     dump_ir: str | Path | None = None,
     force: bool = False,
@@ -73,6 +74,7 @@ def compile_model(
             point of a quantized model's input say what they become, if they are those of images
             (`images.CONVENTIONS`); else the model takes none.
         ram, flash: budget in bytes instead of the target's, at least 1.
+        instructions: of a training step at most, as the kernels' cost model has them.
         rehearse: labelled samples of before, of which `rehearsal_slots` lie in flash to train on
             again: path of an .npz with x and y, a pair (x, y), or a DataLoader or another iterable
             of such pairs; without it labelled calibration samples, where slots are asked for.
@@ -90,7 +92,7 @@ def compile_model(
     """
     from tinytrain.frontend import import_model
 
-    check_options(COMPILE, mean=mean, std=std, ram=ram, flash=flash)
+    check_options(COMPILE, mean=mean, std=std, ram=ram, flash=flash, instructions=instructions)
     chosen = make_options(options)
     check_pseudo_labels(chosen, has_old_samples=rehearse is not None)
     where = target if isinstance(target, Target) else load_target(target)
@@ -104,7 +106,7 @@ def compile_model(
     runner.check(imported.graph, IMPORT.name)
     imported, preprocess = image_preprocess(imported, mean, std)
     given = integer_model(imported, calibration, preprocess, chosen, runner)
-    budget = Budget(ram or where.ram, flash or where.flash)
+    budget = Budget(ram or where.ram, flash or where.flash, instructions)
     name = target.name if isinstance(target, Target) else str(target)
     make = _Maker(chosen, given, preprocess, where, name, budget, runner)
     runner.begin(CHOOSE)
@@ -112,7 +114,7 @@ def compile_model(
         auto = AutoScheme(given, chosen, preprocess, where)
         return first_that_fits(
             auto,
-            budget.ram,
+            budget,
             lambda found: make.product(output, rehearse, race_progress, found.scheme, found.record),
         )
     scheme = chosen_scheme(given, chosen, preprocess)

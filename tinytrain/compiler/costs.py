@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from pathlib import Path
 
 import numpy as np
 
@@ -17,16 +15,17 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.emission import emit_folder
 from tinytrain.compiler.model_end import with_loss
 from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import build_step, selection, training
+from tinytrain.compiler.pipeline import build_step, selection, training, within
 from tinytrain.emit.anomaly import Anomaly
 from tinytrain.emit.folder import FolderWriter
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import frozen_part
 from tinytrain.emit.replay import Replay
 from tinytrain.emit.state_bytes import state_bytes
-from tinytrain.errors import BudgetError, UsageError
+from tinytrain.errors import UsageError
 from tinytrain.ir.graph import Graph
 from tinytrain.ir.operations import loss_index
+from tinytrain.output_file import scratch_folder
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import SelectTrainable
 from tinytrain.plan.least import least_arena
@@ -68,6 +67,13 @@ class Cost:
     instructions: int
     arena: int
     trained: int
+
+
+def cost_of(compiled: Compiled, memory: MemoryUse) -> Cost:
+    """Of a folder that was built and measured."""
+    ram, plan = memory.ram, compiled.plan
+    trained = ram["trained parameters"]
+    return Cost(ram["total"], memory.flash["total"], plan.cost, plan.nbytes, trained)
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class Costs:
         samples: np.ndarray | None = None,
     ) -> None:
         options = with_loss(options, forward)
-        self._target, self._samples = target, samples
+        self._forward, self._target, self._samples = forward, target, samples
         self.isa = target.isa
         self._runner, self._stems = Runner(), Stems()
         self._base = self._runner.run(forward, selection(options, Scheme("head"))[:-1])
@@ -125,7 +131,8 @@ class Costs:
         self._steps: dict[object, Graph] = {}
         self._known: dict[object, Cost] = {}
         self._least: dict[object, Least] = {}
-        compiled, self.reference = self._built(forward, samples)
+        compiled = self._compiled(self._most())
+        self.reference = self._measured(compiled)
         self._classes, self._wants = compiled.classes, compiled.wants
         self._nodes = len(compiled.graph.nodes)
         ram = self.reference.ram
@@ -136,28 +143,24 @@ class Costs:
     def _is_fed(self) -> bool:
         return self._options.feed == "rows"
 
-    def _built(self, forward: Graph, samples: np.ndarray | None) -> tuple[Compiled, MemoryUse]:
-        """The folder that stands for all: measured, and dropped."""
+    def _most(self) -> Scheme:
+        """The scheme whose folder stands for all."""
         count, middle = self.choices.counts[-1], list(self.choices.ratios)
         half = {middle[len(middle) // 2]: 0.5} if middle else {}
         half = {layer: max(r for r in self.choices.ratios[layer] if r <= 0.5) for layer in half}
+        return self.choices.scheme(count, half)
+
+    def _compiled(self, scheme: Scheme) -> Compiled:
         options = self._options
         if isinstance(options.learning_rate, str):
             options = replace(options, learning_rate=None)
-        compiled = build_step(
-            forward,
-            options,
-            self._runner,
-            samples,
-            self.isa,
-            self.choices.scheme(count, half),
-        )
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            FolderWriter(Path(folder) / "reference") as writer,
-        ):
+        return build_step(self._forward, options, self._runner, self._samples, self.isa, scheme)
+
+    def _measured(self, compiled: Compiled) -> MemoryUse:
+        """What a folder takes, which is dropped then."""
+        with scratch_folder() as folder, FolderWriter(folder / "folder") as writer:
             files = emit_folder(writer, compiled, self._target)
-            return compiled, measure_memory(writer.path, self._target, compiled, files)
+            return measure_memory(writer.path, self._target, compiled, files)
 
     def of(self, scheme: Scheme, ram: int | None = None) -> Cost:
         """What a scheme costs in the fastest plan, or in the fastest one within a budget.
@@ -189,24 +192,30 @@ class Costs:
                 break  # nothing smaller was found, and asking for less finds the same
         return plan
 
-    def refused(self, ram: int) -> BudgetError:
-        """The error where a budget does not hold the head, with the smallest that does."""
-        head = self.choices.scheme(0, {})
-        least, graph = self.of(head, 0).ram, self._step(head)
-        help = f"--ram {least} works"
-        if not self._is_fed:
-            try:
-                plan, _ = plan_within(graph, self.isa, 0, fed=True)
-                fed = self._cost(graph, plan).ram + _FED_STATE
-                if fed < least:
-                    help += f", or about {fed:,} bytes with the input fed row by row (--feed rows)"
-            except UsageError:
-                pass  # the whole input is needed
-        return BudgetError(
-            f"nothing fits: the head alone takes about {least:,} bytes of RAM, "
-            f"{least - ram:,} more than the {ram:,} that there are",
-            help=f"{help}; or take a smaller input or model",
-        )
+    def measured(self, scheme: Scheme, ram: int) -> Cost:
+        """The same as the linker places it: its folder is built in the plan that RAM asks for, or
+        in the smallest."""
+        compiled = self._compiled(scheme)
+        while True:
+            memory = self._measured(compiled)
+            excess = memory.ram["total"] - ram
+            smaller = within(compiled, compiled.plan.nbytes - excess) if excess > 0 else compiled
+            if smaller.plan.nbytes >= compiled.plan.nbytes:
+                break
+            compiled = smaller
+        return cost_of(compiled, memory)
+
+    def fed_ram(self, scheme: Scheme) -> int | None:
+        """Bytes of RAM about, where the input arrived row by row; None where it already does, or
+        layers need the whole input."""
+        if self._is_fed:
+            return None
+        graph = self._step(scheme)
+        try:
+            plan, _ = plan_within(graph, self.isa, 0, fed=True)
+        except UsageError:
+            return None
+        return self._cost(graph, plan).ram + _FED_STATE
 
     def least(self, scheme: Scheme) -> Least:
         """The least RAM of a scheme, fast: nothing is placed, no better order looked for.

@@ -27,6 +27,7 @@ from tinytrain.reference.anomaly import WARM_UPS
 from tinytrain.reference.enrol import parse_method
 from tinytrain.reference.replay import MAX_SLOTS
 from tinytrain.reference.schedule import MAX_STEPS, RateSchedule, parse_schedule
+from tinytrain.scheme.scheme import AUTO as CHOSEN
 from tinytrain.scheme.scheme import NOTHING
 
 GRADIENTS = {"s8": DType.S8, "s16": DType.S16, "f32": DType.F32}
@@ -582,6 +583,8 @@ def _check_smoothing(options: Options) -> None:
 
 
 def _check_enrolment(options: Options) -> None:
+    if options.pseudo_labels:
+        _check_features(options, "--pseudo-labels", "take --scheme head")
     if options.scheme == NOTHING:
         if options.enrol is None:
             raise UsageError(
@@ -591,12 +594,23 @@ def _check_enrolment(options: Options) -> None:
         _check_nothing(options)
     if options.enrol is not None:
         parse_method(options.enrol)
+        _check_features(options, "--enrol", "take --scheme head or none")
         if options.guard:
             raise UsageError(
                 "a guard brings a saved state back, and with it enrolled samples that were erased "
                 "since",
                 help="leave out --guard or --enrol",
             )
+
+
+def _check_features(options: Options, flag: str, instead: str) -> None:
+    """Before samples are looked at; what other schemes train is known when they are read."""
+    if options.scheme == CHOSEN:
+        raise UsageError(
+            f"--scheme {CHOSEN} chooses layers before the head to train, and would change what "
+            f"{flag} has kept of a class",
+            help=f"{instead}, or leave out {flag}",
+        )
 
 
 def _check_guard(options: Options) -> None:

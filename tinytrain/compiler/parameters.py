@@ -20,7 +20,7 @@ from tinytrain.compiler.options import (
     REPLAY,
     TRAINED,
 )
-from tinytrain.option import FILE, FOLDER, NUMBER, SIZE, SWITCH, Group, Option
+from tinytrain.option import FILE, FOLDER, INTEGER, NUMBER, SIZE, SWITCH, Group, Option
 
 MODEL_FILE = Group("model", "what is compiled")
 DATA = Group("data", "samples for the ranges and scales, and how images are prepared")
@@ -81,6 +81,15 @@ _RAM = Option("RAM budget, instead of the target's", TARGET, "ram", SIZE, metava
 _FLASH = Option(
     "flash budget, instead of the target's", TARGET, "flash", SIZE, metavar="SIZE", low=1
 )
+_INSTRUCTIONS = Option(
+    "most instructions of a training step, as estimated",
+    TARGET,
+    "instructions",
+    INTEGER,
+    low=1,
+    high=2**40,
+    metavar="N",
+)
 _DATA = (
     Option(
         "inputs that set the ranges of a float model, as `x` of an .npz file",
@@ -121,6 +130,7 @@ COMPILE = _grouped(
     _TARGET,
     _RAM,
     _FLASH,
+    _INSTRUCTIONS,
     *_DATA,
     _REHEARSE,
     *OPTIONS.values(),

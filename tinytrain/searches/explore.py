@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tinytrain.choosing.choices import Choices, scheme_key
 from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import Values
+from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.costs import Cost
 from tinytrain.errors import ModelError
 from tinytrain.scheme.scheme import Scheme, load_scheme
@@ -20,7 +21,7 @@ from tinytrain.scheme.ways import WAYS
 from tinytrain.searches.front import PRESET, Tried, ranked
 from tinytrain.searches.growth import LAST_PICKS, MEASURED, PICKS, grown, other_channels
 from tinytrain.searches.measured import Marks, Measured, TrialLength
-from tinytrain.searches.prices import Limits, Prices, Takes
+from tinytrain.searches.prices import Prices, Takes, may_hold
 from tinytrain.searches.sets import Price, Sets
 from tinytrain.searches.valuations import by_contribution, by_fisher, by_number, by_root
 
@@ -77,8 +78,9 @@ class Explorer:
         self._measured, self._length = measured, length
         self._prices, self._sets, self._most = prices, sets, most
         self._tried: dict[object, Tried] = {}
+        self._gaps: dict[object, float] = {}
 
-    def explore(self, limits: Limits, expect: Callable[[int], None]) -> Explored:
+    def explore(self, limits: Budget, expect: Callable[[int], None]) -> Explored:
         """All that is to be tried.
 
         Args:
@@ -130,7 +132,7 @@ class Explorer:
         ):
             pass
 
-    def _improve(self, values: Values, limits: Limits) -> None:
+    def _improve(self, values: Values, limits: Budget) -> None:
         """Grows the best scheme that fits as far as it goes, then tries other channels of it."""
         best = self._best_within(limits, chosen_only=True)
         if best is not None:
@@ -140,10 +142,10 @@ class Explorer:
             others = other_channels(best, self._worth)
             self._measure([(one, "other channels") for one in others])
 
-    def _best_within(self, limits: Limits, *, chosen_only: bool = False) -> Scheme | None:
+    def _best_within(self, limits: Budget, *, chosen_only: bool = False) -> Scheme | None:
         """Of what fits by sums, the scheme with the least loss."""
         for one in ranked(tuple(self._tried.values())):
-            if limits.may_hold(one.takes) and one.takes.ram <= limits.ram:
+            if may_hold(limits, one.takes) and one.takes.ram <= limits.ram:
                 if not chosen_only:
                     return one.scheme
                 with suppress(ModelError):
@@ -157,7 +159,8 @@ class Explorer:
         new = {key: new[key] for key in reversed(new) if key not in self._tried}
         marks = self._measured.marks([one for one, _ in new.values()], self._length)
         for (key, (scheme, origin)), found in zip(new.items(), marks, strict=True):
-            self._tried[key] = Tried(scheme, origin, self._prices.takes(scheme), found)
+            takes, gap = self._prices.takes(scheme), self._gaps.get(key)
+            self._tried[key] = Tried(scheme, origin, takes, found, gap=gap)
 
     def _marks(self, scheme: Scheme) -> Marks:
         return self._tried[scheme_key(scheme)].short
@@ -224,7 +227,7 @@ class Explorer:
         )
         return dict(zip(VALUATIONS, found, strict=True))
 
-    def _budgets(self, limits: Limits) -> list[Limits]:
+    def _budgets(self, limits: Budget) -> list[Budget]:
         """Sizes of RAM, evenly spread by their ratios, and last what was asked for, once."""
         least = self._prices.takes(self._choices.scheme(0, {})).ram
         everything = self._choices.scheme(
@@ -233,10 +236,10 @@ class Explorer:
         most = max(min(self._prices.takes(everything).ram, self._most), least)
         spread = [int(least * (most / least) ** (k / BUDGETS)) for k in range(1, BUDGETS + 1)]
         sizes = [ram for ram in dict.fromkeys(spread) if ram != limits.ram]
-        return [*(Limits(ram, limits.flash) for ram in sizes), limits]
+        return [*(Budget(ram, limits.flash) for ram in sizes), limits]
 
     def _chosen(
-        self, values: Mapping[str, Values], budgets: Sequence[Limits]
+        self, values: Mapping[str, Values], budgets: Sequence[Budget]
     ) -> Iterator[tuple[Scheme, str]]:
         """The best sets of each way to value, of each budget; the planner decides what fits the
         one that was asked for."""
@@ -244,14 +247,15 @@ class Explorer:
 
         def planned(scheme: Scheme) -> Takes | Cost:
             takes = self._prices.takes(scheme)
-            return self._prices.planned(scheme, asked.ram) if asked.may_hold(takes) else takes
+            return self._prices.planned(scheme, asked.ram) if may_hold(asked, takes) else takes
 
         for way, valued in values.items():
-            ways: list[tuple[Limits, Price, str]] = [
+            ways: list[tuple[Budget, Price, str]] = [
                 *((limits, self._prices.takes, "sums") for limits in spread),
                 (asked, planned, "plans"),
             ]
             for limits, price, by in ways:
                 found = self._sets.best(f"{way}-{limits.ram}", valued, limits, price, by)
                 if found is not None:
+                    self._gaps.setdefault(scheme_key(found.scheme), found.gap)
                     yield found.scheme, f"knapsack by {way}"

@@ -24,7 +24,10 @@ class Tried:
         short: by short trainings.
         long: by long ones; None where it was not among the best.
         eval: by samples that the choice never saw; None where there are none.
-        fitted: in the plan that the budget asks for; None where it was not looked at.
+        fitted: in the plan that the budget asks for; of the chosen one as its folder was built and
+            measured; None where it was not looked at.
+        gap: of a set from a knapsack, how much more value within its limits a set may have at
+            most, as a share of the bound; None where no bound is known.
     """
 
     scheme: Scheme
@@ -34,6 +37,7 @@ class Tried:
     long: Marks | None = None
     eval: Marks | None = None
     fitted: Cost | None = None
+    gap: float | None = None
 
     @property
     def trainings(self) -> int:
@@ -82,6 +86,15 @@ def best_first(tried: Sequence[Tried], count: int) -> list[Tried]:
     presets = [one for one in tried if one.origin == PRESET and one.long is None]
     rest = [one for one in ranked(tried) if one.long is None and one.origin != PRESET]
     return [*longer, *rest[: max(count - len(longer), 0)], *presets]
+
+
+def gap_text(one: Tried) -> str:
+    """How far a set may be from the best of its kind."""
+    if one.gap is None:
+        return "no bound is known: it was not found by a knapsack"
+    if one.gap == 0.0:
+        return "no set that fits has more of the value that it was found by"
+    return f"no set that fits has {one.gap:.1%} more of the value that it was found by"
 
 
 def spread_text(marks: Marks) -> str:

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinytrain.compiler.budget import MemoryUse
+from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.scheme.text import scheme_text
-from tinytrain.searches.front import Tried, pareto
+from tinytrain.searches.front import Tried, gap_text, pareto
 from tinytrain.searches.measured import Marks, TrialLength
-from tinytrain.searches.prices import Limits
 from tinytrain.searches.store import finite
 from tinytrain.version import __version__
 
@@ -40,7 +39,7 @@ class Asked:
     data: tuple[str, str]
     eval: tuple[str, str] | None
     target: str
-    limits: Limits
+    limits: Budget
     learned: int
     judged: int
     evaluated: int
@@ -70,15 +69,16 @@ class Findings:
     trainings: int
     notes: tuple[str, ...] = ()
 
-    def fronts(self) -> dict[str, list[Tried]]:
-        """By what it takes, "ram" or "instructions", the schemes that no other beats."""
-        return {
-            what: [
-                self.tried[k]
-                for k in pareto([(getattr(t.takes, what), -t.short.loss) for t in self.tried])
-            ]
-            for what in ("ram", "instructions")
-        }
+    def front(self, what: str) -> list[Tried]:
+        """The schemes that no other beats by accuracy, of those that trained longer; of all where
+        none did.
+
+        Args:
+            what: it takes, "ram" or "instructions".
+        """
+        shown = [one for one in self.tried if one.long is not None] or list(self.tried)
+        points = [(getattr(t.takes, what), (t.long or t.short).accuracy) for t in shown]
+        return [shown[k] for k in pareto(points)]
 
 
 def scheme_file(asked: Asked, found: Findings) -> bytes:
@@ -99,6 +99,7 @@ def scheme_file(asked: Asked, found: Findings) -> bytes:
             _figures("eval", chosen.eval, asked.long),
         ]
     comments += [
+        f"bound   {gap_text(chosen)}",
         f"RAM     {memory.ram['total']:,} bytes of {asked.limits.ram:,} on {asked.target}, "
         "stack included",
         f"flash   {memory.flash['total']:,} bytes of {asked.limits.flash:,}",
@@ -120,7 +121,7 @@ def _figures(what: str, marks: Marks, length: TrialLength) -> str:
 COLUMNS = (
     "scheme", "origin", "ram", "instructions", "trained", "short_loss",
     "short_accuracy", "long_loss", "long_accuracy", "long_spread", "eval_accuracy",
-    "eval_spread", "ram_front", "instructions_front", "chosen",
+    "eval_spread", "ram_front", "instructions_front", "chosen", "gap",
 )  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def _file(named: tuple[str, str]) -> dict[str, str]:
 
 
 def _rows(found: Findings) -> list[dict[str, Any]]:
-    fronts = {what: {id(one) for one in front} for what, front in found.fronts().items()}
+    fronts = {what: {id(one) for one in found.front(what)} for what in ("ram", "instructions")}
     return [_row(one, found, fronts) for one in found.tried]
 
 
@@ -195,6 +196,7 @@ def _row(one: Tried, found: Findings, fronts: Mapping[str, set[int]]) -> dict[st
         "ram_front": id(one) in fronts["ram"],
         "instructions_front": id(one) in fronts["instructions"],
         "chosen": one is found.chosen,
+        "gap": one.gap,
     }
 
 

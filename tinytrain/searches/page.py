@@ -10,7 +10,7 @@ from itertools import pairwise
 from tinytrain.reports import wording
 from tinytrain.reports.picture import Mark, percent
 from tinytrain.scheme.text import scheme_text
-from tinytrain.searches.front import BESIDE, PRESET, Tried, pareto
+from tinytrain.searches.front import BESIDE, PRESET, Tried, gap_text
 from tinytrain.searches.outputs import Asked, Findings
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
@@ -83,6 +83,7 @@ def search_page(asked: Asked, found: Findings) -> bytes:
         nouns={kind: noun for kind, noun in NOUNS.items() if kind in kinds},
         kind_of=lambda one: _kind(one, found),
         bars=_bars(found),
+        gap=gap_text(found.chosen),
         toml=scheme_text(found.chosen.scheme),
         version=__version__,
         size=wording.size_text,
@@ -122,7 +123,7 @@ def _plot(title: str, what: str, limit: int | None, found: Findings) -> Plot:
         dots.append(Dot(x, y, kind, radius, one.name, _text(one)))
     # Of dots that lie on each other the chosen one is on top.
     dots.sort(key=lambda dot: -list(NOUNS).index(dot.kind))
-    line = [place(one, (one.long or one.short).accuracy) for one in _drawn_front(found, what)]
+    line = [place(one, (one.long or one.short).accuracy) for one in found.front(what)]
     return Plot(
         title,
         tuple(dots),
@@ -131,13 +132,6 @@ def _plot(title: str, what: str, limit: int | None, found: Findings) -> Plot:
         tuple(_levels(low, high)),
         100 * limit / (1.03 * most) if limit is not None and limit <= 1.03 * most else None,
     )
-
-
-def _drawn_front(found: Findings, what: str) -> list[Tried]:
-    """Of those that trained longer; of all where none did."""
-    shown = [one for one in found.tried if one.long is not None] or list(found.tried)
-    points = [(getattr(t.takes, what), (t.long or t.short).accuracy) for t in shown]
-    return [shown[k] for k in pareto(points)]
 
 
 def _stairs(
@@ -157,6 +151,8 @@ def _text(one: Tried) -> str:
     for name, marks in (("short", one.short), ("long", one.long), ("eval", one.eval)):
         if marks is not None:
             lines.append(f"{name}: {100 * marks.accuracy:.1f} %, loss {marks.loss:.4f}")
+    if one.gap is not None:
+        lines.append(gap_text(one))
     return "\n".join(lines)
 
 

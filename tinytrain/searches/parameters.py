@@ -7,7 +7,7 @@ from dataclasses import replace
 from tinytrain.compiler.options import ARITHMETIC, LEARNING, MEMORY, OPTIONS, RATE, TRAINED
 from tinytrain.compiler.parameters import COMPILE, DATA, MODEL_FILE, TARGET
 from tinytrain.experiments.parameters import WORKERS
-from tinytrain.option import FILE, FOLDER, INTEGER, Group, Option, by_name
+from tinytrain.option import FILE, FOLDER, Group, Option, by_name
 
 CHOICE = Group("search", "what is chosen by, and what is written")
 WORK = Group("work", "where what was measured is kept, and who measures")
@@ -34,8 +34,6 @@ _OWN = (
            "eval", FILE, metavar="F.npz"),
     Option("the scheme to write; a page, CSV and JSON go beside it", CHOICE, "output", FILE,
            metavar="FILE.toml", short="-o", required=True),
-    Option("most instructions of a step, as estimated", TARGET, "instructions", INTEGER, low=1,
-           high=2**40, metavar="N"),
     Option("scheme files to show beside what was found, never to choose", CHOICE, "beside", FILE,
            several=True, metavar="FILE.toml"),
     Option("folder of what was measured; another search of the same model and data goes on "
@@ -63,6 +61,7 @@ SEARCH = _grouped(
             "target",
             "ram",
             "flash",
+            "instructions",
             "mean",
             "std",
         )

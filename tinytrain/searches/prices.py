@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.costs import Cost, Costs
-from tinytrain.errors import BudgetError
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.scheme.scheme import Scheme
 from tinytrain.scheme.text import scheme_text
@@ -34,28 +34,10 @@ class Takes:
     trained: int
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a scheme may take, everything counted.
-
-    Attributes:
-        ram, flash: bytes.
-        instructions: of a step, as estimated; None is no limit.
-    """
-
-    ram: int
-    flash: int
-    instructions: int | None = None
-
-    def hold(self, cost: Cost) -> bool:
-        """Whether it fits."""
-        fast = self.instructions is None or cost.instructions <= self.instructions
-        return fast and cost.ram <= self.ram and cost.flash <= self.flash
-
-    def may_hold(self, takes: Takes) -> bool:
-        """Whether the planner has to be asked; where not, nothing fits."""
-        fast = self.instructions is None or takes.instructions <= self.instructions
-        return fast and takes.ram <= self.ram * ORDER
+def may_hold(limits: Budget, takes: Takes) -> bool:
+    """Whether the planner has to be asked; where not, nothing fits."""
+    fast = limits.instructions is None or takes.instructions <= limits.instructions
+    return fast and takes.ram <= limits.ram * ORDER
 
 
 class Prices:
@@ -79,35 +61,12 @@ class Prices:
             return takes
         return Takes(**_numbers(known))
 
-    def within(self, scheme: Scheme, limits: Limits) -> Cost | None:
+    def within(self, scheme: Scheme, limits: Budget) -> Cost | None:
         """In the plan that RAM asks for; None where no plan keeps the limits."""
-        if not limits.may_hold(self.takes(scheme)):
+        if not may_hold(limits, self.takes(scheme)):
             return None
         found = self.planned(scheme, limits.ram)
         return found if limits.hold(found) else None
-
-    def check(self, schemes: Sequence[Scheme], limits: Limits) -> None:
-        """Refuses limits that the smallest scheme does not keep.
-
-        Raises:
-            BudgetError: says what the smallest takes.
-        """
-        if any(self.within(scheme, limits) is not None for scheme in schemes):
-            return
-        least = min((self.planned(scheme, limits.ram) for scheme in schemes), key=lambda c: c.ram)
-        asked = {
-            "bytes of RAM": (least.ram, limits.ram, "ram"),
-            "bytes of flash": (least.flash, limits.flash, "flash"),
-            "instructions": (least.instructions, limits.instructions, "instructions"),
-        }
-        for what, (needed, limit, flag) in asked.items():
-            if limit is not None and needed > limit:
-                raise BudgetError(
-                    f"nothing fits: the head alone takes {needed:,} {what}, {needed - limit:,} "
-                    f"more than the {limit:,} that are asked for",
-                    help=f"give --{flag} {needed} or more, or take a smaller model or input",
-                )
-        raise AssertionError("a scheme that keeps all limits is one that fits")
 
     def planned(self, scheme: Scheme, ram: int) -> Cost:
         """In the fastest plan within so many bytes; where there is none, in the smallest."""

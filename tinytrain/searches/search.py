@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinytrain.compiler.budget import MemoryUse
+from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.options import make_options
 from tinytrain.errors import UsageError
 from tinytrain.experiments.workers import open_workers
 from tinytrain.option import check_options
-from tinytrain.output_file import check_writable, write_file
+from tinytrain.output_file import check_writable, scratch_folder, write_file
 from tinytrain.scheme.scheme import Scheme
 from tinytrain.searches.asking import Sources, command_of, subject_of
 from tinytrain.searches.conduct import Listener, Silent
@@ -22,7 +21,6 @@ from tinytrain.searches.front import Tried
 from tinytrain.searches.outputs import Asked, Findings, csv_file, json_file, names_of, scheme_file
 from tinytrain.searches.page import search_page
 from tinytrain.searches.parameters import SEARCH, STEP_OPTIONS
-from tinytrain.searches.prices import Limits
 from tinytrain.searches.session import SearchSession
 from tinytrain.target import Target, load_target
 
@@ -52,7 +50,7 @@ class SearchResult:
     tried: tuple[Tried, ...]
     chosen: Tried
     memory: MemoryUse
-    limits: Limits
+    limits: Budget
     trainings: int
     new_trainings: int
     notes: tuple[str, ...] = ()
@@ -116,13 +114,13 @@ def search(
     sources = Sources(model, example, model_output, data, eval, calibration, mean, std)
     named = target.name if isinstance(target, Target) else str(target)
     subject = subject_of(sources, chosen, where, named)
-    limits = Limits(ram or where.ram, flash or where.flash, instructions)
+    limits = Budget(ram or where.ram, flash or where.flash, instructions)
     command = command_of(SEARCH, {**asked, **options})
     with ExitStack() as stack:
         crew = stack.enter_context(open_workers(workers))
-        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="tinytrain-"))
+        work = stack.enter_context(scratch_folder())
         session = SearchSession(subject, limits, Path(store), listener)
-        found = session.run(crew, Path(work), list(beside or ()))
+        found = session.run(crew, work, list(beside or ()))
     return _write(path, session.asked(command), found, session.new_trainings)
 
 

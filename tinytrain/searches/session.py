@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +11,13 @@ from tinytrain.choosing.channel_scores import with_channels
 from tinytrain.choosing.choices import Choices, scheme_key
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
-from tinytrain.compiler.costs import Costs
+from tinytrain.compiler.costs import Cost, Costs, cost_of
 from tinytrain.compiler.folder import write_folder
+from tinytrain.compiler.head_alone import check_head
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.errors import BudgetError, Where
 from tinytrain.experiments.pool import Workers
+from tinytrain.output_file import scratch_folder
 from tinytrain.passes.base import Runner
 from tinytrain.scheme.channels import is_measured
 from tinytrain.scheme.scheme import Scheme, Share, load_scheme
@@ -29,7 +30,7 @@ from tinytrain.searches.front import BESIDE, Tried, best, ranked
 from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
-from tinytrain.searches.prices import Limits, Prices
+from tinytrain.searches.prices import Prices
 from tinytrain.searches.sets import Sets
 from tinytrain.searches.store import Store
 from tinytrain.searches.worth import known_worth
@@ -54,7 +55,7 @@ class SearchSession:
         root: folder of all stores.
     """
 
-    def __init__(self, subject: Subject, limits: Limits, root: Path, listener: Listener) -> None:
+    def __init__(self, subject: Subject, limits: Budget, root: Path, listener: Listener) -> None:
         self._subject, self._limits, self._listener = subject, limits, listener
         self._store = Store(root / f"{subject.name}-{subject.key[:12]}")
         self._measured, self._cache = Measured(self._store), root / "libraries"
@@ -83,7 +84,7 @@ class SearchSession:
         )
         others = self._beside(beside, costs)
         prices = Prices(costs, self._store)
-        prices.check([Scheme("head")], self._limits)
+        check_head(costs, self._limits)
         listener.stage("looking at what layers contribute")
         worth = known_worth(subject, self._store)
         # What measures channels is known now; a training has to be told which ones.
@@ -170,13 +171,14 @@ class SearchSession:
             chosen = best(finalists)
             self._listener.stage(f"building {chosen.name} for its target")
             try:
-                memory = self._memory(chosen.scheme)
+                fitted, memory = self._built(chosen.scheme)
             except BudgetError as error:
                 # The planner's sum and the linker's may differ by a few bytes.
                 refused[_key(chosen)] = chosen.name, error
                 continue
             notes = tuple(f"{name} was better, and {e.what}" for name, e in refused.values())
-            return tried, chosen, memory, notes
+            winner = replace(chosen, fitted=fitted)
+            return [winner if one is chosen else one for one in tried], winner, memory, notes
 
     def _finals(self, explored: Explored, prices: Prices, refused: set[object]) -> list[Tried]:
         """All that was tried; the best that fit train longer."""
@@ -186,6 +188,8 @@ class SearchSession:
         able = [*asked, *(one for one in best if one not in asked)]
         finalists = self._finalists(able, prices, tight)
         finalists = finalists or self._finalists(able, prices, self._limits)
+        # The head's folder fits, whatever is estimated of it.
+        finalists = finalists or {_key(one): one for one in able if not trains_body(one.scheme)}
         marks = self._measured.marks([one.scheme for one in finalists.values()], self._lengths.long)
         done = {
             key: replace(one, long=long)
@@ -194,7 +198,7 @@ class SearchSession:
         return [done.get(_key(one), one) for one in explored.tried]
 
     def _finalists(
-        self, able: Sequence[Tried], prices: Prices, limits: Limits
+        self, able: Sequence[Tried], prices: Prices, limits: Budget
     ) -> dict[object, Tried]:
         found: dict[object, Tried] = {}
         for one in able:
@@ -238,19 +242,29 @@ class SearchSession:
             given.forward, subject.options, Runner(), given.quantized_samples(), scheme=scheme
         )
 
-    def _memory(self, scheme: Scheme) -> MemoryUse:
-        """What the scheme's folder takes, as the target's linker placed it."""
-        subject, limits = self._subject, self._limits
-        with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
-            return write_folder(
+    def _built(self, scheme: Scheme) -> tuple[Cost, MemoryUse]:
+        """What the scheme's folder takes, as the target's linker placed it.
+
+        Raises:
+            BudgetError: too much.
+        """
+        subject = self._subject
+        with scratch_folder() as place:
+            product = write_folder(
                 self._step(scheme),
-                Path(place, "model"),
+                place / "model",
                 target=subject.target,
                 target_name=subject.target_name,
                 preprocess=subject.preprocess,
-                budget=Budget(limits.ram, limits.flash),
+                budget=self._limits,
                 given=subject.given,
-            ).memory
+            )
+        return cost_of(product.compiled, product.memory), product.memory
+
+
+def trains_body(scheme: Scheme) -> bool:
+    """Whether anything before the head trains."""
+    return bool(scheme.biases or scheme.weights)
 
 
 def _key(tried: Tried) -> object:

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from tinytrain.choosing.knapsack import Chosen, Values, best_set
+from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.cost_lines import INSTRUCTIONS, RAM, CostLines
 from tinytrain.compiler.costs import Cost, Costs
 from tinytrain.scheme.scheme import Scheme
-from tinytrain.searches.prices import Limits, Takes
+from tinytrain.searches.prices import Takes
 from tinytrain.searches.store import Store, key_of
 
 KIND = "sets"
@@ -52,7 +53,7 @@ class Sets:
         return CostLines(self._costs)
 
     def best(
-        self, name: str, values: Values, limits: Limits, price: Price, by: str
+        self, name: str, values: Values, limits: Budget, price: Price, by: str
     ) -> BestSet | None:
         """The set of most value; None where none was found that keeps the limits.
 
@@ -77,7 +78,7 @@ class Sets:
         scheme = self._costs.choices.scheme(int(known["biases"]), ratios)
         return BestSet(replace(scheme, name=name), float(known["gap"]))
 
-    def _found(self, values: Values, limits: Limits, price: Price) -> dict[str, Any]:
+    def _found(self, values: Values, limits: Budget, price: Price) -> dict[str, Any]:
         held = {RAM: limits.ram}
         if limits.instructions is not None:
             held[INSTRUCTIONS] = limits.instructions
@@ -99,7 +100,7 @@ class Sets:
         return {"biases": count, "ratios": ratios, "gap": float(f"{gap:.4g}")}
 
 
-def _over(cost: Takes | Cost, limits: Limits) -> dict[str, int]:
+def _over(cost: Takes | Cost, limits: Budget) -> dict[str, int]:
     """By how much a set is beyond its limits."""
     most = cost.instructions if limits.instructions is None else limits.instructions
     return {

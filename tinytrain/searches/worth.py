@@ -43,6 +43,7 @@ def _keep(path: Path, worth: Worth) -> None:
         "worth": np.array(list(worth.layers.values())),
         "bias": np.array([worth.bias.get(layer, 0.0) for layer in worth.layers]),
         "descent": np.array([worth.descent.get(layer, (0.0, 0.0)) for layer in worth.layers]),
+        "spread": np.array([worth.spread.get(layer, (0.0, 0.0)) for layer in worth.layers]),
         "samples": np.array(worth.samples),
     }
     for layer, facts in worth.facts.items():
@@ -74,6 +75,7 @@ def _read(path: Path) -> Worth | None:
             facts,
             dict(zip(layers, map(tuple, arrays["descent"].tolist()), strict=True)),
             int(arrays["samples"]),
+            dict(zip(layers, map(tuple, arrays["spread"].tolist()), strict=True)),
         )
     # A damaged file is as good as none.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

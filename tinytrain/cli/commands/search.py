@@ -16,7 +16,7 @@ from tinytrain.cli.tables import facts_table, memory_table
 from tinytrain.compiler.parameters import COMPILE
 from tinytrain.searches.asking import command_of
 from tinytrain.searches.display import SearchDisplay
-from tinytrain.searches.front import best_first, spread_text
+from tinytrain.searches.front import best_first, gap_text, spread_text
 from tinytrain.searches.parameters import SEARCH as PARAMETERS
 from tinytrain.searches.search import SearchResult, search
 
@@ -66,6 +66,7 @@ def _show(result: SearchResult, next: str) -> None:
             {
                 "scheme": f"{result.output} ({result.chosen.name})",
                 "instructions a step": f"{cost.instructions:,}, estimated",
+                "bound": gap_text(result.chosen),
                 "trainings": f"{result.trainings}, of which {result.new_trainings} are new",
                 "page": f"{result.page}, with {result.csv.name} and {result.json.name}",
             }
