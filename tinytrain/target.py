@@ -13,16 +13,16 @@ from tinytrain import resources
 from tinytrain.errors import UsageError, Where
 from tinytrain.isa import ISAS
 
-COMMON_CFLAGS = (
-    "-std=c11",
+ARITHMETIC_CFLAGS = (
     # Every product is rounded before it is added, on every core: results equal to the bit.
     "-ffp-contract=off",
     "-fno-fast-math",
     # The arena's bytes hold s8, s16, s32 and f32 in turn.
     "-fno-strict-aliasing",
-    "-ffunction-sections",
-    "-fdata-sections",
 )
+"""Flags that results depend on, whoever builds."""
+
+COMMON_CFLAGS = ("-std=c11", *ARITHMETIC_CFLAGS, "-ffunction-sections", "-fdata-sections")
 """Flags of every C file on every target."""
 
 STACK_CFLAGS = ("-fcallgraph-info=su", "-fno-ipa-icf")
@@ -100,11 +100,18 @@ class Target:
     @property
     def compile_flags(self) -> tuple[str, ...]:
         """Flags of every C file, without optimisation and warnings."""
+        return (*self.cflags, *COMMON_CFLAGS, *self.one_name_flags, *self.port_flags)
+
+    @property
+    def one_name_flags(self) -> tuple[str, ...]:
+        """So that what a user builds is what was measured."""
+        return () if self.is_host else STACK_CFLAGS[1:]
+
+    @property
+    def port_flags(self) -> tuple[str, ...]:
+        """What the port has to know of the target."""
         quarters = round(4 * self.instructions_per_tick)
-        define = (f"-DTT_INSTRUCTIONS_PER_TICK_X4={quarters}",) if quarters else ()
-        # So that what a user builds is what was measured.
-        one_name = () if self.is_host else STACK_CFLAGS[1:]
-        return (*self.cflags, *COMMON_CFLAGS, *one_name, *define)
+        return (f"-DTT_INSTRUCTIONS_PER_TICK_X4={quarters}",) if quarters else ()
 
     @property
     def link_flags(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 from tinytrain.target import Target, list_targets, load_target
-from tinytrain.toolchain.build_files import cmake_lists, makefile, port_files
+from tinytrain.toolchain.build_files import makefile, port_files, program_lists
+from tinytrain.toolchain.package_files import Package
 from tinytrain.toolchain.sections import measure
 
 PROGRAMS = ROOT / "tests" / "targets" / "programs"
@@ -50,7 +51,7 @@ def program_folder(tmp_path: Path) -> Callable[..., Path]:
             "port/main.c": (PROGRAMS / f"{name}.c").read_text(),
             "include/.keep": "",
             "Makefile": makefile(target, name, c_sources),
-            "CMakeLists.txt": cmake_lists(target, name, c_sources),
+            "CMakeLists.txt": program_lists(Package.of(name, [name], c_sources), target),
             "manifest.json": f'{{"name": "{name}"}}',
         }
         shutil.rmtree(folder, ignore_errors=True)

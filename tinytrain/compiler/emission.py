@@ -9,8 +9,9 @@ from tinytrain.compiler.manifest import health_record
 from tinytrain.emit.folder import FolderWriter
 from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.kernel.sources import runtime_files
-from tinytrain.target import Target
-from tinytrain.toolchain.build_files import MAIN, cmake_lists, makefile, port_files
+from tinytrain.target import ARITHMETIC_CFLAGS, Target
+from tinytrain.toolchain.build_files import MAIN, makefile, port_files, program_lists
+from tinytrain.toolchain.package_files import Package, header_files, package_files, sketch_files
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
@@ -58,16 +59,20 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
     runtime = runtime_files(files.functions)
     written = {f"src/{file}": text for file, text in files.files.items()} | runtime
     sources = sorted(path for path in written if path.endswith(".c"))
-    writer.write(written)
+    package = Package.of(name, [name], written)
+    headers = [Path(path).name for path in written if path.startswith("include/")]
+    writer.write(written | header_files(headers))
     writer.write({f"port/{file}": text for file, text in port_files(target).items()})
     writer.write(
         {
             "Makefile": makefile(target, name, sources),
-            "CMakeLists.txt": cmake_lists(target, name, sources),
+            "CMakeLists.txt": program_lists(package, target),
             MAIN: _main(compiled, files),
             "README.md": _readme(compiled, target),
         }
     )
+    writer.write(package_files(package))
+    writer.write(sketch_files(files.interface, self_test=compiled.self_test is not None))
     return files
 
 
@@ -91,6 +96,7 @@ def _readme(compiled: Compiled, target: Target) -> str:
         target=target.name,
         version=__version__,
         summary=_summary(compiled),
+        flags=" ".join(("-std=c11", *ARITHMETIC_CFLAGS)),
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from tinytrain import resources
 from tinytrain.errors import InternalError
@@ -41,6 +43,19 @@ def kernel_sets(functions: Iterable[str]) -> list[KernelSet]:
         for name, isa in INSTRUCTION_SETS.items()
         if isa.suffix and contracts[name]
     ]
+
+
+@cache
+def release() -> str:
+    """What tells one release of the runtime from another: a number of 32 bits, as C writes it.
+
+    It is made of every file of the runtime. Two models may share one only if it is the same.
+    """
+    root = resources.folder("runtime_c")
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.[ch]")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"0x{digest.hexdigest()[:8]}"
 
 
 def runtime_files(functions: Iterable[str]) -> dict[str, str]:

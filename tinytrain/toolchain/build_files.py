@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tinytrain import resources
 from tinytrain.target import WARNINGS, Target
+from tinytrain.toolchain.package_files import Package, cmake_lists
 from tinytrain.toolchain.template import render
 
 MAIN = "port/main.c"
@@ -53,29 +54,40 @@ def makefile(target: Target, name: str, sources: Sequence[str], *, port: str = "
         sources: C files of model and runtime, relative to the folder.
         port: the folder of the files of `port_files`, relative to the generated folder.
     """
-    return _build_file("Makefile.j2", target, name, sources, port)
-
-
-def cmake_lists(target: Target, name: str, sources: Sequence[str]) -> str:
-    """The text of CMakeLists.txt; arguments as for `makefile`."""
-    return _build_file("CMakeLists.txt.j2", target, name, sources, "port")
-
-
-def _build_file(template: str, target: Target, name: str, sources: Sequence[str], port: str) -> str:
-    names = _HOST_FILES if target.is_host else _CORTEX_M_FILES
     return render(
         "codegen",
-        template,
+        "Makefile.j2",
         name=name,
         target=target.name,
         compiler=target.compiler,
-        cross=not target.is_host,
         executable=name + target.executable,
         sources=sorted(sources),
-        port_sources=[MAIN, *(f"{port}/{file}" for file in names if file.endswith(".c"))],
+        port_sources=_port_sources(target, port),
         include_dirs=["include", "src", port],
         cflags=target.compile_flags,
         warnings=WARNINGS,
         ldflags=target.link_flags,
         linker_script=None if target.is_host else f"{port}/link.ld",
     )
+
+
+def program_lists(package: Package, target: Target) -> str:
+    """The text of CMakeLists.txt of a generated folder: its model, and the program around it."""
+    return cmake_lists(
+        package,
+        program={
+            "compiler": target.compiler,
+            "cross": not target.is_host,
+            "core": (*target.cflags, *target.one_name_flags),
+            "defines": target.port_flags,
+            "executable": package.name + target.executable,
+            "sources": _port_sources(target, "port"),
+            "ldflags": target.link_flags,
+            "linker_script": None if target.is_host else "port/link.ld",
+        },
+    )
+
+
+def _port_sources(target: Target, port: str) -> list[str]:
+    names = _HOST_FILES if target.is_host else _CORTEX_M_FILES
+    return [MAIN, *(f"{port}/{file}" for file in names if file.endswith(".c"))]

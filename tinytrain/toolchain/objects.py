@@ -48,18 +48,20 @@ def contents(sources: Iterable[Path], folders: Sequence[Path]) -> dict[Path, byt
         return next((place for place in places if place.is_file()), None)
 
     def reached(source: Path) -> bytes | None:
-        pending, found = [source], dict[str, bytes]()
+        # A header in `src` and the one in `include` that it leads to have one name.
+        pending, found = [source], dict[Path, bytes]()
         while pending:
-            file = pending.pop()
-            if file.name in found:
+            file = Path(os.path.normpath(pending.pop()))
+            if file in found:
                 continue
-            found[file.name], names = read(file)
+            found[file], names = read(file)
             for name in names:
                 place = header(name, file.parent)
                 if place is None:
                     return None
                 pending.append(place)
-        return hashlib.sha256(repr(sorted(found.items())).encode()).digest()
+        held = sorted((file.name, digest) for file, digest in found.items())
+        return hashlib.sha256(repr(held).encode()).digest()
 
     return {source: reached(source) for source in sources}
 
