@@ -1,4 +1,4 @@
-"""The file of trained parameters, as `runtime_c/include/tt_saved_file.h` describes it.
+"""The files of what was learned and of samples, as `runtime_c/include/tt_saved_file.h` has them.
 
 Members and sizes stand in C alone, and are read from there. The reader knows structures of whole
 numbers, floats, arrays of bytes and other such structures, each with a comment behind it; of a
@@ -142,14 +142,19 @@ def _defined(name: str) -> str:
 
 
 def saved_bytes(regions: int, scales: int) -> int:
-    """The size of a file.
+    """The size of a file of what was learned.
 
     Args:
-        regions: bytes of all regions of the model.
+        regions: bytes of all of its regions.
         scales: how many gradients have a scale of their own.
     """
     parts = layout("tt_saved_header"), layout("tt_saved_step"), layout("tt_saved_end")
     return sum(part.nbytes for part in parts) + regions + scales * layout("tt_saved_scale").nbytes
+
+
+def samples_bytes(regions: int) -> int:
+    """The size of a file of samples, with so many bytes of regions."""
+    return layout("tt_saved_header").nbytes + regions + layout("tt_saved_end").nbytes
 
 
 @dataclass(frozen=True)
@@ -160,40 +165,68 @@ class SavedParameters:
         model_hash: 32 bytes, the same for files that one compiled model can load.
         weights: all trained parameters, in the manifest's order.
         state: the rest of what a step changes.
+        samples: what the file of samples behind it holds; empty if there is none.
     """
 
     model_hash: bytes
     weights: bytes
     state: bytes
+    samples: bytes = b""
 
 
 def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
-    """Take a saved file apart; errors are said to be at `where`.
+    """Take a file of what was learned apart, and one of samples behind it; errors are said to be
+    at `where`.
 
     Raises:
         DataError: it is cut short, damaged or something else altogether.
     """
+    header, magic = layout("tt_saved_header"), _defined("TT_FILE_MAGIC").encode()
+    if len(data) < header.nbytes or not data.startswith(magic):
+        what = "the file holds no saved parameters"
+        if data.startswith(_defined("TT_SAMPLES_MAGIC").encode()):
+            what += ", but samples alone"
+        raise DataError(what, where=where)
+    found, payload, behind = _part(data, "the saved parameters", where)
+    weights = found["weights_size"]
+    samples = _samples(behind, found["model_hash"], where) if behind else b""
+    return SavedParameters(found["model_hash"], payload[:weights], payload[weights:], samples)
+
+
+def _samples(data: bytes, model_hash: bytes, where: Where | None) -> bytes:
+    """The payload of a file of samples that lies behind one of what was learned."""
+    if not data.startswith(_defined("TT_SAMPLES_MAGIC").encode()):
+        raise DataError("the saved parameters do not have the size they state", where=where)
+    found, payload, behind = _part(data, "the saved samples", where)
+    if behind or found["weights_size"]:
+        raise DataError("the saved samples do not have the size they state", where=where)
+    if found["model_hash"] != model_hash:
+        raise DataError("the saved samples and parameters are of two models", where=where)
+    return payload
+
+
+def _part(data: bytes, name: str, where: Where | None) -> tuple[dict[str, Any], bytes, bytes]:
+    """Header and payload of the file that `data` begins with, and what lies behind it."""
     header, end = layout("tt_saved_header"), layout("tt_saved_end")
-    magic, version = _defined("TT_FILE_MAGIC").encode(), int(_defined("TT_FILE_FORMAT"))
-    if len(data) < header.nbytes + end.nbytes or not data.startswith(magic):
-        raise DataError("the file holds no saved parameters", where=where)
+    version = int(_defined("TT_FILE_FORMAT"))
+    if len(data) < header.nbytes + end.nbytes:
+        raise DataError(f"{name} do not have the size they state", where=where)
     found = header.unpack(data)
     if found["format"] != version:
         raise DataError(
-            f"the saved parameters have format {found['format']}, but this version reads format "
-            f"{version}",
+            f"{name} have format {found['format']}, but this version reads format {version}",
             where=where,
         )
-    payload, weights = data[header.nbytes : -end.nbytes], found["weights_size"]
-    if len(payload) != found["payload_size"] or weights > len(payload):
-        raise DataError("the saved parameters do not have the size they state", where=where)
-    if zlib.crc32(data[: -end.nbytes]) != end.unpack(data[-end.nbytes :])["crc"]:
-        raise DataError("the saved parameters are damaged: their checksum is wrong", where=where)
-    return SavedParameters(found["model_hash"], payload[:weights], payload[weights:])
+    size = header.nbytes + found["payload_size"]
+    if len(data) < size + end.nbytes or found["weights_size"] > found["payload_size"]:
+        raise DataError(f"{name} do not have the size they state", where=where)
+    if zlib.crc32(data[:size]) != end.unpack(data[size:])["crc"]:
+        raise DataError(f"{name} are damaged: their checksum is wrong", where=where)
+    return found, data[header.nbytes : size], data[size + end.nbytes :]
 
 
 def saved_in(path: str | Path) -> bytes:
-    """The bytes of a saved file.
+    """The bytes of a saved file, with those of samples behind it.
 
     Raises:
         DataError: it cannot be read, or is damaged.

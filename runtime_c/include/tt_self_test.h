@@ -16,8 +16,8 @@ extern "C" {
  * from. */
 uint32_t tt_self_test_fill(uint32_t random, int32_t divisor, size_t size, int8_t *out);
 
-/* CRC-32, which goes on from `crc`, of the trained tensors and of all else that a step changes: the
- * saved file without its header, and without what is no part of a step. */
+/* CRC-32, which goes on from `crc`, of the trained tensors, of the scales as a saved file has them,
+ * and of the rate, the seed and the count of steps. */
 uint32_t tt_self_test_crc(uint32_t crc, const tt_model *model, const void *state);
 
 #ifdef __cplusplus

@@ -23,6 +23,7 @@ uint32_t tt_self_test_crc(uint32_t crc, const tt_model *model, const void *state
         crc = tt_crc32(crc, &saved, sizeof saved);
     }
     const tt_step *step = state;
-    const tt_saved_step saved = {step->rate, step->seed, step->count};
-    return tt_crc32(crc, &saved, sizeof saved);
+    crc = tt_crc32(crc, &step->rate, sizeof step->rate);
+    crc = tt_crc32(crc, &step->seed, sizeof step->seed);
+    return tt_crc32(crc, &step->count, sizeof step->count);
 }

@@ -38,5 +38,8 @@ def test_what_a_slot_costs(generated: Compile) -> None:
     # With the label and a CRC.
     assert totals["flash", 10]["replay"]["slot_bytes"] == 4 + held + 4
     saved = {key: manifest["saved_bytes"] for key, manifest in totals.items()}
-    assert saved["ram", 510] - saved["ram", 10] == 500 * (held + 2)
+    assert saved["ram", 510] == saved["ram", 10]
+    files = {slots: totals["ram", slots]["replay"]["samples_bytes"] for slots in (10, 510)}
+    assert files[510] - files[10] == 500 * (held + 2)
+    assert totals["flash", 10]["replay"]["samples_bytes"] == 0
     assert saved["flash", 510] - saved["flash", 10] == 500 * 2

@@ -18,12 +18,14 @@ from tests.support.host_programs import SANITIZERS, Compile, link
         {"scheme": "last-1", "gradient": "s16", "fraction_bits": 0},
         pytest.param({"scheme": "bias"}, marks=pytest.mark.slow),
         {"scheme": "last-1", "replay": 2},
+        {"scheme": "last-1", "replay": 2, "samples": True},
     ],
-    ids=["full", "last-1", "bias", "replay"],
+    ids=["full", "last-1", "bias", "replay", "samples"],
 )
 def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: Path) -> None:
-    folder = generated("small", **options)
-    told = link("saved_files.c", [folder], tmp_path).run()
+    samples = ["-DOF_SAMPLES"] if options.get("samples") else []
+    folder = generated("small", **{key: options[key] for key in options if key != "samples"})
+    told = link("saved_files.c", [folder], tmp_path, flags=[*SANITIZERS, *samples]).run()
     word, count = told.split()
     assert word == "ok"
     assert int(count) > 500
@@ -43,6 +45,36 @@ def test_rate_limit(window: int, generated: Compile, tmp_path: Path) -> None:
     assert program.run() == "ok\n"
 
 
+def test_what_is_the_firmware_s_and_what_the_file_s(generated: Compile, tmp_path: Path) -> None:
+    """An update brings its own rate, schedule and seed; steps and a lowered rate are the file's."""
+    firmwares = {
+        "old": {"learning_rate": 512.0, "schedule": "constant", "rounding_seed": 1},
+        "new": {"learning_rate": 0.5, "schedule": "step:5:0.5", "rounding_seed": 2},
+        "none": {"learning_rate": 0.0, "schedule": "constant", "rounding_seed": 1},
+    }
+    programs = {}
+    for name, options in firmwares.items():
+        place = tmp_path / name
+        place.mkdir()
+        programs[name] = link("handover.c", [generated("small", scheme="head", **options)], place)
+    for name in ("old", "none"):
+        programs[name].run("save", tmp_path / f"{name}.bin")
+
+    def loaded(by: str, of: str) -> list[list[float]]:
+        lines = programs[by].run("load", tmp_path / f"{of}.bin").splitlines()
+        return [[float(word) for word in line.split()] for line in lines]
+
+    # The same firmware goes on to the bit.
+    assert loaded("old", "old") == [[512, 5, 1], [0.0625, 5, 1], [0.0625, 5, 1], [128, 5, 1]]
+    # Five steps are behind it, so the new schedule halves; it never sees 512.
+    assert loaded("new", "old") == [
+        [0.25, 5, 2], [0.03125, 5, 2], [0.03125, 5, 2], [0.0625, 5, 2],
+    ]  # fmt: skip
+    # Of nothing there is no factor.
+    assert [row[0] for row in loaded("new", "none")] == [0.25, 0.03125, 0.03125, 0.25]
+    assert [row[0] for row in loaded("none", "old")] == [0, 0.0625, 0.0625, 0]
+
+
 @pytest.mark.parametrize("scheme", ["head", pytest.param("last-1", marks=pytest.mark.slow)])
 def test_rows(scheme: str, generated: Compile, tmp_path: Path) -> None:
     folders = [
@@ -60,7 +92,7 @@ def test_a_header_that_the_compiler_did_not_read_is_refused(
     assert subprocess.run(command, cwd=folder, check=False).returncode == 0
     header = folder / "include" / "tt_saved_file.h"
     text = header.read_text(encoding="utf-8")
-    header.write_text(text.replace("    uint32_t seed;", "    uint64_t seed;"), encoding="utf-8")
+    header.write_text(text.replace("    uint32_t count;", "    uint64_t count;"), encoding="utf-8")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "the sizes that tinytrain read in tt_saved_file.h" in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pages import hold_section
-from tests.support.saved_files import HEADER, SCALE, STEP
+from tests.support.saved_files import FORMAT, HEADER, SCALE, STEP
 from tinytrain import resources, saved_file
 from tinytrain.errors import InternalError
 from tinytrain.saved_file import PARTS, layout, saved_bytes
@@ -30,13 +30,13 @@ HEADINGS = {
 
 
 def test_the_bytes_of_the_format() -> None:
-    values = {"magic": b"TTRN", "format": 1, "model_hash": bytes(range(32))}
+    values = {"magic": b"TTRN", "format": FORMAT, "model_hash": bytes(range(32))}
     packed = layout("tt_saved_header").pack(**values, payload_size=1000, weights_size=900)
-    assert packed == HEADER.pack(b"TTRN", 1, bytes(range(32)), 1000, 900)
+    assert packed == HEADER.pack(b"TTRN", FORMAT, bytes(range(32)), 1000, 900)
     assert layout("tt_saved_header").unpack(packed)["weights_size"] == 900
     assert layout("tt_saved_scale").pack(exponent=-7, running_max=9) == SCALE.pack(-7, 9)
-    found = layout("tt_saved_step").pack(rate=0.5, seed=3, count=2**32 - 1)
-    assert found == STEP.pack(0.5, 3, 2**32 - 1)
+    found = layout("tt_saved_step").pack(rate=0.5, compiled_rate=0.25, count=2**32 - 1)
+    assert found == STEP.pack(0.5, 0.25, 2**32 - 1)
     assert saved_bytes(regions=100, scales=3) == 48 + 100 + 3 * 8 + 12 + 4
 
 

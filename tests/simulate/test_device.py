@@ -201,6 +201,36 @@ def test_folders_and_engines_are_refused(folder: Path, tmp_path: Path) -> None:
         tinytrain.load(other)
 
 
+def test_samples_are_saved_behind_what_was_learned(tmp_path: Path) -> None:
+    folder, data, path = tmp_path / "own", tmp_path / "data.npz", tmp_path / "learned.bin"
+    product = tinytrain.compile_model(DIGITS, output=folder, calibration=X, scheme="head", replay=5)
+    manifest = product.manifest
+    np.savez(data, x=X, y=Y)
+    first = tinytrain.simulate(folder, data=data, steps=9, save=path)
+    assert first.saved is not None
+    alone = tmp_path / "weights.bin"
+    alone.write_bytes(first.saved[: manifest.saved_bytes])
+    assert manifest.replay is not None
+    assert len(first.saved) == manifest.saved_bytes + manifest.replay.samples_bytes
+    with tinytrain.load(folder) as device, tinytrain.load(folder) as other:
+        device.load(path)
+        assert saved(device, tmp_path / "again.bin") == first.saved
+        other.train_step(X[0], Y[0])
+        kept = saved(other, tmp_path / "other.bin")[manifest.saved_bytes :]
+        other.load(alone)  # its own samples stay
+        assert saved(other, tmp_path / "other.bin") == alone.read_bytes() + kept
+    warned: list[str] = []
+    steps = {"data": data, "steps": 0}
+    again = tinytrain.simulate(folder, **steps, load=path, warn=warned.append)
+    assert again.saved == first.saved and not any("begins empty" in text for text in warned)
+    other_one = tinytrain.simulate(folder, **steps, load=alone, warn=warned.append)
+    assert other_one.saved != first.saved and any("begins empty" in text for text in warned)
+    for broken in (first.saved[:-1], first.saved + b"x"):
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match="saved samples do not have the size"):
+            tinytrain.simulate(folder, **steps, load=path)
+
+
 def test_a_replay_buffer_is_that_of_a_session(tmp_path: Path) -> None:
     folder, data = tmp_path / "own", tmp_path / "data.npz"
     tinytrain.compile_model(DIGITS, output=folder, calibration=X, scheme="head", replay=5)

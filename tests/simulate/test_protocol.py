@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from tests.support.saved_files import HEADER
+from tests.support.saved_files import FORMAT, HEADER
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, ModelError, ToolchainError, UsageError
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
@@ -20,7 +20,7 @@ from tinytrain.simulation.stream import SampleStream
 
 
 def saved_file(weights: bytes = b"weights!", state: bytes = b"state") -> bytes:
-    body = HEADER.pack(b"TTRN", 1, bytes(range(32)), len(weights + state), len(weights))
+    body = HEADER.pack(b"TTRN", FORMAT, bytes(range(32)), len(weights + state), len(weights))
     body += weights + state
     return body + struct.pack("<I", zlib.crc32(body))
 
@@ -190,7 +190,7 @@ def changed(at: int, value: int) -> bytes:
     [
         (b"", "holds no saved parameters"),
         (changed(0, 0), "holds no saved parameters"),
-        (changed(4, 2), "have format 2, but this version reads format 1"),
+        (changed(4, 3), "have format 3, but this version reads format 2"),
         (changed(40, 99), "do not have the size they state"),
         (changed(44, 99), "do not have the size they state"),
         (saved_file()[:-1], "do not have the size they state"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.support.saved_files import HEADER
+from tests.support.saved_files import FORMAT, HEADER
 from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
@@ -53,7 +53,7 @@ class FakeEngine:
         weights = self.weights.astype("<i4").tobytes()
         payload = weights + struct.pack("<i", self.rate)
         model_hash = b"fake" + bytes([self.classes]) + bytes(27)
-        saved_file = HEADER.pack(b"TTRN", 1, model_hash, len(payload), len(weights)) + payload
+        saved_file = HEADER.pack(b"TTRN", FORMAT, model_hash, len(payload), len(weights)) + payload
         return RawOutcome(
             losses=np.array([loss for loss, _ in steps], dtype=np.float32),
             predictions=tuple(best for _, best in steps) if self.classes else (),

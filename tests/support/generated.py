@@ -17,12 +17,13 @@ def compile_into(root: Path) -> Compile:
         name: str,
         *,
         seed: int = 0,
+        rounding_seed: int = 0,
         shape: tuple[int, ...] = (1, 3, 6, 6),
         target: str = "host",
         **options: object,
     ) -> Path:
         # Programs set rates of all sizes.
-        options = {"rate_limit": 1024.0, **options}
+        options = {"rate_limit": 1024.0, "seed": rounding_seed, **options}
         key = repr((name, seed, shape, target, sorted(options.items())))
         if key not in known:
             folder = root / f"{name}-{len(known)}"

@@ -9,6 +9,7 @@ import numpy as np
 from tinytrain.compiler.folder import Product
 from tinytrain.compiler.pipeline import Compiled
 from tinytrain.losses import SampleTarget
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Engine, RawOutcome, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.host import HostEngine
@@ -52,6 +53,7 @@ def reference_engine(compiled: Compiled) -> ReferenceEngine:
         compiled.options.seed,
         compiled.options.rate_schedule,
         slots=compiled.options.replay,
+        slots_in=compiled.options.replay_in,
         rehearsal=compiled.rehearsal,
         fade=compiled.fade,
         guard_interval=compiled.options.guard,
@@ -88,7 +90,8 @@ def assert_equal(found: RawOutcome, wanted: RawOutcome, state: bytes) -> None:
     assert found.losses.tobytes() == wanted.losses.tobytes()
     assert found.weights == wanted.weights
     assert found.saved is not None
-    assert found.saved[48:-4] == wanted.weights + state
+    saved = read_saved(found.saved)
+    assert saved.weights + saved.state == wanted.weights + state
     assert (found.before, found.after) == (wanted.before, wanted.after) or _same(found, wanted)
     assert found.predictions == wanted.predictions
 

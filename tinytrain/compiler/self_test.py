@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
 from tinytrain.reference.interpret import Machine
 from tinytrain.reference.packed import packed_size, step_inputs
-from tinytrain.simulation.reference_state import state_bytes
+from tinytrain.simulation.reference_state import scale_bytes
 
 _TRIES = [(start, divisor) for divisor in (1, 2, 4, 8) for start in (0, 1)]
 """Noise of the full range leaves many a network in saturation, where a wrong bit would not show."""
@@ -51,7 +52,8 @@ def _run(compiled: Compiled, start: int, divisor: int) -> tuple[float, SelfTest]
         crc = zlib.crc32(known[loss if graph.parameters else logits].tobytes(), crc)
         apart.append(_nearness(known[logits]))
     moved = np.count_nonzero(before != np.frombuffer(machine.weights_bytes(), np.uint8))
-    crc = zlib.crc32(machine.weights_bytes() + state_bytes(machine), crc)
+    step = struct.pack("<fII", machine.step.rate, machine.step.seed, machine.step.count)
+    crc = zlib.crc32(machine.weights_bytes() + scale_bytes(machine) + step, crc)
     share = moved / max(before.size, 1)
     return (share + 0.01) * sum(apart), SelfTest(start, divisor, crc)
 

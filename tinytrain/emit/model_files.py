@@ -167,6 +167,7 @@ def emit_model(
             "size": data.size,
             "is_bias": int(value.type.dtype is DType.S32),
             "initial": initial_text(context, readers, value, data),
+            "is_samples": False,
         }
         for value, data in graph.parameters.items()
     ]
@@ -183,7 +184,7 @@ def emit_model(
     added += [*counts, *(follow.fields() if follow else ())]
     fields += [{**asdict(field), "is_bias": 0} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
-    regions = weights + sum(field.nbytes for field in added)
+    regions = weights + sum(field.nbytes for field in added if not field.is_samples)
     following = context.following
     saved = saved_bytes(regions, len(context.scales))
     # What frozen layers give for a sample changes where they follow drift: nothing may keep it.

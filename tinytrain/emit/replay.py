@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tinytrain.errors import UsageError
 from tinytrain.ir.types import TensorType
 from tinytrain.manifest.records import ReplayRecord
 from tinytrain.reference.replay import MAX_SLOTS
-from tinytrain.saved_file import layout
+from tinytrain.saved_file import layout, samples_bytes
 
 REPLAY_FIELDS = (
     "replay",
@@ -38,6 +38,7 @@ class StateField:
         size: elements.
         nbytes: of the whole array.
         initial: the C name of its factory value; NULL stands for zeros.
+        is_samples: whether it is saved in the file of samples.
     """
 
     name: str
@@ -45,6 +46,7 @@ class StateField:
     size: int
     nbytes: int
     initial: str = "NULL"
+    is_samples: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,11 @@ class Replay:
         return 2 + (0 if self.in_flash else self.slot_bytes)
 
     def fields(self) -> tuple[StateField, ...]:
-        """What the state holds of it, in order; zeros are the factory state."""
+        """What the state holds of it, in order; zeros are the factory state.
+
+        Slots in RAM are saved in a file of their own. The bookkeeping of slots in flash, which is
+        small, is saved with what was learned.
+        """
         classes, slots = max(self.classes, 1), self.slots
         of_class = layout("tt_replay_class", _HEADER).nbytes
         fields = [
@@ -122,17 +128,22 @@ class Replay:
                 fields.append(StateField("replay_targets", self.target_type, size // width, size))
             size = slots * self.sample_bytes
             fields.append(StateField("replay_samples", "uint8_t", size, size))
+            fields = [replace(field, is_samples=True) for field in fields]
         return tuple(fields)
 
     @property
-    def saved_bytes(self) -> int:
-        """What it adds to a saved file."""
-        return sum(field.nbytes for field in self.fields())
+    def samples_bytes(self) -> int:
+        """Of the file of samples; 0 where the slots lie in flash."""
+        return 0 if self.in_flash else samples_bytes(self._fields_bytes)
 
     @property
     def ram_bytes(self) -> int:
         """What it adds to the state: a target out of flash needs a place too."""
-        return self.saved_bytes + (self.target_bytes if self.in_flash else 0)
+        return self._fields_bytes + (self.target_bytes if self.in_flash else 0)
+
+    @property
+    def _fields_bytes(self) -> int:
+        return sum(field.nbytes for field in self.fields())
 
     def record(self) -> ReplayRecord:
         """What the manifest says of it."""
@@ -142,4 +153,5 @@ class Replay:
             slot_bytes=self.slot_bytes,
             nbytes=self.slots * self.slot_bytes,
             ram=self.ram_bytes,
+            samples_bytes=self.samples_bytes,
         )

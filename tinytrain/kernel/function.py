@@ -37,6 +37,8 @@ FUNCTIONS = (
         "tt_state_save",
         "tt_state_check",
         "tt_state_load",
+        "tt_state_save_samples",
+        "tt_state_load_samples",
     ),
     *_functions(
         "tt_replay.c",

@@ -167,6 +167,7 @@ class ReplayRecord:
         slot_bytes: size of a slot.
         nbytes: size of all slots, wherever they are.
         ram: bytes of RAM for the buffer.
+        samples_bytes: size of the file that `NAME_save_replay` writes; 0 for slots in flash.
     """
 
     slots: Annotated[int, Whole(1, 65_535)]
@@ -174,6 +175,7 @@ class ReplayRecord:
     slot_bytes: Positive
     nbytes: Positive = field(metadata=key("bytes"))
     ram: Positive
+    samples_bytes: Count
 
     @property
     def in_flash(self) -> bool:

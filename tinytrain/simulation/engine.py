@@ -81,7 +81,9 @@ class RawOutcome:
             followed; empty for a regression.
         before, after: evaluation before the first and after the last step.
         weights: all trainable parameters after the last step, as in a saved file.
-        saved: the whole saved file; None if the engine writes none.
+        saved: the whole saved file, with the samples of a replay buffer behind it; None if the
+            engine writes none. Of the reference what lies between header and checksum.
+        samples: of the reference what the file of samples holds in front of them.
         step_instructions: of each training step; empty where nothing counts them.
         replay_instructions: of each step on a remembered sample; likewise.
         rehearsal_instructions: of each step on a sample of the rehearsal set; likewise.
@@ -108,6 +110,7 @@ class RawOutcome:
     after: Evaluation
     weights: bytes
     saved: bytes | None = None
+    samples: bytes = b""
     step_instructions: tuple[int, ...] = ()
     replay_instructions: tuple[int, ...] = ()
     rehearsal_instructions: tuple[int, ...] = ()

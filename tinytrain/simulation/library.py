@@ -231,14 +231,16 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary, PseudoLibrar
         self._guard(ctypes.byref(given), 0 if kept is None else len(kept.targets))
 
     def save(self) -> bytes:
-        """The saved file of the trained parameters."""
-        data = np.empty(self.model.saved_bytes, np.uint8)
+        """The saved file of what was learned, with the samples of a replay buffer behind it."""
+        replay = self.model.replay
+        samples = 0 if replay is None else replay.samples_bytes
+        data = np.empty(self.model.saved_bytes + samples, np.uint8)
         function = self._function("library_save", ctypes.c_int)
         check(function(self._state, pointer(data), ctypes.c_size_t(data.size)))
         return data.tobytes()
 
     def load(self, data: bytes) -> None:
-        """Go on from a saved file.
+        """Go on from a saved file. Samples that it does not hold stay as they are.
 
         Raises:
             DataError: it is damaged, or of another model.

@@ -50,6 +50,7 @@ class ReferenceEngine:
         seed: of the random numbers that round updates.
         schedule: of the learning rate.
         slots: of the replay buffer.
+        slots_in: ram or flash.
         rehearsal: samples that lie in flash.
         enrolment: how classes are learned from a few samples, if they are.
         fade: steps at a learning rate of 1 after which a class that does not come fades.
@@ -66,6 +67,7 @@ class ReferenceEngine:
         seed: int,
         schedule: RateSchedule = CONSTANT,
         slots: int = 0,
+        slots_in: str = "ram",
         rehearsal: RehearsalSet | None = None,
         enrolment: Enrolment | None = None,
         fade: float = 0.0,
@@ -81,6 +83,7 @@ class ReferenceEngine:
         self._seed = seed
         self._schedule = schedule
         self._slots = slots
+        self._slots_in = slots_in
         self._rehearsal = rehearsal
         self._enrolment = enrolment
         self._fade = fade
@@ -159,7 +162,8 @@ class ReferenceEngine:
             guarded.check(done, is_last=True)
         after = self._evaluate(machine, stream, progress, "evaluate after")
         weights = machine.weights_bytes()
-        extra = memory["buffer"].state_bytes() if self._slots else b""
+        buffered = memory["buffer"].state_bytes() if self._slots else b""
+        extra = buffered if self._slots_in == "flash" else b""
         extra += b"" if self._rehearsal is None else struct.pack("<I", memory["rehearsed"])
         extra += b"" if guarded is None else guarded.guard.state_bytes()
         if self._enrolment is not None:  # nothing is enrolled in this session
@@ -172,7 +176,8 @@ class ReferenceEngine:
             before=before,
             after=after,
             weights=weights,
-            saved=weights + extra + state_bytes(machine),
+            saved=weights + extra + state_bytes(machine, self._rate),
+            samples=b"" if self._slots_in == "flash" else buffered,
             checkpoints=tuple(checkpoints),
             health=self._health(machine, labeller),
             pseudo_labels=() if labeller is None else tuple(labeller.found),
@@ -244,7 +249,9 @@ class ReferenceEngine:
             before=before,
             after=self._evaluate(machine, stream, progress, "evaluate after"),
             weights=weights,
-            saved=weights + saved_moments(machine.followed.values()) + state_bytes(machine),
+            saved=weights
+            + saved_moments(machine.followed.values())
+            + state_bytes(machine, self._rate),
             health=machine.health,
             followed=stream.step_count,
         )

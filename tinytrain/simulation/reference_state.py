@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinytrain.reference.interpret import Machine
 from tinytrain.saved_file import layout
 
 
-def state_bytes(machine: Machine) -> bytes:
-    """What follows the regions in a saved file: the scales, and what a step changes besides."""
+def scale_bytes(machine: Machine) -> bytes:
+    """The scales of the gradients."""
     of_scale = layout("tt_saved_scale")
-    scales = b"".join(
+    return b"".join(
         of_scale.pack(exponent=scale.exponent, running_max=scale.running_max)
         for scale in machine.scales.values()
     )
+
+
+def state_bytes(machine: Machine, compiled_rate: float) -> bytes:
+    """What follows the regions: the scales, and what a step changes besides.
+
+    Args:
+        compiled_rate: learning rate that the model was compiled with.
+    """
     step = machine.step
-    return scales + layout("tt_saved_step").pack(rate=step.rate, seed=step.seed, count=step.count)
+    share = float(np.float32(compiled_rate) / np.float32(machine.accumulation_window))
+    of_step = layout("tt_saved_step")
+    return scale_bytes(machine) + of_step.pack(
+        rate=step.rate, compiled_rate=share, count=step.count
+    )

@@ -12,6 +12,7 @@ from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.coverage import Coverages, coverages
 from tinytrain.data.dataset import CHUNK
 from tinytrain.losses import SampleTarget
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.orders import drifted
 
 TARGET_DTYPES = {
@@ -135,7 +136,14 @@ class SampleStream:
                 found += [*covered.warnings(), *data.notes]
         if self.kept is not None and len(self.kept) < FEW_KEPT:
             found.append(few_kept(len(self.kept)))
+        if self.replay_steps is not None and self._brings_no_samples:
+            found.append("the saved file brings no samples: the replay buffer begins empty")
         return tuple(dict.fromkeys(found))
+
+    @property
+    def _brings_no_samples(self) -> bool:
+        """Whether the session starts from a file of what was learned alone."""
+        return self.parameters_in is not None and not read_saved(self.parameters_in).samples
 
     def train_samples(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Input and target of each step in order.

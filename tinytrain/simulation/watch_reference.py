@@ -52,6 +52,7 @@ class WatchReference:
         seed: int,
         schedule: RateSchedule = CONSTANT,
     ) -> None:
+        self._rate = rate
         self._graph, self._inputs = graph, partial(step_inputs, graph)
         self._features = features
         self._watch = AnomalyWatch(anomaly.rule)
@@ -77,7 +78,7 @@ class WatchReference:
             before=Evaluation(),
             after=Evaluation(),
             weights=weights,
-            saved=weights + learned + state_bytes(self._machine),
+            saved=weights + learned + state_bytes(self._machine, self._rate),
             health=self._machine.health,
             judged={
                 kind: np.array(rows, JUDGED)

@@ -15,15 +15,24 @@ enum { SLOTS = SMALL_REPLAY_SLOTS, HEADER = 48 };
 static small_state state, other;
 static memory_file saved, probe;
 
+/* With slots in RAM two files, one behind the other. */
 static void save(const small_state *from, memory_file *to)
 {
     to->size = 0;
     HOLDS(small_save(from, write_file, to) == TT_OK);
+#ifndef IN_FLASH
+    HOLDS(small_save_replay(from, write_file, to) == TT_OK);
+#endif
 }
 
 static tt_status load(small_state *into, memory_file *from)
 {
-    return small_load(into, read_file, from);
+    const tt_status status = small_load(into, read_file, from);
+#ifndef IN_FLASH
+    return status == TT_OK ? small_load_replay(into, read_file, from) : status;
+#else
+    return status;
+#endif
 }
 
 static int is_as_saved(const small_state *found)
@@ -186,14 +195,21 @@ static void forged(void)
     memcpy(&weights, saved.bytes + 44, sizeof weights);
     const size_t classes = SMALL_CLASSES > 0 ? SMALL_CLASSES : 1;
     const size_t size = 8 + 8 * classes + 2 * SLOTS;
+#ifdef IN_FLASH
+    const size_t first = 0, at = HEADER + weights; /* of the file that holds it; in that */
+#else
+    uint32_t payload;
+    memcpy(&payload, saved.bytes + 40, sizeof payload);
+    const size_t first = HEADER + payload + 4, at = HEADER;
+#endif
     for (uint32_t seed = 0; seed < 50; seed++) {
         memory_file given = saved;
         uint32_t random = seed;
         for (size_t i = 0; i < size; i++) {
             random = random * 1664525U + 1013904223U;
-            given.bytes[HEADER + weights + i] = seed == 0 ? 0xff : (uint8_t)(random >> 24);
+            given.bytes[first + at + i] = seed == 0 ? 0xff : (uint8_t)(random >> 24);
         }
-        const uint32_t crc = tt_crc32(0, given.bytes, given.size - 4);
+        const uint32_t crc = tt_crc32(0, given.bytes + first, given.size - first - 4);
         memcpy(given.bytes + given.size - 4, &crc, sizeof crc);
         HOLDS(load(&other, &given) == TT_OK);
         for (uint32_t i = 0; i < 3 * SLOTS; i++) {

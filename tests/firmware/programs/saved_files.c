@@ -10,6 +10,14 @@
 #include "small.h"
 #include "tt_state.h"
 
+#ifdef OF_SAMPLES /* the same for the file of samples */
+#define small_save small_save_replay
+#define small_load small_load_replay
+#define train_step(state, label) small_train_and_remember(state, label, NULL)
+#else
+#define train_step(state, label) small_train_step(state, label, NULL)
+#endif
+
 enum { HEADER = 48, CRC = 4, MOST = 1 << 16 };
 
 typedef struct {
@@ -87,8 +95,10 @@ static void refuse(tt_status expected)
     tried++;
     memcpy(&other, &state, sizeof state);
     given.moved = 0;
+#ifndef OF_SAMPLES
     HOLDS(small_check(read_file, &given) == expected);
     given.moved = 0;
+#endif
     HOLDS(small_load(&state, read_file, &given) == expected);
     HOLDS(memcmp(&other, &state, sizeof state) == 0);
 }
@@ -172,6 +182,7 @@ static void writing_fails_everywhere(void)
     }
 }
 
+#ifndef OF_SAMPLES
 /* A correct CRC around numbers that no step could have led to. */
 static void forged(size_t place, const void *value, size_t size)
 {
@@ -191,6 +202,7 @@ static void forged_files(void)
     const size_t tail = saved.size - CRC - 12;
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
         forged(tail, &rates[i], 4);
+        forged(tail + 4, &rates[i], 4);
     }
     for (size_t i = 0; i < sizeof exponents / sizeof exponents[0]; i++) {
         forged(tail - 8, &exponents[i], 4);
@@ -199,6 +211,11 @@ static void forged_files(void)
         forged(tail - 4, &maxima[i], 4);
     }
 }
+#else
+static void forged_files(void)
+{
+}
+#endif
 
 static void learn(small_state *into, int steps)
 {
@@ -208,7 +225,7 @@ static void learn(small_state *into, int steps)
             random = random * 1664525U + 1013904223U;
             small_input(into)[k] = (int8_t)((int)(random >> 24) - 128);
         }
-        HOLDS(small_train_step(into, i % SMALL_CLASSES, NULL) == TT_OK);
+        HOLDS(train_step(into, i % SMALL_CLASSES) == TT_OK);
     }
 }
 

@@ -17,7 +17,7 @@ struct header {
 };
 
 static const struct header expected = {
-    {'T', 'T', 'R', 'N'}, 1, {'f', 'a', 'k', 'e', FAKE_CLASSES}, PAYLOAD_SIZE, WEIGHTS_SIZE};
+    {'T', 'T', 'R', 'N'}, 2, {'f', 'a', 'k', 'e', FAKE_CLASSES}, PAYLOAD_SIZE, WEIGHTS_SIZE};
 
 void fake_init(fake_state *state)
 {
@@ -169,7 +169,7 @@ tt_status fake_load(fake_state *state, tt_read_fn read, void *context)
     if (read(context, 0, &header, sizeof header) != 0) {
         return TT_ERROR_IO;
     }
-    if (memcmp(header.magic, expected.magic, 4) != 0 || header.format != 1U) {
+    if (memcmp(header.magic, expected.magic, 4) != 0 || header.format != 2U) {
         return TT_ERROR_FORMAT;
     }
     if (memcmp(&header, &expected, sizeof header) != 0) {
