@@ -49,8 +49,7 @@ class ReferenceEngine:
         rate: learning rate where the stream gives none.
         seed: of the random numbers that round updates.
         schedule: of the learning rate.
-        slots: of the replay buffer.
-        slots_in: ram or flash.
+        slots, slots_in: of the replay buffer: how many, and ram or flash.
         rehearsal: samples that lie in flash.
         enrolment: how classes are learned from a few samples, if they are.
         fade: steps at a learning rate of 1 after which a class that does not come fades.
@@ -82,8 +81,7 @@ class ReferenceEngine:
         self._rate = rate
         self._seed = seed
         self._schedule = schedule
-        self._slots = slots
-        self._slots_in = slots_in
+        self._slots, self._slots_in = slots, slots_in
         self._rehearsal = rehearsal
         self._enrolment = enrolment
         self._fade = fade
