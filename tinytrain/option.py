@@ -95,6 +95,7 @@ class Option:
         special: a word of the command line that stands for None.
         words: other words that the value may be instead of what its kind says.
         address: the kind of address, `ray://HOST:PORT`, that the value may be as well.
+        prefix: what a value may begin with as well, as the `serial:` of `serial:PORT`.
         several: whether it takes one value or more.
         metavar: what `--help` calls the value.
         short: a second flag, of one letter.
@@ -120,6 +121,7 @@ class Option:
     special: str | None = None
     words: tuple[str, ...] = ()
     address: str | None = None
+    prefix: str | None = None
     several: bool = False
     metavar: str | None = None
     short: str | None = None
@@ -147,7 +149,8 @@ class Option:
     @property
     def other_values(self) -> tuple[str, ...]:
         """What the value may be instead of what its kind says, as one writes it."""
-        return (*self.words, *([f"{self.address}://HOST:PORT"] if self.address else []))
+        addresses = [f"{self.address}://HOST:PORT"] if self.address else []
+        return (*self.words, *addresses, *([f"{self.prefix}:PORT"] if self.prefix else []))
 
     @property
     def default_text(self) -> str:
@@ -212,21 +215,23 @@ class Option:
         """Whether it is one of the words, or an address, that stand beside the kind."""
         if not isinstance(value, str):
             return False
+        if self.prefix and re.fullmatch(rf"{self.prefix}:\S+", value):
+            return True
         held = rf"{self.address}://(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]]+):\d+"
         return value in self.words or bool(self.address and re.fullmatch(held, value))
 
     def _is_possible(self, value: Any) -> bool:
-        if self.choices:
-            return value in self.choices
         if self._is_word(value):
             return True
+        if self.choices:
+            return value in self.choices
         above = self.low is None or value >= self.low
         below = self.high is None or (value < self.high if self.below_high else value <= self.high)
         return bool(above and below)
 
     def _possible(self, *, with_noun: bool) -> str:
         if self.choices:
-            found = _listed([str(choice) for choice in self.choices])
+            return _listed([*map(str, self.choices), *self.other_values])
         elif self.low is None or self.high is None:
             found = self.kind.noun
         else:

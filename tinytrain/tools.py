@@ -59,6 +59,8 @@ TOOLS = (
     Tool("torch", "nn.Module, .pt2, experiments in float", extra="torch"),
     Tool("matplotlib", "plots of experiments", extra="experiment"),
     Tool("ray", "experiments on many machines: --workers ray", extra="ray"),
+    Tool("pyserial", "boards at a serial port: simulate --on serial:PORT", extra="serial"),
+    Tool("cobs", "frames of a serial line", extra="serial"),
     Tool("onnxruntime", "proves that an ONNX model was read right, fast", extra="verify"),
     Tool("ai-edge-litert", "proves that a TFLite model was read right", extra="verify"),
 )

@@ -167,6 +167,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             "pseudo_labels": True,
             "calibration": labelled,
             "self_test": True,
+            "link": True,
         },
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},

@@ -71,10 +71,12 @@ def preprocessed(file: Path, isa: str) -> str:
 
 
 def declared(file: Path) -> set[str]:
-    """The functions that a public header declares, those of a macro for each type too."""
+    """The functions that a public header declares, those of a macro for each type too. A type
+    before `(*` is that of a member which points to a function.
+    """
     text = preprocessed(file, "portable")
     twins = re.findall(r"\b__typeof__\s*\(\w+\)\s*(tt_\w+);", text)
-    return {*twins, *re.findall(r"\b(tt_\w+)\s*\(", text)}
+    return {*twins, *re.findall(r"\b(tt_\w+)\s*\((?!\*)", text)}
 
 
 def defined(file: Path, isa: str) -> set[str]:

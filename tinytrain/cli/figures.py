@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from tinytrain.simulation.board_time import BoardTime
 from tinytrain.simulation.enrolment import EnrolmentReport
 from tinytrain.simulation.result import SimulationResult
 from tinytrain.simulation.scores import Confusion
@@ -68,6 +69,7 @@ _ELSEWHERE = {
     "guard",
     "enrolment",
     "unlabelled",
+    "board",
 }
 """Figures that tables and sentences of their own show."""
 
@@ -90,10 +92,22 @@ def figures_of(result: SimulationResult) -> Iterator[tuple[str, str]]:
     rows = (*_FIRST, *accuracies, *_REST)
     known = _ELSEWHERE.union(rows)
     yield from _shown(found, (*rows, *(name for name in found if name not in known)))
+    if result.board is not None:
+        yield from board_figures(result.board)
     if result.best is not None:
         yield "best at", f"{result.best.step:,}"
     if result.old is not None and not (enrolment is not None and enrolment.is_alone):
         yield from _shown(vars(result.old), _OF_OLD_TASK, "old task: ")
+
+
+def board_figures(time: BoardTime) -> Iterator[tuple[str, str]]:
+    """Names and figures of how long a board took."""
+    for name, ms in (("step", time.ms_per_step), ("inference", time.ms_per_inference)):
+        if ms is not None:
+            yield f"ms per {name}", f"{ms:.4g}"
+    if time.estimated_ms_per_step is not None:
+        least, most = time.estimated_ms_per_step
+        yield "estimated ms per step", f"{least:.4g} to {most:.4g}"
 
 
 def enrolment_figures(report: EnrolmentReport) -> Iterator[tuple[str, str]]:

@@ -115,8 +115,7 @@ def _add_option(parser: Any, row: Option) -> None:
         how["action"] = "store_false" if row.default else "store_true"
     else:
         how |= {"type": row.parse, "metavar": row.metavar, "required": row.required}
-        # They are checked by `parse`; the parser shows and completes them.
-        how |= {"choices": row.choices} if row.choices else {}
+        how |= {"choices": _Shown(row.choices)} if row.choices else {}
         how |= {"nargs": "+"} if row.several else {}
     made = parser.add_argument(*flags, row.flag, **how)
     # What a shell completes it with.
@@ -129,6 +128,13 @@ def help_of(row: Option) -> str:
     default = row.special if row.default is None else row.default_text
     parts += [f"default: {default}"] if default else []
     return f"{row.help} ({'; '.join(parts)})" if parts else row.help
+
+
+class _Shown(tuple[Any, ...]):
+    """Choices that a parser shows and completes; `parse` has checked them."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
 
 
 def _unknown(word: str, command: Command) -> UsageError:

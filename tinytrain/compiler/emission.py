@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.manifest import health_record
 from tinytrain.emit.folder import FolderWriter
+from tinytrain.emit.link import LINK_FUNCTIONS, link_files, link_main
 from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.kernel.sources import runtime_files
 from tinytrain.target import ARITHMETIC_CFLAGS, Target
-from tinytrain.toolchain.build_files import MAIN, makefile, port_files, program_lists
+from tinytrain.toolchain.build_files import (
+    LINK_MAIN,
+    MAIN,
+    link_port_files,
+    makefile,
+    port_files,
+    program_lists,
+)
 from tinytrain.toolchain.package_files import Package, header_files, package_files, sketch_files
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
@@ -56,16 +65,23 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
     """
     name = compiled.graph.name
     files = emit_step(compiled)
-    runtime = runtime_files(files.functions)
+    link = compiled.options.link
+    runtime = runtime_files(files.functions | (LINK_FUNCTIONS if link else frozenset()))
     written = {f"src/{file}": text for file, text in files.files.items()} | runtime
+    if link:
+        glue = link_files(compiled.plan.nbytes, files, _program_context(compiled, files))
+        written |= {f"src/{file}": text for file, text in glue.items()}
     sources = sorted(path for path in written if path.endswith(".c"))
     package = Package.of(name, [name], written)
     headers = [Path(path).name for path in written if path.startswith("include/")]
     writer.write(written | header_files(headers))
     writer.write({f"port/{file}": text for file, text in port_files(target).items()})
+    if link:
+        writer.write({LINK_MAIN: link_main(name)})
+        writer.write({f"port/{file}": text for file, text in link_port_files(target).items()})
     writer.write(
         {
-            "Makefile": makefile(target, name, sources),
+            "Makefile": makefile(target, name, sources, link=link),
             "CMakeLists.txt": program_lists(package, target),
             MAIN: _main(compiled, files),
             "README.md": _readme(compiled, target),
@@ -78,14 +94,17 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
 
 def _main(compiled: Compiled, files: ModelFiles) -> str:
     """The program that `simulate` speaks to."""
-    return render(
-        "codegen",
-        "main_simulate.c.j2",
-        NAME=compiled.graph.name.upper(),
-        health=health_record(compiled),
-        self_test=compiled.self_test is not None,
+    return render("codegen", "main_simulate.c.j2", **_program_context(compiled, files))
+
+
+def _program_context(compiled: Compiled, files: ModelFiles) -> dict[str, Any]:
+    """What the templates of programs around a model name."""
+    return {
+        "NAME": compiled.graph.name.upper(),
+        "health": health_record(compiled),
+        "self_test": compiled.self_test is not None,
         **vars(files.interface),
-    )
+    }
 
 
 def _readme(compiled: Compiled, target: Target) -> str:

@@ -428,6 +428,15 @@ class Options:
         experiment="nothing",
         see="firmware.md#a-board-that-proves-itself",
     )
+    link: bool = _option(
+        False,
+        OUTPUT,
+        "add NAME_link and a program around it, which `simulate --on serial:PORT` and `monitor` "
+        "speak to over a serial line",
+        kind=SWITCH,
+        experiment="nothing",
+        see="link.md",
+    )
 
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():

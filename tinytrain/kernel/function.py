@@ -112,6 +112,7 @@ FUNCTIONS = (
         "tt_early_stop_reset",
         "tt_early_stop_add",
     ),
+    *_functions("tt_link.c", "tt_link.h", "tt_link_init", "tt_link_poll", "tt_link_saw"),
     *_functions("tt_self_test.c", "tt_self_test.h", "tt_self_test_fill", "tt_self_test_crc"),
     *_functions(
         "tt_store.c",

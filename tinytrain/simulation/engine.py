@@ -88,6 +88,8 @@ class RawOutcome:
         replay_instructions: of each step on a remembered sample; likewise.
         rehearsal_instructions: of each step on a sample of the rehearsal set; likewise.
         infer_instructions: of each inference of the evaluations; likewise.
+        step_seconds, infer_seconds: of each training step and inference by a board's clock; empty
+            where none measures them.
         stack_used: deepest stack in bytes; None where it is not measured.
         checkpoints: evaluations between steps, in order.
         health: counters of this run; None where the model has none.
@@ -115,6 +117,8 @@ class RawOutcome:
     replay_instructions: tuple[int, ...] = ()
     rehearsal_instructions: tuple[int, ...] = ()
     infer_instructions: tuple[int, ...] = ()
+    step_seconds: tuple[float, ...] = ()
+    infer_seconds: tuple[float, ...] = ()
     stack_used: int | None = None
     health: Health | None = None
     kept_bytes: int = 0

@@ -13,6 +13,8 @@ LARGEST_RATE = 1024.0
 """Of a step, where the limit of the model is lifted."""
 
 ENGINES = ("host", "qemu")
+BOARD = "serial"
+"""Of `serial:PORT`, the board at a serial port."""
 
 WHERE = Group("where it runs", "")
 TRAINING = Group("training", "which samples, how often, in which order")
@@ -23,13 +25,16 @@ _DIRECTORY = Option("folder that `compile` wrote", WHERE, "directory", FOLDER, m
                     positional=True, required=True)  # fmt: skip
 _ON = Option("this machine, or the emulator of the folder's target", WHERE, "on",
              default=ENGINES[0], choices=ENGINES)  # fmt: skip
+_ON_BOARD = Option("this machine, the emulator of the folder's target, or a board at a serial port",
+                   WHERE, "on", default=ENGINES[0], choices=ENGINES, prefix=BOARD,
+                   metavar="{host,qemu,serial:PORT}", see="link.md")  # fmt: skip
 _ICOUNT = Option("count instructions (needs --on qemu, and is slower)", WHERE, "icount", SWITCH,
                  False)  # fmt: skip
 _LOAD = Option("file of saved parameters to start from", FILES, "load", FILE, metavar="FILE")
 
 SIMULATE = (
     _DIRECTORY,
-    _ON,
+    _ON_BOARD,
     _ICOUNT,
     Option("bytes on this machine for the outputs of the frozen layers; 0 computes them every time",
            WHERE, "frozen_memory", SIZE, FROZEN_MEMORY, low=0, metavar="SIZE",

@@ -6,11 +6,11 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinytrain.losses import SampleTarget
+from tinytrain.simulation.board_time import BoardTime, board_time
 from tinytrain.simulation.engine import RawOutcome
 from tinytrain.simulation.enrolment import EnrolmentReport, report_of
 from tinytrain.simulation.folder import GeneratedFolder
@@ -28,6 +28,7 @@ from tinytrain.simulation.scores import (
     forgetting_of,
     label_scores,
     loss_falls,
+    mean_of,
     old_task,
     parted,
     recall_of,
@@ -109,6 +110,7 @@ class SimulationResult:
         rehearsal_recall_before, rehearsal_recall_after: of each class of the rehearsal set.
         old: the same figures of the samples of the old task.
         confusion: what was taken for what, if asked for.
+        board: how long a board took; None where none did.
     """
 
     on: str
@@ -162,6 +164,7 @@ class SimulationResult:
     old: OldTask | None = None
     confusion: Confusion | None = field(default=None, repr=False)
     unlabelled: UnlabelledReport | None = None
+    board: BoardTime | None = None
 
     def to_json(self) -> str:
         """One JSON object of all figures; lists and files left out.
@@ -209,8 +212,8 @@ def summarize(
         replay_steps=stream.replay_steps,
         rehearsal_steps=stream.rehearsal_steps,
         skipped=len(losses) - len(learned),
-        loss_first=_mean(learned[:window]),
-        loss_last=_mean(learned[-window:]),
+        loss_first=mean_of(learned[:window]),
+        loss_last=mean_of(learned[-window:]),
         accuracy_before=before.accuracy,
         accuracy_after=after.accuracy,
         accuracy_of=_COUNTED[stream.train.spec.wants],
@@ -260,6 +263,7 @@ def summarize(
         balanced_accuracy_after=after.balanced_accuracy,
         old=None if stream.old is None else old_task(stream, outcome, old),
         confusion=matrix,
+        board=board_time(folder, outcome),
     )
 
 
@@ -291,7 +295,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -253,3 +253,8 @@ def accuracy_new_of(stream: SampleStream, outcome: RawOutcome) -> float | None:
 def steady_mean(counts: Sequence[int]) -> int | None:
     """Of counted instructions, the first reading left out; None for less than two."""
     return round(statistics.mean(counts[1:])) if len(counts) > 1 else None
+
+
+def mean_of(values: Sequence[float]) -> float | None:
+    """The mean; None of nothing."""
+    return sum(values) / len(values) if values else None

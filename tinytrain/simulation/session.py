@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tinytrain.data import Dataset
 from tinytrain.errors import UsageError
+from tinytrain.link.line import PREFIX
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
+from tinytrain.simulation.board import BoardEngine
 from tinytrain.simulation.engine import Engine, Progress, ignore_progress
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
 from tinytrain.simulation.frozen_cache import FROZEN_MEMORY
@@ -68,7 +70,8 @@ def simulate(
 
     Args:
         directory: a folder that `compile_model` wrote; only its subfolder `build` is written.
-        on: "host", or "qemu" for the emulator of the folder's target.
+        on: "host", "qemu" for the emulator of the folder's target, or "serial:PORT" for the board
+            at a serial port, such as "serial:/dev/ttyACM0".
         data: samples to learn from; a path is loaded and checked against the model.
         eval: samples to evaluate before and after; None evaluates nothing.
         eval_old: samples of what the model knew before, which are evaluated beside them, decide
@@ -108,7 +111,7 @@ def simulate(
         UsageError: an option makes no sense, or the folder is none.
         ModelError: the folder was changed after it was written.
         DataError: data or saved parameters do not fit the model.
-        ToolchainError: building or running failed.
+        ToolchainError: building or running failed, or a board does not answer.
     """
     check_options(SIMULATE, on=on, icount=icount, frozen_memory=frozen_memory)
     check_run(on, (save, losses), icount=icount)
@@ -150,9 +153,11 @@ def simulate(
 def engine_of(
     folder: GeneratedFolder, on: str, *, icount: bool, frozen_memory: int = FROZEN_MEMORY
 ) -> Engine:
-    """For "host" or "qemu"; each takes what of the rest is for it, as `simulate` has it."""
+    """For "host", "qemu" or "serial:PORT"; each takes what of the rest is for it."""
     if on == "host":
         return HostEngine(folder, frozen_memory=frozen_memory)
+    if on.startswith(PREFIX):
+        return BoardEngine(folder, on.removeprefix(PREFIX))
     return QemuEngine(folder, icount=icount)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinytrain.errors import BudgetError, ToolchainError, UsageError, Where
 from tinytrain.target import STACK_CFLAGS, Target
-from tinytrain.toolchain.build_files import MAIN, makefile, port_files
+from tinytrain.toolchain.build_files import LINK_MAIN, MAIN, link_port_files, makefile, port_files
 from tinytrain.toolchain.commands import disk_full, require, run, version
 from tinytrain.toolchain.objects import Objects, shared_objects
 from tinytrain.tools import how_to_get
@@ -29,6 +29,7 @@ def build(
     optimise: str = "-O2",
     variant: str | None = None,
     name: str | None = None,
+    link: bool = False,
 ) -> Path:
     """Compile and link the program of a generated folder, for its own target or another one.
 
@@ -41,6 +42,7 @@ def build(
         variant: a word of letters, digits, '-' and '_'; builds that are to exist side by side need
             different ones. By default the target's name.
         name: the model's name, a C identifier; by default what manifest.json says.
+        link: the program behind a serial line instead, of a folder compiled with --link.
 
     Returns:
         The executable. With gcc, `call_graph` finds what it wrote for the stack analysis.
@@ -55,7 +57,7 @@ def build(
     program = name or _model_name(directory)
     # Relative, and of plain words: make cannot name a file with a space.
     place = f"build/{variant or target.name}"
-    sources = _prepare(directory, place, target, program)
+    sources = _prepare(directory, place, target, program, link=link)
     graph_flags = () if b"clang" in told.lower() else STACK_CFLAGS
     arguments = [
         require("make"),
@@ -66,6 +68,7 @@ def build(
         f"CC={command}",
         f"OPTIMISE={optimise}",
         f"CFLAGS={shlex.join([*cflags_extra, *graph_flags])}",
+        *(("link",) if link else ()),
     ]
     objects = shared_objects(told)
     if objects is None:
@@ -74,16 +77,20 @@ def build(
         code, errors = _make_with(objects, arguments, directory, place, sources)
     if code != 0:
         raise _refusal(errors, target, command, directory)
-    return directory / place / (program + target.executable)
+    return directory / place / (program + ("_link" if link else "") + target.executable)
 
 
-def _prepare(directory: Path, place: str, target: Target, program: str) -> list[str]:
+def _prepare(directory: Path, place: str, target: Target, program: str, *, link: bool) -> list[str]:
     """Writes the port and the Makefile of a build; returns all its sources, as make names them."""
     sources = sorted(f"src/{file.name}" for file in (directory / "src").glob("*.c"))
-    port = port_files(target)
+    port = port_files(target) | (link_port_files(target) if link else {})
     files = {f"port/{file}": text for file, text in port.items()}
-    files["Makefile"] = makefile(target, program, sources, port=f"{place}/port")
-    built = [*sources, MAIN, *(f"{place}/port/{file}" for file in port if file.endswith(".c"))]
+    files["Makefile"] = makefile(target, program, sources, port=f"{place}/port", link=link)
+    built = [
+        *sources,
+        LINK_MAIN if link else MAIN,
+        *(f"{place}/port/{file}" for file in port if file.endswith(".c")),
+    ]
     output = directory / place
     try:
         _write(output, files)

@@ -12,6 +12,9 @@ from tinytrain.toolchain.template import render
 MAIN = "port/main.c"
 """Where the program's `main` lies in a generated folder."""
 
+LINK_MAIN = "port/main_link.c"
+"""The same of the program that a model behind a serial line runs."""
+
 _CORTEX_M_FILES = ("port_semihosting.c", "startup.c", "tt_semihosting.h")
 _HOST_FILES = ("port_host.c",)
 
@@ -45,7 +48,21 @@ def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
     return dict(sorted(files.items()))
 
 
-def makefile(target: Target, name: str, sources: Sequence[str], *, port: str = "port") -> str:
+def link_port_files(target: Target) -> dict[str, str]:
+    """The files that the program behind a serial line needs beside those of `port_files`, without
+    its `main`: as these, and none where no serial line of the target is known."""
+    folder = resources.folder("targets") / "link"
+    names = _link_files(target)
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
+
+
+def _link_files(target: Target) -> tuple[str, ...]:
+    return ("link_host.c", "tt_link_board.h") if target.is_host else ()
+
+
+def makefile(
+    target: Target, name: str, sources: Sequence[str], *, port: str = "port", link: bool = False
+) -> str:
     """The text of a Makefile to be run in a generated folder.
 
     Args:
@@ -53,7 +70,9 @@ def makefile(target: Target, name: str, sources: Sequence[str], *, port: str = "
         name: the model's name, a C identifier.
         sources: C files of model and runtime, relative to the folder.
         port: the folder of the files of `port_files`, relative to the generated folder.
+        link: whether it knows the program behind a serial line, too: its goal `link`.
     """
+    own = [f"{port}/{file}" for file in _link_files(target) if file.endswith(".c")]
     return render(
         "codegen",
         "Makefile.j2",
@@ -63,6 +82,7 @@ def makefile(target: Target, name: str, sources: Sequence[str], *, port: str = "
         executable=name + target.executable,
         sources=sorted(sources),
         port_sources=_port_sources(target, port),
+        link_sources=[LINK_MAIN, *own] if link and own else [],
         include_dirs=["include", "src", port],
         cflags=target.compile_flags,
         warnings=WARNINGS,

@@ -1,0 +1,11 @@
+/* Where the link of `port/main_link.c` ends: one file `link_<place>.c` implements it. */
+#ifndef TT_LINK_BOARD_H
+#define TT_LINK_BOARD_H
+
+#include "tt_link.h"
+
+/* Switches the serial line and the clock on, once, and says how to use them. Does not return where
+ * there is no line. */
+const tt_link_port *tt_link_board(void);
+
+#endif

@@ -1,0 +1,88 @@
+"""A session on a board is the session on the host: the same figures, losses and weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinytrain
+from tests.support.boards import DIGITS, X, Y, host_board
+from tinytrain import ModelError, SimulationResult, UsageError
+
+
+def plain(result: SimulationResult) -> SimulationResult:
+    """Without what says where it ran, and what the host alone has."""
+    return dataclasses.replace(result, on="", board=None, kept_bytes=0, stack_used=None)
+
+
+def test_the_same_session(folder: Path, data: Path, tmp_path: Path) -> None:
+    session = {"data": data, "eval": data, "learning_rate": 0.003, "evaluate_every": 15}
+    found = {}
+    with host_board(folder) as port:
+        for on in ("host", f"serial:{port}"):
+            place = tmp_path / f"{len(found)}.bin"
+            found[on] = tinytrain.simulate(folder, on=on, steps=40, save=place, **session)
+            again = tinytrain.simulate(folder, on=on, steps=10, load=place, **session)
+            found[f"{on} again"] = again
+    host, host_again, board, board_again = found.values()
+    assert plain(board) == plain(host) and plain(board_again) == plain(host_again)
+    assert board.weights_sha256 == host.weights_sha256 != board_again.weights_sha256
+    assert host.board is None and board.board is not None
+    assert board.board.ms_per_step is not None and board.board.ms_per_step > 0
+    # The board that it is compiled for has a clock that is known.
+    assert (board.board.estimated_ms_per_step is None) == (host_speed(folder) is None)
+
+
+def host_speed(folder: Path) -> object:
+    return json.loads((folder / "manifest.json").read_text())["speed"]["seconds"]
+
+
+OPTIONS: dict[str, dict[str, object]] = {
+    "replay": {"replay": 6, "scheme": "head"},
+    "a saved file larger than the arena": {"replay": 64, "scheme": "head", "health": False},
+    "rows": {"feed": "rows", "scheme": "head"},
+    "a regression": {"loss": "mean_squared_error", "scheme": "last-1"},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_kind_of_model(name: str, data: Path, tmp_path: Path) -> None:
+    options, samples = OPTIONS[name], data
+    folder = tmp_path / "own"
+    tinytrain.compile_model(
+        DIGITS, output=folder, name="own", calibration=X, link=True, target="host", **options
+    )
+    if "loss" in options:
+        samples = tmp_path / "data.npz"
+        np.savez(samples, x=X, y=np.eye(10, dtype=np.float32)[Y])
+    has_rest = "rest[" in (folder / "src" / "own_link.h").read_text()
+    assert has_rest == ("larger" in name)
+    session = {"data": samples, "eval": samples, "steps": 20, "learning_rate": 0.003}
+    host = tinytrain.simulate(folder, **session)
+    with host_board(folder) as port:
+        board = tinytrain.simulate(folder, on=f"serial:{port}", **session)
+    assert plain(board) == plain(host)
+
+
+def test_nothing_of_it_is_there_without_it(tmp_path: Path) -> None:
+    tinytrain.compile_model(DIGITS, output=tmp_path / "own", calibration=X, target="host")
+    assert not [file for file in (tmp_path / "own").rglob("*") if "link" in file.name]
+    assert "link" not in (tmp_path / "own" / "Makefile").read_text()
+
+
+def test_another_model_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    tinytrain.compile_model(DIGITS, output=other, calibration=X, target="host", scheme="head")
+    with host_board(folder) as port, pytest.raises(ModelError, match="holds another model"):
+        tinytrain.simulate(other, on=f"serial:{port}", data=data, steps=1)
+
+
+def test_a_port_that_is_none(folder: Path, data: Path) -> None:
+    with pytest.raises(UsageError, match=r"'/dev/none' cannot be opened: No such file"):
+        tinytrain.simulate(folder, on="serial:/dev/none", data=data, steps=1)
+    with pytest.raises(UsageError, match=r"--on must be host, qemu or serial:PORT, got 'serial:'"):
+        tinytrain.simulate(folder, on="serial:", data=data, steps=1)

@@ -1,0 +1,220 @@
+"""Sessions on a board at the end of a serial line: the model in its own place, step by step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinytrain.errors import ModelError, UsageError
+from tinytrain.link.board import Board, Ran, open_board
+from tinytrain.losses import SampleTarget
+from tinytrain.reference.class_health import ClassCounts
+from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
+from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.saved_file import read_saved
+from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.folder import GeneratedFolder
+from tinytrain.simulation.stream import SampleStream
+
+_NOTE_STEPS = 50
+"""Steps that the loss shown while training is the mean of."""
+
+_GRADIENTS, _UPDATES, _CLASSES = range(3)
+
+
+@dataclass(frozen=True)
+class BoardEngine:
+    """Runs sessions on a board; an `Engine`.
+
+    Attributes:
+        folder: a checked folder; the board runs the program that it was compiled to with --link.
+        port: serial port of the board.
+    """
+
+    folder: GeneratedFolder
+    port: str
+
+    def run(self, stream: SampleStream, progress: Progress) -> RawOutcome:
+        """Begin at the factory state, then run a session; see `Engine`.
+
+        Raises:
+            UsageError: the port cannot be opened, or the session needs what a board does not do.
+            ModelError: the board holds another model.
+            ToolchainError: the board does not answer, or stops.
+        """
+        _check_stream(stream)
+        with closing(open_board(self.port)) as board:
+            check_model(board, self.folder)
+            return _BoardSession(self.folder, board, stream, progress).run()
+
+
+def check_model(board: Board, folder: GeneratedFolder) -> None:
+    """Raises `ModelError` where a board does not hold the model of a folder."""
+    if board.hello.model_hash != folder.manifest.model_hash:
+        raise ModelError(
+            f"the board holds another model than '{folder.path}': '{board.hello.name}', "
+            f"{board.hello.model_hash[:12]}",
+            help="build the folder's program (make link) and flash it",
+        )
+
+
+def _check_stream(stream: SampleStream) -> None:
+    refused = {
+        "enrols classes": stream.enrols or stream.enrolment is not None,
+        "follows drift": stream.follows,
+        "watches for what is not normal": stream.watches,
+        "takes samples without labels": stream.unlabelled,
+        "has a guard": stream.is_guarded,
+        "has a rehearsal set": stream.rehearsal_steps is not None,
+    }
+    for what, is_so in refused.items():
+        if is_so:
+            raise UsageError(
+                f"a session that {what} does not run on a board",
+                help="leave out --on serial:, or put on the board what does without",
+            )
+
+
+class _BoardSession:
+    """One session, in the order in which `main.c` has it."""
+
+    def __init__(
+        self, folder: GeneratedFolder, board: Board, stream: SampleStream, progress: Progress
+    ) -> None:
+        self._folder = folder
+        self._board = board
+        self._stream = stream
+        self._progress = progress
+        self._ticks: list[int] = []
+        self._infer_ticks: list[int] = []
+        self._losses: list[float] = []
+        self._predictions: list[int] = []
+
+    def run(self) -> RawOutcome:
+        board, stream = self._board, self._stream
+        board.reset()
+        if stream.parameters_in is not None:
+            board.load(stream.parameters_in, self._sending)
+        if stream.learning_rate is not None and self._folder.manifest.parameters:
+            board.set_rate(float(np.float32(stream.learning_rate)))
+        before = self._evaluate("before")
+        for sample in _samples(stream.fill_samples()):
+            board.run("remember", sample)
+        checkpoints = list(self._train())
+        after = self._evaluate("after")
+        saved = board.save()
+        return RawOutcome(
+            losses=np.array(self._losses, np.float32),
+            predictions=tuple(self._predictions),
+            before=before,
+            after=after,
+            weights=read_saved(saved).weights,
+            saved=saved,
+            stack_used=int(board.health()["stack_used"]) or None,
+            checkpoints=tuple(checkpoints),
+            health=self._health(),
+            step_seconds=self._seconds(self._ticks),
+            infer_seconds=self._seconds(self._infer_ticks),
+        )
+
+    def _sending(self, done: int, whole: int) -> None:
+        self._progress("prepare", done, whole, "")
+
+    def _seconds(self, ticks: list[int]) -> tuple[float, ...]:
+        found = map(self._board.seconds, ticks)
+        return tuple(seconds for seconds in found if seconds is not None)
+
+    def _evaluate(self, when: str) -> Evaluation:
+        spec = self._stream.train.spec
+        predictions, squares, right = [], [], []
+        for done, (x, target) in enumerate(self._stream.eval_samples(), 1):
+            found = self._board.run("infer", x.tobytes())
+            self._infer_ticks.append(found.ticks)
+            if spec.wants is SampleTarget.LABEL:
+                predictions.append(found.prediction)
+            elif spec.wants is SampleTarget.VALUES:
+                squares.append(_squares(self._board.outputs(), target))
+            else:
+                right.append(_right(self._board.outputs(), target, spec.pixel_classes))
+            self._progress(f"evaluate {when}", done, self._stream.eval_count, "")
+        return Evaluation(tuple(predictions), tuple(squares), tuple(right))
+
+    def _train(self) -> Iterator[Checkpoint]:
+        stream, remembers = self._stream, self._stream.replay_steps is not None
+        early_stop, shown = EarlyStop(stream.patience), deque[float](maxlen=_NOTE_STEPS)
+        for done, sample in enumerate(_samples(stream.train_samples()), 1):
+            found = self._board.run("learn" if remembers else "train", sample)
+            self._take(found)
+            for _ in range(stream.replay_steps or 0):
+                self._board.step("replay")
+            if np.isfinite(found.loss):
+                shown.append(found.loss)
+            note = f"loss {sum(shown) / len(shown):.4f}" if shown else ""
+            self._progress("train", done, stream.step_count, note)
+            if stream.evaluate_every and done % stream.evaluate_every == 0:
+                point = self._checkpoint(done, early_stop)
+                yield point
+                if point.verdict == "stop":
+                    return
+
+    def _take(self, found: Ran) -> None:
+        self._losses.append(found.loss)
+        self._ticks.append(found.ticks)
+        if self._stream.train.spec.classes:
+            self._predictions.append(found.prediction)
+
+    def _checkpoint(self, step: int, early_stop: EarlyStop) -> Checkpoint:
+        """As `evaluate_between` of main.c adds it up."""
+        stream, metrics, predictions = self._stream, Metrics(), list[int]()
+        has_classes = bool(stream.train.spec.classes)
+        for index, (x, target) in enumerate(stream.eval_samples()):
+            found = self._board.run("evaluate", _sample(x, target))
+            if has_classes:
+                predictions.append(found.prediction)
+            if index < stream.judged_count:
+                is_correct = has_classes and found.prediction == int(target)
+                metrics.add(np.float32(found.loss), is_correct=is_correct)
+        verdict = early_stop.add(metrics.accuracy if has_classes else -metrics.loss)
+        loss = float(metrics.loss)
+        return Checkpoint(step, metrics.correct, loss, verdict, tuple(predictions))
+
+    def _health(self) -> Health | None:
+        if self._folder.manifest.health is None:
+            return None
+        board, found = self._board, self._board.health()
+        updates = board.counters(_UPDATES)
+        return Health(
+            steps=found["steps"],
+            skipped=found["skipped"],
+            gradients=[GradientHealth(*row[:3]) for row in board.counters(_GRADIENTS)],
+            updates=[UpdateHealth(*row[:2]) for row in updates],
+            at_end=[row[2] for row in updates],
+            classes=[ClassCounts(*row) for row in board.counters(_CLASSES)],
+            absent_after=found["absent_after"],
+        )
+
+
+def _samples(pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[bytes]:
+    return (_sample(x, target) for x, target in pairs)
+
+
+def _sample(x: np.ndarray, target: np.ndarray) -> bytes:
+    """As the link takes it: the inputs, and behind them the target."""
+    return x.tobytes() + target.astype(target.dtype.newbyteorder("<")).tobytes()
+
+
+def _squares(outputs: np.ndarray, target: np.ndarray) -> float:
+    """The squared errors, added up in double from the first element to the last."""
+    difference = (outputs - np.ravel(target)).astype(np.float64)
+    return float(np.cumsum(difference * difference)[-1])
+
+
+def _right(outputs: np.ndarray, target: np.ndarray, pixel_classes: int) -> int:
+    """How many pixels or labels of a sample are right."""
+    if pixel_classes:
+        return int(np.sum(outputs.reshape(-1, pixel_classes).argmax(axis=1) == np.ravel(target)))
+    return int(np.sum((outputs > 0) == (np.ravel(target) > 0.5)))
