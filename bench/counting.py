@@ -18,6 +18,7 @@ from tinytrain.errors import ToolchainError
 from tinytrain.isa import INSTRUCTION_SETS
 from tinytrain.target import WARNINGS, Target
 from tinytrain.toolchain.commands import require
+from tinytrain.toolchain.emulator import emulator_command
 
 C_SOURCES = Path(__file__).resolve().parent / "c"
 TOOLS = "arm-none-eabi-"
@@ -77,10 +78,7 @@ def build_plugin(folder: Path) -> Path:
 
 def emulate(target: Target, program: Path, *extra: str) -> list[str]:
     """The command that runs a program under emulation, one nanosecond an instruction."""
-    assert target.machine is not None, "the target has no emulator"
-    command = [require("qemu-system-arm"), "-machine", target.machine, "-nographic"]
-    command += ["-semihosting-config", "enable=on,target=native", "-icount", "shift=0"]
-    return [*command, "-kernel", str(program.resolve()), *extra]
+    return [*emulator_command(target, program, icount=True), *extra]
 
 
 def counting(plugin: Path, output: Path, *, enter: Symbol, leave: Symbol, sites: range) -> str:

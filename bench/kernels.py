@@ -213,7 +213,7 @@ def _build(
     with ThreadPoolExecutor(2) as pool:
         objects = list(pool.map(compile_one, jobs))
     program = folder / "kernels.elf"
-    flags = [*target.compile_flags, *target.link_flags, f"-T{port / 'link.ld'}"]
+    flags = [*target.compile_flags, *target.architecture.link_flags, f"-T{port / 'link.ld'}"]
     _run([require(target.compiler), "-O2", *flags, *objects, "-o", str(program)])
     return program
 

@@ -38,6 +38,11 @@ from tinytrain.toolchain.build import build
 
 MAP = "program.map"
 
+_PROGRAM = frozenset(
+    f"{stem}.o" for stem in "main startup instructions semihosting_trap port_semihosting".split()
+)
+"""Objects of what runs the model."""
+
 STEPS = 3
 """The second is counted."""
 
@@ -233,7 +238,7 @@ def _code(linked: Mapping[tuple[str, str], int], own: str) -> tuple[dict[str, in
             groups["runtime"] += size
         elif file == f"{own}.o":
             groups["model"] += size
-        elif file in ("main.o", "startup.o", "port_semihosting.o"):
+        elif file in _PROGRAM:
             groups["start-up and main program"] += size
         elif file != f"{own}_constants.o":
             groups["C library"] += size

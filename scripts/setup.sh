@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sets up everything that tinytrain needs; `make setup` runs it, and the targets that need it.
 #
-#   system packages   compilers for this machine and for Cortex-M, emulator: installed through
-#                     apt-get as root or with a sudo that asks nothing; otherwise named, and exit 1
+#   system packages   compilers for this machine, for Cortex-M and for RISC-V, emulators: installed
+#                     through apt-get as root or with a sudo that asks nothing; otherwise named, and
+#                     exit 1
 #   browser           Chromium, for the tests of the report's page; they are skipped where it cannot be
 #                     installed
 #   .venv             Python environment with tinytrain itself and what its tests use
@@ -47,6 +48,12 @@ missing_packages() {
     *) echo libnewlib-arm-none-eabi ;;
     esac
     has qemu-system-arm || echo qemu-system-arm
+    has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
+    case "$(riscv64-unknown-elf-gcc -print-file-name=picolibc.specs 2>/dev/null)" in
+    */*) ;;
+    *) echo picolibc-riscv64-unknown-elf ;;
+    esac
+    has qemu-system-riscv32 || echo qemu-system-misc
     if ! [ -x "$venv/bin/python" ]; then
         local python
         python=$(find_python)

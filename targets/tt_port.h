@@ -1,5 +1,5 @@
 /* What the program around a model needs from the place where it runs: files, text, an instruction
- * count, the stack's high-water mark and an exit code. One file `port_<place>.c` implements it.
+ * count, the stack's high-water mark and an exit code.
  *
  * The model and the runtime never call these functions; only `main.c` does. Nothing here allocates
  * memory, and nothing may be called from an interrupt. */
@@ -35,11 +35,14 @@ void tt_port_close(int handle);
 /* Prints zero-terminated text on standard output. */
 void tt_port_print(const char *text);
 
+/* Prints zero-terminated text on standard error; works also after a fault. */
+void tt_port_print_error(const char *text);
+
 /* Instructions executed since the first call, which returns 0 and starts the count.
  *
- * Exact to one SysTick tick (40 instructions at 25 MHz) where the emulator runs with one
- * instruction a nanosecond; always 0 on the host and on boards, where no tick is a number of
- * instructions. */
+ * Exact to one tick of the counter (of a Cortex-M's SysTick at 25 MHz: 40 instructions) where the
+ * emulator runs with one instruction a nanosecond; always 0 on the host and on boards, where no
+ * tick is a number of instructions. */
 uint64_t tt_port_instructions(void);
 
 /* Largest number of stack bytes in use at any time so far, from the pattern painted at start-up;

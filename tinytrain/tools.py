@@ -48,6 +48,18 @@ TOOLS = (
         part_of="arm-none-eabi-gcc",
     ),
     Tool("qemu-system-arm", "emulates Cortex-M: simulate --on qemu", "qemu-system-arm"),
+    Tool(
+        "riscv64-unknown-elf-gcc",
+        "compiles for RISC-V",
+        "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+    ),
+    Tool(
+        "picolibc.specs",
+        "picolibc, the C library for RISC-V",
+        "picolibc-riscv64-unknown-elf",
+        part_of="riscv64-unknown-elf-gcc",
+    ),
+    Tool("qemu-system-riscv32", "emulates RISC-V: simulate --on qemu", "qemu-system-misc"),
     Tool("arm-none-eabi-objdump", "bench: counts what kernels take", "binutils-arm-none-eabi"),
     Tool("cmake", "builds a compiled folder instead of make", "cmake"),
     Tool("clang", "tests: a second compiler", "clang libclang-rt-dev"),

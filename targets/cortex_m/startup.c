@@ -1,7 +1,6 @@
 /* Start-up of any Cortex-M: vector table, floating point and vector unit, .data and .bss, painted
  * stack, main, exit code; and a fault handler that says where the program died. */
 #include "tt_port.h"
-#include "tt_semihosting.h"
 
 #define VTOR (*(const tt_vector *volatile *)0xE000ED08U)
 #define CONFIGURABLE_FAULT_STATUS (*(volatile uint32_t *)0xE000ED28U)
@@ -117,8 +116,8 @@ static void print_hex(const char *label, uint32_t value)
         value >>= 4;
     }
     digits[8] = '\0';
-    (void)tt_semihosting(TT_SYS_WRITE0, label);
-    (void)tt_semihosting(TT_SYS_WRITE0, digits);
+    tt_port_print_error(label);
+    tt_port_print_error(digits);
 }
 
 /* frame: stacked r0-r3, r12, lr, pc, xpsr; possibly not there, when stacking itself failed. */
@@ -137,6 +136,6 @@ __attribute__((used)) _Noreturn void tt_fault(const uint32_t *frame)
 #if __ARM_ARCH > 6
     print_hex(", cfsr 0x", CONFIGURABLE_FAULT_STATUS);
 #endif
-    (void)tt_semihosting(TT_SYS_WRITE0, "\n");
+    tt_port_print_error("\n");
     tt_port_exit(TT_PORT_EXIT_FAULT);
 }

@@ -59,6 +59,11 @@ void tt_port_print(const char *text)
     (void)fflush(stdout);
 }
 
+void tt_port_print_error(const char *text)
+{
+    (void)fputs(text, stderr);
+}
+
 uint64_t tt_port_instructions(void)
 {
     return 0;

@@ -213,4 +213,5 @@ def test_every_compiler_and_core_equals_the_reference(case: Case, tmp_path: Path
             engines[f"{target} {level}"] = QemuEngine(
                 folder, target=load_target(target), optimise=level
             )
+    engines["riscv32"] = QemuEngine(folder, target=load_target("riscv32"))
     hold(case, tmp_path, engines, product)

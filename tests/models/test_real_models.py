@@ -25,7 +25,7 @@ PRESETS = ("head", "bias", "last-3", "full")
 EVERY = tuple(
     (model, scheme) for model in FILES for scheme in (*OWN_SCHEMES.get(model, ()), *PRESETS)
 )
-CORES = ("m0", "mps2-an385", "mps2-an386", "mps2-an505", "mps3-an547")
+CORES = ("m0", "mps2-an385", "mps2-an386", "mps2-an505", "mps3-an547", "riscv32")
 """Beside the Cortex-M7 that the models are compiled for."""
 
 pytestmark = pytest.mark.skipif(not SHARED_MODELS.is_dir(), reason="../shared/models is missing")

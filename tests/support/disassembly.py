@@ -17,9 +17,18 @@ _ALIAS = re.compile(
 _SECTION = re.compile(r"^Disassembly of section (?P<name>\S+):$")
 _LABEL = re.compile(r"^(?P<at>[0-9a-f]+) <(?P<name>[^>]+)>:$")
 _INSTRUCTION = re.compile(r"^\s+[0-9a-f]+:\t[0-9a-f ]+\t(?P<code>\S+)(?:\t(?P<operands>.*))?$")
-_RELOCATION = re.compile(r"^\s+[0-9a-f]+: R_ARM_THM_(?:CALL|PC22|JUMP\d+)\t(?P<name>\S+)$")
+_RELOCATION = re.compile(
+    r"^\s+[0-9a-f]+: R_"
+    r"(?:ARM_THM_(?:CALL|PC22|JUMP\d+)|RISCV_(?:CALL|CALL_PLT|JAL|RVC_JUMP|BRANCH))"
+    r"\t(?P<name>\S+)$"
+)
 _BRANCH = re.compile(r"<(?P<name>[^>+]+)(?:\+0x[0-9a-f]+)?>")
-_ENDS = re.compile(r"(b|b\.n|b\.w|bx)\s|(pop|ldmia\.w|ldmia)\s.*pc")
+_ENDS = re.compile(r"(b|b\.n|b\.w|bx|j|jr|ret|tail)\s|(pop|ldmia\.w|ldmia)\s.*pc")
+# RISC-V keeps the labels inside of functions: they are no functions.
+_INNER = re.compile(r"\.L.*")
+_UNKNOWN = 1 << 20
+"""Of a change of the stack by a register, as in libgcc's own helpers for -msave-restore: a function
+that reached it would stand out."""
 
 
 @dataclass
@@ -30,13 +39,15 @@ class _Code:
     calls: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
-def library_stack(archive: Path, names: Collection[str]) -> dict[str, int]:
-    """Bytes of stack of those functions that an archive of Thumb code holds, callees included.
+def library_stack(
+    archive: Path, names: Collection[str], objdump: str = "arm-none-eabi-objdump"
+) -> dict[str, int]:
+    """Bytes of stack of those functions that an archive of Thumb or RISC-V code holds, and callees.
 
     Of each function every push counts, on whatever path, so the figure is never below the truth (no
     loop of these libraries pushes). Branches through a register are returns.
     """
-    code = _read(archive)
+    code = _read(archive, objdump)
 
     def longest(function: str, above: frozenset[str]) -> int:
         # A branch back to a label on the way here is a loop; it adds nothing new.
@@ -49,9 +60,9 @@ def library_stack(archive: Path, names: Collection[str]) -> dict[str, int]:
     return {name: longest(name, frozenset()) for name in names if name in code.own}
 
 
-def _read(archive: Path) -> _Code:
+def _read(archive: Path, objdump: str) -> _Code:
     text = subprocess.run(
-        ["arm-none-eabi-objdump", "-t", "-dr", str(archive)],
+        [objdump, "-t", "-dr", str(archive)],
         capture_output=True,
         text=True,
         check=True,
@@ -66,7 +77,7 @@ def _read(archive: Path) -> _Code:
             aliases[found["section"], int(found["at"], 16)].append(found["name"])
         elif found := _SECTION.match(line):
             section, function, last = found["name"], "", ""
-        elif found := _LABEL.match(line):
+        elif (found := _LABEL.match(line)) and not _INNER.match(found["name"]):
             # Code that does not end in a jump runs on into the next label.
             if function and not _ENDS.match(last):
                 code.calls[function].add(found["name"])
@@ -77,12 +88,14 @@ def _read(archive: Path) -> _Code:
                     code.own[alias] += 0
                     code.calls[alias].add(function)
         elif found := _RELOCATION.match(line):
-            code.calls[function].add(found["name"])
+            if not _INNER.match(found["name"]):
+                code.calls[function].add(found["name"])
         elif (found := _INSTRUCTION.match(line)) and not found["code"].startswith("."):
             operands = found["operands"] or ""
             code.own[function] += _pushed(found["code"], operands)
-            if found["code"].startswith(("b", "cb")) and (target := _BRANCH.search(operands)):
-                code.calls[function].add(target["name"])
+            target = _BRANCH.search(operands)
+            if target and found["code"].startswith(("b", "cb", "j")):
+                code.calls[function] |= {target["name"]} - set(_INNER.findall(target["name"]))
             last = f"{found['code']} {operands}"
     return code
 
@@ -94,11 +107,15 @@ def _pushed(code: str, operands: str) -> int:
         return 4 * _registers(operands)
     if code == "vpush":
         return 8 * _registers(operands)
+    if code in ("add", "addi") and (found := re.match(r"sp,sp,(-?\d+)", operands)):
+        return max(0, -int(found[1]))
+    if re.match(r"sp,sp,[a-z]", operands):
+        return _UNKNOWN
     if code in ("sub", "subw") and (found := re.match(r"sp, (?:sp, )?#(\d+)", operands)):
         return int(found[1])
     if code in ("str", "strd") and (found := re.search(r"\[sp, #-(\d+)\]!", operands)):
         return int(found[1])
-    restores = code.startswith(("ldm", "vldm")) or code in ("add", "addw", "mov", "ldr")
+    restores = code.startswith(("ldm", "vldm")) or code in ("add", "addw", "mov", "ldr", "lw", "sw")
     if re.match(r"sp(!|,)", operands) and not restores and code[:3] != "stm":
         raise AssertionError(f"unknown change of the stack pointer: {code} {operands}")
     return 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
+from tinytrain.simulation.serial_files import SerialFiles
 from tinytrain.target import Target, list_targets, load_target
 from tinytrain.toolchain.build_files import makefile, port_files, program_lists
+from tinytrain.toolchain.emulator import emulator_command
 from tinytrain.toolchain.package_files import Package
 from tinytrain.toolchain.sections import measure
 
@@ -69,15 +72,17 @@ def execute(program: Path, target: Target, directory: Path) -> Run:
     Emulated RAM is zero to begin with, real RAM is not: .bss is filled before the program starts.
     """
     directory.mkdir(exist_ok=True)
-    command = [str(program)]
-    if target.machine is not None:
-        command = ["qemu-system-arm", "-machine", target.machine, "-nographic"]
-        command += ["-semihosting-config", "enable=on,target=native", "-icount", "shift=0"]
-        command += ["-kernel", str(program)]
-        (bss,) = (section for section in measure(program).sections if section.kind == "bss")
+    if target.machine is None:
+        return _run([str(program)], directory)
+    command = emulator_command(target, program, icount=True)
+    for bss in (section for section in measure(program).sections if section.kind == "bss"):
         for address in range(bss.address, bss.address + bss.size - 7, 8):
             value = f"loader,addr={address:#x},data=0xdeadbeefdeadbeef,data-len=8,cpu-num=0"
             command += ["-device", value]
+    return (_run_over_serial if target.files_over_serial else _run)(command, directory)
+
+
+def _run(command: Sequence[str], directory: Path) -> Run:
     done = subprocess.run(
         command,
         cwd=directory,
@@ -88,3 +93,23 @@ def execute(program: Path, target: Target, directory: Path) -> Run:
         check=False,
     )
     return Run(done.returncode, done.stdout.splitlines(), done.stderr)
+
+
+def _run_over_serial(command: Sequence[str], directory: Path) -> Run:
+    """Serves the program's files over the serial line until it says that it ends."""
+    files, text = SerialFiles(directory), b""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        while files.code is None:
+            block = os.read(process.stdout.fileno(), 1 << 16)
+            assert block, (text, files.errors)
+            text += files.feed(block)
+            process.stdin.write(files.answer)
+            process.stdin.flush()
+            files.answer.clear()
+    finally:
+        process.kill()
+        process.communicate()
+        files.close()
+    return Run(files.code, text.decode().splitlines(), files.errors.decode())

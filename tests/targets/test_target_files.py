@@ -9,6 +9,9 @@ import pytest
 
 from tinytrain.errors import UsageError
 from tinytrain.target import COMMON_CFLAGS, list_targets, load_target
+from tinytrain.target.architecture import CORTEX_M, RISCV
+
+UNCOUNTED = "olimex-stm32-h405"
 
 VALID = """
 description = "a board"
@@ -29,6 +32,7 @@ def test_list_is_what_the_project_promises() -> None:
     assert list_targets() == (
         "arduino-nano-33-ble-sense",
         "host",
+        "lm3s6965evb",
         "m0",
         "microbit",
         "mps2-an385",
@@ -37,7 +41,9 @@ def test_list_is_what_the_project_promises() -> None:
         "mps2-an505",
         "mps3-an547",
         "nucleo-h743zi",
+        "olimex-stm32-h405",
         "raspberry-pi-pico",
+        "riscv32",
         "stm32f746-disco",
     )
 
@@ -49,12 +55,16 @@ def test_each_loads_and_fits_together(name: str) -> None:
     assert len(target.description) < 100
     assert set(COMMON_CFLAGS) <= set(target.compile_flags)
     assert (target.core == "host") == target.is_host
-    if not target.is_host:
+    if target.architecture is CORTEX_M:
         assert f"-mcpu={target.core}" in target.cflags
         assert target.has_float_unit == (
             target.core not in ("cortex-m0", "cortex-m0plus", "cortex-m3")
         )
-    assert bool(target.machine) == (target.instructions_per_tick > 0)
+    if target.architecture is RISCV:
+        assert f"-march={target.core}" in target.cflags
+        assert target.has_float_unit == ("f" in target.core)
+    # Its SysTick runs at 168 MHz, and no quarters of instructions make a tick.
+    assert bool(target.machine) == (target.instructions_per_tick > 0) or name == UNCOUNTED
 
 
 def test_budgets_of_boards() -> None:
@@ -123,6 +133,21 @@ def test_own_file(tmp_path: Path) -> None:
         ("isa =", "isa ", "is not TOML"),
         ("[memory]", '[emulator]\nmachine = "x"\ninstructions_per_tick = 0.3\n[memory]', "0.25"),
         ("[memory]", "[emulator]\ninstructions_per_tick = 40\n[memory]", "'machine' is missing"),
+        ('core = "cortex-m4"', 'core = "avr"', "begins with none of 'host', 'cortex-m', 'rv32'"),
+        ("isa =", 'files = "serial"\nisa =', "which needs a [serial] table"),
+        ("isa =", 'files = "usb"\nisa =', "not one of 'debugger', 'serial'"),
+        (
+            "[memory]",
+            '[serial]\nuart = "lpuart"\nsettings = {}\n[memory]',
+            "not one of 16550, cmsdk",
+        ),
+        ("[memory]", '[serial]\nuart = "nrf"\n[memory]', "no table of numbers"),
+        ("[memory]", '[serial]\nuart = "nrf"\nsettings = { BASE = -1 }\n[memory]', "no table of"),
+        ("[memory]", '[board]\nname = "b"\n[memory]', "'port' is missing"),
+        ("[memory]", '[board.runners]\njlink = "x"\n[memory]', "not one of pyocd, openocd"),
+        ("[memory]", "[board.runners]\npyocd = 3\n[memory]", "'pyocd' of [board.runners] is no"),
+        ("[memory]", "[board]\nrunners = 3\n[memory]", "[board.runners] is no table"),
+        ("[memory]", '[board]\nchip = "z80"\n[memory]', "there is nothing for 'chip' 'z80'"),
     ],
 )
 def test_mistakes(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -140,9 +140,7 @@ def _roomy(target: Target) -> Target:
     """
     if target.memory is None:
         return target
-    regions = [target.memory.flash, target.memory.ram]
-    if target.memory.vectors is not None:
-        regions.append(target.memory.vectors)
+    regions = [*target.memory.regions.values()]
 
     def widened(region: Region) -> Region:
         above = [other.origin for other in regions if other.origin > region.origin]

@@ -6,16 +6,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinytrain.errors import UsageError
 from tinytrain.simulation.engine import Progress, RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.process import run_session
 from tinytrain.simulation.stream import SampleStream
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build
-from tinytrain.toolchain.commands import require
-
-EMULATOR = "qemu-system-arm"
+from tinytrain.toolchain.emulator import check_emulated, emulator_command
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,7 @@ class QemuEngine:
             UsageError: nothing emulates the target.
         """
         target = self.target or load_target(self.folder.manifest.target)
-        if target.machine is None:
-            raise UsageError(
-                f"nothing emulates target '{target.name}'",
-                help="simulate with --on host, or compile for one of the emulated targets",
-            )
-        emulator = require(EMULATOR)
+        check_emulated(target)
         firmware = build(
             self.folder.path,
             target,
@@ -56,19 +48,11 @@ class QemuEngine:
             name=self.folder.manifest.name,
         )
         progress("build", 1, 1, "")
-        command = [
-            emulator,
-            "-machine",
-            target.machine,
-            "-nographic",
-            "-semihosting-config",
-            "enable=on,target=native",
-            *(("-icount", "shift=0") if self.icount else ()),
-            "-kernel",
-            str(firmware.resolve()),
-        ]
+        command = emulator_command(target, firmware, icount=self.icount)
         with tempfile.TemporaryDirectory(prefix="tinytrain-") as directory:
-            outcome = run_session(command, Path(directory), stream, progress)
+            outcome = run_session(
+                command, Path(directory), stream, progress, over_serial=target.files_over_serial
+            )
         if self.icount and target.instructions_per_tick:
             return outcome
         # Without icount the emulated clock follows the real one, and its ticks mean nothing.

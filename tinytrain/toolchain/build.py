@@ -176,7 +176,9 @@ def _refusal(
             detail="\n".join(full),
             help="choose a target with more memory, or an update scheme that trains less",
         )
-    lost = re.search(r"nano\.specs: No such file|fatal error: \w+\.h: No such file", errors)
+    lost = re.search(
+        r"(nano|picolibc)\.specs: No such file|fatal error: \w+\.h: No such file", errors
+    )
     return ToolchainError(
         f"'{command}' cannot build the program for target '{target.name}'",
         where=where,

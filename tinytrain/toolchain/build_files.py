@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tinytrain import resources
-from tinytrain.target import WARNINGS, Target
+from tinytrain.target import WARNINGS, Serial, Target
 from tinytrain.toolchain.package_files import Package, cmake_lists
 from tinytrain.toolchain.template import render
 
@@ -14,9 +15,6 @@ MAIN = "port/main.c"
 
 LINK_MAIN = "port/main_link.c"
 """The same of the program that a model behind a serial line runs."""
-
-_CORTEX_M_FILES = ("port_semihosting.c", "startup.c", "tt_semihosting.h")
-_HOST_FILES = ("port_host.c",)
 
 
 def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
@@ -29,23 +27,56 @@ def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
     Returns:
         The text of each file by its name inside `port/`, sorted.
     """
-    targets = resources.folder("targets")
-    folder, names = ("host", _HOST_FILES) if target.is_host else ("cortex_m", _CORTEX_M_FILES)
-    files = {name: (targets / folder / name).read_text(encoding="utf-8") for name in names}
-    files["tt_port.h"] = (targets / "tt_port.h").read_text(encoding="utf-8")
+    folder = resources.folder("targets")
+    files = {Path(name).name: (folder / name).read_text("utf-8") for name in _port_names(target)}
+    if target.serial is not None:
+        files["tt_board.h"] = _board_header(target.serial)
     if target.memory is not None:
-        regions = {"FLASH": target.memory.flash, "RAM": target.memory.ram}
-        if target.memory.vectors is not None:
-            regions["VECTORS"] = target.memory.vectors
+        regions = target.memory.regions
         files["link.ld"] = render(
             "targets",
-            "cortex_m/link.ld.j2",
+            "link.ld.j2",
             target=target.name,
             regions=[{"name": name, **vars(region)} for name, region in regions.items()],
             vectors="VECTORS" if "VECTORS" in regions else "FLASH",
+            boot="BOOT" in regions,
             stack_bytes=stack_bytes,
         )
     return dict(sorted(files.items()))
+
+
+def _board_header(serial: Serial) -> str:
+    lines = [f"#define TT_UART_{name} 0x{value:X}U" for name, value in serial.settings.items()]
+    return "\n".join(
+        (
+            f"/* The UART of this target, for {serial.driver}. */",
+            "#ifndef TT_BOARD_H",
+            "#define TT_BOARD_H",
+            "",
+            *lines,
+            "",
+            "#endif",
+            "",
+        )
+    )
+
+
+def _port_names(target: Target) -> list[str]:
+    """The files of `targets/` that a target's port is made of, sorted by their own names."""
+    own, serial = target.architecture, target.serial
+    names = ["tt_port.h", *(f"{own.folder}/{name}" for name in own.port)]
+    if serial is not None:
+        names += ["uart/tt_uart.h", f"uart/{serial.driver}"]
+    if target.files_over_serial:
+        names.append("uart/semihosting_uart.c")
+    elif own.trap:
+        names.append(f"{own.folder}/{own.trap}")
+    if target.files_over_serial or own.trap:
+        names += ["semihosting/port_semihosting.c", "semihosting/tt_semihosting.h"]
+    if target.board is not None and target.board.chip:
+        chip = resources.folder("targets") / "chips" / target.board.chip
+        names += [f"chips/{target.board.chip}/{file.name}" for file in chip.glob("*.[ch]")]
+    return sorted(names, key=lambda name: Path(name).name)
 
 
 def link_port_files(target: Target) -> dict[str, str]:
@@ -86,7 +117,8 @@ def makefile(
         include_dirs=["include", "src", port],
         cflags=target.compile_flags,
         warnings=WARNINGS,
-        ldflags=target.link_flags,
+        # The core's flags stand there already; a specs file may stand in a command only once.
+        ldflags=target.architecture.link_flags,
         linker_script=None if target.is_host else f"{port}/link.ld",
     )
 
@@ -109,5 +141,5 @@ def program_lists(package: Package, target: Target) -> str:
 
 
 def _port_sources(target: Target, port: str) -> list[str]:
-    names = _HOST_FILES if target.is_host else _CORTEX_M_FILES
-    return [MAIN, *(f"{port}/{file}" for file in names if file.endswith(".c"))]
+    names = [Path(name).name for name in _port_names(target)]
+    return [MAIN, *(f"{port}/{name}" for name in names if name.endswith(".c"))]

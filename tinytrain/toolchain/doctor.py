@@ -15,7 +15,6 @@ from tinytrain.target import Target, targets
 from tinytrain.tools import TOOLS, Tool, tool_of
 from tinytrain.version import __version__
 
-_EMULATOR = "qemu-system-arm"
 _FOUND = "found"
 
 
@@ -99,9 +98,10 @@ def _state(target: Target, missing: set[str]) -> TargetState:
     parts = {tool.name for tool in TOOLS if tool.part_of == compiler.name}
     lacking = missing & {"make", compiler.name, *parts}
     runs = "here" if target.is_host else "qemu" if target.machine else None
+    emulator = target.architecture.emulator
     if runs == "qemu":
-        lacking |= missing & {_EMULATOR}
-    can_compile = not lacking - {_EMULATOR}
+        lacking |= missing & {emulator}
+    can_compile = not lacking - {emulator}
     return TargetState(target.name, can_compile, None if lacking else runs, tuple(sorted(lacking)))
 
 

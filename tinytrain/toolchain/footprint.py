@@ -75,8 +75,14 @@ def footprint(
     """
     graph = call_graph(executable)
     bounds = [
-        worst_case_stack(graph, root, host=target.is_host, indirect=indirect)
-        for root in roots or ("main" if target.is_host else "tt_start",)
+        worst_case_stack(
+            graph,
+            root,
+            host=target.is_host,
+            indirect=indirect,
+            each_call=target.architecture.each_call,
+        )
+        for root in roots or (target.architecture.root,)
     ]
     return Footprint(
         sizes=measure(executable),

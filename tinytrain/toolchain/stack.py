@@ -108,6 +108,7 @@ def worst_case_stack(
     *,
     host: bool,
     indirect: Mapping[str, Sequence[str]] | None = None,
+    each_call: int = 0,
 ) -> StackBound:
     """The heaviest path from a function, its own frame included.
 
@@ -117,6 +118,7 @@ def worst_case_stack(
         host: whether the program runs on this machine, where external functions have a flat bound.
         indirect: for each function that calls through a pointer, all functions that the pointer may
             hold; names with or without files, external ones too.
+        each_call: bytes that a call takes beside what the graph says.
 
     Raises:
         ToolchainError: a path calls itself, calls through a pointer that `indirect` does not list,
@@ -159,7 +161,7 @@ def worst_case_stack(
         else:
             below = [bound_of(callee, (*above, title)) for callee in callees(title)]
             deepest = max(below, key=lambda bound: bound.bytes, default=StackBound(0, ()))
-            frame = graph.frames[title]
+            frame = graph.frames[title] + each_call
             found = StackBound(frame + deepest.bytes, ((title, frame), *deepest.path))
         known[title] = found
         return found
@@ -171,13 +173,10 @@ def interrupt_stack(graph: CallGraph, target: Target) -> int:
     """Bytes that interrupts add on top of any path: hardware's frame and the deepest handler.
 
     Only SysTick is ever enabled, where the port counts instructions; it does not interrupt itself.
-    Source of the frame: Arm's architecture manuals, "exception entry": 8 words, with a float unit
-    18 more, and up to one word to align the stack to 8 bytes.
     """
-    if target.is_host or "SysTick_Handler" not in graph.frames:
+    if "SysTick_Handler" not in graph.frames:
         return 0
-    frame = 4 * (8 + (18 if target.has_float_unit else 0) + 1)
-    return frame + worst_case_stack(graph, "SysTick_Handler", host=False).bytes
+    return target.interrupt_frame + worst_case_stack(graph, "SysTick_Handler", host=False).bytes
 
 
 def _defined(graph: CallGraph, name: str) -> bool:

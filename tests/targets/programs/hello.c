@@ -40,6 +40,8 @@ static void spin(uint32_t rounds)
 {
 #if defined(__arm__)
     __asm volatile("1: sub %0, #1\n cmp %0, #0\n bne 1b\n" : "+l"(rounds) : : "cc");
+#elif defined(__riscv)
+    __asm volatile("1: addi %0, %0, -1\n nop\n bnez %0, 1b\n" : "+r"(rounds));
 #else
     (void)rounds;
 #endif
@@ -89,7 +91,7 @@ int main(void)
     uint64_t last = start;
     uint32_t backward = 0;
     for (int i = 0; i < 20000; i++) {
-        spin(20000);
+        spin(24000);
         const uint64_t now = tt_port_instructions();
         backward += now < last;
         last = now;

@@ -1,5 +1,6 @@
-/* Arm semihosting (Arm IHI 0100, "Semihosting for AArch32 and AArch64"): the program stops at a
- * breakpoint and the debugger or emulator serves a call. */
+/* The calls of Arm semihosting (Arm IHI 0100, "Semihosting for AArch32 and AArch64"; RISC-V takes
+ * the same), served by a debugger, an emulator, or the machine at the other end of a serial line.
+ */
 #ifndef TT_SEMIHOSTING_H
 #define TT_SEMIHOSTING_H
 
@@ -19,12 +20,6 @@ enum {
 #define TT_STOPPED_APPLICATION_EXIT 0x20026U
 
 /* One call. argument: a string or a block of words, as the operation asks. */
-static inline uint32_t tt_semihosting(uint32_t operation, const void *argument)
-{
-    register uint32_t r0 __asm("r0") = operation;
-    register const void *r1 __asm("r1") = argument;
-    __asm volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
-    return r0;
-}
+uint32_t tt_semihosting(uint32_t operation, const void *argument);
 
 #endif

@@ -1,0 +1,145 @@
+"""Runners: the tools that put a program into a board. One row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FlashRunner:
+    """One tool, and the commands that it takes.
+
+    Words of a command are filled in: `{program}` is the file, `{chip}` what the tool calls the chip
+    (the value in the board's file), `{address}` where flash begins, `{port}` the serial port of
+    this machine, `{drive}` the folder of a board that shows itself as a drive.
+
+    Attributes:
+        name: as `--runner` takes it.
+        tool: the command that must be installed.
+        takes: the file: "elf", "bin" or "uf2".
+        commands: run one after the other; each is a tuple of words.
+        chip: what the value in a board's file is.
+        before: what to do with the board first; "" where nothing.
+    """
+
+    name: str
+    tool: str
+    takes: str
+    commands: tuple[tuple[str, ...], ...]
+    chip: str
+    before: str = ""
+
+
+RUNNERS = (
+    FlashRunner(
+        "pyocd",
+        "pyocd",
+        "elf",
+        (("pyocd", "load", "--target", "{chip}", "{program}"),),
+        "pyOCD's name of the chip (`pyocd list --targets`)",
+    ),
+    FlashRunner(
+        "openocd",
+        "openocd",
+        "elf",
+        (("openocd", "-f", "{chip}", "-c", "program {{{program}}} verify reset exit"),),
+        "OpenOCD's configuration file",
+    ),
+    FlashRunner(
+        "probe-rs",
+        "probe-rs",
+        "elf",
+        (
+            ("probe-rs", "download", "--chip", "{chip}", "--verify", "{program}"),
+            ("probe-rs", "reset", "--chip", "{chip}"),
+        ),
+        "probe-rs' name of the chip (`probe-rs chip list`)",
+    ),
+    FlashRunner(
+        "gdb",
+        "gdb-multiarch",
+        "elf",
+        (
+            (
+                "gdb-multiarch",
+                "-nx",
+                "-batch",
+                "-return-child-result",
+                "-ex",
+                "set confirm off",
+                "-ex",
+                "target extended-remote {chip}",
+                "-ex",
+                "load",
+                "-ex",
+                "compare-sections",
+                "-ex",
+                "detach",
+                "{program}",
+            ),
+        ),
+        "HOST:PORT of a gdb server that holds the core, as `openocd -f FILE`, `pyocd gdbserver`, "
+        "JLinkGDBServer and QEMU are",
+        "start the gdb server",
+    ),
+    FlashRunner(
+        "uf2",
+        "cp",
+        "uf2",
+        (("cp", "{program}", "{drive}"),),
+        "the family's number in a UF2 file",
+        "hold BOOTSEL while you plug the board in; it shows itself as a drive",
+    ),
+    FlashRunner(
+        "dfu-util",
+        "dfu-util",
+        "bin",
+        (
+            (
+                "dfu-util",
+                "--device",
+                "{chip}",
+                "--alt",
+                "0",
+                "--dfuse-address",
+                "{address}:leave",
+                "--download",
+                "{program}",
+            ),
+        ),
+        "VENDOR:PRODUCT of the boot loader's USB device",
+        "set BOOT0 and press reset: the chip's boot loader shows itself on USB",
+    ),
+    FlashRunner(
+        "esptool",
+        "esptool",
+        "bin",
+        (
+            (
+                "esptool",
+                "--chip",
+                "{chip}",
+                "--port",
+                "{port}",
+                "write_flash",
+                "0x10000",
+                "{program}",
+            ),
+        ),
+        "esptool's name of the chip",
+    ),
+    FlashRunner(
+        "stm32flash",
+        "stm32flash",
+        "bin",
+        (("stm32flash", "-w", "{program}", "-v", "-g", "{address}", "{port}"),),
+        "the empty text: the boot loader tells the chip itself",
+        "set BOOT0 and press reset: the chip's boot loader listens on its first UART",
+    ),
+)
+"""All of them; the first of a board's own is what it is usually flashed with."""
+
+
+def runner_named(name: str) -> FlashRunner | None:
+    """The row of a runner; None where there is none of this name."""
+    return next((one for one in RUNNERS if one.name == name), None)
