@@ -13,7 +13,7 @@ from tinytrain.errors import UsageError, Where
 from tinytrain.isa import ISAS
 from tinytrain.target.architecture import ARCHITECTURES, Architecture, architecture_of
 from tinytrain.target.runner import RUNNERS, runner_named
-from tinytrain.target.target import Board, MemoryMap, Region, Serial, Target
+from tinytrain.target.target import BoardFacts, MemoryMap, Region, Serial, Target
 
 
 def read_target(file: Path, name: str) -> Target:
@@ -130,7 +130,7 @@ class _Reader:
             raise self._error("'files' is 'serial', which needs a [serial] table")
         return bool(files == "serial")
 
-    def _board(self) -> Board | None:
+    def _board(self) -> BoardFacts | None:
         table = self._table("board", ("name", "port", "chip", "runners"), optional=True)
         if not table:
             return None
@@ -147,7 +147,7 @@ class _Reader:
         chips = resources.folder("targets") / "chips"
         if chip and not (chips / chip).is_dir():
             raise self._error(f"there is nothing for 'chip' '{chip}'")
-        return Board(self._text(table, "name"), self._text(table, "port"), runners, chip)
+        return BoardFacts(self._text(table, "name"), self._text(table, "port"), runners, chip)
 
     def _clock(self) -> int | None:
         value = self.table.get("clock_hz")

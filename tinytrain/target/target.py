@@ -75,7 +75,7 @@ class Serial:
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardFacts:
     """What one buys, and how a program gets into it.
 
     Attributes:
@@ -132,7 +132,7 @@ class Target:
     clock_hz: int | None = None
     serial: Serial | None = None
     files_over_serial: bool = False
-    board: Board | None = None
+    board: BoardFacts | None = None
 
     @property
     def is_host(self) -> bool:
