@@ -68,6 +68,13 @@ def float_literal(value: float) -> str:
     return f"{single.hex()}f"
 
 
+def decimal_literal(value: float) -> str:
+    """The same in decimal digits, as many as tell it from every other: for headers, as C++ before
+    C++17 has no hexadecimal ones."""
+    text = format(float(np.float32(value)), ".9g")
+    return f"{text}f" if re.search(r"[.e]", text) else f"{text}.0f"
+
+
 def int_literal(value: int) -> str:
     """An integer constant; INT32_MIN cannot be written as one number."""
     return "(-2147483647 - 1)" if value == -(2**31) else str(value)

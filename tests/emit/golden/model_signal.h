@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 #define MODEL_SIGNAL_INPUT_SIZE 165 /* s8 elements, 1x33x5 */
-#define MODEL_SIGNAL_INPUT_SCALE 0x1.47ae140000000p-6f /* real = scale * (s8 - zero point) */
+#define MODEL_SIGNAL_INPUT_SCALE 0.0199999996f /* real = scale * (s8 - zero point) */
 #define MODEL_SIGNAL_INPUT_ZERO_POINT (3)
 #define MODEL_SIGNAL_OUTPUT_SIZE 4 /* f32 elements: logits */
 #define MODEL_SIGNAL_CLASSES 4
@@ -78,7 +78,7 @@ tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_res
 tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result);
 
 /* The largest learning rate that the model takes; the compiler's option --rate-limit changes it. */
-#define MODEL_SIGNAL_RATE_LIMIT 0x1.3333340000000p+0f
+#define MODEL_SIGNAL_RATE_LIMIT 1.20000005f
 
 /* The rate that the schedule starts from (halved after 1000 steps, down to 0.05 of it); the count
  * of steps goes on. 0 <= rate <= MODEL_SIGNAL_RATE_LIMIT; 0 trains nothing. TT_ERROR_RATE: the old
