@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tinytrain.emit.anomaly import Anomaly, AnomalyRequest
-from tinytrain.emit.c_text import C_TYPES, decimal_literal, float_literal, schedule_fields, used_accessors
+from tinytrain.emit.c_text import (
+    C_TYPES,
+    decimal_literal,
+    float_literal,
+    schedule_fields,
+    used_accessors,
+)
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.class_weights import class_counts, class_text
 from tinytrain.emit.context import EmitContext
