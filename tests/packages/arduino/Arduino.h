@@ -14,7 +14,7 @@ inline long random(long below)
 
 class Console
 {
-public:
+  public:
     void begin(unsigned long)
     {
     }
