@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.graphs import signal
@@ -68,6 +69,10 @@ def test_identifiers(text: str, wanted: str) -> None:
 def test_literals() -> None:
     assert int_literal(-(2**31)) == "(-2147483647 - 1)"
     assert float.fromhex(float_literal(0.1)[:-1]) == pytest.approx(0.1, rel=1e-7)
+    assert float_literal(1024.0, in_header=True) == "1024.0f"
+    for value in (0.1, 1e-30, 3.4e38, 2.0**-149):
+        text = float_literal(value, in_header=True)
+        assert np.float32(text[:-1]) == np.float32(value), text
     import numpy as np
 
     assert initializer(np.array([1, -2, 3], np.int8)) == "{\n    1, -2, 3\n}"

@@ -62,16 +62,17 @@ def model_name(text: str) -> str:
     return f"model_{name}" if taken else name
 
 
-def float_literal(value: float) -> str:
-    """An exact single-precision constant."""
+def float_literal(value: float, *, in_header: bool = False) -> str:
+    """An exact single-precision constant.
+
+    Args:
+        in_header: in decimal digits, as many as tell it from every other: C++ reads hexadecimal
+            ones from C++17 on.
+    """
     single = float(np.float32(value))
-    return f"{single.hex()}f"
-
-
-def decimal_literal(value: float) -> str:
-    """The same in decimal digits, as many as tell it from every other: for headers, as C++ before
-    C++17 has no hexadecimal ones."""
-    text = format(float(np.float32(value)), ".9g")
+    if not in_header:
+        return f"{single.hex()}f"
+    text = format(single, ".9g")
     return f"{text}f" if re.search(r"[.e]", text) else f"{text}.0f"
 
 

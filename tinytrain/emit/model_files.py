@@ -8,13 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tinytrain.emit.anomaly import Anomaly, AnomalyRequest
-from tinytrain.emit.c_text import (
-    C_TYPES,
-    decimal_literal,
-    float_literal,
-    schedule_fields,
-    used_accessors,
-)
+from tinytrain.emit.c_text import C_TYPES, float_literal, schedule_fields, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.class_weights import class_counts, class_text
 from tinytrain.emit.context import EmitContext
@@ -226,7 +220,7 @@ def emit_model(
         "trained": [trained_text(context, tensor) for tensor in trained_tensors(graph) if health],
         "rate": float_literal(float(np.float32(rate) / np.float32(context.accumulation_window))),
         "rate_text": f"{rate:g}",
-        "rate_limit": decimal_literal(rate_limit),
+        "rate_limit": float_literal(rate_limit, in_header=True),
         "state_rate_limit": float_literal(
             float(np.float32(rate_limit) / np.float32(context.accumulation_window))
         ),

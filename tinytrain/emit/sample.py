@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tinytrain.emit.c_text import decimal_literal
+from tinytrain.emit.c_text import float_literal
 from tinytrain.emit.context import EmitContext
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.reference.lowering import scale_of, zero_of
@@ -24,7 +24,7 @@ def input_texts(context: EmitContext, values: Sequence[Value]) -> list[dict[str,
                 "size": value.type.size,
                 "start": start,
                 "shape": "x".join(map(str, value.type.shape[1:])),
-                "scale": decimal_literal(scale_of(value)),
+                "scale": float_literal(scale_of(value), in_header=True),
                 "zero": zero_of(value),
                 "place": context.place(value),
             }
