@@ -73,7 +73,6 @@ def test_literals() -> None:
     for value in (0.1, 1e-30, 3.4e38, 2.0**-149):
         text = float_literal(value, in_header=True)
         assert np.float32(text[:-1]) == np.float32(value), text
-    import numpy as np
 
     assert initializer(np.array([1, -2, 3], np.int8)) == "{\n    1, -2, 3\n}"
     assert max(map(len, initializer(np.arange(500)).splitlines())) <= WIDTH
