@@ -3,11 +3,12 @@
 BIN := .venv/bin
 ISSUE_CONFIG := .github/ISSUE_TEMPLATE/config.yml
 ISSUE_FORMS = $(filter-out $(ISSUE_CONFIG),$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+FUZZ_SECONDS ?= 600
 C_FILES = $(shell find bench runtime_c targets tests -name '*.[ch]')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-all bench bench-speed bench-memory bench-host \
+.PHONY: help setup demo test test-slow test-all fuzz bench bench-speed bench-memory bench-host \
 	docs format lint style types imports workflows clean
 
 help: ## list the targets
@@ -26,6 +27,9 @@ test-slow: setup ## run the tests that take minutes
 	@$(BIN)/python -m pytest -n 2 --dist=loadgroup -m slow
 
 test-all: test test-slow ## all of both
+
+fuzz: setup ## throw random inputs at the C and damaged files at the compiler, for FUZZ_SECONDS
+	@$(BIN)/python scripts/fuzz.py --seconds $(FUZZ_SECONDS)
 
 bench: setup ## count instructions and bytes of the example models on every emulated core
 	@$(BIN)/python -m bench.examples

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
+import warnings
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +60,8 @@ def damage(data: bytes, suffix: str, other: bytes, random: Random) -> bytes:
     """
     if suffix == ".onnx" and random.random() < 0.7:
         return _damage_fields(data, random)
+    if suffix in (".npz", ".pt2") and random.random() < 0.8:
+        return _damage_members(data, other, random)
     return _damage_bytes(data, suffix, other, random)
 
 
@@ -74,6 +80,41 @@ def _damage_bytes(data: bytes, suffix: str, other: bytes, random: Random) -> byt
     # A FlatBuffer is offsets and counts of 32 bits: those are what is worth hitting.
     weights = np.array([2, 1, 1, 1, 1, 10 if suffix == ".tflite" else 2], float)
     return ways[random.choice(len(ways), p=weights / weights.sum())](bytearray(data))
+
+
+def _damage_members(data: bytes, other: bytes, random: Random) -> bytes:
+    """An archive whose own checksums are right, with one member damaged, left out or called
+    otherwise."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(held, "w") as made:
+        names = source.namelist()
+        chosen, which = names[random.integers(len(names))], random.integers(10)
+        for name in names:
+            content = source.read(name)
+            if name == chosen and which == 0:
+                continue
+            if name == chosen and which == 1:
+                name = _pick((*_WORDS[1:], "y.npy", "x", f"../{name}", name.upper()), random)
+            elif name == chosen and content:
+                content = _damage_text(content, other, random)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a name may come twice
+                made.writestr(name.replace("\x00", "0"), content)
+    return held.getvalue()
+
+
+def _damage_text(content: bytes, other: bytes, random: Random) -> bytes:
+    """Headers of arrays and JSON are text: a number or a word in them is worth hitting."""
+    words = list(
+        re.finditer(rb"-?\d+|'[^']*'|\"[^\"]*\"|True|False|true|false|null", content[:4000])
+    )
+    if not words or random.random() < 0.3:
+        return _damage_bytes(content, ".npz", other, random)
+    word = words[random.integers(len(words))]
+    instead: tuple[bytes, ...] = tuple(str(size).encode() for size in _SIZES)
+    instead += (b"'|O8'", b"'<f2'", b"'<c8'", b"'>i4'", b"'<U9'", b"'|b1'", b"None", b"null", b"[]")
+    instead += (b"{}", b"True", b"1e999", b"NaN", b'"x"', b"", words[0][0])
+    return content[: word.start()] + _pick(instead, random) + content[word.end() :]
 
 
 def _place(size: int, random: Random) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tinytrain.experiments.experiment import ExperimentResult, experiment
     from tinytrain.reports.report import ReportPage, kernels, report
     from tinytrain.searches.search import SearchResult, search
+    from tinytrain.signing import SignedFile, sign
     from tinytrain.simulation.device import Device, load
     from tinytrain.simulation.device_result import EvaluationResult, StepResult
     from tinytrain.simulation.device_watch import Judgements
@@ -56,6 +57,7 @@ __all__ = [
     "RunError",
     "SchemeError",
     "SearchResult",
+    "SignedFile",
     "SimulationResult",
     "StepResult",
     "Target",
@@ -73,6 +75,7 @@ __all__ = [
     "load",
     "report",
     "search",
+    "sign",
     "simulate",
     "targets",
     "verify",
@@ -98,6 +101,7 @@ _HOMES = {
     "experiments.experiment": ("ExperimentResult", "experiment"),
     "reports.report": ("ReportPage", "kernels", "report"),
     "searches.search": ("SearchResult", "search"),
+    "signing": ("SignedFile", "sign"),
     "simulation.device": ("Device", "load"),
     "simulation.device_result": ("EvaluationResult", "StepResult"),
     "simulation.device_watch": ("Judgements",),

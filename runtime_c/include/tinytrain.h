@@ -53,7 +53,13 @@ typedef enum {
     TT_ERROR_SPACE,
     /* NAME_self_test: this board, compiler or its flags compute something else than the compiler of
      * the model did. The state is at its factory values. */
-    TT_ERROR_SELF_TEST
+    TT_ERROR_SELF_TEST,
+    /* tt_signed_open, tt_signed_close: the file has no tag, or one that is not of its bytes and the
+     * key. Nothing was loaded. */
+    TT_ERROR_SIGNATURE,
+    /* tt_signed_open: the file is authentic, and its counter is below the least that is accepted.
+     * Nothing was loaded. */
+    TT_ERROR_OLD
 } tt_status;
 
 /* One sample, as the model saw it before it learned from it. */

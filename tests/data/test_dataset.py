@@ -307,6 +307,22 @@ def test_header_that_promises_too_much(tmp_path: Path) -> None:
         load_dataset(path, IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [(b"'shape'", b"3"), (b"3, 4", b"'3', 4"), (b"3, 4", b"3, 1e9"), (b"'<f8'", b"'<f8', 'x': y")],
+)
+def test_header_that_is_no_header(tmp_path: Path, right: bytes, wrong: bytes) -> None:
+    """NumPy ends each of them in another exception."""
+    member = io.BytesIO()
+    np.save(member, np.zeros((3, 4)))
+    content = member.getvalue()
+    path = tmp_path / "data.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", content.replace(right, wrong).replace(b" \n", b"\n"))
+    with pytest.raises(DataError, match="damaged at array 'x'"):
+        load_dataset(path, IMAGE)
+
+
 @given(st.data())
 @settings(deadline=None, max_examples=300)
 def test_damaged_files_give_data_errors_or_load(

@@ -83,6 +83,11 @@ COMMANDS = (
     Command(
         "report", "write a page on what a compiled model takes: the arena over time, layers, time"
     ),
+    Command(
+        "sign",
+        "sign a saved file for devices that take only what is signed, or verify one",
+        "Ed25519 by COSE, as docs/signing.md has it; needs the extra `signing`.",
+    ),
     Command("targets", "list the targets"),
     Command("doctor", "say what is installed, what is missing, and how to get it"),
 )

@@ -127,5 +127,15 @@ FUNCTIONS = (
         "tt_store_roll_back",
         "tt_store_erase",
     ),
+    *_functions(
+        "tt_signed.c",
+        "tt_signed.h",
+        "tt_signed_open",
+        "tt_signed_read",
+        "tt_signed_close",
+        "tt_signed_begin",
+        "tt_signed_write",
+        "tt_signed_end",
+    ),
 )
 """One row for each."""

@@ -15,7 +15,10 @@ from tinytrain.kernel.kernel import Kernel
 from tinytrain.kernel.table import KERNELS, RUNTIME
 
 # `tt_state.c` calls them, or the application does.
-_ALWAYS = ("tt_state.c", "tt_step.c", "tt_crc32.c", "tt_metrics.c", "tt_store.c")
+_ALWAYS = (
+    *("tt_state.c", "tt_step.c", "tt_crc32.c", "tt_metrics.c"),
+    *("tt_store.c", "tt_signed.c"),
+)
 
 
 @dataclass(frozen=True)

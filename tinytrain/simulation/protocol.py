@@ -42,6 +42,8 @@ STATUS = (
     "TT_ERROR_RESET",
     "TT_ERROR_SPACE",
     "TT_ERROR_SELF_TEST",
+    "TT_ERROR_SIGNATURE",
+    "TT_ERROR_OLD",
 )
 """`tt_status` of tinytrain.h, by value."""
 

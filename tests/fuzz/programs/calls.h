@@ -1,0 +1,544 @@
+/* Calls of a model's functions with any arguments, in any order. HAS_NAME is defined for each
+ * function m_NAME of the model. */
+#ifndef CALLS_H
+#define CALLS_H
+
+#include "input.h"
+#include "m.h"
+
+typedef struct {
+    uint8_t bytes[1 << 13];
+    size_t size;     /* written so far */
+    size_t fails_at; /* the callback that would pass this byte fails */
+} file;
+
+static inline int write_file(void *context, const void *data, size_t size)
+{
+    file *out = context;
+    HOLDS(size <= sizeof out->bytes - out->size);
+    if (size > out->fails_at - out->size) {
+        return -1;
+    }
+    memcpy(out->bytes + out->size, data, size);
+    out->size += size;
+    return 0;
+}
+
+static inline int read_file(void *context, size_t offset, void *data, size_t size)
+{
+    const file *in = context;
+    if (offset > in->size || size > in->size - offset) {
+        memset(data, 0xa5, size); /* a real one may have moved some of it before it noticed */
+        return -1;
+    }
+    memcpy(data, in->bytes + offset, size);
+    return 0;
+}
+
+static inline void save(const m_state *from, file *to)
+{
+    to->size = 0;
+    to->fails_at = sizeof to->bytes;
+    HOLDS(m_save(from, write_file, to) == TT_OK);
+}
+
+static m_state state, before;
+
+/* --- samples and targets --------------------------------------------------------------------- */
+
+#if defined(TARGET_PIXELS)
+typedef const uint8_t *target;
+static inline target take_target(input *in)
+{
+    static uint8_t labels[M_PIXELS];
+    take_many(in, labels, sizeof labels);
+    const int is_sound = take_u8(in) & 1U;
+    for (size_t i = 0; is_sound && i < M_PIXELS; i++) {
+        labels[i] = (uint8_t)(labels[i] % M_CLASSES);
+    }
+    return labels;
+}
+#elif defined(TARGET_FLOATS)
+typedef const float *target;
+static inline target take_target(input *in)
+{
+    static float values[M_OUTPUT_SIZE];
+    const int is_sound = take_u8(in) & 1U;
+    for (size_t i = 0; i < M_OUTPUT_SIZE; i++) {
+        values[i] = is_sound ? (float)take_u8(in) / 255.0f : take_float(in);
+    }
+    return values;
+}
+#else
+typedef int32_t target;
+static inline target take_target(input *in)
+{
+    const uint8_t value = take_u8(in);
+    return value == 255 ? (int32_t)take_u32(in) : value % (M_CLASSES + 2) - 1;
+}
+#endif
+
+#ifdef HAS_feed_rows
+static void call_feed(input *in)
+{
+    static int8_t rows[M_INPUT_ROWS * M_ROW_SIZE];
+    take_many(in, rows, sizeof rows);
+    const uint8_t count = take_u8(in);
+    /* No more are read than are missing, whatever is asked for. */
+    m_feed_rows(&state, rows, count == 255 ? SIZE_MAX : count % (2 * M_INPUT_ROWS));
+}
+
+static void call_feed_real(input *in)
+{
+    static float rows[M_INPUT_ROWS * M_ROW_SIZE];
+    static int8_t quantized[M_INPUT_ROWS * M_ROW_SIZE];
+    take_many(in, rows, sizeof rows);
+    const uint8_t count = take_u8(in);
+    m_quantize_rows(M_INPUT_ROWS, rows, quantized);
+    m_feed_real_rows(&state, rows, count == 255 ? SIZE_MAX : count % (2 * M_INPUT_ROWS));
+}
+
+static void call_feed_restart(input *in)
+{
+    (void)in;
+    m_feed_restart(&state);
+}
+#else
+#ifdef HAS_input0
+#define INPUT m_input0
+#define SIZE (M_INPUT0_SIZE)
+#else
+#define INPUT m_input
+#define SIZE (M_INPUT_SIZE)
+#endif
+
+static void call_sample(input *in)
+{
+    take_many(in, INPUT(&state), SIZE);
+#ifdef HAS_input1
+    take_many(in, m_input1(&state), M_INPUT1_SIZE);
+#endif
+}
+
+static void call_quantize(input *in)
+{
+    static float x[M_INPUT_SIZE];
+    take_many(in, x, sizeof x);
+#ifdef HAS_input1
+    if (take_u8(in) & 1U) {
+        m_quantize_input0(&state, x);
+        m_quantize_input1(&state, x);
+        return;
+    }
+#endif
+    m_quantize_input(&state, x);
+}
+#endif
+
+static void give_sample(input *in)
+{
+#ifdef HAS_feed_rows
+    m_feed_restart(&state);
+    static int8_t rows[M_INPUT_ROWS * M_ROW_SIZE];
+    take_many(in, rows, sizeof rows);
+    HOLDS(m_feed_rows(&state, rows, M_INPUT_ROWS) == TT_OK);
+#else
+    call_sample(in);
+#endif
+}
+
+/* --- calls ----------------------------------------------------------------------------------- */
+
+/* What refuses an argument did nothing. */
+static void did_nothing(tt_status status)
+{
+    if (status == TT_ERROR_LABEL || status == TT_ERROR_TARGET || status == TT_ERROR_RATE) {
+        HOLDS(memcmp(&before, &state, sizeof state) == 0);
+    }
+}
+
+static void call_infer(input *in)
+{
+    static float output[M_OUTPUT_SIZE];
+    int32_t prediction = 0;
+    const uint8_t which = take_u8(in);
+    const tt_status status =
+        m_infer(&state, which & 1U ? output : NULL, which & 2U ? &prediction : NULL);
+#ifdef HAS_feed_rows
+    HOLDS(status == TT_OK || status == TT_ERROR_ROWS);
+#else
+    HOLDS(status == TT_OK);
+#endif
+    HOLDS(prediction >= 0 && prediction <= M_OUTPUT_SIZE);
+}
+
+static void call_evaluate(input *in)
+{
+    tt_result result = {0, 0};
+    const target wanted = take_target(in);
+    did_nothing(m_evaluate(&state, wanted, &result));
+}
+
+#ifdef HAS_train_step
+static void call_train(input *in)
+{
+    tt_result result = {0, 0};
+    const int is_told = take_u8(in) & 1U;
+    const target wanted = take_target(in);
+    did_nothing(m_train_step(&state, wanted, is_told ? &result : NULL));
+}
+
+static void call_rate(input *in)
+{
+    const float rate = take_float(in), old = m_learning_rate(&state);
+    const tt_status status = m_set_learning_rate(&state, rate);
+    HOLDS((status == TT_OK) == (rate >= 0.0f && rate <= M_RATE_LIMIT));
+    HOLDS(status == TT_OK || m_learning_rate(&state) == old);
+    did_nothing(status);
+}
+#endif
+
+#ifdef HAS_replay_step
+#ifdef REPLAY_IN_FLASH
+static uint8_t flash[M_REPLAY_SLOTS][M_REPLAY_SLOT_BYTES];
+static int flash_fails;
+
+static int write_slot(void *context, uint32_t slot, size_t offset, const void *data, size_t size)
+{
+    (void)context;
+    HOLDS(slot < M_REPLAY_SLOTS && offset + size <= M_REPLAY_SLOT_BYTES);
+    memcpy(flash[slot] + offset, data, size);
+    return flash_fails;
+}
+
+static int read_slot(void *context, uint32_t slot, size_t offset, void *data, size_t size)
+{
+    (void)context;
+    HOLDS(slot < M_REPLAY_SLOTS && offset + size <= M_REPLAY_SLOT_BYTES);
+    memcpy(data, flash[slot] + offset, size);
+    return flash_fails;
+}
+
+#define WRITE_SLOT , write_slot, NULL
+#define READ_SLOT , read_slot, NULL
+
+/* What lies in flash is what somebody wrote there; its CRC may be right. */
+static void call_flash(input *in)
+{
+    uint8_t *slot = flash[take_u8(in) % M_REPLAY_SLOTS];
+    const size_t at = take_u16(in) % M_REPLAY_SLOT_BYTES;
+    slot[at] = take_u8(in);
+    const uint8_t how = take_u8(in);
+    flash_fails = how & 1U;
+    if (how & 2U) {
+        const uint32_t crc = tt_crc32(0, slot, M_REPLAY_SLOT_BYTES - 4);
+        memcpy(slot + M_REPLAY_SLOT_BYTES - 4, &crc, sizeof crc);
+    }
+}
+#else
+#define WRITE_SLOT
+#define READ_SLOT
+#endif
+
+static void call_remember(input *in)
+{
+    const target wanted = take_target(in);
+    did_nothing(m_remember(&state, wanted WRITE_SLOT));
+}
+
+static void call_train_and_remember(input *in)
+{
+    tt_result result;
+    const target wanted = take_target(in);
+    did_nothing(m_train_and_remember(&state, wanted, &result WRITE_SLOT));
+}
+
+static void call_replay(input *in)
+{
+    tt_result result;
+    m_replay_step(&state, take_u8(in) & 1U ? &result : NULL READ_SLOT);
+}
+
+static void call_forget(input *in)
+{
+    (void)in;
+    m_forget(&state);
+    HOLDS(m_replay_step(&state, NULL READ_SLOT) != TT_OK);
+}
+#endif
+
+#ifdef HAS_rehearse_step
+static void call_rehearse(input *in)
+{
+    tt_result result;
+    m_rehearse_step(&state, take_u8(in) & 1U ? &result : NULL);
+}
+
+static void call_evaluate_rehearsal(input *in)
+{
+    tt_metrics metrics;
+    tt_metrics_reset(&metrics);
+#if M_CLASSES > 0 && !defined(TARGET_PIXELS) && !defined(TARGET_FLOATS)
+    static float recall[M_CLASSES];
+    m_evaluate_rehearsal(&state, &metrics, take_u8(in) & 1U ? recall : NULL);
+#else
+    (void)in;
+    m_evaluate_rehearsal(&state, &metrics);
+#endif
+}
+#endif
+
+#ifdef HAS_guard
+static uint8_t guarded[M_SAVED_BYTES];
+static tt_guard_memory guard_memory = {guarded, sizeof guarded, 0};
+
+static void call_guard_look(input *in)
+{
+    const target wanted = take_target(in);
+    did_nothing(m_guard_look(&state, wanted));
+}
+
+static void call_guard(input *in)
+{
+    const tt_guard_store store = tt_guard_in_memory(&guard_memory);
+    tt_guard_report report;
+    const uint8_t which = take_u8(in);
+    if (which & 4U) { /* somebody writes into it */
+        guarded[take_u16(in) % sizeof guarded] = take_u8(in);
+    }
+    if (which & 1U) {
+        m_guard(&state, &store, which & 2U ? &report : NULL);
+    } else {
+        m_guard_finish(&state, &store, which & 2U ? &report : NULL);
+    }
+}
+
+static void call_guard_reset(input *in)
+{
+    if (take_u8(in) & 1U || m_guard_is_due(&state)) {
+        m_guard_reset(&state);
+    }
+}
+#endif
+
+#ifdef HAS_anomaly_watch
+#ifdef ANOMALY_OF_ERROR
+#define WATCHED , take_target(in)
+#else
+#define WATCHED
+#endif
+
+static void call_watch(input *in)
+{
+    tt_anomaly_result result;
+    m_anomaly_watch(&state WATCHED, take_u8(in) & 1U ? &result : NULL);
+}
+
+static void call_watch_learn(input *in)
+{
+    tt_anomaly_result result;
+    m_anomaly_learn(&state WATCHED, take_u8(in) & 1U ? &result : NULL);
+}
+
+static void call_watch_score(input *in)
+{
+    tt_anomaly_result result;
+    m_anomaly_score(&state WATCHED, take_u8(in) & 1U ? &result : NULL);
+}
+
+static void call_watch_reset(input *in)
+{
+    (void)in;
+    m_anomaly_reset(&state);
+}
+#endif
+
+#ifdef HAS_enrol
+static int32_t take_enrolled(input *in)
+{
+    const uint8_t value = take_u8(in);
+    return value == 255 ? (int32_t)take_u32(in) : value % (M_ENROL_CLASSES + 2) - 1;
+}
+
+static void call_enrol(input *in)
+{
+    const int32_t label = take_enrolled(in);
+    did_nothing(m_enrol(&state, label));
+}
+
+static void call_classify(input *in)
+{
+    (void)in;
+    tt_enrol_result result = {0, 0, 0};
+    const tt_status status = m_classify(&state, &result);
+    HOLDS(status != TT_OK || (result.label >= 0 && result.label < M_ENROL_CLASSES));
+}
+
+static void call_forget_class(input *in)
+{
+    const int32_t label = take_enrolled(in);
+    m_enrolled(&state, label);
+    const tt_status status = m_forget_class(&state, label);
+    HOLDS((status == TT_OK) == (label >= 0 && label < M_ENROL_CLASSES));
+    HOLDS(m_enrolled(&state, label) == 0);
+    did_nothing(status);
+}
+
+static void call_forget_all(input *in)
+{
+    (void)in;
+    m_forget_all(&state);
+}
+#endif
+
+#ifdef HAS_train_unlabelled
+static void call_unlabelled(input *in)
+{
+    tt_pseudo_result result;
+    tt_pseudo_counts counts;
+    m_train_unlabelled(&state, take_u8(in) & 1U ? &result : NULL);
+    m_unlabelled(&state, &counts);
+}
+#endif
+
+#ifdef HAS_follow
+static void call_follow(input *in)
+{
+    static float output[M_OUTPUT_SIZE];
+    int32_t prediction;
+    const uint8_t which = take_u8(in);
+    m_follow(&state, which & 1U ? output : NULL, which & 2U ? &prediction : NULL);
+}
+
+static void call_follow_reset(input *in)
+{
+    (void)in;
+    m_follow_reset(&state);
+}
+#endif
+
+#ifdef HAS_health
+static void call_health(input *in)
+{
+    tt_health health;
+    m_health(&state, &health);
+    for (size_t i = 0; i < M_UPDATES; i++) {
+        HOLDS(m_update_names[i] != NULL && health.updates[i].lost <= health.updates[i].seen);
+        m_at_end(&state, i);
+    }
+    HOLDS(health.input.clipped <= health.input.seen);
+#ifdef HAS_class_health
+    tt_class_health classes;
+    m_class_health(&state, &classes);
+    for (uint32_t i = 0; i < classes.class_count; i++) {
+        tt_class_trend_of(&classes, i);
+    }
+#endif
+    if (take_u8(in) & 1U) {
+        m_health_reset(&state);
+    }
+}
+#endif
+
+static void call_init(input *in)
+{
+    (void)in;
+    m_init(&state);
+    HOLDS(strlen(m_version()) > 0);
+}
+
+/* A file that cannot be written to its end is none, and the state stays. */
+static void call_save(input *in)
+{
+    static file out;
+    out.size = 0;
+    out.fails_at = take_u16(in);
+    const tt_status status = m_save(&state, write_file, &out);
+    HOLDS(status == TT_OK || status == TT_ERROR_IO);
+    HOLDS(memcmp(&before, &state, sizeof state) == 0);
+}
+
+static void call_early_stop(input *in)
+{
+    static tt_early_stop stop;
+    static tt_metrics metrics;
+    if (take_u8(in) & 1U) {
+        const float delta = take_float(in);
+        tt_early_stop_reset(&stop, delta, take_u8(in));
+        tt_metrics_reset(&metrics);
+    }
+    const tt_result result = {take_float(in), (int32_t)take_u32(in)};
+    tt_metrics_add(&metrics, &result, (int32_t)take_u32(in));
+    HOLDS(metrics.correct <= metrics.count);
+    HOLDS(tt_metrics_accuracy(&metrics) >= 0.0f && tt_metrics_accuracy(&metrics) <= 1.0f);
+    tt_early_stop_add(&stop, result.loss);
+}
+
+static void (*const CALLS[])(input *) = {
+    give_sample,       call_infer,
+    call_evaluate,
+#ifdef HAS_feed_rows
+    call_feed,         call_feed_real,
+    call_feed_restart,
+#else
+    call_sample, call_quantize,
+#endif
+#ifdef HAS_train_step
+    call_train,        call_train,
+    call_rate,
+#endif
+#ifdef HAS_replay_step
+    call_remember,     call_train_and_remember,
+    call_replay,       call_forget,
+#endif
+#ifdef REPLAY_IN_FLASH
+    call_flash,
+#endif
+#ifdef HAS_rehearse_step
+    call_rehearse,     call_evaluate_rehearsal,
+#endif
+#ifdef HAS_guard
+    call_guard_look,   call_guard,
+    call_guard_reset,
+#endif
+#ifdef HAS_anomaly_watch
+    call_watch,        call_watch_learn,
+    call_watch_score,  call_watch_reset,
+#endif
+#ifdef HAS_enrol
+    call_enrol,        call_classify,
+    call_forget_class, call_forget_all,
+#endif
+#ifdef HAS_train_unlabelled
+    call_unlabelled,
+#endif
+#ifdef HAS_follow
+    call_follow,       call_follow_reset,
+#endif
+#ifdef HAS_health
+    call_health,
+#endif
+    call_init,         call_save,
+    call_early_stop,
+};
+
+/* Calls until the input ends, 64 at most. What a device is left with afterwards it can save, and
+ * load again. */
+static void make_calls(input *in)
+{
+    for (int i = 0; i < 64 && in->left > 0; i++) {
+        const uint8_t which = take_u8(in);
+        memcpy(&before, &state, sizeof state);
+        CALLS[which % (sizeof CALLS / sizeof CALLS[0])](in);
+    }
+    static file first, second;
+    static m_state again;
+    save(&state, &first);
+    HOLDS(m_check(read_file, &first) == TT_OK);
+    m_init(&again);
+    HOLDS(m_load(&again, read_file, &first) == TT_OK);
+    save(&again, &second);
+    HOLDS(first.size == second.size && memcmp(first.bytes, second.bytes, first.size) == 0);
+}
+
+#endif
