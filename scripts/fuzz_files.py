@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import struct
 import sys
 import tempfile
 import time
 import traceback
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,9 +28,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from fuzz_mutations import damage  # noqa: E402
 
+from tests.support.saved_files import a_saved_file, with_crc  # noqa: E402
 from tinytrain.data import Preprocess, SampleSpec, load_calibration, load_dataset  # noqa: E402
 from tinytrain.errors import DataError, InternalError  # noqa: E402
-from tinytrain.saved_file import layout, read_saved  # noqa: E402
+from tinytrain.saved_file import read_saved  # noqa: E402
 
 SECONDS = 5
 """What one file may take."""
@@ -72,23 +71,12 @@ def _data_files() -> list[Kind]:
     ]
 
 
-def _saved() -> bytes:
-    weights = np.arange(40, dtype=np.uint8).tobytes()
-    header = layout("tt_saved_header")
-    rest = bytes(layout("tt_saved_step").nbytes)
-    values = {member.name: b"" if member.c_type == "uint8_t" else 0 for member in header.members}
-    values |= {"magic": b"TTRN", "format": 1}
-    values |= {"payload_size": len(weights + rest), "weights_size": len(weights)}
-    return _with_crc(header.pack(**values) + weights + rest + bytes(4))
-
-
-def _with_crc(data: bytes) -> bytes:
-    return data[:-4] + struct.pack("<I", zlib.crc32(data[:-4]))
-
-
 def kinds() -> list[Kind]:
     """All that is damaged."""
-    saved = Kind(".bin", _saved(), lambda path: read_saved(path.read_bytes()), _with_crc)
+    saved = Kind(
+        ".bin", a_saved_file(), lambda path: read_saved(path.read_bytes()),
+        lambda data: with_crc(data[:-4]),
+    )  # fmt: skip
     return [*_data_files(), saved]
 
 

@@ -26,8 +26,8 @@ PARAMETERS = (
         metavar="FILE", positional=True, required=True,
     ),
     Option(
-        "Ed25519 key, PEM: the private one, or with --check the public one", GENERAL, "key", FILE,
-        metavar="KEY.pem", required=True,
+        "key for Ed25519 in a PEM file: the private one, or with --check the public one",
+        GENERAL, "key", FILE, metavar="KEY.pem", required=True,
     ),
     Option(
         "of the file: higher than that of any file that devices are to refuse from now on",

@@ -25,7 +25,7 @@ extern "C" {
 #define TT_SIGNED_MAGIC "TTSG"
 
 /* Signs, verifies, or both. Callbacks return 0, or anything else on failure; bytes come in pieces
- * of any size, and more often than once from the first to the last. */
+ * of any size, and the whole file several times. One tt_signed at a time may use a signer. */
 typedef struct {
     int (*begin)(void *context);
     int (*update)(void *context, const void *data, size_t size);
@@ -64,8 +64,9 @@ tt_status tt_signed_open(tt_signed *file, const tt_signer *signer, uint32_t leas
 int tt_signed_read(void *context, size_t offset, void *data, size_t size);
 
 /* Whether all that was read is authentic; reads what is left of a pass that ended early. NAME_load
- * reads to the end: call this only where something else reads. TT_ERROR_SIGNATURE: use none of what
- * was read. TT_ERROR_IO: a callback failed; the same. */
+ * reads a file of what was learned to its end. Where samples stand behind it in the same signed
+ * file, or another loader ends early, call this afterwards, and NAME_init unless it is TT_OK.
+ * TT_ERROR_SIGNATURE, TT_ERROR_IO: use none of what was read. */
 tt_status tt_signed_close(tt_signed *file);
 
 /* Begins a signed file. counter: higher than that of any file that is to be refused from now on. */

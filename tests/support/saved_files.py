@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 FORMAT = 2
 """Of the files that are written."""
@@ -15,3 +16,15 @@ SCALE = struct.Struct("<iI")
 
 STEP = struct.Struct("<ffI")
 """Learning rate, that of the firmware, count."""
+
+
+def a_saved_file(weights: bytes = bytes(range(40))) -> bytes:
+    """A sound one of no model in particular, without scales."""
+    rest = STEP.pack(0.01, 0.01, 3)
+    size = len(weights) + len(rest)
+    return with_crc(HEADER.pack(b"TTRN", FORMAT, bytes(32), size, len(weights)) + weights + rest)
+
+
+def with_crc(data: bytes) -> bytes:
+    """With the checksum behind it."""
+    return data + struct.pack("<I", zlib.crc32(data))

@@ -240,6 +240,29 @@ static void call_flash(input *in)
 #define READ_SLOT
 #endif
 
+#ifdef HAS_save_replay
+/* A file of samples with a few other bytes, whose checksum may be right. */
+static void call_samples(input *in)
+{
+    static file samples;
+    samples.size = 0;
+    samples.fails_at = sizeof samples.bytes;
+    HOLDS(m_save_replay(&state, write_file, &samples) == TT_OK);
+    const uint8_t how = take_u8(in);
+    for (uint8_t changes = how % 8U; changes > 0; changes--) {
+        samples.bytes[take_u16(in) % samples.size] = take_u8(in);
+    }
+    if (how & 8U) {
+        const uint32_t crc = tt_crc32(0, samples.bytes, samples.size - 4);
+        memcpy(samples.bytes + samples.size - 4, &crc, sizeof crc);
+    }
+    samples.size = how & 16U ? take_u16(in) % (samples.size + 1) : samples.size;
+    const tt_status status = m_load_replay(&state, read_file, &samples);
+    HOLDS(status != TT_ERROR_RESET);
+    HOLDS(status == TT_OK || memcmp(&before, &state, sizeof state) == 0);
+}
+#endif
+
 static void call_remember(input *in)
 {
     const target wanted = take_target(in);
@@ -490,6 +513,9 @@ static void (*const CALLS[])(input *) = {
 #ifdef HAS_replay_step
     call_remember,     call_train_and_remember,
     call_replay,       call_forget,
+#endif
+#ifdef HAS_save_replay
+    call_samples,
 #endif
 #ifdef REPLAY_IN_FLASH
     call_flash,
