@@ -12,6 +12,7 @@ import pytest
 from tests.support.experiments import FILE, TEST, TRAIN, files_of, write_experiment
 from tests.support.imported import shared_model
 from tests.support.paths import ROOT, SCHEMES, SHARED
+from tinytrain import load
 from tinytrain.cli import main
 from tinytrain.compiler.compile import compile_model
 from tinytrain.errors import RunError
@@ -256,3 +257,52 @@ def test_a_rehearsal_set_trains_beside_the_samples(tmp_path: Path) -> None:
         record = run_to_record(run, experiment.target, tmp_path / "cache", lambda *_: None)
         found[run.rule.name] = record["weights_sha256"]
     assert found["plain"] != found["kept"]
+
+
+@pytest.mark.slow
+def test_enrolment_stands_beside_training(tmp_path: Path) -> None:
+    """The digits' network learns a knocked camera from few labels, as on a device."""
+    from examples.experiments.digits import write, write_old
+
+    text = (ROOT / "examples" / "experiments" / "handful.toml").read_text()
+    text = text.replace("../../build/experiments", str(tmp_path))
+    text = text.replace("../digits", str(ROOT / "examples" / "digits"))
+    text = text.replace("steps = 1000", "steps = 100").replace("instructions = true\n", "")
+    (tmp_path / "handful.toml").write_text(text)
+    write(tmp_path / "digits.npz")
+    write_old(tmp_path / "digits-before.npz", tmp_path / "digits-straight.npz")
+    titles = "few/(head/trained/rate 0.01|none/class mean)/seed 0"
+    assert run(tmp_path / "handful.toml", tmp_path / "results", "--only", titles) == 0
+    rows = rows_of(tmp_path / "results")
+    mean = [row for row in rows if row["rule"] == "class mean"]
+    assert [int(row["step"]) for row in mean] == [0, 10, 20, 30, 40, 50]
+    assert {(row["scheme"], row["rate"], row["loss"]) for row in mean} == {("none", "", "")}
+    # Before anything is enrolled, the prototypes of the old world tell.
+    assert float(mean[0]["accuracy"]) > 0.35 and float(mean[0]["accuracy_old"]) > 0.9
+
+    before = np.load(tmp_path / "digits-before.npz")
+    index = np.linspace(0, len(before["y"]) - 1, 256).astype(int)
+    product = compile_model(
+        ROOT / "examples" / "digits" / "digits.onnx",
+        output=tmp_path / "own",
+        calibration=[{"x": before["x"][index], "y": before["y"][index]}],
+        scheme="none",
+        enrol="ncm",
+    )
+    learn = np.load(tmp_path / "digits.npz")
+    of_each = [np.flatnonzero(learn["y_train"] == label) for label in range(10)]
+    few = np.concatenate([of[np.linspace(0, len(of) - 1, 5).astype(int)] for of in of_each])
+    with load(product.directory) as device:
+        device.enrol(learn["x_train"][few], learn["y_train"][few])
+        found = np.mean(device.classify(learn["x_test"]).labels == learn["y_test"])
+    assert float(mean[-1]["accuracy"]) == pytest.approx(found, abs=1e-6)
+
+    table = (tmp_path / "results" / "results.md").read_text()
+    assert "each is enrolled once" in table
+    (head,) = (line for line in table.splitlines() if line.startswith("| head | trained |"))
+    (row,) = (line for line in table.splitlines() if line.startswith("| none | class mean |"))
+    cells, other = row.split(" | "), head.split(" | ")
+    # Rate and loss, then the bytes that are trained, enrolled and of flash.
+    assert cells[2] == cells[6] == "-" and other[2] == "0.01"
+    assert cells[9] == "0" and int(cells[10].replace(",", "")) > 1000 and other[10] == "-"
+    assert int(cells[11].replace(",", "")) > 30_000

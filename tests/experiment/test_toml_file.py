@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,37 @@ def test_a_rehearsal_set_needs_samples_of_before(tmp_path: Path) -> None:
     found = load(tmp_path, text + "rehearsal_slots = 8\n")
     assert found.rules[0].rehearsal_steps == 1
     assert tmp_path / "small.onnx" in found.data[0].files()
+
+
+def test_a_rule_that_enrols_trains_no_scheme(tmp_path: Path) -> None:
+    text = FILE + '[rules.mean]\nenrol = "ncm"\n'
+    *trained, enrolled = load(tmp_path, text).groups()
+    assert [runs[0].scheme for runs in trained] == ["last-1"]
+    assert [run.title for run in enrolled] == [f"small/noise/none/mean/seed {s}" for s in (4, 5)]
+    assert enrolled[0].scheme == "none" and enrolled[0].rule.options == {"enrol": "ncm"}
+    # Each sample is enrolled once.
+    assert enrolled[0].steps_for(24) == 24 and enrolled[0].steps_for(100) == 30
+
+
+def test_without_anything_that_trains_no_scheme_is_needed(tmp_path: Path) -> None:
+    text = FILE.replace("[rules.shipped]", '[rules.mean]\nenrol = "ncm"')
+    text = text.replace('[schemes]\nlast = "last-1"\n', "").replace("rates = [0.01, 0.02]\n", "")
+    ((first, second),) = load(tmp_path, text).groups()
+    assert (first.seed, second.seed) == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("[rules.shipped]", '[rules.mean]\nenrol = "ncm"\nrates = [1.0]', "has no learning rate"),
+        ("[rules.shipped]", '[rules.mean]\nenrol = "ncm"\nreplay = 8', "is for what trains"),
+        ("[rules.shipped]", '[rules.mean]\nenrol = "nearest"', "nearest"),
+        ("[rules.shipped]", '[rules.m]\nenrol = "ncm"\nengine = "float"', "has no field `enrol`"),
+        ('"last-1"', '"none"', "the scheme none trains nothing"),
+        ("[data.noise]", "[data.noise]\nof_each_class = 0", "`of_each_class` must be between 1"),
+    ],
+)
+def test_what_does_not_go_with_enrolment(tmp_path: Path, old: str, new: str, wanted: str) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=re.escape(wanted)):
+        load(tmp_path, FILE.replace(old, new))

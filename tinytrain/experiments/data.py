@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -17,34 +16,13 @@ from PIL import Image, UnidentifiedImageError
 from tinytrain.data.npz import read_arrays
 from tinytrain.errors import DataError, Where
 from tinytrain.experiments.spec import DataSpec
+from tinytrain.experiments.splits import Joined, Split, of_each_class, spread
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png")
 """Endings of the files of a class folder that are read."""
 
 TEST_FOLDERS = ("val", "test", "validation")
 """Names of the folder of test images beside `train`, the first that is there counting."""
-
-
-class Split(Protocol):
-    """Samples to learn from, or to be tested by."""
-
-    @property
-    def where(self) -> Where:
-        """Of errors."""
-        ...
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Integers [N], from 0."""
-        ...
-
-    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Chosen samples, uint8 images [n, h, w, c] or [n, h, w], or floats as a model takes them.
-
-        Args:
-            size: height and width that files of many sizes are resized to.
-        """
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +90,11 @@ class Data:
 
     def limited(self, train: int | None, test: int | None) -> Data:
         """At most that many samples of each split, evenly spread over it."""
-        return replace(self, train=_Spread(self.train, train), test=_Spread(self.test, test))
+        return replace(self, train=spread(self.train, train), test=spread(self.test, test))
+
+    def with_few(self, of_each: int | None) -> Data:
+        """With at most that many samples of each class to learn from; None keeps all."""
+        return self if of_each is None else replace(self, train=of_each_class(self.train, of_each))
 
     def with_old(self, old: Split, limit: int | None) -> Data:
         """With samples of an old task behind the test samples; their labels must be classes."""
@@ -124,54 +106,8 @@ class Data:
                 help="give both tasks one numbering of classes: a class of the old task needs at "
                 "least one sample to learn from with a label as large",
             )
-        spread = _Spread(old, limit)
-        return replace(self, test=_Joined(self.test, spread), old=len(spread.labels))
-
-
-class _Spread:
-    """A `Split` of which some samples are taken."""
-
-    def __init__(self, split: Split, limit: int | None) -> None:
-        count = len(split.labels)
-        self._index = np.linspace(0, count - 1, min(count, limit or count)).astype(np.int64)
-        self._split = split
-        self.where = split.where
-        self.labels = split.labels[self._index]
-
-    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """See `Split`."""
-        return self._split.samples(self._index[index], size)
-
-
-class _Joined:
-    """A `Split` of two, one after the other."""
-
-    def __init__(self, first: Split, second: Split) -> None:
-        self._parts = first, second
-        self.where = first.where
-        self.labels = np.concatenate([first.labels, second.labels])
-
-    def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """See `Split`."""
-        first, second = self._parts
-        count = len(first.labels)
-        found = [
-            part.samples(chosen, size)
-            for part, chosen in (
-                (first, index[index < count]),
-                (second, index[index >= count] - count),
-            )
-            if chosen.size
-        ]
-        if len({(one.dtype == np.uint8, one.shape[1:]) for one in found}) > 1:
-            raise DataError(
-                f"its samples are {found[1].dtype} {list(found[1].shape[1:])}, those to test with "
-                f"{found[0].dtype} {list(found[0].shape[1:])}",
-                where=second.where,
-            )
-        order = np.argsort(np.argsort(index >= count, kind="stable"), kind="stable")
-        joined: np.ndarray = np.concatenate(found)[order]
-        return joined
+        chosen = spread(old, limit)
+        return replace(self, test=Joined(self.test, chosen), old=len(chosen.labels))
 
 
 @contextmanager
@@ -222,6 +158,8 @@ def old_samples(spec: DataSpec) -> Split | None:
 def digest_of(spec: DataSpec) -> str:
     """SHA-256 of all that the data consists of, 64 hex digits."""
     digest = hashlib.sha256()
+    if spec.of_each_class is not None:
+        digest.update(f"{spec.of_each_class} of each class".encode())
     for path in spec.files():
         if path.is_dir():
             for file in sorted(file for file in path.rglob("*") if file.is_file()):

@@ -16,13 +16,55 @@ from tinytrain.experiments.spec import Run
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 
 
-class CLearner:
+class _Library:
+    """The generated C with samples of which it need not compute the frozen layers again.
+
+    Args:
+        samples_key: cache key of the inputs of `samples`.
+        cache: folder for libraries and frozen activations, shared by all runs.
+    """
+
+    def __init__(
+        self, compiled: Compiled, samples: Samples, *, samples_key: str, cache: Path
+    ) -> None:
+        self._library = step_library(compiled, cache / "libraries")
+        parts = (samples.train_x, samples.train_y), (samples.test_x, samples.test_y)
+        if self._library.model.frozen_bytes:
+            layers = frozen_identity(compiled)
+            self._train, self._test = (
+                LibrarySamples(
+                    y,
+                    None,
+                    frozen_activations(self._library, x, f"{layers}-{samples_key}-{k}", cache),
+                )
+                for k, (x, y) in enumerate(parts)
+            )
+        else:
+            self._train, self._test = (LibrarySamples(y, x) for x, y in parts)
+
+
+class EnrolLearner(_Library):
+    """A `Learner` that enrols samples by the generated C, and trains nothing."""
+
+    def train(self, order: np.ndarray) -> np.ndarray:
+        """See `Learner`: enrols the samples."""
+        self._library.enrolment.enrol(self._train, order)
+        return np.empty(0, np.float32)
+
+    def evaluate(self) -> Score:
+        """See `Learner`: by the enrolled classes and the prototypes; the class -1 before any."""
+        found = self._library.enrolment.classify(self._test)
+        labels = self._test.targets
+        predictions = np.full(len(labels), -1, np.int32) if found is None else found["label"]
+        return Score(labels, None, predictions)
+
+
+class CLearner(_Library):
     """A `Learner` that runs the generated C, which knows its schedule and its seed by itself.
 
     Args:
         rate: that the schedule starts from.
-        samples_key: cache key of the inputs of `samples`.
-        cache: folder for libraries and frozen activations, shared by all runs.
+        samples_key, cache: of the samples, and for what all runs share.
         replay_steps: on remembered samples after each new one; 0 without a replay buffer.
         rehearsal_steps: on samples of the rehearsal set after those; 0 without one.
     """
@@ -38,24 +80,11 @@ class CLearner:
         replay_steps: int = 0,
         rehearsal_steps: int = 0,
     ) -> None:
+        super().__init__(compiled, samples, samples_key=samples_key, cache=cache)
         self._behind = {"replay_steps": replay_steps, "rehearsal_steps": rehearsal_steps}
-        self._library = step_library(compiled, cache / "libraries")
         # What the model's schedule starts from. The rate is no part of the library, which thus
         # serves the runs of all rates.
         self._library.set_learning_rate(rate)
-        parts = (samples.train_x, samples.train_y), (samples.test_x, samples.test_y)
-        if self._library.model.frozen_bytes:
-            layers = frozen_identity(compiled)
-            self._train, self._test = (
-                LibrarySamples(
-                    y,
-                    None,
-                    frozen_activations(self._library, x, f"{layers}-{samples_key}-{k}", cache),
-                )
-                for k, (x, y) in enumerate(parts)
-            )
-        else:
-            self._train, self._test = (LibrarySamples(y, x) for x, y in parts)
 
     def train(self, order: np.ndarray) -> np.ndarray:
         """See `Learner`."""
@@ -109,6 +138,8 @@ def make_learner(
         UsageError: the engine refuses an option.
     """
     engine = run.rule.engine
+    if run.rule.enrols:
+        return EnrolLearner(compiled, samples, samples_key=samples_key, cache=cache)
     if engine == "c":
         return CLearner(
             compiled,

@@ -37,12 +37,13 @@ class Score:
 
     Attributes:
         labels: int32 [M].
-        losses: cross-entropy of each sample, without label smoothing or class weights, float [M].
+        losses: cross-entropy of each sample, without label smoothing or class weights, float [M];
+            None where classes are told by distances, which have none.
         predictions: the class of the largest output, int [M].
     """
 
     labels: np.ndarray
-    losses: np.ndarray
+    losses: np.ndarray | None
     predictions: np.ndarray
 
     @property
@@ -51,9 +52,9 @@ class Score:
         return float(np.mean(self.predictions == self.labels))
 
     @property
-    def loss(self) -> float:
+    def loss(self) -> float | None:
         """Mean cross-entropy."""
-        return float(np.mean(self.losses, dtype=np.float64))
+        return None if self.losses is None else float(np.mean(self.losses, dtype=np.float64))
 
     def of_classes(self, classes: int) -> ClassAccuracies:
         """Accuracy of each class."""
@@ -61,7 +62,8 @@ class Score:
 
     def part(self, chosen: slice) -> Score:
         """Of some of the samples."""
-        return Score(self.labels[chosen], self.losses[chosen], self.predictions[chosen])
+        losses = None if self.losses is None else self.losses[chosen]
+        return Score(self.labels[chosen], losses, self.predictions[chosen])
 
 
 class Learner(Protocol):
@@ -79,7 +81,7 @@ class Learner(Protocol):
             order: the training sample of each step, int64 [n].
 
         Returns:
-            The loss of each step before its update, float32 [n].
+            The loss of each step before its update, float32 [n]; empty where nothing trains.
         """
         ...
 

@@ -6,8 +6,9 @@ import csv
 import hashlib
 import io
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def csv_text(groups: Sequence[GroupResult]) -> str:
                 writer.writerow(
                     [
                         *names,
-                        f"{run.rate:.9g}",
+                        "" if run.rule.enrols else f"{run.rate:.9g}",
                         run.seed,
                         int(run.rate == best),
                         point["step"],
@@ -108,6 +109,12 @@ def _conditions(experiment: Experiment, groups: Sequence[GroupResult]) -> list[s
         "stochastic rounding. Accuracy is of the test samples after the last step: mean ± standard "
         "deviation over the seeds.",
     ]
+    if any(group.first.rule.enrols for group in groups):
+        lines += [
+            "",
+            "Where the scheme is none nothing trains: of the same samples each is enrolled once, "
+            "and an instruction count is that of an enrolment.",
+        ]
     if any(len({run.rate for run in group.runs}) > 1 for group in groups):
         lines += [
             "",
@@ -175,29 +182,43 @@ def percent(results: Sequence[RunResult], figure: str) -> str:
 
 def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
     shown = figures_shown(groups)
+    costs = _costs_shown(groups)
     lines = [
-        f"| scheme | rule | rate | {' | '.join(shown)} | loss | seeds | RAM, bytes "
-        "| trained, bytes | instructions a step |",
-        f"|---|---|---:|{'---:|' * len(shown)}---:|---:|---:|---:|---:|",
+        f"| scheme | rule | rate | {' | '.join(shown)} | loss | seeds | {' | '.join(costs)} |",
+        f"|---|---|---:|{'---:|' * (len(shown) + 2 + len(costs))}",
     ]
     for group in groups:
         chosen = group.chosen()
-        rate = f"{chosen[0].run.rate:.4g}" if chosen else "-"
-        ram = group.cost["ram"] if group.cost else None
-        counted = group.cost["instructions"] if group.cost else None
+        has_rate = chosen and not group.first.rule.enrols
+        losses = [result.loss for result in chosen if result.loss is not None]
         cells = [
             group.first.scheme_name,
             group.first.rule.name,
-            rate,
+            f"{chosen[0].run.rate:.4g}" if has_rate else "-",
             *(percent(chosen, figure) for figure in shown.values()),
-            mean_and_spread([result.loss for result in chosen], 3),
+            mean_and_spread(losses, 3),
             str(len(chosen)),
-            f"{ram['total']:,}" if ram else "-",
-            f"{ram['trained parameters']:,}" if ram else "-",
-            f"{counted:,}" if counted else "-",
+            *(_count(figure(group.cost)) if group.cost else "-" for figure in costs.values()),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _costs_shown(groups: Sequence[GroupResult]) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+    """Titles of the columns of costs, with where a record of a rule's cost has the figure."""
+    shown: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "RAM, bytes": lambda cost: cost["ram"]["total"],
+        "trained, bytes": lambda cost: cost["ram"].get("trained parameters", 0),
+    }
+    if any(group.first.rule.enrols for group in groups):
+        shown["enrolled, bytes"] = lambda cost: cost["ram"].get("enrolled classes")
+    if any(group.cost and group.cost.get("flash_total") for group in groups):
+        shown["flash, bytes"] = lambda cost: cost.get("flash_total")
+    return {**shown, "instructions a step": lambda cost: cost["instructions"]}
+
+
+def _count(value: int | None) -> str:
+    return f"{value:,}" if value is not None else "-"
 
 
 MOST_CLASSES = 20
@@ -227,6 +248,7 @@ def _recalls(groups: Sequence[GroupResult]) -> list[str]:
 
 
 def _rates(groups: Sequence[GroupResult]) -> list[str]:
+    groups = [group for group in groups if not group.first.rule.enrols]
     rates = sorted({run.rate for group in groups for run in group.runs})
     seed = groups[0].first.seed
     unequal = any(result.unequal for group in groups for result in group.done())

@@ -57,10 +57,14 @@ class RunResult:
         return float(self.curve[-1]["accuracy"])
 
     @property
-    def loss(self) -> float:
-        """Of the test samples after the last step; infinite where it was not finite."""
+    def loss(self) -> float | None:
+        """Of the test samples after the last step; infinite where it was not finite, None where
+        classes are enrolled.
+        """
         found = self.curve[-1]["loss"]
-        return math.inf if found is None else float(found)
+        if found is None:
+            return None if self.run.rule.enrols else math.inf
+        return float(found)
 
 
 @dataclass(eq=False)
@@ -120,7 +124,7 @@ class GroupResult:
         tried = [result for result in self.done() if result.run.seed == self.first.seed]
         if not tried:
             return None
-        return min(tried, key=lambda result: (-result.score, result.loss)).run.rate
+        return min(tried, key=lambda result: (-result.score, result.loss or 0.0)).run.rate
 
     def chosen(self) -> list[RunResult]:
         """Results at the best rate, one for each seed."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from tinytrain.data import Coverage, Dataset, SampleSpec, coverage
 from tinytrain.data.dataset import CHUNK, labelled
-from tinytrain.experiments.data import Data, Split
+from tinytrain.experiments.data import Data
 from tinytrain.experiments.learner import Samples
 from tinytrain.experiments.once import computed_once
+from tinytrain.experiments.splits import Split
 
 
 def integer_samples(data: Data, spec: SampleSpec, cache: Path) -> tuple[Samples, str]:

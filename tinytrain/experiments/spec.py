@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinytrain.scheme.scheme import NOTHING
+
 COSINE = "cosine"
 """A schedule that needs no number of steps: it comes to 0 at the end of the run."""
 
@@ -38,9 +40,11 @@ class DataSpec:
     Attributes:
         path: an .npz with x_train, y_train, x_test, y_test, or a folder or .zip of class folders.
         train, test: .npz files of x and y, instead.
-        rehearse: .npz of x and y, samples of before for rules with a rehearsal set.
+        rehearse: .npz of x and y, samples of before for rules with a rehearsal set, and for the
+            prototypes of rules that enrol.
         eval_old: an .npz of x and y of what the model knew before, evaluated beside the test
             samples.
+        of_each_class: samples of each class that are learned from, at most; None takes all.
     """
 
     name: str
@@ -49,6 +53,7 @@ class DataSpec:
     test: Path | None = None
     rehearse: Path | None = None
     eval_old: Path | None = None
+    of_each_class: int | None = None
 
     def files(self) -> tuple[Path, ...]:
         """All that are read."""
@@ -90,10 +95,17 @@ class RuleSpec:
     rehearsal_steps: int = 0
     rates: tuple[float, ...] = ()
 
+    @property
+    def enrols(self) -> bool:
+        """Whether samples are enrolled in place of steps on them: no layer trains, and there is no
+        learning rate.
+        """
+        return "enrol" in self.options
+
 
 @dataclass(frozen=True)
 class Run:
-    """One training from the factory state to its end.
+    """One training, or enrolment, from the factory state to its end.
 
     Attributes:
         scheme: preset, or path of a scheme file.
@@ -126,11 +138,15 @@ class Run:
     @property
     def title(self) -> str:
         """Its name in progress and errors; `--only` looks into it."""
-        return f"{self.group}/rate {self.rate:g}/seed {self.seed}"
+        rate = "" if self.rule.enrols else f"/rate {self.rate:g}"
+        return f"{self.group}{rate}/seed {self.seed}"
 
     def steps_for(self, samples: int) -> int:
-        """Training steps with that many samples to learn from."""
-        return self.epochs * samples if self.epochs else self.steps
+        """Training steps with that many samples to learn from; or of these those that are enrolled,
+        each once.
+        """
+        steps = self.epochs * samples if self.epochs else self.steps
+        return min(steps, samples) if self.rule.enrols else steps
 
 
 @dataclass(frozen=True)
@@ -162,31 +178,36 @@ class Experiment:
 
     def groups(self) -> Iterator[tuple[Run, ...]]:
         """Runs of one model, data, scheme and rule: every rate with every seed, seeds outermost."""
-        for model, data, scheme, rule in itertools.product(
-            self.models, self.data, self.schemes, self.rules
-        ):
-            chosen = scheme.of(model.name)
-            if chosen is None:
-                continue
-            yield tuple(
-                Run(
-                    model=model,
-                    data=data,
-                    scheme_name=scheme.name,
-                    scheme=chosen,
-                    rule=rule,
-                    rate=rate,
-                    seed=seed,
-                    steps=self.steps,
-                    epochs=self.epochs,
-                    order=self.order,
-                    evaluations=self.evaluations,
-                    train_limit=self.train_limit,
-                    test_limit=self.test_limit,
+        for model, data in itertools.product(self.models, self.data):
+            for name, scheme, rule in self._learners(model):
+                rates = (0.0,) if rule.enrols else rule.rates or self.rates
+                yield tuple(
+                    Run(
+                        model=model,
+                        data=data,
+                        scheme_name=name,
+                        scheme=scheme,
+                        rule=rule,
+                        rate=rate,
+                        seed=seed,
+                        steps=self.steps,
+                        epochs=self.epochs,
+                        order=self.order,
+                        evaluations=self.evaluations,
+                        train_limit=self.train_limit,
+                        test_limit=self.test_limit,
+                    )
+                    for seed in self.seeds
+                    for rate in rates
                 )
-                for seed in self.seeds
-                for rate in (rule.rates or self.rates)
-            )
+
+    def _learners(self, model: ModelSpec) -> Iterator[tuple[str, str, RuleSpec]]:
+        """Name of a scheme, the scheme and a rule, in the file's order; those that enrol last."""
+        for scheme, rule in itertools.product(self.schemes, self.rules):
+            chosen = scheme.of(model.name)
+            if chosen is not None and not rule.enrols:
+                yield scheme.name, chosen, rule
+        yield from ((NOTHING, NOTHING, rule) for rule in self.rules if rule.enrols)
 
 
 def with_schedule(options: Mapping[str, Any], steps: int) -> dict[str, Any]:

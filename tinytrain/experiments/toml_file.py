@@ -22,6 +22,7 @@ from tinytrain.experiments.spec import (
     with_schedule,
 )
 from tinytrain.experiments.table import Table, read_tables
+from tinytrain.scheme.scheme import NOTHING
 from tinytrain.target import load_target
 from tinytrain.tools import how_to_get
 
@@ -55,13 +56,15 @@ def load_experiment(path: str | Path) -> Experiment:
     top = Table(content, where, "", fields.TOP)
     schedule = top.take("schedule")
     models = tuple(_model(one, file.parent) for one in read_tables(top, "models", fields.MODEL))
+    rules = tuple(_rule(one, schedule) for one in read_tables(top, "rules", fields.RULE))
+    needs_schemes = "schemes" in top or not all(rule.enrols for rule in rules)
     experiment = Experiment(
         file=file,
         name=top.take("name") or file.stem,
         models=models,
         data=tuple(_data(one, file.parent) for one in read_tables(top, "data", fields.DATA)),
-        schemes=_schemes(top, file.parent, models),
-        rules=tuple(_rule(one, schedule) for one in read_tables(top, "rules", fields.RULE)),
+        schemes=_schemes(top, file.parent, models) if needs_schemes else (),
+        rules=rules,
         rates=_rates(top),
         steps=top.take("steps") or 0,
         epochs=top.take("epochs") or 0,
@@ -72,14 +75,14 @@ def load_experiment(path: str | Path) -> Experiment:
     if (experiment.steps == 0) == (experiment.epochs == 0):
         top.fail("steps", "the experiment needs either `steps` or `epochs`")
     for rule in experiment.rules:
-        if not (rule.rates or experiment.rates):
+        if not (rule.rates or experiment.rates or rule.enrols):
             top.fail("rates", f"rule '{rule.name}' has no learning rate", "add rates = [0.003]")
     bare = [data.name for data in experiment.data if data.rehearse is None]
     for rule in experiment.rules:
         if rule.rehearsal_steps and bare:
             what = f"data '{bare[0]}' has no samples for the rehearsal set of rule '{rule.name}'"
             top.fail(f"data.{bare[0]}", what, "add rehearse, an .npz of x and y")
-    used = {model.name for model in models if any(s.of(model.name) for s in experiment.schemes)}
+    used = {runs[0].model.name for runs in experiment.groups()}
     for model in models:
         if model.name not in used:
             top.fail(f"models.{model.name}", "no scheme is for this model")
@@ -112,7 +115,8 @@ def _data(table: Table, folder: Path) -> DataSpec:
             "folders; train and test: .npz files of x and y",
         )
     has |= {"eval_old"} if "eval_old" in table else set()
-    spec = DataSpec(table.name, **{key: table.file(key, folder) for key in sorted(has)})
+    files = {key: table.file(key, folder) for key in sorted(has)}
+    spec = DataSpec(table.name, **files, of_each_class=table.take("of_each_class"))
     table.end()
     return spec
 
@@ -137,6 +141,9 @@ def _schemes(top: Table, folder: Path, models: tuple[ModelSpec, ...]) -> tuple[S
 def _scheme(text: str, table: Table, folder: Path) -> str:
     if re.fullmatch(r"head|bias|full|last-\d+", text):
         return text
+    if text == NOTHING:
+        what = f"the scheme {NOTHING} trains nothing"
+        table.fail("", what, "leave it out: a rule with `enrol` takes it by itself")
     path = folder / text
     if not path.is_file():
         table.fail(
@@ -165,9 +172,16 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
         table.fail("rehearsal_steps", "the rule has no rehearsal set", "add rehearsal_slots = 64")
     rehearsal_steps = rehearsed or int(bool(rest.get("rehearsal_slots")))
     _check_options(table, engine, rest)
-    options = {"schedule": schedule, **rest}
+    enrols = bool(rest.get("enrol"))
+    if enrols and rates:
+        what = "a rule with `enrol` trains nothing, and has no learning rate"
+        table.fail("rates", what, "leave it out")
+    options = rest if enrols else {"schedule": schedule, **rest}
+    checked = with_schedule(options, 1)
+    if enrols:
+        checked["scheme"] = NOTHING
     try:
-        Options(**with_schedule(options, 1))
+        Options(**checked)
     except TinytrainError as error:
         table.fail("", error.what, error.help)
     return RuleSpec(table.name, engine, options, replay_steps, rehearsal_steps, rates)

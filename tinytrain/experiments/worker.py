@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinytrain.compiler.chosen_scheme import chosen_scheme
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.folder import write_folder
-from tinytrain.compiler.guidance import LARGEST_RATE
-from tinytrain.compiler.images import image_preprocess
-from tinytrain.compiler.integers import CALIBRATION_SAMPLES, integer_model
-from tinytrain.compiler.options import Options
-from tinytrain.compiler.pipeline import build_step
-from tinytrain.compiler.rehearsal import with_rehearsal
-from tinytrain.compiler.samples import map_shape, sample_spec
-from tinytrain.data import Preprocess
 from tinytrain.data.dataset import labelled
-from tinytrain.errors import ModelError, UsageError, Where
-from tinytrain.experiments.data import Data, calibration_samples, old_samples, open_data
+from tinytrain.experiments.data import Data
 from tinytrain.experiments.engines import CLearner, make_learner
 from tinytrain.experiments.learner import RateOf, Score
+from tinytrain.experiments.prepared import prepared
 from tinytrain.experiments.samples import input_coverage, integer_samples
-from tinytrain.experiments.spec import Run, with_schedule
-from tinytrain.frontend.imported import Imported
-from tinytrain.ir.graph import Graph
-from tinytrain.passes.base import Runner
+from tinytrain.experiments.spec import Run
 from tinytrain.reference.schedule import rate_at
 from tinytrain.simulation.orders import by_class
 from tinytrain.simulation.scores import are_unequal, balanced_accuracy
@@ -51,17 +36,9 @@ Report = Callable[[str, int, int], None]
 """Called with a note and steps done of all steps."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    compiled: Compiled
-    preprocess: Preprocess | None
-    data: Data
-    steps: int
-
-
 # house(function): one run from its beginning to its record, a step after the other
 def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[str, Any]:
-    """Train, and evaluate on the way.
+    """Train, or enrol, and evaluate on the way.
 
     Args:
         target: whose kernels' layout is compiled; results are the same for all.
@@ -82,9 +59,9 @@ def run_to_record(run: Run, target: str, cache: Path, report: Report) -> dict[st
         TinytrainError: model, data or scheme do not fit.
     """
     report("compile", 0, 1)
-    with _prepared(run, target) as made:
+    with prepared(run, target) as made:
         report("data", 0, 1)
-        spec = sample_spec(made.compiled, made.preprocess)
+        spec = made.spec
         samples, samples_key = integer_samples(made.data, spec, cache)
         covered = input_coverage(made.data, spec, cache)
     steps = made.steps
@@ -151,7 +128,7 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
         TinytrainError: as for a run; or it does not fit the target.
     """
     with (
-        _prepared(run, target) as made,
+        prepared(run, target) as made,
         tempfile.TemporaryDirectory(prefix="tinytrain-") as place,
     ):
         product = write_folder(
@@ -163,14 +140,17 @@ def cost_to_record(run: Run, target: str, instructions: bool) -> dict[str, Any]:
         )
         counted = None
         if instructions:
-            spec = sample_spec(made.compiled, made.preprocess)
+            spec = made.spec
             split = made.data.train
             index = np.arange(min(COUNTED_STEPS, len(split.labels)))
             x = split.samples(index, (spec.shape[1], spec.shape[2]))
             few = labelled(x, split.labels[index], spec, split.where)
-            counted = simulate(
-                product.directory, on="qemu", data=few, steps=COUNTED_STEPS, icount=True
-            ).instructions_per_step
+            found = simulate(product.directory, on="qemu", data=few, steps=len(index), icount=True)
+            counted = (
+                found.instructions_per_step
+                if found.enrolment is None
+                else found.enrolment.instructions_per_enrolment
+            )
         manifest = product.manifest
         return {
             "ram": dict(manifest.ram),
@@ -197,70 +177,6 @@ def rate_of(compiled: Compiled, rate: float) -> RateOf:
     return lambda step: float(rate_at(schedule, rate, step // options.accumulate))
 
 
-@contextmanager
-def _prepared(run: Run, target: str) -> Iterator[_Prepared]:
-    """The compiled training step of a run, and its data."""
-    runner = Runner()
-    with open_data(run.data) as whole:
-        data = whole.limited(run.train_limit, run.test_limit)
-        old = old_samples(run.data)
-        if old is not None:
-            data = data.with_old(old, run.test_limit)
-        steps = run.steps_for(len(data.train.labels))
-        given_options = with_schedule(run.rule.options, steps)
-        options = Options(
-            scheme=run.scheme,
-            classes=None if run.model.head == "keep" else data.classes,
-            seed=run.seed,
-            rate_limit=LARGEST_RATE,
-            **given_options,
-        )
-        imported = _imported(run.model.path)
-        source = imported.graph
-        height, width = _size(source)
-        samples, labels = calibration_samples(data, (height, width), CALIBRATION_SAMPLES)
-        preprocess = None
-        if samples.dtype == np.uint8:
-            imported, derived = image_preprocess(imported, run.model.mean, run.model.std)
-            preprocess = derived or Preprocess((height, width))
-        given = integer_model(imported, (samples, labels), preprocess, options, runner)
-        scheme = chosen_scheme(given, options, preprocess)
-        isa = load_target(target).isa
-        quantized = given.quantized_samples()
-        compiled = build_step(given.forward, options, runner, quantized, isa, scheme)
-        if options.rehearsal_slots:
-            spec = sample_spec(compiled, preprocess)
-            flash = load_target(target).flash
-            compiled = with_rehearsal(compiled, run.data.rehearse, None, spec, flash)
-        if not compiled.classes:
-            raise UsageError(
-                "an experiment's data has a class for each sample, and the model takes "
-                f"{compiled.wants.words}",
-                help='put a fresh classifier in the place of its last layer: head = "fresh"',
-            )
-        yield _Prepared(compiled, preprocess, data, steps)
-
-
-@functools.lru_cache(maxsize=4)
-def _imported(path: Path) -> Imported:
-    from tinytrain.frontend import import_model
-
-    imported = import_model(path)
-    Runner().check(imported.graph, "import")
-    return imported
-
-
-def _size(source: Graph) -> tuple[int, int]:
-    """Height and width of a model's input."""
-    if len(source.inputs) > 1:
-        raise ModelError(
-            f"the model has {len(source.inputs)} inputs; an experiment takes models with one",
-            where=Where(source.source.file),
-            help="use simulate, or tinytrain.load in Python",
-        )
-    return map_shape(source.inputs[0].type.shape)[1:3]
-
-
 def _parts(score: Score, data: Data) -> tuple[Score, Score | None]:
     """Of the test samples, and of those of the old task."""
     count = len(score.labels) - data.old
@@ -281,5 +197,5 @@ def _figures(score: Score, data: Data) -> dict[str, float | None]:
     }
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

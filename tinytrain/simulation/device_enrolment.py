@@ -75,7 +75,7 @@ class EnrolmentCalls(DeviceCalls):
                     where=Where("y"),
                     help=f"compile it with enrol_classes={labels.max() + 1} or more",
                 )
-            data = given_samples(x, labels, enrolled_spec(spec, enrolment.record))
+            data = given_samples(x, labels, enrolled_spec(spec, enrolment.record.classes))
             for chunk in data.chunks():
                 enrolment.enrol(library_samples(data, chunk))
 

@@ -94,16 +94,17 @@ def for_both(
     return SessionSamples(_known_to_head(every.train, folder), *labelled), every
 
 
-def enrolled_spec(spec: SampleSpec, record: EnrolmentRecord | None) -> SampleSpec:
-    """Of samples of any class that can be enrolled."""
-    assert record is not None, "the model enrols classes"
-    help = f"{record.classes} classes can be enrolled: compile with --enrol-classes N for more"
-    return replace(spec, classes=record.classes, for_more_classes=help)
+def enrolled_spec(spec: SampleSpec, classes: int) -> SampleSpec:
+    """Of samples of any of the classes that can be enrolled."""
+    help = f"{classes} classes can be enrolled: compile with --enrol-classes N for more"
+    return replace(spec, classes=classes, for_more_classes=help)
 
 
 def _wide(data: Samples, folder: GeneratedFolder) -> Dataset:
     """Samples with labels of any class that can be enrolled."""
-    spec = enrolled_spec(folder.spec, folder.manifest.enrolment)
+    record = folder.manifest.enrolment
+    assert record is not None, "the model enrols classes"
+    spec = enrolled_spec(folder.spec, record.classes)
     if isinstance(data, Dataset):
         return replace(data, spec=spec)
     return load_dataset(data, spec)
