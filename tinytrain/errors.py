@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from tinytrain.naming import in_python
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Where:
 
 class TinytrainError(Exception):
     """Base of all expected errors; the command line prints it and exits with `exit_code`.
+
+    Sentences name an option by its flag. `str` gives them as Python names it, `on_command_line` as
+    they are.
 
     Args:
         what: one sentence that says what is wrong.
@@ -45,13 +51,20 @@ class TinytrainError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        lines = [self.what]
+        return self._shown(in_python)
+
+    def on_command_line(self) -> str:
+        """The error as whoever typed a command reads it."""
+        return self._shown(str)
+
+    def _shown(self, named: Callable[[str], str]) -> str:
+        lines = [named(self.what)]
         if self.where is not None and str(self.where):
             lines.append(f"  at: {self.where}")
         if self.detail:
-            lines += [f"  {line}" for line in self.detail.splitlines()]
+            lines += [f"  {named(line)}" for line in self.detail.splitlines()]
         if self.help:
-            lines.append(f"  help: {self.help}")
+            lines.append(f"  help: {named(self.help)}")
         return "\n".join(map(_printable, lines))
 
 

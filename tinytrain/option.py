@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinytrain.errors import UsageError
+from tinytrain.naming import flag_of, know, looks_like_a_value
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,18 @@ class Option:
     in_pytorch: bool = False
     see: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.name and not self.positional:
+            flags = (self.flag, *([self.short] if self.short else []))
+            switch = str(self.default is not True) if self.kind is SWITCH else None
+            know(flags, self.name, self._in_python, switch)
+
     @property
     def flag(self) -> str:
         """What the command line calls it: `--no-NAME` for what is on by itself."""
         if self.positional:
             return self.metavar or self.name.upper()
-        return f"--{'no-' if self.default is True else ''}{self.name.replace('_', '-')}"
+        return flag_of(self.name, is_on=self.default is True)
 
     @property
     def values(self) -> str:
@@ -201,6 +208,20 @@ class Option:
         return UsageError(
             f"{called or self.flag} must be {possible}, got {self._shown(value)}", help=self.advice
         )
+
+    def _in_python(self, word: str) -> str | None:
+        """What Python writes for a word of the command line; None where it is no value."""
+        if self.special and word == self.special:
+            return "None"
+        if self._is_word(word) or word in self.choices:
+            return repr(word)
+        if self.kind.type is str or self.kind.type is object:
+            return repr(word) if looks_like_a_value(word) else None
+        try:
+            value = self.kind.parse(word)
+        except ValueError:
+            return word if word.isupper() else None
+        return word if self.kind in (INTEGER, NUMBER) else repr(value)
 
     def _check(self, value: Any, called: str | None) -> None:
         if not (self._is_of_kind(value) and self._is_possible(value)):

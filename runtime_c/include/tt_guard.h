@@ -114,6 +114,9 @@ typedef struct {
     uint32_t saves;         /* so far */
     uint32_t restores;      /* so far */
     uint32_t reasons[TT_GUARD_REASONS]; /* how many of the restores had which reason */
+    int is_unlike; /* 1 if since the last check new samples were predicted worse, beyond chance,
+                      than the best state predicts those kept apart: they are of another world, or
+                      their labels are wrong, or the rate is too large */
 } tt_guard_report;
 
 /* "none", "loss" and so on, in flash. */
@@ -153,7 +156,8 @@ uint64_t tt_sum_squares_s8(size_t count, const int8_t *x);
 void tt_guard_look(const tt_guard_view *view, float loss, int32_t label);
 
 /* Decides after the samples kept apart, and begins the next check. Of the report it fills in the
- * action and the errors: the caller saves the state, or restores it where is_due says why. */
+ * action, the errors and is_unlike: the caller saves the state, or restores it where is_due says
+ * why. */
 void tt_guard_judge(const tt_guard_view *view, tt_guard_report *report);
 
 /* Puts into the guard that came with a restored state what a restore does not undo. */

@@ -341,6 +341,7 @@ void tt_guard_judge(const tt_guard_view *view, tt_guard_report *report)
     report->kept = mean_of(guard->kept);
     report->stream = mean_of(guard->fresh);
     report->best = mean_of(guard->best);
+    report->is_unlike = is_worse(guard->best, guard->fresh, RARE);
     report->action = judge(view);
 }
 

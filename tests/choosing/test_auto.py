@@ -108,7 +108,7 @@ def test_the_command_line_shows_it(
 @pytest.mark.parametrize(
     ("calibration", "error", "what"),
     [
-        (lambda held: held["x"], DataError, "--scheme auto needs labelled samples"),
+        (lambda held: held["x"], DataError, "scheme='auto' needs labelled samples"),
         (lambda held: (held["x"], held["y"] + 1), DataError, "label 10 of sample"),
     ],
 )

@@ -98,7 +98,7 @@ def test_without_samples_it_is_refused(tmp_path: Path) -> None:
     scheme = scheme_file(tmp_path, "fisher", "conv_1 = 0.5")
     with pytest.raises(UsageError, match="needs labelled samples, and there are none") as caught:
         compile_model(resnet, output=tmp_path / "out", scheme=scheme)
-    assert "give --calibration F.npz with x and y" in str(caught.value)
+    assert "give calibration='F.npz' with x and y" in str(caught.value)
 
 
 def test_labels_of_other_classes_are_refused(

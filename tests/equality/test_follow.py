@@ -112,10 +112,10 @@ def test_the_manifest_says_what_follows_and_what_it_takes(tmp_path: Path) -> Non
     ("options", "told"),
     [
         ({"scheme": "full"}, "no convolution can follow drift"),
-        ({"follow": "99"}, "--follow 99: "),
+        ({"follow": "99"}, "follow='99': "),
         ({"follow": "conv_9999"}, "the model has no such convolution"),
-        ({"replay": 4}, "--replay keeps what the frozen layers give"),
-        ({"feed": "rows"}, "--feed rows never has it"),
+        ({"replay": 4}, "replay= keeps what the frozen layers give"),
+        ({"feed": "rows"}, "feed='rows' never has it"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(
@@ -144,7 +144,7 @@ def test_a_session_follows_without_labels(tmp_path: Path) -> None:
     for wrong in wrongs:
         with pytest.raises(UsageError):
             plan_session(opened(product), **session, follow=True, **wrong)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--losses is about training"):
+    with pytest.raises(UsageError, match="losses= is about training"):
         simulate(product.directory, **session, follow=True, losses=tmp_path / "l")  # type: ignore[arg-type]
 
 

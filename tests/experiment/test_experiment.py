@@ -19,6 +19,7 @@ from tinytrain.errors import RunError
 from tinytrain.experiments.toml_file import load_experiment
 from tinytrain.experiments.worker import run_to_record
 from tinytrain.simulation.session import simulate
+from tinytrain.simulation.stream import training_order
 
 
 def run(file: Path, output: Path, *arguments: str) -> int:
@@ -293,7 +294,8 @@ def test_enrolment_stands_beside_training(tmp_path: Path) -> None:
     of_each = [np.flatnonzero(learn["y_train"] == label) for label in range(10)]
     few = np.concatenate([of[np.linspace(0, len(of) - 1, 5).astype(int)] for of in of_each])
     with load(product.directory) as device:
-        device.enrol(learn["x_train"][few], learn["y_train"][few])
+        order = few[training_order(len(few), len(few), 0)]
+        device.enrol(learn["x_train"][order], learn["y_train"][order])
         found = np.mean(device.classify(learn["x_test"]).labels == learn["y_test"])
     assert float(mean[-1]["accuracy"]) == pytest.approx(found, abs=1e-6)
 

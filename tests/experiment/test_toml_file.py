@@ -95,7 +95,7 @@ def test_a_cosine_ends_with_the_run(options: dict[str, object], schedule: str) -
         ('target = "host"', 'target = "moon"', "moon"),
         ("small.onnx", "large.onnx", "'large.onnx' does not exist (field `models.small.path`)"),
         ("[models.small]", "[models.small]\nhead = 3", "`head` must be fresh or keep, got 3"),
-        ("[models.small]", "[models.small]\nstd = [0]", "--std must be positive and finite"),
+        ("[models.small]", "[models.small]\nstd = [0]", "`std` must be positive and finite"),
         (
             "[models.small]",
             "[models.small]\nresize = [6]",
@@ -132,7 +132,7 @@ def test_a_cosine_ends_with_the_run(options: dict[str, object], schedule: str) -
         (
             '"cosine"',
             '"sine"',
-            "--schedule must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'sine'",
+            "`schedule` must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'sine'",
         ),
         ("[rules.shipped]", "[rules.shipped", "is no TOML"),
     ],

@@ -120,7 +120,7 @@ def test_the_limit_that_is_enforced() -> None:
     assert enforced_limit(Options(rate_limit=0.01), samples) == 0.01
     assert initial_rate(Options(rate_limit=0.01), samples) == 0.01
     assert enforced_limit(Options(), replace(samples, source="noise")) == 0.4
-    with pytest.raises(UsageError, match=r"--learning-rate 0\.3 is above --rate-limit 0\.2"):
+    with pytest.raises(UsageError, match=r"learning_rate=0\.3 is above rate_limit=0\.2"):
         Options(learning_rate=0.3, rate_limit=0.2)
 
 

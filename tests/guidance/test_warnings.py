@@ -58,7 +58,7 @@ def test_the_suggested_rate_learns_and_one_far_above_the_limit_does_not(
     assert learned(product, learn, judge) > 0.85
     far = 4 * guidance.rate_limit
     assert manifest.rate_limit == guidance.rate_limit < far
-    with pytest.raises(UsageError, match=f"compile with --rate-limit {far:g}"):
+    with pytest.raises(UsageError, match=f"compile with rate_limit={far:g}"):
         learned(product, learn, judge, far)
     free = digits(samples, tmp_path / "free", rate_limit=1024)
     assert learned(free, learn, judge, far) < 0.2

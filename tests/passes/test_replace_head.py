@@ -36,7 +36,7 @@ def test_a_fresh_head_has_the_asked_size_and_only_then() -> None:
         if v.type.shape[0] == 9
     ]
     assert weights[: len(weights) // 2] == weights[len(weights) // 2 :]
-    with pytest.raises(UsageError, match="--classes must be between 2 and 65535, got 1"):
+    with pytest.raises(UsageError, match="classes= must be between 2 and 65535, got 1"):
         ReplaceHead(classes=1, seed=0)(graph)
 
 

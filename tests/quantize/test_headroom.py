@@ -159,7 +159,7 @@ def twice(graph: Graph) -> Sequence[str]:
 
 @pytest.mark.parametrize("factor", [0.5, 65.0, float("nan")])
 def test_factors_out_of_range_are_refused(factor: float) -> None:
-    with pytest.raises(UsageError, match=r"--weight-headroom must be between 1 and 64"):
+    with pytest.raises(UsageError, match=r"weight_headroom= must be between 1 and 64"):
         Options(weight_headroom=factor)
-    with pytest.raises(UsageError, match=r"--range-headroom must be between 1 and 64"):
+    with pytest.raises(UsageError, match=r"range_headroom= must be between 1 and 64"):
         Options(range_headroom=factor)

@@ -38,17 +38,20 @@ class Report(c.Structure):
         *((name, c.c_float) for name in ("kept", "best", "stream", "factor")),
         *((name, c.c_uint32) for name in ("checks", "saves", "restores")),
         ("reasons", c.c_uint32 * 7),
+        ("is_unlike", c.c_int),
     )
 
 
 def judged(kernels: Kernels, guard: Guard, norm: float) -> tuple[str, bytes]:
-    """What C decides, and its state behind it."""
+    """What C decides, and its state behind it; what it tells of new samples is held to the twin."""
+    is_unlike = guard.is_unlike()
     state = guard.state_bytes()
     block = Block(np.frombuffer(state, np.uint8).copy())
     head = len(replace(guard, class_errors=[]).state_bytes())
     view = View(block.address, block.address + head, len(guard.class_errors), 1, norm, 0)
     report = Report()
     kernels.call("guard_judge", c.byref(view), c.byref(report))
+    assert bool(report.is_unlike) == is_unlike
     return ACTIONS[report.action], block.read().tobytes()
 
 

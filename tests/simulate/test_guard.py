@@ -70,6 +70,40 @@ def test_a_session_says_what_the_guard_did(
     assert f"guard: the learning rate is {guard['factor']:g} of what was set" in shown
 
 
+def test_a_world_of_which_nothing_is_kept_apart(tmp_path: Path) -> None:
+    """All samples that the guard looks at are old, and the new ones are another world."""
+    old, new = tmp_path / "old.npz", tmp_path / "new.npz"
+    np.savez(old, x=as_trained(slice(0, 300)).x, y=as_trained(slice(0, 300)).y)
+    np.savez(new, x=LEARN.x[:400], y=LEARN.y[:400])
+    options = {"output": tmp_path / "own", "scheme": "last-3", "guard": 64, "rehearse": old}
+    told = {}
+    for name in ("old", "new"):
+        product = tinytrain.compile_model(
+            MODEL,
+            calibration=tmp_path / f"{name}.npz",
+            **options,  # type: ignore[arg-type]
+        )
+        told[name] = [said for said in product.manifest.warnings if said.startswith("the guard")]
+    assert told["old"] == []
+    (warning,) = told["new"]
+    assert "the rehearsal set, of which the model predicts 100% right" in warning
+
+    found = tinytrain.simulate(tmp_path / "own", data=new, steps=400).guard
+    assert found is not None and found.conflict is not None
+    assert found.conflict.stream > 2 * found.conflict.best
+    assert any("they are of another world" in said for said in found.sentences())
+    # Where both worlds are kept apart nothing is in conflict.
+    kept = tmp_path / "kept.npz"
+    both = [as_trained(slice(300, 350)), KEPT]
+    np.savez(
+        kept,
+        x=np.concatenate([one.x for one in both]),
+        y=np.concatenate([one.y for one in both]),
+    )
+    found = tinytrain.simulate(tmp_path / "own", data=new, steps=400, kept=kept).guard
+    assert found is not None and found.conflict is None
+
+
 @needs_emulator
 def test_the_instructions_of_a_check_are_counted(tmp_path: Path) -> None:
     """A forward pass for each sample kept apart, and little else."""

@@ -287,14 +287,14 @@ def test_model_with_other_sizes_than_the_manifest(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"on": "moon"}, "--on must be host or qemu, got 'moon'"),
+        ({"on": "moon"}, "on= must be host or qemu, got 'moon'"),
         ({"icount": True}, "instructions are counted on an emulator only"),
-        ({"steps": -1}, "--steps must be between 0 and 10000000, got -1"),
-        ({"seed": -1}, r"--seed must be between 0 and 2\^32 - 1, got -1"),
-        ({"seed": 2**32}, r"--seed must be between 0 and 2\^32 - 1, got 4294967296"),
-        ({"learning_rate": -0.5}, "--learning-rate must be between 0 and 1024, got -0.5"),
-        ({"learning_rate": float("nan")}, "--learning-rate must be between 0 and 1024, got nan"),
-        ({"learning_rate": 1025.0}, "--learning-rate must be between 0 and 1024, got 1025"),
+        ({"steps": -1}, "steps= must be between 0 and 10000000, got -1"),
+        ({"seed": -1}, r"seed= must be between 0 and 2\^32 - 1, got -1"),
+        ({"seed": 2**32}, r"seed= must be between 0 and 2\^32 - 1, got 4294967296"),
+        ({"learning_rate": -0.5}, "learning_rate= must be between 0 and 1024, got -0.5"),
+        ({"learning_rate": float("nan")}, "learning_rate= must be between 0 and 1024, got nan"),
+        ({"learning_rate": 1025.0}, "learning_rate= must be between 0 and 1024, got 1025"),
         ({"learning_rate": 2.0}, r"the model does not take a learning rate of 2\.0"),
     ],
 )

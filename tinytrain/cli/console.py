@@ -89,7 +89,7 @@ class ProgressDisplay:
 
 def print_error(error: TinytrainError, console: Console | None = None) -> None:
     """An expected error, on standard error."""
-    _print_sentence("error", "bold red", str(error), console)
+    _print_sentence("error", "bold red", error.on_command_line(), console)
 
 
 def print_warnings(warnings: Sequence[str], console: Console | None = None) -> None:

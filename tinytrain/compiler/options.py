@@ -64,6 +64,7 @@ class Options:
         TRAINED,
         "what is trained: head, bias, last-K, full, none, a scheme file, or auto, by RAM and "
         "labelled calibration samples",
+        words=("head", "bias", "full", NOTHING, CHOSEN),
         metavar="FILE|PRESET",
         experiment="[schemes]",
         see="choosing.md",
@@ -188,6 +189,7 @@ class Options:
         RATE,
         "of the rate, on the device: constant, step:EVERY:FACTOR, cosine:STEPS, which ends at 0, "
         "or settle:STEPS:FLOOR",
+        words=("constant", "cosine", "settle"),
         metavar="S",
         in_pytorch=True,
         see="training.md#the-rest-of-a-step",
@@ -219,6 +221,7 @@ class Options:
         NONE,
         LEARNING,
         "weights of classes in the loss: counted on the device, given, or by the labels of a file",
+        words=(NONE, "balanced"),
         metavar="balanced|W,W,...|FILE.npz",
         in_pytorch=True,
         see="training.md#unequal-classes",
@@ -318,6 +321,7 @@ class Options:
         None,
         ENROLMENT,
         "learn classes from a few samples: ncm by their means, knn:SLOTS[:K] by the nearest",
+        words=("ncm",),
         metavar="METHOD",
         see="training.md#classes-from-a-handful-of-samples",
     )
@@ -343,6 +347,7 @@ class Options:
         None,
         DRIFT,
         "frozen convolutions that follow drift: auto for all that suit, the first N, or names",
+        words=("auto",),
         metavar="auto|N|LAYERS",
         experiment="nothing: an experiment trains",
         see="training.md#drift",

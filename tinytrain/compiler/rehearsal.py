@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
+from tinytrain.compiler.two_worlds import two_worlds
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.given import batches
 from tinytrain.emit.frozen import frozen_part
@@ -72,6 +73,8 @@ def with_rehearsal(
     index = balanced(targets, slots)
     held = RehearsalSet(_quantized(parts, index), np.ascontiguousarray(targets[index]))
     warnings = _warnings(compiled, held, is_given=source is not None)
+    if source is not None:
+        warnings = (*warnings, *two_worlds(compiled, held, given))
     held = dataclasses.replace(held, warnings=warnings)
     return dataclasses.replace(compiled, rehearsal=held, guidance=compiled.guidance.rehearsed)
 

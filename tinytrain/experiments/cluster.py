@@ -76,7 +76,7 @@ class Cluster:
                 if not self._processors():
                     raise UsageError(
                         f"{self._name} has no processors for jobs",
-                        help="start it with machines that lend some (ray start --num-cpus)",
+                        help="start it with machines that lend some (`ray start --num-cpus`)",
                     )
         except BaseException:
             self._leave()

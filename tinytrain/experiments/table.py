@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from tinytrain.errors import UsageError, Where
 from tinytrain.experiments.fields import FIELDS
+from tinytrain.naming import in_a_file
 from tinytrain.option import NUMBER, Group
 
 
@@ -39,7 +40,11 @@ class Table:
         return self._content.items()
 
     def fail(self, key: str, what: str, help: str | None = None) -> NoReturn:
-        """An error about a field, or about the whole table where `key` is ""."""
+        """An error about a field, or about the whole table where `key` is "".
+
+        Options that are named by their flags become fields.
+        """
+        what, help = in_a_file(what), help and in_a_file(help)
         place = ".".join(part for part in (self._place, key) if part)
         raise UsageError(
             f"{what} (field `{place}`)" if place else what, where=self._where, help=help

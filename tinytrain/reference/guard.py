@@ -129,6 +129,13 @@ class Guard:
         below = "class" if self._is_a_class_worse(RARE) else "kept"
         return self._wait(REASONS.index(below if is_below else "stream"))
 
+    def is_unlike(self) -> bool:
+        """Whether new samples since the last check were predicted worse than those kept apart are
+        by the best state: they are of another world, or their labels are wrong, or the rate is too
+        large.
+        """
+        return is_worse(self.best, self.fresh, RARE)
+
     def carried(self, before: Guard) -> None:
         """What a restore does not undo, from the guard that made it."""
         for name in ("checks", "saves", "restores", "halvings", "is_strict", "is_stopped"):

@@ -204,7 +204,7 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCall
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         check_options(SIMULATE, learning_rate=rate)
-        check_rate(self._folder, rate, in_python=True)
+        check_rate(self._folder, rate)
         with self._running() as library:
             library.set_learning_rate(rate)
 

@@ -24,6 +24,8 @@ class GuardCheck:
         best: the same of the best state.
         stream: mean error on the new samples since the last check, before the step on each.
         factor: on the learning rate, from then on.
+        is_unlike: whether new samples since the last check were predicted worse, beyond chance,
+            than the best state predicts those kept apart.
         instructions: of the looks at all samples kept apart and of what the check then does, with
             what its store took; 0 where nothing counts them.
     """
@@ -36,10 +38,11 @@ class GuardCheck:
     stream: float
     factor: float
     instructions: int = 0
+    is_unlike: bool = False
 
 
 _CHECK = re.compile(
-    r"guard (?P<step>\d+) (?P<action>[0-3]) (?P<reason>[0-6])"
+    r"guard (?P<step>\d+) (?P<action>[0-3]) (?P<reason>[0-6]) (?P<unlike>[01])"
     r"(?P<figures>(?: 0x[0-9a-f]{8}){4})(?: instructions 0x(?P<instructions>[0-9a-f]{16}))?"
 )
 
@@ -53,7 +56,9 @@ def check_in(line: str) -> GuardCheck | None:
     action, reason = ACTIONS[int(found["action"])], REASONS[int(found["reason"])]
     kept, best, stream, factor = struct.unpack(">4f", words)
     count = int(found["instructions"] or "0", 16)
-    return GuardCheck(int(found["step"]), action, reason, kept, best, stream, factor, count)
+    figures = kept, best, stream, factor
+    is_unlike = found["unlike"] == "1"
+    return GuardCheck(int(found["step"]), action, reason, *figures, count, is_unlike)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,9 @@ class GuardSummary:
         factor: on the learning rate, in the end.
         is_stopped: whether nothing is learned any more.
         undone: the checks that restored the state, in order.
+        conflict: of these the last one that found the samples kept apart worse where new samples
+            are unlike them, if most of `undone`, two at least, did: the guard undoes what the new
+            samples teach.
         instructions_per_check: the mean; counted on an emulator with icount only.
     """
 
@@ -76,6 +84,7 @@ class GuardSummary:
     factor: float
     is_stopped: bool
     undone: tuple[GuardCheck, ...]
+    conflict: GuardCheck | None
     instructions_per_check: int | None
 
     def sentences(self) -> Iterator[str]:
@@ -83,6 +92,14 @@ class GuardSummary:
         yield f"{self.checks} checks, of which {self.saves} saved the state"
         for check in self.undone:
             yield f"after step {check.step:,} the saved state came back: {_SAID[check.reason]}"
+        if self.conflict is not None:
+            yield (
+                "new samples were predicted far worse than those kept apart are by the best state "
+                f"(error {self.conflict.stream:.3g} to {self.conflict.best:.3g}): they are of "
+                "another world, and learning it counts as harm where too few of it are kept "
+                "apart; or their labels are wrong, or the rate is too large. Keep labelled samples "
+                "of both worlds apart (--kept)"
+            )
         if self.is_stopped:
             yield "nothing is learned any more; NAME_guard_reset of the firmware lets it go on"
         elif self.factor < 1.0:
@@ -107,6 +124,7 @@ def guard_summary(checks: Sequence[GuardCheck]) -> GuardSummary | None:
         return None
     counted = sum(check.instructions for check in checks)
     undone = tuple(check for check in checks if check.reason != "none")
+    torn = [check for check in undone if check.is_unlike and check.reason in ("kept", "class")]
     return GuardSummary(
         checks=len(checks),
         saves=sum(check.action == "saved" for check in checks),
@@ -115,5 +133,6 @@ def guard_summary(checks: Sequence[GuardCheck]) -> GuardSummary | None:
         factor=checks[-1].factor,
         is_stopped=any(check.action == "stopped" for check in checks),
         undone=undone,
+        conflict=torn[-1] if len(torn) > 1 and 2 * len(torn) > len(undone) else None,
         instructions_per_check=round(counted / len(checks)) if counted else None,
     )

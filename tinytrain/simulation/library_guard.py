@@ -15,7 +15,7 @@ GUARD_EVENTS = 100_000
 """Checks of a guard that are recorded."""
 
 GUARD_EVENT = np.dtype(
-    [(name, np.uint32) for name in ("step", "action", "reason")]
+    [(name, np.uint32) for name in ("step", "action", "reason", "is_unlike")]
     + [(name, np.float32) for name in ("kept", "best", "stream", "factor")]
 )
 
@@ -45,6 +45,7 @@ class GuardLibrary(LibraryCalls):
                 float(event["best"]),
                 float(event["stream"]),
                 float(event["factor"]),
+                is_unlike=bool(event["is_unlike"]),
             )
             for event in self._events[:count]
         )

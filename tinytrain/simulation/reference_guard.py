@@ -68,6 +68,7 @@ class GuardedMachine:
         for loss, label in self._look():
             guard.look(loss, label)
         found = guard.kept.mean, guard.best.mean, guard.fresh.mean
+        is_unlike = guard.is_unlike()
         action = guard.judge(self._norm(), is_at_ends=self._is_at_ends())
         reason = REASONS[guard.due]
         if guard.due:
@@ -75,7 +76,8 @@ class GuardedMachine:
         elif action == "saved":
             self._saved = copy.deepcopy(self._state())
         assert action in ACTIONS
-        self.checks.append(GuardCheck(step, action, reason, *found, float(guard.rate(1.0))))
+        factor = float(guard.rate(1.0))
+        self.checks.append(GuardCheck(step, action, reason, *found, factor, is_unlike=is_unlike))
 
     def _state(self) -> tuple[Any, ...]:
         machine = self._machine

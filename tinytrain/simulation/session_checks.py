@@ -106,18 +106,15 @@ def check_confusion(folder: GeneratedFolder, *, confusion: bool, is_there: bool)
         )
 
 
-def check_rate(folder: GeneratedFolder, rate: float | None, *, in_python: bool = False) -> None:
+def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
     """Holds a learning rate to the limit of the device.
-
-    Args:
-        in_python: whether the way out is named as Python has it.
 
     Raises:
         UsageError: it is above it, or nothing trains.
     """
     if rate is not None:
         check_trains(folder, "a learning rate")
-    limit, name = folder.manifest.rate_limit, "rate_limit=" if in_python else "--rate-limit "
+    limit, name = folder.manifest.rate_limit, "--rate-limit "
     # The device compares float32 values.
     if rate is not None and np.float32(rate) > np.float32(limit):
         raise UsageError(

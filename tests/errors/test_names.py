@@ -1,0 +1,117 @@
+"""A message names an option as its reader does: command line, Python, an experiment's file."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tinytrain
+from tests.support.onnx_models import float_model
+from tests.support.paths import ROOT
+from tests.support.refusals import Refuse
+from tinytrain.cli.command import COMMANDS
+from tinytrain.errors import UsageError
+from tinytrain.naming import in_a_file, in_python
+from tinytrain.option import SWITCH, Option
+
+ROWS = {
+    f"{command.name} {row.flag}": row
+    for command in COMMANDS
+    for row in command.parameters
+    if not row.positional
+}
+FLAGS = {row.flag for command in COMMANDS for row in command.options}
+OF_OTHERS = ("emit/build", "toolchain/", "cli/", "target.py", "tools.py")
+"""Files whose flags are those of compilers, or of the command line alone."""
+
+
+def is_switch(flag: str) -> bool:
+    """Whether no command has a value behind the flag."""
+    return all(row.kind is SWITCH for row in ROWS.values() if row.flag == flag)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_option_is_named_for_each_reader(row: Option) -> None:
+    error = UsageError(f"leave out {row.flag}, or both", help=f"see {row.flag}")
+    written = f"{row.name}={row.default is not True}" if is_switch(row.flag) else f"{row.name}="
+    assert str(error) == f"leave out {written}, or both\n  help: see {written}"
+    assert error.on_command_line() == f"leave out {row.flag}, or both\n  help: see {row.flag}"
+    assert in_a_file(f"add {row.flag}").startswith(f"add `{row.name}")
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_value_that_does_not_fit_is_told_by_the_parameter(row: Option) -> None:
+    error = row.error(object())
+    assert row.flag not in str(error) and f"{row.name}=" in str(error)
+    assert error.on_command_line().startswith(f"{row.flag} must be ")
+
+
+@pytest.mark.parametrize(
+    ("text", "python", "file"),
+    [
+        ("add --enrol ncm", "add enrol='ncm'", "add `enrol = 'ncm'`"),
+        ("use --enrol knn:8: it", "use enrol='knn:8': it", "use `enrol = 'knn:8'`: it"),
+        ("--follow changes it", "follow= changes it", "`follow` changes it"),
+        ("--classes N, or", "classes=N, or", "`classes = N`, or"),
+        ("--ram 256K works", "ram=262144 works", "`ram = 262144` works"),
+        ("--recompute 20% works", "recompute=0.2 works", "`recompute = 0.2` works"),
+        ("add --calibration F.npz with x", "add calibration='F.npz' with x", None),
+        ("compile with --no-health", "compile with health=False", None),
+        ("another folder with -o", "another folder with output=", None),
+        ("report `cc --version`", "report `cc --version`", "report `cc --version`"),
+        ("a well-known -1", "a well-known -1", "a well-known -1"),
+    ],
+)
+def test_values_are_written_as_each_reader_does(text: str, python: str, file: str | None) -> None:
+    assert in_python(text) == python
+    assert file is None or in_a_file(text) == file
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """Every text in tinytrain but docstrings, with its file."""
+    package = ROOT / "tinytrain"
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if name.startswith(OF_OTHERS):
+            continue
+        tree = ast.parse(path.read_text())
+        docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        for text in texts:
+            if isinstance(text.value, str) and id(text) not in docs:
+                yield name, text.value
+
+
+def test_no_message_names_a_flag_that_there_is_not() -> None:
+    found = {
+        (name, flag)
+        for name, text in sentences()
+        for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"`\w[^`]*`", "", text))
+        if flag not in FLAGS
+    }
+    assert not found
+
+
+def test_every_option_of_a_command_is_a_parameter() -> None:
+    for command in COMMANDS:
+        name = "compile_model" if command.name == "compile" else command.name
+        function = getattr(tinytrain, name)
+        known = inspect.signature(function).parameters
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in known.values())
+        assert takes_any or {row.name for row in command.parameters} <= set(known), name
+
+
+def test_the_same_mistake_is_told_in_two_ways(refuse: Refuse, tmp_path: Path) -> None:
+    model = float_model(tmp_path / "own.onnx")
+    text = refuse(2, "compile", model, "-o", tmp_path / "own")
+    assert "help: add --calibration FILE.npz with" in text
+    with pytest.raises(UsageError, match=r"help: add calibration='FILE\.npz' with") as caught:
+        tinytrain.compile_model(model, output=tmp_path / "own")
+    assert "--" not in str(caught.value)
+    with pytest.raises(UsageError, match=r"^replay_in= changes nothing, as replay= is not given"):
+        tinytrain.compile_model(model, output=tmp_path / "own", replay_in="flash")
