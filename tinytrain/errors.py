@@ -51,18 +51,18 @@ class TinytrainError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        return self._shown(in_python)
+        return self._shown(in_python, lambda line: in_python(line, is_sentence=False))
 
     def on_command_line(self) -> str:
         """The error as whoever typed a command reads it."""
-        return self._shown(str)
+        return self._shown(str, str)
 
-    def _shown(self, named: Callable[[str], str]) -> str:
+    def _shown(self, named: Callable[[str], str], listed: Callable[[str], str]) -> str:
         lines = [named(self.what)]
         if self.where is not None and str(self.where):
             lines.append(f"  at: {self.where}")
         if self.detail:
-            lines += [f"  {named(line)}" for line in self.detail.splitlines()]
+            lines += [f"  {listed(line)}" for line in self.detail.splitlines()]
         if self.help:
             lines.append(f"  help: {named(self.help)}")
         return "\n".join(map(_printable, lines))

@@ -33,7 +33,7 @@ _KNOWN: dict[str, list[_Named]] = {}
 _WRITTEN = re.compile(
     # What another program is told, such as `cc --version`, stays.
     r"`\w[^`]*`"
-    r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*|-[a-z])(?![\w-])(?: (?P<word>[^\s,;()`']+))?"
+    r"|(?<![\w-])(?P<flag>--[a-z][a-z-]*|-[a-z])(?![\w=-])(?: (?P<word>[^\s,;()`']+))?"
 )
 
 
@@ -55,9 +55,14 @@ def know(flags: tuple[str, ...], name: str, read: Read, switch: str | None) -> N
         _KNOWN.setdefault(flag, []).append(_Named(name, read, switch))
 
 
-def in_python(text: str) -> str:
-    """A message as a caller in Python reads it."""
-    return _renamed(text, lambda name, value: f"{name}={value or ''}")
+def in_python(text: str, *, is_sentence: bool = True) -> str:
+    """A message as a caller in Python reads it.
+
+    Args:
+        is_sentence: whether flags that nobody told of are options of another command; in a listing
+            they may be those of a compiler, and stay.
+    """
+    return _renamed(text, lambda name, value: f"{name}={value or ''}", is_sentence=is_sentence)
 
 
 def in_a_file(text: str) -> str:
@@ -67,13 +72,15 @@ def in_a_file(text: str) -> str:
         shown = value.lower() if value in ("True", "False") else value
         return f"`{name}`" if shown is None else f"`{name} = {shown}`"
 
-    return _renamed(text, written)
+    return _renamed(text, written, is_sentence=True)
 
 
-def _renamed(text: str, write: Callable[[str, str | None], str]) -> str:
+def _renamed(text: str, write: Callable[[str, str | None], str], *, is_sentence: bool) -> str:
     def replaced(found: re.Match[str]) -> str:
         flag, word = found["flag"], found["word"]
-        if flag is None or (flag not in _KNOWN and not flag.startswith("--")):
+        if flag is None or (flag not in _KNOWN and not (is_sentence and flag.startswith("--"))):
+            return found[0]
+        if not (is_sentence or flag.startswith("--")):
             return found[0]
         known = _KNOWN.get(flag, [_Named(flag[2:].replace("-", "_"), _guessed, None)])
         takes_value = [one for one in known if one.switch is None]

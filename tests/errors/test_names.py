@@ -26,7 +26,7 @@ ROWS = {
     if not row.positional
 }
 FLAGS = {row.flag for command in COMMANDS for row in command.options}
-OF_OTHERS = ("emit/build", "toolchain/", "cli/", "target.py", "tools.py")
+OF_OTHERS = ("emit/build", "toolchain/", "cli/", "target/architecture", "target/runner", "tools.py")
 """Files whose flags are those of compilers, or of the command line alone."""
 
 
@@ -70,6 +70,11 @@ def test_a_value_that_does_not_fit_is_told_by_the_parameter(row: Option) -> None
 def test_values_are_written_as_each_reader_does(text: str, python: str, file: str | None) -> None:
     assert in_python(text) == python
     assert file is None or in_a_file(text) == file
+
+
+def test_what_a_compiler_is_told_stays() -> None:
+    listing = "cc -o own --specs=nano.specs -Wl,--gc-sections --coverage main.c"
+    assert listing in str(UsageError("it cannot be built", detail=listing))
 
 
 def sentences() -> Iterator[tuple[str, str]]:
