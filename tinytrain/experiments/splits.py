@@ -23,7 +23,7 @@ class Split(Protocol):
         ...
 
     def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """Taken samples, uint8 images [n, h, w, c] or [n, h, w], or floats as a model takes them.
+        """SomeSamples samples, uint8 images [n, h, w, c] or [n, h, w], or floats as a model takes them.
 
         Args:
             size: height and width that files of many sizes are resized to.
@@ -31,7 +31,7 @@ class Split(Protocol):
         ...
 
 
-class Taken:
+class SomeSamples:
     """A `Split` of which some samples are taken.
 
     Args:
@@ -49,15 +49,17 @@ class Taken:
         return self._split.samples(self._index[index], size)
 
 
-def spread(split: Split, limit: int | None) -> Taken:
+def spread(split: Split, limit: int | None) -> SomeSamples:
     """At most so many samples, evenly spread; None takes all."""
-    return Taken(split, _spread(len(split.labels), limit))
+    return SomeSamples(split, _spread(len(split.labels), limit))
 
 
-def of_each_class(split: Split, limit: int) -> Taken:
+def of_each_class(split: Split, limit: int) -> SomeSamples:
     """At most so many samples of each class, evenly spread over those that it has."""
     found = (np.flatnonzero(split.labels == label) for label in np.unique(split.labels))
-    return Taken(split, np.sort(np.concatenate([of[_spread(len(of), limit)] for of in found])))
+    return SomeSamples(
+        split, np.sort(np.concatenate([of[_spread(len(of), limit)] for of in found]))
+    )
 
 
 def _spread(count: int, limit: int | None) -> np.ndarray:
