@@ -23,7 +23,7 @@ class Split(Protocol):
         ...
 
     def samples(self, index: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """SomeSamples samples, uint8 images [n, h, w, c] or [n, h, w], or floats as a model takes them.
+        """Chosen samples, uint8 images [n, h, w, c] or [n, h, w], or floats as a model takes them.
 
         Args:
             size: height and width that files of many sizes are resized to.
