@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from tinytrain.experiments.experiment import ExperimentResult, experiment
+    from tinytrain.link.monitor import monitor
+    from tinytrain.link.readings import Reading
     from tinytrain.reports.report import ReportPage, kernels, report
     from tinytrain.searches.search import SearchResult, search
     from tinytrain.signing import SignedFile, sign
@@ -53,6 +55,7 @@ __all__ = [
     "ModelError",
     "ModelReport",
     "Product",
+    "Reading",
     "ReportPage",
     "RunError",
     "SchemeError",
@@ -73,6 +76,7 @@ __all__ = [
     "inspect",
     "kernels",
     "load",
+    "monitor",
     "report",
     "search",
     "sign",
@@ -99,6 +103,8 @@ _HOMES = {
         "UsageError",
     ),
     "experiments.experiment": ("ExperimentResult", "experiment"),
+    "link.monitor": ("monitor",),
+    "link.readings": ("Reading",),
     "reports.report": ("ReportPage", "kernels", "report"),
     "searches.search": ("SearchResult", "search"),
     "signing": ("SignedFile", "sign"),

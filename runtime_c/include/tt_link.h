@@ -24,7 +24,7 @@ extern "C" {
 #define TT_LINK_PROTOCOL 1U
 #define TT_LINK_ANSWER 128U /* is added to the type of an answer */
 
-/* The largest body in bytes, at least 144. A link holds two frames of it. */
+/* The largest body in bytes, at least that of HELLO, 140. A link holds two frames of it. */
 #ifndef TT_LINK_BODY
 #define TT_LINK_BODY 256
 #endif
@@ -50,7 +50,7 @@ typedef struct {
     uint32_t input_bytes;   /* of the inputs of a sample */
     uint32_t target_bytes;  /* of its target, which follows them: s32 label, u8 labels or f32 */
     uint32_t output_bytes;  /* of the f32 outputs */
-    uint32_t saved_bytes;   /* of a saved file */
+    uint32_t saved_bytes;   /* of a saved file, samples of a replay buffer behind it */
     uint32_t state_bytes;   /* of NAME_state */
     uint32_t link_bytes;    /* of NAME_link */
     uint32_t clock_hz;      /* ticks of the port's clock in a second; 0: it has none */
@@ -58,6 +58,7 @@ typedef struct {
     uint32_t gradients;     /* rows of counters of gradients */
     uint32_t updates;       /* rows of counters of updates */
     uint32_t classes;       /* rows of counters of classes */
+    uint32_t has_label;     /* 1: the target of a sample is one label */
     uint32_t steps;         /* training steps done, of those that a saved file counts */
     uint8_t model_hash[32]; /* of the model, as in a saved file */
     uint8_t name[32];       /* of the model, with zeros behind it; cut off where it is longer */
@@ -75,7 +76,7 @@ typedef struct {
 
 typedef struct {
     uint32_t size; /* bytes that are there, from the beginning on without a gap */
-    uint32_t crc;  /* CRC-32 of them; of a sample 0 */
+    uint32_t crc;  /* CRC-32 of what was written last, or of all of them; of a sample 0 */
 } tt_link_place;
 
 typedef struct {

@@ -520,11 +520,9 @@ static uint8_t do_write(tt_link *link, const question *asked)
 static uint8_t do_load(tt_link *link, const question *asked)
 {
     const tt_link_request done = {0};
-    if (link->file_bytes != link->calls->saved_bytes) {
-        return TT_LINK_ERROR_PART;
-    }
+    const tt_status status = link->calls->load(link->model, load_from_file, link);
     answer(link, asked, &done, sizeof done);
-    return (uint8_t)link->calls->load(link->model, load_from_file, link);
+    return status == TT_ERROR_IO ? (uint8_t)TT_LINK_ERROR_PART : (uint8_t)status;
 }
 
 static uint8_t do_self_test(tt_link *link, const question *asked)
@@ -594,6 +592,7 @@ static uint8_t do_hello(tt_link *link, const question *asked)
     found.gradients = calls->gradients;
     found.updates = calls->updates;
     found.classes = calls->classes;
+    found.has_label = (uint32_t)calls->has_label;
     found.steps = calls->steps(link->model);
     memcpy(found.model_hash, calls->hash, sizeof found.model_hash);
     put_text(found.name, sizeof found.name, calls->name);

@@ -16,7 +16,6 @@ enum { WAIT_MS = 1000 };
 
 static int line = -1;
 
-/* Waits a while for a byte: nothing else runs in this program. */
 static int read_byte(void *context)
 {
     static uint8_t bytes[4096];
@@ -24,7 +23,7 @@ static int read_byte(void *context)
     (void)context;
     if (at == count) {
         struct pollfd event = {line, POLLIN, 0};
-        count = poll(&event, 1, WAIT_MS) > 0 ? read(line, bytes, sizeof bytes) : 0;
+        count = poll(&event, 1, 0) > 0 ? read(line, bytes, sizeof bytes) : 0;
         at = 0;
         if (count <= 0) {
             count = 0;
@@ -61,6 +60,12 @@ _Noreturn static void fail(void)
 {
     perror("no pseudo-terminal");
     exit(1);
+}
+
+void tt_link_board_idle(void)
+{
+    struct pollfd event = {line, POLLIN, 0};
+    (void)poll(&event, 1, WAIT_MS);
 }
 
 const tt_link_port *tt_link_board(void)

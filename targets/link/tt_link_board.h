@@ -8,4 +8,8 @@
  * there is no line. */
 const tt_link_port *tt_link_board(void);
 
+/* Waits until a byte may have come where an operating system can do so; anywhere else it returns at
+ * once. For a program that has nothing else to do. */
+void tt_link_board_idle(void);
+
 #endif

@@ -43,7 +43,7 @@ def host_speed(folder: Path) -> object:
 
 OPTIONS: dict[str, dict[str, object]] = {
     "replay": {"replay": 6, "scheme": "head"},
-    "a saved file larger than the arena": {"replay": 64, "scheme": "head", "health": False},
+    "a saved file larger than the arena": {"replay": 500, "scheme": "head", "health": False},
     "rows": {"feed": "rows", "scheme": "head"},
     "a regression": {"loss": "mean_squared_error", "scheme": "last-1"},
 }
@@ -86,3 +86,34 @@ def test_a_port_that_is_none(folder: Path, data: Path) -> None:
         tinytrain.simulate(folder, on="serial:/dev/none", data=data, steps=1)
     with pytest.raises(UsageError, match=r"--on must be host, qemu or serial:PORT, got 'serial:'"):
         tinytrain.simulate(folder, on="serial:", data=data, steps=1)
+
+
+def test_a_device_in_python(folder: Path, tmp_path: Path) -> None:
+    """`load(on="serial:...")` gives call by call what the library of this machine gives."""
+    with host_board(folder) as port:
+        said = {}
+        for on in ("host", f"serial:{port}"):
+            with tinytrain.load(folder, on=on) as device:
+                device.learning_rate = 0.005
+                steps = device.train(X, Y)
+                device.save(tmp_path / f"{len(said)}.bin")
+                found = device.evaluate(X, Y)
+                said[on] = [
+                    steps.losses.tolist(),
+                    steps.predictions.tolist(),
+                    device.predict(X[:3]).tolist(),
+                    (found.loss, found.accuracy, found.predictions.tolist()),
+                    {name: one.tolist() for name, one in device.state_dict().items()},
+                    device.learning_rate,
+                    (tmp_path / f"{len(said)}.bin").read_bytes(),
+                ]
+                device.reset()
+                device.load(tmp_path / f"{len(said) - 1}.bin")
+                assert device.evaluate(X, Y) == found
+        host, board = said.values()
+        assert board == host
+        # The line is free again; what a board has no message for is said.
+        with tinytrain.load(folder, on=f"serial:{port}") as device:
+            assert device.evaluate(X, Y).accuracy is not None
+    with pytest.raises(UsageError, match="on must be host or serial:PORT, got 'qemu'"):
+        tinytrain.load(folder, on="qemu")

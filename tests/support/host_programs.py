@@ -44,8 +44,9 @@ def link(
     *,
     flags: Sequence[str] = SANITIZERS,
     compiler: str = "gcc",
+    more: Sequence[Path] = (),
 ) -> Program:
-    """Builds programs/NAME.c with the sources of one or several generated folders.
+    """Builds programs/NAME.c with the sources of one or several generated folders, and `more`.
 
     The runtime's files are the same in every folder; each is compiled once.
     """
@@ -55,9 +56,9 @@ def link(
             same = sources.setdefault(file.name, file)
             assert same.read_bytes() == file.read_bytes()
     include = [folder / part for folder in folders for part in ("include", "src")]
-    made = compiled(
-        [PROGRAMS / program, *sources.values()], [PROGRAMS, *include], compiler, *STRICT, *flags
-    )
+    include += [file.parent for file in more]
+    files = [PROGRAMS / program, *more, *sources.values()]
+    made = compiled(files, [PROGRAMS, *include], compiler, *STRICT, *flags)
     output = place / Path(program).stem
     run(compiler, *flags, *made, "-o", output)
     return Program(output)

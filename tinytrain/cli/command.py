@@ -88,6 +88,12 @@ COMMANDS = (
         "sign a saved file for devices that take only what is signed, or verify one",
         "Ed25519 by COSE, as docs/signing.md has it; needs the extra `signing`.",
     ),
+    Command(
+        "monitor",
+        "watch a board at a serial port learn: loss, accuracy, rate, health and memory",
+        "It needs a program with the link (docs/link.md). With --json each reading is an object on "
+        "a line of its own.",
+    ),
     Command("targets", "list the targets"),
     Command("doctor", "say what is installed, what is missing, and how to get it"),
 )

@@ -25,13 +25,16 @@ def link_files(arena: int, files: ModelFiles, context: Mapping[str, Any]) -> dic
         context: what templates of programs around it name.
     """
     model = files.interface
+    saved = model.saved_bytes + (model.replay.samples_bytes if model.replay else 0)
     text = {
         **context,
         "version": __version__,
         "hash_bytes": ", ".join(map(str, files.model_hash)),
         "input_size": model.input_size,
         "target_bytes": model.target_size * np.dtype(TARGET_DTYPES[model.wants]).itemsize,
-        "rest_bytes": max(0, model.saved_bytes - arena),
+        "learned_bytes": model.saved_bytes,
+        "saved_bytes": saved,
+        "rest_bytes": max(0, saved - arena),
     }
     return {
         f"{model.name}_link.{suffix}": render("codegen", f"link.{suffix}.j2", **text)

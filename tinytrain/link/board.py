@@ -13,6 +13,7 @@ from tinytrain.errors import ToolchainError
 from tinytrain.link.client import Answer, LinkClient
 from tinytrain.link.line import open_line
 from tinytrain.link.table import MESSAGES, PROTOCOL, ROW, STATUSES
+from tinytrain.saved_file import read_saved
 from tinytrain.simulation.failures import failure_error
 from tinytrain.simulation.protocol import STATUS
 
@@ -36,6 +37,7 @@ class Hello:
         clock_hz: ticks of its clock in a second; 0 where it has none.
         messages: that it answers, by name.
         gradients, updates, classes: rows of counters.
+        has_label: whether the target of a sample is one label.
         steps: training steps that the state has seen.
     """
 
@@ -54,6 +56,7 @@ class Hello:
     gradients: int
     updates: int
     classes: int
+    has_label: int
     steps: int
 
 
@@ -180,8 +183,7 @@ class Board:
         while len(data) < whole:
             data += self.ask("read", offset=len(data)).data
             told(len(data), whole)
-        if zlib.crc32(data) != place.fields["crc"]:
-            raise ToolchainError("the parameters changed while the board sent them")
+        read_saved(data)
         return data
 
     def load(self, data: bytes, told: Told = lambda done, whole: None) -> None:
@@ -193,7 +195,8 @@ class Board:
         """
         place = self.ask("write", offset=0).fields
         begun = int(place["size"])
-        same = 0 < begun <= len(data) and zlib.crc32(data[:begun]) == place["crc"]
+        # Of whole files it says nothing: each ends with a CRC of its own, and they are all equal.
+        same = 0 < begun < len(data) and zlib.crc32(data[:begun]) == place["crc"]
         for offset, piece in self._pieces(data, begun if same else 0):
             self.ask("write", piece, offset=offset)
             told(offset + len(piece), len(data))

@@ -19,7 +19,7 @@ models takes a few seconds on the slowest boards."""
 
 _FIRST_WAIT = 0.5
 _LEAST_WAIT = 0.05
-_LONGEST_WAIT = 4.0
+_LONGEST_WAIT = 8.0
 
 _RESTARTED = next(status.value for status in STATUSES.values() if status.name == "SESSION")
 _OUT_OF_ORDER = next(status.value for status in STATUSES.values() if status.name == "ORDER")
@@ -67,6 +67,7 @@ class LinkClient:
         name: of the line, for messages.
         patience: seconds without an answer after which the board counts as gone.
         least_wait: seconds after which a question is sent again, at least.
+        clock: seconds, from any beginning.
         traffic: so far.
     """
 
@@ -74,6 +75,7 @@ class LinkClient:
     name: str
     patience: float = PATIENCE
     least_wait: float = _LEAST_WAIT
+    clock: Callable[[], float] = time.monotonic
     traffic: Traffic = field(default_factory=Traffic)
 
     def __post_init__(self) -> None:
@@ -122,22 +124,26 @@ class LinkClient:
         self._sequence = int.from_bytes(os.urandom(4), "little")
 
     def _exchange(self, question: Frame) -> Frame:
-        start, wait = time.monotonic(), self._wait(question.type)
+        start, wait = self.clock(), self._wait(question.type)
         self.traffic.questions += 1
         self._send(question)
-        asked = start
+        asked, is_first = start, True
         while True:
-            now = time.monotonic()
+            now = self.clock()
             if now - start > self.patience:
                 raise self._silent()
             if now - asked >= wait:
-                wait, asked = min(2 * wait, max(wait, _LONGEST_WAIT)), now
+                # It may be slow: the next question of this type waits longer, too.
+                wait, asked = min(2 * wait, _LONGEST_WAIT), now
+                self._waits[question.type] = wait
+                is_first = False
                 self.traffic.again += 1
                 self._send(question)
             for frame in self._frames(max(asked + wait - now, 0.001)):
                 if self._is_answer(frame, question):
-                    took = time.monotonic() - start
-                    self._waits[question.type] = max(took, self._waits.get(question.type, 0.0))
+                    took = self.clock() - start
+                    if is_first:
+                        self._waits[question.type] = min(3 * took, _LONGEST_WAIT)
                     self.traffic.seconds += took
                     return frame
 
@@ -157,9 +163,8 @@ class LinkClient:
         return True
 
     def _wait(self, kind: int) -> float:
-        """Seconds before a question is sent again: as those before it took, and more."""
-        longest = self._waits.get(kind)
-        return _FIRST_WAIT if longest is None else max(self.least_wait, 3 * longest)
+        """Seconds before a question is sent again: longer than the one before it took."""
+        return max(self.least_wait, self._waits.get(kind, _FIRST_WAIT))
 
     def _send(self, question: Frame) -> None:
         data = question.encoded()
@@ -191,7 +196,3 @@ def _answer(message: Message, frame: Frame) -> Answer:
     if len(frame.body) < size:
         return Answer(frame.status, {}, b"")
     return Answer(frame.status, message.answer.unpack(frame.body), frame.body[size:])
-
-
-Progress = Callable[[int, int], None]
-"""Bytes so far, and of all."""

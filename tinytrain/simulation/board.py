@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.errors import ModelError, UsageError
+from tinytrain.errors import ModelError, ToolchainError, UsageError
 from tinytrain.link.board import Board, Ran, open_board
 from tinytrain.losses import SampleTarget
 from tinytrain.reference.class_health import ClassCounts
@@ -96,6 +96,11 @@ class _BoardSession:
 
     def run(self) -> RawOutcome:
         board, stream = self._board, self._stream
+        if "self_test" in board.hello.messages and not board.self_test():
+            raise ToolchainError(
+                "the board computes something else than this machine: its test of itself failed",
+                help="build the folder's program with the flags of its Makefile",
+            )
         board.reset()
         if stream.parameters_in is not None:
             board.load(stream.parameters_in, self._sending)

@@ -14,9 +14,11 @@ import numpy as np
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.given import batches, given_inputs, given_samples, refuse_second_pass
 from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.link.line import PREFIX
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import read_saved
+from tinytrain.simulation.board_library import board_library
 from tinytrain.simulation.device_enrolment import EnrolmentCalls
 from tinytrain.simulation.device_following import FollowingCalls
 from tinytrain.simulation.device_guard import GuardCalls
@@ -47,19 +49,22 @@ def load(directory: str | Path, *, on: str = "host") -> Device:
 
     Args:
         directory: a folder that `compile_model` wrote.
-        on: "host", this machine. An emulator runs whole sessions: `simulate(..., on="qemu")`.
+        on: "host", this machine, or "serial:PORT" for the board at a serial port, which then begins
+            at its factory state. An emulator runs whole sessions: `simulate(..., on="qemu")`.
 
     Raises:
         UsageError: there is no such folder or engine.
-        ModelError: the folder was changed after it was written.
-        ToolchainError: there is no C compiler.
+        ModelError: the folder was changed after it was written, or the board holds another model.
+        ToolchainError: there is no C compiler, or the board does not answer.
     """
-    if on != "host":
+    if on != "host" and not on.startswith(PREFIX):
         raise UsageError(
-            f"on must be host, got '{on}'",
+            f"on must be host or serial:PORT, got '{on}'",
             help="call tinytrain.simulate with on='qemu' for a whole session under emulation",
         )
     folder = open_folder(directory)
+    if on != "host":
+        return Device(folder, board_library(folder, on.removeprefix(PREFIX)))
     return Device(folder, host_library(folder))
 
 
@@ -116,6 +121,8 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCall
     def close(self) -> None:
         """Forgets the state; whatever is called after that is an error."""
         with self._lock:
+            if self._held is not None:
+                self._held.close()
             self._held = None
 
     def train_step(self, x: Any, y: Any = None) -> StepResult:

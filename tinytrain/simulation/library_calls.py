@@ -38,6 +38,9 @@ class LibraryCalls:
         # The state, and in it or behind it the replay slots.
         self._state = ctypes.c_void_p(self._memory.ctypes.data)
 
+    def close(self) -> None:
+        """Nobody calls it any more."""
+
     def _function(self, name: str, result: type | None) -> Callable[..., int]:
         if name in _OF_TRAINING and not self.model.trains:
             raise UsageError(
