@@ -18,8 +18,10 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,11 @@ from tests.support.fuzzing import TARGETS, Target, built, generated  # noqa: E40
 
 PLACE = ROOT / "build" / "fuzz"
 FINDS = PLACE / "finds"
+FILES = {
+    "data-files": ("fuzz_files.py", "--seconds", 1.0),
+    "model-files": ("fuzz_importer.py", "--minutes", 1 / 60),
+}
+"""What damages files for the compiler: a script, its option for time, and that of a second."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many inputs ran, how much of the code they reached, and whether one ended badly."""
+    """How many inputs ran, how much of the C they reached, and whether one ended badly."""
 
     name: str
     runs: int
@@ -88,9 +95,26 @@ def fuzz(job: Job, seconds: float) -> Outcome:
     )
 
 
+def damage(name: str, seconds: float) -> Outcome:
+    """Runs a script of `FILES` for so long, each time with other damage."""
+    script, option, second = FILES[name]
+    command = [sys.executable, str(ROOT / "scripts" / script), option, str(seconds * second)]
+    done = subprocess.run(
+        [*command, "--seed", str(int(time.time()))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    cases = re.search(r"([\d,]+) cases of", done.stdout)
+    runs = int(cases[1].replace(",", "")) if cases else 0
+    return Outcome(name, runs, 0, done.returncode != 0, done.stdout[-4000:] + done.stderr[-2000:])
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=600, help="for all programs together")
+    parser.add_argument("--seconds", type=float, default=600, help="for all of it together")
     parser.add_argument(
         "--only", default="", metavar="WORD", help="programs with this in their name"
     )
@@ -104,16 +128,20 @@ def main() -> int:
         print("fuzz: there is no clang; `make setup` installs it", file=sys.stderr)
         return 1
     FINDS.mkdir(parents=True, exist_ok=True)
-    held = jobs(options.only)
+    held: list[Callable[[float], Outcome]] = [
+        *(partial(fuzz, job) for job in jobs(options.only)),
+        *(partial(damage, name) for name in FILES if options.only in name),
+    ]
+    if not held:
+        print(f"fuzz: nothing has '{options.only}' in its name", file=sys.stderr)
+        return 2
     started, total, is_bad = time.monotonic(), 0, False
     with ThreadPoolExecutor(2) as pool:
         share = 2 * options.seconds / len(held)
-        for outcome in pool.map(lambda job: fuzz(job, share), held):
+        for outcome in pool.map(lambda run: run(share), held):
             total += outcome.runs
-            print(
-                f"{outcome.name:<20} {outcome.runs:>10,} inputs  {outcome.edges:>6,} edges",
-                flush=True,
-            )
+            reached = f"{outcome.edges:>6,} edges" if outcome.edges else ""
+            print(f"{outcome.name:<20} {outcome.runs:>10,} inputs  {reached}", flush=True)
             if outcome.is_bad:
                 is_bad = True
                 print(f"{outcome.tail}\nkept in {FINDS}", flush=True)

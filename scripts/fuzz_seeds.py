@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ class Seed:
 
     Attributes:
         name: for the report.
-        suffix: of its kind, `.onnx` or `.tflite`.
+        suffix: of its kind, `.onnx`, `.tflite` or `.pt2`.
         data: the file.
     """
 
@@ -45,7 +46,23 @@ def load_seeds() -> list[Seed]:
         Seed("signal_net", ".onnx", _signal_net().SerializeToString()),
         Seed("float_net", ".tflite", small_tflite()),
     ]
-    return seeds
+    return [*seeds, *_torch_seeds()]
+
+
+def _torch_seeds() -> list[Seed]:
+    """A program of PyTorch, where that is installed."""
+    try:
+        import torch
+    except ImportError:
+        return []
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 3),
+    )  # fmt: skip
+    held = io.BytesIO()
+    torch.export.save(torch.export.export(net.eval(), (torch.zeros(1, 3, 6, 6),)), held)
+    return [Seed("torch_net", ".pt2", held.getvalue())]
 
 
 class _Builder:

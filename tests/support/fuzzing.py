@@ -37,13 +37,19 @@ _OLD = {"rehearse": (_X[:30], _Y[:30] % (CLASSES - 1)), "rehearsal_slots": 9}
 _WATCH = {"anomaly_warm_up": 16, "anomaly_in_a_row": 2, "scheme": "last-1"}
 
 MODELS: dict[str, dict[str, Any]] = {
-    "plain": {},
+    "plain": {"link": True},
     "adam": {"optimizer": "adam", "accumulate": 2, "scheme": "last-1", "schedule": "constant"},
     "f32": {"gradient": "f32", "class_weights": "balanced", "scheme": "head"},
-    "numbers": {"loss": "mean_squared_error", "replay": 3},
+    "numbers": {"loss": "mean_squared_error", "replay": 3, "link": True},
     "shares": {"loss": "binary_cross_entropy", "scheme": "bias", "guard": 5},
-    "rows": {"feed": "rows", "scheme": "head", "replay": 3, "replay_in": "flash"},
-    "replay": {"replay": 6, "scheme": "last-1"},
+    "rows": {
+        "feed": "rows",
+        "scheme": "head",
+        "replay": 3,
+        "replay_in": "flash",
+        "link": True,
+    },
+    "replay": {"replay": 6, "scheme": "last-1", "link": True},
     "flash": {"replay": 6, "replay_in": "flash", "gradient": "s16"},
     "error": {"loss": "mean_squared_error", "anomaly": "error", **_WATCH},
     "diagonal": {"anomaly": "diagonal", **_WATCH},
@@ -80,8 +86,10 @@ class Target:
 
 TARGETS = (
     Target("store", ("plain",), 2048, ("tt_store.c", "tt_crc32.c")),
+    Target("signed", ("plain",), 512, ("tt_signed.c", "tt_crc32.c")),
     Target("load"),
     Target("calls"),
+    Target("link", ("plain", "numbers", "replay", "rows"), 2048),
 )
 
 

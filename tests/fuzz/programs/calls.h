@@ -481,10 +481,11 @@ static void call_save(input *in)
     HOLDS(memcmp(&before, &state, sizeof state) == 0);
 }
 
+static tt_early_stop stop;
+static tt_metrics metrics;
+
 static void call_early_stop(input *in)
 {
-    static tt_early_stop stop;
-    static tt_metrics metrics;
     if (take_u8(in) & 1U) {
         const float delta = take_float(in);
         tt_early_stop_reset(&stop, delta, take_u8(in));
@@ -547,6 +548,21 @@ static void (*const CALLS[])(input *) = {
     call_init,         call_save,
     call_early_stop,
 };
+
+/* Nothing of one input is left to the next one, so that each ends the same way alone. */
+static void forget_inputs(void)
+{
+    memset(&stop, 0, sizeof stop);
+    memset(&metrics, 0, sizeof metrics);
+#ifdef REPLAY_IN_FLASH
+    memset(flash, 0xff, sizeof flash);
+    flash_fails = 0;
+#endif
+#ifdef HAS_guard
+    memset(guarded, 0, sizeof guarded);
+    guard_memory.at = 0;
+#endif
+}
 
 /* Calls until the input ends, 64 at most. What a device is left with afterwards it can save, and
  * load again. */

@@ -29,9 +29,9 @@ static inline void take(input *in, void *data, size_t size)
     memset(data, 0, size);
     if (there > 0) {
         memcpy(data, in->at, there);
+        in->at += there;
+        in->left -= there;
     }
-    in->at += there;
-    in->left -= there;
 }
 
 static inline uint8_t take_u8(input *in)

@@ -64,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         learn();
     }
     memcpy(&state, &learned, sizeof state);
+    forget_inputs();
     const uint8_t how = take_u8(&in);
     apart(&given[0], &in, how);
     given[1] = given[0];
