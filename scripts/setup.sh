@@ -115,6 +115,8 @@ if ! [ -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ] || ! [ -x "$venv/bin/
     if ! has chromium && ! has google-chrome; then
         (install_packages chromium) || say "going on without a browser; some tests are skipped"
     fi
+    # One test alone: an old compiler takes the runtime.
+    has avr-gcc || (install_packages gcc-avr avr-libc) || say "going on without gcc for AVR"
     say "installing Python packages into $venv; the first time takes some minutes"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
     echo "$wanted" >"$stamp"

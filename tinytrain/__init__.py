@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tinytrain.experiments.experiment import ExperimentResult, experiment
     from tinytrain.link.monitor import monitor
     from tinytrain.link.readings import Reading
+    from tinytrain.packages.package import PackageFile, package
     from tinytrain.reports.report import ReportPage, kernels, report
     from tinytrain.searches.search import SearchResult, search
     from tinytrain.signing import SignedFile, sign
@@ -54,6 +55,7 @@ __all__ = [
     "Judgements",
     "ModelError",
     "ModelReport",
+    "PackageFile",
     "Product",
     "Reading",
     "ReportPage",
@@ -77,6 +79,7 @@ __all__ = [
     "kernels",
     "load",
     "monitor",
+    "package",
     "report",
     "search",
     "sign",
@@ -105,6 +108,7 @@ _HOMES = {
     "experiments.experiment": ("ExperimentResult", "experiment"),
     "link.monitor": ("monitor",),
     "link.readings": ("Reading",),
+    "packages.package": ("PackageFile", "package"),
     "reports.report": ("ReportPage", "kernels", "report"),
     "searches.search": ("SearchResult", "search"),
     "signing": ("SignedFile", "sign"),

@@ -38,8 +38,11 @@ _WRITTEN = re.compile(
 
 
 def flag_of(name: str, *, is_on: bool = False) -> str:
-    """The flag of an option; of a switch that is on by itself the one that turns it off."""
-    return f"--{'no-' if is_on else ''}{name.replace('_', '-')}"
+    """The flag of an option; of a switch that is on by itself the one that turns it off.
+
+    Python has words that no parameter can be called: `as_` is `--as`.
+    """
+    return f"--{'no-' if is_on else ''}{name.rstrip('_').replace('_', '-')}"
 
 
 def know(flags: tuple[str, ...], name: str, read: Read, switch: str | None) -> None:

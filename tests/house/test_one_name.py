@@ -39,7 +39,7 @@ def test_the_parser_has_every_row(command: Command) -> None:
     words = [command.name]
     for row in command.parameters:
         if row.required:
-            value = str(row.low or 1) if row.high is not None else "x"
+            value = str(row.low or 1) if row.high is not None else str((*row.choices, "x")[0])
             words += [value] if row.positional else [row.flag, value]
     given = vars(make_parser(words).parse_args(words))
     # Beside the name of the command, and what every command has.

@@ -54,7 +54,7 @@ def program_folder(tmp_path: Path) -> Callable[..., Path]:
             "port/main.c": (PROGRAMS / f"{name}.c").read_text(),
             "include/.keep": "",
             "Makefile": makefile(target, name, c_sources),
-            "CMakeLists.txt": program_lists(Package.of(name, [name], c_sources), target),
+            "CMakeLists.txt": program_lists(Package.of(name, {name: c_sources}), target),
             "manifest.json": f'{{"name": "{name}"}}',
         }
         shutil.rmtree(folder, ignore_errors=True)

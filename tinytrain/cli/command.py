@@ -56,6 +56,11 @@ class Command:
 COMMANDS = (
     Command("compile", "write the C sources of a model that trains"),
     Command("simulate", "train a compiled model on this machine or under emulation"),
+    Command(
+        "package",
+        "write an archive of compiled models for Arduino, PlatformIO, Zephyr, ESP-IDF, CMake or as "
+        "a CMSIS-Pack",
+    ),
     Command("watch", "let a compiled model learn what is normal, and measure what it flags"),
     Command(
         "experiment",

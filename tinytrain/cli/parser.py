@@ -87,7 +87,7 @@ def _usage(command: Command) -> str:
     given = [row for row in command.options if row.required]
     words = [
         *(f"{row.short or row.flag} {row.metavar}" for row in given if not row.positional),
-        *(row.flag for row in given if row.positional),
+        *(f"{row.flag}{' ...' if row.several else ''}" for row in given if row.positional),
     ]
     return " ".join(("tinytrain", command.name, "[OPTIONS]", *words))
 
@@ -106,7 +106,8 @@ def _add_options(parser: argparse.ArgumentParser, rows: Sequence[Option]) -> Non
 def _add_option(parser: Any, row: Option) -> None:
     shown = argparse.SUPPRESS if row.comparison else help_of(row).replace("%", "%%")
     if row.positional:
-        made = parser.add_argument(row.name, type=row.parse, metavar=row.flag, help=shown)
+        count = {"nargs": "+"} if row.several else {}
+        made = parser.add_argument(row.name, type=row.parse, metavar=row.flag, help=shown, **count)
         vars(made)["kind"] = row.kind
         return
     flags = [row.short] if row.short else []

@@ -72,7 +72,7 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
         glue = link_files(compiled.plan.nbytes, files, _program_context(compiled, files))
         written |= {f"src/{file}": text for file, text in glue.items()}
     sources = sorted(path for path in written if path.endswith(".c"))
-    package = Package.of(name, [name], written)
+    package = Package.of(name, {name: written})
     headers = [Path(path).name for path in written if path.startswith("include/")]
     writer.write(written | header_files(headers))
     writer.write({f"port/{file}": text for file, text in port_files(target).items()})

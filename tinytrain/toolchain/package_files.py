@@ -20,10 +20,11 @@ from tinytrain.version import __version__
 LICENCE = "MIT"
 """Of what tinytrain writes; a model's weights keep their own (docs/licences.md)."""
 
-NOT_PACKED = ("build", "Makefile", "manifest.json", "origin", "port")
+NOT_PACKED_FOLDERS = ("build", "origin", "port")
+NOT_PACKED_FILES = ("Makefile", "manifest.json")
 """Parts of a generated folder that a package leaves out."""
 
-_RUNTIME = "src/tt_"
+_RUNTIME = ("src/tt_", "src/tinytrain.h")
 """What files of the runtime begin with; no model has such a name."""
 
 
@@ -34,10 +35,13 @@ class PackagedModel:
     Attributes:
         name: prefix of its C functions.
         sources: its own C files, by their path in the package.
+        headers: its own headers that an application may include, likewise.
     """
 
     name: str
     sources: tuple[str, ...]
+
+    headers: tuple[str, ...]
 
     @property
     def header(self) -> str:
@@ -60,24 +64,24 @@ class Package:
     runtime: tuple[str, ...]
 
     @classmethod
-    def of(cls, name: str, models: Iterable[str], files: Iterable[str]) -> Package:
-        """The package of models in which files lie.
+    def of(cls, name: str, models: Mapping[str, Iterable[str]]) -> Package:
+        """A package of models.
 
         Args:
-            models: names of the models.
-            files: paths of all files; one model alone has every source that is no runtime's.
+            models: for each model, by its name, the paths of the files of its folder.
         """
-        sources = sorted(file for file in files if file.endswith(".c") and file.startswith("src/"))
-        own = [file for file in sources if not file.startswith(_RUNTIME)]
-        names = list(models)
-        held = tuple(
-            PackagedModel(
-                model,
-                tuple(own) if len(names) == 1 else (f"src/{model}.c", f"src/{model}_constants.c"),
+        runtime: set[str] = set()
+        held = []
+        for model, files in models.items():
+            of_src = sorted(file for file in files if file.startswith("src/"))
+            own = [file for file in of_src if not file.startswith(_RUNTIME)]
+            sources = tuple(file for file in own if file.endswith(".c"))
+            headers = tuple(
+                file for file in own if file.endswith(".h") and not file.endswith("_constants.h")
             )
-            for model in names
-        )
-        return cls(name, held, tuple(file for file in sources if file.startswith(_RUNTIME)))
+            held.append(PackagedModel(model, sources, headers))
+            runtime |= {file for file in of_src if file.endswith(".c")} - set(sources)
+        return cls(name, tuple(held), tuple(sorted(runtime)))
 
     @property
     def title(self) -> str:
@@ -170,7 +174,7 @@ def _library_json(package: Package) -> str:
         "platforms": "*",
         "headers": [model.header for model in package.models],
         "build": {"srcDir": "src", "includeDir": "include", "flags": list(ARITHMETIC_CFLAGS)},
-        "export": {"exclude": list(NOT_PACKED)},
+        "export": {"exclude": [*NOT_PACKED_FOLDERS, *NOT_PACKED_FILES]},
     }
     return json.dumps(held, indent=2) + "\n"
 
@@ -188,6 +192,6 @@ def _render(template: str, package: Package, **text: object) -> str:
         version=__version__,
         licence=LICENCE,
         release=release(),
-        unpacked=NOT_PACKED,
+        unpacked=[*(f"{folder}/**/*" for folder in NOT_PACKED_FOLDERS), *NOT_PACKED_FILES],
         **text,
     )

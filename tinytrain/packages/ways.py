@@ -1,0 +1,90 @@
+"""The ways to package models: a row for each, with what its archive holds and is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tinytrain.packages.archive import tar_gz, zip_file
+from tinytrain.packages.pdsc import pdsc
+from tinytrain.toolchain.package_files import Package, cmake_lists, package_files
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to package models.
+
+    Attributes:
+        name: on the command line.
+        usual: the archive's usual name, of the package's {name} and {version}.
+        suffix: that every name of it must have.
+        archive: makes its bytes of files by their path.
+        rooted: whether the files lie in a folder that is called like the package.
+        own: what the ecosystem reads: beginnings of paths among those of `package_files`.
+        examples: whether the Arduino sketches go with it.
+        described: whether a .pdsc file lists what is in it.
+        use: what one does with it, in a line for the docs and the terminal.
+    """
+
+    name: str
+    usual: str
+    suffix: str
+    archive: Callable[[Mapping[str, bytes]], bytes]
+    rooted: bool
+    own: tuple[str, ...]
+    examples: bool
+    use: str
+    described: bool = False
+
+    def files(self, package: Package, sources: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What the archive holds, by path.
+
+        Args:
+            package: what is packaged.
+            sources: `src`, `include` and `examples` of all models.
+        """
+        held = {
+            path: data
+            for path, data in sources.items()
+            if self.examples or not path.startswith("examples/")
+        }
+        every = {**package_files(package), "CMakeLists.txt": cmake_lists(package)}
+        held |= {path: text.encode() for path, text in every.items() if path.startswith(self.own)}
+        held["README.md"] = _readme(package, self).encode()
+        if self.described:
+            held[f"tinytrain.{package.name}.pdsc"] = pdsc(package, sorted(held)).encode()
+        return (
+            {f"{package.name}/{path}": data for path, data in held.items()} if self.rooted else held
+        )
+
+
+def _readme(package: Package, way: Way) -> str:
+    calls = "".join(f'- `{model.name}`: `#include "{model.header}"`\n' for model in package.models)
+    return f"# {package.name}\n\n{package.title}. {package.paragraph}\n\n{calls}\n{way.use}.\n"
+
+
+WAYS = (
+    Way("arduino", "{name}-{version}.zip", ".zip", zip_file, True, ("library.properties",), True,
+        "Sketch > Include Library > Add .ZIP Library..., or `arduino-cli lib install --zip-path`"),
+    Way("platformio", "{name}-{version}.tar.gz", ".tar.gz", tar_gz, False, ("library.json",), True,
+        "`pio pkg install --library file://FILE`"),
+    Way("zephyr", "{name}-{version}-zephyr.tar.gz", ".tar.gz", tar_gz, True,
+        ("CMakeLists.txt", "zephyr/"), False,
+        "unpack it, and `west build -- -DZEPHYR_EXTRA_MODULES=/path/to/folder`"),
+    Way("esp-idf", "{name}_{version}.tgz", ".tgz", tar_gz, False,
+        ("CMakeLists.txt", "idf_component.yml"), False,
+        "unpack it into a folder of the project's `components`"),
+    Way("cmsis-pack", "tinytrain.{name}.{version}.pack", ".pack", zip_file, False, (), False,
+        "`cpackget add FILE`, or import it in Keil; the components are under Machine Learning",
+        described=True),
+    Way("cmake", "{name}-{version}-cmake.tar.gz", ".tar.gz", tar_gz, True,
+        ("CMakeLists.txt", "cmake/"), False,
+        "`FetchContent_Declare(NAME URL FILE)`, or unpack it and `add_subdirectory`; any other "
+        "build compiles its `src/*.c`"),
+)  # fmt: skip
+
+
+def way_named(name: str) -> Way:
+    """The row of a way."""
+    (found,) = (way for way in WAYS if way.name == name)
+    return found
