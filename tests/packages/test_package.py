@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 from tests.support.refusals import Refuse
 from tinytrain.cli import main
 from tinytrain.packages.merge import PackagedFolder, merged
-from tinytrain.packages.ways import WAYS, Way
+from tinytrain.packages.ways import WAYS, PackagingWay
 
 TURNS = "aabbbaab"
 
@@ -38,7 +38,7 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_several_models_with_one_runtime(way: Way, two: list[Path], tmp_path: Path) -> None:
+def test_several_models_with_one_runtime(way: PackagingWay, two: list[Path], tmp_path: Path) -> None:
     """What is in the archive, compiled without a build system, is what the folders are."""
     name = way.name
     made = tinytrain.package(two, as_=name, output=tmp_path)
@@ -65,7 +65,7 @@ def test_several_models_with_one_runtime(way: Way, two: list[Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_same_bytes_and_one_model(way: Way, two: list[Path], tmp_path: Path) -> None:
+def test_same_bytes_and_one_model(way: PackagingWay, two: list[Path], tmp_path: Path) -> None:
     name, suffix = way.name, way.suffix
     made = [tinytrain.package(two[0], as_=name, output=tmp_path / f"{i}{suffix}") for i in range(2)]
     assert made[0].path.read_bytes() == made[1].path.read_bytes()

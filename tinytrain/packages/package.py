@@ -11,7 +11,7 @@ from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.packages.merge import merged, read_folder
 from tinytrain.packages.parameters import PACKAGE
-from tinytrain.packages.ways import Way, way_named
+from tinytrain.packages.ways import PackagingWay, way_named
 from tinytrain.version import __version__
 
 
@@ -68,7 +68,7 @@ def package(
     return PackageFile(path, way.name, names, len(files), len(data), unpacked)
 
 
-def _place(output: Path, way: Way, name: str) -> Path:
+def _place(output: Path, way: PackagingWay, name: str) -> Path:
     usual = way.usual.format(name=name, version=__version__)
     if output.is_dir():
         return output / usual

@@ -11,7 +11,7 @@ from tinytrain.toolchain.package_files import Package, cmake_lists, package_file
 
 
 @dataclass(frozen=True)
-class Way:
+class PackagingWay:
     """One way to package models.
 
     Attributes:
@@ -58,33 +58,33 @@ class Way:
         )
 
 
-def _readme(package: Package, way: Way) -> str:
+def _readme(package: Package, way: PackagingWay) -> str:
     calls = "".join(f'- `{model.name}`: `#include "{model.header}"`\n' for model in package.models)
     return f"# {package.name}\n\n{package.title}. {package.paragraph}\n\n{calls}\n{way.use}.\n"
 
 
 WAYS = (
-    Way("arduino", "{name}-{version}.zip", ".zip", zip_file, True, ("library.properties",), True,
+    PackagingWay("arduino", "{name}-{version}.zip", ".zip", zip_file, True, ("library.properties",), True,
         "Sketch > Include Library > Add .ZIP Library..., or `arduino-cli lib install --zip-path`"),
-    Way("platformio", "{name}-{version}.tar.gz", ".tar.gz", tar_gz, False, ("library.json",), True,
+    PackagingWay("platformio", "{name}-{version}.tar.gz", ".tar.gz", tar_gz, False, ("library.json",), True,
         "`pio pkg install --library file://FILE`"),
-    Way("zephyr", "{name}-{version}-zephyr.tar.gz", ".tar.gz", tar_gz, True,
+    PackagingWay("zephyr", "{name}-{version}-zephyr.tar.gz", ".tar.gz", tar_gz, True,
         ("CMakeLists.txt", "zephyr/"), False,
         "unpack it, and `west build -- -DZEPHYR_EXTRA_MODULES=/path/to/folder`"),
-    Way("esp-idf", "{name}_{version}.tgz", ".tgz", tar_gz, False,
+    PackagingWay("esp-idf", "{name}_{version}.tgz", ".tgz", tar_gz, False,
         ("CMakeLists.txt", "idf_component.yml"), False,
         "unpack it into a folder of the project's `components`"),
-    Way("cmsis-pack", "tinytrain.{name}.{version}.pack", ".pack", zip_file, False, (), False,
+    PackagingWay("cmsis-pack", "tinytrain.{name}.{version}.pack", ".pack", zip_file, False, (), False,
         "`cpackget add FILE`, or import it in Keil; the components are under Machine Learning",
         described=True),
-    Way("cmake", "{name}-{version}-cmake.tar.gz", ".tar.gz", tar_gz, True,
+    PackagingWay("cmake", "{name}-{version}-cmake.tar.gz", ".tar.gz", tar_gz, True,
         ("CMakeLists.txt", "cmake/"), False,
         "`FetchContent_Declare(NAME URL FILE)`, or unpack it and `add_subdirectory`; any other "
         "build compiles its `src/*.c`"),
 )  # fmt: skip
 
 
-def way_named(name: str) -> Way:
+def way_named(name: str) -> PackagingWay:
     """The row of a way."""
     (found,) = (way for way in WAYS if way.name == name)
     return found
