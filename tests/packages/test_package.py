@@ -38,7 +38,9 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_several_models_with_one_runtime(way: PackagingWay, two: list[Path], tmp_path: Path) -> None:
+def test_several_models_with_one_runtime(
+    way: PackagingWay, two: list[Path], tmp_path: Path
+) -> None:
     """What is in the archive, compiled without a build system, is what the folders are."""
     name = way.name
     made = tinytrain.package(two, as_=name, output=tmp_path)

@@ -64,24 +64,69 @@ def _readme(package: Package, way: PackagingWay) -> str:
 
 
 WAYS = (
-    PackagingWay("arduino", "{name}-{version}.zip", ".zip", zip_file, True, ("library.properties",), True,
-        "Sketch > Include Library > Add .ZIP Library..., or `arduino-cli lib install --zip-path`"),
-    PackagingWay("platformio", "{name}-{version}.tar.gz", ".tar.gz", tar_gz, False, ("library.json",), True,
-        "`pio pkg install --library file://FILE`"),
-    PackagingWay("zephyr", "{name}-{version}-zephyr.tar.gz", ".tar.gz", tar_gz, True,
-        ("CMakeLists.txt", "zephyr/"), False,
-        "unpack it, and `west build -- -DZEPHYR_EXTRA_MODULES=/path/to/folder`"),
-    PackagingWay("esp-idf", "{name}_{version}.tgz", ".tgz", tar_gz, False,
-        ("CMakeLists.txt", "idf_component.yml"), False,
-        "unpack it into a folder of the project's `components`"),
-    PackagingWay("cmsis-pack", "tinytrain.{name}.{version}.pack", ".pack", zip_file, False, (), False,
-        "`cpackget add FILE`, or import it in Keil; the components are under Machine Learning",
-        described=True),
-    PackagingWay("cmake", "{name}-{version}-cmake.tar.gz", ".tar.gz", tar_gz, True,
-        ("CMakeLists.txt", "cmake/"), False,
-        "`FetchContent_Declare(NAME URL FILE)`, or unpack it and `add_subdirectory`; any other "
-        "build compiles its `src/*.c`"),
-)  # fmt: skip
+    PackagingWay(
+        name="arduino",
+        usual="{name}-{version}.zip",
+        suffix=".zip",
+        archive=zip_file,
+        rooted=True,
+        own=("library.properties",),
+        examples=True,
+        use="Sketch > Include Library > Add .ZIP Library..., or `arduino-cli lib install --zip-path`",
+    ),
+    PackagingWay(
+        name="platformio",
+        usual="{name}-{version}.tar.gz",
+        suffix=".tar.gz",
+        archive=tar_gz,
+        rooted=False,
+        own=("library.json",),
+        examples=True,
+        use="`pio pkg install --library file://FILE`",
+    ),
+    PackagingWay(
+        name="zephyr",
+        usual="{name}-{version}-zephyr.tar.gz",
+        suffix=".tar.gz",
+        archive=tar_gz,
+        rooted=True,
+        own=("CMakeLists.txt", "zephyr/"),
+        examples=False,
+        use="unpack it, and `west build -- -DZEPHYR_EXTRA_MODULES=/path/to/folder`",
+    ),
+    PackagingWay(
+        name="esp-idf",
+        usual="{name}_{version}.tgz",
+        suffix=".tgz",
+        archive=tar_gz,
+        rooted=False,
+        own=("CMakeLists.txt", "idf_component.yml"),
+        examples=False,
+        use="unpack it into a folder of the project's `components`",
+    ),
+    PackagingWay(
+        name="cmsis-pack",
+        usual="tinytrain.{name}.{version}.pack",
+        suffix=".pack",
+        archive=zip_file,
+        rooted=False,
+        own=(),
+        examples=False,
+        use="`cpackget add FILE`, or import it in Keil; the components are under Machine Learning",
+        described=True,
+    ),
+    PackagingWay(
+        name="cmake",
+        usual="{name}-{version}-cmake.tar.gz",
+        suffix=".tar.gz",
+        archive=tar_gz,
+        rooted=True,
+        own=("CMakeLists.txt", "cmake/"),
+        examples=False,
+        use="`FetchContent_Declare(NAME URL FILE)`, or unpack it and `add_subdirectory`; any other "
+        "build compiles its `src/*.c`",
+    ),
+)
 
 
 def way_named(name: str) -> PackagingWay:
