@@ -72,8 +72,8 @@ WAYS = (
         rooted=True,
         own=("library.properties",),
         examples=True,
-        use="Sketch > Include Library > Add .ZIP Library..., or `arduino-cli lib install --zip-path "
-        "FILE`",
+        use="Sketch > Include Library > Add .ZIP Library..., or "
+        "`arduino-cli lib install --zip-path FILE`",
     ),
     PackagingWay(
         name="platformio",
