@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tinytrain.simulation.device import Device, load
     from tinytrain.simulation.device_result import EvaluationResult, StepResult
     from tinytrain.simulation.device_watch import Judgements
+    from tinytrain.simulation.migrate import Migration, migrate
     from tinytrain.simulation.result import SimulationResult
     from tinytrain.simulation.session import simulate
     from tinytrain.simulation.watch import watch
@@ -53,6 +54,7 @@ __all__ = [
     "ExperimentResult",
     "InternalError",
     "Judgements",
+    "Migration",
     "ModelError",
     "ModelReport",
     "PackageFile",
@@ -78,6 +80,7 @@ __all__ = [
     "inspect",
     "kernels",
     "load",
+    "migrate",
     "monitor",
     "package",
     "report",
@@ -113,6 +116,7 @@ _HOMES = {
     "searches.search": ("SearchResult", "search"),
     "signing": ("SignedFile", "sign"),
     "simulation.device": ("Device", "load"),
+    "simulation.migrate": ("Migration", "migrate"),
     "simulation.device_result": ("EvaluationResult", "StepResult"),
     "simulation.device_watch": ("Judgements",),
     "simulation.result": ("SimulationResult",),

@@ -22,6 +22,8 @@ from tinytrain.errors import DataError, InternalError, Where
 PARTS = ("tt_saved_header", "tt_saved_scale", "tt_saved_step", "tt_saved_end")
 """The structures of a file, in its order; regions of the model stand behind the header."""
 
+MIGRATE = "`tinytrain migrate` writes what they hold in this format"
+
 _CODES = {"uint8_t": "s", "uint16_t": "H", "uint32_t": "I", "int32_t": "i", "float": "f"}
 _MEMBER = re.compile(r"\s*(\w+) (\w+)(?:\[(\d+)\])?;\s*/\* (.*?) \*/", re.DOTALL)
 
@@ -134,7 +136,8 @@ def _text(header: str) -> str:
     return (resources.folder("runtime_c") / "include" / header).read_text(encoding="utf-8")
 
 
-def _defined(name: str) -> str:
+def defined(name: str) -> str:
+    """A constant of tt_saved_file.h."""
     match = re.search(rf'#define {name} "?(\w+?)"?U?\n', _text("tt_saved_file.h"))
     if match is None:
         raise InternalError(f"tt_saved_file.h does not define {name}")
@@ -181,13 +184,13 @@ def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
     Raises:
         DataError: it is cut short, damaged or something else altogether.
     """
-    header, magic = layout("tt_saved_header"), _defined("TT_FILE_MAGIC").encode()
+    header, magic = layout("tt_saved_header"), defined("TT_FILE_MAGIC").encode()
     if len(data) < header.nbytes or not data.startswith(magic):
         what = "the file holds no saved parameters"
-        if data.startswith(_defined("TT_SAMPLES_MAGIC").encode()):
+        if data.startswith(defined("TT_SAMPLES_MAGIC").encode()):
             what += ", but samples alone"
         raise DataError(what, where=where)
-    found, payload, behind = _part(data, "the saved parameters", where)
+    found, payload, behind = take_part(data, "the saved parameters", where)
     weights = found["weights_size"]
     samples = _samples(behind, found["model_hash"], where) if behind else b""
     return SavedParameters(found["model_hash"], payload[:weights], payload[weights:], samples)
@@ -195,9 +198,9 @@ def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
 
 def _samples(data: bytes, model_hash: bytes, where: Where | None) -> bytes:
     """The payload of a file of samples that lies behind one of what was learned."""
-    if not data.startswith(_defined("TT_SAMPLES_MAGIC").encode()):
+    if not data.startswith(defined("TT_SAMPLES_MAGIC").encode()):
         raise DataError("the saved parameters do not have the size they state", where=where)
-    found, payload, behind = _part(data, "the saved samples", where)
+    found, payload, behind = take_part(data, "the saved samples", where)
     if behind or found["weights_size"]:
         raise DataError("the saved samples do not have the size they state", where=where)
     if found["model_hash"] != model_hash:
@@ -205,10 +208,20 @@ def _samples(data: bytes, model_hash: bytes, where: Where | None) -> bytes:
     return payload
 
 
-def _part(data: bytes, name: str, where: Where | None) -> tuple[dict[str, Any], bytes, bytes]:
-    """Header and payload of the file that `data` begins with, and what lies behind it."""
+def take_part(
+    data: bytes, name: str, where: Where | None, version: int | None = None
+) -> tuple[dict[str, Any], bytes, bytes]:
+    """Header and payload of the file that `data` begins with, and what lies behind it.
+
+    Args:
+        name: what errors call it.
+        version: of its format; None for the present one.
+
+    Raises:
+        DataError: it is cut short, damaged or of another format.
+    """
     header, end = layout("tt_saved_header"), layout("tt_saved_end")
-    version = int(_defined("TT_FILE_FORMAT"))
+    version = int(defined("TT_FILE_FORMAT")) if version is None else version
     if len(data) < header.nbytes + end.nbytes:
         raise DataError(f"{name} do not have the size they state", where=where)
     found = header.unpack(data)
@@ -216,6 +229,7 @@ def _part(data: bytes, name: str, where: Where | None) -> tuple[dict[str, Any], 
         raise DataError(
             f"{name} have format {found['format']}, but this version reads format {version}",
             where=where,
+            help=MIGRATE if found["format"] < version else None,
         )
     size = header.nbytes + found["payload_size"]
     if len(data) < size + end.nbytes or found["weights_size"] > found["payload_size"]:

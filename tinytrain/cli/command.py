@@ -63,6 +63,10 @@ COMMANDS = (
     ),
     Command("watch", "let a compiled model learn what is normal, and measure what it flags"),
     Command(
+        "migrate",
+        "take what was learned from a saved file of an older format or another scheme",
+    ),
+    Command(
         "experiment",
         "compare models, data, schemes and rules: many runs, tables and plots",
         has_json=False,

@@ -11,6 +11,7 @@ from pathlib import Path
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.options import Options
+from tinytrain.compiler.parameter_records import parameter_records
 from tinytrain.data import SampleSpec
 from tinytrain.data.spec import InputPart
 from tinytrain.emit.model_files import ModelFiles
@@ -27,7 +28,6 @@ from tinytrain.manifest.records import (
     InputPartRecord,
     InputRecord,
     OutputRecord,
-    ParameterRecord,
     ProofRecord,
     QuantizationRecord,
     Scalar,
@@ -104,7 +104,7 @@ def manifest_of(
         flash=memory.flash,
         arena=arena,
         layers=layer_records(graph, arena, files.constants),
-        parameters=_parameters(graph),
+        parameters=parameter_records(graph),
         health=health_record(compiled),
         saved_bytes=files.interface.saved_bytes,
         frozen_bytes=files.interface.frozen_bytes,
@@ -164,13 +164,6 @@ def _part(part: InputPart) -> InputPartRecord:
         zero_point=part.zero_point,
         source_shape=part.source_shape,
         source_layout=part.source_layout,
-    )
-
-
-def _parameters(graph: Graph) -> tuple[ParameterRecord, ...]:
-    return tuple(
-        ParameterRecord(name=value.name, dtype=value.type.dtype.value, nbytes=data.nbytes)
-        for value, data in graph.parameters.items()
     )
 
 

@@ -150,11 +150,24 @@ class ParameterRecord:
         name: name of the tensor.
         dtype: type of its elements.
         nbytes: size in bytes.
+        layer: layer that it is part of; empty for what the update rule keeps.
+        role: what it is there: weights, bias, the fractional bits of weights, or what the update
+            rule keeps.
+        shape: shape of the whole tensor, of which a part may train.
+        axis: along which the channels that train were taken out of it; null where all train.
+        channels: indices of these channels; null where all train.
+        quantization: hash of the scales of the whole tensor; null for what has none.
     """
 
     name: str
     dtype: str
     nbytes: Count = field(metadata=key("bytes"))
+    layer: str
+    role: Annotated[str, OneOf(("weights", "bias", "fraction", "rule"))]
+    shape: tuple[Count, ...]
+    axis: Count | None
+    channels: tuple[Count, ...] | None
+    quantization: Sha256 | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,3 +96,14 @@ WATCH = (
            metavar="FILE"),
 )  # fmt: skip
 """What `watch` takes."""
+
+MIGRATE = (
+    Option("folder that `compile` wrote, of the model that is to load the file", FILES, "directory",
+           FOLDER, metavar="DIR", positional=True, required=True),
+    Option("saved file to take from, of this or an older format", FILES, "load", FILE,
+           metavar="FILE", required=True),
+    Option("folder of the model that saved it, where that is another one: the same model file with "
+           "another scheme", FILES, "old", FOLDER, metavar="OLD_DIR"),
+    Option("file to write", FILES, "save", FILE, metavar="FILE", required=True),
+)  # fmt: skip
+"""What `migrate` takes."""
