@@ -59,8 +59,15 @@ typedef enum {
     TT_ERROR_SIGNATURE,
     /* tt_signed_open: the file is authentic, and its counter is below the least that is accepted.
      * Nothing was loaded. */
-    TT_ERROR_OLD
+    TT_ERROR_OLD,
+    /* NAME_init was not called on the state, or the state does not lie at a multiple of
+     * TT_STATE_ALIGNMENT bytes, so that NAME_init could do nothing with it. Nothing was done. */
+    TT_ERROR_STATE
 } tt_status;
+
+/* Bytes: what a NAME_state that is carved out of other memory has to be aligned to. A variable is.
+ */
+#define TT_STATE_ALIGNMENT 8
 
 /* One sample, as the model saw it before it learned from it. */
 typedef struct {
@@ -69,7 +76,9 @@ typedef struct {
                          */
 } tt_result;
 
-/* Accuracy and mean loss over samples, of an evaluation or of training. The caller owns it. */
+/* Accuracy and mean loss over samples, of an evaluation or of training. The caller owns it. Once
+ * `count` has reached 2^32 - 1, the next sample first halves both counts, which keeps their ratio.
+ */
 typedef struct {
     uint32_t count;   /* samples so far */
     uint32_t correct; /* samples whose prediction was their label */
@@ -108,8 +117,8 @@ typedef enum {
 /* Forgets all scores. min_delta: at least 0. patience: evaluations; with 0 it never says stop. */
 void tt_early_stop_reset(tt_early_stop *stop, float min_delta, uint16_t patience);
 
-/* Adds the score of an evaluation: higher is better, as with an accuracy or a negated loss. NaN
- * counts as not better. */
+/* Adds the score of an evaluation: higher is better, as with an accuracy or a negated loss. NaN and
+ * infinity count as not better. */
 tt_verdict tt_early_stop_add(tt_early_stop *stop, float score);
 
 /* Health counters, since NAME_init or NAME_health_reset. docs/training.md says how to read them. No

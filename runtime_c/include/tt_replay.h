@@ -74,6 +74,11 @@ typedef struct {
 tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, const void *target,
                                 const uint8_t *arena, tt_write_slot_fn write, void *context);
 
+/* Writes zeros over slots of so many bytes. TT_ERROR_IO: `write` failed for one at least; the
+ * others are erased. */
+tt_status tt_replay_flash_erase(uint32_t slot_count, size_t slot_bytes, tt_write_slot_fn write,
+                                void *context);
+
 /* Reads a sample from a slot into target and the arena, which are overwritten even on failure.
  * TT_ERROR_IO: `read` failed. TT_ERROR_CRC: the slot does not hold a whole sample of this model. */
 tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target,

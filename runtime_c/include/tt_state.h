@@ -38,8 +38,16 @@ typedef struct {
     uint8_t hash[32];      /* of the model: SHA-256 */
 } tt_model;
 
-/* Sets all of the state to its factory values, except the arena, which needs none. */
+/* Sets all of the state to its factory values, except the arena, which needs none. A state that
+ * does not lie at a multiple of TT_STATE_ALIGNMENT stays as it never was: is_ready says so. */
 void tt_state_init(const tt_model *model, void *state);
+
+/* Whether tt_state_init has set up a state, of memory that was zero before. Every function below
+ * returns TT_ERROR_STATE, and does nothing, where it has not. */
+int tt_state_is_ready(const tt_step *step);
+
+/* Overwrites bytes with zeros, which no compiler leaves out. */
+void tt_state_wipe(void *state, size_t size);
 
 /* Writes the file of what was learned. The state does not change. TT_ERROR_IO: `write` failed; what
  * was written is not a whole file. */

@@ -13,6 +13,10 @@ void tt_metrics_reset(tt_metrics *metrics)
 
 void tt_metrics_add(tt_metrics *metrics, const tt_result *result, int32_t label)
 {
+    if (metrics->count == UINT32_MAX) {
+        metrics->count /= 2U;
+        metrics->correct /= 2U;
+    }
     metrics->count += 1U;
     metrics->correct += result->prediction == label;
     /* A running mean stays of the size of a loss, where a sum would lose the last bits of many. */
@@ -45,7 +49,8 @@ void tt_early_stop_reset(tt_early_stop *stop, float min_delta, uint16_t patience
 
 tt_verdict tt_early_stop_add(tt_early_stop *stop, float score)
 {
-    if (score > stop->best + stop->min_delta) {
+    /* After an infinite score none would ever be better. */
+    if (score > stop->best + stop->min_delta && score <= FLT_MAX) {
         stop->best = score;
         stop->waited = 0;
         return TT_IMPROVED;

@@ -21,6 +21,25 @@ tt_status tt_replay_flash_write(const tt_replay_slot *layout, uint32_t slot, con
     return write(context, slot, at, &crc, sizeof crc) == 0 ? TT_OK : TT_ERROR_IO;
 }
 
+tt_status tt_replay_flash_erase(uint32_t slot_count, size_t slot_bytes, tt_write_slot_fn write,
+                                void *context)
+{
+    static const uint8_t zeros[32] = {0};
+    tt_status status = TT_OK;
+    for (uint32_t slot = 0; slot < slot_count; slot++) {
+        for (size_t at = 0; at < slot_bytes;) {
+            const size_t left = slot_bytes - at;
+            const size_t size = left < sizeof zeros ? left : sizeof zeros;
+            if (write(context, slot, at, zeros, size) != 0) {
+                status = TT_ERROR_IO;
+                break;
+            }
+            at += size;
+        }
+    }
+    return status;
+}
+
 tt_status tt_replay_flash_read(const tt_replay_slot *layout, uint32_t slot, void *target,
                                uint8_t *arena, tt_read_slot_fn read, void *context)
 {

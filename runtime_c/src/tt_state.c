@@ -49,8 +49,25 @@ static void reset_learned(const tt_model *model, void *state)
     step->count = 0;
 }
 
+int tt_state_is_ready(const tt_step *step)
+{
+    return step->rate_mantissa != 0 || step->rate_exponent != 0;
+}
+
+void tt_state_wipe(void *state, size_t size)
+{
+    volatile uint8_t *bytes = state;
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = 0;
+    }
+}
+
 void tt_state_init(const tt_model *model, void *state)
 {
+    if ((uintptr_t)state % TT_STATE_ALIGNMENT != 0) {
+        tt_state_wipe(state, sizeof(tt_step)); /* byte by byte: a core may fault otherwise */
+        return;
+    }
     reset_regions(model, state, SAMPLES);
     reset_learned(model, state);
 }
@@ -118,6 +135,9 @@ tt_status tt_state_save(const tt_model *model, const void *state, tt_write_fn wr
     const uint8_t *bytes = state;
     const tt_step *step = state;
     sink out = {write, context, 0};
+    if (!tt_state_is_ready(step)) {
+        return TT_ERROR_STATE;
+    }
     if (put_regions(model, bytes, LEARNED, &out) != 0) {
         return TT_ERROR_IO;
     }
@@ -136,6 +156,9 @@ tt_status tt_state_save_samples(const tt_model *model, const void *state, tt_wri
                                 void *context)
 {
     sink out = {write, context, 0};
+    if (!tt_state_is_ready(state)) {
+        return TT_ERROR_STATE;
+    }
     return put_regions(model, state, SAMPLES, &out) == 0 ? put_end(&out) : TT_ERROR_IO;
 }
 
@@ -328,7 +351,8 @@ static void clamp_biases(const tt_model *model, void *state)
 static tt_status load(const tt_model *model, void *state, uint32_t kind, tt_read_fn read,
                       void *context)
 {
-    tt_status status = check(model, kind, read, context);
+    tt_status status =
+        tt_state_is_ready(state) ? check(model, kind, read, context) : TT_ERROR_STATE;
     if (status != TT_OK) {
         return status;
     }

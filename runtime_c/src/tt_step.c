@@ -7,7 +7,7 @@ void tt_set_rate(tt_step *step, float rate)
     if (rate < FLT_MIN) {
         step->rate = 0;
         step->rate_mantissa = 0;
-        step->rate_exponent = 0;
+        step->rate_exponent = TT_NO_RATE_EXPONENT;
         return;
     }
     /* The 24 bits of the significand, at the top of 31. */

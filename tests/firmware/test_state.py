@@ -31,6 +31,17 @@ def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: P
     assert int(count) > 500
 
 
+@pytest.mark.parametrize("place", ["ram", "flash"])
+def test_before_init_and_after_all_was_erased(
+    place: str, generated: Compile, tmp_path: Path
+) -> None:
+    folder = generated("small", scheme="full", replay=3, replay_in=place)
+    # A state at a wrong address is what is tried.
+    flags = [*SANITIZERS, "-fno-sanitize=alignment"]
+    flags += ["-DIN_FLASH"] if place == "flash" else []
+    assert link("erase.c", [folder], tmp_path, flags=flags).run() == "ok\n"
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
 @pytest.mark.parametrize("gradient", ["s8", pytest.param("f32", marks=pytest.mark.slow)])
 def test_arguments(loss: str, gradient: str, generated: Compile, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tinytrain.reference import (
     follow,
     guard,
     pseudo,
+    update,
 )
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
@@ -35,6 +36,7 @@ TWINS = (
     ("include/tt_pseudo.h", "TT_PSEUDO_UNIT", pseudo.UNIT),
     ("src/tt_adam.c", "HORIZON", adam.HORIZON),
     ("src/tt_adam.c", "ROOT_BITS", adam.ROOT_BITS),
+    ("include/tt_kernels.h", "TT_NO_RATE_EXPONENT", update.NO_RATE_EXPONENT),
     ("include/tt_follow.h", "TT_FOLLOW_FIRST_SHIFT", follow.FIRST_SHIFT),
     ("include/tt_follow.h", "TT_FOLLOW_LAST_SHIFT", follow.LAST_SHIFT),
     ("include/tt_follow.h", "TT_FOLLOW_LARGEST_RATIO", follow.LARGEST_RATIO),

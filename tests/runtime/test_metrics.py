@@ -66,6 +66,8 @@ def test_metrics(last: float, kernels: Kernels, rng: Rng) -> None:
         (0, 0.0, [1.0, 0.0, 0.0], "improved waiting waiting"),
         (3, 0.0, [np.nan, -np.inf, 0.2, np.nan], "waiting waiting improved waiting"),
         (1, 0.0, [np.nan], "stop"),
+        (2, 0.0, [0.5, np.inf, 0.6, np.inf, np.inf], "improved waiting improved waiting stop"),
+        (1, np.inf, [0.5], "stop"),
     ],
 )
 def test_early_stop(
@@ -81,6 +83,16 @@ def test_early_stop(
     assert told == verdicts.split()
     same(np.float32([found.best]), np.float32([twin.best]))
     assert found.waited == twin.waited
+
+
+def test_counts_outlast_32_bits(kernels: Kernels) -> None:
+    full = 2**32 - 1
+    found = CMetrics(full, full - 1, 2.0)
+    for label in (3, 4, 3):
+        kernels.call("metrics_add", found, CResult(2.0, 3), label)
+    assert (found.count, found.correct, found.loss) == (full // 2 + 3, full // 2 + 2, 2.0)
+    accuracy = kernels.call("metrics_accuracy", found, restype=ctypes.c_float)
+    assert accuracy == 1.0
 
 
 def test_balanced_accuracy(kernels: Kernels) -> None:

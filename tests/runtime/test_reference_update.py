@@ -158,7 +158,7 @@ def test_rate_parts() -> None:
         mantissa, exponent = update.rate_parts(rate)
         assert mantissa * 2.0 ** (exponent - 31) == np.float32(rate)
         assert 2**30 <= mantissa < 2**31
-    assert update.rate_parts(1e-39) == (0, 0)
+    assert update.rate_parts(1e-39) == (0, update.NO_RATE_EXPONENT)
     for bad in (-1.0, math.nan, math.inf, 1025.0):
         with pytest.raises(ValueError, match="learning rate"):
             update.rate_parts(bad)

@@ -34,6 +34,8 @@ FUNCTIONS = (
         "tt_state.c",
         "tt_state.h",
         "tt_state_init",
+        "tt_state_is_ready",
+        "tt_state_wipe",
         "tt_state_save",
         "tt_state_check",
         "tt_state_load",
@@ -49,7 +51,11 @@ FUNCTIONS = (
         "tt_replay_clear",
     ),
     *_functions(
-        "tt_replay_flash.c", "tt_replay.h", "tt_replay_flash_write", "tt_replay_flash_read"
+        "tt_replay_flash.c",
+        "tt_replay.h",
+        "tt_replay_flash_write",
+        "tt_replay_flash_read",
+        "tt_replay_flash_erase",
     ),
     *_functions("tt_rehearsal.c", "tt_rehearsal.h", "tt_rehearsal_choose"),
     *_functions(

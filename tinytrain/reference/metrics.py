@@ -58,8 +58,8 @@ class EarlyStop:
     waited: int = 0
 
     def add(self, score: np.float32) -> str:
-        """One of `VERDICTS`."""
-        if score > self.best + self.min_delta:
+        """One of `VERDICTS`; a score that is not finite is never better."""
+        if self.best + self.min_delta < score < np.inf:
             self.best, self.waited = score, 0
             return "improved"
         self.waited = min(self.waited + 1, 2**16 - 1)

@@ -34,8 +34,12 @@ class StepState:
     count: int = 0
 
 
+NO_RATE_EXPONENT = -1
+
+
 def rate_parts(rate: float) -> tuple[int, int]:
-    """(L_r, e_r) with rate = L_r * 2**(e_r - 31), 2**30 <= L_r < 2**31; (0, 0) below 2**-126.
+    """(L_r, e_r) with rate = L_r * 2**(e_r - 31), 2**30 <= L_r < 2**31; L_r is 0
+    below 2**-126, and e_r then `NO_RATE_EXPONENT`, the mark of a state that was set up.
 
     Raises:
         ValueError: the rate is not in [0, 1024].
@@ -44,7 +48,7 @@ def rate_parts(rate: float) -> tuple[int, int]:
         raise ValueError(f"a learning rate is between 0 and 1024, not {rate}")
     single = float(F(rate))
     if single < 2.0**-126:
-        return 0, 0
+        return 0, NO_RATE_EXPONENT
     fraction, exponent = math.frexp(single)
     return int(fraction * 2.0**31), exponent
 

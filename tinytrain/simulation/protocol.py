@@ -44,6 +44,7 @@ STATUS = (
     "TT_ERROR_SELF_TEST",
     "TT_ERROR_SIGNATURE",
     "TT_ERROR_OLD",
+    "TT_ERROR_STATE",
 )
 """`tt_status` of tinytrain.h, by value."""
 

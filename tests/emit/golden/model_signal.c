@@ -279,7 +279,16 @@ static float rate_of(const tt_step *step)
 void model_signal_init(model_signal_state *state)
 {
     tt_state_init(&model, state);
+    if (!tt_state_is_ready(&state->step)) {
+        return;
+    }
     model_signal_health_reset(state);
+}
+
+void model_signal_erase(model_signal_state *state)
+{
+    tt_state_wipe(state, sizeof *state);
+    model_signal_init(state);
 }
 
 int8_t *model_signal_input(model_signal_state *state)
@@ -295,6 +304,9 @@ void model_signal_quantize_input(model_signal_state *state, const float *x)
 
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction)
 {
+    if (!tt_state_is_ready(&state->step)) {
+        return TT_ERROR_STATE;
+    }
     forward(state, 0);
     if (output != NULL) {
         memcpy(output, at_f32(state, 264), 4 * sizeof(float));
@@ -316,16 +328,25 @@ static tt_result loss_of(model_signal_state *state, int32_t label)
 
 tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_result *result)
 {
+    if (!tt_state_is_ready(&state->step)) {
+        return TT_ERROR_STATE;
+    }
     if (label < 0 || label >= MODEL_SIGNAL_CLASSES) {
         return TT_ERROR_LABEL;
     }
     forward(state, 0);
-    *result = loss_of(state, label);
+    const tt_result found = loss_of(state, label);
+    if (result != NULL) {
+        *result = found;
+    }
     return TT_OK;
 }
 
 tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_result *result)
 {
+    if (!tt_state_is_ready(&state->step)) {
+        return TT_ERROR_STATE;
+    }
     if (label < 0 || label >= MODEL_SIGNAL_CLASSES) {
         return TT_ERROR_LABEL;
     }
@@ -354,6 +375,9 @@ tt_status model_signal_train_step(model_signal_state *state, int32_t label, tt_r
 
 tt_status model_signal_set_learning_rate(model_signal_state *state, float rate)
 {
+    if (!tt_state_is_ready(&state->step)) {
+        return TT_ERROR_STATE;
+    }
     if (!(rate >= 0.0F && rate <= MODEL_SIGNAL_RATE_LIMIT)) {
         return TT_ERROR_RATE;
     }

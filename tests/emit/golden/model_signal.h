@@ -45,14 +45,19 @@ typedef struct {
         tt_class_counts classes[MODEL_SIGNAL_CLASSES];
     } health;
     union {
-        uint64_t align;
+        uint64_t align; /* TT_STATE_ALIGNMENT */
         uint8_t bytes[920];
     } arena;
 } model_signal_state;
 
 /* Factory state: the weights as compiled, the learning rate 0.078, seed 5. Call it first, and to
- * reset. */
+ * reset: on memory that is zero and was not given to it, functions return TT_ERROR_STATE. A state
+ * that is no variable lies at a multiple of TT_STATE_ALIGNMENT bytes. */
 void model_signal_init(model_signal_state *state);
+
+/* The same, and overwrites all else with zeros before: the last sample, and what was computed from
+ * it, counters. What was saved is the store's to erase. */
+void model_signal_erase(model_signal_state *state);
 
 /* Where the next sample goes: MODEL_SIGNAL_INPUT_SIZE s8 elements, channels innermost. infer,
  * evaluate and train_step overwrite it. */
@@ -63,12 +68,12 @@ int8_t *model_signal_input(model_signal_state *state);
 void model_signal_quantize_input(model_signal_state *state, const float *x);
 
 /* Output of the sample in model_signal_input: MODEL_SIGNAL_OUTPUT_SIZE floats, and the index of the
- * largest. Either pointer may be NULL. The trained state does not change. Returns TT_OK. */
+ * largest. Either pointer may be NULL. The trained state does not change. */
 tt_status model_signal_infer(model_signal_state *state, float *output, int32_t *prediction);
 
 /* Loss and prediction for the sample in model_signal_input with its label, 0 <= label <
- * MODEL_SIGNAL_CLASSES, into result; tt_metrics adds them up. The trained state does not change.
- * TT_ERROR_LABEL: nothing was done. */
+ * MODEL_SIGNAL_CLASSES, into result (may be NULL); tt_metrics adds them up. The trained state does
+ * not change. TT_ERROR_LABEL: nothing was done. */
 tt_status model_signal_evaluate(model_signal_state *state, int32_t label, tt_result *result);
 
 /* One step of training on the sample in model_signal_input with its label, 0 <= label <
@@ -94,8 +99,10 @@ tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, 
 
 /* Reads a saved file into a state that init has set up, twice: to check it, and to take it. One
  * that is damaged, or of another model or format, changes nothing. TT_ERROR_RESET: it could not be
- * read a second time, and the state is back at its factory values. A rate above
- * MODEL_SIGNAL_RATE_LIMIT becomes the limit. model_signal_check does the first half alone. */
+ * read a second time, and the state is back at its factory values. Rate, schedule and seed stay
+ * this firmware's; what model_signal_set_learning_rate had made of the compiled rate is taken as a
+ * factor, unless it has set one here. A rate above MODEL_SIGNAL_RATE_LIMIT becomes the limit.
+ * model_signal_check does the first half alone. */
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
 
