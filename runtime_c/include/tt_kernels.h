@@ -237,7 +237,7 @@ typedef struct {
 } tt_step;
 
 /* Exponent of a rate of 0, which is any but 0: both members are 0 only where none was ever set. */
-#define TT_NO_RATE_EXPONENT (-1)
+#define TT_NO_RATE_EXPONENT 1
 
 /* rate finite, 0 <= rate <= 1024; a subnormal rate counts as 0. */
 void tt_set_rate(tt_step *step, float rate);

@@ -34,12 +34,13 @@ class StepState:
     count: int = 0
 
 
-NO_RATE_EXPONENT = -1
+NO_RATE_EXPONENT = 1
 
 
 def rate_parts(rate: float) -> tuple[int, int]:
-    """(L_r, e_r) with rate = L_r * 2**(e_r - 31), 2**30 <= L_r < 2**31; L_r is 0
-    below 2**-126, and e_r then `NO_RATE_EXPONENT`, the mark of a state that was set up.
+    """(L_r, e_r) with rate = L_r * 2**(e_r - 31), 2**30 <= L_r < 2**31.
+
+    Below 2**-126 L_r is 0, and e_r is not, which marks a state that was set up.
 
     Raises:
         ValueError: the rate is not in [0, 1024].
