@@ -11,7 +11,7 @@ from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file_old import OldFile, read_old, write_saved
 from tinytrain.simulation.device import host_library
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
-from tinytrain.simulation.transfer import Tensor, transferred
+from tinytrain.simulation.transfer import MigratedTensor, transferred
 
 _COUNT = 4
 """Bytes of the step count, which ends the state."""
@@ -31,7 +31,7 @@ class Migration:
 
     format: int
     is_whole: bool
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[MigratedTensor, ...]
     steps: int
     saved: bytes
 

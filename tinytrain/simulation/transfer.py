@@ -16,7 +16,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {"weights": np.dtype(np.int8), "bias": np.dt
 
 
 @dataclass(frozen=True)
-class Tensor:
+class MigratedTensor:
     """Weights or a bias in a migration.
 
     Attributes:
@@ -76,7 +76,7 @@ def transferred(
     factory: bytes,
     *,
     bits: int = 0,
-) -> tuple[bytes, tuple[Tensor, ...]]:
+) -> tuple[bytes, tuple[MigratedTensor, ...]]:
     """The trained parameters of a new scheme with what an old one learned, and what was taken.
 
     Args:
@@ -89,16 +89,16 @@ def transferred(
         trained, and behind them for each that the new one alone trains.
     """
     olds, news = _held(before, learned), _held(after, factory)
-    tensors: list[Tensor] = []
+    tensors: list[MigratedTensor] = []
     for key, old in olds.items():
         layer, role = key
         if role not in _DTYPES:
             continue
         size, new = old.array.size, news.get(key)
         if new is None:
-            tensors.append(Tensor(layer, role, size, 0, "the new scheme does not train it"))
+            tensors.append(MigratedTensor(layer, role, size, 0, "the new scheme does not train it"))
         elif why := _misfit(old.record, new.record):
-            tensors.append(Tensor(layer, role, size, 0, why))
+            tensors.append(MigratedTensor(layer, role, size, 0, why))
         else:
             common = _common(old.record, new.record)
             news[key] = _Held(new.record, common.moved(old.array, new.array).tobytes())
@@ -108,9 +108,9 @@ def transferred(
                 news[fraction] = _Held(news[fraction].record, data)
             taken = size // max(old.shape[common.axis], 1) * len(common.before)
             left = "" if taken == size else "the new scheme does not train the other channels"
-            tensors.append(Tensor(layer, role, size, taken, left))
+            tensors.append(MigratedTensor(layer, role, size, taken, left))
     added = [key for key in news if key not in olds and key[1] in _DTYPES]
-    tensors += [Tensor(*key, 0, 0, "the old scheme did not train it") for key in added]
+    tensors += [MigratedTensor(*key, 0, 0, "the old scheme did not train it") for key in added]
     return b"".join(held.data for held in news.values()), tuple(tensors)
 
 
