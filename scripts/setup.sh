@@ -54,6 +54,8 @@ missing_packages() {
     *) echo picolibc-riscv64-unknown-elf ;;
     esac
     has qemu-system-riscv32 || echo qemu-system-misc
+    has gdb-multiarch || echo gdb-multiarch
+    has xtensa-lx106-elf-gcc || echo gcc-xtensa-lx106
     if ! [ -x "$venv/bin/python" ]; then
         local python
         python=$(find_python)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tinytrain.version import __version__
 
 if TYPE_CHECKING:
+    from tinytrain.boards.flash import FlashResult, flash
     from tinytrain.compiler.compile import compile_model
     from tinytrain.compiler.folder import Product
     from tinytrain.compiler.inspect import ModelReport, inspect
@@ -52,6 +53,7 @@ __all__ = [
     "Diagnosis",
     "EvaluationResult",
     "ExperimentResult",
+    "FlashResult",
     "InternalError",
     "Judgements",
     "Migration",
@@ -77,6 +79,7 @@ __all__ = [
     "compile_model",
     "doctor",
     "experiment",
+    "flash",
     "inspect",
     "kernels",
     "load",
@@ -93,6 +96,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "boards.flash": ("FlashResult", "flash"),
     "compiler.compile": ("compile_model",),
     "compiler.folder": ("Product",),
     "compiler.inspect": ("ModelReport", "inspect"),

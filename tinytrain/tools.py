@@ -16,6 +16,8 @@ class Tool:
         extra: tinytrain's extra that has it; "" where it comes with tinytrain itself.
         others: commands that do as well.
         part_of: the compiler that must find it: it is a file, not a command.
+        by: the command that installs it, where neither Debian nor `pip` does.
+        flashes: whether it puts programs into boards: who has a board installs it.
     """
 
     name: str
@@ -24,10 +26,14 @@ class Tool:
     extra: str = ""
     others: tuple[str, ...] = ()
     part_of: str = ""
+    by: str = ""
+    flashes: bool = False
 
     @property
     def get(self) -> str:
         """The command that installs it."""
+        if self.by:
+            return self.by
         if self.debian:
             return f"apt-get install {self.debian}"
         return f"pip install 'tinytrain[{self.extra}]'" if self.extra else "pip install tinytrain"
@@ -60,8 +66,26 @@ TOOLS = (
         part_of="riscv64-unknown-elf-gcc",
     ),
     Tool("qemu-system-riscv32", "emulates RISC-V: simulate --on qemu", "qemu-system-misc"),
+    Tool(
+        "xtensa-lx106-elf-gcc",
+        "compiles for Xtensa, to be counted: ESP32 and ESP32-S3",
+        "gcc-xtensa-lx106",
+    ),
     Tool("arm-none-eabi-objdump", "bench: counts what kernels take", "binutils-arm-none-eabi"),
     Tool("cmake", "builds a compiled folder instead of make", "cmake"),
+    Tool("pyocd", "flashes boards by their debug probe", extra="flash", flashes=True),
+    Tool("openocd", "flashes boards by their debug probe", "openocd", flashes=True),
+    Tool(
+        "probe-rs",
+        "flashes boards by their debug probe",
+        by="cargo install probe-rs-tools --locked",
+        flashes=True,
+    ),
+    Tool("gdb-multiarch", "flashes by a gdb server: flash --runner gdb", "gdb-multiarch"),
+    Tool("dfu-util", "flashes boards by the boot loader on USB", "dfu-util", flashes=True),
+    Tool("esptool", "flashes boards with an ESP32", extra="flash", flashes=True),
+    Tool("stm32flash", "flashes STM32 by a serial line", "stm32flash", flashes=True),
+    Tool("cp", "copies a UF2 file to a board that shows itself as a drive", "coreutils"),
     Tool("clang", "tests: a second compiler", "clang libclang-rt-dev"),
     Tool("chromium", "tests: shows the report's page", "chromium", others=("google-chrome",)),
     Tool("onnx", "reads .onnx files"),

@@ -103,7 +103,12 @@ COMMANDS = (
         "It needs a program with the link (docs/link.md). With --json each reading is an object on "
         "a line of its own.",
     ),
-    Command("targets", "list the targets"),
+    Command(
+        "flash",
+        "put the program of a compiled model into a board",
+        "Prints each command before it runs it; docs/boards.md shows it board by board.",
+    ),
+    Command("targets", "list the targets and boards"),
     Command("doctor", "say what is installed, what is missing, and how to get it"),
 )
 

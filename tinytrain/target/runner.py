@@ -20,6 +20,10 @@ class FlashRunner:
         commands: run one after the other; each is a tuple of words.
         chip: what the value in a board's file is.
         before: what to do with the board first; "" where nothing.
+        makes_program: what puts the program together where that is not tinytrain; "" where it is.
+        has_server: whether `{port}` is a server's, which the board's file names.
+        done: what the tool says when it did it; "" where its exit code tells.
+        failed: what it says when it did not, whatever its exit code.
     """
 
     name: str
@@ -28,6 +32,10 @@ class FlashRunner:
     commands: tuple[tuple[str, ...], ...]
     chip: str
     before: str = ""
+    makes_program: str = ""
+    has_server: bool = False
+    done: str = ""
+    failed: str = ""
 
 
 RUNNERS = (
@@ -64,15 +72,17 @@ RUNNERS = (
                 "gdb-multiarch",
                 "-nx",
                 "-batch",
-                "-return-child-result",
                 "-ex",
                 "set confirm off",
                 "-ex",
-                "target extended-remote {chip}",
+                "target extended-remote {port}",
                 "-ex",
                 "load",
                 "-ex",
                 "compare-sections",
+                # A Cortex-M that never ran has not yet been told that its code is Thumb.
+                "-ex",
+                "set $xpsr = 0x1000000",
                 "-ex",
                 "detach",
                 "{program}",
@@ -80,7 +90,10 @@ RUNNERS = (
         ),
         "HOST:PORT of a gdb server that holds the core, as `openocd -f FILE`, `pyocd gdbserver`, "
         "JLinkGDBServer and QEMU are",
-        "start the gdb server",
+        "start the gdb server, and let it hold the core",
+        has_server=True,
+        done=r"Start address 0x[0-9a-f]+",
+        failed="MIS-MATCHED",
     ),
     FlashRunner(
         "uf2",
@@ -127,6 +140,7 @@ RUNNERS = (
             ),
         ),
         "esptool's name of the chip",
+        makes_program="ESP-IDF",
     ),
     FlashRunner(
         "stm32flash",

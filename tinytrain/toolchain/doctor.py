@@ -106,7 +106,7 @@ def _state(target: Target, missing: set[str]) -> TargetState:
 
 
 def _version(tool: Tool) -> str | None:
-    if not tool.debian:
+    if not tool.debian and not tool.by:
         try:
             return metadata.version(tool.name)
         except metadata.PackageNotFoundError:

@@ -1,0 +1,1 @@
+"""Boards that one buys: how a program gets into them."""
