@@ -56,6 +56,7 @@ missing_packages() {
     has qemu-system-riscv32 || echo qemu-system-misc
     has gdb-multiarch || echo gdb-multiarch
     has xtensa-lx106-elf-gcc || echo gcc-xtensa-lx106
+    [ -d /usr/lib/xtensa-lx106-elf/include ] || echo picolibc-xtensa-lx106-elf
     if ! [ -x "$venv/bin/python" ]; then
         local python
         python=$(find_python)

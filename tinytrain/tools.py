@@ -69,7 +69,7 @@ TOOLS = (
     Tool(
         "xtensa-lx106-elf-gcc",
         "compiles for Xtensa, to be counted: ESP32 and ESP32-S3",
-        "gcc-xtensa-lx106",
+        "gcc-xtensa-lx106 picolibc-xtensa-lx106-elf",
     ),
     Tool("arm-none-eabi-objdump", "bench: counts what kernels take", "binutils-arm-none-eabi"),
     Tool("cmake", "builds a compiled folder instead of make", "cmake"),

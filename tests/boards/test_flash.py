@@ -109,7 +109,7 @@ def test_every_tool_of_a_runner_is_a_row_of_the_table() -> None:
         ({"board": "host"}, "target 'host' is no board that can be flashed"),
         ({"board": "nucleo-f999"}, "there is no target 'nucleo-f999'"),
         ({"runner": "uf2"}, f"'{BOARD}' is not flashed by 'uf2'"),
-        ({"runner": "jlink"}, "runner must be pyocd, openocd"),
+        ({"runner": "jlink"}, "must be pyocd, openocd"),
         ({"program": "none.elf"}, "there is no such program"),
         ({"runner": "stm32flash", "program": "own.bin"}, "'stm32flash' has to know where"),
         ({"board": "esp32-devkit"}, "the program for 'esp32-devkit' comes from ESP-IDF"),

@@ -12,7 +12,7 @@ from tinytrain.cli.command import COMMANDS, Command
 from tinytrain.cli.parser import make_parser
 from tinytrain.compiler.options import OPTIONS, Options
 
-IN_PYTHON_ALONE = {"example", "progress", "race_progress", "warn"}
+IN_PYTHON_ALONE = {"example", "progress", "race_progress", "tell", "warn"}
 """Objects, which no command line can take: a module's input, and who hears how it goes on."""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tinytrain.errors import UsageError
 from tinytrain.target import COMMON_CFLAGS, list_targets, load_target
-from tinytrain.target.architecture import CORTEX_M, RISCV
+from tinytrain.target.architecture import CORTEX_M, RISCV, architecture_of
 
 UNCOUNTED = "olimex-stm32-h405"
 
@@ -31,17 +31,32 @@ ram = { origin = 0x20000000, length = 65536 }
 def test_list_is_what_the_project_promises() -> None:
     assert list_targets() == (
         "arduino-nano-33-ble-sense",
+        "arduino-nano-rp2040",
+        "arduino-portenta-h7",
+        "ch32v307-evt",
+        "esp32-c3-devkit",
+        "esp32-c6-devkit",
+        "esp32-devkit",
+        "esp32-s3-devkit",
         "host",
         "lm3s6965evb",
+        "longan-nano",
         "m0",
         "microbit",
+        "microbit-v2",
         "mps2-an385",
         "mps2-an386",
         "mps2-an500",
         "mps2-an505",
         "mps3-an547",
+        "nrf52840-dk",
+        "nucleo-f401re",
+        "nucleo-f446re",
+        "nucleo-f746zg",
         "nucleo-h743zi",
+        "nucleo-l476rg",
         "olimex-stm32-h405",
+        "pico2",
         "raspberry-pi-pico",
         "riscv32",
         "stm32f746-disco",
@@ -53,6 +68,7 @@ def test_each_loads_and_fits_together(name: str) -> None:
     target = load_target(name)
     assert target.name == name
     assert len(target.description) < 100
+    assert target.architecture is architecture_of(target.core)
     assert set(COMMON_CFLAGS) <= set(target.compile_flags)
     assert (target.core == "host") == target.is_host
     if target.architecture is CORTEX_M:

@@ -85,17 +85,11 @@ def flash(
     name = folder.manifest.name
     linked = _has_link(folder.path, target)
     place = folder.path / "build" / f"flash-{target.name}"
-    file = place / f"{name}{'_link' if linked else ''}.{row.takes}"
     if program is None:
         _check_own_program(target, row)
+        file = place / f"{name}{'_link' if linked else ''}.{row.takes}"
     else:
-        file = Path(program)
-        if not file.is_file():
-            raise UsageError(
-                "there is no such program",
-                where=Where(str(program)),
-                help="build it first, or leave --program out: the folder's own is built by itself",
-            )
+        file = _given(Path(program))
     where = _where(row, facts, port, dry_run=dry_run)
     if not dry_run:
         _require(row.tool)
@@ -132,6 +126,16 @@ def _runner_of(target: Target, name: str | None) -> tuple[BoardFacts, FlashRunne
             "target file of your own",
         )
     return facts, row
+
+
+def _given(program: Path) -> Path:
+    if not program.is_file():
+        raise UsageError(
+            "there is no such program",
+            where=Where(str(program)),
+            help="build it first, or leave --program out: the folder's own is built by itself",
+        )
+    return program
 
 
 def _has_link(directory: Path, target: Target) -> bool:

@@ -21,6 +21,8 @@ class Architecture:
         interrupt_words: words that hardware saves on the stack when an interrupt comes.
         float_words: as many more where a float unit has registers that an interrupt may use.
         each_call: bytes of stack that a call takes beside what the compiler's call graph says.
+        library_stack: bytes that a function of the library is taken to use where no bound
+            is known; None where that is an error.
     """
 
     prefix: str
@@ -34,6 +36,7 @@ class Architecture:
     interrupt_words: int = 0
     float_words: int = 0
     each_call: int = 0
+    library_stack: int | None = None
 
 
 HOST = Architecture("host", "host", port=("port_host.c",), root="main")
@@ -70,12 +73,15 @@ RISCV = Architecture(
 XTENSA = Architecture(
     "xtensa",
     "xtensa",
+    port=("port_none.c",),
     root="main",
     # Start-up code, float helpers and the C library are the chip's own: they are not counted.
     link_flags=("-nostdlib", "-Wl,--gc-sections,--unresolved-symbols=ignore-all,-e,main"),
     # Xtensa ISA manual, "windowed procedure call": 16 bytes for the caller's registers and up to 32
     # more, which code for a core without windows does not have.
     each_call=48,
+    # Stated, not derived: the chip's ROM has these functions.
+    library_stack=96,
 )
 """Cores of the ESP32 and the ESP32-S3, to be counted only."""
 

@@ -80,7 +80,7 @@ def footprint(
             root,
             host=target.is_host,
             indirect=indirect,
-            each_call=target.architecture.each_call,
+            own=target.architecture,
         )
         for root in roots or (target.architecture.root,)
     ]

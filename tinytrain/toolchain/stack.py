@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tinytrain.errors import ToolchainError, Where
 from tinytrain.target import Target
+from tinytrain.target.architecture import Architecture
 from tinytrain.toolchain.external_stack import external_bound
 
 INDIRECT = "__indirect_call"
@@ -108,7 +109,7 @@ def worst_case_stack(
     *,
     host: bool,
     indirect: Mapping[str, Sequence[str]] | None = None,
-    each_call: int = 0,
+    own: Architecture | None = None,
 ) -> StackBound:
     """The heaviest path from a function, its own frame included.
 
@@ -118,7 +119,7 @@ def worst_case_stack(
         host: whether the program runs on this machine, where external functions have a flat bound.
         indirect: for each function that calls through a pointer, all functions that the pointer may
             hold; names with or without files, external ones too.
-        each_call: bytes that a call takes beside what the graph says.
+        own: what else is known of calls in the core's family.
 
     Raises:
         ToolchainError: a path calls itself, calls through a pointer that `indirect` does not list,
@@ -126,6 +127,7 @@ def worst_case_stack(
     """
     targets = {graph.find(caller): tuple(names) for caller, names in (indirect or {}).items()}
     known: dict[str, StackBound] = {}
+    each_call = own.each_call if own is not None else 0
 
     def callees(title: str) -> Iterable[str]:
         for callee in graph.calls[title]:
@@ -152,6 +154,8 @@ def worst_case_stack(
             )
         if title not in graph.frames:
             external = external_bound(title, host=host)
+            if external is None and own is not None:
+                external = own.library_stack
             if external is None:
                 raise ToolchainError(
                     f"'{above[-1]}' calls '{title}', a library function whose stack is not known",
