@@ -26,10 +26,11 @@ from bench.tables import spread
 from examples.digits.story import MODEL as DIGITS
 from examples.watch.story import MODEL as WATCH
 from examples.watch.story import PERSON
-from tinytrain.choosing.choices import Choices
+from tinytrain.choosing.choices import Choices, Ratios
 from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import Values
-from tinytrain.compiler.auto_scheme import AutoScheme, values_of
+from tinytrain.choosing.shared_rate import Band, SharedRate
+from tinytrain.compiler.auto_scheme import AutoScheme
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import IntegerModel, integer_model
@@ -45,7 +46,7 @@ from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.scheme.scheme import Scheme, load_scheme
 from tinytrain.searches.switches import Switches
 from tinytrain.searches.trial import trial
-from tinytrain.searches.valuations import by_fisher, by_root
+from tinytrain.searches.valuations import by_descent, by_fisher, by_root
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.target import load_target
 
@@ -56,11 +57,34 @@ CALIBRATION = 256
 RAM = (239_000, 350_000)
 """About what the published 49 KB and 100 KB schemes take in their plain plan."""
 
-VALUES: dict[str, Callable[[Choices, Worth], Values]] = {
-    "squared mean gradient": values_of,
+WAYS: dict[str, Callable[[Choices, Worth], Values] | None] = {
+    "auto": None,
+    "squared mean gradient": by_descent,
     "Fisher": by_fisher,
     "root of Fisher": by_root,
 }
+"""To value a layer; None is that of `--scheme auto`."""
+
+
+class Summed(SharedRate):
+    """Values that add up, whatever else trains."""
+
+    def __init__(self, choices: Choices, worth: Worth, values: Values) -> None:
+        super().__init__(choices, worth)
+        self._values = values
+
+    def gain(self, count: int, ratios: Ratios) -> float:
+        """See `SharedRate`."""
+        layers = self._choices.layers
+        return self._values.of(layers[len(layers) - count :], ratios)
+
+    def bands(self) -> list[Band]:
+        """One."""
+        return [Band(1.0, 2.0**60)]
+
+    def values(self, band: Band) -> Values:
+        """See `SharedRate`."""
+        return self._values
 
 
 @dataclass(frozen=True)
@@ -121,8 +145,8 @@ def prepared(model: Path, calibration: Any, options: Options) -> Prepared:
 
 def table(only: str) -> None:
     """Prints the table, a line as soon as it is known."""
-    print("| network and world | RAM of | bytes | preset | " + " | ".join(VALUES) + " |")
-    print("|---|---|---:|---:|" + "---:|" * len(VALUES))
+    print("| network and world | RAM of | bytes | preset | " + " | ".join(WAYS) + " |")
+    print("|---|---|---:|---:|" + "---:|" * len(WAYS))
     for case in cases():
         if only in case.name:
             lines(case)
@@ -156,8 +180,13 @@ def lines(case: Case) -> None:
         scheme = load_scheme(preset, layers)
         ram = auto.costs.of(scheme).ram
         cells = [case.name, f"`{preset}`", f"{ram:,}", accuracies(scheme)]
-        for valued in VALUES.values():
-            auto.values = valued(auto.costs.choices, auto.worth)
+        for valued in WAYS.values():
+            choices, worth = auto.costs.choices, auto.worth
+            auto.values = (
+                SharedRate(choices, worth)
+                if valued is None
+                else Summed(choices, worth, valued(choices, worth))
+            )
             cells.append(accuracies(replace(auto.within(Budget(ram, 1 << 30)).scheme, name="auto")))
         print(f"| {' | '.join(cells)} |", flush=True)
 

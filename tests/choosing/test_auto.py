@@ -94,9 +94,7 @@ def test_the_command_line_shows_it(
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "share of value" in shown and "channels that train" in shown
-    assert "would lower the loss of 64 labelled samples" in " ".join(
-        shown.replace("│", " ").split()
-    )
+    assert "by the gradients of 64 labelled samples" in " ".join(shown.replace("│", " ").split())
     assert read_manifest(tmp_path / "out").text() == compiled.manifest.text(), "the same bytes"
     assert main(["report", str(tmp_path / "out"), "--json"]) == 0
     held = json.loads(capsys.readouterr().out)
@@ -227,8 +225,8 @@ def test_the_sentence() -> None:
         )
         return found.sentence()
 
-    rest = "for 9,000 bytes of RAM: 50.0% of how far a step of all layers before the head would "
-    rest += "lower the loss of 64 labelled samples; no scheme that fits has more"
+    rest = "for 9,000 bytes of RAM: 50.0% of what the layers before the head would win, each at a "
+    rest += "rate of its own, by the gradients of 64 labelled samples; no scheme that fits has more"
     assert record(layer(False, 0)) == f"the head, {rest}"
     assert record(layer(True, 0), layer(True, 0)) == f"the head, 2 of 2 biases, {rest}"
     found = record(layer(True, 8), layer(True, 2), layer(False, 0), bound=0.6)

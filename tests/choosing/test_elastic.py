@@ -103,6 +103,6 @@ def test_a_part_of_a_layer_is_valued_by_its_share() -> None:
         graph, samples.astype(np.int8), np.arange(4) % 3, loss=Loss("cross_entropy")
     )
     for layer, facts in worth.facts.items():
-        whole = descent_of(worth, layer, facts.size.size)
+        whole = descent_of(worth, layer, 1.0)
         assert whole == pytest.approx(worth.descent[layer][0])
-        assert 0.0 < descent_of(worth, layer, 1) <= whole * (1 + 1e-12)
+        assert 0.0 < descent_of(worth, layer, 1 / facts.size.size) <= whole * (1 + 1e-12)

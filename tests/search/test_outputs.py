@@ -148,7 +148,7 @@ def test_how_far_a_set_may_be_from_the_best() -> None:
     assert texts == [
         "no bound is known: it was not found by a knapsack",
         "no set that fits has more of the value that it was found by",
-        "no set that fits has 3.2% more of the value that it was found by",
+        "at most 3.2% below the best set that fits, by the value that it was found by",
     ]
     for one, text in zip(sets, texts, strict=True):
         of_one = replace(found, chosen=one, tried=(one,))

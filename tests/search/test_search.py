@@ -24,9 +24,11 @@ from tinytrain.compiler.options import make_options
 from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
 from tinytrain.experiments.pool import Job
 from tinytrain.passes.select_trainable import weighted_layers
+from tinytrain.scheme.channels import is_open
 from tinytrain.scheme.scheme import load_scheme
 from tinytrain.searches import conduct, search
 from tinytrain.searches.asking import Sources, command_of, subject_of
+from tinytrain.searches.explore import VALUATIONS
 from tinytrain.searches.measured import SearchTrial
 from tinytrain.searches.parameters import SEARCH
 from tinytrain.target import load_target
@@ -145,7 +147,7 @@ def test_what_images_mean_is_part_of_what_was_asked() -> None:
         return subject_of(sources, make_options({"scheme": "head"}), load_target("host"), "h").key
 
     assert key() != key(mean=0.4)
-    assert key() == key(eval=pixels)
+    assert key() == key(eval=(255 - pixels[0], y))
 
 
 def test_an_iterator_of_samples_calibrates_and_teaches() -> None:
@@ -224,6 +226,65 @@ def test_schemes_beside_are_made_ready_before_anything_trains(
     assert len(shown.scheme.weights["conv_1"].channels or ()) == 4
 
 
+def test_what_was_tried_was_valued_in_every_way(quick: Search) -> None:
+    result = quick()
+    origins = {one.origin for one in result.tried}
+    # Two ways may come to one set, which then has the origin of the first.
+    ways = {f"knapsack by {way}" for way in VALUATIONS}
+    assert "elastic" in origins and len(origins & ways) > 1
+    gaps = [one.gap for one in result.tried if one.gap is not None]
+    assert gaps and all(0.0 <= gap <= 1.0 for gap in gaps)
+    # A set within a time takes no more than that.
+    for one in result.tried:
+        if one.origin == "elastic":
+            assert one.takes.instructions <= 1.1 * int(one.name.removeprefix("elastic-"))
+    random = [one for one in result.tried if one.scheme.choice == "random"]
+    shares = [share for one in random for share in one.scheme.weights.values()]
+    assert shares and not any(map(is_open, shares)), "no seed has to be known"
+    # What is reported is of the folder.
+    fitted = result.chosen.fitted
+    assert fitted is not None and fitted.ram == result.memory.ram["total"]
+    assert f"step    {fitted.instructions:,} instructions" in result.output.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["numbers", "autoencoder", "pixels", "binary"])
+def test_where_there_are_no_classes_the_loss_decides(kind: str, tmp_path: Path) -> None:
+    x, y = samples(60, 0)
+    torch.manual_seed(0)
+    front = [torch.nn.Conv2d(1, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten()]
+    sizes = np.stack([x.mean((1, 2, 3)), x.std((1, 2, 3))], 1)
+    pixels = np.broadcast_to(y[:, None, None], (60, 8, 8))
+    networks: dict[str, tuple[list[torch.nn.Module], Any, dict[str, Any]]] = {
+        "numbers": ([*front, torch.nn.Linear(72, 2)], (x, sizes), {"loss": "mean_squared_error"}),
+        "autoencoder": (
+            [torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 8)],
+            x[:, 0, 0, :],
+            {"loss": "mean_squared_error"},
+        ),
+        "pixels": (
+            [torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 3, 1)],
+            (x, pixels),
+            {},
+        ),
+        "binary": ([*front, torch.nn.Linear(72, 1), torch.nn.Sigmoid()], (x, y // 2), {}),
+    }
+    layers, data, options = networks[kind]
+    inputs = data[0] if isinstance(data, tuple) else data
+    result = tinytrain.search(
+        torch.nn.Sequential(*layers).eval(),
+        torch.zeros(1, *inputs.shape[1:]),
+        data=data,
+        output=tmp_path / "s.toml",
+        store=tmp_path / "store",
+        **options,
+    )
+    wanted = "balanced accuracy" if kind == "binary" else "loss taken away"
+    assert result.figure == wanted == json.loads(result.json.read_text())["figure"]
+    assert result.chosen.long is not None and result.chosen.long.accuracy > 0.0
+    assert wanted.capitalize() in result.page.read_text()
+
+
 def test_a_budget_that_nothing_meets_says_the_smallest(quick: Search, tmp_path: Path) -> None:
     with pytest.raises(BudgetError) as caught:
         quick(ram=1000)
@@ -243,8 +304,11 @@ def test_a_budget_that_nothing_meets_says_the_smallest(quick: Search, tmp_path: 
 
 def test_mistakes_end_before_anything_is_measured(quick: Search, tmp_path: Path) -> None:
     x, y = samples(60, 0)
-    with pytest.raises(DataError, match="there is no y"):
-        quick(data=x)
+    for unlabelled in (x, (x, None)):
+        with pytest.raises(DataError, match="there is no y"):
+            quick(data=unlabelled)
+    with pytest.raises(DataError, match="every sample of --eval is in --data too"):
+        quick(eval=(x, y))
     with pytest.raises(DataError, match="has samples of 2 classes, and the head has 3"):
         quick(data=(x, y % 2))
     with pytest.raises(UsageError, match="no option 'scheme'"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,16 @@ import pytest
 
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.losses import SampleTarget
 from tinytrain.searches import bench, split
-from tinytrain.searches.split import check_classes, labelled_samples, search_samples, thinned
+from tinytrain.searches.figure import BALANCED, LESS_LOSS, RIGHT, figure_of, less_loss, right
+from tinytrain.searches.split import (
+    check_classes,
+    check_unseen,
+    labelled_samples,
+    search_samples,
+    thinned,
+)
 
 WHERE = Where("learn.npz")
 
@@ -106,14 +116,46 @@ def test_a_class_that_nobody_could_judge_is_refused() -> None:
     )
 
 
-def test_a_model_without_classes_is_refused() -> None:
-    assert "the model has none" in refusal(np.zeros(9, np.int32), 0)
+def test_where_there_are_no_classes_the_last_part_judges() -> None:
+    assert refusal(np.zeros(3, np.int32), 0).startswith(
+        "the data has 3 samples, and a search needs 4: one part in four"
+    )
+    targets = np.random.RandomState(0).rand(10, 2).astype(np.float32)
+    numbers = dataclasses.replace(spec(0), output_size=2, target=SampleTarget.VALUES)
+    x = np.zeros((10, 1, 1, 2), np.float32)
+    found = search_samples(Dataset(numbers, x, targets), None)
+    check_classes(found.data, WHERE)
+    assert [judge.tolist() for _, judge in map(found.split, range(3))] == [[8, 9], [6, 7], [4, 5]]
+    assert found.figure is LESS_LOSS
+
+
+def test_samples_that_are_learned_from_report_nothing() -> None:
+    known = data(np.arange(9) % 3)
+    with pytest.raises(DataError, match="every sample of --eval is in --data too"):
+        check_unseen(known, data(np.arange(6) % 3))
+    step = np.array([1.0, 0.0], np.float32)
+    note = check_unseen(known, Dataset(known.spec, known.x + 5 * step, known.y))
+    assert note is not None and note.startswith("4 of 9 samples of --eval are in --data too")
+    assert check_unseen(known, Dataset(known.spec, known.x + 100 * step, known.y)) is None
+
+
+def test_unequal_classes_count_alike() -> None:
+    assert figure_of(data(np.arange(9) % 3)) is RIGHT
+    labels = np.array([0] * 8 + [1] * 2)
+    assert figure_of(data(labels, 2)) is BALANCED
+    always = np.zeros(10, np.int32)
+    assert right(always, labels, 2, balanced=False) == 0.8
+    assert right(always, labels, 2, balanced=True) == 0.5
+    found = [less_loss(2.0, after) for after in (0.5, 2.0, 9.0, math.inf)]
+    assert found == [0.75, 0.0, -1.0, -1.0] and less_loss(0.0, 0.0) == 0.0
 
 
 def test_data_without_labels_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((9, 2), np.float32))
     with pytest.raises(DataError, match="no array 'y' of labels"):
         labelled_samples(str(tmp_path / "x.npz"), spec(), "data")
+    with pytest.raises(DataError, match="there is no y"):
+        labelled_samples(np.zeros((9, 2), np.float32), spec(), "data")
     with pytest.raises(DataError, match="no samples"):
         labelled_samples([], spec(), "data")
 

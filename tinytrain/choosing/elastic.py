@@ -98,12 +98,10 @@ def best_within(stops: Sequence[Stop], budget: int) -> Reached:
     return Reached(count, dict(state.ratios()), state.value, state.instructions)
 
 
-def descent_of(worth: Worth, layer: str, count: int) -> float:
-    """What ElasticTrainer values the weights of a layer at, of which the best `count` channels
-    train: of the whole layer's squared gradient the share that Fisher gives them."""
-    whole = worth.layers[layer]
-    share = worth.part(layer, count) / whole if whole > 0.0 else 0.0
-    return worth.descent[layer][0] * share
+def descent_of(worth: Worth, layer: str, ratio: float) -> float:
+    """What ElasticTrainer values the weights of a layer at, of which a ratio of the channels, the
+    best ones, train: of the whole layer's squared gradient the share that Fisher gives them."""
+    return worth.descent[layer][0] * worth.share(layer, ratio) if layer in worth.descent else 0.0
 
 
 _Chosen = tuple[str, float, "_Chosen | None"]

@@ -31,7 +31,7 @@ from tinytrain.reference.interpret import Machine
 from tinytrain.reference.lowering import quantization, scale_of, zero_of
 from tinytrain.reference.packed import step_inputs
 from tinytrain.reference.warm_up import warm_up
-from tinytrain.scheme.channels import by_channel, random_order
+from tinytrain.scheme.channels import by_channel, channel_count, random_order
 from tinytrain.scheme.scheme import Scheme, Share
 from tinytrain.scheme.ways import WAYS, ChannelFacts
 
@@ -53,6 +53,7 @@ class Worth:
         samples: N.
         spread: of each layer the mean over samples of the squared gradient of weights and of bias:
             what a step on one sample has of `descent`, and of noise.
+        sizes: of each layer how many weights and how many biases there are.
     """
 
     layers: Mapping[str, float]
@@ -61,6 +62,7 @@ class Worth:
     descent: Mapping[str, tuple[float, float]]
     samples: int
     spread: Mapping[str, tuple[float, float]]
+    sizes: Mapping[str, tuple[int, int]]
 
     @property
     def channels(self) -> Mapping[str, np.ndarray]:
@@ -73,6 +75,13 @@ class Worth:
         total = float(np.cumsum(score)[-1])
         best = float(np.cumsum(score)[count - 1])
         return self.layers[layer] * (best / total if total > 0.0 else count / len(score))
+
+    def share(self, layer: str, ratio: float) -> float:
+        """What the best channels have of a layer by Fisher, of which so many train."""
+        whole, facts = self.layers.get(layer, 0.0), self.facts.get(layer)
+        if facts is None or whole <= 0.0:
+            return ratio
+        return self.part(layer, channel_count(Share(ratio), facts.size.size)) / whole
 
 
 def tinytrain_scores(
@@ -254,7 +263,7 @@ class _Measured:
         """What the samples so far say."""
         of_weights = {node.layer: held for held in self.weights.values() for node in held.back}
         count = len(next(iter(self.layers.values())).outputs)
-        facts, descent, spread = {}, {}, {}
+        facts, descent, spread, sizes = {}, {}, {}, {}
         for name, layer in self.layers.items():
             held = of_weights[name]
             mean = held.total / count
@@ -267,11 +276,12 @@ class _Measured:
             )
             bias = np.cumsum(layer.bias, axis=0)[-1] / count
             descent[name] = (_ordered_sum(mean**2), _ordered_sum(bias**2))
+            sizes[name] = held.real.size, bias.size
             noisy = _ordered_sum(np.square(layer.bias)) / count
             spread[name] = (_ordered_sum(np.array(held.squares)) / count, noisy)
         layers = {name: layer.fisher() for name, layer in self.layers.items()}
         biases = {name: layer.bias_fisher() for name, layer in self.layers.items()}
-        return Worth(layers, biases, facts, descent, count, spread)
+        return Worth(layers, biases, facts, descent, count, spread, sizes)
 
 
 def _ordered_sum(values: np.ndarray) -> float:

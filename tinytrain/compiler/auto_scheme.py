@@ -1,22 +1,19 @@
-"""`--scheme auto`: what is worth most within the RAM budget, by labelled samples.
+"""`--scheme auto`: what is worth most within the budget, by labelled samples.
 
-Value is how far a step lowers the loss, to first order: the squared mean gradient, by which
-ElasticTrainer (MobiSys 2023) values tensors; docs/choosing.md has the table that says why. Channels
-are chosen by Fisher information. The set of largest value is found by a knapsack, whose costs the
-planner corrects.
+Value is what a set of layers wins that learn at one rate (`choosing.shared_rate`); docs/choosing.md
+has the table that says why. Channels are chosen by Fisher information. The set of largest value is
+found by a knapsack, whose costs the planner corrects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tinytrain.choosing.channel_scores import with_channels
-from tinytrain.choosing.choices import Choices
-from tinytrain.choosing.elastic import descent_of
-from tinytrain.choosing.fisher import Worth
-from tinytrain.choosing.knapsack import Chosen, Line, Values, best_set
+from tinytrain.choosing.knapsack import Chosen, Line, best_set
+from tinytrain.choosing.shared_rate import ENERGY, Band, SharedRate
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.cost_lines import INSTRUCTIONS, RAM, CostLines
 from tinytrain.compiler.costs import Costs
@@ -28,7 +25,7 @@ from tinytrain.data import Preprocess
 from tinytrain.errors import BudgetError
 from tinytrain.manifest.choice import ChoiceRecord, LayerChoiceRecord
 from tinytrain.scheme.channels import channel_count
-from tinytrain.scheme.scheme import AUTO, Scheme, Share
+from tinytrain.scheme.scheme import AUTO, Scheme
 from tinytrain.target import Target
 
 PATIENT = 3
@@ -37,7 +34,7 @@ PATIENT = 3
 CLOSER = 2
 """Sets that the planner is asked about once one fits, each nearer to what one more byte forbids."""
 
-ROUNDS = 16
+ROUNDS = 20
 """Sets that the planner is asked about at most."""
 
 WORK = 8.0
@@ -58,6 +55,32 @@ class ChosenScheme:
     record: ChoiceRecord
 
 
+@dataclass(eq=False)
+class _Asked:
+    """What the planner was asked about for one budget.
+
+    Attributes:
+        rounds: sets.
+        work: of the solver so far.
+        broken: lines that sets broke; they hold for all bands.
+    """
+
+    rounds: int = 0
+    work: float = 0.0
+    broken: list[Line] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether that is enough."""
+        return self.rounds >= ROUNDS or self.work >= WORK
+
+    def add(self, found: Chosen | None, broken: Sequence[Line]) -> None:
+        """A set, and the lines that it breaks."""
+        self.rounds += 1
+        self.work += 0.0 if found is None else found.work
+        self.broken += broken
+
+
 class AutoScheme:
     """Schemes of one model that are worth most within a budget.
 
@@ -68,7 +91,7 @@ class AutoScheme:
     Attributes:
         worth: what labelled samples say.
         costs: of the schemes that can be chosen.
-        values: of what can be chosen.
+        values: of the schemes that can be chosen.
 
     Raises:
         UsageError, DataError: there are no labelled samples.
@@ -87,7 +110,8 @@ class AutoScheme:
         self.worth = worth_of(given.forward, options, samples)
         self.costs = Costs(given.forward, options, target, given.quantized_samples())
         self._lines = CostLines(self.costs)
-        self.values = values_of(self.costs.choices, self.worth)
+        is_adam = options.optimizer == "adam"
+        self.values = SharedRate(self.costs.choices, self.worth, apart=is_adam)
 
     def within(self, budget: Budget, free: int = 0) -> ChosenScheme:
         """The scheme of most value within a budget, everything counted.
@@ -110,36 +134,71 @@ class AutoScheme:
     def _best(self, limits: Mapping[str, int]) -> Chosen:
         """The set of most value that the planner finds to fit; the head where none is found.
 
+        Band by band, those first in which a set may win most, until none of the others can win more
+        or the work is done. The set may then be worth less than the best, by the bound at most.
+        """
+        asked = _Asked()
+        bands = sorted(self._bounds(limits), key=lambda one: -one[0])
+        best = Chosen(self.costs.choices.scheme(0, {}), 0.0, 0.0, is_exact=False, rounds=1)
+        for bound, band in bands:
+            if bound <= best.value or asked.is_over:
+                break
+            found = self._best_in(band, limits, asked)
+            if found is not None and found.value > best.value:
+                best = found
+        bound = max([best.value, *(bound for bound, _ in bands)])
+        exact = best.is_exact and bound <= best.value
+        return replace(best, bound=bound, rounds=max(asked.rounds, 1), is_exact=exact)
+
+    def _bounds(self, limits: Mapping[str, int]) -> list[tuple[float, Band]]:
+        """Of each band what no set in it wins more than, by sums; without those that hold none."""
+        found = []
+        bands = self.values.bands()
+        for band in bands:
+            line, most = self.values.line(band)
+            one = best_set(
+                self.costs.choices,
+                self.values.values(band),
+                {**limits, ENERGY: most},
+                [*self._lines.lines[:2], line],
+                work=WORK / len(bands),
+            )
+            if one is not None:
+                found.append((one.bound, band))
+        return found
+
+    def _best_in(self, band: Band, limits: Mapping[str, int], asked: _Asked) -> Chosen | None:
+        """The set of most value in a band that the planner finds to fit.
+
         Sums and planner may not come together: many sets are worth nearly the same, and each takes
         a little too much. After `PATIENT` rounds the sums have to leave something free, by
-        bisection as little as is enough. The set may then be worth less than the best, by the
-        bound at most.
+        bisection as little as is enough.
         """
-        choices, work = self.costs.choices, WORK
+        values, (line, most) = self.values.values(band), self.values.line(band)
         first, *others = self._lines.lines
-        best, bound, free, too_little, fitted = None, 0.0, 0, 0, 0
+        best, free, too_little, enough, fitted = None, 0, 0, 0, 0
         for rounds in range(1, ROUNDS + 1):
-            lines = [replace(first, fixed=first.fixed + free), *others]
-            found = best_set(choices, self.values, limits, lines, work=work)
+            lines = [replace(first, fixed=first.fixed + free), *others, *asked.broken, line]
+            within = {**limits, ENERGY: most}
+            found = best_set(self.costs.choices, values, within, lines, work=WORK)
             broken = [] if found is None else self._lines.check(found.scheme, limits)
-            others += broken
-            if found is not None:
-                bound, work = bound or found.bound, work - found.work
-                if not broken and (best is None or found.value > best.value):
+            asked.add(found, broken)
+            if found is not None and not broken:
+                count, ratios = self.costs.choices.picked(found.scheme)
+                found = replace(found, value=self.values.gain(count, ratios))
+                if best is None or found.value > best.value:
                     best = replace(found, is_exact=found.is_exact and free == 0)
             if found is None or not broken:
                 enough, fitted = free, fitted + 1
             elif rounds >= PATIENT:
                 too_little = free
-            if (not free and not broken) or fitted > CLOSER or work <= 0.0:
+            if (not free and not broken) or fitted > CLOSER or asked.is_over:
                 break
             if fitted:
                 free = (too_little + enough) // 2
             elif found is not None and rounds >= PATIENT:
                 free = max(free + self._excess(found, broken, limits), 2 * free, limits[RAM] >> 6)
-        if best is None:
-            best = Chosen(choices.scheme(0, {}), 0.0, bound, is_exact=False, rounds=rounds)
-        return replace(best, bound=max(bound, best.value), rounds=rounds)
+        return best
 
     def _excess(self, found: Chosen, broken: Sequence[Line], limits: Mapping[str, int]) -> int:
         """Bytes of RAM by which a set is above its limit."""
@@ -148,7 +207,7 @@ class AutoScheme:
         return max(over, default=0)
 
     def _record(self, found: Chosen, ram: int) -> ChoiceRecord:
-        choices, whole = self.costs.choices, self._whole()
+        choices, whole = self.costs.choices, self.values.whole
         layers = tuple(self._layer(layer, found.scheme) for layer in choices.layers)
         return ChoiceRecord(
             samples=self.worth.samples,
@@ -165,37 +224,17 @@ class AutoScheme:
         facts = self.worth.facts.get(layer)
         total = 1 if facts is None else facts.size.size
         added = None if share is None else self._lines.weights[layer, share.fraction]
+        weights, bias = self.values.alone(layer)
+        whole = self.values.whole
         return LayerChoiceRecord(
             layer=layer,
-            value=_rounded(sum(self.worth.descent.get(layer, ())) / self._whole()),
-            bias_value=_rounded(self.values.biases.get(layer, 0.0) / self._whole()),
+            value=_rounded((weights + bias) / whole),
+            bias_value=_rounded(bias / whole),
             bias=layer in scheme.biases,
             channels=0 if share is None else channel_count(share, total),
             of=total,
             ram=0 if added is None else added.ram,
         )
-
-    def _whole(self) -> float:
-        """The value of all layers before the head, above 0."""
-        ratios = {layer: possible[-1] for layer, possible in self.costs.choices.ratios.items()}
-        return self.values.of(self.costs.choices.layers, ratios) or 1.0
-
-
-def values_of(choices: Choices, worth: Worth) -> Values:
-    """What each choice is worth: of a bias, and of a ratio of a layer's weights."""
-    return Values(
-        {layer: worth.descent[layer][1] for layer in choices.layers if layer in worth.descent},
-        {
-            (layer, ratio): descent_of(worth, layer, _channels(worth, layer, ratio))
-            for layer, ratios in choices.ratios.items()
-            for ratio in ratios
-            if ratio > 0.0 and layer in worth.descent
-        },
-    )
-
-
-def _channels(worth: Worth, layer: str, ratio: float) -> int:
-    return channel_count(Share(ratio), worth.facts[layer].size.size)
 
 
 def first_that_fits(auto: AutoScheme, budget: Budget, make: Callable[[ChosenScheme], Made]) -> Made:

@@ -49,18 +49,16 @@ SHOWS_ONLY = (
     "searches/outputs.py",
     "searches/page.py",
     "searches/parameters.py",
-    "searches/prices.py",
     "searches/search.py",
     "searches/session.py",
-    "searches/sets.py",
     "searches/store.py",
     "searches/valuations.py",
 )
 """Files and folders of the package that decide no result."""
 
 
-PACKAGES = ("numpy", "pillow", "onnx")
-"""Python packages whose version decides what a run gives."""
+PACKAGES = ("numpy", "pillow", "onnx", "ortools")
+"""Python packages whose version decides what a run gives, or what a scheme takes."""
 
 
 def run_key(run: Run) -> str:

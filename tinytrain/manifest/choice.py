@@ -15,7 +15,8 @@ class LayerChoiceRecord:
 
     Attributes:
         layer: name of the layer.
-        value: value of its weights and bias, as a share of that of all layers.
+        value: what its weights and bias would win at a rate of their own, as a share of what all
+            layers would.
         bias_value: value of its bias, likewise.
         bias: whether its bias trains.
         channels: number of input channels whose weights train.
@@ -39,7 +40,8 @@ class ChoiceRecord:
     Attributes:
         samples: number of labelled calibration samples that values were measured on.
         ram: bytes of RAM that it was chosen for.
-        value: value of the scheme, as a share of that of all layers before the head.
+        value: what the scheme wins at one rate, as a share of what all layers before the head would
+            win, each at a rate of its own.
         bound: share that no scheme within the budget exceeds.
         exact: whether the solver proved that no other scheme is worth more.
         checked: number of schemes that the planner was asked about.
@@ -70,7 +72,7 @@ class ChoiceRecord:
         if self.exact and self.bound <= self.value:
             most = "no scheme that fits has more"
         return (
-            f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of how far a "
-            f"step of all layers before the head would lower the loss of {self.samples} labelled "
-            f"samples; {most}"
+            f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of what the "
+            "layers before the head would win, each at a rate of its own, by the gradients of "
+            f"{self.samples} labelled samples; {most}"
         )

@@ -23,7 +23,13 @@ from tinytrain.ir.graph import Graph
 from tinytrain.option import FILE, FOLDER, Option
 from tinytrain.passes.base import Runner
 from tinytrain.passes.select_trainable import weighted_layers
-from tinytrain.searches.split import SearchSamples, check_classes, labelled_samples, search_samples
+from tinytrain.searches.split import (
+    SearchSamples,
+    check_classes,
+    check_unseen,
+    labelled_samples,
+    search_samples,
+)
 from tinytrain.searches.store import digest_of_arrays, key_of
 from tinytrain.target import Target
 
@@ -41,6 +47,7 @@ class Subject:
         samples: to learn from, to judge by, and to report on.
         names: of the model, the data and the samples to report on, with their SHA-256.
         layers: with weights, in execution order; the last is the head.
+        notes: sentences on what is not as it should be.
     """
 
     given: IntegerModel
@@ -51,6 +58,7 @@ class Subject:
     samples: SearchSamples
     names: Mapping[str, tuple[str, str]]
     layers: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def forward(self) -> Graph:
@@ -106,6 +114,8 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
     if hasattr(sources.data, "__next__"):
         # An iterator gives its samples once, and they calibrate, too.
         sources = replace(sources, data=list(sources.data))
+    if isinstance(sources.data, tuple) and len(sources.data) == 2 and sources.data[1] is None:
+        sources = replace(sources, data=sources.data[0])
     runner = Runner()
     imported = import_model(
         sources.model, example=sources.example, model_output=sources.model_output
@@ -118,6 +128,7 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
     data = labelled_samples(sources.data, spec, "data")
     check_classes(data, Where(_named(sources.data, "data")))
     eval = None if sources.eval is None else labelled_samples(sources.eval, spec, "eval")
+    note = None if eval is None else check_unseen(data, eval)
     samples = search_samples(data, eval)
     check_classes(samples.data, Where(_named(sources.data, "data")))
     names = {"model": (_named(sources.model, given.forward.name), _model_digest(sources, given))}
@@ -134,6 +145,7 @@ def subject_of(sources: Sources, options: Options, target: Target, target_name: 
         samples,
         names,
         layers,
+        () if note is None else (note,),
     )
 
 
@@ -145,7 +157,10 @@ def command_of(rows: tuple[Option, ...], given: Mapping[str, Any], command: str 
     words = ["tinytrain", command]
     for row in sorted(rows, key=lambda row: not row.positional):
         value = given.get(row.name)
-        if row.name in ("store", "workers") or value is None or value == row.default:
+        if row.name in ("store", "workers") or value is None:
+            continue
+        # Samples that Python hands over have no default, and cannot be compared.
+        if row.default is not None and value == row.default:
             continue
         flag = [] if row.positional else [row.short or row.flag]
         if isinstance(value, bool):

@@ -14,8 +14,9 @@ import numpy as np
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.data import Dataset
 from tinytrain.experiments.pool import Report
+from tinytrain.searches.figure import BALANCED
 from tinytrain.searches.measured import SearchTrial
-from tinytrain.searches.split import SearchSamples, thinned
+from tinytrain.searches.split import SearchSamples, strata, thinned
 from tinytrain.searches.store import finite
 from tinytrain.searches.switches import Switches
 from tinytrain.searches.trial import trial
@@ -64,7 +65,7 @@ def run_training(
         _judges(samples, length.samples, length.judges, training.seed),
         steps=length.steps,
         seeds=(training.seed,),
-        rate=None,
+        balanced=bench.samples.figure is BALANCED,
     )
     return {"loss": finite(score.loss), "accuracy": float(score.accuracy)}
 
@@ -104,7 +105,7 @@ def _judges(path: Path, name: str, most: int, seed: int) -> LibrarySamples:
 
 
 def _thinned(data: Dataset, index: np.ndarray, most: int) -> LibrarySamples:
-    return library_samples(data, index[thinned(data.targets(index), most)])
+    return library_samples(data, index[thinned(strata(data)[index], most)])
 
 
 def library_samples(data: Dataset, index: np.ndarray | Sequence[int]) -> LibrarySamples:

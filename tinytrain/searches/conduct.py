@@ -118,7 +118,7 @@ class Conductor:
         self.done += 1
         loss = record["loss"]
         note = "loss not finite" if loss is None else f"loss {loss:.4f}"
-        self._listener.ended(training.title, f"{note}, accuracy {record['accuracy']:.3f}")
+        self._listener.ended(training.title, f"{note}, {record['accuracy']:.1%}")
 
     def failed(self, job: Job, reason: str) -> None:
         """See `Monitor`."""

@@ -23,7 +23,13 @@ from tinytrain.searches.growth import LAST_PICKS, MEASURED, PICKS, grown, other_
 from tinytrain.searches.measured import Marks, Measured, TrialLength
 from tinytrain.searches.prices import Prices, Takes, may_hold
 from tinytrain.searches.sets import Price, Sets
-from tinytrain.searches.valuations import by_contribution, by_fisher, by_number, by_root
+from tinytrain.searches.valuations import (
+    by_contribution,
+    by_fisher,
+    by_number,
+    by_root,
+    by_tinytrain,
+)
 
 LAST = (1, 2, 3, 6, 12)
 """Presets `last-K` that are tried."""
@@ -37,7 +43,13 @@ LAYERS = 48
 BUDGETS = 5
 """For so many sizes of RAM sets are tried, from the head's to all that the target has."""
 
-VALUATIONS = ("contribution", "fisher", "root", "number")
+VALUATIONS = ("contribution", "fisher", "root", "number", "tinytrain")
+
+ASKED_ALONE = ("tinytrain",)
+"""Of these, that are tried within the budget that was asked for alone."""
+
+TIMES = 3
+"""For so many numbers of instructions sets are tried, whatever RAM they take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +110,7 @@ class Explorer:
         losses = {len(one.biases): self._loss(one) for one in biases}
         gains = self._contributions(losses)
         values = self._values(gains, losses)
-        self._measure(list(self._chosen(values, budgets)))
+        self._measure([*self._chosen(values, budgets), *self._in_time(limits)])
         base = min(biases, key=lambda one: (self._marks(one).loss, len(one.biases)))
         for start in (biases[0], base):
             self._grow(start, values["contribution"], self._most, PICKS, per_byte=True)
@@ -108,7 +120,7 @@ class Explorer:
     def _count(self, budgets: int) -> int:
         alone = len(list(self._presets())) + len(list(self._biases())) + len(self._candidates())
         picks = (2 * PICKS + LAST_PICKS) * MEASURED // 2
-        return alone + len(VALUATIONS) * budgets + picks + len(WAYS) - 1
+        return alone + len(VALUATIONS) * budgets + TIMES + picks + len(WAYS) - 1
 
     def _grow(
         self, start: Scheme, values: Values, budget: int, picks: int, *, per_byte: bool
@@ -224,8 +236,16 @@ class Explorer:
             by_fisher(choices, worth),
             by_root(choices, worth),
             by_number(choices, worth),
+            by_tinytrain(choices, worth, *self._sets.sizes),
         )
         return dict(zip(VALUATIONS, found, strict=True))
+
+    def _in_time(self, limits: Budget) -> Iterator[tuple[Scheme, str]]:
+        """What lowers the loss most within a time."""
+        asked = [] if limits.instructions is None else [limits.instructions]
+        for instructions in dict.fromkeys((*self._sets.times(TIMES), *asked)):
+            name = f"elastic-{instructions}"
+            yield self._sets.in_time(name, self._worth, instructions), "elastic"
 
     def _budgets(self, limits: Budget) -> list[Budget]:
         """Sizes of RAM, evenly spread by their ratios, and last what was asked for, once."""
@@ -251,7 +271,7 @@ class Explorer:
 
         for way, valued in values.items():
             ways: list[tuple[Budget, Price, str]] = [
-                *((limits, self._prices.takes, "sums") for limits in spread),
+                *((one, self._prices.takes, "sums") for one in spread if way not in ASKED_ALONE),
                 (asked, planned, "plans"),
             ]
             for limits, price, by in ways:

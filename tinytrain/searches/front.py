@@ -26,8 +26,8 @@ class Tried:
         eval: by samples that the choice never saw; None where there are none.
         fitted: in the plan that the budget asks for; of the chosen one as its folder was built and
             measured; None where it was not looked at.
-        gap: of a set from a knapsack, how much more value within its limits a set may have at
-            most, as a share of the bound; None where no bound is known.
+        gap: of a set from a knapsack, how far its value may be below the largest within its limits,
+            as a share of the bound, 0 to 1; None where no bound is known.
     """
 
     scheme: Scheme
@@ -94,7 +94,7 @@ def gap_text(one: Tried) -> str:
         return "no bound is known: it was not found by a knapsack"
     if one.gap == 0.0:
         return "no set that fits has more of the value that it was found by"
-    return f"no set that fits has {one.gap:.1%} more of the value that it was found by"
+    return f"at most {one.gap:.1%} below the best set that fits, by the value that it was found by"
 
 
 def spread_text(marks: Marks) -> str:

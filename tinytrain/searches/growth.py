@@ -88,7 +88,8 @@ def other_channels(scheme: Scheme, worth: Worth) -> Iterator[Scheme]:
     """The same scheme with channels chosen in each other way, listed."""
     if not any(is_open(share) for share in scheme.weights.values()):
         return
-    for word, way in WAYS.items():
+    for word in WAYS:
         if word != scheme.choice:
             other = replace(scheme, choice=word, name=f"{scheme.name}, {word} channels")
-            yield with_channels(other, worth) if way.measured else other
+            # Listed, so that the file of the scheme says it all: a seed may be another one then.
+            yield with_channels(other, worth)

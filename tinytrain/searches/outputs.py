@@ -12,6 +12,7 @@ from typing import Any
 
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.scheme.text import scheme_text
+from tinytrain.searches.figure import RIGHT, Figure
 from tinytrain.searches.front import Tried, gap_text, pareto
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.store import finite
@@ -31,6 +32,7 @@ class Asked:
         learned, judged: samples.
         evaluated: samples that report; 0 where there are none.
         short, long: how candidates train.
+        figure: that they are compared by.
     """
 
     command: str
@@ -45,6 +47,7 @@ class Asked:
     evaluated: int
     short: TrialLength
     long: TrialLength
+    figure: Figure = RIGHT
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +94,17 @@ def scheme_file(asked: Asked, found: Findings) -> bytes:
         f"model   {asked.model[0]}, SHA-256 {asked.model[1]}",
         f"data    {asked.data[0]}, SHA-256 {asked.data[1]}",
         f"        {asked.learned} samples to learn from, {asked.judged} judges",
-        _figures("judges", chosen.long or chosen.short, asked.long if chosen.long else asked.short),
+        _figures(
+            "judges",
+            chosen.long or chosen.short,
+            asked.long if chosen.long else asked.short,
+            asked.figure,
+        ),
     ]
     if asked.eval is not None and chosen.eval is not None:
         comments += [
             f"eval    {asked.eval[0]}, SHA-256 {asked.eval[1]}",
-            _figures("eval", chosen.eval, asked.long),
+            _figures("eval", chosen.eval, asked.long, asked.figure),
         ]
     comments += [
         f"bound   {gap_text(chosen)}",
@@ -109,11 +117,11 @@ def scheme_file(asked: Asked, found: Findings) -> bytes:
     return scheme_text(chosen.scheme, comments).encode()
 
 
-def _figures(what: str, marks: Marks, length: TrialLength) -> str:
+def _figures(what: str, marks: Marks, length: TrialLength, figure: Figure) -> str:
     seeds = len(marks.accuracies)
     spread = f" ± {100 * marks.spread:.1f}" if seeds > 1 else ""
     return (
-        f"{what:<7} {100 * marks.accuracy:.1f}{spread} % right after {length.steps} steps, "
+        f"{what:<7} {100 * marks.accuracy:.1f}{spread} % {figure.said} after {length.steps} steps, "
         f"{seeds} seed{'s' if seeds > 1 else ''}"
     )
 
@@ -159,6 +167,7 @@ def json_file(asked: Asked, found: Findings) -> bytes:
         "limits": {"ram": limits.ram, "flash": limits.flash, "instructions": limits.instructions},
         "short": {"steps": short.steps, "seeds": len(short.seeds), "judges": short.judges},
         "long": {"steps": long.steps, "seeds": len(long.seeds), "judges": long.judges},
+        "figure": asked.figure.noun,
         "trainings": found.trainings,
         "chosen": found.chosen.name,
         "memory": {"ram": dict(found.memory.ram), "flash": dict(found.memory.flash)},

@@ -10,6 +10,7 @@ from itertools import pairwise
 from tinytrain.reports import wording
 from tinytrain.reports.picture import Mark, percent
 from tinytrain.scheme.text import scheme_text
+from tinytrain.searches.figure import WORST
 from tinytrain.searches.front import BESIDE, PRESET, Tried, gap_text
 from tinytrain.searches.outputs import Asked, Findings
 from tinytrain.toolchain.template import render
@@ -64,12 +65,10 @@ class Plot:
 
 def search_page(asked: Asked, found: Findings) -> bytes:
     """The page; the same findings give the same bytes."""
-    limits = asked.limits
+    limits, noun = asked.limits, asked.figure.noun.capitalize()
     plots = (
-        _plot("Accuracy against RAM, bytes", "ram", limits.ram, found),
-        _plot(
-            "Accuracy against instructions of a step", "instructions", limits.instructions, found
-        ),
+        _plot(f"{noun} against RAM, bytes", "ram", limits.ram, found),
+        _plot(f"{noun} against instructions of a step", "instructions", limits.instructions, found),
     )
     kinds = {_kind(one, found) for one in found.tried} | {"short"}
     text = render(
@@ -84,6 +83,7 @@ def search_page(asked: Asked, found: Findings) -> bytes:
         kind_of=lambda one: _kind(one, found),
         bars=_bars(found),
         gap=gap_text(found.chosen),
+        noun=noun,
         toml=scheme_text(found.chosen.scheme),
         version=__version__,
         size=wording.size_text,
@@ -106,10 +106,10 @@ def _plot(title: str, what: str, limit: int | None, found: Findings) -> Plot:
     costs = [getattr(one.takes, what) for one in found.tried]
     most = max(costs) or 1
     marks = [(one, marks) for one in found.tried for marks in (one.short, one.long) if marks]
-    low = min(marks.accuracy for _, marks in marks)
+    low = max(min(marks.accuracy for _, marks in marks), WORST)
     high = max(marks.accuracy for _, marks in marks)
     room = _ROOM * (high - low) or 0.01
-    low, high = max(low - room, 0.0), min(high + room, 1.0)
+    low, high = max(low - room, min(low, 0.0)), min(high + room, 1.0)
 
     def place(one: Tried, accuracy: float) -> tuple[float, float]:
         x = round(100 * getattr(one.takes, what) / (1.03 * most), 2)
@@ -174,7 +174,7 @@ def _levels(low: float, high: float) -> Iterator[Mark]:
     """Accuracies in round numbers, measured from the top."""
     unit = next(
         unit
-        for unit in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+        for unit in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
         if (high - low) / unit <= _TICKS + 1
     )
     first = int(low / unit) + 1

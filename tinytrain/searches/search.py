@@ -37,6 +37,9 @@ class SearchResult:
         chosen: the row of the chosen one.
         memory: of its folder, as the target's linker placed it.
         limits: that it keeps.
+        figure: what schemes are compared by, whose `accuracies` stand in the marks of each: the
+            accuracy, the balanced one where classes are unequal, or the share of the loss that
+            training takes away where there are no classes.
         trainings: that stand behind the choice.
         new_trainings: of these, that were not in the store yet.
         notes: sentences on what was not as it should be.
@@ -51,6 +54,7 @@ class SearchResult:
     chosen: Tried
     memory: MemoryUse
     limits: Budget
+    figure: str
     trainings: int
     new_trainings: int
     notes: tuple[str, ...] = ()
@@ -163,6 +167,7 @@ def _write(path: Path, asked: Asked, found: Findings, new: int) -> SearchResult:
         found.chosen,
         found.memory,
         asked.limits,
+        asked.figure.noun,
         found.trainings,
         new,
         found.notes,

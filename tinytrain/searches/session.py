@@ -122,7 +122,7 @@ class SearchSession:
             worth.layers,
             explored.contributions,
             sum(one.trainings for one in tried),
-            notes,
+            (*self._subject.notes, *notes),
         )
 
     def asked(self, command: str) -> Asked:
@@ -142,6 +142,7 @@ class SearchSession:
             0 if samples.eval is None else len(samples.eval),
             self._lengths.short,
             self._lengths.long,
+            samples.figure,
         )
 
     def _beside(self, files: Sequence[str | Path], costs: Costs) -> list[Scheme]:
@@ -184,7 +185,8 @@ class SearchSession:
         """All that was tried; the best that fit train longer."""
         tight = replace(self._limits, ram=self._limits.ram - STACK)
         best = [one for one in ranked(explored.tried) if _key(one) not in refused]
-        asked = [one for one in best if one.name.endswith(f"-{self._limits.ram}")]
+        ends = tuple(f"-{n}" for n in (self._limits.ram, self._limits.instructions) if n)
+        asked = [one for one in best if one.name.endswith(ends)]
         able = [*asked, *(one for one in best if one not in asked)]
         finalists = self._finalists(able, prices, tight)
         finalists = finalists or self._finalists(able, prices, self._limits)

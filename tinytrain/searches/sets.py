@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from tinytrain.choosing.elastic import Offer, Stop, best_within, descent_of
+from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import Chosen, Values, best_set
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.cost_lines import INSTRUCTIONS, RAM, CostLines
 from tinytrain.compiler.costs import Cost, Costs
+from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.scheme.scheme import Scheme
 from tinytrain.searches.prices import Takes
 from tinytrain.searches.store import Store, key_of
@@ -51,6 +54,43 @@ class Sets:
     def lines(self) -> CostLines:
         """Costs as sums."""
         return CostLines(self._costs)
+
+    @cached_property
+    def sizes(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Of each layer with weights their number, and its multiplications."""
+        weights: dict[str, int] = {}
+        macs: dict[str, int] = {}
+        for node in self._costs.selected(Scheme("head")).nodes:
+            if traits_of(node).has_weights:
+                weights[node.layer] = node.inputs[1].type.size
+                macs[node.layer] = max(macs_of(node), 1)
+        return weights, macs
+
+    def times(self, count: int) -> list[int]:
+        """So many numbers of instructions, evenly spread from those of the head alone to those of
+        everything, without the first."""
+        _, steps = self.lines.lines[:2]
+        most = {layer: ratios[-1] for layer, ratios in self._costs.choices.ratios.items()}
+        least = steps.fixed
+        beyond = steps.sum(self._costs.choices.counts[-1], most) - least
+        return [least + beyond * k // count for k in range(1, count + 1)]
+
+    def in_time(self, name: str, worth: Worth, instructions: int) -> Scheme:
+        """The set that lowers the loss most in a step that takes no more, whatever RAM it takes."""
+        choices, lines = self._costs.choices, self.lines
+        stops = []
+        for count in choices.counts[1:]:
+            layer = choices.layers[-count]
+            way = lines.biases[count].instructions - lines.biases[count - 1].instructions
+            offers = tuple(
+                Offer(ratio, descent_of(worth, layer, ratio), added)
+                for ratio in choices.ratios.get(layer, ())[1:]
+                if (added := lines.weights[layer, ratio].instructions) > 0
+            )
+            bias = worth.descent.get(layer, (0.0, 0.0))[1]
+            stops.append(Stop(layer, bias, max(way, 0), offers))
+        found = best_within(stops, max(instructions - lines.lines[1].fixed, 0))
+        return replace(choices.scheme(found.count, found.ratios), name=name)
 
     def best(
         self, name: str, values: Values, limits: Budget, price: Price, by: str

@@ -7,7 +7,9 @@ learns from judges it, and nothing of `--eval` does either.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,9 @@ import numpy as np
 from tinytrain.compiler.race_samples import JUDGES, split_by_class
 from tinytrain.data import Dataset, SampleSpec, load_dataset
 from tinytrain.data.given import batches
-from tinytrain.errors import DataError, UsageError, Where
+from tinytrain.errors import DataError, Where
 from tinytrain.reference.warm_up import evenly_spread
+from tinytrain.searches.figure import Figure, figure_of
 
 HEATS = JUDGES - 1
 """Orders of the samples that have judges of their own."""
@@ -42,13 +45,23 @@ class SearchSamples:
 
         Each order has judges of its own, so that a choice goes by more of the samples.
         """
-        return split_by_class(self.data.targets(slice(None)), seed % HEATS)
+        return split_by_class(strata(self.data), seed % HEATS)
+
+    @cached_property
+    def figure(self) -> Figure:
+        """What candidates are compared by."""
+        return figure_of(self.data)
 
     @property
     def counts(self) -> tuple[int, int]:
         """How many are learned from, and how many judge, in each training."""
         learn, judge = self.split(0)
         return len(learn), len(judge)
+
+
+def strata(data: Dataset) -> np.ndarray:
+    """Of each sample its class, int [N]; all are of one where targets are no labels."""
+    return data.targets(slice(None)) if data.spec.classes else np.zeros(len(data), np.int32)
 
 
 def search_samples(data: Dataset, eval: Dataset | None) -> SearchSamples:
@@ -82,16 +95,19 @@ def check_classes(data: Dataset, where: Where) -> None:
     """Refuses data from which nobody could learn all classes and be judged.
 
     Raises:
-        UsageError: the model has no classes.
-        DataError: a class has no samples, or too few to split.
+        DataError: a class has no samples, or too few to split; where there are no classes, the data
+            has.
     """
     classes = data.spec.classes
     if not classes:
-        raise UsageError(
-            "a search compares candidates by the classes that they tell, and the model has none",
-            help="give the last layer classes with --classes N, or take --scheme last-K and "
-            "'tinytrain simulate'",
-        )
+        if len(data) < JUDGES:
+            raise DataError(
+                f"the data has {len(data)} samples, and a search needs {JUDGES}: one part in four "
+                "judges what the others taught",
+                where=where,
+                help="give more samples, or take a preset",
+            )
+        return
     counts = np.bincount(data.targets(slice(None)), minlength=classes)
     missing = np.flatnonzero(counts == 0)
     if missing.size:
@@ -115,6 +131,33 @@ def check_classes(data: Dataset, where: Where) -> None:
         )
 
 
+def check_unseen(data: Dataset, eval: Dataset) -> str | None:
+    """A note where some samples to report on are among those to learn from; None where none is.
+
+    Raises:
+        DataError: all of them are.
+    """
+    shown = _contents(eval)
+    total, count = len(shown), len(shown & _contents(data))
+    if count == total:
+        raise DataError(
+            "every sample of --eval is in --data too, so that it would report on what was learned",
+            help="give samples of their own, or leave out --eval: a part of --data judges anyway",
+        )
+    if count:
+        return (
+            f"{count:,} of {total:,} samples of --eval are in --data too: what is reported is not "
+            "all of samples that were never seen"
+        )
+    return None
+
+
+def _contents(data: Dataset) -> set[bytes]:
+    """Digests of the inputs, each once."""
+    x = data.x
+    return {hashlib.sha256(f"{x.dtype}".encode() + one.tobytes()).digest() for one in x}
+
+
 def thinned(labels: np.ndarray, most: int) -> np.ndarray:
     """Indices of at most so many samples, ascending: of each class in proportion, and evenly
     spread within it, whatever the order of the classes; of rare ones what a split needs."""
@@ -136,5 +179,5 @@ def thinned(labels: np.ndarray, most: int) -> np.ndarray:
 
 
 def _part(data: Dataset, most: int) -> Dataset:
-    chosen = thinned(data.targets(slice(None)), most)
+    chosen = thinned(strata(data), most)
     return Dataset(data.spec, data.x[chosen], data.targets(chosen), data.name)

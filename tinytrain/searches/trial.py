@@ -11,6 +11,7 @@ import numpy as np
 from tinytrain.compiler.options import Options
 from tinytrain.reference.schedule import rate_at
 from tinytrain.scheme.scheme import Scheme
+from tinytrain.searches.figure import less_loss, right
 from tinytrain.searches.switches import Switches
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.stream import training_order
@@ -23,7 +24,8 @@ class TrialScore:
     Attributes:
         loss: as a step would report it, of a classification the cross-entropy; infinite where one
             was not finite.
-        accuracy: share of the samples whose class is right, 0 to 1; NaN where a sample has none.
+        accuracy: share of the samples whose class is right, 0 to 1; where a sample has none, the
+            share of the loss that training took away.
     """
 
     loss: float
@@ -39,6 +41,7 @@ def trial(
     steps: int,
     seeds: Sequence[int],
     rate: float | None = None,
+    balanced: bool = False,
 ) -> TrialScore:
     """Trains a candidate once for each seed, from the factory state each time.
 
@@ -50,6 +53,7 @@ def trial(
         seeds: of the order of the samples, at least one; the model's own draws do not change.
         rate: that the schedule of the model's options starts from; None takes what is suggested for
             the scheme.
+        balanced: whether the accuracy is the mean of the classes' own.
 
     Raises:
         SchemeError: the candidate is not within the largest scheme.
@@ -61,10 +65,13 @@ def trial(
     )
     found = []
     learn, judge = switches.with_frozen(learn), switches.with_frozen(judge)
+    switches.library.init()
+    before = math.nan if switches.library.model.classes else judged(switches, judge)[0]
     for seed in seeds:
         switches.library.init()
         switches.library.train(learn, training_order(len(learn.targets), steps, seed), rates)
-        found.append(judged(switches, judge))
+        loss, accuracy = judged(switches, judge, balanced=balanced)
+        found.append((loss, less_loss(before, loss) if math.isnan(accuracy) else accuracy))
     losses, accuracies = zip(*found, strict=True)
     return TrialScore(float(np.mean(losses)), float(np.mean(accuracies)))
 
@@ -75,15 +82,16 @@ def rates_of(options: Options, rate: float, steps: int) -> np.ndarray:
     return np.array([rate_at(schedule, rate, t // window) for t in range(steps)], np.float32)
 
 
-def judged(switches: Switches, samples: LibrarySamples) -> tuple[float, float]:
-    """Mean loss and accuracy of the state as it is; see `TrialScore`."""
+def judged(
+    switches: Switches, samples: LibrarySamples, *, balanced: bool = False
+) -> tuple[float, float]:
+    """Mean loss and accuracy of the state as it is; NaN where a sample has no class."""
     library = switches.library
-    if not library.model.classes:
-        loss, accuracy = _mean(library.score(samples)[0]), math.nan
-    else:
-        losses, predicted = library.evaluate(samples)
-        loss, accuracy = _mean(losses), float(np.mean(predicted == samples.targets))
-    return loss, accuracy
+    classes = library.model.classes
+    if not classes:
+        return _mean(library.score(samples)[0]), math.nan
+    losses, predicted = library.evaluate(samples)
+    return _mean(losses), right(predicted, samples.targets, classes, balanced=balanced)
 
 
 def _mean(losses: np.ndarray) -> float:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tinytrain.choosing.choices import Choices
-from tinytrain.choosing.fisher import Worth
+from tinytrain.choosing.elastic import descent_of
+from tinytrain.choosing.fisher import Worth, tinytrain_scores
 from tinytrain.choosing.knapsack import Values
 
 
@@ -48,6 +49,29 @@ def by_root(choices: Choices, worth: Worth) -> Values:
     """By its square root: several layers with less are worth more than one with much."""
     roots = {layer: math.sqrt(value) for layer, value in worth.layers.items()}
     return _values(choices, worth, roots, {k: math.sqrt(v) for k, v in worth.bias.items()})
+
+
+def by_descent(choices: Choices, worth: Worth) -> Values:
+    """By how far a step lowers the loss, to first order, as `choosing.elastic` has it."""
+    return Values(
+        {layer: worth.descent[layer][1] for layer in choices.layers if layer in worth.descent},
+        {
+            (layer, ratio): descent_of(worth, layer, ratio)
+            for layer, ratios in choices.ratios.items()
+            for ratio in ratios[1:]
+        },
+    )
+
+
+def by_tinytrain(
+    choices: Choices, worth: Worth, weights: Mapping[str, int], macs: Mapping[str, int]
+) -> Values:
+    """By the layer score of TinyTrain (Kwon et al., ICML 2024), which favours small layers.
+
+    Args:
+        weights, macs: of each layer of `worth`.
+    """
+    return _values(choices, worth, tinytrain_scores(worth, weights, macs), {})
 
 
 def by_number(choices: Choices, worth: Worth) -> Values:

@@ -44,6 +44,7 @@ def _keep(path: Path, worth: Worth) -> None:
         "bias": np.array([worth.bias.get(layer, 0.0) for layer in worth.layers]),
         "descent": np.array([worth.descent.get(layer, (0.0, 0.0)) for layer in worth.layers]),
         "spread": np.array([worth.spread.get(layer, (0.0, 0.0)) for layer in worth.layers]),
+        "sizes": np.array([worth.sizes.get(layer, (0, 0)) for layer in worth.layers]),
         "samples": np.array(worth.samples),
     }
     for layer, facts in worth.facts.items():
@@ -76,6 +77,7 @@ def _read(path: Path) -> Worth | None:
             dict(zip(layers, map(tuple, arrays["descent"].tolist()), strict=True)),
             int(arrays["samples"]),
             dict(zip(layers, map(tuple, arrays["spread"].tolist()), strict=True)),
+            dict(zip(layers, map(tuple, arrays["sizes"].tolist()), strict=True)),
         )
     # A damaged file is as good as none.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -77,7 +77,7 @@ def _show(result: SearchResult, next: str) -> None:
 
 def _table(result: SearchResult) -> Table:
     table = Table()
-    for column in ("scheme", "from", "RAM", "instructions", "loss", "accuracy", "never seen"):
+    for column in ("scheme", "from", "RAM", "instructions", "loss", result.figure, "never seen"):
         is_text = column in ("scheme", "from")
         table.add_column(column, justify="left" if is_text else "right", overflow="fold")
     for one in best_first(result.tried, SHOWN):
