@@ -190,17 +190,28 @@ static int is_a_class_worse(const tt_guard_view *view, float square)
     return 0;
 }
 
+/* How many labels came since the last check, and how often the commonest. */
+typedef struct {
+    uint32_t all, most;
+} label_counts;
+
+static label_counts labels_of(const tt_guard_view *view)
+{
+    label_counts found = {0, 0};
+    for (size_t i = 0; i < view->class_count; i++) {
+        const uint32_t came = view->classes[i].came; /* below 2^16, of fewer than 2^16 classes */
+        found.all += came;
+        found.most = came > found.most ? came : found.most;
+    }
+    return found;
+}
+
 /* Whether no label is more than half way from its share among all to being the only one. */
 static int is_varied(const tt_guard_view *view)
 {
-    uint32_t most = 0;
-    uint32_t all = 0;
-    for (size_t i = 0; i < view->class_count; i++) {
-        const uint32_t came = view->classes[i].came; /* below 2^16, of fewer than 2^16 classes */
-        all += came;
-        most = came > most ? came : most;
-    }
-    return 2U * (uint64_t)most * view->class_count <= all * (uint64_t)(view->class_count + 1U);
+    const label_counts came = labels_of(view);
+    return 2U * (uint64_t)came.most * view->class_count <=
+           came.all * (uint64_t)(view->class_count + 1U);
 }
 
 /* What one look is enough for. */
@@ -326,10 +337,20 @@ static tt_guard_action judge(const tt_guard_view *view)
     const int is_fallen = is_a_class_worse(view, RARE);
     const int is_below = is_blind || is_worse(guard->best, guard->kept, EQUAL) || is_fallen;
     const int has_learned = is_worse(guard->usual, guard->then, RARE) && is_varied(view);
+    /* The measure moves with what is better, not with what is nearly as good: else many small falls
+     * would go unseen. */
+    const int is_best = guard->kept.count > 0.0F && !is_worse(guard->best, guard->kept, 0.0F);
     if (!is_strange && (!is_below || has_learned)) {
-        /* The measure moves with what is better, not with what is nearly as good: else many small
-         * falls would go unseen. */
-        return pass(view, guard->kept.count > 0.0F && !is_worse(guard->best, guard->kept, 0.0F));
+        const label_counts came = labels_of(view);
+        if (is_best || guard->kept.count == 0.0F || came.all == 0 || came.most < came.all) {
+            return pass(view, is_best);
+        }
+        /* From a single label nothing is learned that tells classes apart. */
+        if (guard->is_strict == 0) {
+            begin(view);
+            return TT_GUARD_WAITED;
+        }
+        return undo(view, TT_GUARD_KEPT);
     }
     const tt_guard_reason below = is_fallen ? TT_GUARD_CLASS : TT_GUARD_KEPT;
     return wait(view, is_below ? below : TT_GUARD_STREAM);

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -33,7 +34,7 @@ def inspected(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[d
     return training, printed
 
 
-def digits(samples: Path, output: Path, **options: object) -> Product:
+def digits(samples: Path | np.ndarray, output: Path, **options: object) -> Product:
     return compile_model(MODEL, output=output, calibration=samples, scheme="full", **options)
 
 
@@ -41,6 +42,13 @@ def learned(product: Product, learn: Path, judge: Path, rate: float | None = Non
     result = simulate(product.directory, data=learn, eval=judge, steps=1000, learning_rate=rate)
     assert result.accuracy_after is not None
     return result.accuracy_after
+
+
+def test_one_sample_says_nothing_of_how_samples_differ(tmp_path: Path) -> None:
+    alone = data.as_trained(slice(0, 1)).x
+    for count in (1, 5):
+        product = digits(np.repeat(alone, count, 0), tmp_path / "out")
+        assert product.manifest.warnings == () and product.manifest.guidance.contrast == 1
 
 
 def test_the_suggested_rate_learns_and_one_far_above_the_limit_does_not(

@@ -52,6 +52,20 @@ def test_poison_is_undone(folder: Path) -> None:
         assert checks[0].action == "saved" and checks[-1].factor < 0.5
 
 
+def test_a_single_label_saves_no_state_that_is_no_better(folder: Path) -> None:
+    with tinytrain.load(folder) as device:
+        device.keep_apart(as_trained(slice(900, 980)).x, as_trained(slice(900, 980)).y)
+        alone = as_trained(slice(0, 300))
+        only = alone.x[alone.y == 3]
+        device.train(np.concatenate([only] * 12)[:320], np.full(320, 3))
+        device.finish()
+        checks = device.guard_checks()
+        best = checks[0].kept
+        saved = [check.kept for check in checks if check.action == "saved"]
+        assert saved == sorted(saved, reverse=True) and max(saved) == best
+        assert len(saved) < len(checks)
+
+
 def test_a_session_says_what_the_guard_did(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,7 +175,7 @@ def test_what_needs_a_guard(tmp_path: Path, folder: Path) -> None:
         for call in (lambda: device.keep_apart(KEPT.x, KEPT.y), device.finish, device.guard_checks):
             with pytest.raises(UsageError, match="the model has no guard"):
                 call()
-    with pytest.raises(UsageError, match="enrolled samples that were erased"):
+    with pytest.raises(UsageError, match="what was enrolled then and erased since"):
         tinytrain.compile_model(
             MODEL, output=place, calibration=calibration, scheme="head", guard=9, enrol="ncm"
         )

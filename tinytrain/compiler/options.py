@@ -611,9 +611,10 @@ def _check_enrolment(options: Options) -> None:
         _check_features(options, "--enrol", "take --scheme head or none")
         if options.guard:
             raise UsageError(
-                "a guard brings a saved state back, and with it enrolled samples that were erased "
-                "since",
-                help="leave out --guard or --enrol",
+                "--guard brings a state back that was saved before, and with it what was enrolled "
+                "then and erased since",
+                help="leave out --guard and take --scheme none, where nothing trains that would "
+                "have to be undone; or leave out --enrol",
             )
 
 

@@ -124,8 +124,13 @@ class Guard:
         is_below = is_blind or is_worse(self.best, self.kept, EQUAL) or self._is_a_class_worse(RARE)
         has_learned = is_worse(self.usual, self.then, RARE) and self._is_varied()
         if not is_strange and (not is_below or has_learned):
-            is_best = self.kept.count > 0 and not is_worse(self.best, self.kept, ZERO)
-            return self._pass(norm, is_best=bool(is_best))
+            is_best = bool(self.kept.count > 0 and not is_worse(self.best, self.kept, ZERO))
+            if is_best or self.kept.count == 0 or not self._is_one_label():
+                return self._pass(norm, is_best=is_best)
+            if self.is_strict:
+                return self._undo(REASONS.index("kept"))
+            self._begin()
+            return "waited"
         below = "class" if self._is_a_class_worse(RARE) else "kept"
         return self._wait(REASONS.index(below if is_below else "stream"))
 
@@ -197,6 +202,11 @@ class Guard:
         """Whether no label is more than half way from its share among all to being the only one."""
         came = [each.came for each in self.class_errors]
         return not came or 2 * max(came) * len(came) <= sum(came) * (len(came) + 1)
+
+    def _is_one_label(self) -> bool:
+        """Whether all labels since the last check are the same."""
+        came = [each.came for each in self.class_errors]
+        return sum(came) > 0 and max(came) == sum(came)
 
     def _alarm(self, norm: np.float32, *, is_at_ends: bool) -> int:
         found = {

@@ -45,7 +45,8 @@ class Tangent:
             2^(i/BINS_PER_OCTAVE - 128) and more.
         moves: how far a step of rate 1 moves a parameter, by its name, in units of its integer: of
             all samples and output channels the largest root mean square.
-        contrast: share of the root mean square of what the head reads that differs between samples.
+        contrast: share of the root mean square of what the head reads that differs between samples;
+            1 where all samples are the same, which says nothing.
         samples: how many had a gradient; the others count nowhere.
         doubt, margin: of `certainty`, the mean and the median over the samples.
         parts: of each trained tensor, by its name, its part of K, f64 [samples, C]: of weights for
@@ -147,7 +148,8 @@ def measure_tangent(
             layers[node.layer][step] += _squares(moved) / error
             parts[trained.name].append(_by_channel(moved) / error)
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
-    contrast = _contrast(np.array(features))
+    is_one = samples is not None and bool((samples == samples[:1]).all())
+    contrast = 1.0 if is_one else _contrast(np.array(features))
     certain = certainty(loss.op, logits, loss.inputs[1].type.size)
     by_name = {name: np.array(found) for name, found in parts.items()}
     return Tangent(kernels, energy, contrast, len(active), moves, *certain, by_name)
