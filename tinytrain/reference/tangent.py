@@ -148,8 +148,7 @@ def measure_tangent(
             layers[node.layer][step] += _squares(moved) / error
             parts[trained.name].append(_by_channel(moved) / error)
     kernels = {layer: np.array(parts)[active] for layer, parts in layers.items()}
-    is_one = samples is not None and bool((samples == samples[:1]).all())
-    contrast = 1.0 if is_one else _contrast(np.array(features))
+    contrast = _contrast(np.array(features), samples)
     certain = certainty(loss.op, logits, loss.inputs[1].type.size)
     by_name = {name: np.array(found) for name, found in parts.items()}
     return Tangent(kernels, energy, contrast, len(active), moves, *certain, by_name)
@@ -210,7 +209,9 @@ def _energy(gradient: np.ndarray, moves: np.ndarray) -> np.ndarray:
     return np.bincount(np.clip(bins, 0, _BINS - 1), np.square(gradient[found]), _BINS)
 
 
-def _contrast(features: np.ndarray) -> float:
+def _contrast(features: np.ndarray, samples: np.ndarray | None) -> float:
+    if samples is not None and (samples == samples[:1]).all():
+        return 1.0
     total = np.sqrt(np.mean(np.square(features)))
     apart = np.sqrt(np.mean(np.square(features - features.mean(axis=0))))
     return float(apart / total) if total > 0 else 0.0
