@@ -10,6 +10,7 @@ import pytest
 
 import tinytrain
 from tests.support.boards import DIGITS, X, Y
+from tinytrain import Product
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,11 +20,15 @@ def host_compiler() -> None:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("link") / "own"
-    tinytrain.compile_model(
+def folder(product: Product) -> Path:
+    return product.directory
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Product:
+    return tinytrain.compile_model(
         DIGITS,
-        output=place,
+        output=tmp_path_factory.mktemp("link") / "own",
         name="own",
         target="mps2-an500",
         calibration=X,
@@ -31,7 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         link=True,
         self_test=True,
     )
-    return place
 
 
 @pytest.fixture(scope="session")

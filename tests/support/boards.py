@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,3 +43,18 @@ def running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+@contextmanager
+def emulated_board(folder: Path, name: str) -> Iterator[str]:
+    """The same program for a target that QEMU runs, with the UART of its machine behind a
+    pseudo-terminal."""
+    target = load_target(name)
+    program = build(folder, target, variant=f"link-{name}", link=True)
+    command = f"{target.architecture.emulator} -machine {target.machine} -display none"
+    arguments = ["-monitor", "none", "-serial", "pty", "-kernel", str(program.resolve())]
+    with running([*command.split(), *target.architecture.emulator_flags, *arguments]) as process:
+        assert process.stdout is not None
+        found = re.search(r"redirected to (\S+)", process.stdout.readline())
+        assert found, "QEMU offers no serial port"
+        yield found[1]

@@ -82,13 +82,18 @@ def _port_names(target: Target) -> list[str]:
 def link_port_files(target: Target) -> dict[str, str]:
     """The files that the program behind a serial line needs beside those of `port_files`, without
     its `main`: as these, and none where no serial line of the target is known."""
-    folder = resources.folder("targets") / "link"
-    names = _link_files(target)
-    return {name: (folder / name).read_text(encoding="utf-8") for name in names}
+    folder = resources.folder("targets")
+    return {Path(name).name: (folder / name).read_text("utf-8") for name in _link_names(target)}
 
 
-def _link_files(target: Target) -> tuple[str, ...]:
-    return ("link_host.c", "tt_link_board.h") if target.is_host else ()
+def _link_names(target: Target) -> list[str]:
+    """The same as paths in `targets/`."""
+    if target.is_host:
+        return ["link/link_host.c", "link/tt_link_board.h"]
+    if target.serial is None:
+        return []
+    clock = f"{target.architecture.folder}/link_clock.c"
+    return [clock, "link/link_uart.c", "link/tt_link_board.h", "link/tt_link_clock.h"]
 
 
 def makefile(
@@ -103,7 +108,7 @@ def makefile(
         port: the folder of the files of `port_files`, relative to the generated folder.
         link: whether it knows the program behind a serial line, too: its goal `link`.
     """
-    own = [f"{port}/{file}" for file in _link_files(target) if file.endswith(".c")]
+    own = [f"{port}/{Path(file).name}" for file in _link_names(target) if file.endswith(".c")]
     return render(
         "codegen",
         "Makefile.j2",
