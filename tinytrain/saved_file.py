@@ -136,12 +136,17 @@ def _text(header: str) -> str:
     return (resources.folder("runtime_c") / "include" / header).read_text(encoding="utf-8")
 
 
-def defined(name: str) -> str:
-    """A constant of tt_saved_file.h."""
-    match = re.search(rf'#define {name} "?(\w+?)"?U?\n', _text("tt_saved_file.h"))
+def defined(name: str, header: str = "tt_saved_file.h") -> str:
+    """A constant of a header of the runtime."""
+    match = re.search(rf'#define {name} "?(\w+?)"?U?\n', _text(header))
     if match is None:
-        raise InternalError(f"tt_saved_file.h does not define {name}")
+        raise InternalError(f"{header} does not define {name}")
     return match[1]
+
+
+def signed_magic() -> bytes:
+    """The letters between a signed file and its tag."""
+    return defined("TT_SIGNED_MAGIC", "tt_signed.h").encode()
 
 
 def saved_bytes(regions: int, scales: int) -> int:
@@ -196,8 +201,19 @@ def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
     return SavedParameters(found["model_hash"], payload[:weights], payload[weights:], samples)
 
 
+def without_samples(data: bytes) -> bytes:
+    """The file of what was learned that a sound file begins with."""
+    *_, behind = take_part(data, "the saved parameters", None)
+    return data[: len(data) - len(behind)]
+
+
 def _samples(data: bytes, model_hash: bytes, where: Where | None) -> bytes:
     """The payload of a file of samples that lies behind one of what was learned."""
+    if data[4:].startswith(signed_magic()):
+        raise DataError(
+            "the saved parameters are signed", where=where,
+            help="`tinytrain sign FILE --check --key PUBLIC.pem -o PLAIN` takes them out",
+        )  # fmt: skip
     if not data.startswith(defined("TT_SAMPLES_MAGIC").encode()):
         raise DataError("the saved parameters do not have the size they state", where=where)
     found, payload, behind = take_part(data, "the saved samples", where)

@@ -17,8 +17,7 @@ from typing import Any
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import FILE, GENERAL, INTEGER, SWITCH, Option
 from tinytrain.output_file import check_writable, write_file
-from tinytrain.resources import folder
-from tinytrain.saved_file import read_saved
+from tinytrain.saved_file import read_saved, signed_magic, without_samples
 
 PARAMETERS = (
     Option(
@@ -55,12 +54,14 @@ class SignedFile:
         counter: of the file.
         nbytes: its size with counter, mark and tag.
         public_key: 32 bytes, as a device has them.
+        left_out: bytes of samples of a replay buffer, which are nobody else's and were not signed.
     """
 
     path: Path
     counter: int
     nbytes: int
     public_key: bytes
+    left_out: int = 0
 
 
 def sign(
@@ -90,24 +91,25 @@ def sign(
     if output is not None:
         check_writable(Path(output))
     cose_key = _read_key(key, private=not check)
-    held = _read(Path(file))
-    where = Where(str(file))
+    public = bytes(cose_key.to_dict()[-2])
+    held, where = _read(Path(file)), Where(str(file))
     if check:
         found, told = verified(held, cose_key, counter or 0, where)
-    else:
-        read_saved(held, where)
-        told = counter or 0
-        found = signed(held, cose_key, told)
-    if output is not None:
-        write_file(Path(output), found)
-    nbytes = len(held) if check else len(found)
-    return SignedFile(Path(output or file), told, nbytes, bytes(cose_key.to_dict()[-2]))
+        if output is not None:
+            write_file(Path(output), found)
+        return SignedFile(Path(output or file), told, len(held), public)
+    assert counter is not None and output is not None
+    read_saved(held, where)
+    learned = without_samples(held)
+    made = signed(learned, cose_key, counter)
+    write_file(Path(output), made)
+    return SignedFile(Path(output), counter, len(made), public, len(held) - len(learned))
 
 
 def signed(held: bytes, key: Any, counter: int) -> bytes:
     """A file with its counter, mark and tag; `key` is a `cwt.COSEKey`."""
     cwt, cbor2 = _libraries()
-    body = held + _TRAILER.pack(counter, _magic())
+    body = held + _TRAILER.pack(counter, signed_magic())
     message = cwt.COSE.new(alg_auto_inclusion=True).encode(hashlib.sha512(body).digest(), key)
     protected, _, _, tag = cbor2.loads(message).value
     assert protected == _PROTECTED and len(tag) == _TAG
@@ -122,7 +124,7 @@ def verified(held: bytes, key: Any, least: int, where: Where | None = None) -> t
     """
     cwt, cbor2 = _libraries()
     body, tag = held[:-_TAG], held[-_TAG:]
-    if len(body) < _TRAILER.size or not body.endswith(_magic()):
+    if len(body) < _TRAILER.size or not body.endswith(signed_magic()):
         raise DataError("the file is not signed", where=where, help="sign it with `tinytrain sign`")
     counter: int = _TRAILER.unpack(body[-_TRAILER.size :])[0]
     message = [_PROTECTED, {}, hashlib.sha512(body).digest(), tag]
@@ -141,11 +143,6 @@ def verified(held: bytes, key: Any, least: int, where: Where | None = None) -> t
             help="take a newer file",
         )
     return body[: -_TRAILER.size], counter
-
-
-def _magic() -> bytes:
-    header = (folder("runtime_c") / "include" / "tt_signed.h").read_text(encoding="utf-8")
-    return header.split('#define TT_SIGNED_MAGIC "')[1].split('"')[0].encode()
 
 
 def _read(path: Path) -> bytes:

@@ -32,6 +32,8 @@ typedef struct {
     const uint8_t *key; /* [ED25519_KEY_SIZE], the public one */
     crypto_sha512_ctx hash;
     uint8_t tag[ED25519_TAG_SIZE];
+    uint8_t right_hash[64], right_tag[ED25519_TAG_SIZE]; /* that were verified last */
+    uint8_t is_known;                                    /* whether there are such */
 } ed25519;
 
 /* It only verifies. */

@@ -9,7 +9,7 @@ import pytest
 
 import tinytrain
 from tests.support.refusals import Refuse
-from tests.support.saved_files import a_saved_file
+from tests.support.saved_files import FORMAT, HEADER, a_saved_file, with_crc
 from tinytrain.cli import main
 
 cwt = pytest.importorskip("cwt", reason="the package cwt is missing")
@@ -44,7 +44,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_signs_and_verifies(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sign", "saved.bin", "--key", "key.pem", "--counter", "7", "-o", "again"]) == 0
-    assert "counter" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "counter" in shown and shown.endswith("215771de243a63ac048a18b59da29\n")
     signed = (place / "signed").read_bytes()
     assert (place / "again").read_bytes() == signed  # the same input gives the same bytes
     assert signed[: -8 - 64] == (place / "saved.bin").read_bytes()
@@ -53,8 +54,20 @@ def test_signs_and_verifies(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main([*command, "-o", "taken"]) == 0
     told = json.loads(capsys.readouterr().out)
     public = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
-    assert told == {"file": "taken", "counter": 7, "bytes": len(signed), "public_key": public}
+    expected = {"file": "taken", "counter": 7, "bytes": len(signed), "left_out": 0}
+    assert told == {**expected, "public_key": public}
     assert (place / "taken").read_bytes() == (place / "saved.bin").read_bytes()
+
+
+def test_samples_of_a_replay_buffer_are_not_sent(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = (place / "saved.bin").read_bytes()
+    samples = with_crc(HEADER.pack(b"TTSM", FORMAT, bytes(32), 5, 0) + b"faces")
+    (place / "both.bin").write_bytes(saved + samples)
+    assert main(["sign", "both.bin", "--key", "key.pem", "--counter", "7", "-o", "x"]) == 0
+    assert f"{len(samples)} bytes of samples" in capsys.readouterr().out
+    assert (place / "x").read_bytes() == (place / "signed").read_bytes()
 
 
 def test_every_other_byte_is_refused(place: Path) -> None:
@@ -84,7 +97,7 @@ def test_every_other_byte_is_refused(place: Path) -> None:
         ("saved.bin --key ed448.pem --counter 1 -o x", 2, "no private Ed25519 key"),
         ("saved.bin --key key.pem --counter 1 -o none/x", 2, "cannot be written"),
         ("none.bin --key key.pem --counter 1 -o x", 4, "the file cannot be read"),
-        ("signed --key key.pem --counter 1 -o x", 4, "do not have the size they state"),
+        ("signed --key key.pem --counter 1 -o x", 4, "the saved parameters are signed"),
         ("key.pem --key key.pem --counter 1 -o x", 4, "holds no saved parameters"),
         ("saved.bin --key key-public.pem --check", 4, "the file is not signed"),
         ("signed --key other-public.pem --check -o x", 4, "signed with another key"),

@@ -101,3 +101,6 @@ def test_on_a_cortex_m7(generated: Compile, update: Path, tmp_path: Path) -> Non
     done = execute(folder / "build" / "small.elf", load_target(M7), tmp_path / "run")
     assert done.code == 0, done.lines
     assert done.lines[-1].startswith("ok ")
+    took = {name: int(count) for name, count in map(str.split, done.lines[:-1])}
+    assert 0 < took["unsigned"] < took["mac"] < took["signature"]
+    print(took)

@@ -2,7 +2,7 @@
  * a signature. Every damaged, cut, foreign, plain or old file is refused and leaves the state as it
  * was; memory that answers otherwise in a later pass leaves no byte of it behind. Prints
  * `ok N`, N being the number of files tried; anything else is a failure. With ON_TARGET it runs
- * where a target's port runs.
+ * where a target's port runs, and first says what it takes to load.
  *
  * update.h holds what `tinytrain sign` wrote: `update`, its counter UPDATE_COUNTER, and
  * `public_key`. */
@@ -298,6 +298,30 @@ static void out_of_order(const tt_signer *signer)
     }
 }
 
+#ifdef ON_TARGET
+static void number(const char *what, uint64_t value)
+{
+    char told[] = " 000000000\n";
+    for (int i = 9; i > 0; i--, value /= 10) {
+        told[i] = (char)('0' + value % 10);
+    }
+    tt_port_print(what);
+    tt_port_print(told);
+}
+
+/* What a load of a file takes, in instructions to the nearest 40. */
+static void count(const char *what, const tt_signer *signer, const memory *from)
+{
+    tt_signed file;
+    fresh(from);
+    const uint64_t before_it = tt_port_instructions();
+    const tt_status status =
+        signer == NULL ? small_load(&state, read_memory, &given) : load(signer, 0, &file);
+    number(what, tt_port_instructions() - before_it);
+    HOLDS(status == TT_OK);
+}
+#endif
+
 int main(void)
 {
     static const uint8_t key[MAC_KEY_SIZE] = {1, 2, 3}, other[MAC_KEY_SIZE] = {1, 2, 4};
@@ -341,6 +365,14 @@ int main(void)
     plain.size = 0;
     HOLDS(small_save(&state, write_memory, &plain) == TT_OK);
     HOLDS(plain.size == sizeof update - 8 - 64 && memcmp(plain.bytes, update, plain.size) == 0);
+#ifdef ON_TARGET
+    HOLDS(plain.size == own.size - 8 - MAC_TAG_SIZE);
+    number("bytes", plain.size);
+    count("unsigned", NULL, &plain);
+    count("mac", &signer, &own);
+    checked.is_known = 0;
+    count("signature", &sender, &sent);
+#endif
     fresh(&sent);
     refuse(&sender, UPDATE_COUNTER + 1U, TT_ERROR_OLD);
     refuse_all_but(&sent, &sender, 40 * STEP);

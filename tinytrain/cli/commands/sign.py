@@ -15,13 +15,15 @@ __all__ = ["PARAMETERS", "run"]
 def run(options: argparse.Namespace) -> None:
     """Signs or verifies, and shows what a device needs to know of it."""
     found = sign(**arguments_of(options, PARAMETERS))
-    facts = {
-        "file": str(found.path),
-        "counter": found.counter,
-        "bytes": found.nbytes,
-        "public key": found.public_key.hex(),
-    }
+    facts: dict[str, object] = {
+        "file": str(found.path), "counter": found.counter, "bytes": found.nbytes,
+    }  # fmt: skip
+    key = found.public_key.hex()
     if options.json:
-        print_json({name.replace(" ", "_"): value for name, value in facts.items()})
+        print_json({**facts, "left_out": found.left_out, "public_key": key})
         return
+    if found.left_out:
+        facts["left out"] = f"{found.left_out:,} bytes of samples"
     print_table(facts_table({**facts, "signature": "is right" if options.check else "was made"}))
+    # Below the table, where the narrowest terminal shows it whole.
+    print(f"public key: {key}")
