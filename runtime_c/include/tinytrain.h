@@ -62,7 +62,14 @@ typedef enum {
     TT_ERROR_OLD,
     /* NAME_init was not called on the state, or the state does not lie at a multiple of
      * TT_STATE_ALIGNMENT bytes, so that NAME_init could do nothing with it. Nothing was done. */
-    TT_ERROR_STATE
+    TT_ERROR_STATE,
+    /* NAME_step_run, NAME_step_cancel: no step is in progress. Every other function: one is, and
+     * nothing was done. */
+    TT_ERROR_STEP,
+    /* NAME_step_run, no error: portions of the step are left. */
+    TT_MORE,
+    /* NAME_step_cancel, no error: some of what trains had been updated, and stays so. */
+    TT_PARTLY
 } tt_status;
 
 /* Bytes: what a NAME_state that is carved out of other memory has to be aligned to. A variable is.

@@ -145,6 +145,10 @@ static float test_pixels[OWN_INPUT_SIZE];
 static const float *test_sample(size_t i) { (void)i; return test_pixels; }
 static int32_t test_label(size_t i) { return (int32_t)i; }
 static void log_text(const char *text) { (void)text; }
+static void log_loss(float loss) { (void)loss; }
+static void feed_the_watchdog(void) {}
+static void do_what_is_due(void) {}
+static void show_progress(uint32_t share) { (void)share; }
 static void raise_alarm(float score, float threshold) { (void)score; (void)threshold; }
 static void on_class_absent(uint32_t label, uint32_t since) { (void)label; (void)since; }
 """
@@ -172,6 +176,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
         "guard": {"guard": 128},
+        "portions": {"portions": 0.01},
     }
     for kind, options in kinds.items():
         tinytrain.compile_model(
@@ -200,6 +205,7 @@ def test_c(page: str, folders: dict[str, Path], tmp_path: Path) -> None:
     for number, block in enumerate(blocks(page, "c")):
         kind = "rows" if "_feed_rows" in block else "several" if "_input1" in block else "whole"
         kind = "follow" if "_follow(" in block else "guard" if "_guard(" in block else kind
+        kind = "portions" if "_step_run(" in block else kind
         folder = folders[kind]
         state = "" if "own_state state" in block else "static own_state state;\n"
         state += "" if "tt_store_medium medium" in block else _STORE

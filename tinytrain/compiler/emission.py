@@ -54,6 +54,7 @@ def emit_step(compiled: Compiled, *, switched: bool = False) -> ModelFiles:
         switched=switched,
         pseudo=compiled.pseudo,
         self_test=compiled.self_test,
+        portions=compiled.options.portions,
     )
 
 

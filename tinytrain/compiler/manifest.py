@@ -63,6 +63,11 @@ class Setting:
     calibration: CalibrationRecord | None = None
     proof: ProofRecord | None = None
 
+    @property
+    def budget_record(self) -> BudgetRecord:
+        """The budget, for the manifest."""
+        return BudgetRecord(ram=self.budget.ram, flash=self.budget.flash)
+
 
 def manifest_of(
     compiled: Compiled,
@@ -78,7 +83,7 @@ def manifest_of(
         sample: what the model takes.
         digests: SHA-256 of every file, by its path in the folder.
     """
-    graph = compiled.plan.graph
+    graph, interface = compiled.plan.graph, files.interface
     arena = arena_record(compiled.plan, tuple(each.record() for each in compiled.optimizations))
     return Manifest(
         format=FORMAT,
@@ -106,19 +111,20 @@ def manifest_of(
         layers=layer_records(graph, arena, files.constants),
         parameters=parameter_records(graph),
         health=health_record(compiled),
-        saved_bytes=files.interface.saved_bytes,
-        frozen_bytes=files.interface.frozen_bytes,
-        feed_rows=files.interface.feed_rows,
-        replay=files.interface.replay,
-        rehearsal=files.interface.rehearsal,
-        guard=files.interface.guard,
-        enrolment=files.interface.enrolment,
-        pseudo_labels=files.interface.pseudo,
-        follow=files.interface.follow,
-        anomaly=files.interface.anomaly,
+        saved_bytes=interface.saved_bytes,
+        frozen_bytes=interface.frozen_bytes,
+        feed_rows=interface.feed_rows,
+        replay=interface.replay,
+        rehearsal=interface.rehearsal,
+        guard=interface.guard,
+        enrolment=interface.enrolment,
+        pseudo_labels=interface.pseudo,
+        follow=interface.follow,
+        anomaly=interface.anomaly,
+        portions=files.portions,
         speed=speed_record(compiled.plan, setting.target),
         target=setting.target_name,
-        budget=BudgetRecord(ram=setting.budget.ram, flash=setting.budget.flash),
+        budget=setting.budget_record,
         quantization=setting.quantization,
         calibration=setting.calibration,
         proof=setting.proof,

@@ -44,6 +44,7 @@ ENROLMENT = Group("enrolment", "classes that are learned from a few samples, wit
 PSEUDO = Group("pseudo-labels", "samples without labels that are sure enough are trained on")
 DRIFT = Group("drift", "samples without labels bring a drifting input back")
 ANOMALY = Group("anomaly", "what is normal is learned, and the rest is flagged")
+PORTIONS = Group("portions", "a training step that nothing has to wait for")
 OUTPUT = Group("output", "what is written")
 
 
@@ -411,6 +412,17 @@ class Options:
         metavar="SHARE",
         see="memory.md#rematerialization",
     )
+    portions: float = _option(
+        0.0,
+        PORTIONS,
+        "cut a training step into portions, none longer than this share of it where it can be cut; "
+        "0% runs it whole",
+        kind=SHARE,
+        low=0.0,
+        high=1.0,
+        metavar="SHARE",
+        see="portions.md",
+    )
     health: bool = _option(
         True,
         MEMORY,
@@ -453,6 +465,7 @@ class Options:
         _check_keep(self)
         _check_enrolment(self)
         _check_following(self)
+        _check_portions(self)
         check_class_weights(self.class_weights, self.loss)
         if self.clip_norm is not None and not self.qas:
             raise UsageError(
@@ -673,6 +686,25 @@ def _check_following(options: Options) -> None:
         )
 
 
+def _check_portions(options: Options) -> None:
+    """What runs layers outside of a step does not stop in between."""
+    if not options.portions:
+        return
+    for name in ("replay", "rehearsal_slots", "enrol", "pseudo_labels", "follow"):
+        if getattr(options, name):
+            raise UsageError(
+                f"{OPTIONS[name].flag} runs layers at once, in functions that --portions does not "
+                "cut",
+                help="leave out one of both",
+            )
+    if options.anomaly != "off":
+        raise UsageError(
+            "--anomaly decides on a sample and learns from it in one call, which --portions does "
+            "not cut",
+            help="leave out one of both",
+        )
+
+
 def _check_adam(options: Options) -> None:
     if options.optimizer != "adam":
         return
@@ -690,7 +722,7 @@ def _check_adam(options: Options) -> None:
 
 def _check_nothing(options: Options) -> None:
     """Refuses what asks for something to train."""
-    of_training = (LEARNING, REPLAY, REHEARSAL, GUARD, PSEUDO)
+    of_training = (LEARNING, REPLAY, REHEARSAL, GUARD, PSEUDO, PORTIONS)
     for name, option in OPTIONS.items():
         is_of_training = option.group in of_training or name == "classes"
         if is_of_training and getattr(options, name) != option.default:

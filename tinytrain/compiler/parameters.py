@@ -14,6 +14,7 @@ from tinytrain.compiler.options import (
     MEMORY,
     OPTIONS,
     OUTPUT,
+    PORTIONS,
     PSEUDO,
     RATE,
     REHEARSAL,
@@ -43,6 +44,7 @@ GROUPS = (
     PSEUDO,
     DRIFT,
     ANOMALY,
+    PORTIONS,
 )
 """In the order in which they are shown."""
 

@@ -77,7 +77,7 @@ def _activation(context: EmitContext, node: Node) -> list[str]:
 def _clamp_mask(context: EmitContext, node: Node) -> list[str]:
     y = node.inputs[0]
     places = context.places(y, node.output)
-    return [context.kernel_call(node, y.type.size, *node.attrs["clamp"], *places)]
+    return [context.kernel_call(node, context.size(y), *node.attrs["clamp"], *places)]
 
 
 @calls("grad_clamp")
@@ -85,8 +85,8 @@ def _grad_clamp(context: EmitContext, node: Node) -> list[str]:
     g, y = node.inputs
     places = context.places(g, y, node.output)
     if y.type.dtype is DType.BIT:
-        return [context.kernel_call(node, g.type.size, *places)]
-    return [context.kernel_call(node, g.type.size, *node.attrs["clamp"], *places)]
+        return [context.kernel_call(node, context.size(g), *places)]
+    return [context.kernel_call(node, context.size(g), *node.attrs["clamp"], *places)]
 
 
 @calls("grad_add")
@@ -94,13 +94,13 @@ def _grad_add(context: EmitContext, node: Node) -> list[str]:
     a, b = node.inputs
     scaling = rescale(context, node, 8), context.exponent(b.type.exponent)
     places = context.places(a, b, node.output)
-    return [context.kernel_call(node, a.type.size, *scaling, *places)]
+    return [context.kernel_call(node, context.size(a), *scaling, *places)]
 
 
 @calls("negate")
 def _negate(context: EmitContext, node: Node) -> list[str]:
     g = node.inputs[0]
-    return [context.kernel_call(node, g.type.size, *context.places(g, node.output))]
+    return [context.kernel_call(node, context.size(g), *context.places(g, node.output))]
 
 
 def slopes(context: EmitContext, node: Node) -> str:
@@ -119,7 +119,7 @@ def slope_rescale(context: EmitContext, node: Node) -> str:
 @calls("activation_grad")
 def _activation_grad(context: EmitContext, node: Node) -> list[str]:
     g, x = node.inputs
-    head = slopes(context, node), g.type.size, slope_rescale(context, node)
+    head = slopes(context, node), context.size(g), slope_rescale(context, node)
     return [context.kernel_call(node, *head, *context.places(g, x, node.output))]
 
 

@@ -28,11 +28,15 @@ TileCall = Callable[[EmitContext, Node, ChannelTiling], list[str]]
 
 
 def tile_lines(context: EmitContext, tiling: ChannelTiling) -> list[str]:
-    """The loop, without the deferred nodes and the rounding of the sums."""
+    """The loop, or the tile of a part, without the deferred nodes and the rounding of the sums."""
     lines = []
     if tiling.total is not None:
         lines.append(call("memset", _sums(context, tiling), 0, tiling.sums))
-    lines.append(f"for (size_t c = 0; c < {tiling.channels}; c += {tiling.size}) {{")
+    if context.portions is None:
+        lines.append(f"for (size_t c = 0; c < {tiling.channels}; c += {tiling.size}) {{")
+    else:
+        lines = ["if (part == 0) {", f"    {lines[0]}", "}"] if lines else []
+        lines += ["{", f"    const size_t c = part * {tiling.size};"]
     for node in tiling.nodes(context.graph):
         context.layer = node.layer
         shown = " ".join(format_type(value.type) for value in node.outputs[:1])

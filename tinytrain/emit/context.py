@@ -21,6 +21,7 @@ from tinytrain.ir.trained import trained_tensors
 from tinytrain.ir.types import DType
 from tinytrain.kernel.nodes import call_of
 from tinytrain.kernel.table import RUNTIME
+from tinytrain.plan.cuts import NodeCut, Portions
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.machine import scale_names, update_indices
 
@@ -67,6 +68,36 @@ class StripePlaces:
     starts: Mapping[Value, str]
     window: str | None = None
 
+    def start(self, value: Value) -> str | None:
+        """A C expression for the first element of the stripe; None for a value without rows."""
+        start = self.starts.get(value)
+        return None if start is None else f"{start} * {_row_size(value)}U"
+
+    def size(self, value: Value) -> str:
+        """A C expression for the elements of the stripe."""
+        return f"stripe->rows * {_row_size(value)}U"
+
+
+@dataclass
+class PartPlaces:
+    """Where a node that runs in parts reads and writes one of them.
+
+    Attributes:
+        starts: for each value that is cut, a C expression for the first element of the part.
+        window: the address of the window of the whole map, once the node has named it.
+    """
+
+    starts: Mapping[Value, str]
+    window: str | None = None
+
+    def start(self, value: Value) -> str | None:
+        """A C expression for the first element of the part; None for a value that is not cut."""
+        return self.starts.get(value)
+
+    def size(self, value: Value) -> str:
+        """A C expression for the elements of the part."""
+        return "slice.count"
+
 
 @dataclass
 class EmitContext:
@@ -78,9 +109,10 @@ class EmitContext:
         locals: definitions of static structures, in order.
         functions: names of the runtime's functions that the code calls.
         health: whether updates are counted.
-        stripe: set while a node is called for a stripe of rows.
+        stripe: set while a node is called for a stripe of rows, or for a part.
         layer: of the node that is being emitted; constants remember it.
         switching: what a session may leave out, in a library that tries many schemes.
+        portions: how the step is cut, if it runs in portions.
     """
 
     graph: Graph
@@ -90,9 +122,10 @@ class EmitContext:
     locals: list[str] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
     health: bool = False
-    stripe: StripePlaces | None = None
+    stripe: StripePlaces | PartPlaces | None = None
     layer: str = ""
     switching: Switching | None = None
+    portions: Portions | None = None
 
     def __post_init__(self) -> None:
         self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
@@ -110,9 +143,8 @@ class EmitContext:
         """A C expression for the first element of a value, or of the rows of a stripe."""
         if value in self.plan.offsets:
             place = f"{_ACCESS[value.type.dtype]}(state, {self.plan.offsets[value]})"
-            if self.stripe is not None and value in self.stripe.starts:
-                return f"{place} + {self.stripe.starts[value]} * {_row_size(value)}U"
-            return place
+            start = None if self.stripe is None else self.stripe.start(value)
+            return place if start is None else f"{place} + {start}"
         if value in self.fields:
             return f"state->{self.fields[value]}"
         if value in self.graph.constants:
@@ -126,9 +158,9 @@ class EmitContext:
         return [self.place(value) for value in values]
 
     def size(self, value: Value) -> str:
-        """A C expression for the elements of a value, or of the rows of a stripe."""
+        """A C expression for the elements of a value, or of the stripe or part that runs."""
         if self.stripe is not None:
-            return f"stripe->rows * {_row_size(value)}U"
+            return self.stripe.size(value)
         return str(value.type.size)
 
     def stripe_window(self, address: str) -> str:
@@ -204,6 +236,20 @@ class EmitContext:
             self._segments[w] = self.unique(f"{identifier(w.name)}_segments")
             self.locals.append(f"static const tt_segment {self._segments[w]}[] = {{{body}}};")
         return self._segments[w]
+
+    def cut_of(self, node: Node) -> NodeCut | None:
+        """How a node is cut; None for one that runs as a whole."""
+        cut = None if self.portions is None else self.portions.cuts.get(node.name)
+        return None if cut is None or cut.kind == "whole" else cut
+
+    def all_channels(self) -> str:
+        """A list of all channels, for kernels that compute those of a list."""
+        assert self.portions is not None
+        return self.array("all_channels", np.arange(self.portions.listed, dtype=np.uint16))
+
+    def updates_in(self, node: Node) -> bool:
+        """Whether a node changes what is trained."""
+        return any(value in self._stored_in for value in node.outputs)
 
     def update_health(self, node: Node) -> str:
         """A C expression for the address of an update's counters; NULL where nothing is counted."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tinytrain.emit.c_text import C_TYPES
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.guard import count_ends
 from tinytrain.ir.graph import Node, Value
@@ -33,7 +34,23 @@ def gradient_text(context: EmitContext, quantize: Sequence[Node]) -> dict[str, o
     }
 
 
-def initial_text(
+def state_fields(context: EmitContext) -> list[dict[str, object]]:
+    """The member of the state that holds each parameter."""
+    readers = context.graph.users()
+    return [
+        {
+            "name": context.fields[value],
+            "c_type": C_TYPES[data.dtype],
+            "size": data.size,
+            "is_bias": int(value.type.dtype is DType.S32),
+            "initial": _initial_text(context, readers, value, data),
+            "is_samples": False,
+        }
+        for value, data in context.graph.parameters.items()
+    ]
+
+
+def _initial_text(
     context: EmitContext, readers: Mapping[Value, Sequence[Node]], value: Value, data: np.ndarray
 ) -> str:
     """The address of a parameter's initial data; none is stored where all is 0."""

@@ -38,16 +38,13 @@ class ChainText:
     stages: tuple[Mapping[str, Any], ...]
     feed: Mapping[str, Any] | None
 
-    def loop(self) -> list[dict[str, object]]:
-        """What the forward pass runs: nothing if the steps run as rows arrive."""
-        if self.feed is not None:
-            return []
-        lines = [
+    def loop(self) -> list[str]:
+        """Its steps, one after the other."""
+        return [
             f"for (size_t step = 0; step < {self.steps}; step++) {{",
             f"    {self.name}(state, step);",
             "}",
         ]
-        return [{"comment": self.title, "lines": lines, "training_only": False}]
 
 
 def chain_text(context: EmitContext, chain: LineBufferedChain) -> ChainText:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tinytrain.emit.anomaly import Anomaly, AnomalyRequest
-from tinytrain.emit.c_text import C_TYPES, float_literal, schedule_fields, used_accessors
+from tinytrain.emit.c_text import float_literal, schedule_fields, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.class_weights import class_counts, class_text
 from tinytrain.emit.context import EmitContext
@@ -17,9 +17,10 @@ from tinytrain.emit.follow import follow_text
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, guard_text
-from tinytrain.emit.learning import gradient_text, initial_text, trained_text
+from tinytrain.emit.learning import gradient_text, state_fields, trained_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.model_hash import model_hash
+from tinytrain.emit.parts import StepParts
 from tinytrain.emit.pseudo import Pseudo
 from tinytrain.emit.rehearsal import Rehearsal, put_rehearsal
 from tinytrain.emit.replay import Replay
@@ -33,12 +34,13 @@ from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import head_input, loss_index, role_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
-from tinytrain.ir.types import DType
 from tinytrain.kernel.constants import c_constant
 from tinytrain.kernel.sources import kernel_sets
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.manifest.portions import PortionsRecord
 from tinytrain.plan.plan import Plan
+from tinytrain.plan.portions import cut_step
 from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
@@ -69,6 +71,7 @@ class ModelFiles:
         enrol: the classes that can be enrolled, if they can.
         following: the convolutions that follow drift, if any do.
         anomaly: how the model tells what is not normal, if it does.
+        portions: of a step, if it runs in portions.
     """
 
     files: Mapping[str, str]
@@ -83,6 +86,7 @@ class ModelFiles:
     enrol: Enrol | None
     following: Following | None
     anomaly: Anomaly | None
+    portions: PortionsRecord | None
 
 
 # house(function): it gathers what the templates name, a line for each
@@ -111,6 +115,7 @@ def emit_model(
     switched: bool = False,
     pseudo: PseudoLabels | None = None,
     self_test: SelfTest | None = None,
+    portions: float = 0.0,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -137,11 +142,13 @@ def emit_model(
             that tries many schemes, never for a device.
         pseudo: when a sample without a label is trained on; None leaves it out.
         self_test: how the model tests itself; None leaves it out.
+        portions: the largest share of a step that runs at once; 0 leaves portions out.
     """
     name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
     health = health and bool(graph.parameters)
     switching = Switching(graph) if switched else None
-    context = EmitContext(graph, plan, name, health=health, switching=switching)
+    cut = cut_step(plan, 0.0 if switched else portions)
+    context = EmitContext(graph, plan, name, health=health, switching=switching, portions=cut)
     forward, rest = _split(graph)
     loss, trains = rest[0], bool(graph.parameters)
     backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
@@ -159,18 +166,8 @@ def emit_model(
     forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
     backward_text = backward_steps(context, backward)
     apply_text = [step for node in apply for step in node_steps(context, node)]
-    readers = graph.users()
-    fields = [
-        {
-            "name": context.fields[value],
-            "c_type": C_TYPES[data.dtype],
-            "size": data.size,
-            "is_bias": int(value.type.dtype is DType.S32),
-            "initial": initial_text(context, readers, value, data),
-            "is_samples": False,
-        }
-        for value, data in graph.parameters.items()
-    ]
+    parts = StepParts.of(cut, loss.name, frozen_text, forward_text, backward_text, apply_text)
+    fields = state_fields(context)
     x, output = graph.sample, loss.inputs[0]
     replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
     held = put_rehearsal(context, rehearsal, kept)
@@ -178,9 +175,9 @@ def emit_model(
     enrol = Enrol.of(enrolment, context, head_input(graph))
     unlabelled = Pseudo.of(pseudo, enrol, context, head_input(graph))
     watched = Anomaly.of(anomaly, wants, kept)
-    parts = replay, held, guard, enrol, watched
+    kept_parts = replay, held, guard, enrol, watched
     counts = class_counts(loss)
-    added = [field for part in parts if part for field in part.fields()]
+    added = [field for part in kept_parts if part for field in part.fields()]
     added += [*counts, *(follow.fields() if follow else ())]
     fields += [{**asdict(field), "is_bias": 0} for field in added]
     weights = sum(data.nbytes for data in graph.parameters.values())
@@ -211,7 +208,7 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": state_text(plan.nbytes, weights, (*parts, following)),
+        "state_bytes_text": state_text(plan.nbytes, weights, (*kept_parts, following)),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "saved_sizes": {part: layout(part).nbytes for part in PARTS},
@@ -244,6 +241,7 @@ def emit_model(
         "follow": follow,
         "anomaly": watched,
         "self_test": self_test,
+        "portions": parts,
         "switched": switched,
         "frozen_bytes": frozen_bytes,
         "forward": forward_text,
@@ -284,7 +282,7 @@ def emit_model(
     )
     functions = frozenset(context.functions)
     constants = context.bytes_by_layer()
-    found = replay, held, guard, enrol, following, watched
+    found = replay, held, guard, enrol, following, watched, parts.record if parts else None
     return ModelFiles(files, functions, digest, weights, interface, constants, *found)
 
 

@@ -101,6 +101,20 @@ def narrower(work: Work, isa: str) -> Sequence[Choice]:
     return found[1:]
 
 
+def cost_within(name: str, work: Work, isa: str, workspace: int) -> float | None:
+    """Instructions of a kernel with so much workspace, in bytes; None where it, or the portable one
+    that may take its place, cannot do the work with that."""
+    able = list(candidates(work, isa))
+    found = [kernel for kernel in able if kernel.name == name]
+    if not found:
+        return None
+    fitting = [
+        [each.cost for each in kernel.variants(work) if each.workspace <= workspace]
+        for kernel in (able[0], found[0])
+    ]
+    return min(fitting[1]) if all(fitting) else None
+
+
 def candidates(work: Work, isa: str) -> Iterable[Kernel]:
     """Kernels that can do a piece of work on a core with an instruction set, plainest first.
 

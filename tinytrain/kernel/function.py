@@ -107,6 +107,16 @@ FUNCTIONS = (
         "tt_anomaly_covariance",
         "tt_anomaly_covariance_learn",
     ),
+    *_functions(
+        "tt_portions.c",
+        "tt_portions.h",
+        "tt_step_advance",
+        "tt_step_share",
+        "tt_slice_of",
+        "tt_part_positions",
+        "tt_part_rows",
+        "tt_part_grad_rows",
+    ),
     *_functions("tt_line_buffer.h", "tt_line_buffer.h", "tt_stripe_roll", "tt_stripe_window"),
     *_functions(
         "tt_metrics.c",

@@ -18,6 +18,7 @@ from tinytrain.manifest.follow import FollowRecord
 from tinytrain.manifest.guard import GuardRecord
 from tinytrain.manifest.health import HealthRecord
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.manifest.portions import PortionsRecord
 from tinytrain.manifest.pseudo import PseudoRecord
 from tinytrain.manifest.rates import GuidanceRecord, RaceRecord
 from tinytrain.manifest.records import (
@@ -98,6 +99,7 @@ class Manifest:
         pseudo_labels: when a sample without a label is trained on; null if none is.
         follow: the convolutions that follow drift; null if none do.
         anomaly: how the model tells what is not normal; null if it does not.
+        portions: how a training step is cut into portions; null if it is not.
         speed: estimated time of a training step.
         target: name of the target, or path of its file.
         budget: bytes that the model had to fit.
@@ -142,6 +144,7 @@ class Manifest:
     pseudo_labels: PseudoRecord | None
     follow: FollowRecord | None
     anomaly: AnomalyRecord | None
+    portions: PortionsRecord | None
     speed: SpeedRecord
     target: str
     budget: BudgetRecord

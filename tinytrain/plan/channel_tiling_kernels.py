@@ -16,7 +16,7 @@ _CALL = 40
 """Instructions around the call for a tile: its arguments move along."""
 _SUMMED = 6
 """Instructions per element of the sums that a tile adds to."""
-_ROUNDED = 18
+ROUNDED = 18
 """Instructions per element of the sums that is rounded after the loop."""
 
 
@@ -79,7 +79,7 @@ def _of_all(node: Node, tiling: ChannelTiling, choice: Choice) -> Choice:
         calls *= height * width
     besides = 0
     if tiling.is_total(node):
-        besides = node.outputs[0].type.size * (_SUMMED * tiling.count + _ROUNDED)
+        besides = node.outputs[0].type.size * (_SUMMED * tiling.count + ROUNDED)
 
     def whole(cost: int) -> int:
         return calls * (cost + _CALL) + besides

@@ -71,6 +71,8 @@ def report_facts(manifest: Manifest) -> dict[str, object]:
     arena, speed = manifest.arena, manifest.speed
     gap = f"{arena.gap:,} bytes" if arena.gap else "none, the arena is at its lower bound"
     choice = {} if manifest.choice is None else {"scheme": manifest.choice.sentence()}
+    portions = manifest.portions
+    cut = {} if portions is None else {"portions of a step": portions.sentence()}
     return {
         **choice,
         "import": "not recorded" if manifest.proof is None else manifest.proof.sentence(),
@@ -79,6 +81,7 @@ def report_facts(manifest: Manifest) -> dict[str, object]:
         "gap": gap,
         "peak": f"step {arena.peak_step} of {len(arena.steps)}, {arena.peak}",
         "instructions a step": f"about {count_text(speed.instructions)}",
+        **cut,
         "time of a step": seconds_text(speed),
         "how estimated": seconds_basis(speed, manifest.target),
     }
@@ -105,6 +108,7 @@ def report_json(manifest: Manifest, page: object) -> dict[str, Any]:
         "layers": to_json(manifest.layers),
         "ways": to_json(arena.optimizations),
         "speed": to_json(manifest.speed),
+        "portions": to_json(manifest.portions),
     }
 
 

@@ -45,6 +45,9 @@ STATUS = (
     "TT_ERROR_SIGNATURE",
     "TT_ERROR_OLD",
     "TT_ERROR_STATE",
+    "TT_ERROR_STEP",
+    "TT_MORE",
+    "TT_PARTLY",
 )
 """`tt_status` of tinytrain.h, by value."""
 

@@ -86,6 +86,8 @@ def _facts(product: Product) -> dict[str, object]:
         facts["arena"] = ways
     if ended := product.compiled.plan.unfinished:
         facts["search"] = f"ended at its limit of work for {' and '.join(ended)}"
+    if manifest.portions is not None:
+        facts["portions"] = manifest.portions.sentence()
     if manifest.follow is not None:
         facts["followed"] = follow_summary(manifest.follow)
     if manifest.replay is not None:

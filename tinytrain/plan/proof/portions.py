@@ -1,0 +1,71 @@
+"""Proves that a step may be cut: its parts are all of it, and no copy lies over what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Node, Value
+from tinytrain.plan.cuts import NodeCut, Portions
+from tinytrain.plan.plan import Plan
+
+Span = tuple[int, int]
+
+_APART = ("positions", "rows", "grad_rows", "outputs", "columns")
+"""Kinds of parts that write while others are still to read the same input."""
+
+
+def check_portions(plan: Plan, portions: Portions) -> None:
+    """Raises `InternalError` where a cut would change a result.
+
+    When a value is written and read for the last time is found here anew, from the nodes alone.
+    """
+    lives = dict(_lives(plan))
+    for index, node in enumerate(plan.graph.nodes):
+        cut = portions.cuts.get(node.name)
+        if cut is None or cut.kind == "whole":
+            continue
+        if cut.copy is not None:
+            _check_copy(plan, node, index, cut, lives)
+        if cut.kind in _APART and cut.copy is None:
+            _check_apart(plan, node)
+
+
+def _lives(plan: Plan) -> Iterator[tuple[Value, Span]]:
+    """From the node that writes each value in the arena to the last one that reads it."""
+    written = dict.fromkeys(plan.graph.inputs, -1)
+    read: dict[Value, int] = {}
+    for index, node in enumerate(plan.graph.nodes):
+        written |= dict.fromkeys(node.outputs, index)
+        read |= dict.fromkeys(node.inputs, index)
+    end = len(plan.graph.nodes)
+    for value in plan.offsets:
+        last = end if value in plan.graph.outputs else read.get(value, written[value])
+        yield value, (written[value], last)
+
+
+def _check_copy(plan: Plan, node: Node, index: int, cut: NodeCut, lives: dict[Value, Span]) -> None:
+    assert cut.copy is not None
+    copy = (cut.copy, cut.copy_bytes)
+    if cut.copy % 8 or sum(copy) > plan.nbytes:
+        raise InternalError(f"the copy for a part of {node.name} lies at {cut.copy}")
+    for value, (first, last) in lives.items():
+        if first <= index <= last and _meet(copy, (plan.offsets[value], value.type.nbytes)):
+            raise InternalError(f"the copy for a part of {node.name} lies over {value}")
+    if node.name in plan.workspaces:
+        workspace = (plan.workspaces[node.name], plan.choices[node.name].workspace)
+        if _meet(copy, workspace):
+            raise InternalError(f"the copy for a part of {node.name} lies over its workspace")
+
+
+def _check_apart(plan: Plan, node: Node) -> None:
+    for written in node.outputs:
+        for read in node.inputs:
+            if written in plan.offsets and read in plan.offsets:
+                spans = [(plan.offsets[value], value.type.nbytes) for value in (written, read)]
+                if _meet(*spans):
+                    raise InternalError(f"parts of {node.name} would overwrite {read}")
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < sum(other) and other[0] < sum(one)
