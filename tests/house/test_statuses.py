@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tinytrain import resources
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.status import STATUS
 
 
 def test_python_names_every_status_by_its_value() -> None:

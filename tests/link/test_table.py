@@ -9,7 +9,7 @@ from tests.support.pages import hold_section
 from tinytrain import resources
 from tinytrain.link.table import ANSWER, HEADER, MESSAGES, STATUSES
 from tinytrain.saved_file import layout
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.status import STATUS
 
 
 def test_every_row_is_read() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.compiled import Compiled
@@ -22,6 +23,7 @@ from tinytrain.ir.source import ModelSource
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.manifest import FORMAT, Manifest
 from tinytrain.manifest.health import GradientCounterRecord, HealthRecord, UpdateCounterRecord
+from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.records import (
     BudgetRecord,
     CalibrationRecord,
@@ -118,9 +120,7 @@ def manifest_of(
         rehearsal=interface.rehearsal,
         guard=interface.guard,
         enrolment=interface.enrolment,
-        pseudo_labels=interface.pseudo,
-        follow=interface.follow,
-        anomaly=interface.anomaly,
+        **_without_labels(interface),
         portions=files.portions,
         speed=speed_record(compiled.plan, setting.target),
         target=setting.target_name,
@@ -130,6 +130,15 @@ def manifest_of(
         proof=setting.proof,
         files=dict(sorted(digests.items())),
     )
+
+
+def _without_labels(interface: ModelInterface) -> dict[str, Any]:
+    """How it learns from samples without labels."""
+    return {
+        "pseudo_labels": interface.pseudo,
+        "follow": interface.follow,
+        "anomaly": interface.anomaly,
+    }
 
 
 def _model(source: ModelSource) -> SourceRecord:

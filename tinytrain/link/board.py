@@ -15,7 +15,7 @@ from tinytrain.link.line import open_line
 from tinytrain.link.table import MESSAGES, PROTOCOL, ROW, STATUSES
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.failures import failure_error
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.status import STATUS
 
 Told = Callable[[int, int], None]
 """Called with the bytes of a file that are over, and all of them."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinytrain.errors import DataError, ToolchainError, UsageError, Where
 from tinytrain.manifest.interface import ModelInterface
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.status import STATUS
 
 _OF_TRAINING = ("set_learning_rate", "learning_rate", "library_train")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinytrain.errors import DataError
 from tinytrain.manifest.enrolment import EnrolmentRecord
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.status import STATUS
 
 _EMPTY = STATUS.index("TT_ERROR_EMPTY")
 

@@ -9,7 +9,7 @@ import numpy as np
 from tinytrain.errors import DataError, UsageError
 from tinytrain.simulation.library_calls import check, pointer
 from tinytrain.simulation.library_samples import LibrarySamples, SampleLibrary
-from tinytrain.simulation.protocol import STATUS
+from tinytrain.simulation.status import STATUS
 from tinytrain.simulation.unlabelled import NOBODY_LOOKS
 
 _EMPTY = STATUS.index("TT_ERROR_EMPTY")

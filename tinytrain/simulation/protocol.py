@@ -24,32 +24,8 @@ from tinytrain.simulation.failures import failure_error
 from tinytrain.simulation.guard import GuardCheck, check_in
 from tinytrain.simulation.judged import LINE, JudgedLines
 from tinytrain.simulation.protocol_health import COUNTERS, take_counters
+from tinytrain.simulation.status import STATUS
 from tinytrain.simulation.stream import SampleStream
-
-STATUS = (
-    "TT_OK",
-    "TT_ERROR_LABEL",
-    "TT_ERROR_TARGET",
-    "TT_ERROR_RATE",
-    "TT_ERROR_IO",
-    "TT_ERROR_FORMAT",
-    "TT_ERROR_MODEL",
-    "TT_ERROR_CRC",
-    "TT_ERROR_LOSS",
-    "TT_ERROR_EMPTY",
-    "TT_ERROR_ROWS",
-    "TT_ERROR_STOPPED",
-    "TT_ERROR_RESET",
-    "TT_ERROR_SPACE",
-    "TT_ERROR_SELF_TEST",
-    "TT_ERROR_SIGNATURE",
-    "TT_ERROR_OLD",
-    "TT_ERROR_STATE",
-    "TT_ERROR_STEP",
-    "TT_MORE",
-    "TT_PARTLY",
-)
-"""`tt_status` of tinytrain.h, by value."""
 
 _EVENT = re.compile(
     r"(?P<kind>before|step|unlabelled|replay|rehearse|follow|after) (?P<index>\d+)"
