@@ -165,6 +165,11 @@ def samples_bytes(regions: int) -> int:
     return layout("tt_saved_header").nbytes + regions + layout("tt_saved_end").nbytes
 
 
+def crc_of(data: bytes) -> bytes:
+    """What ends a file that holds these bytes before it."""
+    return layout("tt_saved_end").pack(crc=zlib.crc32(data))
+
+
 @dataclass(frozen=True)
 class SavedParameters:
     """The parts of a saved file.

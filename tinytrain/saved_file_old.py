@@ -6,12 +6,12 @@ the compiled rate. Header and checksum were the same.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
-from tinytrain.errors import Where
+from tinytrain.errors import DataError, Where
 from tinytrain.saved_file import (
     SavedParameters,
+    crc_of,
     defined,
     layout,
     read_saved,
@@ -38,7 +38,9 @@ def read_old(data: bytes, where: Where | None = None) -> OldFile:
     if not is_learned or header.unpack(data)["format"] != 1:
         found = read_saved(data, where)
         return OldFile(**vars(found), format=int(defined("TT_FILE_FORMAT")))
-    held, payload, _ = take_part(data, "the saved parameters", where, version=1)
+    held, payload, behind = take_part(data, "the saved parameters", where, version=1)
+    if behind:
+        raise DataError("the saved parameters do not have the size they state", where=where)
     weights = held["weights_size"]
     return OldFile(
         model_hash=held["model_hash"],
@@ -75,5 +77,4 @@ def _file(magic: str, model_hash: bytes, payload: bytes, weights: int) -> bytes:
         payload_size=len(payload),
         weights_size=weights,
     )
-    data = header + payload
-    return data + layout("tt_saved_end").pack(crc=zlib.crc32(data))
+    return header + payload + crc_of(header + payload)

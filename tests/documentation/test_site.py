@@ -31,7 +31,9 @@ def _navigation() -> list[str]:
 
 
 def test_the_navigation_names_every_page() -> None:
-    assert sorted(_navigation()) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    docs = ROOT / "docs"
+    pages = (path.relative_to(docs).as_posix() for path in docs.rglob("*.md"))
+    assert sorted(_navigation()) == sorted(pages)
 
 
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:

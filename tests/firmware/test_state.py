@@ -10,6 +10,9 @@ import pytest
 
 from tests.support.host_programs import SANITIZERS, Compile, link
 
+EDITS, MANY_EDITS = 3_000, 1_000_000
+"""Files that are edited at random."""
+
 
 @pytest.mark.parametrize(
     "options",
@@ -25,10 +28,19 @@ from tests.support.host_programs import SANITIZERS, Compile, link
 def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: Path) -> None:
     samples = ["-DOF_SAMPLES"] if options.get("samples") else []
     folder = generated("small", **{key: options[key] for key in options if key != "samples"})
-    told = link("saved_files.c", [folder], tmp_path, flags=[*SANITIZERS, *samples]).run()
+    told = link("saved_files.c", [folder], tmp_path, flags=[*SANITIZERS, *samples]).run(EDITS)
     word, count = told.split()
     assert word == "ok"
-    assert int(count) > 500
+    assert int(count) > 500 + EDITS // 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["learned", "samples"])
+def test_a_million_edits_of_a_file(kind: str, generated: Compile, tmp_path: Path) -> None:
+    samples = ["-DOF_SAMPLES"] if kind == "samples" else []
+    folder = generated("small", scheme="last-1", replay=2)
+    program = link("saved_files.c", [folder], tmp_path, flags=["-O2", *samples])
+    assert int(program.run(MANY_EDITS).split()[1]) > 0.9 * MANY_EDITS
 
 
 @pytest.mark.parametrize("place", ["ram", "flash"])

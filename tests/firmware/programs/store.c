@@ -5,107 +5,13 @@
  *
  * ERASE_UNIT 0 erases a slot by one call; 1 is memory without erasing. Each commit is what a model
  * saves after a few steps, or after none. Prints `ok CUTS`; anything else is a failure. */
-#include <setjmp.h>
 #include <string.h>
 
+#include "flash_simulator.h"
 #include "holds.h"
 #include "memory_file.h"
 #include "small.h"
 #include "tt_store.h"
-
-enum { MOST = 1 << 16, BEFORE = 0, TORN, AFTER, NEVER = 1 << 30 };
-
-static uint8_t bytes[MOST], snapshot[MOST];
-static uint8_t programmed[MOST], programmed_then[MOST]; /* since the last erase */
-static uint32_t erased[MOST];                           /* times that a byte was */
-static tt_store_slot slots[255];
-static tt_store_medium medium;
-static uint8_t page[512];
-
-static uint32_t random_state = 1;
-
-static uint32_t any(uint32_t below)
-{
-    random_state = random_state * 1664525U + 1013904223U;
-    return (random_state >> 8) % below;
-}
-
-static int operations, ends_at = NEVER, how = BEFORE, fails, cannot_read;
-static jmp_buf power;
-
-/* Whether an operation goes through as a whole; it may not come back. */
-static int goes_through(void)
-{
-    if (operations++ != ends_at) {
-        return 1;
-    }
-    if (!fails && how == BEFORE) {
-        longjmp(power, 1);
-    }
-    return 0;
-}
-
-static int end(void)
-{
-    if (!fails) {
-        longjmp(power, 1);
-    }
-    return -1;
-}
-
-static int read_bytes(void *context, uint32_t address, void *data, size_t size)
-{
-    (void)context;
-    HOLDS(address <= MOST && size <= MOST - address);
-    if (cannot_read) {
-        return -1;
-    }
-    memcpy(data, bytes + address, size);
-    return 0;
-}
-
-static int program_bytes(void *context, uint32_t address, const void *data, size_t size)
-{
-    (void)context;
-    const uint32_t unit = medium.program_unit ? medium.program_unit : 1;
-    HOLDS(size > 0 && address % unit == 0 && size % unit == 0 && size <= MOST - address);
-    const int is_whole = goes_through();
-    const uint8_t *from = data;
-    for (size_t i = 0; i < size; i++) {
-        HOLDS(medium.erase == NULL || !programmed[address + i]);
-        if (is_whole || how == AFTER) {
-            bytes[address + i] = from[i];
-        } else if (how == TORN && any(2)) {
-            /* Some bits of a byte, on flash always from 1 to 0. */
-            const uint8_t some = (uint8_t)any(256);
-            bytes[address + i] = medium.erase == NULL ? some : (uint8_t)(from[i] | some);
-        } else {
-            continue;
-        }
-        programmed[address + i] = 1;
-    }
-    return is_whole ? 0 : end();
-}
-
-static int erase_bytes(void *context, uint32_t address, size_t size)
-{
-    (void)context;
-    if (medium.erase_unit) {
-        HOLDS(size == medium.erase_unit && address % medium.erase_unit == 0);
-    }
-    const int is_whole = goes_through();
-    for (size_t i = 0; i < size; i++) {
-        if (is_whole || how == AFTER) {
-            bytes[address + i] = 0xFF;
-            programmed[address + i] = 0;
-            erased[address + i]++;
-        } else if (how == TORN && any(2)) {
-            bytes[address + i] = (uint8_t)any(256);
-            programmed[address + i] = 1;
-        }
-    }
-    return is_whole ? 0 : end();
-}
 
 static small_state state, other;
 static memory_file old, new;
@@ -392,6 +298,29 @@ static void refuse(void)
     medium = good;
 }
 
+/* Any bit of the newest slot is another: that file counts whole, or the one before it. */
+static void flip_everywhere(void)
+{
+    blank();
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_EMPTY);
+    make(&state, &old);
+    HOLDS(commit_to(&store) == TT_OK);
+    learn(3);
+    make(&state, &new);
+    HOLDS(commit_to(&store) == TT_OK);
+    const uint32_t address = slots[store.newest.slot].address;
+    const uint32_t begins = medium.program_unit > 32 ? medium.program_unit : 32;
+    for (uint32_t i = 0; i < begins + new.size; i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            bytes[address + i] ^= (uint8_t)(1U << bit);
+            const int is_new = wakes_up(1);
+            HOLDS(is_new == (i >= 20 && i < begins)); /* behind the mark nothing is looked at */
+            bytes[address + i] ^= (uint8_t)(1U << bit);
+        }
+    }
+    HOLDS(wakes_up(1));
+}
+
 int main(int count, char **arguments)
 {
     HOLDS(count == 6);
@@ -418,6 +347,7 @@ int main(int count, char **arguments)
     go_back_and_forget();
     wrap();
     refuse();
+    flip_everywhere();
     printf("ok %lu\n", cuts);
     return 0;
 }
