@@ -144,7 +144,7 @@ def test_what_is_refused(place: Path, tmp_path: Path) -> None:
     load = place / "last-2.bin"
     with pytest.raises(DataError, match="another model than that in") as caught:
         tinytrain.migrate(place / "head", load=load, save=new)
-    assert "--old" in str(caught.value)
+    assert "with old=" in str(caught.value)
     broken = tmp_path / "broken.bin"
     broken.write_bytes(load.read_bytes()[:-1] + b"\0")
     with pytest.raises(DataError, match="damaged"):
