@@ -229,6 +229,9 @@ static void call_flash(input *in)
     const size_t at = take_u16(in) % M_REPLAY_SLOT_BYTES;
     slot[at] = take_u8(in);
     const uint8_t how = take_u8(in);
+    if (how & 4U) {
+        m_erase_slots(write_slot, NULL);
+    }
     flash_fails = how & 1U;
     if (how & 2U) {
         const uint32_t crc = tt_crc32(0, slot, M_REPLAY_SLOT_BYTES - 4);
@@ -465,7 +468,9 @@ static void call_health(input *in)
 
 static void call_init(input *in)
 {
-    (void)in;
+    if (take_u8(in) & 1U) {
+        m_erase(&state);
+    }
     m_init(&state);
     HOLDS(strlen(m_version()) > 0);
 }
