@@ -47,6 +47,9 @@ ANOMALY = Group("anomaly", "what is normal is learned, and the rest is flagged")
 PORTIONS = Group("portions", "a training step that nothing has to wait for")
 OUTPUT = Group("output", "what is written")
 
+OF_TRAINING = (LEARNING, REPLAY, REHEARSAL, GUARD, PSEUDO, PORTIONS)
+"""What says nothing to a model that trains nothing."""
+
 
 def _option(default: Any, group: Group, help: str, **row: Any) -> Any:
     return field(default=default, metadata={"option": Option(help, group, **row)})
@@ -722,9 +725,8 @@ def _check_adam(options: Options) -> None:
 
 def _check_nothing(options: Options) -> None:
     """Refuses what asks for something to train."""
-    of_training = (LEARNING, REPLAY, REHEARSAL, GUARD, PSEUDO, PORTIONS)
     for name, option in OPTIONS.items():
-        is_of_training = option.group in of_training or name == "classes"
+        is_of_training = option.group in OF_TRAINING or name == "classes"
         if is_of_training and getattr(options, name) != option.default:
             raise UsageError(
                 f"the scheme none trains nothing, and {option.flag} is for what trains",

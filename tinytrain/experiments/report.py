@@ -189,12 +189,11 @@ def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
     ]
     for group in groups:
         chosen = group.chosen()
-        has_rate = chosen and not group.first.rule.enrols
         losses = [result.loss for result in chosen if result.loss is not None]
         cells = [
             group.first.scheme_name,
             group.first.rule.name,
-            f"{chosen[0].run.rate:.4g}" if has_rate else "-",
+            rate_shown(group),
             *(percent(chosen, figure) for figure in shown.values()),
             mean_and_spread(losses, 3),
             str(len(chosen)),
@@ -202,6 +201,12 @@ def _accuracies(groups: Sequence[GroupResult]) -> list[str]:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def rate_shown(group: GroupResult) -> str:
+    """The best rate; a dash where there is none."""
+    rate = group.best_rate()
+    return "-" if rate is None or group.first.rule.enrols else f"{rate:.4g}"
 
 
 def _costs_shown(groups: Sequence[GroupResult]) -> dict[str, Callable[[Mapping[str, Any]], Any]]:

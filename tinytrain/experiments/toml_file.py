@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinytrain.compiler.options import OPTIONS, Options
+from tinytrain.compiler.options import OF_TRAINING, OPTIONS, Options
 from tinytrain.data.preprocess import preprocess_images
 from tinytrain.errors import TinytrainError, UsageError, Where
 from tinytrain.experiments import fields
@@ -176,6 +176,10 @@ def _rule(table: Table, schedule: str) -> RuleSpec:
     if enrols and rates:
         what = "a rule with `enrol` trains nothing, and has no learning rate"
         table.fail("rates", what, "leave it out")
+    for key in rest if enrols else ():
+        if OPTIONS[key].group in OF_TRAINING:
+            what = f"a rule with `enrol` trains nothing, and `{key}` is for what trains"
+            table.fail(key, what, "leave it out")
     options = rest if enrols else {"schedule": schedule, **rest}
     checked = with_schedule(options, 1)
     if enrols:

@@ -14,7 +14,7 @@ from tinytrain.experiments.experiment import ExperimentResult, experiment
 from tinytrain.experiments.parameters import EXPERIMENT as PARAMETERS
 from tinytrain.experiments.pool import reasons
 from tinytrain.experiments.progress import ExperimentDisplay
-from tinytrain.experiments.report import figures_shown, percent
+from tinytrain.experiments.report import figures_shown, percent, rate_shown
 
 __all__ = ["PARAMETERS", "run"]
 
@@ -57,7 +57,7 @@ def _show(result: ExperimentResult) -> None:
             f"{first.model.name}, {first.data.name}",
             first.scheme_name,
             first.rule.name,
-            f"{chosen[0].run.rate:.4g}" if chosen else "-",
+            rate_shown(group),
             *(percent(chosen, figure) for figure in shown.values()),
             str(len(chosen)),
             f"{group.cost['ram']['total']:,}" if group.cost else "-",
