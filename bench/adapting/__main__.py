@@ -117,7 +117,7 @@ def _costs(cases: Sequence[Case]) -> None:
             samples = method.samples(case)
             seconds = samples * found["instructions"] / CLOCK_HZ
             cells = (
-                *(case.title, case.scheme, method.title),
+                *(case.title, method.options(case).get("scheme", case.scheme), method.title),
                 *(f"{found[what]:,}" for what in ("ram", "flash")),
                 *(f"{found['instructions'] / 1e6:.2f} M", f"{samples:,}", f"{seconds:.1f} s"),
             )
