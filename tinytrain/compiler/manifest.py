@@ -214,7 +214,7 @@ def trained_records(graph: Graph) -> dict[str, TrainedRecord]:
 
 def health_record(compiled: Compiled) -> HealthRecord | None:
     """Whose health is counted; None where nothing is counted."""
-    if not compiled.options.health or not compiled.graph.parameters:
+    if not compiled.options.health or not compiled.plan.graph.updates:
         return None
     graph = compiled.graph
     logits = head(graph).layer

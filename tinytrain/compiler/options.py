@@ -440,6 +440,15 @@ class Options:
         metavar="NAME",
         experiment="the name of a model",
     )
+    inference: bool = _option(
+        False,
+        OUTPUT,
+        "leave out training: for a device that takes what one trained that was compiled with the "
+        "same options but this",
+        kind=SWITCH,
+        experiment="nothing",
+        see="firmware.md#a-device-that-only-infers",
+    )
     self_test: bool = _option(
         False,
         OUTPUT,
@@ -467,6 +476,7 @@ class Options:
         _check_limit(self)
         _check_keep(self)
         _check_enrolment(self)
+        _check_inference(self)
         _check_following(self)
         _check_portions(self)
         check_class_weights(self.class_weights, self.loss)
@@ -616,11 +626,6 @@ def _check_enrolment(options: Options) -> None:
     if options.pseudo_labels:
         _check_features(options, "--pseudo-labels", "take --scheme head")
     if options.scheme == NOTHING:
-        if options.enrol is None:
-            raise UsageError(
-                "the scheme none trains nothing, and --enrol is not given",
-                help="add --enrol ncm, or train --scheme head",
-            )
         _check_nothing(options)
     if options.enrol is not None:
         parse_method(options.enrol)
@@ -721,6 +726,31 @@ def _check_adam(options: Options) -> None:
             "Adam divides by the size of a gradient, so that --no-qas changes nothing",
             help="leave it out",
         )
+
+
+def _check_inference(options: Options) -> None:
+    """Refuses what is more than inference, or already no more."""
+    if not options.inference:
+        return
+    if options.scheme == NOTHING:
+        raise UsageError(
+            "the scheme none trains nothing, so that --inference changes nothing",
+            help="leave it out; or give the scheme of the device that trains, to take what it "
+            "learned",
+        )
+    if options.portions:
+        raise UsageError(
+            "--inference leaves out the training step that --portions cuts",
+            help="leave out one of both",
+        )
+    more = (REPLAY, REHEARSAL, GUARD, ENROLMENT, PSEUDO, DRIFT, ANOMALY)
+    for name, option in OPTIONS.items():
+        if option.group in more and getattr(options, name) != option.default:
+            raise UsageError(
+                f"--inference takes what a device learned that saves weights alone, and "
+                f"{option.flag} saves more",
+                help=f"leave out --inference, or leave out {option.flag} on both devices",
+            )
 
 
 def _check_nothing(options: Options) -> None:

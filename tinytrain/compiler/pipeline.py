@@ -18,6 +18,7 @@ from tinytrain.autodiff.differentiate import Differentiate
 from tinytrain.compiler.class_weights import resolved
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.guidance import guidance_for
+from tinytrain.compiler.inference import inferring
 from tinytrain.compiler.model_end import with_loss
 from tinytrain.compiler.options import GRADIENTS, Options
 from tinytrain.emit.c_text import model_name
@@ -236,6 +237,7 @@ def _proved_plan(
 ) -> tuple[Plan, tuple[MemoryOptimization, ...]]:
     runner = runner or Runner()
     runner.begin(PLAN)
+    graph = inferring(graph) if options.inference else graph
     plan, optimizations = plan_within(
         graph, isa, nbytes, fed=options.feed == "rows", recompute=options.recompute
     )

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.inference import inferring
 from tinytrain.emit.self_test import STEPS, SelfTest
 from tinytrain.ir.operations import loss_index
 from tinytrain.ir.types import DType
@@ -36,11 +37,13 @@ def with_self_test(compiled: Compiled) -> Compiled:
 
 def _run(compiled: Compiled, start: int, divisor: int) -> tuple[float, SelfTest]:
     """How much a test moves, and the test."""
-    graph, options = compiled.graph, compiled.options
+    options = compiled.options
+    graph = inferring(compiled.graph) if options.inference else compiled.graph
     assert graph.target is not None, "a training graph has a target"
     machine = Machine(graph, rate=compiled.rate, seed=options.seed, schedule=options.rate_schedule)
-    for name, scale in compiled.scales.items():
-        machine.scales[name] = replace(scale)
+    scales = {name: replace(scale) for name, scale in compiled.scales.items()}
+    if graph.updates:
+        machine.scales.update(scales)
     before = np.frombuffer(machine.weights_bytes(), np.uint8)
     loss, logits = graph.outputs[0], graph.nodes[loss_index(graph)].inputs[0]
     crc, apart = 0, []
@@ -49,9 +52,11 @@ def _run(compiled: Compiled, start: int, divisor: int) -> tuple[float, SelfTest]
         if graph.target.type.dtype is DType.S32:
             wanted[...] = number % compiled.classes
         known = machine.run(step_inputs(graph, sample, wanted))
-        crc = zlib.crc32(known[loss if graph.parameters else logits].tobytes(), crc)
+        crc = zlib.crc32(known[loss if graph.updates else logits].tobytes(), crc)
         apart.append(_nearness(known[logits]))
     moved = np.count_nonzero(before != np.frombuffer(machine.weights_bytes(), np.uint8))
+    # No inference moves them; they are in the state, and in what was learned.
+    machine.scales = machine.scales or scales
     step = struct.pack("<fII", machine.step.rate, machine.step.seed, machine.step.count)
     crc = zlib.crc32(machine.weights_bytes() + scale_bytes(machine) + step, crc)
     share = moved / max(before.size, 1)

@@ -113,6 +113,7 @@ class EmitContext:
         layer: of the node that is being emitted; constants remember it.
         switching: what a session may leave out, in a library that tries many schemes.
         portions: how the step is cut, if it runs in portions.
+        whole: the training step, where the plan may hold less; its scales are in the state.
     """
 
     graph: Graph
@@ -126,9 +127,11 @@ class EmitContext:
     layer: str = ""
     switching: Switching | None = None
     portions: Portions | None = None
+    whole: Graph | None = None
 
     def __post_init__(self) -> None:
-        self.scales = {name: index for index, name in enumerate(scale_names(self.graph))}
+        names = scale_names(self.whole or self.graph)
+        self.scales = {name: index for index, name in enumerate(names)}
         self.updates = update_indices(self.graph)
         trained = trained_tensors(self.graph)
         self._counted = {tensor.update.name: index for index, tensor in enumerate(trained)}

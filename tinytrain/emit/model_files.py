@@ -144,13 +144,15 @@ def emit_model(
         self_test: how the model tests itself; None leaves it out.
         portions: the largest share of a step that runs at once; 0 leaves portions out.
     """
-    name, digest, graph = graph.name, model_hash(graph, enrolment), plan.graph
-    health = health and bool(graph.parameters)
+    name, digest, whole, graph = graph.name, model_hash(graph, enrolment), graph, plan.graph
+    health = health and bool(graph.updates)
     switching = Switching(graph) if switched else None
     cut = cut_step(plan, 0.0 if switched else portions)
-    context = EmitContext(graph, plan, name, health=health, switching=switching, portions=cut)
+    context = EmitContext(
+        graph, plan, name, health=health, switching=switching, portions=cut, whole=whole
+    )
     forward, rest = _split(graph)
-    loss, trains = rest[0], bool(graph.parameters)
+    loss, trains = rest[0], bool(graph.updates)
     backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
     apply = [node for node in rest[2:] if role_of(node) is Role.APPLY]
     # With switches the session says which layers are frozen.
@@ -290,6 +292,6 @@ def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
     """Nodes before the loss, and from the loss on, which quantize_gradient follows."""
     index = loss_index(graph)
     rest = list(graph.nodes[index:])
-    if graph.parameters and (len(rest) < 2 or rest[1].op != "quantize_gradient"):
+    if graph.updates and (len(rest) < 2 or rest[1].op != "quantize_gradient"):
         raise InternalError("the loss is not followed by quantize_gradient")
     return list(graph.nodes[:index]), rest

@@ -179,6 +179,11 @@ class Manifest:
         return bits
 
     @property
+    def trains(self) -> bool:
+        """Whether a step changes anything; not where the folder only infers."""
+        return bool(self.parameters) and self.options.get("inference") is not True
+
+    @property
     def wants(self) -> SampleTarget:
         """What the target of a sample is."""
         return SampleTarget(self.output.target)
@@ -196,7 +201,7 @@ class Manifest:
             saved_bytes=self.saved_bytes,
             frozen_bytes=self.frozen_bytes,
             feed_rows=self.feed_rows,
-            trains=bool(self.parameters),
+            trains=self.trains,
             replay=self.replay,
             rehearsal=self.rehearsal,
             guard=self.guard,

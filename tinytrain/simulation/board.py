@@ -104,7 +104,7 @@ class _BoardSession:
         board.reset()
         if stream.parameters_in is not None:
             board.load(stream.parameters_in, self._sending)
-        if stream.learning_rate is not None and self._folder.manifest.parameters:
+        if stream.learning_rate is not None and self._folder.manifest.trains:
             board.set_rate(float(np.float32(stream.learning_rate)))
         before = self._evaluate("before")
         for sample in _samples(stream.fill_samples()):

@@ -122,7 +122,7 @@ def _known_to_head(data: Dataset, folder: GeneratedFolder) -> Dataset:
     if inside.all():
         return replace(data, spec=folder.spec)
     if not inside.any():
-        if not folder.manifest.parameters:
+        if not folder.manifest.trains:
             return replace(data, spec=folder.spec, y=None)
         raise UsageError(
             f"the head has none of the classes in {data.name}: they can be enrolled only",

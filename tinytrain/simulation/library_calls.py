@@ -44,7 +44,8 @@ class LibraryCalls:
     def _function(self, name: str, result: type | None) -> Callable[..., int]:
         if name in _OF_TRAINING and not self.model.trains:
             raise UsageError(
-                "the scheme none trains nothing", help="call enrol, or compile with scheme='head'"
+                "the scheme none trains nothing, nor does a model that was compiled with inference",
+                help="call infer or enrol, or compile with scheme='head'",
             )
         function = getattr(self._functions, f"{self.model.name}_{name}")
         function.restype = result

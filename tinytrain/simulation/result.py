@@ -283,7 +283,7 @@ def with_enrolment(
         stream,
         outcome,
         confusion=confusion,
-        is_alone=not folder.manifest.parameters,
+        is_alone=not folder.manifest.trains,
     )
     return dataclasses.replace(result, enrolment=report, saved=outcome.saved)
 

@@ -196,6 +196,8 @@ def plan_session(
         patience=patience,
     )
     check_rate(folder, learning_rate)
+    if steps and not follow and folder.manifest.enrolment is None:
+        check_trains(folder, "--steps")
     if follow:
         check_following(folder, order, rate=learning_rate, every=evaluate_every, kept=kept)
     if unlabelled:
@@ -219,7 +221,7 @@ def plan_session(
         )
     return SampleStream(
         train=train,
-        order=ordered(order, train, steps if folder.manifest.parameters else 0, seed),
+        order=ordered(order, train, steps if folder.manifest.trains else 0, seed),
         evaluation=samples.evaluation,
         learning_rate=learning_rate,
         parameters_in=None if load is None else folder.saved_in(load),

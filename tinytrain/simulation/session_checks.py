@@ -73,7 +73,13 @@ def _behind(steps: int | None, *, is_there: bool) -> int | None:
 
 def check_trains(folder: GeneratedFolder, what: str) -> None:
     """Refuses what only training needs where the scheme none trains nothing."""
-    if not folder.manifest.parameters:
+    if not folder.manifest.trains:
+        if folder.manifest.parameters:
+            raise UsageError(
+                f"the model in '{folder.path}' was compiled with --inference, and {what} is about "
+                "training",
+                help="leave it out, or take the folder that was compiled without --inference",
+            )
         raise UsageError(
             f"the scheme none trains nothing, and {what} is about training",
             help="leave it out, or compile with --scheme head",

@@ -103,7 +103,7 @@ def _facts(product: Product) -> dict[str, object]:
 
 def _rate_text(product: Product) -> str:
     compiled = product.compiled
-    if not product.manifest.parameters:
+    if not product.manifest.trains:
         return "nothing trains"
     return compiled.guidance.rate_text(compiled.rate)
 
