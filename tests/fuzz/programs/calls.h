@@ -503,7 +503,73 @@ static void call_early_stop(input *in)
     tt_early_stop_add(&stop, result.loss);
 }
 
+#ifdef HAS_step_begin
+static tt_result portion_result;
+
+/* Of a step that lasts: what it points to stays as it is. */
+static target keep_target(target wanted)
+{
+#if defined(TARGET_PIXELS)
+    static uint8_t kept[M_PIXELS];
+    return memcpy(kept, wanted, sizeof kept);
+#elif defined(TARGET_FLOATS)
+    static float kept[M_OUTPUT_SIZE];
+    return memcpy(kept, wanted, sizeof kept);
+#else
+    return wanted;
+#endif
+}
+
+static void call_step_begin(input *in)
+{
+    if (m_step_progress(&state) < 256) {
+        HOLDS(m_step_begin(&state, take_target(in), NULL) == TT_ERROR_STEP);
+        return;
+    }
+    const target wanted = keep_target(take_target(in));
+    did_nothing(m_step_begin(&state, wanted, take_u8(in) & 1U ? &portion_result : NULL));
+}
+
+static void call_step_run(input *in)
+{
+    const uint32_t instructions = take_u32(in) >> take_u8(in) % 32U;
+    const int is_stepping = m_step_progress(&state) < 256;
+    const tt_status status = m_step_run(&state, instructions);
+    HOLDS(is_stepping || status == TT_ERROR_STEP);
+    HOLDS((status == TT_MORE) == (m_step_progress(&state) < 256));
+}
+
+static void call_step_cancel(input *in)
+{
+    (void)in;
+    m_step_cancel(&state);
+    HOLDS(m_step_progress(&state) == 256 && m_step_cancel(&state) == TT_ERROR_STEP);
+}
+
+/* Whatever needs the arena or the weights is refused while a step lasts. */
+static void call_meanwhile(input *in)
+{
+    static file out;
+    if (m_step_progress(&state) == 256) {
+        return;
+    }
+    out.size = 0;
+    out.fails_at = sizeof out.bytes;
+    tt_result result;
+    HOLDS(m_infer(&state, NULL, NULL) == TT_ERROR_STEP);
+    HOLDS(m_evaluate(&state, take_target(in), &result) == TT_ERROR_STEP);
+    HOLDS(m_save(&state, write_file, &out) == TT_ERROR_STEP && out.size == 0);
+    HOLDS(memcmp(&before, &state, sizeof state) == 0);
+}
+
+enum { STEP_CALLS = 4 }; /* the first ones */
+#endif
+
 static void (*const CALLS[])(input *) = {
+#ifdef HAS_step_begin
+    call_step_begin,   call_step_run,
+    call_step_cancel,  call_meanwhile,
+#endif
     give_sample,       call_infer,
     call_evaluate,
 #ifdef HAS_feed_rows
@@ -574,10 +640,18 @@ static void forget_inputs(void)
 static void make_calls(input *in)
 {
     for (int i = 0; i < 64 && in->left > 0; i++) {
-        const uint8_t which = take_u8(in);
+        const size_t which = take_u8(in) % (sizeof CALLS / sizeof CALLS[0]);
+#ifdef HAS_step_begin
+        if (which >= STEP_CALLS && m_step_progress(&state) < 256) {
+            m_step_cancel(&state);
+        }
+#endif
         memcpy(&before, &state, sizeof state);
-        CALLS[which % (sizeof CALLS / sizeof CALLS[0])](in);
+        CALLS[which](in);
     }
+#ifdef HAS_step_begin
+    m_step_cancel(&state);
+#endif
     static file first, second;
     static m_state again;
     save(&state, &first);
