@@ -32,6 +32,9 @@ COUNTED_STEPS = 20
 LINE = 78
 """Characters of a printed command's line; longer ones go on in the next."""
 
+BOARD = "nucleo-f746zg"
+"""The board that the last line names, with the core that the demo emulates."""
+
 BARS = "▁▂▃▄▅▆▇█"
 CURVE = 24
 """Characters of the curve of the loss."""
@@ -167,7 +170,7 @@ class _Telling:
             *("--target", story.target, "--ram", story.ram, "--flash", story.flash),
             *("--scheme", story.scheme, "--calibration", str(calibration)),
             *("--learning-rate", f"{story.learning_rate:g}", "--schedule", "constant"),
-            *("--seed", str(self.options.seed)),
+            *("--seed", str(self.options.seed), "--link"),
             *(("--rehearsal-slots", str(slots)) if slots else ()),
         )
         return folder
@@ -255,6 +258,9 @@ class _Telling:
         ):
             words = line.split()
             self.console.print("\n".join(_lines(words)), soft_wrap=True)
+        self._chapter(f"To put it on a board (another one: --board, `{program} targets`)")
+        flash = ["flash", folder, "--board", BOARD]
+        self.console.print("\n".join(_lines([program, *flash])), soft_wrap=True)
 
 
 def _lines(words: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@
 #                     exit 1
 #   browser           Chromium, for the tests of the report's page; they are skipped where it cannot be
 #                     installed
+#   Node.js           for the simulator of a Pico, which a test gets by npm; likewise
 #   .venv             Python environment with tinytrain itself and what its tests use
 #
 # What is there already stays; when all is there it is done in well under a second.
@@ -120,6 +121,10 @@ if ! [ -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ] || ! [ -x "$venv/bin/
     fi
     # One test alone: an old compiler takes the runtime.
     has avr-gcc || (install_packages gcc-avr avr-libc) || say "going on without gcc for AVR"
+    # The same of a Pico's simulator, which runs in Node.js.
+    if ! has node || ! has npm; then
+        (install_packages nodejs npm) || say "going on without Node.js; a test is skipped"
+    fi
     say "installing Python packages into $venv; the first time takes some minutes"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
     echo "$wanted" >"$stamp"

@@ -112,7 +112,8 @@ def test_what_it_prints_is_what_it_runs(story, tmp_path, monkeypatch, capsys):
     tell(story, ["--seed", "3", "--steps", "5"])
     printed = printed_commands(capsys.readouterr().out)
     assert [words[1:] for words in printed[:4]] == calls(tmp_path)
-    assert len(printed) == 8
+    assert len(printed) == 9
+    assert printed[-1][1:] == ["flash", "build/demo/small", "--board", "nucleo-f746zg"]
     assert all(words[words.index("--seed") + 1] == "3" for words in printed if "--seed" in words)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.pages import hold_section
+from tests.support.rp2040 import PICO
 from tinytrain.target import Target, targets
 
 
@@ -17,7 +18,7 @@ def checked_by(target: Target) -> str:
     if target.is_host:
         return "here"
     if target.machine is None:
-        return "-"
+        return "rp2040js, UART" if target.name == PICO else "-"
     return "QEMU, UART" if target.files_over_serial else "QEMU"
 
 
