@@ -4,7 +4,7 @@
  * program.
  *
  * The checksum is that of the datasheet, 2.8.1.3.1: polynomial 0x04C11DB7, initial value all ones,
- * nothing reflected. tests/targets/test_boards.py holds it. */
+ * nothing reflected. tests/boards/test_flash.py holds it. */
 
 /* clang-format off */
 __asm(".section .boot, \"ax\"\n"
