@@ -64,6 +64,10 @@ tt_status tt_state_check(const tt_model *model, tt_read_fn read, void *context);
  * factory values. After any other error the state did not change. */
 tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, void *context);
 
+/* The same for a file of format 1 that the same model saved: samples come with it, and the rate
+ * stays as it is. TT_ERROR_RESET: samples are gone, too. */
+tt_status tt_state_load_old(const tt_model *model, void *state, tt_read_fn read, void *context);
+
 /* Both for the file of samples. It may stand behind that of what was learned: then the latter is
  * passed over by the size that it states. TT_ERROR_RESET: no sample is left. */
 tt_status tt_state_save_samples(const tt_model *model, const void *state, tt_write_fn write,

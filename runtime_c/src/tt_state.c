@@ -7,8 +7,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 
 enum { CHUNK = 32 };
 
-/* The kinds of a file: tt_region.is_samples of its regions. */
-enum { LEARNED, SAMPLES };
+/* The kinds of a file: tt_region.is_samples of its regions; in format 1 it had them all. */
+enum { LEARNED, SAMPLES, FORMAT_1 };
+
+static int is_in(const tt_region *region, uint32_t kind)
+{
+    return kind == FORMAT_1 || region->is_samples == kind;
+}
 
 static tt_scale *scales_of(const tt_model *model, void *state)
 {
@@ -19,7 +24,7 @@ static void reset_regions(const tt_model *model, uint8_t *bytes, uint32_t kind)
 {
     for (size_t i = 0; i < model->region_count; i++) {
         const tt_region *region = &model->regions[i];
-        if (region->is_samples != kind) {
+        if (!is_in(region, kind)) {
             continue;
         }
         if (region->initial != NULL) {
@@ -76,7 +81,7 @@ static uint32_t regions_size(const tt_model *model, uint32_t kind)
 {
     uint32_t size = 0;
     for (size_t i = 0; i < model->region_count; i++) {
-        size += model->regions[i].is_samples == kind ? model->regions[i].size : 0U;
+        size += is_in(&model->regions[i], kind) ? model->regions[i].size : 0U;
     }
     return size;
 }
@@ -90,7 +95,7 @@ static uint32_t payload_size(const tt_model *model, uint32_t kind)
 static void make_header(const tt_model *model, uint32_t kind, tt_saved_header *header)
 {
     memcpy(header->magic, kind == SAMPLES ? TT_SAMPLES_MAGIC : TT_FILE_MAGIC, sizeof header->magic);
-    header->format = TT_FILE_FORMAT;
+    header->format = kind == FORMAT_1 ? 1U : TT_FILE_FORMAT;
     memcpy(header->model_hash, model->hash, sizeof header->model_hash);
     header->payload_size = payload_size(model, kind);
     header->weights_size = kind == SAMPLES ? 0U : model->weights_size;
@@ -117,7 +122,7 @@ static int put_regions(const tt_model *model, const uint8_t *bytes, uint32_t kin
     int failed = put(out, &header, sizeof header);
     for (size_t i = 0; failed == 0 && i < model->region_count; i++) {
         const tt_region *region = &model->regions[i];
-        if (region->is_samples == kind) {
+        if (is_in(region, kind)) {
             failed = put(out, bytes + region->offset, region->size);
         }
     }
@@ -259,7 +264,8 @@ static float loaded_rate(const tt_model *model, float now, const tt_saved_step *
 /* What follows the regions, CRC included; into `scales` and `step` unless they are NULL. A file
  * that was made to pass the CRC, and holds what no step could have led to, counts as damaged
  * too. */
-static tt_status take_training(const tt_model *model, source *in, tt_scale *scales, tt_step *step)
+static tt_status take_training(const tt_model *model, uint32_t kind, source *in, tt_scale *scales,
+                               tt_step *step)
 {
     int sound = 1;
     for (size_t i = 0; i < model->scale_count; i++) {
@@ -281,6 +287,9 @@ static tt_status take_training(const tt_model *model, source *in, tt_scale *scal
     const tt_status status = take_crc(in);
     if (status != TT_OK) {
         return status;
+    }
+    if (kind == FORMAT_1) {
+        found.compiled_rate = 0.0F; /* it holds a seed there, and nobody knows the factor */
     }
     if (!sound || !is_rate(found.rate) || !is_rate(found.compiled_rate)) {
         return TT_ERROR_CRC;
@@ -304,7 +313,7 @@ static tt_status check_payload(const tt_model *model, uint32_t kind, source *in)
         }
         left -= size;
     }
-    return kind == SAMPLES ? take_crc(in) : take_training(model, in, NULL, NULL);
+    return kind == SAMPLES ? take_crc(in) : take_training(model, kind, in, NULL, NULL);
 }
 
 static tt_status check(const tt_model *model, uint32_t kind, tt_read_fn read, void *context)
@@ -324,12 +333,12 @@ static tt_status take_payload(const tt_model *model, void *state, uint32_t kind,
     uint8_t *bytes = state;
     for (size_t i = 0; i < model->region_count; i++) {
         const tt_region *region = &model->regions[i];
-        if (region->is_samples == kind && take(in, bytes + region->offset, region->size) != 0) {
+        if (is_in(region, kind) && take(in, bytes + region->offset, region->size) != 0) {
             return TT_ERROR_IO;
         }
     }
     return kind == SAMPLES ? take_crc(in)
-                           : take_training(model, in, scales_of(model, state), state);
+                           : take_training(model, kind, in, scales_of(model, state), state);
 }
 
 /* No update leaves +-2^30, but a file made by hand may: accumulators rely on it. */
@@ -372,6 +381,17 @@ tt_status tt_state_load(const tt_model *model, void *state, tt_read_fn read, voi
         clamp_biases(model, state);
     } else if (status == TT_ERROR_RESET) {
         reset_learned(model, state);
+    }
+    return status;
+}
+
+tt_status tt_state_load_old(const tt_model *model, void *state, tt_read_fn read, void *context)
+{
+    const tt_status status = load(model, state, FORMAT_1, read, context);
+    if (status == TT_OK) {
+        clamp_biases(model, state);
+    } else if (status == TT_ERROR_RESET) {
+        tt_state_init(model, state);
     }
     return status;
 }

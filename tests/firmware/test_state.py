@@ -21,25 +21,25 @@ EDITS, MANY_EDITS = 3_000, 1_000_000
         {"scheme": "last-1", "gradient": "s16", "fraction_bits": 0},
         pytest.param({"scheme": "bias"}, marks=pytest.mark.slow),
         {"scheme": "last-1", "replay": 2},
-        {"scheme": "last-1", "replay": 2, "samples": True},
+        {"scheme": "last-1", "replay": 2, "kind": "OF_SAMPLES"},
+        {"scheme": "last-1", "replay": 2, "kind": "OF_OLD"},
     ],
-    ids=["full", "last-1", "bias", "replay", "samples"],
+    ids=["full", "last-1", "bias", "replay", "samples", "format 1"],
 )
 def test_saved_files(options: dict[str, object], generated: Compile, tmp_path: Path) -> None:
-    samples = ["-DOF_SAMPLES"] if options.get("samples") else []
-    folder = generated("small", **{key: options[key] for key in options if key != "samples"})
-    told = link("saved_files.c", [folder], tmp_path, flags=[*SANITIZERS, *samples]).run(EDITS)
+    kind = [f"-D{options['kind']}"] if "kind" in options else []
+    folder = generated("small", **{key: options[key] for key in options if key != "kind"})
+    told = link("saved_files.c", [folder], tmp_path, flags=[*SANITIZERS, *kind]).run(EDITS)
     word, count = told.split()
     assert word == "ok"
     assert int(count) > 500 + EDITS // 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["learned", "samples"])
+@pytest.mark.parametrize("kind", ["OF_LEARNED", "OF_SAMPLES", "OF_OLD"])
 def test_a_million_edits_of_a_file(kind: str, generated: Compile, tmp_path: Path) -> None:
-    samples = ["-DOF_SAMPLES"] if kind == "samples" else []
     folder = generated("small", scheme="last-1", replay=2)
-    program = link("saved_files.c", [folder], tmp_path, flags=["-O2", *samples])
+    program = link("saved_files.c", [folder], tmp_path, flags=["-O2", f"-D{kind}"])
     assert int(program.run(MANY_EDITS).split()[1]) > 0.9 * MANY_EDITS
 
 

@@ -39,6 +39,7 @@ FUNCTIONS = (
         "tt_state_save",
         "tt_state_check",
         "tt_state_load",
+        "tt_state_load_old",
         "tt_state_save_samples",
         "tt_state_load_samples",
     ),

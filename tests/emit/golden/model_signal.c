@@ -400,6 +400,11 @@ tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *co
     return tt_state_load(&model, state, read, context);
 }
 
+tt_status model_signal_load_old(model_signal_state *state, tt_read_fn read, void *context)
+{
+    return tt_state_load_old(&model, state, read, context);
+}
+
 tt_status model_signal_check(tt_read_fn read, void *context)
 {
     return tt_state_check(&model, read, context);

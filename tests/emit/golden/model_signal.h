@@ -106,6 +106,10 @@ tt_status model_signal_save(const model_signal_state *state, tt_write_fn write, 
 tt_status model_signal_load(model_signal_state *state, tt_read_fn read, void *context);
 tt_status model_signal_check(tt_read_fn read, void *context);
 
+/* The same for a file of format 1, which this model saved under an older firmware. TT_ERROR_FORMAT:
+ * it is of no such format; try model_signal_load first. */
+tt_status model_signal_load_old(model_signal_state *state, tt_read_fn read, void *context);
+
 /* Counters of health since init or a reset; a saved file does not hold them. at_end counts the
  * elements of a trained tensor that stand at an end of their range now. The names say whose the
  * counters are: the node that computes a gradient, or a trained tensor. What is not called or read
