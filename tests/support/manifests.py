@@ -141,6 +141,7 @@ def small_manifest() -> Manifest:
         enrolment=None,
         pseudo_labels=None,
         follow=None,
+        portions=None,
         anomaly=None,
         speed=SpeedRecord(
             core="host",

@@ -41,7 +41,7 @@ class GeneratedFolder:
                 f"in '{self.path}'",
                 where=Where(str(path)),
                 help="load it with the folder that it came from: another scheme or another option "
-                "is another model",
+                "is another model; `tinytrain migrate` takes what fits",
             )
         return saved
 
