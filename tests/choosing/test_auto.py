@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 from tests.support.real_models import FILES
 from tinytrain import compile_model, inspect, verify
 from tinytrain.cli import main
-from tinytrain.compiler.auto_scheme import first_that_fits
+from tinytrain.compiler.auto_scheme import ROUNDS, WORK, _Asked, first_that_fits
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.folder import Product
 from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
@@ -210,6 +210,15 @@ def test_what_really_fits_is_made() -> None:
 
     with pytest.raises(BudgetError, match="too much"):
         first_that_fits(fake, Budget(99_000, 1), refuse)
+
+
+@pytest.mark.parametrize(("nodes", "plans"), [(251, 4), (90, 31)])
+def test_what_takes_long_is_ended_by_the_work_that_was_done(nodes: int, plans: int) -> None:
+    asked = _Asked(nodes, plans=plans - 1)
+    assert not asked.is_over
+    asked.plans += 1
+    assert asked.is_over
+    assert _Asked(1, work=WORK).is_over and _Asked(1, rounds=ROUNDS).is_over
 
 
 def test_the_sentence() -> None:

@@ -53,6 +53,10 @@ def test_a_layer_with_large_gradients_keeps_the_others_from_learning() -> None:
     # With Adam the length of a step does not depend on the gradient.
     apart = SharedRate(CHOICES, worth(steep), apart=True)
     assert apart.gain(3, {"b": 1.0}) == pytest.approx(4 * q)
+    (band,) = apart.bands()
+    line, most = apart.line(band)
+    found = best_set(CHOICES, apart.values(band), {ENERGY: most}, [line])
+    assert found is not None and found.value == pytest.approx(apart.whole)
 
 
 def test_a_larger_tensor_has_more_directions_and_takes_longer() -> None:

@@ -40,6 +40,10 @@ ROUNDS = 20
 WORK = 8.0
 """Limit of the solver in all of them, in its deterministic seconds."""
 
+PLANNED = 250_000
+"""Where the planner ends: the sum over plans of the square of their nodes, as which its work grows.
+Of MCUNet-5FPS that is four plans."""
+
 MARGINS = (0, 64, 512, 4096)
 """Bytes that are left free, one after the other, where the linker finds that a scheme takes more
 than was planned: its stack may be deeper."""
@@ -60,19 +64,24 @@ class _Asked:
     """What the planner was asked about for one budget.
 
     Attributes:
+        nodes: of a plan.
         rounds: sets.
         work: of the solver so far.
+        plans: that the planner made.
         broken: lines that sets broke; they hold for all bands.
     """
 
+    nodes: int
     rounds: int = 0
     work: float = 0.0
+    plans: int = 0
     broken: list[Line] = field(default_factory=list)
 
     @property
     def is_over(self) -> bool:
         """Whether that is enough."""
-        return self.rounds >= ROUNDS or self.work >= WORK
+        planned = self.plans * self.nodes**2
+        return self.rounds >= ROUNDS or self.work >= WORK or planned >= PLANNED
 
     def add(self, found: Chosen | None, broken: Sequence[Line]) -> None:
         """A set, and the lines that it breaks."""
@@ -137,7 +146,7 @@ class AutoScheme:
         Band by band, those first in which a set may win most, until none of the others can win more
         or the work is done. The set may then be worth less than the best, by the bound at most.
         """
-        asked = _Asked()
+        asked = _Asked(self.costs.nodes)
         bands = sorted(self._bounds(limits), key=lambda one: -one[0])
         best = Chosen(self.costs.choices.scheme(0, {}), 0.0, 0.0, is_exact=False, rounds=1)
         for bound, band in bands:
@@ -181,7 +190,9 @@ class AutoScheme:
             lines = [replace(first, fixed=first.fixed + free), *others, *asked.broken, line]
             within = {**limits, ENERGY: most}
             found = best_set(self.costs.choices, values, within, lines, work=WORK)
+            before = self._lines.plans
             broken = [] if found is None else self._lines.check(found.scheme, limits)
+            asked.plans += self._lines.plans - before
             asked.add(found, broken)
             if found is not None and not broken:
                 count, ratios = self.costs.choices.picked(found.scheme)

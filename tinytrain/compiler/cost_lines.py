@@ -61,10 +61,12 @@ class CostLines:
         weights: what a layer at a ratio adds to the biases of all layers, by both.
         lines: for a knapsack: the first ones hold for all schemes, the others for those that they
             say. The planner adds them, and they serve for all budgets and values.
+        plans: how often `check` asked the planner for a plan, which takes the longest.
     """
 
     def __init__(self, costs: Costs) -> None:
         self.choices = choices = costs.choices
+        self.plans = 0
         self._costs = costs
         self._place = _places(costs.selected(choices.scheme(0, {})))
         head = self._measured(choices, 0, {})
@@ -100,6 +102,7 @@ class CostLines:
                 least = self._costs.least_in_order(scheme)
             if least.ram > most:
                 return [self._ram_line(scheme, least)]
+        self.plans += 1
         cost = self._costs.of(scheme, most)
         found = []
         if most is not None and cost.ram > most:

@@ -107,6 +107,7 @@ class Costs:
         reference: what was measured of the folder that was built.
         beside: bytes of RAM that do not depend on the scheme.
         isa: the richest instruction set of the core.
+        nodes: of the step that was built.
 
     Raises:
         TinytrainError: the model or the options do not fit, or the toolchain is missing.
@@ -134,7 +135,7 @@ class Costs:
         compiled = self._compiled(self._most())
         self.reference = self._measured(compiled)
         self._classes, self._wants = compiled.classes, compiled.wants
-        self._nodes = len(compiled.graph.nodes)
+        self.nodes = len(compiled.graph.nodes)
         ram = self.reference.ram
         own = ram["arena"] + self.state_bytes(compiled.graph, self._buffers(compiled.plan))
         self.beside = ram["total"] - own
@@ -252,7 +253,7 @@ class Costs:
 
     def _cost(self, graph: Graph, plan: Plan) -> Cost:
         ram = plan.nbytes + self.state_bytes(graph, self._buffers(plan)) + self.beside
-        flash = self.reference.flash["total"] + _FLASH_PER_NODE * (len(graph.nodes) - self._nodes)
+        flash = self.reference.flash["total"] + _FLASH_PER_NODE * (len(graph.nodes) - self.nodes)
         trained = sum(data.nbytes for data in graph.parameters.values())
         return Cost(ram, flash, plan.cost, plan.nbytes, trained)
 
