@@ -6,13 +6,19 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from tinytrain.choosing.choices import scheme_key
+from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.saturation import Saturation
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.costs import Cost
+from tinytrain.scheme.channels import random_order
 from tinytrain.scheme.scheme import Scheme, Share
+from tinytrain.scheme.ways import WAYS, ChannelFacts
 from tinytrain.searches.explore import BUDGETS, Explored, Explorer
 from tinytrain.searches.front import Tried
+from tinytrain.searches.growth import other_channels
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.prices import Takes
 from tinytrain.searches.session import SearchSession
@@ -73,3 +79,15 @@ def test_the_budget_that_is_asked_for_comes_once() -> None:
     assert found[-1] == 3200 and len(found) == len(set(found)) == BUDGETS
     explorer._most = 100
     assert [one.ram for one in Explorer._budgets(explorer, Budget(5000, 1))] == [100, 5000]
+
+
+def test_other_channels_are_listed_so_that_no_seed_has_to_be_known() -> None:
+    size = np.arange(8.0)
+    facts = ChannelFacts(size, random_order("a", 8, 3), np.ones((4, 8)), size)
+    flat = {"a": 1.0}
+    worth = Worth(flat, flat, {"a": facts}, {"a": (1.0, 1.0)}, 4, {"a": (1.0, 1.0)}, {"a": (8, 1)})
+    scheme = Scheme("s", ("a",), {"a": Share(0.25)})
+    found = {one.choice: one.weights["a"].channels for one in other_channels(scheme, worth)}
+    assert set(found) == set(WAYS) - {scheme.choice}
+    assert all(channels is not None and len(channels) == 2 for channels in found.values())
+    assert found["random"] == tuple(sorted(random_order("a", 8, 3)[:2].tolist()))
