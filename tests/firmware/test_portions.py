@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.host_programs import SANITIZERS, Compile, link
+from tests.support.emulated_programs import execute
+from tests.support.host_programs import PROGRAMS, SANITIZERS, Compile, link
+from tinytrain.target import load_target
+from tinytrain.toolchain.build import build
+from tinytrain.toolchain.build_files import MAIN
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "whole nodes": {"portions": 1.0},
@@ -24,3 +30,31 @@ def test_portions(options: str, generated: Compile, tmp_path: Path) -> None:
     window = OPTIONS[options].get("accumulate", 1)
     flags = (*SANITIZERS, f"-DWINDOW={window}U", f"-DAPPLIED={8 if window > 1 else 0}U")
     assert link("portions.c", [folder], tmp_path, flags=flags).run() == "ok\n"
+
+
+def test_states_share_nothing_between_threads(generated: Compile, tmp_path: Path) -> None:
+    """Under the thread sanitizer."""
+    folder = generated("small", scheme="full", learning_rate=0.01, portions=1e-9)
+    flags = ("-g", "-O1", "-fsanitize=thread", "-pthread")
+    try:
+        program = link("portions_threads.c", [folder], tmp_path, flags=flags)
+    except subprocess.CalledProcessError:
+        pytest.skip("gcc has no thread sanitizer")
+    # The sanitizer wants its addresses where they always are.
+    done = subprocess.run(
+        ["setarch", "-R", str(program.path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr[-3000:]
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is missing")
+def test_an_interrupt_infers_in_the_middle_of_a_step(generated: Compile, tmp_path: Path) -> None:
+    """With another state, at a few hundred places of twelve steps."""
+    target = load_target("mps2-an500")
+    made = generated("small", target=target.name, scheme="full", portions=1e-9, learning_rate=0.01)
+    folder = tmp_path / "model"
+    shutil.copytree(made, folder)
+    (folder / MAIN).write_text((PROGRAMS / "portions_interrupt.c").read_text())
+    program = build(folder, target, name="small", variant="interrupt")
+    done = execute(program, target, tmp_path / "run")
+    assert (done.code, done.lines) == (0, ["ok"]), done
