@@ -43,7 +43,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mixture-s8": ("mixture", {"fraction_bits": 8, "loss": "mean_squared_error"}),
     "mixture-f32": ("mixture", {"gradient": "f32", "clip_norm": 0.25}),
     "signal-last": ("signal", {"scheme": "last-2", "schedule": "cosine:5", "warm_up": 2}),
-    "signal-guard": ("signal", {"guard": 2, "class_weights": "1,2,1,1,3"}),
+    "signal-guard": ("signal", {"guard": 2}),
     "signal-balanced": ("signal", {"class_weights": "balanced", "loss": "cross_entropy"}),
     "layouts": ("layouts", {}),
     "differences": ("differences", {"optimizer": "adam"}),

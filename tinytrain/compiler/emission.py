@@ -104,6 +104,7 @@ def _program_context(compiled: Compiled, files: ModelFiles) -> dict[str, Any]:
         "NAME": compiled.graph.name.upper(),
         "health": health_record(compiled),
         "self_test": compiled.self_test is not None,
+        "portions": files.portions,
         **vars(files.interface),
     }
 

@@ -38,10 +38,9 @@ def _lives(plan: Plan) -> Iterator[tuple[Value, Span]]:
     for index, node in enumerate(plan.graph.nodes):
         written |= dict.fromkeys(node.outputs, index)
         read |= dict.fromkeys(node.inputs, index)
-    end = len(plan.graph.nodes)
+    # What leaves the graph, its output and the loss, is taken right after the loss.
     for value in plan.offsets:
-        last = end if value in plan.graph.outputs else read.get(value, written[value])
-        yield value, (written[value], last)
+        yield value, (written[value], read.get(value, written[value]))
 
 
 def _check_copy(plan: Plan, node: Node, index: int, cut: NodeCut, lives: dict[Value, Span]) -> None:
