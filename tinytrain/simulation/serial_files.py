@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 CALL = 0x1E
 """The byte that a call begins with."""
@@ -38,7 +38,7 @@ class SerialFiles:
     answer: bytearray = field(default_factory=bytearray)
     errors: bytearray = field(default_factory=bytearray)
     code: int | None = None
-    _files: dict[int, BinaryIO] = field(default_factory=dict)
+    _files: dict[int, FileIO] = field(default_factory=dict)
     _pending: bytearray = field(default_factory=bytearray)
 
     def feed(self, received: bytes) -> bytes:
@@ -104,18 +104,19 @@ class SerialFiles:
         if mode not in _MODES or not re.fullmatch(rb"\w[\w.-]{0,63}", name):
             return _FAILED
         try:
-            file = open(self.directory / name.decode(), _MODES[mode])  # noqa: SIM115
+            # Unbuffered, so that a full disk is seen here and not when the file is closed.
+            file = FileIO(self.directory / name.decode(), _MODES[mode])
         except OSError:
             return _FAILED
         handle = max(self._files, default=_CONSOLE) + 1
-        self._files[handle] = file  # type: ignore[assignment]
+        self._files[handle] = file
         return handle
 
     def _write(self, handle: int, data: bytes) -> int:
         if handle == _CONSOLE:
             return 0
         try:
-            return len(data) - self._files[handle].write(data)
+            return len(data) - (self._files[handle].write(data) or 0)
         except (KeyError, OSError):
             return len(data)
 

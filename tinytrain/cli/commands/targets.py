@@ -30,6 +30,8 @@ def _entry(target: Target) -> dict[str, object]:
         "ram": target.ram,
         "flash": target.flash,
         "emulated": target.machine is not None,
+        "clock_hz": target.clock_hz,
+        "board": None if target.board is None else vars(target.board),
     }
 
 
