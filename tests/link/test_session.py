@@ -49,6 +49,7 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_kind_of_model(name: str, data: Path, tmp_path: Path) -> None:
     options, samples = OPTIONS[name], data

@@ -109,6 +109,18 @@ def test_the_sketch_on_a_board(two: list[Path], tmp_path: Path) -> None:
     assert "<first_train_step>" in text
 
 
+@pytest.mark.parametrize("prefix", ["", "arm-none-eabi-"])
+def test_the_sketch_with_a_link(prefix: str, generated: Compile, tmp_path: Path) -> None:
+    """A second sketch answers a host; on a bare line it says nothing."""
+    if shutil.which(f"{prefix}g++") is None:
+        pytest.skip(f"{prefix}g++ is missing")
+    folder = generated("linked", link=True)
+    sketch = (folder / "examples" / "linked_link" / "linked_link.ino").read_text(encoding="utf-8")
+    made = program(sketch, [folder], tmp_path, prefix, CORE if prefix else ())
+    if not prefix:
+        assert output(made) == []
+
+
 def test_two_libraries_in_one_sketch(two: list[Path], tmp_path: Path) -> None:
     """Each brings the whole runtime that it calls; the linker takes each function once."""
     sketch = (

@@ -89,7 +89,8 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
         }
     )
     writer.write(package_files(package))
-    writer.write(sketch_files(files.interface, self_test=compiled.self_test is not None))
+    tests_itself = compiled.self_test is not None
+    writer.write(sketch_files(files.interface, self_test=tests_itself, link=link))
     return files
 
 

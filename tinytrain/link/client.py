@@ -18,7 +18,7 @@ PATIENCE = 120.0
 models takes a few seconds on the slowest boards."""
 
 _FIRST_WAIT = 0.5
-_LEAST_WAIT = 0.05
+_LEAST_WAIT = 0.2
 _LONGEST_WAIT = 8.0
 
 _RESTARTED = next(status.value for status in STATUSES.values() if status.name == "SESSION")

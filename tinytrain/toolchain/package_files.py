@@ -143,15 +143,23 @@ def header_files(headers: Iterable[str]) -> dict[str, str]:
     }
 
 
-def sketch_files(interface: ModelInterface, *, self_test: bool) -> dict[str, str]:
+def sketch_files(
+    interface: ModelInterface, *, self_test: bool, link: bool = False
+) -> dict[str, str]:
     """An Arduino sketch that calls the model; a sketch lies in a folder of its own name.
 
     Args:
         self_test: whether the model can test itself.
+        link: whether there is a second one, which answers a host over the serial port.
     """
     name = f"{interface.name}_{'train' if interface.trains else 'infer'}"
     text = render("codegen", "package/sketch.ino.j2", interface=interface, self_test=self_test)
-    return {f"examples/{name}/{name}.ino": text}
+    found = {f"examples/{name}/{name}.ino": text}
+    if link:
+        name = f"{interface.name}_link"
+        text = render("codegen", "package/link.ino.j2", name=interface.name)
+        found[f"examples/{name}/{name}.ino"] = text
+    return found
 
 
 _TEMPLATES = {

@@ -12,9 +12,22 @@ inline long random(long below)
     return rand() % below;
 }
 
+inline unsigned long micros()
+{
+    return 0;
+}
+
 class Console
 {
   public:
+    int read()
+    {
+        return -1;
+    }
+    size_t write(const uint8_t *data, size_t size)
+    {
+        return fwrite(data, 1, size, stdout);
+    }
     void begin(unsigned long)
     {
     }
