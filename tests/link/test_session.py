@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import serial
 
 import tinytrain
 from tests.support.boards import DIGITS, X, Y, host_board
@@ -85,7 +86,7 @@ def test_another_model_is_refused(folder: Path, data: Path, tmp_path: Path) -> N
 def test_a_port_that_is_none(folder: Path, data: Path) -> None:
     with pytest.raises(UsageError, match=r"'/dev/none' cannot be opened: No such file"):
         tinytrain.simulate(folder, on="serial:/dev/none", data=data, steps=1)
-    with pytest.raises(UsageError, match=r"--on must be host, qemu or serial:PORT, got 'serial:'"):
+    with pytest.raises(UsageError, match=r"on= must be host, qemu or serial:PORT, got 'serial:'"):
         tinytrain.simulate(folder, on="serial:", data=data, steps=1)
 
 
@@ -118,3 +119,13 @@ def test_a_device_in_python(folder: Path, tmp_path: Path) -> None:
             assert device.evaluate(X, Y).accuracy is not None
     with pytest.raises(UsageError, match="on must be host or serial:PORT, got 'qemu'"):
         tinytrain.load(folder, on="qemu")
+
+
+def test_a_port_that_is_taken(folder: Path, data: Path) -> None:
+    taken = "cannot be opened: another program has it open"
+    with (
+        host_board(folder) as port,
+        serial.serial_for_url(port, exclusive=True),
+        pytest.raises(UsageError, match=taken),
+    ):
+        tinytrain.simulate(folder, on=f"serial:{port}", data=data, steps=1)

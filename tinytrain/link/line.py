@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from typing import Any, Protocol
@@ -63,18 +64,30 @@ def open_line(port: str) -> ByteLine:
     except (OSError, ValueError) as error:  # SerialException is an OSError
         raise UsageError(
             f"the serial port '{name}' cannot be opened: {_reason(error)}",
-            help=_ports_help(),
+            help=_help(error),
         ) from error
     return _SerialLine(made, name)
 
 
+_BUSY = (errno.EAGAIN, errno.EBUSY)
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _BUSY:
+        return "another program has it open"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return str(error)
 
 
-def _ports_help() -> str:
+def _help(error: Exception) -> str:
+    """What the user can do about a port that cannot be opened."""
+    if isinstance(error, OSError) and error.errno in _BUSY:
+        return "end it: a board speaks to one host at a time"
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        return (
+            "join the group that may use it (`ls -l` names it), such as dialout, and log in again"
+        )
     from serial.tools import list_ports
 
     found = sorted(port.device for port in list_ports.comports())

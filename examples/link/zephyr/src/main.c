@@ -50,7 +50,7 @@ static uint32_t clock_now(void *context)
 int main(void)
 {
     const tt_link_port port = {read_byte, write_bytes, clock_now, sys_clock_hw_cycles_per_sec(),
-                               NULL, NULL};
+                               NULL,      NULL};
     if (!device_is_ready(uart)) {
         return -1;
     }
