@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from tests.support.paths import ROOT
 from tests.support.tflite_writer import TfliteWriter
 from tinytrain.errors import ModelError
 from tinytrain.frontend import load_model
+from tinytrain.frontend.builder import ProgramBuilder
 from tinytrain.frontend.program import Call, Const
 from tinytrain.quantize.ranges import Histogram, choose
 
@@ -103,3 +105,19 @@ def test_operation_on_a_constant() -> None:
     call = Call("dequantize", [Const(np.zeros(3, np.int8))], {}, (3,), "float32", "here")
     with pytest.raises(ModelError, match=r"'dequantize' works on a constant"):
         call.source()
+
+
+@pytest.mark.parametrize("point", [128, -129, 3 * 2**32 + 83])
+def test_zero_point_that_no_integer_of_its_tensor_holds(
+    point: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TFLite has 64 bits for it, whatever the tensor is of; here the reader finds it in ONNX."""
+    before = ProgramBuilder.quantize
+
+    def quantize(self: ProgramBuilder, x: Any, scale: float, zero_point: int, dtype: str) -> Any:
+        return before(self, x, scale, point, dtype)
+
+    monkeypatch.setattr(ProgramBuilder, "quantize", quantize)
+    path = quantized_model(tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=rf"has the zero point {point}, which int8 does not hold"):
+        load_model(path)

@@ -130,10 +130,17 @@ class _Rewriter:
                 where=self.program.where(call),
                 help="quantize activations to int8 or uint8",
             )
+        held, point = np.iinfo(dtype), call.attrs["zero_point"]
+        if not held.min <= point <= held.max:
+            raise ModelError(
+                f"an activation of {dtype} has the zero point {point}, which {dtype} does not hold",
+                where=self.program.where(call),
+                help="convert the model again; it may be damaged",
+            )
         scale = float(np.float32(call.attrs["scale"] * width.step))
         if width.step > 1 and call.op == "quantize":
             self.narrowed += 1
-        return Affine(scale, round((call.attrs["zero_point"] - width.shift) / width.step))
+        return Affine(scale, round((point - width.shift) / width.step))
 
     def _rewrite(self, call: Call) -> None:
         if call.op == "quantize":
