@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.emulated_programs import execute
 from tests.support.host_programs import PROGRAMS, SANITIZERS, Compile, link
+from tinytrain.compiler.options import Options
+from tinytrain.errors import UsageError
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import MAIN
@@ -30,6 +32,30 @@ def test_portions(options: str, generated: Compile, tmp_path: Path) -> None:
     window = OPTIONS[options].get("accumulate", 1)
     flags = (*SANITIZERS, f"-DWINDOW={window}U", f"-DAPPLIED={8 if window > 1 else 0}U")
     assert link("portions.c", [folder], tmp_path, flags=flags).run() == "ok\n"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"replay": 4},
+        {"rehearsal_slots": 3},
+        {"enrol": "ncm"},
+        {"pseudo_labels": True},
+        {"follow": "3"},
+        {"anomaly": "diagonal"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_runs_layers_at_once_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="portions= does not cut") as refused:
+        Options(portions=0.01, **given)
+    assert "help: leave out one of both" in str(refused.value)
+
+
+def test_rows_are_refused_while_a_step_runs(generated: Compile, tmp_path: Path) -> None:
+    options = {"scheme": "last-1", "feed": "rows", "portions": 0.01, "learning_rate": 0.01}
+    folder = generated("small", **options)
+    assert link("portions_rows.c", [folder], tmp_path, flags=SANITIZERS).run() == "ok\n"
 
 
 def test_states_share_nothing_between_threads(generated: Compile, tmp_path: Path) -> None:
