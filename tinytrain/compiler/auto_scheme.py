@@ -40,9 +40,9 @@ ROUNDS = 20
 WORK = 8.0
 """Limit of the solver in all of them, in its deterministic seconds."""
 
-PLANNED = 250_000
+PLANNED = 180_000
 """Where the planner ends: the sum over plans of the square of their nodes, as which its work grows.
-Of MCUNet-5FPS that is four plans."""
+Of MCUNet-5FPS that is three plans."""
 
 MARGINS = (0, 64, 512, 4096)
 """Bytes that are left free, one after the other, where the linker finds that a scheme takes more
