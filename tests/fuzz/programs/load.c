@@ -25,6 +25,9 @@ static void apart(file *to, input *in, uint8_t how)
         }
         to->size = how & 8U ? take_u16(in) % (sound.size + 1U) : sound.size;
     }
+    if (how & 16U) { /* of the format before */
+        to->bytes[4] = 1;
+    }
     if (how & 2U && to->size >= CRC) {
         const uint32_t crc = tt_crc32(0, to->bytes, to->size - CRC);
         memcpy(to->bytes + to->size - CRC, &crc, sizeof crc);
@@ -73,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     highest = 0;
     pass = 0;
-    const tt_status status = m_load(&state, read_given, NULL);
+    const tt_status status =
+        how & 16U ? m_load_old(&state, read_given, NULL) : m_load(&state, read_given, NULL);
     if (status == TT_ERROR_RESET) {
         save(&state, &probe);
         HOLDS(probe.size == factory.size && memcmp(probe.bytes, factory.bytes, probe.size) == 0);
