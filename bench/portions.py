@@ -22,10 +22,10 @@ from rich.table import Table
 from tinytrain.compiler.compile import compile_model
 from tinytrain.errors import TinytrainError
 from tinytrain.manifest import Manifest
-from tinytrain.simulation.qemu import EMULATOR
 from tinytrain.target import Target, load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import MAIN
+from tinytrain.toolchain.emulator import emulator_command
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT.parent / "shared" / "models" / "mcunet-5fps-int8.onnx"
@@ -90,9 +90,8 @@ def count(core: str, share: float) -> Counted:
 
 def _run(folder: Path, target: Target) -> list[int]:
     firmware = build(folder, target, name=NAME, variant="portions")
-    command = [EMULATOR, "-machine", str(target.machine), "-nographic", "-icount", "shift=0"]
-    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(firmware)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    command = emulator_command(target, firmware, icount=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [int(line) for line in done.stdout.split()]
 
 
