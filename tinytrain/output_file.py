@@ -12,11 +12,15 @@ from pathlib import Path
 from tinytrain.errors import UsageError, Where
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, *read: str | Path | None) -> None:
     """Refuses, before a long session, a file that could not be written after it.
 
+    Args:
+        read: files that the command reads, which it must not overwrite; None for one not given.
+
     Raises:
-        UsageError: it is a folder, or its folder is not there or cannot be written.
+        UsageError: it is a folder, its folder is not there or cannot be written, or it is one of
+            those that are read.
     """
     if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
         raise UsageError(
@@ -24,6 +28,15 @@ def check_writable(path: Path) -> None:
             + ("it is a folder" if path.is_dir() else "its folder is missing or not writable"),
             help="name another file",
         )
+    if any(_is_one_file(path, Path(place)) for place in read if place is not None):
+        raise UsageError(
+            f"'{path}' is read by this command, and would be overwritten", help="name another file"
+        )
+
+
+def _is_one_file(path: Path, other: Path) -> bool:
+    """Whether two names lead to the same file; a pipe or a device can be read and written."""
+    return path.is_file() and other.is_file() and path.samefile(other)
 
 
 def make_folder(folder: Path, flags: str, what: str = "the folder cannot be written") -> None:

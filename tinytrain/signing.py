@@ -82,14 +82,15 @@ def sign(
         output: the signed file; with `check` the saved one in it, if it is wanted.
 
     Raises:
-        UsageError: an argument is missing, the key is none, or a file cannot be written.
+        UsageError: an argument is missing, the key is none, or a file cannot be written: one that
+            is read is never overwritten.
         DataError: the file cannot be read, is not what it should be, or its tag is wrong.
     """
     if not check and (counter is None or output is None):
         missing = "--counter" if counter is None else "--output"
         raise UsageError(f"signing needs {missing}", help=f"add {missing}, or --check to verify")
     if output is not None:
-        check_writable(Path(output))
+        check_writable(Path(output), key, file)
     cose_key = _read_key(key, private=not check)
     public = bytes(cose_key.to_dict()[-2])
     held, where = _read(Path(file)), Where(str(file))

@@ -106,3 +106,15 @@ def test_every_other_byte_is_refused(place: Path) -> None:
 )
 def test_refused(words: str, code: int, what: str, place: Path, refuse: Refuse) -> None:
     assert what in refuse(code, "sign", *words.split())
+
+
+def test_what_is_read_is_never_overwritten(place: Path, refuse: Refuse) -> None:
+    (place / "link").symlink_to("key.pem")
+    for words in (
+        "saved.bin --key key.pem --counter 1 -o key.pem",
+        "saved.bin --key key.pem --counter 1 -o link",
+        "saved.bin --key key.pem --counter 1 -o saved.bin",
+        "signed --key key-public.pem --check -o ./signed",
+    ):
+        assert "is read by this command" in refuse(2, "sign", *words.split())
+    assert (place / "key.pem").read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----")

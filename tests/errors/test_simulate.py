@@ -115,6 +115,14 @@ def test_options(
     assert told.startswith(sentence)
 
 
+@pytest.mark.parametrize("option", ["--save", "--losses"])
+def test_data_is_never_overwritten(
+    option: str, compiled: Path, samples: Path, refuse: Refuse
+) -> None:
+    words = ["--data", samples, "--steps", 1, option, samples]
+    assert "would be overwritten" in refuse(USAGE_ERROR, "simulate", compiled, *words)
+
+
 # --- saved parameters -----------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,6 +33,15 @@ def test_portions(options: str, generated: Compile, tmp_path: Path) -> None:
     window = OPTIONS[options].get("accumulate", 1)
     flags = (*SANITIZERS, f"-DWINDOW={window}U", f"-DAPPLIED={8 if window > 1 else 0}U")
     assert link("portions.c", [folder], tmp_path, flags=flags).run() == "ok\n"
+
+
+def test_the_header_says_in_a_table_what_may_be_called(generated: Compile) -> None:
+    folder = generated("small", **{"scheme": "full", "learning_rate": 0.01, "portions": 0.01})
+    header = (folder / "src" / "small.h").read_text(encoding="utf-8")
+    rows = re.findall(r"^ \* {5}(\S.*?) {2,}(\S.*?) {2,}(\S.*)$", header, flags=re.MULTILINE)
+    assert [len(row) for row in rows] == [3] * 9
+    assert ("step_progress", "yes", "yes") in rows
+    assert rows[-1] == ("every other one with a status", "no: TT_ERROR_STEP", "no")
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,10 @@ def test_what_is_refused(place: Path, tmp_path: Path) -> None:
         tinytrain.migrate(place / "last-2", load=broken, save=new)
     with pytest.raises(DataError, match="cannot be read"):
         tinytrain.migrate(place / "last-2", load=tmp_path / "none.bin", save=new)
+    held = load.read_bytes()
+    with pytest.raises(UsageError, match="would be overwritten"):
+        tinytrain.migrate(place / "last-2", load=load, save=load)
+    assert load.read_bytes() == held
     other = tmp_path / "other"
     model = quantized_model(tmp_path / "other.onnx", seed=1, shape=(1, 3, 6, 6))
     tinytrain.compile_model(model, output=other, scheme="head")

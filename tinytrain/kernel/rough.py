@@ -14,7 +14,8 @@ _PER_ELEMENT: Mapping[str, float] = {
     "apply_weight": 40.0,
     "adam_weight": 60.0,
 }
-"""Of the ones that take most, counted on a Cortex-M7."""
+"""Of the ones that take most. `softmax_cross_entropy` was counted on a Cortex-M7; the others are
+estimates."""
 
 _ANY = 12.0
 

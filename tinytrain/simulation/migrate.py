@@ -74,13 +74,13 @@ def migrate(
         save: file to write.
 
     Raises:
-        UsageError: a folder is none, or the file cannot be written.
+        UsageError: a folder is none, or the file cannot be written: `load` is never overwritten.
         ModelError: a folder was changed after it was written.
         DataError: the file is damaged, is of another model, or nothing of it fits; then nothing is
             written.
         ToolchainError: there is no C compiler.
     """
-    check_writable(Path(save))
+    check_writable(Path(save), load)
     folder = open_folder(directory)
     source = folder if old is None else open_folder(old)
     where = Where(str(load))

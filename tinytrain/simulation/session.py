@@ -114,7 +114,7 @@ def simulate(
         ToolchainError: building or running failed, or a board does not answer.
     """
     check_options(SIMULATE, on=on, icount=icount, frozen_memory=frozen_memory)
-    check_run(on, (save, losses), icount=icount)
+    check_run(on, (save, losses), (data, eval, eval_old, fill, kept), icount=icount)
     folder = open_folder(directory)
     check_confusion(folder, confusion=confusion, is_there=eval is not None)
     check_losses(folder, follow=follow, is_there=losses is not None)

@@ -14,15 +14,19 @@ from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.parameters import LARGEST_RATE
 
 
-def check_run(on: str, places: Iterable[str | Path | None], *, icount: bool) -> None:
+def check_run(
+    on: str, places: Iterable[str | Path | None], samples: Iterable[Any], *, icount: bool
+) -> None:
     """Refuses to write to places where no file can be, and to count instructions off an emulator.
 
     Args:
         places: of the files that the session will write; None for one that is not asked for.
+        samples: that it reads; files of them are not overwritten.
     """
+    read = [given for given in samples if isinstance(given, str | Path)]
     for place in places:
         if place is not None:
-            check_writable(Path(place))
+            check_writable(Path(place), *read)
     if icount and on != "qemu":
         raise UsageError("instructions are counted on an emulator only", help="add --on qemu")
 

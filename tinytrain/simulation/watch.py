@@ -61,7 +61,7 @@ def watch(
         ToolchainError: building or running failed.
     """
     check_options(WATCH, on=on, icount=icount, steps=steps)
-    check_run(on, (save, scores), icount=icount)
+    check_run(on, (save, scores), (data, eval), icount=icount)
     folder = open_folder(directory)
     stream, flags = plan_watch(folder, data=data, eval=eval, steps=steps, load=load)
     for sentence in stream.warnings():
