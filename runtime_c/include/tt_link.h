@@ -24,7 +24,7 @@ extern "C" {
 #define TT_LINK_PROTOCOL 1U
 #define TT_LINK_ANSWER 128U /* is added to the type of an answer */
 
-/* The largest body in bytes, at least that of HELLO, 140. A link holds two frames of it. */
+/* The largest body in bytes, at least that of HELLO, 144. A link holds two frames of it. */
 #ifndef TT_LINK_BODY
 #define TT_LINK_BODY 256
 #endif
@@ -59,6 +59,7 @@ typedef struct {
     uint32_t updates;       /* rows of counters of updates */
     uint32_t classes;       /* rows of counters of classes */
     uint32_t has_label;     /* 1: the target of a sample is one label */
+    uint32_t settings;      /* CRC-32 of rate, schedule, seed and slots; 0 where nothing trains */
     uint32_t steps;         /* training steps done, of those that a saved file counts */
     uint8_t model_hash[32]; /* of the model, as in a saved file */
     uint8_t name[32];       /* of the model, with zeros behind it; cut off where it is longer */
@@ -223,6 +224,7 @@ typedef struct {
     uint32_t input_bytes, target_bytes, output_bytes, saved_bytes, state_bytes, link_bytes;
     uint32_t gradients, updates, classes;
     int32_t has_label; /* whether the target is a label, which figures count */
+    uint32_t settings; /* a number of how it trains, as far as the hash leaves that open */
     void (*init)(void *model);
     /* Takes a piece of the inputs; pieces come in order. */
     void (*put)(void *model, uint32_t offset, const uint8_t *data, uint32_t size);

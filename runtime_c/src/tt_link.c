@@ -593,6 +593,7 @@ static uint8_t do_hello(tt_link *link, const question *asked)
     found.updates = calls->updates;
     found.classes = calls->classes;
     found.has_label = (uint32_t)calls->has_label;
+    found.settings = calls->settings;
     found.steps = calls->steps(link->model);
     memcpy(found.model_hash, calls->hash, sizeof found.model_hash);
     put_text(found.name, sizeof found.name, calls->name);

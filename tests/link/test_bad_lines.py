@@ -140,8 +140,10 @@ def test_silence_ends(folder: Path, line: Callable[..., BadLine]) -> None:
     with pytest.raises(ToolchainError, match="stopped answering"):
         host.health()
     assert 120 < bad.now < 130
+    before = bad.now
     with pytest.raises(ToolchainError, match="nothing answers at 'the bad line'"):
         Board(bad.client())
+    assert 20 < bad.now - before < 30  # a wrong port is told soon
 
 
 HOSTILE = {

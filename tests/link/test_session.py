@@ -83,6 +83,40 @@ def test_another_model_is_refused(folder: Path, data: Path, tmp_path: Path) -> N
         tinytrain.simulate(other, on=f"serial:{port}", data=data, steps=1)
 
 
+@pytest.mark.parametrize(
+    "option", [{"schedule": "constant"}, {"seed": 3}], ids=lambda option: next(iter(option))
+)
+def test_a_program_that_trains_otherwise_is_refused(
+    option: dict[str, object], folder: Path, data: Path, tmp_path: Path
+) -> None:
+    """The hash of a model covers neither rate nor schedule nor seed: weights would differ."""
+    other = tmp_path / "other"
+    tinytrain.compile_model(
+        DIGITS, output=other, name="own", calibration=X, target="host", scheme="last-2", **option
+    )
+    wanted = "compiled with another learning rate, schedule, seed or replay buffer"
+    with host_board(folder) as port:
+        model = json.loads((other / "manifest.json").read_text())["model_hash"]
+        assert model == json.loads((folder / "manifest.json").read_text())["model_hash"]
+        with pytest.raises(ModelError, match=wanted):
+            tinytrain.simulate(other, on=f"serial:{port}", data=data, steps=1)
+        with pytest.raises(ModelError, match=wanted):
+            tinytrain.load(other, on=f"serial:{port}")
+
+
+def test_a_replay_buffer_in_flash_is_refused(data: Path, tmp_path: Path) -> None:
+    """Before the port is opened, as no program behind the link has a driver for it."""
+    other = tmp_path / "other"
+    tinytrain.compile_model(
+        DIGITS, output=other, calibration=X, target="host", scheme="head", replay=4,
+        replay_in="flash", link=True,
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="has its replay buffer in flash"):
+        tinytrain.simulate(other, on="serial:/dev/none", data=data, steps=1)
+    with pytest.raises(UsageError, match="has its replay buffer in flash"):
+        tinytrain.load(other, on="serial:/dev/none")
+
+
 def test_a_port_that_is_none(folder: Path, data: Path) -> None:
     with pytest.raises(UsageError, match=r"'/dev/none' cannot be opened: No such file"):
         tinytrain.simulate(folder, on="serial:/dev/none", data=data, steps=1)

@@ -11,6 +11,7 @@ from tinytrain.emit.folder import FolderWriter
 from tinytrain.emit.link import LINK_FUNCTIONS, link_files, link_main
 from tinytrain.emit.model_files import ModelFiles, emit_model
 from tinytrain.kernel.sources import runtime_files
+from tinytrain.reference.training_settings import settings_crc
 from tinytrain.target import ARITHMETIC_CFLAGS, Target
 from tinytrain.toolchain.build_files import (
     LINK_MAIN,
@@ -70,7 +71,8 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
     runtime = runtime_files(files.functions | (LINK_FUNCTIONS if link else frozenset()))
     written = {f"src/{file}": text for file, text in files.files.items()} | runtime
     if link:
-        glue = link_files(compiled.plan.nbytes, files, _program_context(compiled, files))
+        context = _program_context(compiled, files)
+        glue = link_files(compiled.plan.nbytes, files, _settings(compiled), context)
         written |= {f"src/{file}": text for file, text in glue.items()}
     sources = sorted(path for path in written if path.endswith(".c"))
     package = Package.of(name, {name: written})
@@ -92,6 +94,17 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
     tests_itself = compiled.self_test is not None
     writer.write(sketch_files(files.interface, self_test=tests_itself, link=link))
     return files
+
+
+def _settings(compiled: Compiled) -> int:
+    options = compiled.options
+    return settings_crc(
+        trains=bool(compiled.graph.updates),
+        rate=compiled.rate,
+        schedule=options.rate_schedule,
+        seed=options.seed,
+        slots=options.replay,
+    )
 
 
 def _main(compiled: Compiled, files: ModelFiles) -> str:

@@ -16,12 +16,15 @@ LINK_FUNCTIONS = frozenset({"tt_link_init", "tt_link_poll", "tt_link_saw"})
 """Of the runtime, which such a model calls."""
 
 
-def link_files(arena: int, files: ModelFiles, context: Mapping[str, Any]) -> dict[str, str]:
+def link_files(
+    arena: int, files: ModelFiles, settings: int, context: Mapping[str, Any]
+) -> dict[str, str]:
     """The text of NAME_link.c and NAME_link.h, by file name.
 
     Args:
         arena: its bytes. A saved file lies there while it is on its way.
         files: of the model.
+        settings: of `settings_crc`.
         context: what templates of programs around it name.
     """
     model = files.interface
@@ -32,6 +35,7 @@ def link_files(arena: int, files: ModelFiles, context: Mapping[str, Any]) -> dic
         "hash_bytes": ", ".join(map(str, files.model_hash)),
         "input_size": model.input_size,
         "target_bytes": model.target_size * np.dtype(TARGET_DTYPES[model.wants]).itemsize,
+        "settings": settings,
         "learned_bytes": model.saved_bytes,
         "saved_bytes": saved,
         "rest_bytes": max(0, saved - arena),

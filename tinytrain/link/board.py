@@ -38,6 +38,7 @@ class Hello:
         messages: that it answers, by name.
         gradients, updates, classes: rows of counters.
         has_label: whether the target of a sample is one label.
+        settings: of how it trains, `settings_crc`.
         steps: training steps that the state has seen.
     """
 
@@ -57,6 +58,7 @@ class Hello:
     updates: int
     classes: int
     has_label: int
+    settings: int
     steps: int
 
 

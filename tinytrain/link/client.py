@@ -17,6 +17,10 @@ PATIENCE = 120.0
 """Seconds without an answer after which a board counts as gone. A training step of the largest
 models takes a few seconds on the slowest boards."""
 
+GREETING_PATIENCE = 20.0
+"""The same before a board has said anything: it may still start, or be in a step, but a port that
+nobody is at should not take minutes."""
+
 _FIRST_WAIT = 0.5
 _LEAST_WAIT = 0.2
 _LONGEST_WAIT = 8.0
@@ -125,12 +129,14 @@ class LinkClient:
 
     def _exchange(self, question: Frame) -> Frame:
         start, wait = self.clock(), self._wait(question.type)
+        greets = question.type == MESSAGES["hello"].type
+        patience = min(self.patience, GREETING_PATIENCE) if greets else self.patience
         self.traffic.questions += 1
         self._send(question)
         asked, is_first = start, True
         while True:
             now = self.clock()
-            if now - start > self.patience:
+            if now - start > patience:
                 raise self._silent()
             if now - asked >= wait:
                 # It may be slow: the next question of this type waits longer, too.

@@ -53,7 +53,9 @@ Identifier = Annotated[str, Matches(r"[A-Za-z_]\w*", "C identifier")]
 Uses = Annotated[Mapping[str, Count], TotalIsSum()]
 """Bytes by use, with their sum under "total"."""
 
-READ_OPTIONS = {"scheme": str, "rule": str, "fraction_bits": int}
+READ_OPTIONS = {
+    "scheme": str, "rule": str, "fraction_bits": int, "schedule": str, "warmup": int, "seed": int
+}  # fmt: skip
 """The options that a session or a report reads, with their types; the others are for people."""
 
 

@@ -75,6 +75,6 @@ def _place(output: Path, way: PackagingWay, name: str) -> Path:
     if not output.name.endswith(way.suffix):
         raise UsageError(
             f"the archive of '{way.name}' ends in {way.suffix}, got '{output}'",
-            help=f"name a file that does, or a folder for {usual}",
+            help=f"name a file that does, or a folder for {usual}; a folder has to exist",
         )
     return output

@@ -12,9 +12,12 @@ import numpy as np
 from tinytrain.errors import ModelError, ToolchainError, UsageError
 from tinytrain.link.board import Board, Ran, open_board
 from tinytrain.losses import SampleTarget
+from tinytrain.manifest.root import Manifest
 from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.reference.metrics import EarlyStop, Metrics
+from tinytrain.reference.schedule import parse_schedule
+from tinytrain.reference.training_settings import settings_crc
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
@@ -46,6 +49,7 @@ class BoardEngine:
             ModelError: the board holds another model.
             ToolchainError: the board does not answer, or stops.
         """
+        check_link(self.folder)
         _check_stream(stream)
         with closing(open_board(self.port)) as board:
             check_model(board, self.folder)
@@ -59,6 +63,33 @@ def check_model(board: Board, folder: GeneratedFolder) -> None:
             f"the board holds another model than '{folder.path}': '{board.hello.name}', "
             f"{board.hello.model_hash[:12]}",
             help="build the folder's program (make link) and flash it",
+        )
+    if folder.manifest.trains and board.hello.settings != _settings(folder.manifest):
+        raise ModelError(
+            f"the board holds the model of '{folder.path}' compiled with another learning rate, "
+            "schedule, seed or replay buffer: it would learn something else than this machine",
+            help="build the folder's program (make link) and flash it",
+        )
+
+
+def _settings(manifest: Manifest) -> int:
+    options = manifest.options
+    return settings_crc(
+        trains=manifest.trains,
+        rate=manifest.learning_rate,
+        schedule=parse_schedule(str(options["schedule"]), int(str(options["warmup"]))),
+        seed=int(str(options["seed"])),
+        slots=manifest.replay.slots if manifest.replay else 0,
+    )
+
+
+def check_link(folder: GeneratedFolder) -> None:
+    """Raises `UsageError` for a model that no program of `compile --link` can train."""
+    if folder.manifest.replay is not None and folder.manifest.replay.in_flash:
+        raise UsageError(
+            f"the model in '{folder.path}' has its replay buffer in flash, which the program of "
+            "--link has no driver for",
+            help="leave out --on serial:, or compile with --replay-in ram, or without --replay",
         )
 
 

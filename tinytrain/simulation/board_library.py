@@ -10,7 +10,7 @@ from tinytrain.errors import UsageError
 from tinytrain.link.board import Board, Ran, open_board
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
-from tinytrain.simulation.board import check_model
+from tinytrain.simulation.board import check_link, check_model
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.library import HostLibrary
 from tinytrain.simulation.library_samples import LibrarySamples
@@ -127,6 +127,7 @@ def board_library(folder: GeneratedFolder, port: str) -> BoardLibrary:
         ModelError: the board holds another model.
         ToolchainError: nobody answers.
     """
+    check_link(folder)
     board = open_board(port)
     try:
         check_model(board, folder)
