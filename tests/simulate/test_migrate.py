@@ -131,6 +131,18 @@ def test_channels_in_common(place: Path, tmp_path: Path) -> None:
     assert not np.array_equal(after, first)
 
 
+def test_a_device_that_only_infers_gets_the_same_file(place: Path, tmp_path: Path) -> None:
+    reader = tmp_path / "reader"
+    options = {"calibration": X, "scheme": "last-2", "inference": True}
+    tinytrain.compile_model(DIGITS, output=reader, **options)
+    files = []
+    for folder in (place / "last-2", reader):
+        files.append(tmp_path / f"{len(files)}.bin")
+        given = {"load": place / "some.bin", "old": place / "some", "save": files[-1]}
+        assert tinytrain.migrate(folder, **given).elements > 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def weights_of(held: dict[str, bytes], name: str, channels: int) -> np.ndarray:
     """Sixteenths, int [..., channels]."""
     coarse = np.frombuffer(held[name], np.int8).astype(int)

@@ -111,7 +111,7 @@ def manifest_of(
         flash=memory.flash,
         arena=arena,
         layers=layer_records(graph, arena, files.constants),
-        parameters=parameter_records(graph),
+        parameters=parameter_records(compiled.graph),
         health=health_record(compiled),
         saved_bytes=interface.saved_bytes,
         frozen_bytes=interface.frozen_bytes,
