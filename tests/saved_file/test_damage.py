@@ -25,7 +25,9 @@ def files() -> Iterator[tuple[str, bytes, Callable[[bytes], SavedParameters]]]:
     yield "format 1", first + crc_of(first), read_old
 
 
-@pytest.mark.parametrize(("kind", "data", "read"), files(), ids=[kind for kind, *_ in files()])
+@pytest.mark.parametrize(
+    ("kind", "data", "read"), list(files()), ids=[kind for kind, *_ in files()]
+)
 def test_damage_is_refused(
     kind: str, data: bytes, read: Callable[[bytes], SavedParameters]
 ) -> None:

@@ -69,5 +69,6 @@ def render_main(classes: int) -> str:
         NAME="FAKE",
         health=None,
         self_test=False,
+        portions=None,
         **vars(interface),
     )

@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_refused(name: str, device: Device, tmp_path: Path)
 def test_folders_and_engines_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
         tinytrain.load(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="on must be host, got 'qemu'"):
+    with pytest.raises(UsageError, match="on must be host or serial:PORT, got 'qemu'"):
         tinytrain.load(folder, on="qemu")
     other = tmp_path / "head"
     tinytrain.compile_model(DIGITS, output=other, calibration=X, scheme="head")

@@ -53,6 +53,9 @@ ELSEWHERE = {
     "enrol_classes": "tests/equality/test_enrolment.py",
     "pseudo_labels": "tests/equality/test_pseudo.py",
     "follow": "tests/equality/test_follow.py",
+    "portions": "tests/equality/test_portions.py",
+    "inference": "tests/simulate/test_inference.py",
+    "link": "tests/link/test_boards.py",
     **{name: "tests/equality/test_anomaly.py" for name in OPTIONS if name.startswith("anomaly")},
 }
 """Options that no case varies, and why."""

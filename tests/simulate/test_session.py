@@ -287,7 +287,7 @@ def test_model_with_other_sizes_than_the_manifest(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"on": "moon"}, "on= must be host or qemu, got 'moon'"),
+        ({"on": "moon"}, "on= must be host, qemu or serial:PORT, got 'moon'"),
         ({"icount": True}, "instructions are counted on an emulator only"),
         ({"steps": -1}, "steps= must be between 0 and 10000000, got -1"),
         ({"seed": -1}, r"seed= must be between 0 and 2\^32 - 1, got -1"),
