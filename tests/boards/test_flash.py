@@ -248,7 +248,12 @@ def test_other_files_are_no_programs(data: bytes, tmp_path: Path) -> None:
 
 def test_a_pico_gets_its_boot_stage_and_the_program(folder: Path, tmp_path: Path) -> None:
     drive = tmp_path / "drive"
+    for wrong, said in ((drive, "there is no folder"), (tmp_path, "no drive waits for a UF2 file")):
+        with pytest.raises(UsageError, match=said):
+            tinytrain.flash(folder, board="raspberry-pi-pico", port=str(wrong), tell=print)
+    assert not drive.exists() and not list(tmp_path.glob("*.uf2"))
     drive.mkdir()
+    (drive / MARK).write_text("UF2 Bootloader v3.0\n")
     tinytrain.flash(folder, board="raspberry-pi-pico", port=str(drive), tell=lambda line: None)
     data = (drive / "own.uf2").read_bytes()
     stage = data[32 : 32 + 256]

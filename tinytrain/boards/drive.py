@@ -40,6 +40,19 @@ def uf2_drive(places: Iterable[Path] | None = None) -> str:
     )
 
 
+def check_drive(place: Path) -> None:
+    """Raises `UsageError` where no board shows itself as this folder: a file copied there would
+    flash nothing."""
+    if not (place / MARK).is_file():
+        raise UsageError(
+            f"no drive waits for a UF2 file at '{place}'"
+            if place.is_dir()
+            else f"there is no folder '{place}'",
+            help=f"hold BOOTSEL while you plug the board in, mount the drive, and name the folder "
+            f"that holds its {MARK}",
+        )
+
+
 def _places() -> list[Path]:
     user = getpass.getuser()
     return [Path(place) for place in (f"/media/{user}", f"/run/media/{user}", "/media", "/Volumes")]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinytrain.boards.drive import uf2_drive
+from tinytrain.boards.drive import check_drive, uf2_drive
 from tinytrain.boards.images import flat, segments, uf2
 from tinytrain.boards.parameters import FLASH
 from tinytrain.boards.run import run_runner
@@ -72,7 +72,7 @@ def flash(
 
     Raises:
         UsageError: the folder is none; the target is no board, or this runner is none of its own;
-            the runner must know where the board is.
+            the runner must know where the board is; no drive waits there.
         ToolchainError: the tool is missing or fails, or the program does not build.
         BudgetError: the program does not fit the board.
     """
@@ -156,6 +156,8 @@ def _where(row: FlashRunner, facts: BoardFacts, port: str | None, *, dry_run: bo
     """What stands for `{port}` and `{drive}`."""
     words = " ".join(word for command in row.commands for word in command)
     if port is not None:
+        if "{drive}" in words and not dry_run:
+            check_drive(Path(port))
         return port
     if "{drive}" in words:
         return "DRIVE" if dry_run else uf2_drive()
@@ -167,7 +169,7 @@ def _where(row: FlashRunner, facts: BoardFacts, port: str | None, *, dry_run: bo
         return "PORT"
     raise UsageError(
         f"'{row.name}' has to know where the board is",
-        help=f"name the serial port: --port /dev/ttyUSB0 (usually {facts.port})",
+        help=f"name the serial port, such as --port /dev/ttyUSB0; of this board: {facts.port}",
     )
 
 
