@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import serial
 import tinytrain
 from tests.support.boards import DIGITS, X, Y, host_board
 from tinytrain import ModelError, SimulationResult, UsageError
+from tinytrain.target import load_target
+from tinytrain.toolchain.build_files import makefile
 
 
 def plain(result: SimulationResult) -> SimulationResult:
@@ -74,6 +77,14 @@ def test_nothing_of_it_is_there_without_it(tmp_path: Path) -> None:
     tinytrain.compile_model(DIGITS, output=tmp_path / "own", calibration=X, target="host")
     assert not [file for file in (tmp_path / "own").rglob("*") if "link" in file.name]
     assert "link" not in (tmp_path / "own" / "Makefile").read_text()
+
+
+def test_a_board_without_a_line_of_ours_says_what_to_do(tmp_path: Path) -> None:
+    target = load_target("esp32-c3-devkit")
+    (tmp_path / "Makefile").write_text(makefile(target, "own", ["src/own.c"], link=True))
+    made = subprocess.run(["make", "link"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 2
+    assert "no serial line of this board is known here: call own_link.h" in made.stderr
 
 
 def test_another_model_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:

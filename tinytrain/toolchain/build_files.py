@@ -119,6 +119,7 @@ def makefile(
         sources=sorted(sources),
         port_sources=_port_sources(target, port),
         link_sources=[LINK_MAIN, *own] if link and own else [],
+        lacks_line=link and not own,
         include_dirs=["include", "src", port],
         cflags=target.compile_flags,
         warnings=WARNINGS,
