@@ -128,9 +128,26 @@ def test_a_replay_buffer_in_flash_is_refused(data: Path, tmp_path: Path) -> None
         tinytrain.load(other, on="serial:/dev/none")
 
 
+def test_a_program_that_only_infers_is_told(folder: Path, data: Path, tmp_path: Path) -> None:
+    reader = tmp_path / "reader"
+    tinytrain.compile_model(
+        DIGITS, output=reader, name="own", calibration=X, target="host", scheme="last-2",
+        inference=True, link=True,
+    )  # fmt: skip
+    with (
+        host_board(reader) as port,
+        pytest.raises(ModelError, match="compiled with inference=True: it trains nothing"),
+    ):
+        tinytrain.simulate(folder, on=f"serial:{port}", data=data, steps=1)
+
+
 def test_a_port_that_is_none(folder: Path, data: Path) -> None:
     with pytest.raises(UsageError, match=r"'/dev/none' cannot be opened: No such file"):
         tinytrain.simulate(folder, on="serial:/dev/none", data=data, steps=1)
+    with pytest.raises(UsageError, match=r"'/dev/null' cannot be opened: it is no serial port"):
+        tinytrain.simulate(folder, on="serial:/dev/null", data=data, steps=1)
+    with pytest.raises(UsageError, match="a line of 0 bits a second carries nothing"):
+        tinytrain.simulate(folder, on="serial:/dev/none@0", data=data, steps=1)
     with pytest.raises(UsageError, match=r"on= must be host, qemu or serial:PORT, got 'serial:'"):
         tinytrain.simulate(folder, on="serial:", data=data, steps=1)
 

@@ -99,7 +99,7 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
 def _settings(compiled: Compiled) -> int:
     options = compiled.options
     return settings_crc(
-        trains=bool(compiled.graph.updates),
+        trains=bool(compiled.graph.updates) and not options.inference,
         rate=compiled.rate,
         schedule=options.rate_schedule,
         seed=options.seed,

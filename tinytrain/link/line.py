@@ -51,6 +51,11 @@ def open_line(port: str) -> ByteLine:
     name, at, rate = port.rpartition("@")
     if not at or not rate.isdecimal():
         name, rate = port, str(BAUD)
+    if int(rate) == 0:
+        raise UsageError(
+            f"a line of 0 bits a second carries nothing: '{port}'",
+            help=f"leave out @{rate} for {BAUD:,} bits a second",
+        )
     try:
         serial = [importlib.import_module(name) for name in ("cobs", "serial")][-1]
     except ImportError as error:
@@ -75,6 +80,8 @@ _BUSY = (errno.EAGAIN, errno.EBUSY)
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _BUSY:
         return "another program has it open"
+    if os.strerror(errno.ENOTTY) in str(error):
+        return "it is no serial port"
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return str(error)

@@ -64,6 +64,12 @@ def check_model(board: Board, folder: GeneratedFolder) -> None:
             f"{board.hello.model_hash[:12]}",
             help="build the folder's program (make link) and flash it",
         )
+    if folder.manifest.trains and "train" not in board.hello.messages:
+        raise ModelError(
+            f"the board holds the model of '{folder.path}' compiled with --inference: it trains "
+            "nothing",
+            help="build the folder's program (make link) and flash it",
+        )
     if folder.manifest.trains and board.hello.settings != _settings(folder.manifest):
         raise ModelError(
             f"the board holds the model of '{folder.path}' compiled with another learning rate, "
