@@ -90,7 +90,7 @@ size_t tt_store_size(const tt_store *store);
 
 /* Goes on to the file before that one, for reading; the newest still counts, and nothing is
  * written. TT_ERROR_EMPTY: there is none before it that is whole. TT_ERROR_IO: nor in the slots
- * that could be read. A commit may overwrite it. */
+ * that could be read. A commit may overwrite it: with two slots the next one does. */
 tt_status tt_store_older(tt_store *store);
 
 /* Begins a commit, and goes back to the newest file. A commit that was not finished is forgotten.
