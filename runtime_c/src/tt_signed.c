@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "tt_flags.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "signed files are memory images, little endian");
 

@@ -155,8 +155,8 @@ def test_an_autoencoder_is_its_own_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "flag"),
     [
-        ({"enrol": "ncm"}, "--enrol"),
-        ({"pseudo_labels": True, "guard": 16}, "--pseudo-labels"),
+        ({"enrol": "ncm"}, "enrol="),
+        ({"pseudo_labels": True, "guard": 16}, "pseudo_labels=True"),
     ],
 )
 def test_what_keeps_features_is_refused_at_once(options: dict[str, Any], flag: str) -> None:

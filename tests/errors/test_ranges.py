@@ -59,11 +59,13 @@ compile --range-headroom=65: --range-headroom must be between 1 and 64, got 65; 
 leave it out to widen both alike
 compile --feed=bytes: --feed must be whole or rows, got 'bytes'
 compile --recompute=101%: --recompute must be between 0% and 100%, got 101%
+compile --portions=2: --portions must be a share such as 20% between 0% and 100%, got '2'
+compile --instructions=0: --instructions must be between 1 and 2^40, got 0
 compile --replay=65536: --replay must be between 0 and 65535, got 65536
 compile --replay-in=sd: --replay-in must be ram or flash, got 'sd'
 compile --enrol-classes=0: --enrol-classes must be between 1 and 65535, got 0
 compile --rehearsal-slots=-1: --rehearsal-slots must be between 0 and 65535, got -1
-simulate --on=board: --on must be host or qemu, got 'board'
+simulate --on=board: --on must be host, qemu or serial:PORT, got 'board'
 simulate --frozen-memory=some: --frozen-memory must be a size such as 262144, 256K or 1M, got 'some'
 simulate --steps=2.5: --steps must be an integer between 0 and 10000000, got '2.5'
 simulate --learning-rate=inf: --learning-rate must be between 0 and 1024, got inf

@@ -143,8 +143,8 @@ SAVED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "damaged": (lambda data: flipped(data, 60), "the saved parameters are damaged"),
     "damaged at the end": (lambda data: flipped(data, len(data) - 1), "the saved parameters are"),
     "another format": (
-        lambda data: data[:4] + b"\2\0\0\0" + data[8:],
-        "the saved parameters have format 2, but this version reads format 1",
+        lambda data: data[:4] + b"\3\0\0\0" + data[8:],
+        "the saved parameters have format 3, but this version reads format 2",
     ),
     "another model": (
         lambda data: with_crc(flipped(data, 20)),

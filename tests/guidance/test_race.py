@@ -171,15 +171,15 @@ def test_what_cannot_race(samples: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert refused(DataError, out, calibration=x) == (
         "a race of learning rates cannot learn from the calibration samples: there is no y\n"
         "  at: y\n"
-        "  help: give --calibration F.npz with x and y, or leave out --learning-rate race"
+        "  help: give calibration='F.npz' with x and y, or leave out learning_rate='race'"
     )
     assert refused(DataError, out, calibration=(x[:63], y[:63])) == (
         "a race of learning rates needs 64 labelled samples or more, got 63\n"
         "  at: the calibration samples\n"
-        "  help: give more, or leave out --learning-rate race"
+        "  help: give more, or leave out learning_rate='race'"
     )
     assert refused(DataError, out, calibration=(x, (y + 1) % 10), keep="old").startswith(
-        "a race with --keep old needs samples of the old task, and the model is right on only "
+        "a race with keep='old' needs samples of the old task, and the model is right on only "
     )
     host = dataclasses.replace(load_target("host"), compiler="no-such-cc")
     monkeypatch.setattr("tinytrain.simulation.library_build.load_target", lambda name: host)
@@ -188,7 +188,7 @@ def test_what_cannot_race(samples: Path, tmp_path: Path, monkeypatch: pytest.Mon
         "a race of learning rates runs on this machine, where the command 'no-such-cc' is not "
         "installed\n"
     )
-    assert told.endswith("or leave out --learning-rate race")
+    assert told.endswith("or leave out learning_rate='race'")
 
 
 def test_a_model_that_came_quantized_has_nothing_to_race_on(tmp_path: Path) -> None:

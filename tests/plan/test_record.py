@@ -109,6 +109,7 @@ def test_seconds_need_a_clock_and_a_known_core() -> None:
         assert speed_record(plan, unknown).seconds is None
 
 
-def test_every_emulated_and_real_core_has_its_cycles() -> None:
-    cores = {load_target(name).core for name in list_targets()} - {"host"}
-    assert cores == set(CYCLES_PER_INSTRUCTION)
+def test_every_cortex_m_has_its_cycles() -> None:
+    # Of the cores of other families no cycles were estimated: `seconds` is null there.
+    cores = {load_target(name).core for name in list_targets()}
+    assert {core for core in cores if core.startswith("cortex-m")} == set(CYCLES_PER_INSTRUCTION)

@@ -59,7 +59,7 @@ def test_a_gain_keeps_sixteen_bits() -> None:
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"clip_norm": 1.0}, "no norm to clip"), ({"qas": False}, "--no-qas changes nothing")],
+    [({"clip_norm": 1.0}, "no norm to clip"), ({"qas": False}, "qas=False changes nothing")],
 )
 def test_what_does_not_go_with_adam_is_refused(options: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):

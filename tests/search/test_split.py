@@ -131,7 +131,7 @@ def test_where_there_are_no_classes_the_last_part_judges() -> None:
 
 def test_samples_that_are_learned_from_report_nothing() -> None:
     known = data(np.arange(9) % 3)
-    with pytest.raises(DataError, match="every sample of --eval is in --data too"):
+    with pytest.raises(DataError, match="every sample of eval= is in data= too"):
         check_unseen(known, data(np.arange(6) % 3))
     step = np.array([1.0, 0.0], np.float32)
     note = check_unseen(known, Dataset(known.spec, known.x + 5 * step, known.y))

@@ -19,7 +19,7 @@ CYCLES_PER_INSTRUCTION: Mapping[str, tuple[float, float]] = {
 }
 """(least, most) by core: the cycles estimated in docs/speed.md over the instructions counted there,
 for one training step of MCUNet-5FPS. An M0+ counts as an M0, an M33 as an M4. Wait states of flash
-and cache misses are not included."""
+and cache misses are not included. Of RISC-V and Xtensa nothing is known."""
 
 
 def speed_record(plan: Plan, target: Target) -> SpeedRecord:
