@@ -21,6 +21,10 @@ REQUIRED = {
     "inspect": ["m.onnx"],
     "watch": ["out", "--data", "d.npz"],
     "search": ["m.onnx", "--data", "d.npz", "-o", "s.toml"],
+    "package": ["out", "-o", "own.zip"],
+    "flash": ["out"],
+    "monitor": ["/dev/ttyACM0"],
+    "sign": ["s.bin", "--key", "key.pem", "-o", "s.cose"],
 }
 
 LOSSES = "auto, cross_entropy, mean_squared_error, binary_cross_entropy or huber"
@@ -77,9 +81,14 @@ simulate --evaluate-every=x: --evaluate-every must be an integer between 0 and 1
 simulate --patience=65536: --patience must be between 0 and 65535, got 65536
 watch --on=board: --on must be host or qemu, got 'board'
 watch --steps=-1: --steps must be between 0 and 10000000, got -1
-search --instructions=0: --instructions must be between 1 and 2^40, got 0
 search --workers=0: --workers must be ray, ray://HOST:PORT or between 1 and 1024, got 0
 experiment --workers=0: --workers must be ray, ray://HOST:PORT or between 1 and 1024, got 0
+package --as=x: --as must be arduino, platformio, zephyr, esp-idf, cmsis-pack or cmake, got 'x'
+flash --runner=x: --runner must be pyocd, openocd, probe-rs, gdb, uf2, dfu-util, esptool or \
+stm32flash, got 'x'
+monitor --interval=0: --interval must be between 0.05 and 3600, got 0
+monitor --readings=0: --readings must be between 1 and 1000000000, got 0
+sign --counter=-1: --counter must be between 0 and 2^32 - 1, got -1
 """.replace("LOSSES", LOSSES).splitlines()
 
 
