@@ -1,6 +1,7 @@
 /* Instructions of each portion of a training step, and of the step: MODEL is the model's prefix in
  * small letters, CAPITALS in large ones. Prints a line for each portion of the second step, the
- * first of which the caches of an emulator do not matter to. */
+ * first of which the caches of an emulator do not matter to; with CONCURRENT one more for an
+ * inference in between. */
 #include <stdint.h>
 
 #include MODEL_HEADER
@@ -48,6 +49,13 @@ int main(void)
                 put_number(tt_port_instructions() - start);
             }
         } while (status == TT_MORE);
+#ifdef CONCURRENT
+        const uint64_t begin = tt_port_instructions();
+        (void)FN(concurrent_infer)(&state, NULL, NULL);
+        if (step == 1) {
+            put_number(tt_port_instructions() - begin);
+        }
+#endif
 #else
         const uint64_t start = tt_port_instructions();
         (void)FN(train_step)(&state, 0, NULL);

@@ -148,6 +148,8 @@ static void log_text(const char *text) { (void)text; }
 static void log_loss(float loss) { (void)loss; }
 static void feed_the_watchdog(void) {}
 static void do_what_is_due(void) {}
+static int a_sample_is_due(void) { return 1; }
+static const float *next_sample(void) { return test_pixels; }
 static void show_progress(uint32_t share) { (void)share; }
 static void raise_alarm(float score, float threshold) { (void)score; (void)threshold; }
 static void on_class_absent(uint32_t label, uint32_t since) { (void)label; (void)since; }
@@ -176,7 +178,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
         "guard": {"guard": 128},
-        "portions": {"portions": 0.01},
+        "portions": {"portions": 0.01, "concurrent": True},
     }
     for kind, options in kinds.items():
         tinytrain.compile_model(

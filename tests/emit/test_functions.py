@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.graphs import GRAPHS
+from tinytrain.compiler.concurrent import with_concurrent
 from tinytrain.compiler.emission import emit_step
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step, within
@@ -28,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "window": {"momentum": 0.9, "accumulate": 4, "clip_norm": 1.0, "weight_decay": 0.01},
     "schedule": {"schedule": "cosine:100", "warm_up": 5},
     "rows": {"scheme": "last-1", "feed": "rows"},
+    "in between": {"portions": 0.01, "concurrent": True},
 }
 
 
@@ -43,5 +45,6 @@ def test_recorded_is_called(name: str, isa: str, options: str) -> None:
     if options == "rows" and name == "signal":
         options = "plain"  # a signal is a single row
     chosen = Options(learning_rate=0.01, **OPTIONS[options])
-    files = emit_step(within(build_step(GRAPHS[name](), chosen, Runner(), isa=isa), 0))
+    step = within(build_step(GRAPHS[name](), chosen, Runner(), isa=isa), 0)
+    files = emit_step(with_concurrent(step))
     assert files.functions == called("".join(files.files.values()))

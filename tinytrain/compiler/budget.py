@@ -72,8 +72,9 @@ class Budget:
 class MemoryUse:
     """Bytes by use; `total` is their sum.
 
-    RAM: `arena` (activations, gradients, workspace), `trained parameters`, `replay buffer`,
-    `guard`, `enrolled classes`, `followed channels` and `what is normal` (each where there is one),
+    RAM: `arena` (activations, gradients, workspace), `concurrent arena` (of a forward pass between
+    portions), `trained parameters`, `replay buffer`, `guard`, `enrolled classes`, `followed
+    channels` and `what is normal` (each but the arena and the parameters where there is one),
     `other state` (scales, generator, rate, and the main program's own), `stack` (worst case by the
     compiler's call graph, interrupts included). Flash: `code`, `constants` (weights, tables,
     initial values), `rehearsal set` (where there is one), `initialised data`.
@@ -111,7 +112,8 @@ def measure_memory(
         "followed channels": files.following,
         "what is normal": files.anomaly,
     }
-    known = {use: part.ram_bytes for use, part in parts.items() if part}
+    beside = {} if compiled.concurrent is None else {"concurrent arena": compiled.concurrent.nbytes}
+    known = beside | {use: part.ram_bytes for use, part in parts.items() if part}
     ram = {
         "arena": arena,
         "trained parameters": trained,

@@ -48,6 +48,7 @@ class Compiled:
         pseudo: when a sample without a label is trained on, if any is.
         calibrated: calibration samples that the model was compiled with.
         self_test: how the model tests itself, if it does.
+        concurrent: plan of the forward pass between portions, if one may run there.
     """
 
     graph: Graph
@@ -65,6 +66,7 @@ class Compiled:
     pseudo: PseudoLabels | None = None
     calibrated: int = 0
     self_test: SelfTest | None = None
+    concurrent: Plan | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def emit_step(compiled: Compiled, *, switched: bool = False) -> ModelFiles:
         pseudo=compiled.pseudo,
         self_test=compiled.self_test,
         portions=compiled.options.portions,
+        concurrent=compiled.concurrent,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tinytrain.compiler.budget import Budget, MemoryUse, check_budget, check_slots, measure_memory
 from tinytrain.compiler.compiled import Compiled
+from tinytrain.compiler.concurrent import with_concurrent
 from tinytrain.compiler.emission import emit_folder
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.manifest import Setting, manifest_of
@@ -68,7 +69,7 @@ def write_folder(
     """
     runner = runner or Runner()
     budget = budget or Budget(target.ram, target.flash)
-    compiled = for_isa(compiled, target.isa, runner)
+    compiled = with_concurrent(for_isa(compiled, target.isa, runner))
     sample = sample_spec(compiled, preprocess)
     setting = Setting(
         target,

@@ -426,6 +426,15 @@ class Options:
         metavar="SHARE",
         see="portions.md",
     )
+    concurrent: bool = _option(
+        False,
+        PORTIONS,
+        "let the model infer between the portions of a step, with the weights that train, in a "
+        "second arena",
+        kind=SWITCH,
+        experiment="nothing",
+        see="portions.md#an-inference-in-between",
+    )
     health: bool = _option(
         True,
         MEMORY,
@@ -571,6 +580,7 @@ _NEEDS = {
     "anomaly_in_a_row": ("anomaly", "diagonal"),
     "replay_in": ("replay", "100"),
     "enrol_classes": ("enrol", "ncm"),
+    "concurrent": ("portions", "1%"),
 }
 """Options that change nothing without another one, with a value that this could have."""
 
@@ -709,6 +719,11 @@ def _check_portions(options: Options) -> None:
         raise UsageError(
             "--anomaly decides on a sample and learns from it in one call, which --portions does "
             "not cut",
+            help="leave out one of both",
+        )
+    if options.concurrent and options.feed == "rows":
+        raise UsageError(
+            "--concurrent takes a whole sample, and with --feed rows a sample comes row by row",
             help="leave out one of both",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -104,10 +104,10 @@ _ACCESSORS = {"s8": "int8_t", "u8": "uint8_t", "s16": "int16_t", "s32": "int32_t
 """Types of the arena that a model may read."""
 
 
-def used_accessors(text: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Accessors that the model calls; clang warns of an unused one."""
-    everything = str(text)
-    return [(dtype, c_type) for dtype, c_type in _ACCESSORS.items() if f"at_{dtype}(" in everything]
+def used_accessors(text: object, arena: str = "at") -> list[tuple[str, str]]:
+    """Accessors of an arena that the model calls; clang warns of an unused one."""
+    everything, types = str(text), _ACCESSORS.items()
+    return [(dtype, c_type) for dtype, c_type in types if f"{arena}_{dtype}(" in everything]
 
 
 def schedule_fields(schedule: RateSchedule) -> str:

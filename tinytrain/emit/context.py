@@ -25,13 +25,13 @@ from tinytrain.plan.cuts import NodeCut, Portions
 from tinytrain.plan.plan import Plan
 from tinytrain.reference.machine import scale_names, update_indices
 
-_ACCESS = {
-    DType.S8: "at_s8",
-    DType.U8: "at_u8",
-    DType.BIT: "at_u8",
-    DType.S16: "at_s16",
-    DType.S32: "at_s32",
-    DType.F32: "at_f32",
+_ELEMENTS = {
+    DType.S8: "s8",
+    DType.U8: "u8",
+    DType.BIT: "u8",
+    DType.S16: "s16",
+    DType.S32: "s32",
+    DType.F32: "f32",
 }
 
 
@@ -114,6 +114,7 @@ class EmitContext:
         switching: what a session may leave out, in a library that tries many schemes.
         portions: how the step is cut, if it runs in portions.
         whole: the training step, where the plan may hold less; its scales are in the state.
+        arena: prefix of the accessors of the arena that the plan is of.
     """
 
     graph: Graph
@@ -128,6 +129,7 @@ class EmitContext:
     switching: Switching | None = None
     portions: Portions | None = None
     whole: Graph | None = None
+    arena: str = "at"
 
     def __post_init__(self) -> None:
         names = scale_names(self.whole or self.graph)
@@ -145,7 +147,8 @@ class EmitContext:
     def place(self, value: Value) -> str:
         """A C expression for the first element of a value, or of the rows of a stripe."""
         if value in self.plan.offsets:
-            place = f"{_ACCESS[value.type.dtype]}(state, {self.plan.offsets[value]})"
+            element = _ELEMENTS[value.type.dtype]
+            place = f"{self.arena}_{element}(state, {self.plan.offsets[value]})"
             start = None if self.stripe is None else self.stripe.start(value)
             return place if start is None else f"{place} + {start}"
         if value in self.fields:
@@ -201,7 +204,7 @@ class EmitContext:
         """A C expression for the workspace of a node; NULL where its kernel needs none."""
         if node.name not in self.plan.workspaces:
             return "NULL"
-        return f"at_u8(state, {self.plan.workspaces[node.name]})"
+        return f"{self.arena}_u8(state, {self.plan.workspaces[node.name]})"
 
     def workspace_bytes(self, node: Node) -> int:
         """Bytes of that workspace."""
@@ -225,6 +228,10 @@ class EmitContext:
             candidate = f"{name}_{number}"
         self._names.add(candidate)
         return candidate
+
+    def take_names(self, other: EmitContext) -> None:
+        """Names at file scope are those of another context, too."""
+        self._names, self._segments = other._names, other._segments
 
     def struct(self, c_type: str, name: str, fields: Mapping[str, object]) -> str:
         """Defines a static const structure and returns its address."""
@@ -279,7 +286,7 @@ def field_names(graph: Graph) -> dict[Value, str]:
     names: dict[Value, str] = {}
     taken: set[str] = {"step", "scales", "health", "arena", "fed_steps", "fed_rows", "rehearsed"}
     taken |= {"guard", "guard_classes", *REPLAY_FIELDS, *ENROL_FIELDS, *FOLLOW_FIELDS, CLASS_COUNTS}
-    taken |= {*ANOMALY_FIELDS, SWITCHES}
+    taken |= {*ANOMALY_FIELDS, SWITCHES, "portion", "concurrent"}
     for value in graph.parameters:
         name = identifier(value.name)
         while name in taken:

@@ -11,6 +11,7 @@ from tinytrain.emit.anomaly import Anomaly, AnomalyRequest
 from tinytrain.emit.c_text import float_literal, schedule_fields, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
 from tinytrain.emit.class_weights import class_counts, class_text
+from tinytrain.emit.concurrent import ConcurrentText
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.enrol import Enrol
 from tinytrain.emit.follow import follow_text
@@ -27,11 +28,11 @@ from tinytrain.emit.replay import Replay
 from tinytrain.emit.sample import input_texts, output_order
 from tinytrain.emit.self_test import SelfTest
 from tinytrain.emit.state_text import state_text
-from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps
+from tinytrain.emit.steps import backward_steps, frozen_steps, node_steps, split_at_loss
 from tinytrain.emit.switches import Switching
 from tinytrain.errors import InternalError
-from tinytrain.ir.graph import Graph, Node
-from tinytrain.ir.operations import head_input, loss_index, role_of
+from tinytrain.ir.graph import Graph
+from tinytrain.ir.operations import head_input, role_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.trained import trained_tensors
 from tinytrain.kernel.constants import c_constant
@@ -116,6 +117,7 @@ def emit_model(
     pseudo: PseudoLabels | None = None,
     self_test: SelfTest | None = None,
     portions: float = 0.0,
+    concurrent: Plan | None = None,
 ) -> ModelFiles:
     """Writes the C of a scheduled and planned training graph.
 
@@ -143,6 +145,7 @@ def emit_model(
         pseudo: when a sample without a label is trained on; None leaves it out.
         self_test: how the model tests itself; None leaves it out.
         portions: the largest share of a step that runs at once; 0 leaves portions out.
+        concurrent: of the forward pass between portions; None leaves it out.
     """
     name, digest, whole, graph = graph.name, model_hash(graph, enrolment), graph, plan.graph
     health = health and bool(graph.updates)
@@ -151,7 +154,7 @@ def emit_model(
     context = EmitContext(
         graph, plan, name, health=health, switching=switching, portions=cut, whole=whole
     )
-    forward, rest = _split(graph)
+    forward, rest = split_at_loss(graph)
     loss, trains = rest[0], bool(graph.updates)
     backward = [node for node in rest[2:] if role_of(node) is not Role.APPLY]
     apply = [node for node in rest[2:] if role_of(node) is Role.APPLY]
@@ -168,7 +171,9 @@ def emit_model(
     forward_text = [step for node in forward[frozen.nodes :] for step in node_steps(context, node)]
     backward_text = backward_steps(context, backward)
     apply_text = [step for node in apply for step in node_steps(context, node)]
-    parts = StepParts.of(cut, loss.name, frozen_text, forward_text, backward_text, apply_text)
+    step = frozen_text, forward_text, backward_text, apply_text
+    parts = StepParts.of(cut, loss.name, *step, concurrent.cost if concurrent else 0)
+    beside = ConcurrentText.of(context, None if cut is None else concurrent)
     fields = state_fields(context)
     x, output = graph.sample, loss.inputs[0]
     replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
@@ -210,7 +215,7 @@ def emit_model(
         "scale_count": len(context.scales),
         "initial_scales": [scales.get(key, Scale()) for key in context.scales],
         "arena_bytes": plan.nbytes,
-        "state_bytes_text": state_text(plan.nbytes, weights, (*kept_parts, following)),
+        "state_bytes_text": state_text(plan.nbytes, weights, (*kept_parts, following, beside)),
         "weights_bytes": weights,
         "saved_bytes": saved,
         "saved_sizes": {part: layout(part).nbytes for part in PARTS},
@@ -244,6 +249,7 @@ def emit_model(
         "anomaly": watched,
         "self_test": self_test,
         "portions": parts,
+        "concurrent": beside,
         "switched": switched,
         "frozen_bytes": frozen_bytes,
         "forward": forward_text,
@@ -286,12 +292,3 @@ def emit_model(
     constants = context.bytes_by_layer()
     found = replay, held, guard, enrol, following, watched, parts.record if parts else None
     return ModelFiles(files, functions, digest, weights, interface, constants, *found)
-
-
-def _split(graph: Graph) -> tuple[list[Node], list[Node]]:
-    """Nodes before the loss, and from the loss on, which quantize_gradient follows."""
-    index = loss_index(graph)
-    rest = list(graph.nodes[index:])
-    if graph.updates and (len(rest) < 2 or rest[1].op != "quantize_gradient"):
-        raise InternalError("the loss is not followed by quantize_gradient")
-    return list(graph.nodes[:index]), rest

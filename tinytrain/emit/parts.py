@@ -41,11 +41,13 @@ class StepParts:
         forward: Steps,
         backward: Steps,
         apply: Steps,
+        concurrent: int = 0,
     ) -> StepParts | None:
         """The nodes of a step, from what the templates write for them.
 
         Args:
             loss: name of its node.
+            concurrent: estimated instructions of an inference in between; 0 where none may run.
         """
         if portions is None:
             return None
@@ -69,6 +71,7 @@ class StepParts:
             instructions=sum(node["parts"] * node["cost"] for node in nodes),
             worst=worst["cost"],
             worst_node=worst["name"],
+            concurrent=concurrent,
         )
         first = min(changes, default=len(nodes))
         return StepParts(nodes, len(frozen), behind, behind + 1 + len(backward), first, record)

@@ -19,8 +19,9 @@ from tinytrain.emit.channel_tiling import round_lines, tile_lines
 from tinytrain.emit.context import EmitContext
 from tinytrain.emit.line_buffer import ChainText
 from tinytrain.emit.portions import part_lines
-from tinytrain.ir.graph import Node
-from tinytrain.ir.operations import role_of
+from tinytrain.errors import InternalError
+from tinytrain.ir.graph import Graph, Node
+from tinytrain.ir.operations import loss_index, role_of
 from tinytrain.ir.ops import Role
 from tinytrain.ir.text import format_type
 from tinytrain.plan.channel_tiling_kernels import ROUNDED
@@ -127,3 +128,12 @@ def _step(context: EmitContext, comment: str, lines: list[str], nodes: Sequence[
         "cost": cut.cost if cut else 0,
         "changes": any(context.updates_in(node) for node in nodes),
     }
+
+
+def split_at_loss(graph: Graph) -> tuple[list[Node], list[Node]]:
+    """Nodes before the loss, and from the loss on, which quantize_gradient follows."""
+    index = loss_index(graph)
+    rest = list(graph.nodes[index:])
+    if graph.updates and (len(rest) < 2 or rest[1].op != "quantize_gradient"):
+        raise InternalError("the loss is not followed by quantize_gradient")
+    return list(graph.nodes[:index]), rest

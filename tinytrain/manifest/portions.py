@@ -17,17 +17,20 @@ class PortionsRecord:
             largest.
         worst: estimated instructions of the largest portion.
         worst_node: name of the node that it belongs to.
+        concurrent: estimated instructions of an inference between portions; 0 where none may run.
     """
 
     count: Positive
     instructions: Positive
     worst: Count
     worst_node: str
+    concurrent: Count
 
     def sentence(self) -> str:
         """How many there are, and the longest."""
         share = self.worst / self.instructions
+        inference = f"; an inference in between, about {self.concurrent:,}"
         return (
             f"{self.count:,}; the longest, of {self.worst_node}, takes about {self.worst:,} "
-            f"instructions ({share:.1%} of a step)"
+            f"instructions ({share:.1%} of a step){inference if self.concurrent else ''}"
         )
