@@ -38,18 +38,18 @@ CASES: dict[str, tuple[Graph, dict[str, Any]]] = {
     "mixture": (GRAPHS["mixture"](), {"gradient": "f32", "guard": 2}),
     "differences": (GRAPHS["differences"](), {"optimizer": "adam"}),
     "embedding": (GRAPHS["embedding"](), {"health": False}),
-    "bottlenecks": (bottlenecks(0), {"scheme": "last-2"}),
+    "bottlenecks": (bottlenecks(0), {"scheme": "last-2", "portions": 0.05}),
 }
 
 
-def product_of(case: str, place: Path, target: str = "host", share: float = FINEST) -> Product:
+def product_of(case: str, place: Path, target: str = "host") -> Product:
     graph, more = CASES[case]
-    options = {"seed": 11, "learning_rate": 0.01, "scheme": "full", **more}
+    options = {"learning_rate": 0.01, "scheme": "full", "portions": FINEST, **more}
     if options["scheme"] == PARTIAL:
         (place / "partial.toml").write_text(PARTIAL)
         options["scheme"] = str(place / "partial.toml")
     found = load_target(target)
-    chosen = Options(portions=share, concurrent=True, **options)
+    chosen = Options(seed=11, concurrent=True, **options)
     compiled = build_step(graph, chosen, Runner(), isa=found.isa)
     return write_folder(compiled, place / "model", target=found)
 
@@ -87,7 +87,7 @@ def test_it_gives_what_inference_gives(case: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("qemu-system-arm") is None, reason="qemu-system-arm is missing")
 def test_on_a_cortex_m7(tmp_path: Path) -> None:
     target = load_target("mps2-an500")
-    product = product_of("convolutions", tmp_path, target.name, 0.02)
+    product = product_of("partial", tmp_path, target.name)
     tell(product, 3, '#include "tt_port.h"', "#define ON_DEVICE")
     folder = product.directory
     (folder / MAIN).write_text((PROGRAMS / "portions_concurrent.c").read_text())
