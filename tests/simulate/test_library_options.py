@@ -54,6 +54,7 @@ ELSEWHERE = {
     "pseudo_labels": "tests/equality/test_pseudo.py",
     "follow": "tests/equality/test_follow.py",
     "portions": "tests/equality/test_portions.py",
+    "concurrent": "tests/firmware/test_concurrent.py",
     "inference": "tests/simulate/test_inference.py",
     "link": "tests/link/test_boards.py",
     **{name: "tests/equality/test_anomaly.py" for name in OPTIONS if name.startswith("anomaly")},
