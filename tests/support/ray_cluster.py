@@ -14,6 +14,9 @@ from unittest import mock
 
 from tests.support.paths import ROOT
 
+TOKEN = secrets.token_hex(16)
+"""One for all clusters: a process keeps the first that it has read."""
+
 
 class TwoMachines:
     """The cluster.
@@ -51,7 +54,7 @@ def two_machines() -> Iterator[TwoMachines]:
             "RAY_TMPDIR": tempfile.gettempdir(),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": secrets.token_hex(16),
+            "RAY_AUTH_TOKEN": TOKEN,
         }
         port = _free_port()
         with mock.patch.dict(os.environ, environment):

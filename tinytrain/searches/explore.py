@@ -102,7 +102,7 @@ class Explorer:
         Raises:
             NotMeasured: what has to be measured first.
         """
-        self._tried = {}
+        self._tried, self._gaps = {}, {}
         budgets = self._budgets(limits)
         expect(len(self._length.seeds) * self._count(len(budgets)))
         biases = list(self._biases())
@@ -115,7 +115,8 @@ class Explorer:
         for start in (biases[0], base):
             self._grow(start, values["contribution"], self._most, PICKS, per_byte=True)
         self._improve(values["contribution"], limits)
-        return Explored(tuple(self._tried.values()), gains)
+        tried = [replace(one, gap=self._gaps.get(key)) for key, one in self._tried.items()]
+        return Explored(tuple(tried), gains)
 
     def _count(self, budgets: int) -> int:
         alone = len(list(self._presets())) + len(list(self._biases())) + len(self._candidates())
@@ -171,8 +172,7 @@ class Explorer:
         new = {key: new[key] for key in reversed(new) if key not in self._tried}
         marks = self._measured.marks([one for one, _ in new.values()], self._length)
         for (key, (scheme, origin)), found in zip(new.items(), marks, strict=True):
-            takes, gap = self._prices.takes(scheme), self._gaps.get(key)
-            self._tried[key] = Tried(scheme, origin, takes, found, gap=gap)
+            self._tried[key] = Tried(scheme, origin, self._prices.takes(scheme), found)
 
     def _marks(self, scheme: Scheme) -> Marks:
         return self._tried[scheme_key(scheme)].short
