@@ -14,6 +14,9 @@ from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 
 NOT_CALLED = {
+    "concurrent_infer": "tests/firmware/test_concurrent.py has it at every place of a step",
+    "concurrent_input": "likewise",
+    "concurrent_quantize_input": "likewise",
     "keep_frozen": "for a simulation on a host alone",
     "use_frozen": "for a simulation on a host alone",
     "self_test": "takes nothing from outside",
