@@ -135,6 +135,7 @@ def test_a_cosine_ends_with_the_run(options: dict[str, object], schedule: str) -
             "`schedule` must be constant, step:EVERY:FACTOR, cosine:STEPS or settle, got 'sine'",
         ),
         ("[rules.shipped]", "[rules.shipped", "is no TOML"),
+        pytest.param("steps = 30", "steps = " + "[" * 9999, "is no TOML", id="nested too deep"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, wanted: str) -> None:

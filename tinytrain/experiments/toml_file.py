@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tinytrain.experiments.spec import (
 from tinytrain.experiments.table import Table, read_tables
 from tinytrain.scheme.scheme import NOTHING
 from tinytrain.target import load_target
+from tinytrain.toml_reader import read_toml
 from tinytrain.tools import how_to_get
 
 _TAKEN = (
@@ -45,14 +45,12 @@ def load_experiment(path: str | Path) -> Experiment:
     """
     file = Path(path)
     where = Where(str(path))
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"the experiment's file cannot be read: {error.strerror}", where=where
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the experiment's file is no TOML: {error}", where=where) from error
+    content = read_toml(
+        file,
+        where=where,
+        unreadable="the experiment's file cannot be read",
+        malformed="the experiment's file is no TOML",
+    )
     top = Table(content, where, "", fields.TOP)
     schedule = top.take("schedule")
     models = tuple(_model(one, file.parent) for one in read_tables(top, "models", fields.MODEL))

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from typing import Any
 
 from tinytrain.errors import SchemeError, Where
 from tinytrain.scheme.ways import WAYS
+from tinytrain.toml_reader import read_toml
 
 NOTHING = "none"
 """The preset that trains nothing."""
@@ -107,18 +107,14 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
             f"'{spec}' is neither a preset nor a scheme file",
             help=f"presets are {', '.join(PRESETS)}; or give the path of a TOML file",
         )
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SchemeError(
-            f"the scheme file cannot be read: {error.strerror}", where=Where(path.name)
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SchemeError(
-            f"the scheme is not a TOML file: {error}",
-            where=Where(path.name),
-            help=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
-        ) from error
+    fields = read_toml(
+        path,
+        where=Where(path.name),
+        unreadable="the scheme file cannot be read",
+        malformed="the scheme is not a TOML file",
+        help=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
+        error=SchemeError,
+    )
     return _SchemeReader(path.name, body, layers[-1]).read(fields)
 
 

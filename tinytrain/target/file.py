@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tinytrain.isa import ISAS
 from tinytrain.target.architecture import ARCHITECTURES, Architecture, architecture_of
 from tinytrain.target.runner import RUNNERS, runner_named
 from tinytrain.target.target import BoardFacts, MemoryMap, Region, Serial, Target
+from tinytrain.toml_reader import read_toml
 
 
 def read_target(file: Path, name: str) -> Target:
@@ -26,12 +26,12 @@ def read_target(file: Path, name: str) -> Target:
         UsageError: the file cannot be read, lacks something or holds something unknown.
     """
     where = Where(str(file))
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the target file cannot be read: {error.strerror}", where=where) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"the target file is not TOML: {error}", where=where) from None
+    table = read_toml(
+        file,
+        where=where,
+        unreadable="the target file cannot be read",
+        malformed="the target file is not TOML",
+    )
     return _Reader(table, where).target(name)
 
 
