@@ -50,7 +50,7 @@ def monitor(
         board = stack.enter_context(closing(open_board(port)))
         sinks: list[Sink] = []
         if csv is not None:
-            sinks.append(stack.enter_context(CsvFile(Path(csv))))
+            sinks.append(stack.enter_context(closing(CsvFile(Path(csv)))))
         if plot == TELEPLOT:
             sinks.append(stack.enter_context(closing(Teleplot(board.hello.name))))
         elif plot is not None:

@@ -6,10 +6,8 @@ import csv
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from tinytrain.link.board import Hello
@@ -34,7 +32,7 @@ class Sink(Protocol):
         ...
 
 
-class CsvFile(AbstractContextManager["CsvFile"]):
+class CsvFile:
     """A file of comma-separated values, a line for each reading, written as they come.
 
     Raises:
@@ -47,18 +45,13 @@ class CsvFile(AbstractContextManager["CsvFile"]):
         self._rows = csv.writer(self._file, lineterminator="\n")
         self._rows.writerow(COLUMNS)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-
     def take(self, reading: Reading) -> None:
         found = asdict(reading).values()
         self._rows.writerow("" if value is None else value for value in found)
         self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Teleplot:
@@ -110,23 +103,21 @@ def page_of(found: Sequence[Reading], hello: Hello, interval: float) -> str:
         last=found[-1],
         seconds=max(1, round(interval)),
         curves=[
-            curve
-            for name, title, unit in _CURVES
-            if (curve := _curve(found, name, title, unit)) is not None
+            curve for name, title in _CURVES if (curve := _curve(found, name, title)) is not None
         ],
     )
 
 
 _CURVES = (
-    ("loss", "loss", ""),
-    ("accuracy", "accuracy", ""),
-    ("ms_per_step", "ms per step", ""),
-    ("learning_rate", "learning rate", ""),
+    ("loss", "loss"),
+    ("accuracy", "accuracy"),
+    ("ms_per_step", "ms per step"),
+    ("learning_rate", "learning rate"),
 )
 _WIDTH, _HEIGHT = 640, 140
 
 
-def _curve(found: Sequence[Reading], name: str, title: str, unit: str) -> dict[str, Any] | None:
+def _curve(found: Sequence[Reading], name: str, title: str) -> dict[str, Any] | None:
     """The points of a figure over time; None without two of them."""
     pairs = [(one.seconds, getattr(one, name)) for one in found]
     points = [(x, float(y)) for x, y in pairs if y is not None]
@@ -143,9 +134,9 @@ def _curve(found: Sequence[Reading], name: str, title: str, unit: str) -> dict[s
     return {
         "title": title,
         "points": " ".join(places),
-        "low": f"{low:.4g}{unit}",
-        "high": f"{high:.4g}{unit}",
-        "last": f"{values[-1]:.4g}{unit}",
+        "low": f"{low:.4g}",
+        "high": f"{high:.4g}",
+        "last": f"{values[-1]:.4g}",
         "width": _WIDTH,
         "height": _HEIGHT,
     }

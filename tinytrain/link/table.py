@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tinytrain import resources
 from tinytrain.errors import InternalError
+from tinytrain.kernel.constants import c_constant
 from tinytrain.saved_file import Layout, layout
 
 _HEADER = "tt_link.h"
@@ -65,14 +66,6 @@ def _message(columns: list[str], text: str) -> Message:
     return Message(int(number), name, asked, told, more == "MORE", text)
 
 
-def defined(name: str) -> int:
-    """A number that the header defines."""
-    found = re.search(rf"#define {name} (\d+)U?\b", _TEXT)
-    if found is None:
-        raise InternalError(f"{_HEADER} does not define {name}")
-    return int(found[1])
-
-
 _TEXT = _read()
 
 HEADER = layout("tt_link_header", _HEADER)
@@ -87,5 +80,5 @@ STATUSES = {
 }
 """By number; those below are of `tt_status`."""
 
-PROTOCOL = defined("TT_LINK_PROTOCOL")
-ANSWER = defined("TT_LINK_ANSWER")
+PROTOCOL = c_constant(_HEADER, "TT_LINK_PROTOCOL")
+ANSWER = c_constant(_HEADER, "TT_LINK_ANSWER")
