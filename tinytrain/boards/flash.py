@@ -13,7 +13,7 @@ from tinytrain.boards.drive import check_drive, uf2_drive
 from tinytrain.boards.images import flat, segments, uf2
 from tinytrain.boards.parameters import FLASH
 from tinytrain.boards.run import run_runner
-from tinytrain.errors import ToolchainError, UsageError, Where
+from tinytrain.errors import UsageError, Where
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
 from tinytrain.simulation.folder import open_folder
@@ -21,7 +21,7 @@ from tinytrain.target import BoardFacts, Target, load_target, targets
 from tinytrain.target.runner import FlashRunner, runner_named
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import LINK_MAIN, link_port_files
-from tinytrain.tools import how_to_get
+from tinytrain.toolchain.commands import require
 
 Tell = Callable[[str], None]
 """Called with each command before it runs, and with each line that it says."""
@@ -195,7 +195,4 @@ def _convert(built: Path, file: Path, row: FlashRunner, chip: str) -> None:
 def _require(tool: str) -> str:
     """The path of a tool, also where it lies beside the Python that runs this."""
     beside = Path(sys.executable).parent / tool
-    found = shutil.which(tool) or (str(beside) if beside.is_file() else None)
-    if found is None:
-        raise ToolchainError(f"the command '{tool}' is not installed", help=how_to_get(tool))
-    return found
+    return str(beside) if beside.is_file() and not shutil.which(tool) else require(tool)

@@ -15,9 +15,8 @@ class FlashRunner:
 
     Attributes:
         name: as `--runner` takes it.
-        tool: the command that must be installed.
         takes: the file: "elf", "bin" or "uf2".
-        commands: run one after the other; each is a tuple of words.
+        commands: run one after the other; each is a tuple of words, of one tool.
         chip: what the value in a board's file is.
         before: what to do with the board first; "" where nothing.
         makes_program: what puts the program together where that is not tinytrain; "" where it is.
@@ -27,7 +26,6 @@ class FlashRunner:
     """
 
     name: str
-    tool: str
     takes: str
     commands: tuple[tuple[str, ...], ...]
     chip: str
@@ -37,10 +35,14 @@ class FlashRunner:
     done: str = ""
     failed: str = ""
 
+    @property
+    def tool(self) -> str:
+        """The command that must be installed."""
+        return self.commands[0][0]
+
 
 RUNNERS = (
     FlashRunner(
-        "pyocd",
         "pyocd",
         "elf",
         (("pyocd", "load", "--target", "{chip}", "{program}"),),
@@ -48,13 +50,11 @@ RUNNERS = (
     ),
     FlashRunner(
         "openocd",
-        "openocd",
         "elf",
         (("openocd", "-f", "{chip}", "-c", "program {{{program}}} verify reset exit"),),
         "OpenOCD's configuration file",
     ),
     FlashRunner(
-        "probe-rs",
         "probe-rs",
         "elf",
         (
@@ -65,7 +65,6 @@ RUNNERS = (
     ),
     FlashRunner(
         "gdb",
-        "gdb-multiarch",
         "elf",
         (
             (
@@ -97,14 +96,12 @@ RUNNERS = (
     ),
     FlashRunner(
         "uf2",
-        "cp",
         "uf2",
         (("cp", "{program}", "{drive}"),),
         "the family's number in a UF2 file",
         "hold BOOTSEL while you plug the board in; it shows itself as a drive",
     ),
     FlashRunner(
-        "dfu-util",
         "dfu-util",
         "bin",
         (
@@ -125,7 +122,6 @@ RUNNERS = (
     ),
     FlashRunner(
         "esptool",
-        "esptool",
         "bin",
         (
             (
@@ -143,7 +139,6 @@ RUNNERS = (
         makes_program="ESP-IDF",
     ),
     FlashRunner(
-        "stm32flash",
         "stm32flash",
         "bin",
         (("stm32flash", "-w", "{program}", "-v", "-g", "{address}", "{port}"),),
