@@ -7,8 +7,9 @@
  *   OPEN            mode                the path     a word: the handle, or -1
  *   CLOSE           handle                           a word: 0, or -1
  *   WRITE           handle              the data     a word: how many bytes were not written
- *   READ            handle   size                    a word: how many bytes are missing, then the
- * others SEEK            handle   offset                  a word: 0, or -1 WRITE0 the text     none
+ *   READ            handle   size                    a word: how many bytes are missing; the others
+ *   SEEK            handle   offset                  a word: 0, or -1
+ *   WRITE0                              the text     none
  *   EXIT_EXTENDED   reason   exit code               none
  *
  * The line must lose nothing: there are no checksums. */

@@ -27,8 +27,7 @@ def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
     Returns:
         The text of each file by its name inside `port/`, sorted.
     """
-    folder = resources.folder("targets")
-    files = {Path(name).name: (folder / name).read_text("utf-8") for name in _port_names(target)}
+    files = _texts(_port_names(target))
     if target.serial is not None:
         files["tt_board.h"] = _board_header(target.serial)
     if target.memory is not None:
@@ -43,6 +42,12 @@ def port_files(target: Target, *, stack_bytes: int = 1024) -> dict[str, str]:
             stack_bytes=stack_bytes,
         )
     return dict(sorted(files.items()))
+
+
+def _texts(names: Sequence[str]) -> dict[str, str]:
+    """Files of `targets/`, each by its own name."""
+    folder = resources.folder("targets")
+    return {Path(name).name: (folder / name).read_text("utf-8") for name in names}
 
 
 def _board_header(serial: Serial) -> str:
@@ -82,8 +87,7 @@ def _port_names(target: Target) -> list[str]:
 def link_port_files(target: Target) -> dict[str, str]:
     """The files that the program behind a serial line needs beside those of `port_files`, without
     its `main`: as these, and none where no serial line of the target is known."""
-    folder = resources.folder("targets")
-    return {Path(name).name: (folder / name).read_text("utf-8") for name in _link_names(target)}
+    return _texts(_link_names(target))
 
 
 def _link_names(target: Target) -> list[str]:
