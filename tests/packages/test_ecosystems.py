@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.host_programs import PROGRAMS
 from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 
+TWO_MODELS = PROGRAMS / "two_models.c"
 PACKAGES = ("platformio==6.2.0", "idf-component-manager==3.1.2")
 # PlatformIO loads the list of licences from elsewhere; the one that we name stands for it.
 PIO = """import sys
@@ -108,6 +110,17 @@ def test_the_tools_see_mistakes(mistake: str, tools: Path, two: list[Path], tmp_
         run([tools / "compote", "component", "pack", "--name", "x"], folder, tmp_path)
 
 
+def hold_built(folder: Path, project: str, option: str) -> None:
+    """CMake builds the project, and its program runs."""
+    (folder / "CMakeLists.txt").write_text(project)
+    for words in (["-S", ".", "-B", "b", option], ["--build", "b", "-j2"]):
+        done = subprocess.run(
+            ["cmake", *words], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert subprocess.run([folder / "b" / "app", "ab"], check=False).returncode == 0
+
+
 # ---- Zephyr: a schema of ours, written from the documented keys of module.yml ----
 
 MODULE = {"name": str, "build": dict}
@@ -147,19 +160,12 @@ set(CONFIG_TINYTRAIN_SECOND y)
 def test_two_modules_in_what_stands_for_zephyr(two: list[Path], tmp_path: Path) -> None:
     """Zephyr links every library of a module whole: nothing may be in two of them."""
     modules = "".join(f'add_subdirectory("{folder}" {folder.name})\n' for folder in two)
-    program = ROOT / "tests" / "firmware" / "programs" / "two_models.c"
     whole = (
-        f'add_executable(app "{program}")\nget_property(libraries GLOBAL PROPERTY LIBRARIES)\n'
+        f'add_executable(app "{TWO_MODELS}")\nget_property(libraries GLOBAL PROPERTY LIBRARIES)\n'
         "target_link_libraries(app PRIVATE zephyr_interface -Wl,--whole-archive ${libraries} "
         "-Wl,--no-whole-archive)\n"
     )
-    (tmp_path / "CMakeLists.txt").write_text(ZEPHYR + modules + whole)
-    for words in (["-S", ".", "-B", "b", "-DCMAKE_BUILD_TYPE=Debug"], ["--build", "b", "-j2"]):
-        done = subprocess.run(
-            ["cmake", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert subprocess.run([tmp_path / "b" / "app", "ab"], check=False).returncode == 0
+    hold_built(tmp_path, ZEPHYR + modules + whole, "-DCMAKE_BUILD_TYPE=Debug")
 
 
 # ---- ESP-IDF: what its build asks of a component, in what stands for it ----
@@ -182,16 +188,9 @@ endfunction()
 
 def test_two_components_in_what_stands_for_esp_idf(two: list[Path], tmp_path: Path) -> None:
     components = "".join(f'add_subdirectory("{folder}" {folder.name})\n' for folder in two)
-    program = ROOT / "tests" / "firmware" / "programs" / "two_models.c"
     names = " ".join(folder.name for folder in two)
-    app = f'add_executable(app "{program}")\ntarget_link_libraries(app PRIVATE {names})\n'
-    (tmp_path / "CMakeLists.txt").write_text(IDF + components + app)
-    for words in (["-S", ".", "-B", "b", "-DCMAKE_C_FLAGS=-std=gnu17"], ["--build", "b", "-j2"]):
-        done = subprocess.run(
-            ["cmake", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert subprocess.run([tmp_path / "b" / "app", "ab"], check=False).returncode == 0
+    app = f'add_executable(app "{TWO_MODELS}")\ntarget_link_libraries(app PRIVATE {names})\n'
+    hold_built(tmp_path, IDF + components + app, "-DCMAKE_C_FLAGS=-std=gnu17")
 
 
 def test_the_component_is_described(two: list[Path]) -> None:

@@ -40,7 +40,6 @@ class PackagedModel:
 
     name: str
     sources: tuple[str, ...]
-
     headers: tuple[str, ...]
 
     @property
@@ -194,7 +193,6 @@ def _render(template: str, package: Package, **text: object) -> str:
         name=package.name,
         title=package.title,
         paragraph=package.paragraph,
-        sentence=package.title,
         models=package.models,
         runtime=package.runtime,
         version=__version__,
