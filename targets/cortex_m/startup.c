@@ -1,23 +1,10 @@
 /* Start-up of any Cortex-M: vector table, floating point and vector unit, .data and .bss, painted
  * stack, main, exit code; and a fault handler that says where the program died. */
-#include "tt_port.h"
+#include "startup.inc.h"
 
 #define VTOR (*(const tt_vector *volatile *)0xE000ED08U)
 #define CONFIGURABLE_FAULT_STATUS (*(volatile uint32_t *)0xE000ED28U)
 
-/* Not four equal bytes: the painting loop must not become a call of memset, whose own frame lies
- * in the painted range. */
-#define STACK_PAINT 0x5AC3A53CU
-
-/* Addresses given by link.ld; all are multiples of 4. */
-extern uint32_t tt_stack_limit[], tt_stack_top[];
-extern uint32_t tt_data_start[], tt_data_end[], tt_bss_start[], tt_bss_end[];
-extern const uint32_t tt_data_load[];
-
-int main(void);
-void tt_reset(void);
-_Noreturn void tt_start(void);
-void tt_fault_entry(void);
 _Noreturn void tt_fault(const uint32_t *frame);
 
 /* The port that counts instructions replaces it. */
@@ -68,33 +55,15 @@ __attribute__((naked, used)) void tt_reset(void)
 
 __attribute__((used)) _Noreturn void tt_start(void)
 {
-    const uint32_t *from = tt_data_load;
-    volatile uint32_t *paint = tt_stack_limit;
     const volatile uint32_t *top;
 
 #if __ARM_ARCH > 6
     VTOR = tt_vectors;
 #endif
-    for (uint32_t *to = tt_data_start; to < tt_data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = tt_bss_start; to < tt_bss_end; to++) {
-        *to = 0;
-    }
+    fill_memory();
     __asm volatile("mov %0, sp" : "=r"(top));
-    while (paint < top) {
-        *paint++ = STACK_PAINT;
-    }
+    paint_stack(top);
     tt_port_exit(main());
-}
-
-uint32_t tt_port_stack_used(void)
-{
-    const volatile uint32_t *word = tt_stack_limit;
-    while (word < tt_stack_top && *word == STACK_PAINT) {
-        word++;
-    }
-    return (uint32_t)((uintptr_t)tt_stack_top - (uintptr_t)word);
 }
 
 /* The fault may be a stack that overflowed, so the report starts on a fresh one: main never runs
@@ -106,18 +75,6 @@ __attribute__((naked, used)) void tt_fault_entry(void)
                    "mov sp, r1\n"
                    "bl tt_fault\n"
                    ".pool\n");
-}
-
-static void print_hex(const char *label, uint32_t value)
-{
-    char digits[9];
-    for (int i = 7; i >= 0; i--) {
-        digits[i] = "0123456789abcdef"[value & 15U];
-        value >>= 4;
-    }
-    digits[8] = '\0';
-    tt_port_print_error(label);
-    tt_port_print_error(digits);
 }
 
 /* frame: stacked r0-r3, r12, lr, pc, xpsr; possibly not there, when stacking itself failed. */

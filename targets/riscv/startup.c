@@ -1,21 +1,8 @@
 /* Start-up of a RISC-V core in machine mode: stack, floating point, .data and .bss, painted stack,
  * main, exit code; and a trap handler that says where the program died. No interrupt is ever
  * enabled. */
-#include "tt_port.h"
+#include "startup.inc.h"
 
-/* Not four equal bytes: the painting loop must not become a call of memset, whose own frame lies
- * in the painted range. */
-#define STACK_PAINT 0x5AC3A53CU
-
-/* Addresses given by link.ld; all are multiples of 4. */
-extern uint32_t tt_stack_limit[], tt_stack_top[];
-extern uint32_t tt_data_start[], tt_data_end[], tt_bss_start[], tt_bss_end[];
-extern const uint32_t tt_data_load[];
-
-int main(void);
-void tt_reset(void);
-_Noreturn void tt_start(void);
-void tt_fault_entry(void);
 _Noreturn void tt_fault(const uint32_t *registers);
 
 /* First in flash. In assembly, because there is no stack yet; the linker must not address anything
@@ -39,30 +26,12 @@ __attribute__((naked, used, section(".vectors"))) void tt_reset(void)
 
 __attribute__((used)) _Noreturn void tt_start(void)
 {
-    const uint32_t *from = tt_data_load;
-    volatile uint32_t *paint = tt_stack_limit;
     const volatile uint32_t *top;
 
-    for (uint32_t *to = tt_data_start; to < tt_data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = tt_bss_start; to < tt_bss_end; to++) {
-        *to = 0;
-    }
+    fill_memory();
     __asm volatile("mv %0, sp" : "=r"(top));
-    while (paint < top) {
-        *paint++ = STACK_PAINT;
-    }
+    paint_stack(top);
     tt_port_exit(main());
-}
-
-uint32_t tt_port_stack_used(void)
-{
-    const volatile uint32_t *word = tt_stack_limit;
-    while (word < tt_stack_top && *word == STACK_PAINT) {
-        word++;
-    }
-    return (uint32_t)((uintptr_t)tt_stack_top - (uintptr_t)word);
 }
 
 /* The fault may be a stack that overflowed, so the report starts on a fresh one: main never runs
@@ -85,18 +54,6 @@ __attribute__((naked, used, aligned(64))) void tt_fault_entry(void)
                    ".option pop\n"
                    "mv a0, sp\n"
                    "j tt_fault\n");
-}
-
-static void print_hex(const char *label, uint32_t value)
-{
-    char digits[9];
-    for (int i = 7; i >= 0; i--) {
-        digits[i] = "0123456789abcdef"[value & 15U];
-        value >>= 4;
-    }
-    digits[8] = '\0';
-    tt_port_print_error(label);
-    tt_port_print_error(digits);
 }
 
 /* registers: mcause, mepc, ra, mtval, sp. */

@@ -11,8 +11,8 @@ class Architecture:
 
     Attributes:
         prefix: what the names of its cores begin with.
-        folder: of `targets/`, with its start-up code.
-        port: the files of this folder that every program takes.
+        folder: of `targets/`, with what only these cores have.
+        port: the files of `targets/` that every program takes.
         trap: the file that stops for a debugger, which then serves a call of semihosting.
         root: the C function that everything runs in, interrupts aside.
         link_flags: of the linking command, beside the core's own.
@@ -39,13 +39,18 @@ class Architecture:
     library_stack: int | None = None
 
 
-HOST = Architecture("host", "host", port=("port_host.c",), root="main")
+HOST = Architecture("host", "host", port=("host/port_host.c",), root="main")
 """This machine."""
 
 CORTEX_M = Architecture(
     "cortex-m",
     "cortex_m",
-    port=("instructions.c", "startup.c"),
+    port=(
+        "cortex_m/instructions.c",
+        "cortex_m/startup.c",
+        "cortex_m/systick.inc.h",
+        "startup.inc.h",
+    ),
     trap="semihosting_trap.c",
     # nano.specs chooses the small memcpy and memset; nothing else comes from the C library.
     link_flags=("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections"),
@@ -60,7 +65,7 @@ CORTEX_M = Architecture(
 RISCV = Architecture(
     "rv32",
     "riscv",
-    port=("instructions.c", "startup.c"),
+    port=("riscv/instructions.c", "riscv/startup.c", "startup.inc.h"),
     trap="semihosting_trap.c",
     # The C library is a flag of the core: the compiler finds its headers no other way.
     link_flags=("-nostartfiles", "-Wl,--gc-sections"),
@@ -73,7 +78,7 @@ RISCV = Architecture(
 XTENSA = Architecture(
     "xtensa",
     "xtensa",
-    port=("port_none.c",),
+    port=("xtensa/port_none.c",),
     root="main",
     # Start-up code, float helpers and the C library are the chip's own: they are not counted.
     link_flags=("-nostdlib", "-Wl,--gc-sections,--unresolved-symbols=ignore-all,-e,main"),

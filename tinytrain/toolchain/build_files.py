@@ -69,7 +69,7 @@ def _board_header(serial: Serial) -> str:
 def _port_names(target: Target) -> list[str]:
     """The files of `targets/` that a target's port is made of, sorted by their own names."""
     own, serial = target.architecture, target.serial
-    names = ["tt_port.h", *(f"{own.folder}/{name}" for name in own.port)]
+    names = ["tt_port.h", *own.port]
     if serial is not None:
         names += ["uart/tt_uart.h", f"uart/{serial.driver}"]
     if target.files_over_serial:
