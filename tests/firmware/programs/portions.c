@@ -103,6 +103,7 @@ static void others_are_refused(void)
         HOLDS(small_set_learning_rate(&state, 0.5f) == TT_ERROR_STEP);
         HOLDS(small_save(&state, write_file, &second) == TT_ERROR_STEP);
         HOLDS(small_load(&state, read_file, &file) == TT_ERROR_STEP);
+        HOLDS(small_load_old(&state, read_file, &file) == TT_ERROR_STEP);
         HOLDS(memcmp(&before, &state, sizeof state) == 0);
         HOLDS(rate >= 0.0f);
         status = small_step_run(&state, 0);
