@@ -14,9 +14,6 @@ from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 
 NOT_CALLED = {
-    "concurrent_infer": "tests/firmware/test_concurrent.py has it at every place of a step",
-    "concurrent_input": "likewise",
-    "concurrent_quantize_input": "likewise",
     "keep_frozen": "for a simulation on a host alone",
     "use_frozen": "for a simulation on a host alone",
     "self_test": "takes nothing from outside",
@@ -24,7 +21,7 @@ NOT_CALLED = {
 }
 """Functions of a model that no program calls, and why."""
 
-TRIED = ("flash", "rows", "nearest", "unlabelled")
+TRIED = ("flash", "rows", "portions", "nearest", "unlabelled")
 """Models that are tried here; `make fuzz` takes all of them."""
 
 _PROGRAMS = "".join(

@@ -39,7 +39,13 @@ _WATCH = {"anomaly_warm_up": 16, "anomaly_in_a_row": 2, "scheme": "last-1"}
 MODELS: dict[str, dict[str, Any]] = {
     "plain": {"link": True},
     "adam": {"optimizer": "adam", "accumulate": 2, "scheme": "last-1", "schedule": "constant"},
-    "portions": {"portions": 0.05, "scheme": "last-1", "momentum": 0.9},
+    "portions": {
+        "portions": 0.05,
+        "concurrent": True,
+        "scheme": "last-1",
+        "momentum": 0.9,
+        "guard": 5,
+    },
     "f32": {"gradient": "f32", "class_weights": "balanced", "scheme": "head"},
     "numbers": {"loss": "mean_squared_error", "replay": 3, "link": True},
     "shares": {"loss": "binary_cross_entropy", "scheme": "bias", "guard": 5},

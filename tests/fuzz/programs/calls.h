@@ -559,16 +559,50 @@ static void call_meanwhile(input *in)
     HOLDS(m_infer(&state, NULL, NULL) == TT_ERROR_STEP);
     HOLDS(m_evaluate(&state, take_target(in), &result) == TT_ERROR_STEP);
     HOLDS(m_save(&state, write_file, &out) == TT_ERROR_STEP && out.size == 0);
+    HOLDS(m_load(&state, read_file, &out) == TT_ERROR_STEP);
+    HOLDS(m_load_old(&state, read_file, &out) == TT_ERROR_STEP);
+#ifdef HAS_guard
+    const tt_guard_store store = tt_guard_in_memory(&guard_memory);
+    HOLDS(m_guard_look(&state, take_target(in)) == TT_ERROR_STEP);
+    HOLDS(m_guard(&state, &store, NULL) == TT_ERROR_STEP);
+    HOLDS(m_guard_finish(&state, &store, NULL) == TT_ERROR_STEP);
+#endif
     HOLDS(memcmp(&before, &state, sizeof state) == 0);
 }
 
-enum { STEP_CALLS = 4 }; /* the first ones */
+#ifdef HAS_concurrent_infer
+/* Nothing but its own arena changes, whether a step lasts or not. */
+static void call_concurrent(input *in)
+{
+    static float x[M_INPUT_SIZE], output[M_OUTPUT_SIZE];
+    int32_t prediction = 0;
+    const uint8_t which = take_u8(in);
+    if (which & 4U) {
+        take_many(in, x, sizeof x);
+        m_concurrent_quantize_input(&state, x);
+    } else {
+        take_many(in, m_concurrent_input(&state), M_INPUT_SIZE);
+    }
+    HOLDS(m_concurrent_infer(&state, which & 1U ? output : NULL, which & 2U ? &prediction : NULL) ==
+          TT_OK);
+    HOLDS(prediction >= 0 && prediction <= M_OUTPUT_SIZE);
+    memcpy(&before.concurrent, &state.concurrent, sizeof before.concurrent);
+    HOLDS(memcmp(&before, &state, sizeof state) == 0);
+}
+
+enum { STEP_CALLS = 5 }; /* the first ones */
+#else
+enum { STEP_CALLS = 4 };
+#endif
 #endif
 
 static void (*const CALLS[])(input *) = {
 #ifdef HAS_step_begin
     call_step_begin,   call_step_run,
     call_step_cancel,  call_meanwhile,
+#endif
+#ifdef HAS_concurrent_infer
+    call_concurrent,
 #endif
     give_sample,       call_infer,
     call_evaluate,
