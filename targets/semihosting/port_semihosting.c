@@ -4,22 +4,13 @@
 
 static int console = -1;
 
-static uint32_t text_length(const char *text)
-{
-    uint32_t length = 0;
-    while (text[length] != '\0') {
-        length++;
-    }
-    return length;
-}
-
 static int open_mode(const char *path, uint32_t mode)
 {
     const struct {
         const char *path;
         uint32_t mode;
         uint32_t length;
-    } block = {path, mode, text_length(path)};
+    } block = {path, mode, tt_text_length(path)};
     return (int)tt_semihosting(TT_SYS_OPEN, &block);
 }
 
@@ -76,7 +67,7 @@ void tt_port_print(const char *text)
     if (console < 0) {
         console = open_mode(":tt", 4);
     }
-    (void)transfer(TT_SYS_WRITE, console, text, text_length(text));
+    (void)transfer(TT_SYS_WRITE, console, text, tt_text_length(text));
 }
 
 void tt_port_print_error(const char *text)

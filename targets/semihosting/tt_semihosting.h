@@ -22,4 +22,14 @@ enum {
 /* One call. argument: a string or a block of words, as the operation asks. */
 uint32_t tt_semihosting(uint32_t operation, const void *argument);
 
+/* Bytes of a zero-terminated text without the zero. */
+static inline uint32_t tt_text_length(const char *text)
+{
+    uint32_t length = 0;
+    while (text[length] != '\0') {
+        length++;
+    }
+    return length;
+}
+
 #endif

@@ -51,15 +51,6 @@ static uint32_t read_block(uint32_t handle, void *data, uint32_t size)
     return missing;
 }
 
-static uint32_t length_of(const char *text)
-{
-    uint32_t length = 0;
-    while (text[length] != '\0') {
-        length++;
-    }
-    return length;
-}
-
 uint32_t tt_semihosting(uint32_t operation, const void *argument)
 {
     const uint32_t *block = (const uint32_t *)argument;
@@ -79,7 +70,7 @@ uint32_t tt_semihosting(uint32_t operation, const void *argument)
         send_call(operation, block[0], block[1], NULL, 0);
         break;
     case TT_SYS_WRITE0:
-        send_call(operation, 0, 0, argument, length_of((const char *)argument));
+        send_call(operation, 0, 0, argument, tt_text_length((const char *)argument));
         return 0;
     default:
         send_call(operation, block[0], block[1], NULL, 0);
