@@ -267,11 +267,24 @@ def saved_in(path: str | Path) -> bytes:
         DataError: it cannot be read, or is damaged.
     """
     where = Where(str(path))
-    try:
-        saved = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the saved parameters cannot be read: {error.strerror}", where=where
-        ) from error
+    saved = file_bytes(path, "the saved parameters")
     read_saved(saved, where)
     return saved
+
+
+def file_bytes(path: str | Path, name: str, help: str | None = None) -> bytes:
+    """What a file holds.
+
+    Args:
+        name: what the error calls it.
+        help: what the error says of the way out.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{name} cannot be read: {error.strerror}", where=Where(str(path)), help=help
+        ) from error

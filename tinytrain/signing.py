@@ -17,7 +17,7 @@ from typing import Any
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import FILE, GENERAL, INTEGER, SWITCH, Option
 from tinytrain.output_file import check_writable, write_file
-from tinytrain.saved_file import read_saved, signed_magic, without_samples
+from tinytrain.saved_file import file_bytes, read_saved, signed_magic, without_samples
 
 PARAMETERS = (
     Option(
@@ -93,7 +93,10 @@ def sign(
         check_writable(Path(output), key, file)
     cose_key = _read_key(key, private=not check)
     public = bytes(cose_key.to_dict()[-2])
-    held, where = _read(Path(file)), Where(str(file))
+    where = Where(str(file))
+    held = file_bytes(
+        file, "the file", "name a file that `simulate --save` wrote, or one that is signed"
+    )
     if check:
         found, told = verified(held, cose_key, counter or 0, where)
         if output is not None:
@@ -144,17 +147,6 @@ def verified(held: bytes, key: Any, least: int, where: Where | None = None) -> t
             help="take a newer file",
         )
     return body[: -_TRAILER.size], counter
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the file cannot be read: {error.strerror}",
-            where=Where(str(path)),
-            help="name a file that `simulate --save` wrote, or one that is signed",
-        ) from error
 
 
 def _read_key(path: str | Path, *, private: bool) -> Any:

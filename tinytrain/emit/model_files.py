@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from tinytrain.emit.anomaly import Anomaly, AnomalyRequest
 from tinytrain.emit.c_text import float_literal, schedule_fields, used_accessors
 from tinytrain.emit.calls_loss import LOSS_CALLS
@@ -47,7 +45,7 @@ from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
 from tinytrain.reference.pseudo import PseudoLabels
 from tinytrain.reference.rehearsal import RehearsalSet
-from tinytrain.reference.schedule import RateSchedule, describe
+from tinytrain.reference.schedule import RateSchedule, describe, step_rate
 from tinytrain.saved_file import PARTS, layout, saved_bytes
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
@@ -222,12 +220,10 @@ def emit_model(
         "health": health,
         "gradient_names": [node.name for node in rounding_nodes(graph).values()],
         "trained": [trained_text(context, tensor) for tensor in trained_tensors(graph) if health],
-        "rate": float_literal(float(np.float32(rate) / np.float32(context.accumulation_window))),
+        "rate": float_literal(step_rate(rate, context.accumulation_window)),
         "rate_text": f"{rate:g}",
         "rate_limit": float_literal(rate_limit, in_header=True),
-        "state_rate_limit": float_literal(
-            float(np.float32(rate_limit) / np.float32(context.accumulation_window))
-        ),
+        "state_rate_limit": float_literal(step_rate(rate_limit, context.accumulation_window)),
         "schedule": None if schedule.is_constant or not trains else schedule_fields(schedule),
         "schedule_text": describe(schedule),
         "seed": seed,

@@ -17,6 +17,7 @@ from tinytrain.reference.class_health import ClassCounts, counted_classes
 from tinytrain.reference.class_weights import initial_counts
 from tinytrain.reference.follow import FollowState, channels_of
 from tinytrain.reference.health import HEALTH_STEPS, GradientHealth, UpdateHealth
+from tinytrain.reference.schedule import step_rate
 
 
 @dataclass
@@ -74,10 +75,8 @@ class MachineState:
         self.graph = graph
         self.parameters = {value: data.copy() for value, data in graph.parameters.items()}
         self.scales = {name: Scale() for name in scale_names(graph)}
-        # Of the gradients of an accumulation window the mean counts: each comes in with its share.
         self.accumulation_window = graph.accumulate
-        share = float(np.float32(rate) / np.float32(self.accumulation_window))
-        self.step = update.StepState(rate=share, seed=seed)
+        self.step = update.StepState(rate=step_rate(rate, self.accumulation_window), seed=seed)
         self.active = True
         self.followed = {
             node.layer: FollowState(channels_of(node, graph.constants[node.inputs[2]]))

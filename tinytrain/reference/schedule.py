@@ -163,6 +163,20 @@ def rate_at(schedule: RateSchedule, base: float, t: int) -> np.float32:
     return rate
 
 
+def step_rate(rate: float, window: int) -> float:
+    """The rate of one step: of the gradients of an accumulation window the mean counts, so each
+    comes in with its share.
+
+    Args:
+        rate: learning rate of a window, 0 to 1024.
+        window: steps whose gradients are applied together.
+
+    Returns:
+        A float32 value, divided in float32.
+    """
+    return float(F(rate) / F(window))
+
+
 def power(factor: np.float32, exponent: int) -> np.float32:
     """factor**exponent by repeated squaring, the lowest bit of the exponent first."""
     result = F(1)

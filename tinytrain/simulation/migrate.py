@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.output_file import check_writable, write_file
+from tinytrain.reference.schedule import step_rate
+from tinytrain.saved_file import file_bytes
 from tinytrain.saved_file_old import OldFile, read_old, write_saved
 from tinytrain.simulation.device import host_library
 from tinytrain.simulation.folder import GeneratedFolder, open_folder
@@ -84,12 +86,7 @@ def migrate(
     folder = open_folder(directory)
     source = folder if old is None else open_folder(old)
     where = Where(str(load))
-    try:
-        found = read_old(Path(load).read_bytes(), where)
-    except OSError as error:
-        raise DataError(
-            f"the saved parameters cannot be read: {error.strerror}", where=where
-        ) from error
+    found = read_old(file_bytes(load, "the saved parameters"), where)
     _check_models(found, source, folder, where, is_named=old is not None)
     if source.manifest.model_hash == folder.manifest.model_hash:
         result = _whole(found, folder, where)
@@ -165,7 +162,7 @@ def _bits(folder: GeneratedFolder) -> int:
 
 def _compiled_rate(folder: GeneratedFolder) -> float:
     window = folder.manifest.options.get("accumulate")
-    return folder.manifest.learning_rate / (window if isinstance(window, int) else 1)
+    return step_rate(folder.manifest.learning_rate, window if isinstance(window, int) else 1)
 
 
 def _prove(written: bytes, folder: GeneratedFolder, where: Where) -> None:

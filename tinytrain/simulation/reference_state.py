@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinytrain.reference.interpret import Machine
+from tinytrain.reference.schedule import step_rate
 from tinytrain.saved_file import layout
 
 
@@ -24,8 +23,9 @@ def state_bytes(machine: Machine, compiled_rate: float) -> bytes:
         compiled_rate: learning rate that the model was compiled with.
     """
     step = machine.step
-    share = float(np.float32(compiled_rate) / np.float32(machine.accumulation_window))
     of_step = layout("tt_saved_step")
     return scale_bytes(machine) + of_step.pack(
-        rate=step.rate, compiled_rate=share, count=step.count
+        rate=step.rate,
+        compiled_rate=step_rate(compiled_rate, machine.accumulation_window),
+        count=step.count,
     )
