@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from tinytrain.data.npz import read_arrays
 from tinytrain.errors import DataError, Where
 from tinytrain.experiments.spec import DataSpec
-from tinytrain.experiments.splits import Joined, Split, of_each_class, spread
+from tinytrain.experiments.splits import Joined, Split, evenly, of_each_class, spread
 
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png")
 """Endings of the files of a class folder that are read."""
@@ -232,6 +232,5 @@ def _image_files(
 
 def calibration_samples(data: Data, size: tuple[int, int], limit: int) -> tuple[np.ndarray, ...]:
     """At most `limit` samples to learn from, evenly spread, as the data has them; their labels."""
-    count = len(data.train.labels)
-    index = np.linspace(0, count - 1, min(count, limit)).astype(np.int64)
+    index = evenly(len(data.train.labels), limit)
     return data.train.samples(index, size), data.train.labels[index]

@@ -24,6 +24,7 @@ from tinytrain.data import Preprocess, SampleSpec, load_dataset
 from tinytrain.errors import ModelError, UsageError, Where
 from tinytrain.experiments.data import Data, calibration_samples, old_samples, open_data
 from tinytrain.experiments.spec import Run, with_schedule
+from tinytrain.experiments.splits import evenly
 from tinytrain.frontend.imported import Imported
 from tinytrain.ir.graph import Graph
 from tinytrain.passes.base import Runner
@@ -121,8 +122,7 @@ def _enrolling(
         # How many can be enrolled does not depend on samples.
         wide = enrolled_spec(spec, make_enrolment(compiled).classes)
         known = load_dataset(old, wide)
-        count = len(known)
-        index = np.linspace(0, count - 1, min(count, CALIBRATION_SAMPLES)).astype(np.int64)
+        index = evenly(len(known), CALIBRATION_SAMPLES)
         enrolment = make_enrolment(compiled, known.quantized(index), known.targets(index))
     return replace(compiled, enrolment=enrolment), enrolled_spec(spec, enrolment.classes)
 

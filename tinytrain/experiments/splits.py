@@ -51,18 +51,17 @@ class SomeSamples:
 
 def spread(split: Split, limit: int | None) -> SomeSamples:
     """At most so many samples, evenly spread; None takes all."""
-    return SomeSamples(split, _spread(len(split.labels), limit))
+    return SomeSamples(split, evenly(len(split.labels), limit))
 
 
 def of_each_class(split: Split, limit: int) -> SomeSamples:
     """At most so many samples of each class, evenly spread over those that it has."""
     found = (np.flatnonzero(split.labels == label) for label in np.unique(split.labels))
-    return SomeSamples(
-        split, np.sort(np.concatenate([of[_spread(len(of), limit)] for of in found]))
-    )
+    return SomeSamples(split, np.sort(np.concatenate([of[evenly(len(of), limit)] for of in found])))
 
 
-def _spread(count: int, limit: int | None) -> np.ndarray:
+def evenly(count: int, limit: int | None) -> np.ndarray:
+    """Places of at most so many of `count` samples, evenly spread; None takes all."""
     return np.linspace(0, count - 1, min(count, limit or count)).astype(np.int64)
 
 

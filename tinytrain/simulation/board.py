@@ -21,7 +21,7 @@ from tinytrain.reference.training_settings import settings_crc
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
-from tinytrain.simulation.stream import SampleStream
+from tinytrain.simulation.stream import SampleStream, sample_bytes
 
 _NOTE_STEPS = 50
 """Steps that the loss shown while training is the mean of."""
@@ -214,7 +214,7 @@ class _BoardSession:
         stream, metrics, predictions = self._stream, Metrics(), list[int]()
         has_classes = bool(stream.train.spec.classes)
         for index, (x, target) in enumerate(stream.eval_samples()):
-            found = self._board.run("evaluate", _sample(x, target))
+            found = self._board.run("evaluate", sample_bytes(x, target))
             if has_classes:
                 predictions.append(found.prediction)
             if index < stream.judged_count:
@@ -241,12 +241,7 @@ class _BoardSession:
 
 
 def _samples(pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[bytes]:
-    return (_sample(x, target) for x, target in pairs)
-
-
-def _sample(x: np.ndarray, target: np.ndarray) -> bytes:
-    """As the link takes it: the inputs, and behind them the target."""
-    return x.tobytes() + target.astype(target.dtype.newbyteorder("<")).tobytes()
+    return (sample_bytes(x, target) for x, target in pairs)
 
 
 def _squares(outputs: np.ndarray, target: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from tinytrain.simulation.board import check_link, check_model
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.library import HostLibrary
 from tinytrain.simulation.library_samples import LibrarySamples
+from tinytrain.simulation.stream import sample_bytes
 
 
 class BoardLibrary(HostLibrary):
@@ -99,9 +100,7 @@ class BoardLibrary(HostLibrary):
 
     def _run(self, name: str, samples: LibrarySamples, index: int) -> Ran:
         assert samples.inputs is not None, "a board computes its frozen layers itself"
-        target = samples.targets[index]
-        wanted = target.astype(target.dtype.newbyteorder("<")).tobytes()
-        return self._board.run(name, samples.inputs[index].tobytes() + wanted)
+        return self._board.run(name, sample_bytes(samples.inputs[index], samples.targets[index]))
 
     def _function(self, name: str, result: type | None) -> Callable[..., int]:
         raise _unknown(name)

@@ -117,7 +117,7 @@ def label_scores(predictions: Sequence[int], data: Dataset | None) -> Evaluation
 def balanced_accuracy(classes: ClassAccuracies) -> float | None:
     """The mean over the classes that have samples; None if none has."""
     known = [accuracy for accuracy in classes if accuracy is not None]
-    return sum(known) / len(known) if known else None
+    return mean_of(known)
 
 
 def are_unequal(labels: np.ndarray) -> bool:

@@ -24,6 +24,16 @@ TARGET_DTYPES = {
 """Of the target of a sample, as the device takes it."""
 
 
+def target_bytes(target: np.ndarray) -> bytes:
+    """The target of a sample, little-endian, as the device takes it."""
+    return target.astype(target.dtype.newbyteorder("<")).tobytes()
+
+
+def sample_bytes(x: np.ndarray, target: np.ndarray) -> bytes:
+    """A sample as the device takes it: the inputs, and behind them the target."""
+    return x.tobytes() + target_bytes(target)
+
+
 FEW_KEPT = 16
 """Samples kept apart below which a guard hardly tells harm from chance."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinytrain.data.dataset import CHUNK
 from tinytrain.simulation.frozen_cache import LEFT_OUT, FrozenCache
-from tinytrain.simulation.stream import SampleStream
+from tinytrain.simulation.stream import SampleStream, sample_bytes, target_bytes
 
 MAGIC = b"TTSS"
 FORMAT = 1
@@ -60,7 +60,7 @@ def write_stream(
             file.write(entry)
             if x is not None:
                 file.write(x.tobytes())
-            file.write(target.astype(target.dtype.newbyteorder("<")).tobytes())
+            file.write(target_bytes(target))
             progress(done, count)
 
 
@@ -70,7 +70,7 @@ def write_kept(stream: SampleStream, path: Path) -> None:
     with path.open("wb") as file:
         file.write(_WORD.pack(len(samples)))
         for x, target in samples:
-            file.write(x.tobytes() + target.astype(target.dtype.newbyteorder("<")).tobytes())
+            file.write(sample_bytes(x, target))
 
 
 def _header(stream: SampleStream, cache: FrozenCache | None) -> bytes:

@@ -59,8 +59,8 @@ class _Common:
     """The channels that two parameters of a layer have in common: their places in each."""
 
     axis: int
-    before: list[int]
-    after: list[int]
+    before: np.ndarray
+    after: np.ndarray
 
     def moved(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
         """The new elements, those in common from the old."""
@@ -130,18 +130,19 @@ def _misfit(old: ParameterRecord, new: ParameterRecord) -> str:
         return "it has another shape"
     if old.quantization != new.quantization:
         return "it has another scale"
-    return "" if _common(old, new).before else "the two schemes train different channels of it"
+    return "" if _common(old, new).before.size else "the two schemes train different channels of it"
 
 
 def _common(old: ParameterRecord, new: ParameterRecord) -> _Common:
     axis = old.axis if old.axis is not None else new.axis if new.axis is not None else 0
-    before, after = _channels(old, axis), _channels(new, axis)
-    both = [channel for channel in before if channel in set(after)]
-    return _Common(axis, [before.index(k) for k in both], [after.index(k) for k in both])
+    _, before, after = np.intersect1d(
+        _channels(old, axis), _channels(new, axis), return_indices=True
+    )
+    return _Common(axis, before, after)
 
 
-def _channels(record: ParameterRecord, axis: int) -> list[int]:
-    return list(range(record.shape[axis]) if record.channels is None else record.channels)
+def _channels(record: ParameterRecord, axis: int) -> np.ndarray:
+    return np.array(range(record.shape[axis]) if record.channels is None else record.channels)
 
 
 def _moved_fraction(
