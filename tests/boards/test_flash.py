@@ -17,7 +17,7 @@ import pytest
 
 import tinytrain
 from tests.support.onnx_models import save
-from tests.support.surroundings import HANGS
+from tests.support.surroundings import HANGS, free_port
 from tinytrain.boards.drive import MARK, uf2_drive
 from tinytrain.boards.images import flat, segments, uf2
 from tinytrain.cli import main
@@ -171,9 +171,7 @@ def halted() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """QEMU with an empty STM32F405 that waits for gdb, and where it listens."""
     if not (shutil.which("qemu-system-arm") and shutil.which("gdb-multiarch")):
         pytest.skip("needs qemu-system-arm and gdb-multiarch")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{free.getsockname()[1]}"
+    where = f"127.0.0.1:{free_port()}"
     command = ["qemu-system-arm", "-machine", str(load_target(BOARD).machine), "-S"]
     command += ["-display", "none", "-monitor", "none", "-serial", "stdio", "-gdb", f"tcp:{where}"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.surroundings import HANGS
+from tests.support.surroundings import HANGS, free_port
 
 BLOCKS = re.findall(r"```text\n(.*?)```", (ROOT / "docs" / "boards.md").read_text("utf-8"), re.S)
 LINE = re.compile(r"(?P<command>\S.*?)\s+# \[(?P<mark>run|printed|untried)\]")
@@ -39,9 +38,7 @@ def test_lines_do_what_their_marks_say(number: int, tmp_path: Path) -> None:
     for name in ("learn", "judge"):
         x = rng.random((40, 1, 8, 8), dtype=np.float32)
         np.savez(tmp_path / f"{name}.npz", x=x, y=np.arange(40) % 10)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     emulator = None
     try:
         for line in BLOCKS[number].splitlines():

@@ -30,13 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 @pytest.fixture(scope="module")
 def machines() -> Iterator[TwoMachines]:
-    # Where the tests are a job in the background, it is ignored, here and in all that is started.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with two_machines() as found:
-            yield found
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with two_machines() as found:
+        yield found
 
 
 def nothing_more(job: Job) -> list[Job]:

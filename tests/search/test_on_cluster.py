@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 @pytest.fixture
 def machines() -> Iterator[TwoMachines]:
-    # Where the tests are a job in the background, it is ignored, here and in all that is started.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with two_machines() as found:
-            yield found
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with two_machines() as found:
+        yield found
 
 
 class Killer(Silent):

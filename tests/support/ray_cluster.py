@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 from tests.support.paths import ROOT
+from tests.support.surroundings import free_port
 
 TOKEN = secrets.token_hex(16)
 """One for all clusters: a process keeps the first that it has read."""
@@ -45,7 +46,7 @@ def two_machines() -> Iterator[TwoMachines]:
     from ray._raylet import Config
     from ray.cluster_utils import Cluster
 
-    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place:
+    with tempfile.TemporaryDirectory(prefix="tinytrain-") as place, _interruptions():
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
             "PYTHONPATH": os.pathsep.join(paths),
@@ -56,7 +57,7 @@ def two_machines() -> Iterator[TwoMachines]:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": TOKEN,
         }
-        port = _free_port()
+        port = free_port()
         with mock.patch.dict(os.environ, environment):
             # It may have been imported before.
             Config.initialize("")
@@ -79,8 +80,11 @@ def two_machines() -> Iterator[TwoMachines]:
                 cluster.shutdown()
 
 
-def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        port: int = held.getsockname()[1]
-        return port
+@contextmanager
+def _interruptions() -> Iterator[None]:
+    """Takes SIGINT: in a job in the background it is ignored, here and in all that is started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

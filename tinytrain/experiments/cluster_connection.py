@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,15 @@ from tinytrain.tools import how_to_get
 
 REACHED = 10.0
 """Seconds until a cluster has to answer."""
+
+_TRIES = 3
+"""Times that a cluster is asked to start a server for this client."""
+
+_PAUSE = 2.0
+"""Seconds between two of them."""
+
+_NOT_STARTED = "Starting Ray client server failed"
+"""What the cluster says where its server ended as it began, as it may on a busy machine."""
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -68,7 +78,7 @@ def connect(ray: Any, address: str | None) -> None:
             warnings.simplefilter("ignore")
             if address is not None:
                 _reach(address)
-                ray.init(address, **how)
+                _init(ray, address, how)
                 # What the other end logs comes over, whatever the level.
                 logging.getLogger("ray.util.client.logsclient").setLevel(logging.CRITICAL)
                 return
@@ -80,11 +90,23 @@ def connect(ray: Any, address: str | None) -> None:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = address or "of this machine"
         raise UsageError(
-            f"the Ray cluster {where} cannot be reached: {first_line(error)}",
+            f"the Ray cluster {where} cannot be reached: {_reason(error)}",
             help="check that it runs (ray status), that its port can be reached from here, that "
             "its ~/.ray/auth_token is here, too, and that it has "
             f"Ray {ray.__version__} and this version of Python",
         ) from error
+
+
+def _init(ray: Any, address: str, how: dict[str, Any]) -> None:
+    """`ray.init`, again where the cluster could not start a server for this client."""
+    for left in reversed(range(_TRIES)):
+        try:
+            ray.init(address, **how)
+            return
+        except ConnectionError as error:
+            if not left or _NOT_STARTED not in str(error):
+                raise
+        time.sleep(_PAUSE)
 
 
 def _reach(address: str) -> None:
@@ -105,6 +127,12 @@ def _same_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _reason(error: Exception) -> str:
+    """Why; a traceback of the cluster's own server says it in its last line."""
+    _, found, trace = str(error).strip().partition("Traceback (most recent call last):\n")
+    return trace.splitlines()[-1].rstrip(".") if found else first_line(error)
 
 
 def first_line(error: Exception) -> str:
