@@ -91,6 +91,7 @@ def test_an_interrupt_infers_in_the_middle_of_a_step(generated: Compile, tmp_pat
     folder = tmp_path / "model"
     shutil.copytree(made, folder)
     (folder / MAIN).write_text((PROGRAMS / "portions_interrupt.c").read_text())
+    shutil.copy(PROGRAMS / "small_samples.h", folder / "src")
     program = build(folder, target, name="small", variant="interrupt")
     done = execute(program, target, tmp_path / "run")
     assert (done.code, done.lines) == (0, ["ok"]), done

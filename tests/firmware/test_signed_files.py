@@ -85,7 +85,8 @@ def test_on_a_cortex_m7(generated: Compile, update: Path, tmp_path: Path) -> Non
     folder = tmp_path / "out"
     shutil.copytree(generated("small", scheme="head", schedule="constant", target=M7), folder)
     extra = folder / "src"
-    for file in (*SIGNERS.glob("*.[ch]"), *SUPERCOP.glob("*.[ch]"), update / "update.h"):
+    beside = [PROGRAMS / "memory_flash.h", update / "update.h"]
+    for file in (*SIGNERS.glob("*.[ch]"), *SUPERCOP.glob("*.[ch]"), *beside):
         shutil.copy(file, extra)
     for source in cryptography():
         for file in (source, *source.parent.glob("*.h"), *source.parent.glob("*.data")):

@@ -6,6 +6,7 @@
 
 #include "holds.h"
 #include "memory_file.h"
+#include "memory_flash.h"
 #include "small.h"
 #include "tt_store.h"
 
@@ -15,27 +16,6 @@ static small_state state;
 static _Alignas(8) uint8_t room[sizeof(small_state) + 8];
 static uint8_t flash[4 * SIZE];
 static memory_file file;
-
-static int read_flash(void *context, uint32_t address, void *data, size_t size)
-{
-    (void)context;
-    memcpy(data, flash + address, size);
-    return 0;
-}
-
-static int program_flash(void *context, uint32_t address, const void *data, size_t size)
-{
-    (void)context;
-    memcpy(flash + address, data, size);
-    return 0;
-}
-
-static int erase_flash(void *context, uint32_t address, size_t size)
-{
-    (void)context;
-    memset(flash + address, 0xff, size);
-    return 0;
-}
 
 #ifdef IN_FLASH
 static uint8_t slots[SMALL_REPLAY_SLOTS][SMALL_REPLAY_SLOT_BYTES];
@@ -151,6 +131,7 @@ int main(void)
         const tt_store_medium medium = {.read = read_flash,
                                         .program = program_flash,
                                         .erase = erase_flash,
+                                        .context = flash,
                                         .slots = places[i],
                                         .slot_count = 2,
                                         .page = page};

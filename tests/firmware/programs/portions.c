@@ -5,7 +5,7 @@
 
 #include "holds.h"
 #include "memory_file.h"
-#include "small.h"
+#include "small_samples.h"
 
 #ifndef WINDOW
 #define WINDOW 1U /* steps of an accumulation window */
@@ -16,22 +16,6 @@
 
 static small_state state, whole, before;
 static memory_file file, second;
-static uint32_t random_bits = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    random_bits = random_bits * 1664525U + 1013904223U;
-    return (random_bits >> 8) % below;
-}
-
-static void fill(small_state *to, uint32_t seed)
-{
-    int8_t *const x = small_input(to);
-    for (size_t i = 0; i < SMALL_INPUT_SIZE; i++) {
-        seed = seed * 1664525U + 1013904223U;
-        x[i] = (int8_t)(seed >> 24);
-    }
-}
 
 /* What a saved file holds. */
 static int are_equal(const small_state *a, const small_state *b)

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "small.h"
+#include "small_samples.h"
 #include "tt_port.h"
 
 #define VTOR (*(volatile uint32_t *)0xE000ED08U)
@@ -15,23 +15,7 @@
 static small_state state, whole, other;
 static float expected[SMALL_OUTPUT_SIZE];
 static volatile uint32_t interrupts, wrong, is_training;
-static uint32_t random_bits = 1;
 _Alignas(128) static uint32_t vectors[16];
-
-static uint32_t draw(uint32_t below)
-{
-    random_bits = random_bits * 1664525U + 1013904223U;
-    return (random_bits >> 8) % below;
-}
-
-static void fill(small_state *to, uint32_t seed)
-{
-    int8_t *const x = small_input(to);
-    for (size_t i = 0; i < SMALL_INPUT_SIZE; i++) {
-        seed = seed * 1664525U + 1013904223U;
-        x[i] = (int8_t)(seed >> 24);
-    }
-}
 
 static void start_timer(uint32_t ticks)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "holds.h"
-#include "small.h"
+#include "small_samples.h"
 
 enum { STEPS = 30 };
 
@@ -14,15 +14,6 @@ typedef struct {
 } worker;
 
 static worker workers[2], alone;
-
-static void fill(small_state *to, uint32_t seed)
-{
-    int8_t *const x = small_input(to);
-    for (size_t i = 0; i < SMALL_INPUT_SIZE; i++) {
-        seed = seed * 1664525U + 1013904223U;
-        x[i] = (int8_t)(seed >> 24);
-    }
-}
 
 static void *work(void *given)
 {

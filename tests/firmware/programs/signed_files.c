@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_flash.h"
 #include "signers.h"
 #include "small.h"
 #include "tt_store.h"
@@ -197,32 +198,12 @@ static void lies(const tt_signer *signer, size_t step)
 
 static uint8_t flash[SLOTS * SLOT];
 
-static int read_flash(void *context, uint32_t address, void *data, size_t size)
-{
-    (void)context;
-    memcpy(data, flash + address, size);
-    return 0;
-}
-
-static int program_flash(void *context, uint32_t address, const void *data, size_t size)
-{
-    (void)context;
-    memcpy(flash + address, data, size);
-    return 0;
-}
-
-static int erase_flash(void *context, uint32_t address, size_t size)
-{
-    (void)context;
-    memset(flash + address, 0xff, size);
-    return 0;
-}
-
 static const tt_store_slot slots[SLOTS] = {{0, SLOT}, {SLOT, SLOT}};
 static uint8_t page[TT_STORE_LEAST_PAGE];
 static const tt_store_medium medium = {.read = read_flash,
                                        .program = program_flash,
                                        .erase = erase_flash,
+                                       .context = flash,
                                        .slots = slots,
                                        .slot_count = SLOTS,
                                        .page = page};
