@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import loss_index
 from tinytrain.kernel.choose import cost_within
@@ -152,7 +151,7 @@ def _largest(plan: Plan, node: Node, extent: Extent, limit: float) -> NodeCut | 
 def _of_size(plan: Plan, node: Node, extent: Extent, size: int) -> NodeCut | None:
     """Parts of a size; None where the kernel, or what is free in the arena, does not allow them."""
     nbytes = aligned(extent.copied * size) if extent.copied else 0
-    copy = free_place(plan, node, nbytes) if nbytes else None
+    copy = _free_place(plan, node, nbytes) if nbytes else None
     if nbytes and copy is None:
         return None
     copies = 2 * extent.copied * size if nbytes else 0
@@ -184,26 +183,7 @@ def _part_works(work: Work, extent: Extent, size: int) -> list[Work | None]:
     return list(found)
 
 
-def free_place(plan: Plan, node: Node, nbytes: int) -> int | None:
+def _free_place(plan: Plan, node: Node, nbytes: int) -> int | None:
     """The first place of the arena where nothing lies while a node runs; None if there is none."""
     index = next(k for k, other in enumerate(plan.graph.nodes) if other is node)
-    end = 0
-    for start, size in sorted(taken(plan, index)):
-        if start - end >= nbytes:
-            return end
-        end = max(end, aligned(start + size))
-    return end if end + nbytes <= plan.nbytes else None
-
-
-def taken(plan: Plan, index: int) -> list[tuple[int, int]]:
-    """(offset, bytes) of everything in the arena that is live while a node runs."""
-    found = []
-    for storage in plan.storages:
-        if storage.first <= index <= storage.last:
-            place = plan.offsets[storage.values[0]] if storage.values else None
-            found.append(
-                (plan.workspaces[storage.name] if place is None else place, storage.nbytes)
-            )
-    if not found:
-        raise InternalError(f"nothing is live at node {index}")
-    return found
+    return next((start for start, free in plan.holes(index) if free >= nbytes), None)

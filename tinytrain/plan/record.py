@@ -92,7 +92,7 @@ def storage_records(plan: Plan) -> tuple[StorageRecord, ...]:
             kind=kinds.of(storage),
             layer=writers.get(storage.values[0], "") if storage.values else nodes[storage.name],
             nbytes=storage.nbytes,
-            offset=_offset(plan, storage),
+            offset=plan.offset_of(storage),
             first=storage.first,
             last=storage.last,
         )
@@ -178,10 +178,6 @@ def _first_readers(
             if value in wanted and value not in seen:
                 seen.add(value)
                 yield value, node.layer
-
-
-def _offset(plan: Plan, storage: ArenaStorage) -> int:
-    return plan.offsets[storage.values[0]] if storage.values else plan.workspaces[storage.name]
 
 
 class _Kinds:

@@ -7,7 +7,7 @@ what that costs comes back: at its node a workspace may take the largest hole th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tinytrain.ir.graph import Graph
@@ -18,7 +18,6 @@ from tinytrain.plan.liveness import storages
 from tinytrain.plan.narrow import NodeNeeds
 from tinytrain.plan.place import live_bytes
 from tinytrain.plan.plan import Plan
-from tinytrain.plan.storage import ArenaStorage
 from tinytrain.plan.tiling import ChannelTiling
 
 
@@ -79,24 +78,5 @@ def _with_limits(plan: Plan, limits: Mapping[str, int], start: int) -> Plan:
 
 def _largest_hole(plan: Plan, index: int) -> tuple[int, int]:
     """Offset and bytes of the largest hole that others leave at a node."""
-    own = plan.graph.nodes[index].name
-    lying = sorted(
-        (_offset(plan, item), item.nbytes)
-        for item in plan.storages
-        if item.first <= index <= item.last and (item.values or item.name != own)
-    )
-    return max(_holes(lying, plan.nbytes), key=lambda hole: (hole[1], -hole[0]), default=(0, 0))
-
-
-def _holes(lying: Iterable[tuple[int, int]], end: int) -> Iterable[tuple[int, int]]:
-    at = 0
-    for offset, nbytes in lying:
-        if offset > at:
-            yield at, offset - at
-        at = max(at, -(-(offset + nbytes) // 8) * 8)
-    if end > at:
-        yield at, end - at
-
-
-def _offset(plan: Plan, item: ArenaStorage) -> int:
-    return plan.offsets[item.values[0]] if item.values else plan.workspaces[item.name]
+    holes = plan.holes(index, without=plan.graph.nodes[index].name)
+    return max(holes, key=lambda hole: (hole[1], -hole[0]), default=(0, 0))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tinytrain.errors import InternalError
 from tinytrain.ir.graph import Node, Value
 from tinytrain.plan.cuts import NodeCut, Portions
 from tinytrain.plan.plan import Plan
-
-Span = tuple[int, int]
+from tinytrain.plan.proof.arena_bytes import meet
 
 _APART = ("positions", "rows", "grad_rows", "outputs", "columns")
 """Kinds of parts that write while others are still to read the same input."""
@@ -31,7 +30,7 @@ def check_portions(plan: Plan, portions: Portions) -> None:
             _check_apart(plan, node)
 
 
-def _lives(plan: Plan) -> Iterator[tuple[Value, Span]]:
+def _lives(plan: Plan) -> Iterator[tuple[Value, tuple[int, int]]]:
     """From the node that writes each value in the arena to the last one that reads it."""
     written = dict.fromkeys(plan.graph.inputs, -1)
     read: dict[Value, int] = {}
@@ -43,28 +42,30 @@ def _lives(plan: Plan) -> Iterator[tuple[Value, Span]]:
         yield value, (written[value], read.get(value, written[value]))
 
 
-def _check_copy(plan: Plan, node: Node, index: int, cut: NodeCut, lives: dict[Value, Span]) -> None:
+def _check_copy(
+    plan: Plan, node: Node, index: int, cut: NodeCut, lives: Mapping[Value, tuple[int, int]]
+) -> None:
     assert cut.copy is not None
-    copy = (cut.copy, cut.copy_bytes)
-    if cut.copy % 8 or sum(copy) > plan.nbytes:
+    copy = range(cut.copy, cut.copy + cut.copy_bytes)
+    if cut.copy % 8 or copy.stop > plan.nbytes:
         raise InternalError(f"the copy for a part of {node.name} lies at {cut.copy}")
     for value, (first, last) in lives.items():
-        if first <= index <= last and _meet(copy, (plan.offsets[value], value.type.nbytes)):
+        if first <= index <= last and meet(copy, _area(plan, value)):
             raise InternalError(f"the copy for a part of {node.name} lies over {value}")
     if node.name in plan.workspaces:
-        workspace = (plan.workspaces[node.name], plan.choices[node.name].workspace)
-        if _meet(copy, workspace):
+        start = plan.workspaces[node.name]
+        if meet(copy, range(start, start + plan.choices[node.name].workspace)):
             raise InternalError(f"the copy for a part of {node.name} lies over its workspace")
 
 
 def _check_apart(plan: Plan, node: Node) -> None:
     for written in node.outputs:
         for read in node.inputs:
-            if written in plan.offsets and read in plan.offsets:
-                spans = [(plan.offsets[value], value.type.nbytes) for value in (written, read)]
-                if _meet(*spans):
-                    raise InternalError(f"parts of {node.name} would overwrite {read}")
+            placed = written in plan.offsets and read in plan.offsets
+            if placed and meet(_area(plan, written), _area(plan, read)):
+                raise InternalError(f"parts of {node.name} would overwrite {read}")
 
 
-def _meet(one: Span, other: Span) -> bool:
-    return one[0] < sum(other) and other[0] < sum(one)
+def _area(plan: Plan, value: Value) -> range:
+    """The bytes of a value; of one that is line-buffered as if all of its rows lay there."""
+    return range(plan.offsets[value], plan.offsets[value] + value.type.nbytes)
