@@ -93,43 +93,26 @@ def _own_window(address: str, *members: str) -> list[str]:
     return [*lines, *(f"window.{member} = (uint16_t)slice.count;" for member in members)]
 
 
-def _copied(context: EmitContext, value: Value, cut: NodeCut) -> tuple[str, list[str]]:
-    """Where the channels of a slice are written, and the lines that bring them to their map."""
-    channels = value.type.shape[3]
-    if cut.copy is None:
-        return f"{context.place(value)} + slice.first", []
-    element = value.type.dtype.numpy.itemsize
-    place = _copy_place(value, cut.copy)
-    back = context.call(
-        "tt_copy_rows",
-        value.type.size // channels,
-        _bytes(element),
-        place,
-        _bytes(element),
-        f"{context.place(value)} + slice.first",
-        channels * element,
-    )
-    return place, [back]
+def _apart(
+    context: EmitContext, value: Value, offset: int | None, *, written: bool = False
+) -> tuple[str, list[str]]:
+    """Where the channels of a slice lie, and the lines that bring them there.
 
-
-def _apart(context: EmitContext, value: Value, offset: int | None) -> tuple[str, list[str]]:
-    """Where the channels of a slice are read, and the lines that bring them there."""
+    Args:
+        offset: in the arena, of a place where they lie apart from the others; None where they are
+            taken from their map.
+        written: whether the node writes them; the lines then bring them to their map.
+    """
+    in_map = f"{context.place(value)} + slice.first"
     if offset is None:
-        return f"{context.place(value)} + slice.first", []
+        return in_map, []
     element, channels = value.type.dtype.numpy.itemsize, value.type.shape[-1]
-    place = _copy_place(value, offset)
+    place = f"at_{value.type.dtype.value}(state, {offset})"
+    count = "slice.count" if element == 1 else f"slice.count * {element}"
+    ends = (in_map, channels * element), (place, count)
+    source, target = reversed(ends) if written else ends
     rows = value.type.size // channels
-    source = f"{context.place(value)} + slice.first"
-    copy = "tt_copy_rows", rows, _bytes(element), source, channels * element, place, _bytes(element)
-    return place, [context.call(*copy)]
-
-
-def _bytes(element: int) -> str:
-    return "slice.count" if element == 1 else f"slice.count * {element}"
-
-
-def _copy_place(value: Value, offset: int) -> str:
-    return f"at_{value.type.dtype.value}(state, {offset})"
+    return place, [context.call("tt_copy_rows", rows, count, *source, *target)]
 
 
 def _conv_outputs(context: EmitContext, node: Node, cut: NodeCut) -> list[str]:
@@ -146,19 +129,19 @@ def _conv_outputs(context: EmitContext, node: Node, cut: NodeCut) -> list[str]:
         lines += [f"tt_requant requant = {whole};"]
         lines += [f"requant.{member} += slice.first;" for member in ("multiplier", "shift")]
         requant = "&requant"
-    parts = _segments(context, w, "slice.first * ")
-    place, back = _copied(context, y, cut)
+    parts = _segments(context, w)
+    place, back = _apart(context, y, cut.copy, written=True)
     places = f"{context.place(b)} + slice.first", context.place(x), place, context.workspace(node)
     head = "&window", requant, *parts, *places, context.workspace_bytes(node)
     return [*lines, context.kernel_call(node, *head), *back]
 
 
-def _segments(context: EmitContext, w: Value, first: str) -> tuple[str, int]:
-    """The segments of the rows of weights from one on."""
+def _segments(context: EmitContext, w: Value) -> tuple[str, int]:
+    """The segments of the rows of weights from the first of the slice on."""
     taps = w.type.shape[1] * w.type.shape[2]
     parts = segments_of(context, w)
     body = ", ".join(
-        f"{{{weights} + {first}{taps * count}, {channels}, {count}, 0}}"
+        f"{{{weights} + slice.first * {taps * count}, {channels}, {count}, 0}}"
         for weights, channels, count in parts
     )
     return f"(const tt_segment[]){{{body}}}", len(parts)
@@ -172,7 +155,7 @@ def _columns(context: EmitContext, node: Node, cut: NodeCut) -> list[str]:
     count = "(uint16_t)slice.count"
     part = f"{{{context.place(w)} + slice.first, NULL, {count}, {y.type.shape[3]}}}"
     scaling = factors(context, node, found), rescale(context, node, found.shift)
-    place, back = _copied(context, y, cut)
+    place, back = _apart(context, y, cut.copy, written=True)
     places = context.place(g), place, context.workspace(node), context.workspace_bytes(node)
     head = "&window", f"(const tt_segment[]){{{part}}}", 1, *scaling, *places
     return [*lines, context.kernel_call(node, *head), *back]
