@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import tinytrain
 from examples.digits.data import as_it_is_now, as_trained
@@ -179,3 +180,28 @@ def test_what_needs_a_guard(tmp_path: Path, folder: Path) -> None:
         tinytrain.compile_model(
             MODEL, output=place, calibration=calibration, scheme="head", guard=9, enrol="ncm"
         )
+
+
+def test_two_worlds_of_a_single_logit(tmp_path: Path) -> None:
+    """Its sign is the class that the model predicts, in either world."""
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1), torch.nn.Sigmoid())
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([[4.0, 0.0, 0.0, 0.0]]))
+        model[1].bias.zero_()
+    x = np.random.default_rng(0).uniform(0.2, 1.0, (40, 4)).astype(np.float32)
+    x[::2, 0] *= -1
+    known = (x[:, 0] > 0).astype(np.int64)
+    told = []
+    for y in (known, 1 - known):
+        product = tinytrain.compile_model(
+            model.eval(),
+            torch.zeros(1, 4),
+            output=tmp_path / "own",
+            calibration=(x, y),
+            rehearse=(x, known),
+            scheme="head",
+            guard=16,
+        )
+        told += [said for said in product.manifest.warnings if said.startswith("the guard looks")]
+    (warning,) = told
+    assert "predicts 100% right, and of the calibration samples 0%" in warning

@@ -8,11 +8,10 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.race_samples import KNOWN
 from tinytrain.ir.graph import Graph
-from tinytrain.passes.dense_to_conv import DenseToConv
-from tinytrain.reference.interpret import Machine
-from tinytrain.reference.lowering import quantization, zero_of
-from tinytrain.reference.packed import unpacked
+from tinytrain.quantize.accuracy import integer_outputs
+from tinytrain.reference.loss import prediction
 from tinytrain.reference.rehearsal import RehearsalSet
+from tinytrain.reference.warm_up import evenly_spread
 
 LOOKED_AT = 32
 """Samples of each world, evenly spread: enough to tell two worlds as far apart as `KNOWN` says."""
@@ -56,13 +55,6 @@ def _right(forward: Graph, samples: np.ndarray, labels: np.ndarray) -> float:
         samples: s8 [N, ...], packed.
         labels: int [N].
     """
-    index = np.linspace(0, len(samples) - 1, min(len(samples), LOOKED_AT)).astype(int)
-    exact = DenseToConv()(forward)
-    machine, output = Machine(exact), exact.outputs[0]
-    # Logits that leave as accumulators have a scale for each of them.
-    scales = quantization(output).scales(output.type.shape[-1])
-    found = []
-    for k in index:
-        outputs = machine.run(unpacked(exact.inputs, samples[k : k + 1]))[output]
-        found.append(((outputs.astype(float) - zero_of(output)) * scales).argmax())
+    index = evenly_spread(len(samples), min(len(samples), LOOKED_AT))
+    found = [prediction(row) for row in integer_outputs(forward, samples[index])]
     return float(np.mean(np.array(found) == labels[index]))

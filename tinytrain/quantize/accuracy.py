@@ -30,19 +30,14 @@ def quantization_cost(
         labels: int [N] or None.
     """
     chosen = np.linspace(0, len(samples) - 1, min(len(samples), SAMPLES)).astype(int)
-    exact = DenseToConv()(integers)
-    machine = Machine(exact)
-    y, result = exact.outputs[0], logits_of(model, integers)
+    result = logits_of(model, integers)
     chosen_samples = samples[chosen].astype(np.float32)
-    integers_of = packed.quantized(exact.inputs, chosen_samples)
-    floats, integer = [], []
-    for sample, q in zip(chosen_samples, integers_of, strict=True):
+    floats = []
+    for sample in chosen_samples:
         given = packed.unpacked(model.inputs, sample[None])
         floats.append(run_float(model, given, dtype=np.float64)[result].ravel())
-        found = machine.run(packed.unpacked(exact.inputs, q[None]))[y].astype(float) - zero_of(y)
-        # Logits that leave as accumulators have a scale for each of them.
-        integer.append((found * quantization(y).scales(y.type.shape[-1])).ravel())
-    real, quantized = np.array(floats), np.array(integer)
+    real = np.array(floats)
+    quantized = integer_outputs(integers, packed.quantized(integers.inputs, chosen_samples))
     best, best_q = (_predicted(rows, integers) for rows in (real, quantized))
     accuracy = accuracy_q = None
     if labels is not None and best.ndim == 1:
@@ -57,6 +52,23 @@ def quantization_cost(
         accuracy_int8=accuracy_q,
         rms_error=error,
     )
+
+
+def integer_outputs(integers: Graph, samples: np.ndarray) -> np.ndarray:
+    """The numbers that the outputs of an s8 graph stand for, f64 [N, elements].
+
+    Args:
+        samples: s8 [N, ...], packed.
+    """
+    exact = DenseToConv()(integers)
+    machine, y = Machine(exact), exact.outputs[0]
+    # Logits that leave as accumulators have a scale for each of them.
+    scales = quantization(y).scales(y.type.shape[-1])
+    found = []
+    for sample in samples:
+        output = machine.run(packed.unpacked(exact.inputs, sample[None]))[y]
+        found.append(((output.astype(float) - zero_of(y)) * scales).ravel())
+    return np.array(found)
 
 
 def _predicted(outputs: np.ndarray, integers: Graph) -> np.ndarray:
