@@ -65,7 +65,9 @@ class Budget:
     def exceeded(self, taken: Taken) -> tuple[str, ...]:
         """Of `UNITS`, those of which it takes too much."""
         most = {name: getattr(self, name) for name in UNITS}
-        return tuple(name for name in UNITS if most[name] and getattr(taken, name) > most[name])
+        return tuple(
+            name for name in UNITS if most[name] is not None and getattr(taken, name) > most[name]
+        )
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,14 @@ def measure_memory(
     found = footprint(program, target, indirect=indirect)
     arena, trained = compiled.plan.nbytes, files.weights_bytes
     parts = {
+        "concurrent arena": files.concurrent,
         "replay buffer": files.replay,
         "guard": files.guard,
         "enrolled classes": files.enrol,
         "followed channels": files.following,
         "what is normal": files.anomaly,
     }
-    beside = {} if compiled.concurrent is None else {"concurrent arena": compiled.concurrent.nbytes}
-    known = beside | {use: part.ram_bytes for use, part in parts.items() if part}
+    known = {use: part.ram_bytes for use, part in parts.items() if part}
     ram = {
         "arena": arena,
         "trained parameters": trained,

@@ -100,7 +100,7 @@ def emit_folder(writer: FolderWriter, compiled: Compiled, target: Target) -> Mod
 def _settings(compiled: Compiled) -> int:
     options = compiled.options
     return settings_crc(
-        trains=bool(compiled.graph.updates) and not options.inference,
+        trains=bool(compiled.plan.graph.updates),
         rate=compiled.rate,
         schedule=options.rate_schedule,
         seed=options.seed,

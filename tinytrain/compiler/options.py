@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -684,13 +684,11 @@ def _check_following(options: Options) -> None:
     """What stores what the frozen layers give does not go with what changes it."""
     if options.follow is None:
         return
-    for name in ("replay", "rehearsal_slots", "enrol", "pseudo_labels"):
-        if getattr(options, name):
-            raise UsageError(
-                f"{OPTIONS[name].flag} keeps what the frozen layers give for a sample, and "
-                "--follow changes it",
-                help="leave out one of both",
-            )
+    _refuse(
+        options,
+        ("replay", "rehearsal_slots", "enrol", "pseudo_labels"),
+        "keeps what the frozen layers give for a sample, and --follow changes it",
+    )
     if options.anomaly in ("diagonal", "covariance"):
         raise UsageError(
             f"--anomaly {options.anomaly} learns what the frozen layers give for a normal sample, "
@@ -708,24 +706,24 @@ def _check_portions(options: Options) -> None:
     """What runs layers outside of a step does not stop in between."""
     if not options.portions:
         return
-    for name in ("replay", "rehearsal_slots", "enrol", "pseudo_labels", "follow"):
-        if getattr(options, name):
-            raise UsageError(
-                f"{OPTIONS[name].flag} runs layers at once, in functions that --portions does not "
-                "cut",
-                help="leave out one of both",
-            )
-    if options.anomaly != "off":
-        raise UsageError(
-            "--anomaly decides on a sample and learns from it in one call, which --portions does "
-            "not cut",
-            help="leave out one of both",
-        )
-    if options.concurrent and options.feed == "rows":
-        raise UsageError(
-            "--concurrent takes a whole sample, and with --feed rows a sample comes row by row",
-            help="leave out one of both",
-        )
+    _refuse(
+        options,
+        ("replay", "rehearsal_slots", "enrol", "pseudo_labels", "follow"),
+        "runs layers at once, in functions that --portions does not cut",
+    )
+    why = "decides on a sample and learns from it in one call, which --portions does not cut"
+    _refuse(options, ("anomaly",), why)
+    if options.feed == "rows":
+        why = "takes a whole sample, and with --feed rows a sample comes row by row"
+        _refuse(options, ("concurrent",), why)
+
+
+def _refuse(options: Options, names: Sequence[str], why: str) -> None:
+    """Refuses the first of some options that is given; `why` follows its flag in the message."""
+    for name in names:
+        given, option = getattr(options, name), OPTIONS[name]
+        if given and given != option.default:
+            raise UsageError(f"{option.flag} {why}", help="leave out one of both")
 
 
 def _check_adam(options: Options) -> None:

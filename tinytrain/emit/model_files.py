@@ -71,6 +71,7 @@ class ModelFiles:
         following: the convolutions that follow drift, if any do.
         anomaly: how the model tells what is not normal, if it does.
         portions: of a step, if it runs in portions.
+        concurrent: the forward pass between them, if one may run there.
     """
 
     files: Mapping[str, str]
@@ -86,6 +87,7 @@ class ModelFiles:
     following: Following | None
     anomaly: Anomaly | None
     portions: PortionsRecord | None
+    concurrent: ConcurrentText | None
 
 
 # house(function): it gathers what the templates name, a line for each
@@ -286,5 +288,5 @@ def emit_model(
     )
     functions = frozenset(context.functions)
     constants = context.bytes_by_layer()
-    found = replay, held, guard, enrol, following, watched, parts.record if parts else None
+    found = replay, held, guard, enrol, following, watched, parts.record if parts else None, beside
     return ModelFiles(files, functions, digest, weights, interface, constants, *found)

@@ -46,12 +46,10 @@ class Portions:
     """A step in portions.
 
     Attributes:
-        share: of a step, that no portion should exceed.
         cuts: by the name of a node, or of the first one of a chain or a tiling; what is not named
             runs within those.
     """
 
-    share: float
     cuts: Mapping[str, NodeCut] = field(default_factory=dict)
 
     @property
@@ -69,8 +67,3 @@ class Portions:
         """Channels of the widest depthwise layer that is cut."""
         cuts = [cut for cut in self.cuts.values() if cut.kind == "channels"]
         return max((max(cut.extents) for cut in cuts), default=0)
-
-    @property
-    def worst(self) -> tuple[str, NodeCut]:
-        """The portion that takes longest, by the name of its node."""
-        return max(self.cuts.items(), key=lambda item: item[1].cost)

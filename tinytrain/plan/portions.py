@@ -62,7 +62,7 @@ def cut_step(plan: Plan, share: float) -> Portions | None:
     if graph.parameters:
         both = graph.nodes[loss : loss + 2]
         cuts[both[0].name] = _whole(sum(instructions_of(plan, node) for node in both))
-    portions = Portions(share, cuts)
+    portions = Portions(cuts)
     check_portions(plan, portions)
     return portions
 

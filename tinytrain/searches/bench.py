@@ -65,7 +65,7 @@ def run_training(
         _judges(samples, length.samples, length.judges, training.seed),
         steps=length.steps,
         seeds=(training.seed,),
-        balanced=bench.samples.figure is BALANCED,
+        balanced=bench.samples.figure == BALANCED,
     )
     return {"loss": finite(score.loss), "accuracy": float(score.accuracy)}
 

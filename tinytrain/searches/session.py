@@ -148,10 +148,10 @@ class SearchSession:
     def _beside(self, files: Sequence[str | Path], costs: Costs) -> list[Scheme]:
         """The schemes that are shown beside, each one that the library of all candidates holds."""
         found = [load_scheme(str(file), self._subject.layers) for file in files]
-        largest = costs.selected(_everything(costs.choices)) if found else None
-        for scheme in found:
-            assert largest is not None, "there is a scheme"
-            check_within(costs.selected(scheme), largest, Where(scheme.name))
+        if found:
+            largest = costs.selected(_everything(costs.choices))
+            for scheme in found:
+                check_within(costs.selected(scheme), largest, Where(scheme.name))
         return found
 
     def _decide(
