@@ -49,6 +49,26 @@ def test_there_is_nothing_to_fill_it_with(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--scheme", "none"), "the scheme none trains nothing, and a rehearsal set is to train"),
+        (("--scheme", "head", "--follow", "auto"), "--rehearse keeps what the frozen layers give"),
+        (("--portions", "1%"), "--rehearse adds a step that runs layers at once, which --portions"),
+        (("--inference",), "--rehearse gives samples to train on, and --inference leaves training"),
+    ],
+    ids=lambda one: one[-1] if isinstance(one, tuple) else "",
+)
+def test_what_no_step_could_train_on(
+    words: tuple[str, ...], why: str, refuse: Refuse, tmp_path: Path
+) -> None:
+    """At once: neither the model nor the samples are read."""
+    told = refuse(
+        USAGE_ERROR, "compile", "m.onnx", "-o", tmp_path / "out", "--rehearse", "old.npz", *words
+    )
+    assert told.startswith(why)
+
+
 def test_a_class_that_is_missing_is_named(
     model: Path, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

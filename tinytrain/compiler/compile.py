@@ -19,7 +19,7 @@ from tinytrain.compiler.parameters import COMPILE
 from tinytrain.compiler.pipeline import CHOOSE, IMPORT, build_step
 from tinytrain.compiler.pseudo import check_pseudo_labels, with_pseudo_labels
 from tinytrain.compiler.race import Report, with_race
-from tinytrain.compiler.rehearsal import with_rehearsal
+from tinytrain.compiler.rehearsal import check_rehearse, with_rehearsal
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.compiler.self_test import with_self_test
 from tinytrain.data import Preprocess
@@ -95,6 +95,8 @@ def compile_model(
     check_options(COMPILE, mean=mean, std=std, ram=ram, flash=flash, instructions=instructions)
     chosen = make_options(options)
     check_pseudo_labels(chosen, has_old_samples=rehearse is not None)
+    if rehearse is not None:
+        check_rehearse(chosen)
     where = target if isinstance(target, Target) else load_target(target)
     # Before anything takes time: a folder that may not be written is refused at once.
     refuse_foreign(Path(output))

@@ -60,11 +60,6 @@ def with_enrolment(compiled: Compiled, given: IntegerModel) -> Compiled:
     """
     if compiled.options.enrol is None:
         return compiled
-    if compiled.rehearsal is not None and not compiled.graph.parameters:
-        raise UsageError(
-            "the scheme none trains nothing, and a rehearsal set is to train on",
-            help="leave --rehearse out, or train --scheme head",
-        )
     enrolment = make_enrolment(compiled, given.quantized_samples(), given.labels)
     return replace(compiled, enrolment=enrolment)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytrain.compiler.compiled import Compiled
 from tinytrain.compiler.integers import IntegerModel
+from tinytrain.compiler.options import Options
 from tinytrain.compiler.two_worlds import two_worlds
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.given import batches
@@ -17,12 +18,44 @@ from tinytrain.emit.frozen import frozen_part
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.ir.operations import loss_index
 from tinytrain.reference.rehearsal import MAX_SLOTS, RehearsalSet
+from tinytrain.scheme.scheme import NOTHING
 
 SLOTS = 64
 """Samples where the user names no number: as many as a few hundred steps visit several times."""
 
 SHARE = 4
 """Of the flash that they take then at most: one part in so many."""
+
+
+_NOT_WITH = {
+    "follow": "keeps what the frozen layers give for a sample, and --follow changes it",
+    "portions": "adds a step that runs layers at once, which --portions does not cut",
+    "inference": "gives samples to train on, and --inference leaves training out",
+}
+"""By options, why samples of before do not go with them."""
+
+
+def check_rehearse(options: Options) -> None:
+    """Refuses samples of before where the options leave nothing to do with them.
+
+    `Options` itself refuses what does not go with `rehearsal_slots`, which need not be given here.
+
+    Raises:
+        UsageError: no step could train on them.
+    """
+    if options.rehearsal_slots == 0:
+        raise UsageError(
+            "--rehearse gives samples for a rehearsal set, and --rehearsal-slots 0 leaves it empty",
+            help="leave out one of both",
+        )
+    if options.scheme == NOTHING:
+        raise UsageError(
+            "the scheme none trains nothing, and a rehearsal set is to train on",
+            help="leave --rehearse out, or train --scheme head",
+        )
+    for name, why in _NOT_WITH.items():
+        if getattr(options, name):
+            raise UsageError(f"--rehearse {why}", help="leave out one of both")
 
 
 def with_rehearsal(
@@ -42,18 +75,8 @@ def with_rehearsal(
         DataError: the samples do not fit the model.
     """
     slots = compiled.options.rehearsal_slots
-    if slots == 0 and source is not None:
-        raise UsageError(
-            "--rehearse gives samples for a rehearsal set, and --rehearsal-slots 0 leaves it empty",
-            help="leave out one of both",
-        )
     if slots == 0 or (slots is None and source is None):
         return compiled
-    if compiled.options.follow is not None:
-        raise UsageError(
-            "--rehearse keeps what the frozen layers give for a sample, and --follow changes it",
-            help="leave out one of both",
-        )
     if source is None:
         parts = [_calibration(compiled, given, spec)]
     else:
