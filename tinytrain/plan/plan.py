@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinytrain.ir.graph import Graph, Value
 from tinytrain.kernel.choose import Choice
 from tinytrain.plan.chain import LineBufferedChain
-from tinytrain.plan.place import aligned
 from tinytrain.plan.storage import ArenaStorage
 from tinytrain.plan.tiling import ChannelTiling
 
@@ -78,27 +77,6 @@ class Plan:
         if storage.values:
             return self.offsets[storage.values[0]]
         return self.workspaces[storage.name]
-
-    def holes(self, index: int, *, without: str = "") -> Iterator[tuple[int, int]]:
-        """Offset and bytes of what is free while a node runs, from the start of the arena on.
-
-        Args:
-            index: of the node.
-            without: name of a node whose workspace counts as free.
-        """
-        lying = sorted(
-            (self.offset_of(storage), storage.nbytes)
-            for storage in self.storages
-            if storage.first <= index <= storage.last
-            and (storage.values or storage.name != without)
-        )
-        end = 0
-        for offset, nbytes in lying:
-            if offset > end:
-                yield end, offset - end
-            end = max(end, aligned(offset + nbytes))
-        if self.nbytes > end:
-            yield end, self.nbytes - end
 
     def at_peak(self) -> list[ArenaStorage]:
         """The storages that are live at the peak, the largest first."""

@@ -17,6 +17,7 @@ from tinytrain.kernel.rough import rough_cost
 from tinytrain.kernel.work import Work
 from tinytrain.plan.chain import LineBufferedChain
 from tinytrain.plan.cuts import NodeCut, Portions
+from tinytrain.plan.holes import holes
 from tinytrain.plan.place import aligned
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.portion_cuts import Extent, extents_of
@@ -186,4 +187,4 @@ def _part_works(work: Work, extent: Extent, size: int) -> list[Work | None]:
 def _free_place(plan: Plan, node: Node, nbytes: int) -> int | None:
     """The first place of the arena where nothing lies while a node runs; None if there is none."""
     index = next(k for k, other in enumerate(plan.graph.nodes) if other is node)
-    return next((start for start, free in plan.holes(index) if free >= nbytes), None)
+    return next((start for start, free in holes(plan, index) if free >= nbytes), None)

@@ -14,6 +14,7 @@ from tinytrain.ir.graph import Graph
 from tinytrain.kernel.choose import choose_kernels
 from tinytrain.plan.arena import choices_for, plan_memory
 from tinytrain.plan.chain import LineBufferedChain
+from tinytrain.plan.holes import holes
 from tinytrain.plan.liveness import storages
 from tinytrain.plan.narrow import NodeNeeds
 from tinytrain.plan.place import live_bytes
@@ -78,5 +79,5 @@ def _with_limits(plan: Plan, limits: Mapping[str, int], start: int) -> Plan:
 
 def _largest_hole(plan: Plan, index: int) -> tuple[int, int]:
     """Offset and bytes of the largest hole that others leave at a node."""
-    holes = plan.holes(index, without=plan.graph.nodes[index].name)
-    return max(holes, key=lambda hole: (hole[1], -hole[0]), default=(0, 0))
+    free = holes(plan, index, without=plan.graph.nodes[index].name)
+    return max(free, key=lambda hole: (hole[1], -hole[0]), default=(0, 0))
