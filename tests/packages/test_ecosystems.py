@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.fetched import fetching
 from tests.support.host_programs import PROGRAMS
-from tests.support.paths import ROOT
 from tests.support.surroundings import HANGS
 
 TWO_MODELS = PROGRAMS / "two_models.c"
@@ -34,16 +34,16 @@ sys.exit(main())
 @pytest.fixture(scope="module")
 def tools() -> Path:
     """The folder of programs of an environment with both tools; it stays in `build`."""
-    place = ROOT / "build" / "test-tools" / "-".join(PACKAGES)
-    ready = place / "ready"
-    if not ready.is_file():
-        venv.create(place, with_pip=True)
-        command = [place / "bin" / "python", "-m", "pip", "install", "-q", *PACKAGES]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"{' and '.join(PACKAGES)} cannot be installed")
-        ready.touch()
-    return place / "bin"
+    with fetching(f"test-tools/{'-'.join(PACKAGES)}") as place:
+        ready, python = place / "ready", place / "bin" / "python"
+        if not ready.is_file():
+            venv.create(place, with_pip=True)
+            command = [str(python), "-m", "pip", "install", "-q", *PACKAGES]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"{' and '.join(PACKAGES)} cannot be installed")
+            ready.touch()
+    return python.parent
 
 
 def run(words: list[object], folder: Path, home: Path) -> None:

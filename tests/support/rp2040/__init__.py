@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.fetched import fetching
 from tinytrain.boards.images import segments, uf2
 from tinytrain.simulation.engine import Progress, RawOutcome
 from tinytrain.simulation.folder import GeneratedFolder
@@ -25,7 +25,6 @@ from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 
 HERE = Path(__file__).parent
-PLACE = ROOT / "build" / "rp2040js"
 FAMILY = 0xE48BFF56
 PICO = "raspberry-pi-pico"
 
@@ -37,15 +36,16 @@ def simulator() -> list[str]:
     if node is None or npm is None:
         pytest.skip("rp2040js needs Node.js and npm: apt-get install nodejs npm")
     wanted = (HERE / "package.json").read_text(encoding="utf-8")
-    done = PLACE / "node_modules" / "rp2040js" / "package.json"
-    if not (done.is_file() and (PLACE / "package.json").read_text(encoding="utf-8") == wanted):
-        PLACE.mkdir(parents=True, exist_ok=True)
-        (PLACE / "package.json").write_text(wanted, encoding="utf-8")
-        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", PLACE]
-        got = subprocess.run(command, capture_output=True, text=True, check=False)
-        if got.returncode or not done.is_file():
-            pytest.skip("npm could not get rp2040js: " + got.stderr.strip()[-200:])
-    return [node, str(HERE / "run.mjs"), str(PLACE)]
+    with fetching("rp2040js") as place:
+        done = place / "node_modules" / "rp2040js" / "package.json"
+        asked = place / "package.json"
+        if not (done.is_file() and asked.read_text(encoding="utf-8") == wanted):
+            asked.write_text(wanted, encoding="utf-8")
+            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]
+            got = subprocess.run([*command, place], capture_output=True, text=True, check=False)
+            if got.returncode or not done.is_file():
+                pytest.skip("npm could not get rp2040js: " + got.stderr.strip()[-200:])
+    return [node, str(HERE / "run.mjs"), str(place)]
 
 
 @dataclass
