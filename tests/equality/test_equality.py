@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.graphs import GRAPHS, shared_weights, steep_curves
+from tests.support.graphs import GRAPHS, SOME_WEIGHTS, shared_weights, steep_curves
 from tests.support.sessions import (
     assert_equal,
     make_stream,
@@ -31,16 +31,7 @@ from tinytrain.simulation.qemu import QemuEngine
 from tinytrain.target import load_target
 
 STEPS = 6
-PARTIAL = """
-biases = 3
-channels = "random"
-[weights]
-conv_0 = 0.7
-conv_1 = 0.3
-conv_2 = 0.5
-conv_3 = { channels = [1, 5, 11] }
-conv_5 = 0.25
-"""
+PARTIAL = 'biases = 3\nchannels = "random"\n' + SOME_WEIGHTS
 RATES = """
 biases = "all"
 [weights]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.bottlenecks import OPTIONS, bottlenecks
-from tests.support.graphs import GRAPHS, shared_weights, steep_curves
+from tests.support.graphs import GRAPHS, SOME_WEIGHTS, shared_weights, steep_curves
 from tests.support.sessions import agree, make_stream, opened, sanitized_host
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -22,16 +22,7 @@ FINEST = 1e-9
 """Of a step: every node is cut into as many parts as there are."""
 
 STEPS = 5
-PARTIAL = """
-biases = 3
-channels = "random"
-[weights]
-conv_0 = 0.7
-conv_1 = 0.3
-conv_2 = 0.5
-conv_3 = { channels = [1, 5, 11] }
-conv_5 = 0.25
-"""
+PARTIAL = 'biases = 3\nchannels = "random"\n' + SOME_WEIGHTS
 OWN = {"shared_weights": shared_weights, "steep_curves": steep_curves}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "convolutions-s8": ("convolutions", {}),

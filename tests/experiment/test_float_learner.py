@@ -12,7 +12,7 @@ from tests.support.paths import SCHEMES, SHARED, SHARED_MODELS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from tests.support.graphs import GRAPHS, Net  # noqa: E402
+from tests.support.graphs import GRAPHS, SOME_WEIGHTS, Net  # noqa: E402
 from tests.support.mirror import (  # noqa: E402
     F32_ERROR,
     SLOPE_ERROR,
@@ -32,16 +32,7 @@ from tinytrain.ir.types import DType, Quantization, TensorType  # noqa: E402
 from tinytrain.passes.base import Runner  # noqa: E402
 from tinytrain.reference.interpret import Machine  # noqa: E402
 
-SOME = """
-biases = 2
-channels = "largest"
-[weights]
-conv_0 = 0.7
-conv_1 = 0.3
-conv_2 = 0.5
-conv_3 = { channels = [1, 5, 11] }
-conv_5 = 0.25
-"""
+SOME = 'biases = 2\nchannels = "largest"\n' + SOME_WEIGHTS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.bottlenecks import bottlenecks
 from tests.support.emulated_programs import execute
-from tests.support.graphs import GRAPHS
+from tests.support.graphs import GRAPHS, SOME_WEIGHTS
 from tests.support.host_programs import PROGRAMS, SANITIZERS, link
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -23,15 +23,7 @@ from tinytrain.toolchain.build import build
 from tinytrain.toolchain.build_files import MAIN
 
 FINEST = 1e-9
-PARTIAL = """
-biases = 3
-channels = "random"
-[weights]
-conv_0 = 0.7
-conv_1 = 0.3
-conv_3 = { channels = [1, 5, 11] }
-conv_5 = 0.25
-"""
+PARTIAL = 'biases = 3\nchannels = "random"\n' + SOME_WEIGHTS
 CASES: dict[str, tuple[Graph, dict[str, Any]]] = {
     "convolutions": (GRAPHS["convolutions"](), {}),
     "partial": (GRAPHS["convolutions"](), {"scheme": PARTIAL, "momentum": 0.9, "accumulate": 2}),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.graphs import GRAPHS, shared_weights, steep_curves
+from tests.support.graphs import GRAPHS, SOME_WEIGHTS, shared_weights, steep_curves
 from tests.support.mirror import F32_ERROR, SLOPE_ERROR, Mirror, prepared
 from tests.support.two_inputs import two_inputs
 from tinytrain.autodiff import derivatives
@@ -137,10 +137,7 @@ def test_f32_gradients_behind_two_inputs_equal_autograd(scheme: str) -> None:
 
 def test_f32_gradients_of_chosen_channels_equal_autograd(tmp_path) -> None:
     scheme = tmp_path / "some.toml"
-    scheme.write_text(
-        "biases = 2\n[weights]\nconv_0 = 0.7\nconv_1 = 0.3\nconv_2 = 0.5\n"
-        "conv_3 = { channels = [1, 5, 11] }\nconv_5 = 0.25\n"
-    )
+    scheme.write_text("biases = 2\n" + SOME_WEIGHTS)
     assert compare_f32("convolutions", scheme=str(scheme)) < F32_ERROR
 
 

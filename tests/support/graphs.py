@@ -368,3 +368,12 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
     "differences": differences,
     "embedding": embedding,
 }
+
+SOME_WEIGHTS = """[weights]
+conv_0 = 0.7
+conv_1 = 0.3
+conv_2 = 0.5
+conv_3 = { channels = [1, 5, 11] }
+conv_5 = 0.25
+"""
+"""Of a scheme for `convolutions`: some channels of plain, grouped and depthwise layers."""
