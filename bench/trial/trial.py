@@ -101,7 +101,7 @@ def try_model(path: Path) -> Trial:
         inputs = make_inputs(path, graph, trial.macs)
         trial.inputs, trial.count = inputs.source, len(inputs.compared)
         spec, given = source_spec(graph, None), inputs.calibration
-        samples, _ = load_calibration({"x": given}, spec, len(given))
+        samples = load_calibration({"x": given}, spec, len(given)).samples
         stage = "proof"
         _prove(trial, imported, samples)
         stage = "forward"

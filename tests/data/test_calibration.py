@@ -39,10 +39,30 @@ WITHOUT_LABELS: dict[str, Any] = {
 @pytest.mark.parametrize("form", [*FORMS, *WITHOUT_LABELS])
 def test_every_form_gives_the_same_samples(form: str) -> None:
     source = {**FORMS, **WITHOUT_LABELS}[form]
-    samples, labels = load_calibration(gather(source, SPEC, 256), SPEC, 256)
+    samples, labels, _ = load_calibration(gather(source, SPEC, 256), SPEC, 256)
     assert np.array_equal(samples, X.transpose(0, 2, 3, 1))
     assert (labels is None) == (form in WITHOUT_LABELS)
     assert labels is None or np.array_equal(labels, Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "what", "help"),
+    [
+        (np.array(list("abcabcabca")), "labels are integers", "np.unique(y, return_inverse=True)"),
+        (Y.astype(np.float32), "labels are integers", "y.astype(np.int32)"),
+        (Y + 0.5, "labels are integers", "--loss mean_squared_error"),
+        (np.eye(3)[Y], "labels have shape [10]", "y.argmax(1)"),
+        (Y[:-1], "x holds 10 samples but y has shape [9]", "a target for each sample"),
+        (Y + 1, "label 3 of sample 2 is out of range", "--classes N"),
+    ],
+)
+def test_labels_that_are_left_out_say_why(
+    y: np.ndarray, what: str, help: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", x=X, y=y)
+    samples, labels, unused = load_calibration(tmp_path / "data.npz", SPEC, 256)
+    assert len(samples) == 10 and labels is None
+    assert unused is not None and what in unused and help in unused
 
 
 def test_the_first_samples_of_an_iterable_are_taken_and_no_more() -> None:
@@ -53,7 +73,7 @@ def test_the_first_samples_of_an_iterable_are_taken_and_no_more() -> None:
             taken.append(len(taken))
             yield X[:4]
 
-    samples, _ = load_calibration(gather(endless(), SPEC, 10), SPEC, 10)
+    samples = load_calibration(gather(endless(), SPEC, 10), SPEC, 10).samples
     assert len(samples) == 10 and len(taken) == 3
 
 
@@ -69,7 +89,7 @@ def test_targets_of_a_loader_keep_their_shape() -> None:
 
 def test_a_vector_may_be_a_list_of_numbers() -> None:
     spec = SampleSpec((1, 1, 1, 2), (1, 2), "NC", 1, 0)
-    samples, labels = load_calibration(gather([[1.0, 2.0], [3.0, 4.0]], spec, 9), spec, 9)
+    samples, labels, _ = load_calibration(gather([[1.0, 2.0], [3.0, 4.0]], spec, 9), spec, 9)
     assert samples.reshape(2, 2).tolist() == [[1.0, 2.0], [3.0, 4.0]] and labels is None
 
 
@@ -77,7 +97,9 @@ def test_images_of_a_loader_may_have_any_size() -> None:
     spec = SampleSpec((1, 4, 4, 3), (1, 3, 4, 4), "NCHW", 3, 0, preprocess=Preprocess((4, 4)))
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 256, (n, n, 3), dtype=np.uint8) for n in (4, 9, 16)]
-    samples, labels = load_calibration(gather(zip(images, range(3), strict=True), spec, 9), spec, 9)
+    samples, labels, _ = load_calibration(
+        gather(zip(images, range(3), strict=True), spec, 9), spec, 9
+    )
     assert samples.shape == (3, 4, 4, 3) and labels is not None
     assert np.array_equal(samples[0], images[0].astype(np.float32) / np.float32(255))
 

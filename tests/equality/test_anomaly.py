@@ -123,3 +123,12 @@ def test_watching_equals_the_reference(
         assert found.health.steps == wanted.health.steps, name
         assert found.health.gradients == wanted.health.gradients, name
         assert found.health.updates == wanted.health.updates, name
+
+
+def test_watching_where_nothing_trains(tmp_path: Path) -> None:
+    product = watched("signal", "none", "diagonal", "cross_entropy", tmp_path)
+    stream = stream_for(product)
+    wanted, found = run(reference(product), stream), run(sanitized_host(opened(product)), stream)
+    for when, rows in wanted.judged.items():
+        assert found.judged[when].tobytes() == rows.tobytes(), when
+    assert found.saved is not None and found.saved[48:-4] == wanted.saved

@@ -148,6 +148,20 @@ def test_a_session_follows_without_labels(tmp_path: Path) -> None:
         simulate(product.directory, **session, follow=True, losses=tmp_path / "l")  # type: ignore[arg-type]
 
 
+def test_following_where_nothing_trains(tmp_path: Path) -> None:
+    head = compiled("mixture", tmp_path / "head", "host")
+    make_stream(opened(head), tmp_path / "data.npz", STEPS)
+    product = compiled("mixture", tmp_path, "host", scheme="none")
+    folder, data = opened(product), tmp_path / "data.npz"
+    stream = plan_session(folder, data=data, eval=data, steps=STEPS, follow=True)
+    wanted = run(reference_engine(product.compiled), stream)
+    found = run(sanitized_host(folder), stream)
+    assert wanted.saved is not None and found.saved is not None
+    assert found.saved[48:-4] == wanted.saved
+    assert found.after.predictions == wanted.after.predictions
+    assert simulate(product.directory, data=data, steps=5, follow=True).followed == 5
+
+
 def test_few_samples_do_not_say_what_is_normal() -> None:
     for count, expected in ((1, 1), (32, 0)):
         samples = np.repeat(samples_for("mixture", 1), count, axis=0)

@@ -157,7 +157,7 @@ class _Maker:
         """
         given, options, samples = self.given, self.options, self.given.quantized_samples()
         compiled = build_step(given.forward, options, self.runner, samples, self.target.isa, scheme)
-        compiled = replace(compiled, choice=choice)
+        compiled = replace(compiled, choice=choice, unused_labels=given.unused)
         spec = sample_spec(compiled, self.preprocess)
         compiled = with_rehearsal(compiled, rehearse, given, spec, self.budget.flash)
         if options.learning_rate == "race":

@@ -47,6 +47,8 @@ class Compiled:
         enrolment: how classes are learned from a few samples, if they are.
         pseudo: when a sample without a label is trained on, if any is.
         calibrated: calibration samples that the model was compiled with.
+        unused_labels: why the y of the calibration samples is not used; None where it is, or there
+            is none.
         self_test: how the model tests itself, if it does.
         concurrent: plan of the forward pass between portions, if one may run there.
     """
@@ -65,6 +67,7 @@ class Compiled:
     enrolment: Enrolment | None = None
     pseudo: PseudoLabels | None = None
     calibrated: int = 0
+    unused_labels: str | None = None
     self_test: SelfTest | None = None
     concurrent: Plan | None = None
 
@@ -78,6 +81,9 @@ class Compiled:
             of_set = (*of_set, *self._taken_for_others(self.pseudo))
         if self.options.follow is not None and self.calibrated < FEW_FOLLOWED:
             of_set = (*of_set, self._guessed())
+        if self.unused_labels is not None and self.classes and self.options.classes is None:
+            left_out = f"the labels of the calibration samples are left out: {self.unused_labels}"
+            of_set = (*of_set, left_out)
         if not self.graph.parameters:
             return of_set
         return (*option_warnings(self.options, self.guidance), *of_set)

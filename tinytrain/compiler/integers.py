@@ -42,6 +42,7 @@ class IntegerModel:
         forward: the s8 graph of it.
         samples: calibration samples f32 [N,H,W,C] in the model's units; None if none were given.
         labels: their classes, int [N]; None if they have none.
+        unused: why their y is not taken as labels, as a sentence; None where nothing is left out.
         report: what quantization cost, if the model came as floats.
         calibration: which samples those were, for the manifest.
         proof: what is known of the import.
@@ -59,6 +60,7 @@ class IntegerModel:
     imported: Imported
     gathered: Gathered | None = None
     labels: np.ndarray | None = None
+    unused: str | None = None
 
     def quantized_samples(self) -> np.ndarray | None:
         """The calibration samples as the model takes them, s8 [N,H,W,C]."""
@@ -111,13 +113,13 @@ def integer_model(
         return IntegerModel(*graphs, None, None, None, proof, imported)
     spec = source_spec(source, preprocess)
     gathered = gather(calibration, spec, CALIBRATION_SAMPLES)
-    samples, labels = load_calibration(gathered, spec, CALIBRATION_SAMPLES)
+    samples, labels, unused = load_calibration(gathered, spec, CALIBRATION_SAMPLES)
     runner.begin(PROVE)
     proof = prove(imported, samples)
     graphs = prepared, _, forward = _integers(source, samples, options, runner)
     report = quantization_cost(prepared, forward, samples, labels) if is_float else None
     record = _record(gathered, len(samples))
-    return IntegerModel(*graphs, samples, report, record, proof, imported, gathered, labels)
+    return IntegerModel(*graphs, samples, report, record, proof, imported, gathered, labels, unused)
 
 
 def _integers(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tinytrain.data.arrays import as_array
 from tinytrain.data.dataset import Dataset
 from tinytrain.data.given import as_pair, given_array, given_inputs, holds_inputs, is_array, items
 from tinytrain.data.inputs import checked_samples
+from tinytrain.data.labels import check_count, checked_labels
 from tinytrain.data.npz import read_arrays
 from tinytrain.data.several import input_keys, with_x
 from tinytrain.data.spec import SampleSpec
@@ -21,6 +23,21 @@ _WHERE = Where("the calibration samples")
 
 Gathered = str | Path | Mapping[str, np.ndarray]
 """A file, or arrays `x` and perhaps `y`."""
+
+
+class CalibrationTaken(NamedTuple):
+    """What a source of calibration samples gives.
+
+    Attributes:
+        samples: float32 [N,H,W,C] in the model's units.
+        labels: int32 [N]; None where there are none that fit.
+        unused: why the source's y is not used as labels, and what helps, as a sentence; None where
+            it is used, or there is none.
+    """
+
+    samples: np.ndarray
+    labels: np.ndarray | None
+    unused: str | None
 
 
 def gather(source: Any, spec: SampleSpec, limit: int) -> Gathered:
@@ -99,22 +116,16 @@ def _is_number(value: Any) -> bool:
     return not isinstance(value, tuple | list | Mapping) and np.ndim(value) == 0
 
 
-def load_calibration(
-    source: Gathered, spec: SampleSpec, limit: int
-) -> tuple[np.ndarray, np.ndarray | None]:
+def load_calibration(source: Gathered, spec: SampleSpec, limit: int) -> CalibrationTaken:
     """At most `limit` samples, evenly spread over the source.
 
     Args:
         source: from `gather`.
         spec: what the model takes; `output_size` says which labels make sense.
 
-    Returns:
-        float32 [N,H,W,C] in the model's units, and integer labels [N] or None.
-
     Raises:
         DataError: the samples cannot be read or do not fit.
     """
-    labels = None
     if isinstance(source, str | Path):
         where = Where(str(source))
         arrays: Mapping[str, np.ndarray] = read_arrays(source, where, (*input_keys(spec), "y"))
@@ -127,8 +138,13 @@ def load_calibration(
         )
     data = Dataset(spec, checked_samples(arrays["x"], spec, where), None)
     chosen = np.linspace(0, len(data) - 1, min(len(data), limit)).astype(int)
-    y = arrays.get("y")
-    is_label = y is not None and y.ndim == 1 and y.dtype.kind in "iu" and len(y) == len(data)
-    if y is not None and is_label and y.min() >= 0 and y.max() < max(2, spec.output_size):
-        labels = y[chosen].astype(np.int32)
-    return data.samples(chosen), labels
+    samples = data.samples(chosen)
+    if "y" not in arrays:
+        return CalibrationTaken(samples, None, None)
+    try:
+        check_count(arrays["y"], len(data), where)
+        classes = max(2, spec.output_size)
+        labels = checked_labels(arrays["y"], replace(spec, classes=classes, target=None), where)
+    except DataError as error:
+        return CalibrationTaken(samples, None, f"{error.what}; {error.help}")
+    return CalibrationTaken(samples, labels[chosen], None)

@@ -10,8 +10,8 @@ from typing import NoReturn
 import numpy as np
 
 from tinytrain.data.inputs import CHUNK as CHUNK
-from tinytrain.data.inputs import batch_shape, checked_samples
-from tinytrain.data.labels import checked_labels, checked_pixels, checked_shares
+from tinytrain.data.inputs import LEAVE_OUT, batch_shape, checked_samples
+from tinytrain.data.labels import check_count, checked_labels, checked_pixels, checked_shares
 from tinytrain.data.npz import keys_help, read_arrays
 from tinytrain.data.packing import unpacked
 from tinytrain.data.reach import check_reach
@@ -152,8 +152,7 @@ def load_dataset(path: str | Path, spec: SampleSpec, *, need_targets: bool = Tru
                 f"add y, float32 of shape [{x.shape[0]}, {spec.output_size}]",
             )
         return own_targets_fit(Dataset(spec, x, None, name), where)
-    if y.ndim == 0 or y.shape[0] != x.shape[0]:
-        _fail(where, f"x holds {x.shape[0]} samples but y has shape {list(y.shape)}")
+    check_count(y, len(x), where)
     if spec.classes:
         return Dataset(spec, x, checked_labels(y, spec, where), name)
     return Dataset(spec, x, checked_targets(y, spec, where), name, _notes(y, spec, name))
@@ -195,7 +194,8 @@ def checked_targets(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray
         targets = y.astype(np.float32).reshape(-1, spec.output_size)
     bad = ~np.isfinite(targets).all(axis=1)
     if bad.any():
-        _fail(where, f"y holds a NaN or an infinite value, first in sample {int(np.argmax(bad))}")
+        what = f"y holds a NaN or an infinite value, first in sample {int(np.argmax(bad))}"
+        _fail(where, what, LEAVE_OUT)
     check_reach(targets, spec, where)
     return targets
 

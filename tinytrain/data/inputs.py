@@ -12,6 +12,8 @@ from tinytrain.errors import DataError, Where
 CHUNK = 256
 """Samples converted at a time: 256 images of 128x128x3 as float32 are 50 MB."""
 
+LEAVE_OUT = "leave such samples out"
+
 
 def checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     """x as an NHWC view: float32, or uint8 images of any size.
@@ -29,6 +31,7 @@ def checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray
         _fail(
             where,
             f"x has dtype {x.dtype}, where float32 in the model's units or uint8 images are needed",
+            "save x.astype(np.float32)" if x.dtype.kind in "biu" else None,
         )
     layout = next((name for name, shape in spec.arrangements() if x.shape[1:] == shape), None)
     if layout is None:
@@ -43,7 +46,8 @@ def checked_samples(x: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray
         bad = ~np.isfinite(x[start : start + CHUNK])
         if bad.any():
             sample = start + int(np.argwhere(bad)[0][0])
-            _fail(where, f"x holds a NaN or an infinite value, first in sample {sample}")
+            what = f"x holds a NaN or an infinite value, first in sample {sample}"
+            _fail(where, what, LEAVE_OUT)
     present = [letter for letter in "HWC" if letter in layout]
     ordered = x.transpose(0, *(1 + layout.index(letter) for letter in present))
     return ordered[(slice(None), *(slice(None) if c in layout else None for c in "HWC"))]

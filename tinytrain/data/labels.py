@@ -8,6 +8,16 @@ from tinytrain.data.spec import SampleSpec
 from tinytrain.errors import DataError, Where
 
 
+def check_count(y: np.ndarray, count: int, where: Where) -> None:
+    """Raises `DataError` for targets that are not those of so many samples."""
+    if y.ndim == 0 or len(y) != count:
+        raise DataError(
+            f"x holds {count} samples but y has shape {list(y.shape)}",
+            where=where,
+            help="save a target for each sample, in their order",
+        )
+
+
 def checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
     """Labels in the form that the model takes.
 
@@ -29,9 +39,21 @@ def checked_labels(y: np.ndarray, spec: SampleSpec, where: Where) -> np.ndarray:
         raise DataError(what, where=where, help=_one_label(y))
     if y.dtype.kind not in "iu":
         what = f"y has dtype {y.dtype}, but labels are integers"
-        raise DataError(what, where=where, help="save y.astype(np.int32)")
+        raise DataError(what, where=where, help=_numbered(y))
     _check_range(y, spec.classes, "classes", where, spec.for_more_classes)
     return y.astype(np.int32)
+
+
+def _numbered(y: np.ndarray) -> str:
+    """How to make integers of labels [N] of another type."""
+    if y.dtype.kind in "bf" and np.array_equal(y, np.round(y)):
+        return "save y.astype(np.int32)"
+    if y.dtype.kind == "f":
+        return f"save the number of each sample's class; {_REAL}"
+    return "save np.unique(y, return_inverse=True)[1], the numbers of the names in their order"
+
+
+_REAL = "for a model that learns real numbers compile with --loss mean_squared_error"
 
 
 def _one_label(y: np.ndarray) -> str:
@@ -39,7 +61,8 @@ def _one_label(y: np.ndarray) -> str:
     if y.size == len(y):
         return "save y.reshape(-1)"
     if y.ndim == 2:
-        return "where y has a number for each class, save y.argmax(1), the number of the class"
+        one_hot = "where y has a number for each class, save y.argmax(1), the number of the class"
+        return one_hot if y.dtype.kind in "biu" else f"{one_hot}; {_REAL}"
     return "give the number of each sample's class"
 
 

@@ -12,7 +12,7 @@ from tinytrain.manifest.schema import SchemaError, from_json
 
 NAME = "manifest.json"
 
-COMPILE_ANEW = "let 'tinytrain compile MODEL -o DIR --target NAME' write it anew"
+COMPILE_ANEW = "let `tinytrain compile MODEL -o DIR --target NAME` write it anew"
 """The help where a folder is not what it should be."""
 
 

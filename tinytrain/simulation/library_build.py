@@ -105,7 +105,7 @@ class _Work:
                 raise ToolchainError(
                     "it includes a file that the folder does not have",
                     where=Where(str(source)),
-                    help="let 'tinytrain compile MODEL -o DIR' write the folder anew",
+                    help="let `tinytrain compile MODEL -o DIR` write the folder anew",
                 )
             digest = base.copy()
             digest.update(reached)

@@ -221,7 +221,7 @@ def plan_session(
         )
     return SampleStream(
         train=train,
-        order=ordered(order, train, steps if folder.manifest.trains else 0, seed),
+        order=ordered(order, train, steps if follow or folder.manifest.trains else 0, seed),
         evaluation=samples.evaluation,
         learning_rate=learning_rate,
         parameters_in=None if load is None else folder.saved_in(load),

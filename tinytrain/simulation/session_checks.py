@@ -125,11 +125,12 @@ def check_rate(folder: GeneratedFolder, rate: float | None) -> None:
     if rate is not None:
         check_trains(folder, "a learning rate")
     limit, name = folder.manifest.rate_limit, "--rate-limit "
+    or_lift = f", or with {name}{LARGEST_RATE:g} to lift the limit"
     # The device compares float32 values.
     if rate is not None and np.float32(rate) > np.float32(limit):
         raise UsageError(
             f"learning rate {rate:g} is above {limit:g}, the limit of the model in '{folder.path}'",
-            help=f"compile with {name}{rate:g}, or with {name}{LARGEST_RATE:g} to lift the limit",
+            help=f"compile with {name}{rate:g}{'' if rate == LARGEST_RATE else or_lift}",
         )
 
 

@@ -138,7 +138,7 @@ def _model_name(directory: Path) -> str:
         raise UsageError(
             f"the folder's manifest does not tell the model's name: {error}",
             where=Where(str(file)),
-            help="let 'tinytrain compile MODEL -o DIR --target NAME' write it anew",
+            help="let `tinytrain compile MODEL -o DIR --target NAME` write it anew",
         ) from None
 
 
