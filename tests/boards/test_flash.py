@@ -205,9 +205,22 @@ def test_gdb_loads_verifies_and_runs(
 def test_gdb_without_a_server_is_an_error(folder: Path) -> None:
     if shutil.which("gdb-multiarch") is None:
         pytest.skip("needs gdb-multiarch")
+    start = time.monotonic()
     with pytest.raises(ToolchainError, match="'gdb' did not flash the board") as caught:
         tinytrain.flash(folder, runner="gdb", port="127.0.0.1:1", tell=lambda line: None)
     assert caught.value.help == "start the gdb server, and let it hold the core"
+    assert caught.value.what.endswith("nobody answers at 127.0.0.1:1: Connection timed out")
+    assert time.monotonic() - start < 10  # gdb by itself takes 15 seconds
+    with pytest.raises(ToolchainError, match=r"nobody answers at nohost\.invalid:1: cannot resolve"):
+        tinytrain.flash(folder, runner="gdb", port="nohost.invalid:1", tell=lambda line: None)
+
+
+def test_a_serial_port_that_is_none_is_told_before_anything_is_built(folder: Path) -> None:
+    image = {"board": "esp32-c3-devkit", "program": str(folder / "Makefile")}
+    for options in ({"runner": "stm32flash"}, image):
+        with pytest.raises(UsageError, match="'/dev/none' cannot be opened: No such file"):
+            tinytrain.flash(folder, port="/dev/none", **options)
+    assert not list((folder / "build").glob(f"flash-{BOARD}/*.bin"))
 
 
 def test_uf2_holds_every_byte_at_its_address() -> None:

@@ -14,6 +14,7 @@ from tinytrain.boards.images import flat, segments, uf2
 from tinytrain.boards.parameters import FLASH
 from tinytrain.boards.run import run_runner
 from tinytrain.errors import UsageError, Where
+from tinytrain.link.line import check_device
 from tinytrain.option import check_options
 from tinytrain.output_file import write_file
 from tinytrain.simulation.folder import open_folder
@@ -72,7 +73,8 @@ def flash(
 
     Raises:
         UsageError: the folder is none; the target is no board, or this runner is none of its own;
-            the runner must know where the board is; no drive waits there.
+            the runner must know where the board is; no drive waits there, or no serial port is
+            there.
         ToolchainError: the tool is missing or fails, or the program does not build.
         BudgetError: the program does not fit the board.
     """
@@ -158,6 +160,8 @@ def _where(row: FlashRunner, facts: BoardFacts, port: str | None, *, dry_run: bo
     if port is not None:
         if "{drive}" in words and not dry_run:
             check_drive(Path(port))
+        if "{port}" in words and not dry_run:
+            check_device(port)
         return port
     if "{drive}" in words:
         return "DRIVE" if dry_run else uf2_drive()

@@ -44,6 +44,12 @@ def run_runner(words: Sequence[str], row: FlashRunner, tell: Callable[[str], Non
             process.kill()
             raise
     said = "\n".join(lines)
+    away = re.search(row.unreached, said, re.MULTILINE) if row.unreached else None
+    if away is not None:
+        raise ToolchainError(
+            f"'{row.name}' did not flash the board: nobody answers at {away[0].rstrip('.')}",
+            help=row.before or None,
+        )
     wrong = process.returncode != 0 or (row.done and not re.search(row.done, said))
     if wrong or (row.failed and re.search(row.failed, said)):
         raise ToolchainError(

@@ -21,6 +21,8 @@ GREETING_PATIENCE = 20.0
 """The same before a board has said anything: it may still start, or be in a step, but a port that
 nobody is at should not take minutes."""
 
+_FLASH_IT = "is the program of --link on the board (make link), at 115,200 bits a second?"
+
 _FIRST_WAIT = 0.5
 _LEAST_WAIT = 0.2
 _LONGEST_WAIT = 8.0
@@ -86,6 +88,8 @@ class LinkClient:
         self._reader = FrameReader()
         self._waits: dict[int, float] = {}
         self._sequence = 0
+        self._has_answered = False
+        self._echoes = 0
 
     @property
     def damaged(self) -> int:
@@ -146,7 +150,9 @@ class LinkClient:
                 self.traffic.again += 1
                 self._send(question)
             for frame in self._frames(max(asked + wait - now, 0.001)):
+                self._echoes += frame == question
                 if self._is_answer(frame, question):
+                    self._has_answered = True
                     took = self.clock() - start
                     if is_first:
                         self._waits[question.type] = min(3 * took, _LONGEST_WAIT)
@@ -183,15 +189,24 @@ class LinkClient:
         return list(self._reader.frames(data))
 
     def _silent(self) -> ToolchainError:
-        if self.traffic.received:
+        if self._has_answered:
             return ToolchainError(
                 f"the board at '{self.name}' stopped answering",
                 help="it may hang or have lost its power: reset it and begin again",
             )
-        return ToolchainError(
-            f"nothing answers at '{self.name}'",
-            help="is the program of --link on the board (make link), at 115,200 bits a second?",
-        )
+        if self._echoes:
+            return ToolchainError(
+                f"only what is sent comes back from '{self.name}': no board is at its other end",
+                help="its TX leads to its own RX, as that of loop:// does: connect them to the "
+                "board's RX and TX",
+            )
+        if self.traffic.received:
+            return ToolchainError(
+                f"what comes from '{self.name}' is no answer: it is another program's, or of "
+                "another rate",
+                help=_FLASH_IT,
+            )
+        return ToolchainError(f"nothing answers at '{self.name}'", help=_FLASH_IT)
 
 
 def _answer(message: Message, frame: Frame) -> Answer:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from tinytrain.link.board import Hello, open_board
+from tinytrain.link.line import PREFIX
 from tinytrain.link.parameters import MONITOR
 from tinytrain.link.plotting import TELEPLOT, CsvFile, Page, Sink, Teleplot
 from tinytrain.link.readings import Reading, take_readings
@@ -29,8 +30,9 @@ def monitor(
     """Reads what a board at a serial port says of its training, again and again.
 
     Args:
-        port: a device such as `/dev/ttyACM0`, as `simulate(on="serial:...")` takes it. The board
-            runs a program with the link, which trains by itself or is idle.
+        port: a device such as `/dev/ttyACM0`; `serial:` before it, as `simulate(on="serial:...")`
+            takes it, may stay. The board runs a program with the link, which trains by itself or is
+            idle.
         interval: seconds from one reading to the next, 0.05 to 3600.
         readings: how many; None goes on until it is interrupted, or the board is gone.
         plot: a page that shows them, written anew with each; or "teleplot" for datagrams to
@@ -47,7 +49,7 @@ def monitor(
     """
     check_options(MONITOR, interval=interval, readings=readings)
     with ExitStack() as stack:
-        board = stack.enter_context(closing(open_board(port)))
+        board = stack.enter_context(closing(open_board(port.removeprefix(PREFIX))))
         sinks: list[Sink] = []
         if csv is not None:
             sinks.append(stack.enter_context(closing(CsvFile(Path(csv)))))

@@ -23,6 +23,7 @@ class FlashRunner:
         has_server: whether `{port}` is a server's, which the board's file names.
         done: what the tool says when it did it; "" where its exit code tells.
         failed: what it says when it did not, whatever its exit code.
+        unreached: what it says where nobody is at `{port}`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FlashRunner:
     has_server: bool = False
     done: str = ""
     failed: str = ""
+    unreached: str = ""
 
     @property
     def tool(self) -> str:
@@ -73,6 +75,9 @@ RUNNERS = (
                 "-batch",
                 "-ex",
                 "set confirm off",
+                # Of a server that starts at the same time; gdb's own patience is 15 seconds.
+                "-ex",
+                "set tcp connect-timeout 3",
                 "-ex",
                 "target extended-remote {port}",
                 "-ex",
@@ -93,6 +98,7 @@ RUNNERS = (
         has_server=True,
         done=r"Start address 0x[0-9a-f]+",
         failed="MIS-MATCHED",
+        unreached=r"^\S+: (Connection |Operation timed|No route|cannot resolve|No such file).*",
     ),
     FlashRunner(
         "uf2",
