@@ -14,7 +14,7 @@ from PIL import Image
 from tests.support.experiments import TEST, TRAIN, write_data
 from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.errors import DataError
-from tinytrain.experiments.data import open_data
+from tinytrain.experiments.data import old_samples, open_data
 from tinytrain.experiments.samples import input_coverage, integer_samples
 from tinytrain.experiments.spec import DataSpec
 
@@ -183,3 +183,21 @@ def test_data_that_is_scaled_otherwise_is_told(tmp_path: Path) -> None:
             assert covered["train"].warning(spec, "d, train") is None
             assert "of d, test lie outside" in str(covered["test"].warning(spec, "d, test"))
     assert len(list((tmp_path / "cache").glob("coverage-*.json"))) == 2
+
+
+def test_samples_of_an_old_task_are_judged_apart(tmp_path: Path) -> None:
+    """They count neither into the warning about the test samples nor hide what is odd there."""
+    x = np.random.default_rng(0).normal(size=(20, 3, 6, 6)).astype(np.float32)
+    y = np.arange(20) % 3
+    spec = replace(SPEC, scale=4 / 128, zero_point=0, preprocess=None)
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
+    np.savez(tmp_path / "old.npz", x=255 * x, y=y)
+    given = DataSpec("d", tmp_path / "data.npz", eval_old=tmp_path / "old.npz")
+    old = old_samples(given)
+    assert old is not None
+    with open_data(given) as opened:
+        found = input_coverage(opened.with_old(old, 7), spec, tmp_path / "cache")
+        assert list(found) == ["train", "test", "eval_old"]
+        assert found["test"].seen == x[:9].size and found["eval_old"].seen == x[:7].size
+        assert found["test"].share < 0.01 and found["eval_old"].share > 0.97
+        assert list(input_coverage(opened, spec, tmp_path / "cache")) == ["train", "test"]

@@ -16,7 +16,7 @@ from tinytrain.data.dataset import CHUNK, labelled
 from tinytrain.experiments.data import Data
 from tinytrain.experiments.learner import Samples
 from tinytrain.experiments.once import computed_once
-from tinytrain.experiments.splits import Split
+from tinytrain.experiments.splits import SomeSamples, Split
 
 
 def integer_samples(data: Data, spec: SampleSpec, cache: Path) -> tuple[Samples, str]:
@@ -47,11 +47,17 @@ def integer_samples(data: Data, spec: SampleSpec, cache: Path) -> tuple[Samples,
 
 
 def input_coverage(data: Data, spec: SampleSpec, cache: Path) -> dict[str, Coverage]:
-    """Of the splits "train" and "test", worked out once; arguments as for `integer_samples`."""
-    splits = {"train": data.train, "test": data.test}
+    """Of the splits "train" and "test", and apart from them of "eval_old" where there is an old
+    task: worked out once; arguments as for `integer_samples`."""
+    first, second = _keys(data, spec)
+    found = {"train": (first, data.train), "test": (second, data.test)}
+    if data.old:
+        own, old = np.split(np.arange(len(data.test.labels)), [-data.old])
+        found["test"] = (f"{second}-own", SomeSamples(data.test, own))
+        found["eval_old"] = (f"{second}-old", SomeSamples(data.test, old))
     return {
         name: _coverage(split, spec, cache / f"coverage-{key}.json")
-        for (name, split), key in zip(splits.items(), _keys(data, spec), strict=True)
+        for name, (key, split) in found.items()
     }
 
 
