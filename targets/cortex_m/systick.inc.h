@@ -8,6 +8,13 @@
 #define SYSTICK_ENABLE_INTERRUPT_CORE_CLOCK 7U
 #define SYSTICK_MASK 0xFFFFFFU
 
+/* A Cortex-M0 may lack it, as an nRF51 does: its registers read as 0 then, and no time passes. */
+#if __ARM_ARCH > 6
+#define SYSTICK_IS_THERE 1
+#else
+#define SYSTICK_IS_THERE (SYSTICK_RELOAD != 0U)
+#endif
+
 static volatile uint32_t systick_wraps;
 
 void SysTick_Handler(void);
@@ -33,6 +40,6 @@ static uint64_t systick_ticks(void)
     do {
         wraps = systick_wraps;
         value = SYSTICK_VALUE;
-    } while (value == 0U || wraps != systick_wraps);
+    } while ((value == 0U && SYSTICK_IS_THERE) || wraps != systick_wraps);
     return (uint64_t)wraps * (SYSTICK_MASK + 1U) + (SYSTICK_MASK + 1U - value);
 }

@@ -1,4 +1,7 @@
-/* The clock of a board whose program ends in a link. */
+/* The clock of a board whose program ends in a link.
+ *
+ * One file `clock_<kind>.c` implements it; which one, and what it wants to know, stands in the
+ * target's [serial] table. */
 #ifndef TT_LINK_CLOCK_H
 #define TT_LINK_CLOCK_H
 

@@ -15,14 +15,20 @@ from tests.support.sessions import agree, make_stream, opened
 from tinytrain import Product
 from tinytrain.simulation.board import BoardEngine
 from tinytrain.simulation.host import HostEngine
+from tinytrain.target import load_target, targets
 
 BOARDS = ("this machine", "mps2-an500", "olimex-stm32-h405")
+OTHERS = ("riscv32", "microbit")
+"""With the kinds of UART and of clock that the others do not have."""
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize(
+    "board", [*BOARDS, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+)
 def test_one_hash(board: str, product: Product, tmp_path: Path) -> None:
-    if board in BOARDS[1:]:
-        for command in ("qemu-system-arm", "arm-none-eabi-gcc"):
+    if board != BOARDS[0]:
+        target = load_target(board)
+        for command in (target.architecture.emulator, target.compiler):
             if shutil.which(command) is None:
                 pytest.skip(f"{command} is missing")
     folder = opened(product)
@@ -38,6 +44,17 @@ def test_one_hash(board: str, product: Product, tmp_path: Path) -> None:
     assert hashlib.sha256(outcome.weights).digest() == hashlib.sha256(here.weights).digest()
     assert len(outcome.step_seconds) == 20 and min(outcome.step_seconds) > 0
     assert readings[0].steps == 20
-    if board in BOARDS[1:]:
+    if board != BOARDS[0]:
         # What the compiler promised for its own program bounds this one's steps.
         assert outcome.stack_used is not None and readings[0].stack_used is not None
+
+
+def test_every_serial_line_has_a_clock_beside_it() -> None:
+    """So that a session on a board says how long a step takes."""
+    for target in targets():
+        if target.serial is not None:
+            clock = target.serial.clock or target.architecture.clock
+            needs = {"systick": {"CLOCK"}, "nrf": {"TIMER"}, "mtime": {"MTIME", "MTIME_HZ"}}
+            assert needs[clock] <= set(target.serial.settings), target.name
+            # An nRF51 has no SysTick, and an nRF52 the same timer.
+            assert (clock == "nrf") == (target.serial.uart == "nrf")

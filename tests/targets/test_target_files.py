@@ -158,6 +158,11 @@ def test_own_file(tmp_path: Path) -> None:
             "not one of 16550, cmsdk",
         ),
         ("[memory]", '[serial]\nuart = "nrf"\n[memory]', "no table of numbers"),
+        (
+            "[memory]",
+            '[serial]\nuart = "nrf"\nclock = "sundial"\nsettings = {}\n[memory]',
+            "'clock' is 'sundial', not one of mtime, none, nrf, systick",
+        ),
         ("[memory]", '[serial]\nuart = "nrf"\nsettings = { BASE = -1 }\n[memory]', "no table of"),
         ("[memory]", '[board]\nname = "b"\n[memory]', "'port' is missing"),
         ("[memory]", '[board.runners]\njlink = "x"\n[memory]', "not one of pyocd, openocd"),

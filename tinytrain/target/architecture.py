@@ -13,6 +13,8 @@ class Architecture:
         prefix: what the names of its cores begin with.
         folder: of `targets/`, with what only these cores have.
         port: the files of `targets/` that every program takes.
+        clock: that the link's program measures by where a target's file names no other,
+            `targets/link/clock_NAME.c`.
         trap: the file that stops for a debugger, which then serves a call of semihosting.
         root: the C function that everything runs in, interrupts aside.
         link_flags: of the linking command, beside the core's own.
@@ -28,6 +30,7 @@ class Architecture:
     prefix: str
     folder: str
     port: tuple[str, ...] = ()
+    clock: str = "none"
     trap: str = ""
     root: str = "tt_start"
     link_flags: tuple[str, ...] = ()
@@ -51,6 +54,7 @@ CORTEX_M = Architecture(
         "cortex_m/systick.inc.h",
         "startup.inc.h",
     ),
+    clock="systick",
     trap="semihosting_trap.c",
     # nano.specs chooses the small memcpy and memset; nothing else comes from the C library.
     link_flags=("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections"),

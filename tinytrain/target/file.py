@@ -110,17 +110,23 @@ class _Reader:
         return found
 
     def _serial(self) -> Serial | None:
-        table = self._table("serial", ("uart", "settings"), optional=True)
+        table = self._table("serial", ("uart", "clock", "settings"), optional=True)
         if not table:
             return None
-        uart, settings = self._text(table, "uart"), table.get("settings")
-        drivers = resources.folder("targets") / "uart"
-        known = sorted(file.stem.removeprefix("uart_") for file in drivers.glob("uart_*.c"))
-        if uart not in known:
-            raise self._error(f"'uart' is '{uart}', not one of {', '.join(known)}")
+        uart, settings = self._kind(table, "uart", "uart/uart_"), table.get("settings")
         if not isinstance(settings, dict) or not all(map(_is_word, settings.values())):
             raise self._error("'settings' of [serial] is no table of numbers from 0 to 2^32 - 1")
-        return Serial(uart, settings)
+        clock = self._kind(table, "clock", "link/clock_") if "clock" in table else ""
+        return Serial(uart, settings, clock)
+
+    def _kind(self, table: Mapping[str, Any], key: str, files: str) -> str:
+        """What one of the files of `targets/` that begin so is for."""
+        kind, names = self._text(table, key), resources.folder("targets") / files
+        found = names.parent.glob(f"{names.name}*.c")
+        known = sorted(file.stem.removeprefix(names.name) for file in found)
+        if kind not in known:
+            raise self._error(f"'{key}' is '{kind}', not one of {', '.join(known)}")
+        return kind
 
     def _over_serial(self, serial: Serial | None) -> bool:
         files = self.table.get("files", "debugger")

@@ -62,11 +62,15 @@ class Serial:
 
     Attributes:
         uart: the kind, which has a driver in `targets/uart/uart_KIND.c`.
-        settings: what this driver wants to know, by the names of its macros without `TT_UART_`.
+        settings: what this driver and the clock want to know, by the names of their macros without
+            `TT_UART_`.
+        clock: the kind that the link's program measures by, `targets/link/clock_KIND.c`; "" takes
+            the one that the core's family has.
     """
 
     uart: str
     settings: Mapping[str, int]
+    clock: str = ""
 
     @property
     def driver(self) -> str:

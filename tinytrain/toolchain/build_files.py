@@ -96,7 +96,7 @@ def _link_names(target: Target) -> list[str]:
         return ["link/link_host.c", "link/tt_link_board.h"]
     if target.serial is None:
         return []
-    clock = f"{target.architecture.folder}/link_clock.c"
+    clock = f"link/clock_{target.serial.clock or target.architecture.clock}.c"
     return [clock, "link/link_uart.c", "link/tt_link_board.h", "link/tt_link_clock.h"]
 
 

@@ -1,4 +1,4 @@
-/* There is no clock that all chips of this kind have. */
+/* There is no clock that all chips of this kind have, and the target's file names none. */
 #include "tt_link_clock.h"
 
 uint32_t tt_link_clock_begin(void)
