@@ -96,6 +96,23 @@ def test_every_board_has_a_command_for_each_of_its_runners(folder: Path) -> None
             assert "{" not in dry(folder, **options).replace("{" + target.name, "")
 
 
+def test_a_board_that_the_link_has_no_program_for_is_told(folder: Path) -> None:
+    def said(board: str) -> list[str]:
+        lines: list[str] = []
+        tinytrain.flash(folder, board=board, runner="gdb", dry_run=True, tell=lines.append)
+        return [line for line in lines if "--link has none" in line]
+
+    mark = folder / "port" / "main_link.c"
+    mark.touch()
+    try:
+        assert said("pico2") == [
+            "the program of simulate: --link has none for 'pico2' (docs/boards.md)"
+        ]
+        assert said(BOARD) == []
+    finally:
+        mark.unlink()
+
+
 def test_every_tool_of_a_runner_is_a_row_of_the_table() -> None:
     for runner in RUNNERS:
         assert tool_of(runner.tool) in TOOLS

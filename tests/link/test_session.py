@@ -13,7 +13,9 @@ import serial
 
 import tinytrain
 from tests.support.boards import DIGITS, X, Y, host_board
+from tests.support.paths import ROOT
 from tinytrain import ModelError, SimulationResult, UsageError
+from tinytrain.cli.main import main
 from tinytrain.target import load_target
 from tinytrain.toolchain.build_files import makefile
 
@@ -85,6 +87,27 @@ def test_a_board_without_a_line_of_ours_says_what_to_do(tmp_path: Path) -> None:
     made = subprocess.run(["make", "link"], cwd=tmp_path, capture_output=True, text=True)
     assert made.returncode == 2
     assert "no serial line of this board is known here: call own_link.h" in made.stderr
+
+
+def test_a_board_without_a_line_of_ours_is_told_while_it_is_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "--link adds no program for '{}', as there is no driver of its serial line: call own_link"
+    own = tmp_path / "own.toml"
+    text = (ROOT / "targets" / "pico2" / "target.toml").read_text()
+    own.write_text(text)
+    for target, name in (("pico2", "pico2"), (str(own), "own")):
+        place = tmp_path / name
+        command = ["compile", str(DIGITS), "-o", str(place), "--name", "own", "--target", target]
+        np.savez(tmp_path / "x.npz", x=X)
+        command += ["--calibration", str(tmp_path / "x.npz"), "--scheme", "head"]
+        assert main([*command, "--link"]) == 0
+        err = capsys.readouterr().err
+        assert f"warning: {said.format(name)}" in err and "(docs/link.md)" in err
+        (warning,) = json.loads((place / "manifest.json").read_text())["warnings"]
+        assert warning.startswith(said.format(name))
+    assert main([*command, "--force"]) == 0
+    assert "--link" not in capsys.readouterr().err
 
 
 def test_another_model_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:

@@ -40,9 +40,11 @@ def test_targets_page() -> None:
 
 
 def test_boards_page() -> None:
-    rows = ["| target | board | serial port | runners |", "|---|---|---|---|"]
+    rows = ["| target | board | serial port | program of `--link` | runners |", "|---|---|---|---|---|"]
     for target in targets():
         if (board := target.board) is not None:
             runners = ", ".join(board.runners)
-            rows.append(f"| `{target.name}` | {board.name} | {board.port} | {runners} |")
+            linked = "yes" if target.has_line else "your own"
+            words = (f"`{target.name}`", board.name, board.port, linked, runners)
+            rows.append(f"| {' | '.join(words)} |")
     hold_section("boards.md", "boards", "\n".join(["", *rows, "", ""]))

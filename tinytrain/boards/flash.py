@@ -21,7 +21,7 @@ from tinytrain.simulation.folder import open_folder
 from tinytrain.target import BoardFacts, Target, load_target, targets
 from tinytrain.target.runner import FlashRunner, runner_named
 from tinytrain.toolchain.build import build
-from tinytrain.toolchain.build_files import LINK_MAIN, link_port_files
+from tinytrain.toolchain.build_files import LINK_MAIN
 from tinytrain.toolchain.commands import require
 
 Tell = Callable[[str], None]
@@ -85,10 +85,13 @@ def flash(
     facts, row = _runner_of(target, runner)
     chip = facts.runners[row.name]
     name = folder.manifest.name
-    linked = _has_link(folder.path, target)
+    has_link = (folder.path / LINK_MAIN).is_file()
+    linked = has_link and target.has_line
     place = folder.path / "build" / f"flash-{target.name}"
     if program is None:
         _check_own_program(target, row)
+        if has_link and not linked:
+            tell(f"the program of simulate: --link has none for '{target.name}' (docs/boards.md)")
         file = place / f"{name}{'_link' if linked else ''}.{row.takes}"
     else:
         file = _given(Path(program))
@@ -138,11 +141,6 @@ def _given(program: Path) -> Path:
             help="build it first, or leave --program out: the folder's own is built by itself",
         )
     return program
-
-
-def _has_link(directory: Path, target: Target) -> bool:
-    """Whether a folder has the program that answers over a serial line, and the board a line."""
-    return (directory / LINK_MAIN).is_file() and bool(link_port_files(target))
 
 
 def _check_own_program(target: Target, row: FlashRunner) -> None:

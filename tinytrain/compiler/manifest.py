@@ -71,6 +71,18 @@ class Setting:
         return BudgetRecord(ram=self.budget.ram, flash=self.budget.flash)
 
 
+def _link_warnings(compiled: Compiled, target: Target) -> tuple[str, ...]:
+    """A sentence on a link whose program a board lacks the line for."""
+    if not compiled.options.link or target.has_line:
+        return ()
+    name = compiled.graph.name
+    return (
+        f"--link adds no program for '{target.name}', as there is no driver of its serial line: "
+        f"call {name}_link_poll in a program of your own, or build the sketch of examples/ with "
+        "Arduino's core (docs/link.md)",
+    )
+
+
 def manifest_of(
     compiled: Compiled,
     files: ModelFiles,
@@ -106,7 +118,7 @@ def manifest_of(
         rate_limit=compiled.rate_limit,
         guidance=compiled.guidance.record(),
         race=compiled.race,
-        warnings=compiled.warnings,
+        warnings=(*compiled.warnings, *_link_warnings(compiled, setting.target)),
         ram=memory.ram,
         flash=memory.flash,
         arena=arena,

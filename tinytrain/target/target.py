@@ -144,6 +144,11 @@ class Target:
         return self.memory is None
 
     @property
+    def has_line(self) -> bool:
+        """Whether the program behind a link has a line to the outside here."""
+        return self.is_host or self.serial is not None
+
+    @property
     def has_float_unit(self) -> bool:
         """Whether an interrupt may have to save float registers."""
         return any(flag in self.cflags for flag in ("-mfloat-abi=hard", "-mabi=ilp32f"))

@@ -123,7 +123,7 @@ def makefile(
         sources=sorted(sources),
         port_sources=_port_sources(target, port),
         link_sources=[LINK_MAIN, *own] if link and own else [],
-        lacks_line=link and not own,
+        lacks_line=link and not target.has_line,
         include_dirs=["include", "src", port],
         cflags=target.compile_flags,
         warnings=WARNINGS,
