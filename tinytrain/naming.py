@@ -1,13 +1,14 @@
 """What an option is called by whoever reads of it: messages are written with flags.
 
 The command line shows them as they are. Python calls `--rehearsal-slots 64` `rehearsal_slots=64`,
-and `--no-health` `health=False`; an experiment's file has `rehearsal_slots = 64`.
+and `--no-health` `health=False`; an experiment's file has `rehearsal_slots = 64`. Errors are
+named for their reader when they are shown, sentences of results (`Advice`) when they are made.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 Read = Callable[[str], str | None]
@@ -76,6 +77,34 @@ def in_a_file(text: str) -> str:
         return f"`{name}`" if shown is None else f"`{name} = {shown}`"
 
     return _renamed(text, written, is_sentence=True)
+
+
+class Advice(str):
+    """A sentence of a result, as a caller in Python reads it.
+
+    Args:
+        written: the sentence, with flags.
+
+    Attributes:
+        written: the same, for the command line and for files that it writes.
+    """
+
+    written: str
+
+    def __new__(cls, written: str) -> Advice:
+        made = super().__new__(cls, in_python(written))
+        made.written = written
+        return made
+
+
+def advice(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Sentences that are written with flags, for whoever reads them in Python."""
+    return tuple(one if isinstance(one, Advice) else Advice(one) for one in sentences)
+
+
+def as_written(sentence: str) -> str:
+    """A sentence of a result as the command line shows it."""
+    return sentence.written if isinstance(sentence, Advice) else sentence
 
 
 def _renamed(text: str, write: Callable[[str, str | None], str], *, is_sentence: bool) -> str:

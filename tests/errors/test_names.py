@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import ast
+import copy
+import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinytrain
-from tests.support.onnx_models import float_model
+from tests.support.onnx_models import SHAPE, float_model
 from tests.support.paths import ROOT
 from tests.support.refusals import Refuse
 from tinytrain.cli.command import COMMANDS
+from tinytrain.cli.console import print_warnings
 from tinytrain.errors import UsageError
-from tinytrain.naming import in_a_file, in_python
+from tinytrain.manifest import to_json
+from tinytrain.manifest.file import read_manifest
+from tinytrain.naming import Advice, advice, as_written, in_a_file, in_python
 from tinytrain.option import SWITCH, Option
+from tinytrain.reference.class_health import ClassCounts
+from tinytrain.reference.health import Health
+from tinytrain.simulation.class_health import class_advice, class_reports
 
 ROWS = {
     f"{command.name} {row.flag}": row
@@ -100,6 +110,48 @@ def test_no_message_names_a_flag_that_there_is_not() -> None:
         if flag not in FLAGS
     }
     assert not found
+
+
+def test_commands_to_be_typed_stay_as_they_are() -> None:
+    """A command that has options stands between backticks, which no reader's names go into."""
+    found = [
+        (name, text)
+        for name, text in sentences()
+        if re.search(r"(?<!`)tinytrain [a-z]+ (?:[^`\s]+ )*-", text) and name != "tools.py"
+    ]
+    assert not found
+    error = UsageError("there is no folder", help="let `tinytrain compile M -o DIR` write it")
+    assert str(error).endswith("let `tinytrain compile M -o DIR` write it")
+
+
+def test_sentences_of_results_are_told_in_two_ways(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = float_model(tmp_path / "own.onnx")
+    x = np.random.default_rng(0).normal(size=(8, *SHAPE[1:])).astype(np.float32)
+    product = tinytrain.compile_model(
+        model, output=tmp_path / "own", calibration=x, target="pico2", link=True
+    )
+    (warning,) = (one for one in product.manifest.warnings if "link" in one)
+    assert warning.startswith("link=True adds no program for 'pico2'")
+    assert as_written(warning).startswith("--link adds no program")
+    # The file is the same, whoever wrote it; who reads it is in Python again.
+    held = json.loads((tmp_path / "own" / "manifest.json").read_text())["warnings"]
+    assert as_written(warning) in held
+    assert tuple(read_manifest(tmp_path / "own").warnings) == product.manifest.warnings
+    copied = dataclasses.replace(product.manifest)
+    assert to_json(copied)["warnings"] == held
+    print_warnings([warning])
+    assert "warning: --link adds no program" in capsys.readouterr().err
+
+
+def test_advice_of_a_session_names_parameters() -> None:
+    counts = [ClassCounts(40, 20, 40, 0), ClassCounts(0, 0, 0, 5000)]
+    report = Health(steps=5000, classes=counts, absent_after=100)
+    (sentence,) = advice(class_advice(class_reports(report)))
+    assert "(rehearse=, replay=)" in sentence and "(--rehearse, --replay)" in as_written(sentence)
+    copied = copy.deepcopy(sentence)
+    assert isinstance(copied, Advice) and copied.written == as_written(sentence)
 
 
 def test_every_option_of_a_command_is_a_parameter() -> None:

@@ -55,9 +55,7 @@ def test_each_gets_one_sentence_and_a_way_out(port: str) -> None:
     assert "Errno" not in caught.value.what and "Type" not in caught.value.what
 
 
-def test_a_port_that_this_user_may_not_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_that_this_user_may_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a user that may not: pyserial passes on what the system says."""
 
     def refuse(path: object, *rest: object, **more: object) -> int:

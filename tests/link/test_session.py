@@ -92,7 +92,7 @@ def test_a_board_without_a_line_of_ours_says_what_to_do(tmp_path: Path) -> None:
 def test_a_board_without_a_line_of_ours_is_told_while_it_is_compiled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = "--link adds no program for '{}', as there is no driver of its serial line: call own_link"
+    said = "--link adds no program for '{}', as there is no driver of its serial line: call own_"
     own = tmp_path / "own.toml"
     text = (ROOT / "targets" / "pico2" / "target.toml").read_text()
     own.write_text(text)

@@ -40,7 +40,8 @@ def test_targets_page() -> None:
 
 
 def test_boards_page() -> None:
-    rows = ["| target | board | serial port | program of `--link` | runners |", "|---|---|---|---|---|"]
+    head = "| target | board | serial port | program of `--link` | runners |"
+    rows = [head, "|---" * 5 + "|"]
     for target in targets():
         if (board := target.board) is not None:
             runners = ", ".join(board.runners)

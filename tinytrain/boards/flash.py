@@ -85,13 +85,10 @@ def flash(
     facts, row = _runner_of(target, runner)
     chip = facts.runners[row.name]
     name = folder.manifest.name
-    has_link = (folder.path / LINK_MAIN).is_file()
-    linked = has_link and target.has_line
+    linked = _has_link(folder.path, target, tell if program is None else lambda line: None)
     place = folder.path / "build" / f"flash-{target.name}"
     if program is None:
         _check_own_program(target, row)
-        if has_link and not linked:
-            tell(f"the program of simulate: --link has none for '{target.name}' (docs/boards.md)")
         file = place / f"{name}{'_link' if linked else ''}.{row.takes}"
     else:
         file = _given(Path(program))
@@ -141,6 +138,15 @@ def _given(program: Path) -> Path:
             help="build it first, or leave --program out: the folder's own is built by itself",
         )
     return program
+
+
+def _has_link(directory: Path, target: Target, tell: Tell) -> bool:
+    """Whether a folder has the program that answers over a serial line, and the board a line; tells
+    where only the latter lacks."""
+    has_link = (directory / LINK_MAIN).is_file()
+    if has_link and not target.has_line:
+        tell(f"the program of simulate: --link has none for '{target.name}' (docs/boards.md)")
+    return has_link and target.has_line
 
 
 def _check_own_program(target: Target, row: FlashRunner) -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinytrain.errors import TinytrainError
+from tinytrain.naming import as_written
 
 PLAIN_LINES = 10
 """Lines for each stage where there is no terminal."""
@@ -89,7 +90,7 @@ def print_error(error: TinytrainError, console: Console | None = None) -> None:
 def print_warnings(warnings: Sequence[str], console: Console | None = None) -> None:
     """Sentences on what is known to fail, on standard error."""
     for sentence in warnings:
-        _print_sentence("warning", "bold yellow", sentence, console)
+        _print_sentence("warning", "bold yellow", as_written(sentence), console)
 
 
 def print_notes(notes: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from tinytrain.frontend.proof import prove
 from tinytrain.ir.graph import Graph, Node
 from tinytrain.ir.operations import macs_of, traits_of
 from tinytrain.manifest import to_json
+from tinytrain.naming import advice, as_written
 from tinytrain.option import check_options
 from tinytrain.passes.base import Runner
 from tinytrain.quantize.names import name_layers
@@ -74,7 +75,7 @@ class Training:
             "trained": self.trained,
             "learning_rate": self.rate,
             **to_json(self.guidance.record()),
-            "warnings": list(self.warnings),
+            "warnings": list(map(as_written, self.warnings)),
         }
 
 
@@ -196,7 +197,7 @@ def _training(
         for layer, record in trained_records(graph).items()
     }
     rate = initial_rate(options, guidance)
-    return Training(trained, rate, guidance, option_warnings(options, guidance))
+    return Training(trained, rate, guidance, advice(option_warnings(options, guidance)))
 
 
 def _layers(graph: Graph) -> tuple[ModelLayer, ...]:

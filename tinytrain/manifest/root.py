@@ -45,6 +45,7 @@ from tinytrain.manifest.schema import (
     to_json,
     wrong,
 )
+from tinytrain.naming import advice
 
 FORMAT = 3
 """Rises with every key that is added, goes, or means something else."""
@@ -156,6 +157,7 @@ class Manifest:
     files: Mapping[str, Sha256]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "warnings", advice(self.warnings))
         for name, kind in READ_OPTIONS.items():
             if name not in self.options:
                 raise SchemaError("has no", f"options.{name}")

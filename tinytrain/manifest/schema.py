@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, cast
 
 from tinytrain.errors import TinytrainError
+from tinytrain.naming import as_written
 
 Record = TypeVar("Record")
 
@@ -144,7 +145,7 @@ def to_json(value: Any) -> Any:
         return {name: to_json(held) for name, held in value.items()}
     if isinstance(value, (tuple, list)):
         return [to_json(held) for held in value]
-    return value
+    return as_written(value) if isinstance(value, str) else value
 
 
 def from_json(record: type[Record], held: Any) -> Record:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from tinytrain.naming import advice
 from tinytrain.reference.guard import ACTIONS, REASONS
 
 
@@ -89,6 +90,9 @@ class GuardSummary:
 
     def sentences(self) -> Iterator[str]:
         """What a person is told."""
+        yield from advice(self._sentences())
+
+    def _sentences(self) -> Iterator[str]:
         yield f"{self.checks} checks, of which {self.saves} saved the state"
         for check in self.undone:
             yield f"after step {check.step:,} the saved state came back: {_SAID[check.reason]}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from tinytrain.ir.rounding import Rounding
 from tinytrain.manifest.health import HealthRecord
+from tinytrain.naming import advice
 from tinytrain.reference.health import Health
 from tinytrain.simulation.class_health import (
     ENOUGH,
@@ -165,7 +166,7 @@ def health_report(
         left=health.left,
     )
     classes = (*class_advice(report.classes), *recall_advice(*recall))
-    return replace(report, advice=(*_advice(report), *classes))
+    return replace(report, advice=advice((*_advice(report), *classes)))
 
 
 def _advice(report: HealthReport) -> Iterator[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinytrain.losses import SampleTarget
+from tinytrain.naming import as_written
 from tinytrain.simulation.board_time import BoardTime, board_time
 from tinytrain.simulation.engine import RawOutcome
 from tinytrain.simulation.enrolment import EnrolmentReport, report_of
@@ -289,9 +290,12 @@ def with_enrolment(
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for every number that JSON cannot hold."""
+    """The same with None for every number that JSON cannot hold, and sentences as they are written
+    in files."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
+    if isinstance(value, str):
+        return as_written(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,6 +12,7 @@ from tinytrain.data import Dataset, SampleSpec
 from tinytrain.data.coverage import Coverages, coverages
 from tinytrain.data.dataset import CHUNK
 from tinytrain.losses import SampleTarget
+from tinytrain.naming import advice
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.orders import drifted
 
@@ -148,7 +149,7 @@ class SampleStream:
             found.append(few_kept(len(self.kept)))
         if self.replay_steps is not None and self._brings_no_samples:
             found.append("the saved file brings no samples: the replay buffer begins empty")
-        return tuple(dict.fromkeys(found))
+        return advice(dict.fromkeys(found))
 
     @property
     def _brings_no_samples(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tinytrain.errors import BudgetError, ToolchainError, UsageError, Where
+from tinytrain.manifest.file import COMPILE_ANEW
 from tinytrain.target import STACK_CFLAGS, Target
 from tinytrain.toolchain.build_files import LINK_MAIN, MAIN, link_port_files, makefile, port_files
 from tinytrain.toolchain.commands import disk_full, require, run, version
@@ -138,7 +139,7 @@ def _model_name(directory: Path) -> str:
         raise UsageError(
             f"the folder's manifest does not tell the model's name: {error}",
             where=Where(str(file)),
-            help="let `tinytrain compile MODEL -o DIR --target NAME` write it anew",
+            help=COMPILE_ANEW,
         ) from None
 
 

@@ -13,6 +13,7 @@ from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import ProgressDisplay, print_table
 from tinytrain.cli.figures import confusion_table, enrolment_figures, figures_of, scores_table
 from tinytrain.cli.tables import facts_table
+from tinytrain.naming import as_written
 from tinytrain.reference.class_health import WELL
 from tinytrain.simulation.enrolment import EnrolmentReport
 from tinytrain.simulation.health import HealthReport
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"weights sha256 {result.weights_sha256}")
     if result.guard is not None:
         for sentence in result.guard.sentences():
-            print(f"guard: {sentence}")
+            print(f"guard: {as_written(sentence)}")
     if result.health is not None:
         print_health(result.health)
 
@@ -94,7 +95,7 @@ def print_health(report: HealthReport) -> None:
             table.add_row(*row)
         print_table(table)
     for sentence in report.advice or ("all counters are within their thresholds",):
-        print(f"health: {sentence}")
+        print(f"health: {as_written(sentence)}")
 
 
 def classes_table(
