@@ -1,5 +1,5 @@
-/* A timer of an nRF51 or nRF52 (nRF51 Reference Manual and nRF52840 Product Specification, "TIMER"):
- * 32 bits at 16 MHz. An nRF51 has no SysTick.
+/* A timer of an nRF51 or nRF52 (nRF51 Reference Manual and nRF52840 Product Specification,
+ * "TIMER"): 32 bits at 16 MHz. An nRF51 has no SysTick.
  *
  * TT_UART_TIMER: its address; TIMER0 has 32 bits on all of them. */
 #include "tt_link_clock.h"
