@@ -290,8 +290,7 @@ def with_enrolment(
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for every number that JSON cannot hold, and sentences as they are written
-    in files."""
+    """The same with None for numbers that JSON cannot hold, and sentences as they are written."""
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
