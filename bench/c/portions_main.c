@@ -1,7 +1,9 @@
 /* Instructions of each portion of a training step, and of the step: MODEL is the model's prefix in
  * small letters, CAPITALS in large ones. Prints a line for each portion of the second step, the
  * first of which the caches of an emulator do not matter to; with CONCURRENT one more for an
- * inference in between. */
+ * inference in between. With KEPT the sample is offered to a replay buffer, and behind a line of
+ * zero follow the portions of a step on a sample of it, and behind another one those of a step on a
+ * sample of the rehearsal set. */
 #include <stdint.h>
 
 #include MODEL_HEADER
@@ -34,6 +36,20 @@ static void fill(void)
     }
 }
 
+#ifdef PORTIONS
+static void run(tt_status begun, int is_told)
+{
+    tt_status status = begun == TT_OK ? TT_MORE : begun;
+    while (status == TT_MORE) {
+        const uint64_t start = tt_port_instructions();
+        status = FN(step_run)(&state, 0);
+        if (is_told) {
+            put_number(tt_port_instructions() - start);
+        }
+    }
+}
+#endif
+
 int main(void)
 {
     FN(init)(&state);
@@ -41,14 +57,19 @@ int main(void)
     for (int step = 0; step < 2; step++) {
         fill();
 #ifdef PORTIONS
-        tt_status status = FN(step_begin)(&state, 0, NULL);
-        do {
-            const uint64_t start = tt_port_instructions();
-            status = FN(step_run)(&state, 0);
-            if (step == 1) {
-                put_number(tt_port_instructions() - start);
-            }
-        } while (status == TT_MORE);
+#ifdef KEPT
+        run(FN(train_and_remember_begin)(&state, 0, NULL), step == 1);
+        if (step == 1) {
+            put_number(0);
+        }
+        run(FN(replay_begin)(&state, NULL), step == 1);
+        if (step == 1) {
+            put_number(0);
+        }
+        run(FN(rehearse_begin)(&state, NULL), step == 1);
+#else
+        run(FN(step_begin)(&state, 0, NULL), step == 1);
+#endif
 #ifdef CONCURRENT
         const uint64_t begin = tt_port_instructions();
         (void)FN(concurrent_infer)(&state, NULL, NULL);

@@ -1,5 +1,5 @@
 /* A training step in portions (docs/portions.md). Generated code calls this; an application calls
- * NAME_step_begin, NAME_step_run, NAME_step_progress and NAME_step_cancel.
+ * NAME_step_begin and the like, NAME_step_run, NAME_step_progress and NAME_step_cancel.
  *
  * A node of a step runs whole or in parts. A part is a range of positions, rows, elements or
  * channels, for which the node's own kernel is called.
@@ -19,6 +19,14 @@ typedef struct {
     uint32_t instructions;
     uint16_t parts;
 } tt_node_parts;
+
+/* What a step is on. */
+typedef enum {
+    TT_SAMPLE_NEW,        /* the sample in the input */
+    TT_SAMPLE_REMEMBERED, /* the same, which is offered to the replay buffer */
+    TT_SAMPLE_REPLAYED,   /* one of the replay buffer */
+    TT_SAMPLE_REHEARSED   /* one of the rehearsal set */
+} tt_step_sample;
 
 /* How far a step is. */
 typedef struct {

@@ -178,7 +178,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "rows": {**kept, "feed": "rows"},
         "follow": {"follow": "3"},
         "guard": {"guard": 128},
-        "portions": {"portions": 0.01, "concurrent": True},
+        "portions": {
+            "portions": 0.01,
+            "concurrent": True,
+            "rehearse": (samples, np.arange(16) % 10),
+        },
     }
     for kind, options in kinds.items():
         tinytrain.compile_model(

@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "rows": {"scheme": "last-1", "feed": "rows", "target": "mps2-an500"},
     "targets": {"scheme": "last-1", "loss": "mean_squared_error", "gradient": "f32"},
     "in between": {"scheme": "full", "portions": 0.01, "concurrent": True, "target": "mps2-an500"},
+    "kept in portions": {"scheme": "last-1", "portions": 0.01, "replay": 4, "replay_in": "flash"},
     "one channel at a time": {"scheme": "full", "target": "mps3-an547", "health": False},
 }
 LONG_NAME = "a_name_as_long_as_any_that_a_model_may_have_x" + "yz0"

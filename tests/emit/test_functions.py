@@ -30,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "schedule": {"schedule": "cosine:100", "warm_up": 5},
     "rows": {"scheme": "last-1", "feed": "rows"},
     "in between": {"portions": 0.01, "concurrent": True},
+    "kept in portions": {"portions": 0.01, "replay": 3, "replay_in": "flash", "scheme": "last-1"},
 }
 
 

@@ -54,7 +54,6 @@ def test_there_is_nothing_to_fill_it_with(
     [
         (("--scheme", "none"), "the scheme none trains nothing, and a rehearsal set is to train"),
         (("--scheme", "head", "--follow", "auto"), "--rehearse keeps what the frozen layers give"),
-        (("--portions", "1%"), "--rehearse adds a step that runs layers at once, which --portions"),
         (("--inference",), "--rehearse gives samples to train on, and --inference leaves training"),
     ],
     ids=lambda one: one[-1] if isinstance(one, tuple) else "",

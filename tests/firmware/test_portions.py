@@ -47,8 +47,6 @@ def test_the_header_says_in_a_table_what_may_be_called(generated: Compile) -> No
 @pytest.mark.parametrize(
     "given",
     [
-        {"replay": 4},
-        {"rehearsal_slots": 3},
         {"enrol": "ncm"},
         {"pseudo_labels": True},
         {"follow": "3"},

@@ -21,7 +21,7 @@ NOT_CALLED = {
 }
 """Functions of a model that no program calls, and why."""
 
-TRIED = ("flash", "rows", "portions", "nearest", "unlabelled")
+TRIED = ("flash", "rows", "portions", "kept", "nearest", "unlabelled")
 """Models that are tried here; `make fuzz` takes all of them."""
 
 _PROGRAMS = "".join(

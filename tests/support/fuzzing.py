@@ -46,6 +46,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "momentum": 0.9,
         "guard": 5,
     },
+    "kept": {"portions": 0.05, "replay": 4, "replay_in": "flash", "scheme": "last-1", **_OLD},
     "f32": {"gradient": "f32", "class_weights": "balanced", "scheme": "head"},
     "numbers": {"loss": "mean_squared_error", "replay": 3, "link": True},
     "shares": {"loss": "binary_cross_entropy", "scheme": "bias", "guard": 5},

@@ -708,7 +708,7 @@ def _check_portions(options: Options) -> None:
         return
     _refuse(
         options,
-        ("replay", "rehearsal_slots", "enrol", "pseudo_labels", "follow"),
+        ("enrol", "pseudo_labels", "follow"),
         "runs layers at once, in functions that --portions does not cut",
     )
     why = "decides on a sample and learns from it in one call, which --portions does not cut"

@@ -29,7 +29,6 @@ SHARE = 4
 
 _NOT_WITH = {
     "follow": "keeps what the frozen layers give for a sample, and --follow changes it",
-    "portions": "adds a step that runs layers at once, which --portions does not cut",
     "inference": "gives samples to train on, and --inference leaves training out",
 }
 """By options, why samples of before do not go with them."""

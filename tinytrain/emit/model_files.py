@@ -16,6 +16,7 @@ from tinytrain.emit.follow import follow_text
 from tinytrain.emit.follow_fields import Following
 from tinytrain.emit.frozen import FrozenPart, frozen_part
 from tinytrain.emit.guard import GuardPart, guard_text
+from tinytrain.emit.kept import KeptPortion
 from tinytrain.emit.learning import gradient_text, state_fields, trained_text
 from tinytrain.emit.line_buffer import chain_text
 from tinytrain.emit.model_hash import model_hash
@@ -40,6 +41,7 @@ from tinytrain.manifest.interface import ModelInterface
 from tinytrain.manifest.portions import PortionsRecord
 from tinytrain.plan.plan import Plan
 from tinytrain.plan.portions import cut_step
+from tinytrain.plan.proof.plan import check_kept
 from tinytrain.reference.enrol import Enrolment
 from tinytrain.reference.machine import Scale, rounding_nodes
 from tinytrain.reference.packed import packed_size
@@ -172,12 +174,15 @@ def emit_model(
     backward_text = backward_steps(context, backward)
     apply_text = [step for node in apply for step in node_steps(context, node)]
     step = frozen_text, forward_text, backward_text, apply_text
-    parts = StepParts.of(cut, loss.name, *step, concurrent.cost if concurrent else 0)
     beside = ConcurrentText.of(context, None if cut is None else concurrent)
     fields = state_fields(context)
     x, output = graph.sample, loss.inputs[0]
     replay = Replay.of(slots, slots_in, classes, loss.inputs[1].type, kept)
     held = put_rehearsal(context, rehearsal, kept)
+    between = KeptPortion.of(replay, held)
+    if between is not None:
+        check_kept(plan, kept.nodes, kept.spans)
+    parts = StepParts.of(cut, loss.name, *step, concurrent.cost if concurrent else 0, between)
     guard = GuardPart.of(guard_interval, classes)
     enrol = Enrol.of(enrolment, context, head_input(graph))
     unlabelled = Pseudo.of(pseudo, enrol, context, head_input(graph))

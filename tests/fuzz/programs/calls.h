@@ -530,6 +530,39 @@ static void call_step_begin(input *in)
     did_nothing(m_step_begin(&state, wanted, take_u8(in) & 1U ? &portion_result : NULL));
 }
 
+#ifdef HAS_replay_begin
+static void call_remember_begin(input *in)
+{
+    const int is_stepping = m_step_progress(&state) < 256;
+    const target given = take_target(in);
+    const target wanted = is_stepping ? given : keep_target(given);
+    tt_result *const told = take_u8(in) & 1U ? &portion_result : NULL;
+    const tt_status status = m_train_and_remember_begin(&state, wanted, told WRITE_SLOT);
+    HOLDS(!is_stepping || status == TT_ERROR_STEP);
+    did_nothing(status);
+}
+
+static void call_replay_begin(input *in)
+{
+    const int is_stepping = m_step_progress(&state) < 256;
+    tt_result *const told = take_u8(in) & 1U ? &portion_result : NULL;
+    const tt_status status = m_replay_begin(&state, told READ_SLOT);
+    HOLDS(!is_stepping || status == TT_ERROR_STEP);
+    HOLDS(is_stepping || status == TT_OK || status == TT_ERROR_EMPTY);
+    did_nothing(status);
+}
+#endif
+
+#ifdef HAS_rehearse_begin
+static void call_rehearse_begin(input *in)
+{
+    const int is_stepping = m_step_progress(&state) < 256;
+    const tt_status status = m_rehearse_begin(&state, take_u8(in) & 1U ? &portion_result : NULL);
+    HOLDS(status == (is_stepping ? TT_ERROR_STEP : TT_OK));
+    did_nothing(status);
+}
+#endif
+
 static void call_step_run(input *in)
 {
     const uint32_t instructions = take_u32(in) >> take_u8(in) % 32U;
@@ -561,6 +594,13 @@ static void call_meanwhile(input *in)
     HOLDS(m_save(&state, write_file, &out) == TT_ERROR_STEP && out.size == 0);
     HOLDS(m_load(&state, read_file, &out) == TT_ERROR_STEP);
     HOLDS(m_load_old(&state, read_file, &out) == TT_ERROR_STEP);
+#ifdef HAS_replay_begin
+    HOLDS(m_remember(&state, take_target(in) WRITE_SLOT) == TT_ERROR_STEP);
+    HOLDS(m_replay_step(&state, NULL READ_SLOT) == TT_ERROR_STEP);
+#endif
+#ifdef HAS_rehearse_begin
+    HOLDS(m_rehearse_step(&state, NULL) == TT_ERROR_STEP);
+#endif
 #ifdef HAS_guard
     const tt_guard_store store = tt_guard_in_memory(&guard_memory);
     HOLDS(m_guard_look(&state, take_target(in)) == TT_ERROR_STEP);
@@ -590,35 +630,53 @@ static void call_concurrent(input *in)
     HOLDS(memcmp(&before, &state, sizeof state) == 0);
 }
 
-enum { STEP_CALLS = 5 }; /* the first ones */
+enum { CONCURRENT_CALLS = 1 };
 #else
-enum { STEP_CALLS = 4 };
+enum { CONCURRENT_CALLS = 0 };
 #endif
+#ifdef HAS_replay_begin
+enum { REPLAY_CALLS = 2 };
+#else
+enum { REPLAY_CALLS = 0 };
+#endif
+#ifdef HAS_rehearse_begin
+enum { REHEARSE_CALLS = 1 };
+#else
+enum { REHEARSE_CALLS = 0 };
+#endif
+/* The first ones. */
+enum { STEP_CALLS = 4 + CONCURRENT_CALLS + REPLAY_CALLS + REHEARSE_CALLS };
 #endif
 
 static void (*const CALLS[])(input *) = {
 #ifdef HAS_step_begin
-    call_step_begin,   call_step_run,
-    call_step_cancel,  call_meanwhile,
+    call_step_begin,     call_step_run,
+    call_step_cancel,    call_meanwhile,
 #endif
 #ifdef HAS_concurrent_infer
     call_concurrent,
 #endif
-    give_sample,       call_infer,
+#ifdef HAS_replay_begin
+    call_remember_begin, call_replay_begin,
+#endif
+#ifdef HAS_rehearse_begin
+    call_rehearse_begin,
+#endif
+    give_sample,         call_infer,
     call_evaluate,
 #ifdef HAS_feed_rows
-    call_feed,         call_feed_real,
+    call_feed,           call_feed_real,
     call_feed_restart,
 #else
     call_sample, call_quantize,
 #endif
 #ifdef HAS_train_step
-    call_train,        call_train,
+    call_train,          call_train,
     call_rate,
 #endif
 #ifdef HAS_replay_step
-    call_remember,     call_train_and_remember,
-    call_replay,       call_forget,
+    call_remember,       call_train_and_remember,
+    call_replay,         call_forget,
 #endif
 #ifdef HAS_save_replay
     call_samples,
@@ -627,30 +685,30 @@ static void (*const CALLS[])(input *) = {
     call_flash,
 #endif
 #ifdef HAS_rehearse_step
-    call_rehearse,     call_evaluate_rehearsal,
+    call_rehearse,       call_evaluate_rehearsal,
 #endif
 #ifdef HAS_guard
-    call_guard_look,   call_guard,
+    call_guard_look,     call_guard,
     call_guard_reset,
 #endif
 #ifdef HAS_anomaly_watch
-    call_watch,        call_watch_learn,
-    call_watch_score,  call_watch_reset,
+    call_watch,          call_watch_learn,
+    call_watch_score,    call_watch_reset,
 #endif
 #ifdef HAS_enrol
-    call_enrol,        call_classify,
-    call_forget_class, call_forget_all,
+    call_enrol,          call_classify,
+    call_forget_class,   call_forget_all,
 #endif
 #ifdef HAS_train_unlabelled
     call_unlabelled,
 #endif
 #ifdef HAS_follow
-    call_follow,       call_follow_reset,
+    call_follow,         call_follow_reset,
 #endif
 #ifdef HAS_health
     call_health,
 #endif
-    call_init,         call_save,
+    call_init,           call_save,
     call_early_stop,
 };
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -66,6 +66,18 @@ class ArenaBytes:
     def clear(self, area: range) -> None:
         """Leaves an area without an owner, as a workspace is."""
         self._owners[area.start : area.stop] = _NOBODY
+
+    def keep(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Leaves all bytes without an owner but those of some (offset, bytes).
+
+        Raises:
+            InternalError: some of them lie outside the arena.
+        """
+        areas = [self._inside("what is kept", start, size) for start, size in spans]
+        owners = self._owners
+        self._owners = np.full_like(owners, _NOBODY)
+        for area in areas:
+            self._owners[area.start : area.stop] = owners[area.start : area.stop]
 
     def move(self, source: range, target: range) -> None:
         """Copies an area to another one of the same size; the two may overlap."""

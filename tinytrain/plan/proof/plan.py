@@ -7,7 +7,7 @@ cover. Not even live intervals are taken from the planner.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from tinytrain.errors import InternalError
@@ -38,6 +38,19 @@ def check_plan(plan: Plan) -> None:
     _PlanRun(plan).run()
 
 
+def check_kept(plan: Plan, nodes: int, spans: Sequence[tuple[int, int]]) -> None:
+    """The same for a step on a sample that was kept, as the frozen layers had left it.
+
+    Args:
+        nodes: of the frozen layers, the first ones of the graph; with 0 the input is kept.
+        spans: (offset, bytes) of the arena that are kept. All else there is unknown.
+
+    Raises:
+        InternalError: also where a node behind them reads what was not kept.
+    """
+    _PlanRun(plan).run(nodes, spans)
+
+
 class _PlanRun:
     """The state of the arena and of the parameters while a plan runs.
 
@@ -57,8 +70,8 @@ class _PlanRun:
                 for value in node.inputs:
                     self._views.setdefault(value, []).append(node.output)
 
-    def run(self) -> None:
-        """Runs all nodes; see `check_plan`."""
+    def run(self, kept: int = -1, spans: Sequence[tuple[int, int]] = ()) -> None:
+        """Runs all nodes; see `check_plan`. In front of node `kept` all but spans is lost."""
         plan = self._plan
         chains = {chain.first: chain for chain in plan.chains}
         tilings = {tiling.first: tiling for tiling in plan.tilings}
@@ -68,6 +81,8 @@ class _PlanRun:
                 self._write(value)
         chained = tiled = -1
         for index, node in enumerate(self._graph.nodes):
+            if index == kept:
+                self._memory.keep(spans)
             if index in chains:
                 self._run_chain(chains[index])
                 chained = chains[index].last
