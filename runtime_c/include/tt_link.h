@@ -15,7 +15,7 @@
 #ifndef TT_LINK_H
 #define TT_LINK_H
 
-#include "tinytrain.h"
+#include "tt_signed.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +27,11 @@ extern "C" {
 /* The largest body in bytes, at least that of HELLO, 144. A link holds two frames of it. */
 #ifndef TT_LINK_BODY
 #define TT_LINK_BODY 256
+#endif
+
+/* The largest tag of a signed file in bytes: 64 of Ed25519. A tt_link_lock holds one. */
+#ifndef TT_LINK_TAG
+#define TT_LINK_TAG 64
 #endif
 
 typedef struct {
@@ -125,55 +130,64 @@ typedef struct {
     uint32_t fourth; /* counter */
 } tt_link_row;
 
+typedef struct {
+    uint32_t least; /* the smallest counter that is accepted */
+    uint32_t tag;   /* bytes of a tag */
+} tt_link_signed;
+
 /* clang-format off */
-/* ROW(type, NAME, name, question, EXACT or MORE, answer): a question has the body tt_link_question,
- * and where it says MORE data behind it; an answer has the body tt_link_answer, with data behind it
- * where it is a piece or a row. */
+/* ROW(type, NAME, name, question, EXACT or MORE, answer, when): a question has the body
+ * tt_link_question, and where it says MORE data behind it; an answer has the body tt_link_answer,
+ * with data behind it where it is a piece or a row. When it is answered: ALWAYS, by a link that is
+ * UNLOCKED, or by one that is LOCKED. */
 #define TT_LINK_MESSAGES(ROW) \
-    ROW(1, HELLO, hello, request, EXACT, hello) \
+    ROW(1, HELLO, hello, request, EXACT, hello, ALWAYS) \
     /* begins a session: later questions count from its sequence number on. The model stays as \
      * it is. */ \
-    ROW(2, RESET, reset, request, EXACT, request) \
+    ROW(2, RESET, reset, request, EXACT, request, UNLOCKED) \
     /* back to the factory state; figures and counters are forgotten */ \
-    ROW(3, RATE, rate, rate, EXACT, rate) \
+    ROW(3, RATE, rate, rate, EXACT, rate, UNLOCKED) \
     /* sets the learning rate that steps start from; answers that of the next step */ \
-    ROW(4, SAMPLE, sample, piece, MORE, place) \
+    ROW(4, SAMPLE, sample, piece, MORE, place, ALWAYS) \
     /* a piece of a sample: inputs, then target. Pieces come in order; offset 0 begins anew. */ \
-    ROW(5, INFER, infer, piece, MORE, result) \
+    ROW(5, INFER, infer, piece, MORE, result, ALWAYS) \
     /* takes the last piece, which may be empty, and infers; the sample is used up, as by the \
      * next ones */ \
-    ROW(6, EVALUATE, evaluate, piece, MORE, result) \
+    ROW(6, EVALUATE, evaluate, piece, MORE, result, ALWAYS) \
     /* the same with loss */ \
-    ROW(7, TRAIN, train, piece, MORE, result) \
+    ROW(7, TRAIN, train, piece, MORE, result, UNLOCKED) \
     /* the same with a training step */ \
-    ROW(8, REMEMBER, remember, piece, MORE, result) \
+    ROW(8, REMEMBER, remember, piece, MORE, result, UNLOCKED) \
     /* offers the sample to the replay buffer; learns nothing */ \
-    ROW(9, LEARN, learn, piece, MORE, result) \
+    ROW(9, LEARN, learn, piece, MORE, result, UNLOCKED) \
     /* trains and remembers */ \
-    ROW(10, REPLAY, replay, request, EXACT, result) \
+    ROW(10, REPLAY, replay, request, EXACT, result, UNLOCKED) \
     /* a step on a remembered sample */ \
-    ROW(11, REHEARSE, rehearse, request, EXACT, result) \
+    ROW(11, REHEARSE, rehearse, request, EXACT, result, UNLOCKED) \
     /* a step on a sample of the rehearsal set */ \
-    ROW(12, OUTPUT, output, piece, EXACT, piece) \
+    ROW(12, OUTPUT, output, piece, EXACT, piece, ALWAYS) \
     /* the outputs of the last INFER from an offset on, as many bytes as one body takes; \
      * nothing must come between */ \
-    ROW(13, METRICS, metrics, request, EXACT, metrics) \
+    ROW(13, METRICS, metrics, request, EXACT, metrics, ALWAYS) \
     /* figures since they were forgotten; flags 1 forgets them after that */ \
-    ROW(14, HEALTH, health, request, EXACT, health) \
+    ROW(14, HEALTH, health, request, EXACT, health, ALWAYS) \
     /* counters of the model and of the link */ \
-    ROW(15, COUNTERS, counters, rows, EXACT, row) \
+    ROW(15, COUNTERS, counters, rows, EXACT, row, ALWAYS) \
     /* counters tensor by tensor */ \
-    ROW(16, SNAPSHOT, snapshot, request, EXACT, place) \
+    ROW(16, SNAPSHOT, snapshot, request, EXACT, place, UNLOCKED) \
     /* saves the parameters to where READ takes them from; flags 1 only says what is there */ \
-    ROW(17, READ, read, piece, EXACT, piece) \
+    ROW(17, READ, read, piece, EXACT, piece, UNLOCKED) \
     /* a piece of the file that is there, from an offset on */ \
-    ROW(18, WRITE, write, piece, MORE, place) \
-    /* a piece of a saved file; pieces come in order, offset 0 begins anew, an empty one asks \
-     * how far it is */ \
-    ROW(19, LOAD, load, request, EXACT, request) \
-    /* loads the file once it is whole; one that is damaged or of another model changes nothing */ \
-    ROW(20, SELF_TEST, self_test, request, EXACT, request) \
-    /* NAME_self_test; the state is at its factory values afterwards */
+    ROW(18, WRITE, write, piece, MORE, place, ALWAYS) \
+    /* a piece of a saved file, or of a signed one; pieces come in order, offset 0 begins anew, an \
+     * empty one asks how far it is */ \
+    ROW(19, LOAD, load, request, EXACT, request, ALWAYS) \
+    /* loads the file once it is whole; one that is damaged, of another model, or for a link that \
+     * is locked not signed, changes nothing */ \
+    ROW(20, SELF_TEST, self_test, request, EXACT, request, UNLOCKED) \
+    /* NAME_self_test; the state is at its factory values afterwards */ \
+    ROW(21, SIGNED, signed, request, EXACT, signed, LOCKED) \
+    /* what a file needs that a locked link takes */
 
 /* ROW(status, NAME): those below are of tt_status. */
 #define TT_LINK_STATUSES(ROW) \
@@ -190,11 +204,14 @@ typedef struct {
     ROW(69, RANGE) \
     /* an offset, a table or a row lies beyond the end */ \
     ROW(70, PART) \
-    /* the sample or the file is not whole */
+    /* the sample or the file is not whole */ \
+    ROW(71, LOCKED) \
+    /* the link is locked: nothing but a signed file changes what was learned, and none of it is \
+     * read out */
 /* clang-format on */
 
 typedef enum {
-#define TT_LINK_ROW(type, NAME, name, question, more, answer) TT_LINK_##NAME = type,
+#define TT_LINK_ROW(type, NAME, name, question, more, answer, when) TT_LINK_##NAME = type,
     TT_LINK_MESSAGES(TT_LINK_ROW)
 #undef TT_LINK_ROW
 } tt_link_type;
@@ -245,6 +262,19 @@ typedef struct {
     tt_status (*self_test)(void *model);
 } tt_link_model;
 
+typedef struct tt_link tt_link;
+
+/* What a link is locked with: it then takes parameters in as signed files alone. The caller sets
+ * the first two members. */
+typedef struct {
+    const tt_signer *signer; /* verifies; its tag has at most TT_LINK_TAG bytes */
+    /* The smallest counter that is accepted. A file that was taken raises it to one more than its
+     * own; 4,294,967,295 is never passed, and a file with that counter can be taken again. */
+    uint32_t least;
+    uint8_t end[8 + TT_LINK_TAG]; /* of a signed file, behind what the link has room for */
+    tt_status (*load)(tt_link *link, tt_read_fn read);
+} tt_link_lock;
+
 /* A frame without its encoding. */
 typedef struct {
     tt_link_header header;
@@ -252,14 +282,15 @@ typedef struct {
 } tt_link_frame;
 
 /* One end of a wire. Members are not for the caller. */
-typedef struct {
+struct tt_link {
     const tt_link_model *calls;
     void *model;
+    tt_link_lock *lock; /* NULL without one */
     tt_link_port port;
     /* Between steps the arena holds nothing but a sample: a saved file lies there on its way in or
-     * out, and behind it what does not fit. */
-    uint8_t *file[2];
-    uint32_t file_sizes[2];
+     * out, behind it what does not fit, and behind that the end of a signed one. */
+    uint8_t *file[3];
+    uint32_t file_sizes[3];
     void *values;            /* the target of a sample, or the outputs */
     uint32_t sample_bytes;   /* of the sample that are there */
     uint32_t file_bytes;     /* of the file that are there */
@@ -274,11 +305,21 @@ typedef struct {
     tt_result last_result;
     uint32_t last_ticks;
     tt_link_frame in, out;
-} tt_link;
+};
 
-/* Sets a link up, for NAME_link_init: everything but `calls`, `model`, `port`, `file`, `file_sizes`
- * and `values`, which are set before. */
+/* Sets a link up, for NAME_link_init: everything but `calls`, `model`, `port`, `values` and
+ * the first two of `file` and `file_sizes`, which are set before. */
 void tt_link_init(tt_link *link);
+
+/* Locks a link that is set up, for good. lock: belongs to the caller, and stays where it is. From
+ * now on a file is taken only if `tt_signed_open` accepts it, and whatever else changes what was
+ * learned, or reads it out, is refused. TT_ERROR_SIGNATURE: the signer verifies nothing, or has a
+ * longer tag than TT_LINK_TAG; the link is locked all the same, and takes no file. */
+tt_status tt_link_set_lock(tt_link *link, tt_link_lock *lock);
+
+/* Whether a file is on its way, in or out. A firmware that trains by itself then waits with its
+ * next step, which needs the memory that the file lies in; it decides how long. */
+int tt_link_receives(const tt_link *link);
 
 /* Takes the bytes that have come, up to the end of one frame, and answers it. Returns 1 where it
  * has taken a frame, else 0. Call it as often as bytes may come, from where the model may run: a

@@ -15,6 +15,7 @@ typedef struct {
 } question;
 
 enum { EXACT = 0, MORE = 1 };
+enum { ALWAYS, UNLOCKED, LOCKED };
 
 _Static_assert(TT_LINK_BODY >= sizeof(tt_link_hello), "TT_LINK_BODY is too small for HELLO");
 _Static_assert(TT_LINK_BODY <= 65535, "the size of a body has 16 bits");
@@ -386,10 +387,12 @@ static uint8_t do_counters(tt_link *link, const question *asked)
 /* Where a byte of the file lies, and how many lie behind it without a gap. */
 static uint8_t *file_at(const tt_link *link, uint32_t offset, uint32_t *left)
 {
-    const int part = offset >= link->file_sizes[0];
-    const uint32_t at = part ? offset - link->file_sizes[0] : offset;
-    *left = link->file_sizes[part] - at;
-    return link->file[part] + at;
+    int part = 0;
+    while (offset >= link->file_sizes[part]) {
+        offset -= link->file_sizes[part++];
+    }
+    *left = link->file_sizes[part] - offset;
+    return link->file[part] + offset;
 }
 
 /* The caller has seen to it that the file holds them. */
@@ -505,7 +508,8 @@ static uint8_t do_write(tt_link *link, const question *asked)
     if (piece.offset != link->file_bytes) {
         return TT_LINK_ERROR_GAP;
     }
-    if (asked->size > link->calls->saved_bytes - piece.offset) {
+    /* A signed file is longer by what the lock has room for. */
+    if (asked->size > link->calls->saved_bytes + link->file_sizes[2] - piece.offset) {
         return TT_LINK_ERROR_RANGE;
     }
     link->sample_bytes = 0;
@@ -520,9 +524,22 @@ static uint8_t do_write(tt_link *link, const question *asked)
 static uint8_t do_load(tt_link *link, const question *asked)
 {
     const tt_link_request done = {0};
-    const tt_status status = link->calls->load(link->model, load_from_file, link);
     answer(link, asked, &done, sizeof done);
-    return status == TT_ERROR_IO ? (uint8_t)TT_LINK_ERROR_PART : (uint8_t)status;
+    const tt_status status = link->lock == NULL
+                                 ? link->calls->load(link->model, load_from_file, link)
+                                 : link->lock->load(link, load_from_file);
+    if (link->lock == NULL && status == TT_ERROR_IO) {
+        return TT_LINK_ERROR_PART;
+    }
+    link->file_bytes = 0;
+    return (uint8_t)status;
+}
+
+static uint8_t do_signed(tt_link *link, const question *asked)
+{
+    const tt_link_signed wanted = {link->lock->least, (uint32_t)link->lock->signer->tag_size};
+    answer(link, asked, &wanted, sizeof wanted);
+    return TT_OK;
 }
 
 static uint8_t do_self_test(tt_link *link, const question *asked)
@@ -541,22 +558,33 @@ static uint8_t do_self_test(tt_link *link, const question *asked)
 static const struct {
     uint8_t (*handle)(tt_link *link, const question *asked);
     uint16_t size;
-    uint8_t more;
+    uint8_t more, when;
 } messages[] = {
-#define TT_LINK_ROW(type, NAME, name, question, more, answer) \
-    [type] = {do_##name, (uint16_t)sizeof(tt_link_##question), more},
+#define TT_LINK_ROW(type, NAME, name, question, more, answer, when) \
+    [type] = {do_##name, (uint16_t)sizeof(tt_link_##question), more, when},
     TT_LINK_MESSAGES(TT_LINK_ROW)
 #undef TT_LINK_ROW
 };
 
 enum { MESSAGES = sizeof messages / sizeof messages[0] };
 
-/* Bit N: the model has what messages of type N ask for. */
-static uint32_t messages_of(const tt_link_model *calls)
+/* TT_OK where messages of a type that there is are answered, as far as a lock decides. */
+static uint8_t allows(const tt_link *link, uint32_t type)
 {
+    const uint8_t when = messages[type].when;
+    if (when == UNLOCKED && link->lock != NULL) {
+        return TT_LINK_ERROR_LOCKED;
+    }
+    return when == LOCKED && link->lock == NULL ? (uint8_t)TT_LINK_ERROR_UNKNOWN : (uint8_t)TT_OK;
+}
+
+/* Bit N: the link answers messages of type N, and the model has what they ask for. */
+static uint32_t messages_of(const tt_link *link)
+{
+    const tt_link_model *calls = link->calls;
     uint32_t found = 0;
     for (uint32_t type = 1; type < MESSAGES; type++) {
-        found |= 1U << type;
+        found |= allows(link, type) == TT_OK ? 1U << type : 0U;
     }
     found &= ~(calls->train == NULL ? 1U << TT_LINK_TRAIN : 0U);
     found &= ~(calls->set_rate == NULL ? 1U << TT_LINK_RATE : 0U);
@@ -588,7 +616,7 @@ static uint8_t do_hello(tt_link *link, const question *asked)
     found.state_bytes = calls->state_bytes;
     found.link_bytes = calls->link_bytes;
     found.clock_hz = link->port.clock == NULL ? 0 : link->port.clock_hz;
-    found.messages = messages_of(calls);
+    found.messages = messages_of(link);
     found.gradients = calls->gradients;
     found.updates = calls->updates;
     found.classes = calls->classes;
@@ -614,7 +642,10 @@ static void execute(tt_link *link)
         const int fits = messages[header->type].more ? header->size >= size : header->size == size;
         const question asked = {link->in.rest, link->in.rest + size, header->size - size,
                                 link->out.rest};
-        status = fits ? messages[header->type].handle(link, &asked) : TT_LINK_ERROR_SIZE;
+        status = fits ? allows(link, header->type) : (uint8_t)TT_LINK_ERROR_SIZE;
+        if (status == TT_OK) {
+            status = messages[header->type].handle(link, &asked);
+        }
     }
     link->refused += status >= TT_LINK_ERROR_UNKNOWN;
     const tt_link_header out = answer_to(header, status, link->answer_size);
@@ -703,6 +734,8 @@ static int take_byte(tt_link *link, uint8_t byte)
 
 void tt_link_init(tt_link *link)
 {
+    link->lock = NULL;
+    link->file_sizes[2] = 0;
     link->sample_bytes = 0;
     link->file_bytes = 0;
     link->answer_size = 0;
@@ -718,6 +751,11 @@ void tt_link_init(tt_link *link)
     link->last_ticks = 0;
     forget_figures(link);
     begin_frame(link);
+}
+
+int tt_link_receives(const tt_link *link)
+{
+    return link->file_bytes > 0;
 }
 
 int tt_link_poll(tt_link *link)

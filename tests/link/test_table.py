@@ -26,12 +26,14 @@ def test_every_row_is_read() -> None:
 
 
 def rows() -> Iterator[str]:
-    yield "| type | message | question | answer | |\n|---|---|---|---|---|"
+    yield "| type | message | question | answer | locked | |\n|---|---|---|---|---|---|"
+    locked = {"always": "yes", "unlocked": "refused", "locked": "only then"}
     for one in MESSAGES.values():
         asked, told = (body.name.removeprefix("tt_link_") for body in (one.question, one.answer))
         asked += ", data" if one.more else ""
         told += ", data" if told in ("piece", "row") else ""
-        yield f"| {one.type} | `{one.name.upper()}` | {asked} | {told} | {one.text} |"
+        found = f"| {one.type} | `{one.name.upper()}` | {asked} | {told} | {locked[one.when]} | "
+        yield found + f"{one.text} |"
     yield "\n| status | name | |\n|---|---|---|"
     for status in STATUSES.values():
         yield f"| {status.value} | `{status.name}` | {status.text} |"

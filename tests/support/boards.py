@@ -46,11 +46,11 @@ def running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def emulated_board(folder: Path, name: str) -> Iterator[str]:
+def emulated_board(folder: Path, name: str, *, flags: Sequence[str] = ()) -> Iterator[str]:
     """The same program for a target that QEMU runs, with the UART of its machine behind a
     pseudo-terminal."""
     target = load_target(name)
-    program = build(folder, target, variant=f"link-{name}", link=True)
+    program = build(folder, target, cflags_extra=flags, variant=f"link-{name}", link=True)
     command = f"{target.architecture.emulator} -machine {target.machine} -display none"
     arguments = ["-monitor", "none", "-serial", "pty", "-kernel", str(program.resolve())]
     with running([*command.split(), *target.architecture.emulator_flags, *arguments]) as process:

@@ -6,6 +6,8 @@ No time passes: where nothing comes the clock of the client goes on by what it w
 from __future__ import annotations
 
 import ctypes
+import hmac
+import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +16,15 @@ import numpy as np
 
 from tinytrain.link.client import LinkClient
 from tinytrain.manifest.interface import ModelInterface
+from tinytrain.saved_file import signed_magic
 from tinytrain.simulation.library_build import build_library
 
 _READ = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _LEFT = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)
+_BEGIN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+_UPDATE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_TAG = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class _Port(ctypes.Structure):
@@ -34,6 +40,70 @@ class _Port(ctypes.Structure):
     )
 
 
+class _Signer(ctypes.Structure):
+    """`tt_signer` of tt_signed.h."""
+
+    _fields_ = (
+        ("begin", _BEGIN),
+        ("update", _UPDATE),
+        ("sign", _TAG),
+        ("verify", _TAG),
+        ("context", ctypes.c_void_p),
+        ("tag", ctypes.c_void_p),
+        ("tag_size", ctypes.c_size_t),
+    )
+
+
+class _Lock(ctypes.Structure):
+    """`tt_link_lock` of tt_link.h."""
+
+    _fields_ = (
+        ("signer", ctypes.POINTER(_Signer)),
+        ("least", ctypes.c_uint32),
+        ("end", ctypes.c_uint8 * (8 + 64)),
+        ("load", ctypes.c_void_p),
+    )
+
+
+class Mac:
+    """What locks a link: HMAC-SHA-256 with a key.
+
+    Args:
+        key: any bytes.
+        tag: bytes of a tag.
+    """
+
+    def __init__(self, key: bytes = b"key", tag: int = 32) -> None:
+        self._key = key
+        self._tag = np.zeros(max(tag, 1), np.uint8)
+        self._hash = hmac.new(key, digestmod="sha256")
+        self.passes = 0
+        self.lies_in: int | None = None
+        self.calls = _Signer(
+            _BEGIN(self._begin), _UPDATE(self._update), _TAG(0), _TAG(self._verify), None,
+            self._tag.ctypes.data, tag,
+        )  # fmt: skip
+
+    def signed(self, data: bytes, counter: int) -> bytes:
+        """A file with its counter, mark and tag."""
+        body = data + struct.pack("<I4s", counter, signed_magic())
+        return body + hmac.digest(self._key, body, "sha256")[: self._tag.size]
+
+    def _begin(self, context: int) -> int:
+        self._hash = hmac.new(self._key, digestmod="sha256")
+        return 0
+
+    def _update(self, context: int, data: int, size: int) -> int:
+        self._hash.update(ctypes.string_at(data, size))
+        return 0
+
+    def _verify(self, context: int, tag: int) -> int:
+        size, number = self._tag.size, self.passes
+        self.passes += 1
+        right = self._hash.digest()[:size]
+        return int(number == self.lies_in or ctypes.string_at(tag, size) != right)
+
+
 class LibraryBoard:
     """A model with its link, as C, whose bytes come and go in this process.
 
@@ -45,7 +115,7 @@ class LibraryBoard:
 
     def __init__(self, folder: Path, model: ModelInterface, cache: Path) -> None:
         self._functions = ctypes.CDLL(str(build_library(folder, model, cache)))
-        self._name = model.name
+        self._model, self._name = model, model.name
         size = self._function("library_size", ctypes.c_size_t)()
         self._state = np.zeros(-(-size // 8), np.uint64)
         self._link = np.zeros(1 << 17, np.uint64)
@@ -61,6 +131,34 @@ class LibraryBoard:
         state, link = (ctypes.c_void_p(one.ctypes.data) for one in (self._state, self._link))
         self._function("init")(state)
         self._function("link_init")(link, state, ctypes.byref(self._port))
+
+    def set_lock(self, mac: Mac, least: int = 0) -> int:
+        """Locks the link; gives what the C says to it. `least_counter` says how it goes on."""
+        self._lock = _Lock(ctypes.pointer(mac.calls), least)
+        link = ctypes.c_void_p(self._link.ctypes.data)
+        self._mac = mac  # its callbacks
+        return self._function("link_set_lock", ctypes.c_int)(link, ctypes.byref(self._lock))
+
+    @property
+    def least_counter(self) -> int:
+        """That the lock accepts."""
+        return int(self._lock.least)
+
+    @property
+    def receives(self) -> bool:
+        """Whether a file is on its way."""
+        link = ctypes.c_void_p(self._link.ctypes.data)
+        return bool(self._function("link_receives", ctypes.c_int)(link))
+
+    def saved(self) -> bytes:
+        """What it learned, past the link."""
+        replay = self._model.replay
+        size = self._model.saved_bytes + (0 if replay is None else replay.samples_bytes)
+        data = np.zeros(size, np.uint8)
+        save = self._function("library_save", ctypes.c_int)
+        at = (ctypes.c_void_p(one.ctypes.data) for one in (self._state, data))
+        assert save(*at, ctypes.c_size_t(size)) == 0
+        return data.tobytes()
 
     def take(self, data: bytes) -> bytes:
         """What it answers to these bytes."""

@@ -12,7 +12,9 @@ from tinytrain.simulation.stream import TARGET_DTYPES
 from tinytrain.toolchain.template import render
 from tinytrain.version import __version__
 
-LINK_FUNCTIONS = frozenset({"tt_link_init", "tt_link_poll", "tt_link_saw"})
+LINK_FUNCTIONS = frozenset(
+    {"tt_link_init", "tt_link_poll", "tt_link_receives", "tt_link_saw", "tt_link_set_lock"}
+)
 """Of the runtime, which such a model calls."""
 
 

@@ -129,7 +129,15 @@ FUNCTIONS = (
         "tt_early_stop_reset",
         "tt_early_stop_add",
     ),
-    *_functions("tt_link.c", "tt_link.h", "tt_link_init", "tt_link_poll", "tt_link_saw"),
+    *_functions(
+        "tt_link.c",
+        "tt_link.h",
+        "tt_link_init",
+        "tt_link_receives",
+        "tt_link_poll",
+        "tt_link_saw",
+    ),
+    *_functions("tt_link_lock.c", "tt_link.h", "tt_link_set_lock"),
     *_functions("tt_self_test.c", "tt_self_test.h", "tt_self_test_fill", "tt_self_test_crc"),
     *_functions(
         "tt_store.c",

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tinytrain.errors import ToolchainError
+from tinytrain.errors import ToolchainError, UsageError
 from tinytrain.link.client import Answer, LinkClient
 from tinytrain.link.line import open_line
+from tinytrain.link.lock import LOCKED, Lock, apart, check_signature
 from tinytrain.link.table import MESSAGES, PROTOCOL, ROW, STATUSES
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.failures import failure_error
@@ -93,6 +94,13 @@ class Board:
         self.hello = self._greet()
 
     @property
+    def lock(self) -> Lock | None:
+        """Of its link, as it is now; None where the link is open."""
+        if "signed" not in self.hello.messages:
+            return None
+        return Lock(**self.ask("signed", flags=0).fields)
+
+    @property
     def client(self) -> LinkClient:
         """The line, with what went over it."""
         return self._client
@@ -110,11 +118,17 @@ class Board:
 
         Raises:
             DataError: the model refuses what it is asked.
+            UsageError: the link is locked.
             ToolchainError: the board refuses the question, or does not answer.
         """
         found = self._client.ask(name, data, **fields)
         if found.status in STATUSES:
             status = STATUSES[found.status]
+            if status.name == "LOCKED":
+                raise UsageError(
+                    LOCKED,
+                    help="predict, evaluate, monitor and the load of a signed file are answered",
+                )
             raise ToolchainError(
                 f"the board refuses the message {name.upper()}: {status.text}",
                 help="compile, build and flash the folder anew, with what the session needs"
@@ -189,12 +203,13 @@ class Board:
         return data
 
     def load(self, data: bytes, told: Told = lambda done, whole: None) -> None:
-        """Lets it go on from a saved file. What the board has of it already, from a transfer that
-        was interrupted, is not sent again.
+        """Lets it go on from a saved file, or from a signed one where the link is locked. What the
+        board has of it already, from a transfer that was interrupted, is not sent again.
 
         Raises:
             DataError: the file is refused; nothing changed.
         """
+        check_signature(self.lock, apart(data)[1])
         place = self.ask("write", offset=0).fields
         begun = int(place["size"])
         # Of whole files it says nothing: each ends with a CRC of its own, and they are all equal.

@@ -22,6 +22,7 @@ class Message:
         name: in small letters.
         question, answer: bodies; data may follow that of the answer.
         more: whether data may follow the body of the question.
+        when: "always" is it answered, or by a link that is "unlocked" or "locked".
         text: what it asks for.
     """
 
@@ -30,6 +31,7 @@ class Message:
     question: Layout
     answer: Layout
     more: bool
+    when: str
     text: str
 
 
@@ -61,9 +63,9 @@ def _rows(table: str) -> list[tuple[list[str], str]]:
 
 
 def _message(columns: list[str], text: str) -> Message:
-    number, _, name, question, more, answer = columns
+    number, _, name, question, more, answer, when = columns
     asked, told = (layout(f"tt_link_{body}", _HEADER) for body in (question, answer))
-    return Message(int(number), name, asked, told, more == "MORE", text)
+    return Message(int(number), name, asked, told, more == "MORE", when.lower(), text)
 
 
 _TEXT = _read()

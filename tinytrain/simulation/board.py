@@ -11,6 +11,7 @@ import numpy as np
 
 from tinytrain.errors import ModelError, ToolchainError, UsageError
 from tinytrain.link.board import Board, Ran, open_board
+from tinytrain.link.lock import LOCKED
 from tinytrain.losses import SampleTarget
 from tinytrain.manifest.root import Manifest
 from tinytrain.reference.class_health import ClassCounts
@@ -53,6 +54,8 @@ class BoardEngine:
         _check_stream(stream)
         with closing(open_board(self.port)) as board:
             check_model(board, self.folder)
+            if board.lock is not None:
+                _check_locked(stream)
             return _BoardSession(self.folder, board, stream, progress).run()
 
 
@@ -64,6 +67,8 @@ def check_model(board: Board, folder: GeneratedFolder) -> None:
             f"{board.hello.model_hash[:12]}",
             help="build the folder's program (make link) and flash it",
         )
+    if board.lock is not None:
+        return  # it trains by its own firmware, whose rate and schedule are nobody else's
     if folder.manifest.trains and "train" not in board.hello.messages:
         raise ModelError(
             f"the board holds the model of '{folder.path}' compiled with --inference: it trains "
@@ -116,6 +121,16 @@ def _check_stream(stream: SampleStream) -> None:
             )
 
 
+def _check_locked(stream: SampleStream) -> None:
+    """A board with a locked link takes a signed file, and says what it makes of samples."""
+    if stream.step_count or stream.fill is not None or stream.parameters_in is None:
+        raise UsageError(
+            LOCKED,
+            help="--steps 0 with --load of a signed file, and without --fill, brings it parameters "
+            "and evaluates them",
+        )
+
+
 class _BoardSession:
     """One session, in the order in which `main.c` has it."""
 
@@ -133,22 +148,14 @@ class _BoardSession:
 
     def run(self) -> RawOutcome:
         board, stream = self._board, self._stream
-        if "self_test" in board.hello.messages and not board.self_test():
-            raise ToolchainError(
-                "the board computes something else than this machine: its test of itself failed",
-                help="build the folder's program with the flags of its Makefile",
-            )
-        board.reset()
-        if stream.parameters_in is not None:
-            board.load(stream.parameters_in, self._sending)
-        if stream.learning_rate is not None and self._folder.manifest.trains:
-            board.set_rate(float(np.float32(stream.learning_rate)))
+        self._begin()
         before = self._evaluate("before")
         for sample in _samples(stream.fill_samples()):
             board.run("remember", sample)
         checkpoints = list(self._train())
         after = self._evaluate("after")
-        saved = board.save()
+        saved = board.save() if "snapshot" in board.hello.messages else stream.parameters_in
+        assert saved is not None  # what a locked board has taken is what it holds
         return RawOutcome(
             losses=np.array(self._losses, np.float32),
             predictions=tuple(self._predictions),
@@ -162,6 +169,21 @@ class _BoardSession:
             step_seconds=self._seconds(self._ticks),
             infer_seconds=self._seconds(self._infer_ticks),
         )
+
+    def _begin(self) -> None:
+        """At the factory state, or at the file that the session starts from."""
+        board, stream = self._board, self._stream
+        if "self_test" in board.hello.messages and not board.self_test():
+            raise ToolchainError(
+                "the board computes something else than this machine: its test of itself failed",
+                help="build the folder's program with the flags of its Makefile",
+            )
+        if "reset" in board.hello.messages:
+            board.reset()
+        if stream.parameters_in is not None:
+            board.load(stream.parameters_in + stream.signature, self._sending)
+        if stream.learning_rate is not None and "rate" in board.hello.messages:
+            board.set_rate(float(np.float32(stream.learning_rate)))
 
     def _sending(self, done: int, whole: int) -> None:
         self._progress("prepare", done, whole, "")

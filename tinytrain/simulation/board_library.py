@@ -8,6 +8,7 @@ import numpy as np
 
 from tinytrain.errors import UsageError
 from tinytrain.link.board import Board, Ran, open_board
+from tinytrain.link.lock import apart
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
 from tinytrain.simulation.board import check_link, check_model
@@ -18,18 +19,21 @@ from tinytrain.simulation.stream import sample_bytes
 
 
 class BoardLibrary(HostLibrary):
-    """A model on a board, which begins at its factory state. What the link has no message for is a
-    UsageError.
+    """A model on a board, which begins at its factory state; one with a locked link goes on from
+    what it has. What the link has no message for, or does not answer, is a UsageError.
 
     Args:
         board: holds this model.
         model: of the folder.
     """
 
+    takes_signed = True
+
     def __init__(self, board: Board, model: ModelInterface) -> None:
         self.model = model
         self._board = board
-        self.init()
+        if board.lock is None:
+            self.init()
 
     def close(self) -> None:
         """Lets others have the line."""
@@ -89,8 +93,8 @@ class BoardLibrary(HostLibrary):
         return self._board.save()
 
     def load(self, data: bytes) -> None:
-        """See `HostLibrary`."""
-        read_saved(data)
+        """See `HostLibrary`; where the link is locked the file has to be signed."""
+        read_saved(apart(data)[0])
         self._board.load(data)
 
     def _measure(self, function: str, samples: LibrarySamples) -> tuple[np.ndarray, np.ndarray]:

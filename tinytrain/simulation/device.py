@@ -50,7 +50,8 @@ def load(directory: str | Path, *, on: str = "host") -> Device:
     Args:
         directory: a folder that `compile_model` wrote.
         on: "host", this machine, or "serial:PORT" for the board at a serial port, which then begins
-            at its factory state. An emulator runs whole sessions: `simulate(..., on="qemu")`.
+            at its factory state, or goes on from what it has where its link is locked. An emulator
+            runs whole sessions: `simulate(..., on="qemu")`.
 
     Raises:
         UsageError: there is no such folder or engine.
@@ -100,8 +101,8 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCall
     steps. A model with a replay buffer remembers each sample, and makes one step on a remembered
     sample after it, and one with a rehearsal set makes one on a sample of that, as `simulate` does.
 
-    Several devices are independent of each other. Calls to one device from several threads run one
-    after the other; a process has its own copy. To send one elsewhere, save it and load it there.
+    Devices are independent of each other. Calls to one from several threads run one after the
+    other; a process has its own copy. To send one elsewhere, save it and load it there.
     """
 
     def __init__(self, folder: GeneratedFolder, library: HostLibrary) -> None:
@@ -233,14 +234,14 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCall
         write_file(Path(path), data)
 
     def load(self, path: str | Path) -> None:
-        """Goes on from a saved file: one of `save`, of `simulate` or of the firmware.
+        """Goes on from a saved file: one of `save`, of `simulate` or of the firmware; a board whose
+        link is locked takes signed ones.
 
         Raises:
             DataError: it cannot be read, is damaged, or of another model; then nothing changed.
         """
-        data = self._folder.saved_in(path)
         with self._running() as library:
-            library.load(data)
+            library.load(self._folder.saved_in(path, signed=library.takes_signed))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """The trained tensors by their names in the model's file, as the device computes with them.

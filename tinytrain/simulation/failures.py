@@ -25,6 +25,9 @@ def failure_error(what: str, status: str, learning_rate: float | None) -> Tinytr
             "TT_ERROR_CRC": "the saved parameters are damaged: their checksum is wrong",
             "TT_ERROR_MODEL": "the saved parameters belong to another model",
             "TT_ERROR_FORMAT": "the file holds no saved parameters of this format",
+            "TT_ERROR_SIGNATURE": "the board finds the signature wrong: the file was changed, or "
+            "signed with another key",
+            "TT_ERROR_OLD": "the file is too old for the board",
         }.get(status, f"the saved parameters cannot be loaded ({status})")
         return DataError(reason, where=Where("parameters_in.bin"))
     if what == "stream" and status == "TT_ERROR_FORMAT":

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from tinytrain.data import SampleSpec
 from tinytrain.errors import DataError, ModelError, TinytrainError, Where
+from tinytrain.link.lock import apart
 from tinytrain.manifest import COMPILE_ANEW, Manifest, read_manifest
 from tinytrain.manifest.file import NAME
-from tinytrain.saved_file import read_saved, saved_in
+from tinytrain.saved_file import file_bytes, read_saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +29,26 @@ class GeneratedFolder:
     manifest: Manifest
     spec: SampleSpec
 
-    def saved_in(self, path: str | Path) -> bytes:
+    def saved_in(self, path: str | Path, *, signed: bool = False) -> bytes:
         """The bytes of a file that this model saved.
+
+        Args:
+            signed: whether it may be signed, as a board verifies it.
 
         Raises:
             DataError: it cannot be read, is damaged, or belongs to another model.
         """
-        saved = saved_in(path)
-        if read_saved(saved).model_hash.hex() != self.manifest.model_hash:
+        where, data = Where(str(path)), file_bytes(path, "the saved parameters")
+        saved = apart(data)[0] if signed else data
+        if read_saved(saved, where).model_hash.hex() != self.manifest.model_hash:
             raise DataError(
                 "the saved parameters belong to another model: the file was not saved by the model "
                 f"in '{self.path}'",
-                where=Where(str(path)),
+                where=where,
                 help="load it with the folder that it came from: another scheme or another option "
                 "is another model; `tinytrain migrate` takes what fits",
             )
-        return saved
+        return data
 
 
 def open_folder(directory: str | Path) -> GeneratedFolder:

@@ -39,6 +39,9 @@ class HostLibrary(RehearsalLibrary, FollowingLibrary, GuardLibrary, PseudoLibrar
         ToolchainError: the library cannot be loaded.
     """
 
+    takes_signed = False
+    """Whether `load` may be given a signed file, which somebody verifies."""
+
     def __init__(self, path: Path, model: ModelInterface) -> None:
         super().__init__(path, model)
         self._kept: LibrarySamples | None = None

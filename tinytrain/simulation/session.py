@@ -30,6 +30,7 @@ from tinytrain.simulation.session_checks import (
     check_trains,
     checked_rehearsal,
     checked_replay,
+    started_from,
 )
 from tinytrain.simulation.session_samples import enrolling, loaded, ordered, session_samples
 from tinytrain.simulation.stream import SampleStream
@@ -85,7 +86,8 @@ def simulate(
             65,535; 0 never ends it.
         confusion: whether the result has the confusion matrix and F1 of each class.
         icount: count instructions; on an emulator only, and slower.
-        load: a saved file to start from, instead of the factory state.
+        load: a saved file to start from, instead of the factory state; for a board whose link is
+            locked, a signed one.
         save: a file that gets the trained parameters, as the device would save them.
         losses: a file that gets the loss of every step, one a line.
         frozen_memory: bytes on the host for the outputs of the frozen layers, cached for samples
@@ -120,6 +122,7 @@ def simulate(
     check_losses(folder, follow=follow, is_there=losses is not None)
     stream = plan_session(
         folder,
+        on=on,
         data=data,
         eval=eval,
         eval_old=eval_old,
@@ -166,6 +169,7 @@ def engine_of(
 def plan_session(
     folder: GeneratedFolder,
     *,
+    on: str = "host",
     data: str | Path | Dataset,
     eval: str | Path | Dataset | None = None,
     eval_old: str | Path | Dataset | None = None,
@@ -219,12 +223,14 @@ def plan_session(
             "drift changes a model's one input, and this one has several",
             help="use --order shuffled or by-class",
         )
+    start, signature = started_from(folder, load, on)
     return SampleStream(
         train=train,
         order=ordered(order, train, steps if follow or folder.manifest.trains else 0, seed),
         evaluation=samples.evaluation,
         learning_rate=learning_rate,
-        parameters_in=None if load is None else folder.saved_in(load),
+        parameters_in=start,
+        signature=signature,
         replay_steps=None if unlabelled else replay_steps,
         rehearsal_steps=rehearsal_steps,
         fill=None if fill is None else loaded(fill, folder),

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinytrain.errors import UsageError
+from tinytrain.link.line import PREFIX
+from tinytrain.link.lock import apart
 from tinytrain.output_file import check_writable
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.parameters import LARGEST_RATE
@@ -46,6 +48,16 @@ def check_evaluations(
         )
     if patience and not evaluate_every:
         raise UsageError("patience needs evaluations between steps", help="add --evaluate-every N")
+
+
+def started_from(
+    folder: GeneratedFolder, load: str | Path | None, on: str
+) -> tuple[bytes | None, bytes]:
+    """The saved file that a session starts from, None for the factory state; and what stands behind
+    it where it is signed, which is for a board alone."""
+    if load is None:
+        return None, b""
+    return apart(folder.saved_in(load, signed=on.startswith(PREFIX)))
 
 
 def checked_replay(folder: GeneratedFolder, replay_steps: int | None, *, fills: bool) -> int | None:

@@ -58,6 +58,8 @@ class SampleStream:
         old: samples of the old task, which are evaluated with them and decide nothing.
         learning_rate: set before the first step; None keeps the model's own.
         parameters_in: a saved file of trained parameters to start from; None starts from factory.
+        signature: what stands behind `parameters_in` in a signed file, for a board that verifies
+            it; empty where it is not signed.
         replay_steps: steps on remembered samples after each new one; None where the model has no
             replay buffer, or is not to use it.
         rehearsal_steps: on samples of the rehearsal set after each new one; None where the model
@@ -84,6 +86,7 @@ class SampleStream:
     evaluation: Dataset | None = None
     learning_rate: float | None = None
     parameters_in: bytes | None = None
+    signature: bytes = b""
     replay_steps: int | None = None
     rehearsal_steps: int | None = None
     fill: Dataset | None = None

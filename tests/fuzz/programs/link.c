@@ -1,5 +1,7 @@
 /* The device's end of a wire on which anything comes: bytes, frames with any body whose checksum is
- * right, in any order. What it answers are frames, and the model can go on. */
+ * right, in any order. What it answers are frames, and the model can go on. Where the link is
+ * locked nothing that was learned has changed, unless a signed file was taken. The tag is a CRC
+ * under a secret beginning: nothing to sign with, and enough to be hit by no accident. */
 #include "calls.h"
 #include "m_link.h"
 
@@ -9,6 +11,29 @@ static m_link wire;
 static uint8_t coming[WIRE], answer[WIRE];
 static size_t come, taken, answered;
 static uint32_t sequence;
+
+static uint32_t tag_crc;
+static uint8_t tag[4];
+
+static int begin(void *context)
+{
+    (void)context;
+    tag_crc = 0x5ec2e7U;
+    return 0;
+}
+
+static int update(void *context, const void *data, size_t count)
+{
+    (void)context;
+    tag_crc = tt_crc32(tag_crc, data, count);
+    return 0;
+}
+
+static int verify(void *context, const uint8_t *found)
+{
+    (void)context;
+    return memcmp(found, &tag_crc, sizeof tag_crc);
+}
 
 static int read_byte(void *context)
 {
@@ -97,9 +122,19 @@ static void ask(input *in, uint8_t type)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const tt_link_port port = {read_byte, write_bytes, NULL, 0, NULL, NULL};
+    static const tt_signer signer = {begin, update, NULL, verify, NULL, tag, sizeof tag};
+    static file held, left;
+    static tt_link_lock lock;
     input in = {data, size};
     m_init(&state);
     m_link_init(&wire, &state, &port);
+    lock.signer = &signer;
+    lock.least = 7;
+    save(&state, &held);
+    const int is_locked = size > 0 && (data[size - 1] & 1U);
+    if (is_locked) {
+        HOLDS(m_link_set_lock(&wire, &lock) == TT_OK && !m_link_receives(&wire));
+    }
     sequence = 0;
     answered = 0;
     for (int i = 0; i < 48 && in.left > 0; i++) {
@@ -113,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             come = take_u8(&in) % WIRE;
             take(&in, coming, come);
         } else {
-            ask(&in, type % 22U);
+            ask(&in, type % 23U);
         }
         while (taken < come) {
             m_link_poll(&wire);
@@ -123,6 +158,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             m_link_saw(&wire, &result, (int32_t)take_u32(&in), take_u32(&in));
         }
     }
+    save(&state, &left);
+    HOLDS(!is_locked || lock.least > 7 || memcmp(&held, &left, sizeof held) == 0);
     make_calls(&in);
     return 0;
 }
