@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinytrain.naming import know_when_asked as _know_when_asked
 from tinytrain.version import __version__
 
 if TYPE_CHECKING:
@@ -130,6 +131,14 @@ _HOMES = {
     "target": ("Target", "targets"),
     "toolchain.doctor": ("Diagnosis", "doctor"),
 }
+
+
+def _tell_of_options() -> None:
+    for command in import_module("tinytrain.cli.command").COMMANDS:
+        import_module(f"tinytrain.cli.commands.{command.name}")
+
+
+_know_when_asked(_tell_of_options)
 
 
 def __getattr__(name: str) -> Any:

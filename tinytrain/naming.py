@@ -31,6 +31,8 @@ class _Named:
 _KNOWN: dict[str, list[_Named]] = {}
 """By flag; several commands may have one of that name."""
 
+_TELLING: list[Callable[[], object]] = []
+
 _WRITTEN = re.compile(
     # What another program is told, such as `cc --version`, stays.
     r"`\w[^`]*`"
@@ -57,6 +59,12 @@ def know(flags: tuple[str, ...], name: str, read: Read, switch: str | None) -> N
     """
     for flag in flags:
         _KNOWN.setdefault(flag, []).append(_Named(name, read, switch))
+
+
+def know_when_asked(tell: Callable[[], object]) -> None:
+    """Takes a function that tells of all options, to be called before the first message is
+    renamed: a program that imports one of them may read of any other."""
+    _TELLING.append(tell)
 
 
 def in_python(text: str, *, is_sentence: bool = True) -> str:
@@ -108,6 +116,9 @@ def as_written(sentence: str) -> str:
 
 
 def _renamed(text: str, write: Callable[[str, str | None], str], *, is_sentence: bool) -> str:
+    while _TELLING:
+        _TELLING.pop()()
+
     def replaced(found: re.Match[str]) -> str:
         flag, word = found["flag"], found["word"]
         if flag is None or (flag not in _KNOWN and not (is_sentence and flag.startswith("--"))):

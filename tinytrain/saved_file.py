@@ -187,6 +187,9 @@ class SavedParameters:
     samples: bytes = b""
 
 
+ANOTHER_COPY = "take another copy of the file, or save it again"
+
+
 def read_saved(data: bytes, where: Where | None = None) -> SavedParameters:
     """Take a file of what was learned apart, and one of samples behind it; errors are said to be
     at `where`.
@@ -220,10 +223,14 @@ def _samples(data: bytes, model_hash: bytes, where: Where | None) -> bytes:
             help="`tinytrain sign FILE --check --key PUBLIC.pem -o PLAIN` takes them out",
         )  # fmt: skip
     if not data.startswith(defined("TT_SAMPLES_MAGIC").encode()):
-        raise DataError("the saved parameters do not have the size they state", where=where)
+        raise DataError(
+            "the saved parameters do not have the size they state", where=where, help=ANOTHER_COPY
+        )
     found, payload, behind = take_part(data, "the saved samples", where)
     if behind or found["weights_size"]:
-        raise DataError("the saved samples do not have the size they state", where=where)
+        raise DataError(
+            "the saved samples do not have the size they state", where=where, help=ANOTHER_COPY
+        )
     if found["model_hash"] != model_hash:
         raise DataError("the saved samples and parameters are of two models", where=where)
     return payload
@@ -244,7 +251,7 @@ def take_part(
     header, end = layout("tt_saved_header"), layout("tt_saved_end")
     version = int(defined("TT_FILE_FORMAT")) if version is None else version
     if len(data) < header.nbytes + end.nbytes:
-        raise DataError(f"{name} do not have the size they state", where=where)
+        raise DataError(f"{name} do not have the size they state", where=where, help=ANOTHER_COPY)
     found = header.unpack(data)
     if found["format"] != version:
         raise DataError(
@@ -254,9 +261,11 @@ def take_part(
         )
     size = header.nbytes + found["payload_size"]
     if len(data) < size + end.nbytes or found["weights_size"] > found["payload_size"]:
-        raise DataError(f"{name} do not have the size they state", where=where)
+        raise DataError(f"{name} do not have the size they state", where=where, help=ANOTHER_COPY)
     if zlib.crc32(data[:size]) != end.unpack(data[size:])["crc"]:
-        raise DataError(f"{name} are damaged: their checksum is wrong", where=where)
+        raise DataError(
+            f"{name} are damaged: their checksum is wrong", where=where, help=ANOTHER_COPY
+        )
     return found, data[header.nbytes : size], data[size + end.nbytes :]
 
 
@@ -284,7 +293,8 @@ def file_bytes(path: str | Path, name: str, help: str | None = None) -> bytes:
     """
     try:
         return Path(path).read_bytes()
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{name} cannot be read: {error.strerror}", where=Where(str(path)), help=help
+            f"{name} cannot be read: {reason}", where=Where(str(path)), help=help
         ) from error

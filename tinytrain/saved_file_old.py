@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tinytrain.errors import DataError, Where
 from tinytrain.saved_file import (
+    ANOTHER_COPY,
     SavedParameters,
     crc_of,
     defined,
@@ -40,7 +41,9 @@ def read_old(data: bytes, where: Where | None = None) -> OldFile:
         return OldFile(**vars(found), format=int(defined("TT_FILE_FORMAT")))
     held, payload, behind = take_part(data, "the saved parameters", where, version=1)
     if behind:
-        raise DataError("the saved parameters do not have the size they state", where=where)
+        raise DataError(
+            "the saved parameters do not have the size they state", where=where, help=ANOTHER_COPY
+        )
     weights = held["weights_size"]
     return OldFile(
         model_hash=held["model_hash"],

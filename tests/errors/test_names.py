@@ -8,6 +8,8 @@ import dataclasses
 import inspect
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +82,17 @@ def test_a_value_that_does_not_fit_is_told_by_the_parameter(row: Option) -> None
 def test_values_are_written_as_each_reader_does(text: str, python: str, file: str | None) -> None:
     assert in_python(text) == python
     assert file is None or in_a_file(text) == file
+
+
+def test_a_program_that_imports_one_function_reads_of_the_options_of_all() -> None:
+    program = (
+        "import tinytrain; device = tinytrain.load; "
+        "print(tinytrain.UsageError('compile with --rate-limit 1024 and --loss huber'))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "compile with rate_limit=1024 and loss='huber'\n"
 
 
 def test_what_a_compiler_is_told_stays() -> None:

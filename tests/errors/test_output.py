@@ -270,6 +270,7 @@ def test_signal_in_the_middle(
     _, errors = process.communicate(timeout=HANGS)
     assert process.returncode == code
     assert "Traceback" not in errors
+    assert errors.splitlines()[-1] == ("interrupted" if code == 130 else "ended by SIGTERM")
     assert not (tmp_path / "new").exists()
     for pid in running.read_text().split():
         assert not is_alive(int(pid))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,15 @@ def read_manifest(directory: str | Path) -> Manifest:
     """The manifest of a folder that `tinytrain compile` wrote; its other files are not looked at.
 
     Raises:
-        UsageError: there is no such folder, or it holds no manifest.
+        UsageError: there is no such folder, it holds no manifest, or what is given is no path.
         ModelError: the manifest cannot be read, has another format, lacks an entry, or has one
             that is unknown or wrong.
     """
+    if not isinstance(directory, str | os.PathLike):
+        raise UsageError(
+            f"a folder is named by its path, got {directory!r}",
+            help="give the folder that `tinytrain compile` wrote",
+        )
     path = Path(directory)
     file = path / NAME
     if not path.is_dir():

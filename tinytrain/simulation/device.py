@@ -155,8 +155,8 @@ class Device(RehearsalCalls, EnrolmentCalls, FollowingCalls, Watching, GuardCall
             DataError: an item does not fit the model; what came before it is learned.
             UsageError: an iterator that gives its samples once is to give several epochs.
         """
-        if epochs < 1:
-            raise UsageError(f"epochs must be at least 1, got {epochs}")
+        if not isinstance(epochs, int | np.integer) or isinstance(epochs, bool) or epochs < 1:
+            raise UsageError(f"epochs must be an integer of at least 1, got {epochs!r}")
         refuse_second_pass(data, epochs)
         found = [
             self._trained(batch) for _ in range(epochs) for batch in batches(data, y, self._spec)

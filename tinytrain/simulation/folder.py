@@ -59,7 +59,8 @@ def open_folder(directory: str | Path) -> GeneratedFolder:
         ModelError: the manifest is not one of this version, or a file is missing or was changed
             after it was written.
     """
-    path, manifest = Path(directory), read_manifest(directory)
+    manifest = read_manifest(directory)
+    path = Path(directory)
     try:
         spec = manifest.sample_spec()
     except TinytrainError as error:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tinytrain.cli.command import arguments_of
 from tinytrain.cli.console import print_notes, print_table
+from tinytrain.cli.signals import Terminated
 from tinytrain.cli.tables import facts_table, memory_table
 from tinytrain.compiler.parameters import COMPILE
 from tinytrain.searches.asking import command_of
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         with SearchDisplay(quiet=options.json) as display:
             result = search(**given, progress=display)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         print(
             f"what is done stays in {options.store}: the same command goes on from there",
             file=sys.stderr,
