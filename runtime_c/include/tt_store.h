@@ -3,8 +3,9 @@
  * last is there afterwards, or, where the cut fell into a commit, what that one wrote. A commit
  * that failed may count after a reset, too, until the next one.
  *
- *     tt_store_open(&store, &medium);
- *     NAME_load(&state, tt_store_read, &store);
+ *     tt_status status = tt_store_open(&store, &medium);
+ *     while (status == TT_OK && NAME_load(&state, tt_store_read, &store) != TT_OK)
+ *         status = tt_store_older(&store);
  *     ...
  *     tt_store_begin(&store);
  *     NAME_save(&state, tt_store_write, &store);
@@ -68,6 +69,7 @@ typedef struct {
     uint8_t has_seen;     /* whether there was one */
     uint8_t is_blind;     /* whether slots could not be read, and no file was found */
     uint8_t is_unsure;    /* whether the memory may hold more than is known here */
+    uint8_t is_older;     /* whether tt_store_older went on to the one that is shown */
     uint32_t target;      /* slot that is being written, or is to be written next */
     uint32_t written;     /* bytes of the file that is being written, so far */
     uint32_t crc;         /* of these */
@@ -88,13 +90,16 @@ int tt_store_read(void *context, size_t offset, void *data, size_t size);
 /* Bytes of that file; 0 where there is none. */
 size_t tt_store_size(const tt_store *store);
 
-/* Goes on to the file before that one, for reading; the newest still counts, and nothing is
- * written. TT_ERROR_EMPTY: there is none before it that is whole. TT_ERROR_IO: nor in the slots
- * that could be read. A commit may overwrite it: with two slots the next one does. */
+/* Goes on to the file before that one, for a device that cannot take the newest, which is another
+ * model's, say; nothing is written. The next commit spares the file that was gone on to: until it
+ * is whole, a power cut leaves that one. With two slots it overwrites the newest; whoever only
+ * wants to look at older files opens the store again before.
+ * TT_ERROR_EMPTY: there is none before it that is whole, and commits spare the newest, as ever.
+ * TT_ERROR_IO: nor in the slots that could be read. */
 tt_status tt_store_older(tt_store *store);
 
-/* Begins a commit, and goes back to the newest file. A commit that was not finished is forgotten.
- */
+/* Begins a commit. What is read from here on is the file that it spares: the newest, or the one
+ * that tt_store_older went on to. A commit that was not finished is forgotten. */
 void tt_store_begin(tt_store *store);
 
 /* A tt_write_fn: the next bytes of the file. Fails where the medium does, or the slot is too small;

@@ -152,6 +152,7 @@ static tt_status search(tt_store *store)
     const tt_status status = find(store, NULL, &store->newest);
     store->target = status == TT_OK ? after(store, store->newest.slot) : 0;
     store->shown = store->newest;
+    store->is_older = 0;
     store->is_blind = status == TT_ERROR_IO;
     return status;
 }
@@ -189,8 +190,11 @@ size_t tt_store_size(const tt_store *store)
 
 tt_status tt_store_older(tt_store *store)
 {
-    return is_there(store->medium, &store->shown) ? find(store, &store->shown, &store->shown)
-                                                  : TT_ERROR_EMPTY;
+    const tt_status status = is_there(store->medium, &store->shown)
+                                 ? find(store, &store->shown, &store->shown)
+                                 : TT_ERROR_EMPTY;
+    store->is_older = status == TT_OK;
+    return status;
 }
 
 /* offset: in the slot. */
@@ -221,6 +225,15 @@ static tt_status clear(const tt_store *store, uint32_t slot)
     return TT_OK;
 }
 
+/* The device goes on from an older file: what is committed next takes the place of newer ones, and
+ * of the newest only where there are two slots. */
+static void go_on(tt_store *store)
+{
+    const uint32_t passed = store->newest.slot;
+    store->newest = store->shown;
+    store->target = after(store, passed);
+}
+
 void tt_store_begin(tt_store *store)
 {
     store->written = 0;
@@ -228,6 +241,10 @@ void tt_store_begin(tt_store *store)
     /* What could not be read may be newer than anything written now. */
     store->status = store->is_blind && search(store) == TT_ERROR_IO ? TT_ERROR_IO : TT_OK;
     store->stage = SAME;
+    if (store->is_older) {
+        go_on(store);
+    }
+    store->is_older = 0;
     store->shown = store->newest;
 }
 
@@ -349,6 +366,7 @@ static tt_status finish(tt_store *store)
     }
     store->newest = (tt_store_file){store->target, made.sequence, made.size};
     store->shown = store->newest;
+    store->is_older = 0;
     return TT_OK;
 }
 
@@ -385,6 +403,7 @@ tt_status tt_store_roll_back(tt_store *store)
         return status;
     }
     store->newest = store->shown;
+    store->is_older = 0;
     store->target = dropped;
     store->stage = IDLE;
     const tt_status cleared = clear(store, dropped);
@@ -412,6 +431,7 @@ tt_status tt_store_erase(tt_store *store)
     }
     store->newest = (tt_store_file){medium->slot_count, 0, 0};
     store->shown = store->newest;
+    store->is_older = 0;
     store->target = 0;
     store->stage = IDLE;
     store->is_blind = 0;

@@ -258,6 +258,92 @@ static void go_back_and_forget(void)
     HOLDS(commit_to(&store) == TT_OK && holds_file(&store, &new));
 }
 
+/* A firmware of model 1 or 2 wakes up, and goes on from its newest file. Returns the number in it;
+ * 0: there is none. */
+static int wakes_as(tt_store *found, int model)
+{
+    tt_status status = tt_store_open(found, &medium);
+    while (status == TT_OK) {
+        uint8_t first[2];
+        HOLDS(tt_store_read(found, 0, first, sizeof first) == 0);
+        if (first[0] == model) {
+            return first[1];
+        }
+        status = tt_store_older(found);
+    }
+    HOLDS(status == TT_ERROR_EMPTY);
+    return 0;
+}
+
+static tt_status commit_as(tt_store *to, int model, int number)
+{
+    uint8_t file[120];
+    memset(file, number, sizeof file);
+    file[0] = (uint8_t)model;
+    tt_store_begin(to);
+    (void)tt_store_write(to, file, 1);
+    (void)tt_store_write(to, file + 1, 60U + (uint32_t)number);
+    return tt_store_commit(to);
+}
+
+/* The commit of a firmware that went on from `was`, cut at an operation. 1: it came to its end
+ * before. */
+static int cut_as(int model, int was, int number, int at, int kind)
+{
+    static tt_store trial;
+    static int is_whole;
+    memcpy(bytes, snapshot, sizeof bytes);
+    memcpy(programmed, programmed_then, sizeof programmed);
+    HOLDS(wakes_as(&trial, model) == was);
+    operations = 0;
+    ends_at = at;
+    how = kind;
+    is_whole = 0;
+    if (setjmp(power) == 0) {
+        HOLDS(commit_as(&trial, model, number) == TT_OK);
+        is_whole = 1;
+    } else {
+        cuts++;
+    }
+    ends_at = NEVER;
+    const int found = wakes_as(&trial, model);
+    HOLDS(found == number || (!is_whole && found == was));
+    HOLDS(commit_as(&trial, model, number) == TT_OK);
+    HOLDS(wakes_as(&trial, model) == number);
+    return is_whole;
+}
+
+/* Firmware goes from one model to another and back: whatever a device goes on from, a cut in its
+ * next commit leaves that or the new one. */
+static void take_turns(void)
+{
+    static tt_store trial;
+    int number = 0, went_on = 0;
+    blank();
+    for (int turn = 0; turn < 8; turn++) {
+        const int model = 1 + turn % 2;
+        for (int n = 0; n < 1 + turn % 3; n++) {
+            const int other_was = wakes_as(&trial, 3 - model), was = wakes_as(&trial, model);
+            went_on += was > 0 && n == 0;
+            if (was > 0) { /* what it went on from is there already */
+                const int before = operations;
+                HOLDS(commit_as(&trial, model, was) == TT_OK && operations == before);
+            }
+            memcpy(snapshot, bytes, sizeof bytes);
+            memcpy(programmed_then, programmed, sizeof programmed);
+            number++;
+            for (int at = 0, is_whole = 0; !is_whole; at++) {
+                for (int kind = BEFORE; kind <= AFTER; kind++) {
+                    is_whole = cut_as(model, was, number, at, kind);
+                }
+            }
+            /* Of three slots one is left for the other model. */
+            HOLDS(n > 0 || medium.slot_count == 2 || wakes_as(&trial, 3 - model) == other_was);
+        }
+    }
+    HOLDS(went_on >= 2);
+}
+
 /* Sequence numbers go round. */
 static void wrap(void)
 {
@@ -345,6 +431,9 @@ int main(int count, char **arguments)
     cut_everywhere(commits);
     wear(50);
     go_back_and_forget();
+    take_turns();
+    blank();
+    HOLDS(tt_store_open(&store, &medium) == TT_ERROR_EMPTY);
     wrap();
     refuse();
     flip_everywhere();
