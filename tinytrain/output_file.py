@@ -19,19 +19,30 @@ def check_writable(path: Path, *read: str | Path | None) -> None:
         read: files that the command reads, which it must not overwrite; None for one not given.
 
     Raises:
-        UsageError: it is a folder, its folder is not there or cannot be written, or it is one of
-            those that are read.
+        UsageError: it is a folder or read-only, its folder is not there or cannot be written, or it
+            is one of those that are read.
     """
-    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(
-            f"'{path}' cannot be written: "
-            + ("it is a folder" if path.is_dir() else "its folder is missing or not writable"),
-            help="name another file",
-        )
+    why = _unwritable(path)
+    if why is not None:
+        raise UsageError(f"'{path}' cannot be written: {why}", help="name another file")
     if any(_is_one_file(path, Path(place)) for place in read if place is not None):
         raise UsageError(
             f"'{path}' is read by this command, and would be overwritten", help="name another file"
         )
+
+
+def _unwritable(path: Path) -> str | None:
+    """Why a file cannot be written, as far as that can be told without writing."""
+    try:
+        if path.is_dir():
+            return "it is a folder"
+        place = path.absolute().parent
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            return "its folder is missing or not writable"
+        # A file that is replaced asks nobody: who made it read-only wants to keep it.
+        return "it is read-only" if path.exists() and not os.access(path, os.W_OK) else None
+    except OSError as error:
+        return str(error.strerror)
 
 
 def _is_one_file(path: Path, other: Path) -> bool:
@@ -76,7 +87,10 @@ def write_file(path: Path, data: bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"'{path}' cannot be written: {error.strerror}") from error
+        raise UsageError(
+            f"'{path}' cannot be written: {error.strerror}",
+            help="name another file, or make room there",
+        ) from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.option import FILE, GENERAL, INTEGER, SWITCH, Option
 from tinytrain.output_file import check_writable, write_file
 from tinytrain.saved_file import file_bytes, read_saved, signed_magic, without_samples
+from tinytrain.tools import how_to_get
 
 PARAMETERS = (
     Option(
@@ -182,6 +183,6 @@ def _libraries() -> tuple[Any, Any]:
         import cwt
     except ImportError as error:
         raise UsageError(
-            "signing needs the package cwt", help="pip install 'tinytrain[signing]'"
+            "the package cwt is missing, which signs and verifies", help=how_to_get("cwt")
         ) from error
     return cwt, cbor2

@@ -97,6 +97,7 @@ TOOLS = (
     Tool("ray", "experiments on many machines: --workers ray", extra="ray"),
     Tool("pyserial", "boards at a serial port: simulate --on serial:PORT", extra="serial"),
     Tool("cobs", "frames of a serial line", extra="serial"),
+    Tool("cwt", "signs updates of what was learned: sign", extra="signing"),
     Tool("onnxruntime", "proves that an ONNX model was read right, fast", extra="verify"),
     Tool("ai-edge-litert", "proves that a TFLite model was read right", extra="verify"),
 )

@@ -5,7 +5,7 @@ lets it prove itself, trains 100 steps over the serial line, and compares the SH
 with that of the same session on this machine. Exit code 0: they are equal.
 
     python examples/ci/board.py --model own.onnx --data learn.npz --calibration own.npz \\
-        --target nucleo-h743zi --port /dev/ttyACM0 --flash "pyocd flash -t stm32h743zitx {elf}"
+        --target nucleo-h743zi --port /dev/ttyACM0 --runner pyocd
     python examples/ci/board.py --model own.onnx --data learn.npz --calibration own.npz \\
         --target mps2-an500 --qemu mps2-an500
 """
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         program = build(folder, target, variant="link", link=True).resolve()
         here = tinytrain.simulate(folder, data=asked.data, steps=asked.steps)
         print(f"here:  {here.weights_sha256}")
-        with _board(asked, program) as port:
+        with _board(asked, folder, program) as port:
             # The board proves itself before the first step.
             there = tinytrain.simulate(
                 folder, on=f"serial:{port}", data=asked.data, steps=asked.steps
@@ -72,18 +72,22 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", help="serial port of the board")
     where.add_argument("--qemu", metavar="MACHINE", help="QEMU's machine in place of a board")
-    parser.add_argument("--flash", metavar="COMMAND", help="puts {elf} on the board")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--runner", help="of `tinytrain flash`, which puts the program there")
+    how.add_argument("--flash", metavar="COMMAND", help="puts {elf} on a board that it cannot")
     return parser.parse_args(arguments)
 
 
 @contextmanager
-def _board(asked: argparse.Namespace, program: Path) -> Iterator[str]:
-    """The serial port of a board that runs the program."""
+def _board(asked: argparse.Namespace, folder: Path, program: Path) -> Iterator[str]:
+    """The serial port of a board that runs the program of a folder."""
     if asked.qemu:
         with _emulated(asked.qemu, program) as port:
             yield port
         return
-    if asked.flash:
+    if asked.runner:
+        tinytrain.flash(folder, runner=asked.runner)
+    elif asked.flash:
         command = [part.format(elf=program) for part in shlex.split(asked.flash)]
         print(shlex.join(command))
         subprocess.run(command, check=True)

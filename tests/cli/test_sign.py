@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import tinytrain
 from tests.support.refusals import Refuse
 from tests.support.saved_files import FORMAT, HEADER, a_saved_file, with_crc
 from tinytrain.cli import main
+from tinytrain.tools import tool_of
 
 cwt = pytest.importorskip("cwt", reason="the package cwt is missing")
 
@@ -106,6 +109,42 @@ def test_every_other_byte_is_refused(place: Path) -> None:
 )
 def test_refused(words: str, code: int, what: str, place: Path, refuse: Refuse) -> None:
     assert what in refuse(code, "sign", *words.split())
+
+
+def test_without_the_package_it_says_what_to_install(
+    place: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for missing in ("cwt", "cbor2"):
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, missing, None)
+            for words in (
+                "saved.bin --key key.pem --counter 1 -o x",
+                "signed --key key-public.pem --check -o x",
+            ):
+                assert refuse(2, "sign", *words.split()) == (
+                    "the package cwt is missing, which signs and verifies\n"
+                    "  help: pip install 'tinytrain[signing]'"
+                )
+    assert tool_of("cwt") is not None  # a row of doctor
+
+
+def test_a_read_only_file_stays(
+    place: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is replaced as a whole, which asks for nothing but its folder."""
+    (place / "kept").write_bytes(b"mine")
+    (place / "kept").chmod(0o400)
+    may = os.access
+
+    def access(path: Path, mode: int) -> bool:  # root may write everything
+        return may(path, mode) and Path(path).name != "kept"
+
+    monkeypatch.setattr("os.access", access)
+    for words in (
+        "saved.bin --key key.pem --counter 1 -o kept",
+        "signed --key key-public.pem --check -o kept",
+    ):
+        assert "'kept' cannot be written: it is read-only" in refuse(2, "sign", *words.split())
 
 
 def test_what_is_read_is_never_overwritten(place: Path, refuse: Refuse) -> None:

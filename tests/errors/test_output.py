@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from tinytrain.cli import main
 from tinytrain.emit import folder as folder_module
 from tinytrain.emit.folder import FolderWriter
 from tinytrain.errors import UsageError
-from tinytrain.output_file import scratch_folder
+from tinytrain.output_file import check_writable, scratch_folder, write_file
 
 USAGE_ERROR, MODEL_ERROR = 2, 3
 
@@ -327,3 +328,41 @@ def send_when_running(
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         time.sleep(0.05)
     process.send_signal(number)
+
+
+def test_a_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `sign`, `migrate`, `package` and `simulate` write."""
+    file = tmp_path / "out"
+    write_file(file, b"old")
+    for name in ("write_bytes", "replace"):
+
+        def fail(self: Path, *rest: object, name: str = name) -> None:
+            if name == "write_bytes":
+                self.open("wb").write(b"ha")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as full, pytest.raises(UsageError) as caught:
+            full.setattr(Path, name, fail)
+            write_file(file, b"new")
+        assert "cannot be written: No space left on device" in str(caught.value)
+        assert caught.value.help == "name another file, or make room there"
+        assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("out", b"old")]
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        (".", "it is a folder"),
+        ("none/out", "its folder is missing or not writable"),
+        ("/proc/1/out", "its folder is missing or not writable"),
+        ("/dev/null/out", "its folder is missing or not writable"),
+        ("y" * 300, "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    place: str, why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"cannot be written: {why}"):
+        check_writable(tmp_path / place)

@@ -13,6 +13,9 @@ import yaml
 from examples.ci import board
 from tests.support.boards import DIGITS, X, Y
 from tests.support.paths import ROOT
+from tinytrain.errors import UsageError
+from tinytrain.target import load_target
+from tinytrain.tools import tool_of
 
 PLACE = ROOT / "examples" / "ci"
 
@@ -43,10 +46,27 @@ def test_workflows_call_what_there_is(name: str) -> None:
     jobs = yaml.safe_load(text)
     jobs = jobs["jobs"] if name == "github" else jobs
     assert {"simulators", "board"} <= set(jobs)
-    calls = re.findall(r"python board\.py \$MODEL (.*(?:\n +--flash .*)?)", text)
+    calls = re.findall(r"python board\.py \$MODEL (.*(?:\n +--(?:flash|runner) .*)?)", text)
     assert len(calls) == 2 and "--qemu" in calls[0]
     for call in calls:
         words = call.replace("$TARGET", "mps2-an500")
         words = re.sub(r"\$\{\{.*?\}\}", "mps2-an500", words)
         flags = re.findall(r"--[a-z]+", words.split('"')[0])
-        assert set(flags) <= {"--target", "--qemu", "--port", "--flash"}
+        assert set(flags) <= {"--target", "--qemu", "--port", "--flash", "--runner"}
+    (target,) = re.findall(r"--target (\S+)", calls[1])
+    (runner,) = re.findall(r"--runner (\S+)", calls[1])
+    facts = load_target(target).board
+    assert facts is not None and runner in facts.runners and tool_of(runner) is not None
+    assert f"'tinytrain[serial,{tool_of(runner).extra}]'" in text
+
+
+def test_a_runner_puts_the_folder_on_the_board(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as that goes without a board: it is built for it, and given to the runner."""
+    flashed: list[object] = []
+    monkeypatch.setattr(board.tinytrain, "flash", lambda folder, **how: flashed.append(how))
+    command = [*given, "--target", "nucleo-h743zi", "--port", "socket://none", "--runner", "pyocd"]
+    with pytest.raises(UsageError, match="names no host with a port"):
+        board.main([*command, "--scheme", "head", "--steps", "1"])
+    assert flashed == [{"runner": "pyocd"}]
