@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytrain.data import Preprocess, SampleSpec, load_dataset, quantize_input
-from tinytrain.errors import DataError
+from tinytrain.errors import DataError, UsageError
 
 IMAGE = SampleSpec(
     shape=(1, 4, 5, 3),
@@ -260,6 +260,11 @@ def test_missing_key_names_what_is_there(tmp_path: Path) -> None:
     path = saved(tmp_path, x_train=X, y_train=[0, 0])
     with pytest.raises(DataError, match=r"help: the file holds x_train, y_train"):
         load_dataset(path, IMAGE)
+
+
+def test_no_path() -> None:
+    with pytest.raises(UsageError, match="named by its path, got a 'tuple'"):
+        load_dataset((np.zeros((2, 4)), np.zeros(2, int)), IMAGE)  # type: ignore[arg-type]
 
 
 def test_missing_file(tmp_path: Path) -> None:

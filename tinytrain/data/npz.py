@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytrain.errors import DataError, Where
+from tinytrain.errors import DataError, UsageError, Where
 
 
 def keys_help(path: str | Path) -> str:
@@ -23,7 +23,14 @@ def read_arrays(path: str | Path, where: Where, keys: tuple[str, ...]) -> dict[s
 
     Raises:
         DataError: the file cannot be read.
+        UsageError: what is given is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(
+            f"a data file is named by its path, got a '{type(path).__name__}'",
+            help="save samples with np.savez(file, x=samples, y=targets); a device of "
+            "tinytrain.load takes them as they are",
+        )
     file = Path(path)
     if not file.exists():
         raise DataError("the data file does not exist", where=where)

@@ -16,6 +16,12 @@ NAME = "manifest.json"
 COMPILE_ANEW = "let `tinytrain compile MODEL -o DIR --target NAME` write it anew"
 """The help where a folder is not what it should be."""
 
+COMPILE_OVER = (
+    "take the change back, or let `tinytrain compile MODEL -o DIR --target NAME --force` write the "
+    "folder anew, without it"
+)
+"""The same where somebody changed a file, which `compile` keeps by itself."""
+
 
 def read_manifest(directory: str | Path) -> Manifest:
     """The manifest of a folder that `tinytrain compile` wrote; its other files are not looked at.

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tinytrain.data import SampleSpec
 from tinytrain.errors import DataError, ModelError, TinytrainError, Where
 from tinytrain.link.lock import apart
-from tinytrain.manifest import COMPILE_ANEW, Manifest, read_manifest
+from tinytrain.manifest import COMPILE_ANEW, COMPILE_OVER, Manifest, read_manifest
 from tinytrain.manifest.file import NAME
 from tinytrain.saved_file import file_bytes, read_saved
 
@@ -86,7 +86,7 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
             raise ModelError(
                 "the file was changed after it was compiled: its hash is not the manifest's",
                 where=where,
-                help=COMPILE_ANEW,
+                help=COMPILE_OVER,
             )
     for folder in ("src", "include", "port"):
         for file in sorted((path / folder).glob("*.[ch]")):
