@@ -131,6 +131,12 @@ typedef struct {
 } tt_link_row;
 
 typedef struct {
+    uint32_t count;   /* samples */
+    uint32_t correct; /* of these, whose prediction was their label */
+    float loss;       /* mean loss */
+} tt_link_figures;
+
+typedef struct {
     uint32_t least; /* the smallest counter that is accepted */
     uint32_t tag;   /* bytes of a tag */
 } tt_link_signed;
@@ -166,8 +172,8 @@ typedef struct {
     ROW(11, REHEARSE, rehearse, request, EXACT, result, UNLOCKED) \
     /* a step on a sample of the rehearsal set */ \
     ROW(12, OUTPUT, output, piece, EXACT, piece, ALWAYS) \
-    /* the outputs of the last INFER from an offset on, as many bytes as one body takes; \
-     * nothing must come between */ \
+    /* the outputs of the last INFER, or the recalls of the last REHEARSAL, from an offset on, as \
+     * many bytes as one body takes; nothing must come between */ \
     ROW(13, METRICS, metrics, request, EXACT, metrics, ALWAYS) \
     /* figures since they were forgotten; flags 1 forgets them after that */ \
     ROW(14, HEALTH, health, request, EXACT, health, ALWAYS) \
@@ -187,7 +193,10 @@ typedef struct {
     ROW(20, SELF_TEST, self_test, request, EXACT, request, UNLOCKED) \
     /* NAME_self_test; the state is at its factory values afterwards */ \
     ROW(21, SIGNED, signed, request, EXACT, signed, LOCKED) \
-    /* what a file needs that a locked link takes */
+    /* what a file needs that a locked link takes */ \
+    ROW(22, REHEARSAL, rehearsal, request, EXACT, figures, ALWAYS) \
+    /* evaluates the rehearsal set; f32 recalls of the classes, -1 for one that it lacks, are then \
+     * what OUTPUT gives */
 
 /* ROW(status, NAME): those below are of tt_status. */
 #define TT_LINK_STATUSES(ROW) \
@@ -240,8 +249,9 @@ typedef struct {
     uint8_t hash[32];
     uint32_t input_bytes, target_bytes, output_bytes, saved_bytes, state_bytes, link_bytes;
     uint32_t gradients, updates, classes;
-    int32_t has_label; /* whether the target is a label, which figures count */
-    uint32_t settings; /* a number of how it trains, as far as the hash leaves that open */
+    uint32_t recall_bytes; /* of what evaluate_rehearsal gives for each class */
+    int32_t has_label;     /* whether the target is a label, which figures count */
+    uint32_t settings;     /* a number of how it trains, as far as the hash leaves that open */
     void (*init)(void *model);
     /* Takes a piece of the inputs; pieces come in order. */
     void (*put)(void *model, uint32_t offset, const uint8_t *data, uint32_t size);
@@ -252,6 +262,7 @@ typedef struct {
     tt_status (*learn)(void *model, const void *target, tt_result *result);
     tt_status (*replay)(void *model, tt_result *result);
     tt_status (*rehearse)(void *model, tt_result *result);
+    tt_status (*evaluate_rehearsal)(void *model, tt_metrics *metrics, float *recall);
     tt_status (*set_rate)(void *model, float rate);
     float (*rate)(void *model);
     uint32_t (*steps)(void *model);
@@ -291,7 +302,8 @@ struct tt_link {
      * out, behind it what does not fit, and behind that the end of a signed one. */
     uint8_t *file[3];
     uint32_t file_sizes[3];
-    void *values;            /* the target of a sample, or the outputs */
+    void *values;            /* the target of a sample, the outputs, or recalls */
+    uint32_t outputs;        /* bytes of `values` that OUTPUT gives */
     uint32_t sample_bytes;   /* of the sample that are there */
     uint32_t file_bytes;     /* of the file that are there */
     uint32_t answer_size;    /* of the body of the last answer */
@@ -299,7 +311,6 @@ struct tt_link {
     uint32_t received;       /* bytes of the frame that is coming in */
     uint8_t left, code;      /* of the COBS block that is coming in */
     uint8_t is_open, is_bad; /* whether there is a session; whether the frame is lost already */
-    uint8_t has_outputs;
     uint32_t damaged, refused, repeated;
     tt_metrics trained, evaluated;
     tt_result last_result;

@@ -143,7 +143,7 @@ static uint8_t take_piece(tt_link *link, const question *asked)
     }
     if (asked->size > 0) {
         link->file_bytes = 0;
-        link->has_outputs = 0;
+        link->outputs = 0;
     }
     uint32_t inputs = piece.offset < calls->input_bytes ? calls->input_bytes - piece.offset : 0;
     inputs = inputs < asked->size ? inputs : asked->size;
@@ -201,7 +201,7 @@ static uint8_t take_sample(tt_link *link, const question *asked, int needs_targe
     }
     link->sample_bytes = 0;
     link->file_bytes = 0;
-    link->has_outputs = 0;
+    link->outputs = 0;
     return TT_OK;
 }
 
@@ -215,7 +215,7 @@ static uint8_t do_infer(tt_link *link, const question *asked)
     const uint32_t start = ticks_of(link);
     const tt_status status = link->calls->infer(link->model, link->values, &result);
     const uint32_t ticks = ticks_of(link) - start;
-    link->has_outputs = status == TT_OK;
+    link->outputs = status == TT_OK ? link->calls->output_bytes : 0;
     return tell(link, asked, status, &result, ticks);
 }
 
@@ -307,6 +307,22 @@ static uint8_t do_rehearse(tt_link *link, const question *asked)
     return step_alone(link, asked, link->calls->rehearse);
 }
 
+static uint8_t do_rehearsal(tt_link *link, const question *asked)
+{
+    tt_metrics found;
+    if (link->calls->evaluate_rehearsal == NULL) {
+        return TT_LINK_ERROR_UNKNOWN;
+    }
+    link->sample_bytes = 0;
+    link->file_bytes = 0;
+    tt_metrics_reset(&found);
+    const tt_status status = link->calls->evaluate_rehearsal(link->model, &found, link->values);
+    link->outputs = status == TT_OK ? link->calls->recall_bytes : 0;
+    const tt_link_figures told = {found.count, found.correct, found.loss};
+    answer(link, asked, &told, sizeof told);
+    return (uint8_t)status;
+}
+
 static uint32_t room_behind(size_t body)
 {
     return TT_LINK_BODY - (uint32_t)body;
@@ -314,10 +330,10 @@ static uint32_t room_behind(size_t body)
 
 static uint8_t do_output(tt_link *link, const question *asked)
 {
-    const uint32_t whole = link->calls->output_bytes;
+    const uint32_t whole = link->outputs;
     tt_link_piece piece;
     memcpy(&piece, asked->body, sizeof piece);
-    if (!link->has_outputs) {
+    if (whole == 0) {
         return TT_LINK_ERROR_PART;
     }
     if (piece.offset > whole) {
@@ -592,6 +608,7 @@ static uint32_t messages_of(const tt_link *link)
     found &= ~(calls->learn == NULL ? 1U << TT_LINK_LEARN : 0U);
     found &= ~(calls->replay == NULL ? 1U << TT_LINK_REPLAY : 0U);
     found &= ~(calls->rehearse == NULL ? 1U << TT_LINK_REHEARSE : 0U);
+    found &= ~(calls->evaluate_rehearsal == NULL ? 1U << TT_LINK_REHEARSAL : 0U);
     found &= ~(calls->self_test == NULL ? 1U << TT_LINK_SELF_TEST : 0U);
     return found;
 }
@@ -742,7 +759,7 @@ void tt_link_init(tt_link *link)
     link->first = 0;
     link->last = 0;
     link->is_open = 0;
-    link->has_outputs = 0;
+    link->outputs = 0;
     link->damaged = 0;
     link->refused = 0;
     link->repeated = 0;

@@ -16,6 +16,9 @@ from tests.support.boards import DIGITS, X, Y, host_board
 from tests.support.paths import ROOT
 from tinytrain import ModelError, SimulationResult, UsageError
 from tinytrain.cli.main import main
+from tinytrain.reference.rehearsal import RehearsalSet
+from tinytrain.reference.schedule import parse_schedule
+from tinytrain.reference.training_settings import settings_crc
 from tinytrain.target import load_target
 from tinytrain.toolchain.build_files import makefile
 
@@ -50,6 +53,13 @@ def host_speed(folder: Path) -> object:
 OPTIONS: dict[str, dict[str, object]] = {
     "replay": {"replay": 6, "scheme": "head"},
     "a saved file larger than the arena": {"replay": 500, "scheme": "head", "health": False},
+    "a rehearsal set": {"rehearse": (X, Y), "rehearsal_slots": 12, "scheme": "last-1"},
+    "rehearsal and replay": {
+        "rehearse": (X, Y),
+        "rehearsal_slots": 12,
+        "scheme": "head",
+        "replay": 4,
+    },
     "rows": {"feed": "rows", "scheme": "head"},
     "a regression": {"loss": "mean_squared_error", "scheme": "last-1"},
 }
@@ -128,7 +138,7 @@ def test_a_program_that_trains_otherwise_is_refused(
     tinytrain.compile_model(
         DIGITS, output=other, name="own", calibration=X, target="host", scheme="last-2", **option
     )
-    wanted = "compiled with another learning rate, schedule, seed or replay buffer"
+    wanted = "compiled with another learning rate, schedule, seed, replay buffer or rehearsal set"
     with host_board(folder) as port:
         model = json.loads((other / "manifest.json").read_text())["model_hash"]
         assert model == json.loads((folder / "manifest.json").read_text())["model_hash"]
@@ -136,6 +146,13 @@ def test_a_program_that_trains_otherwise_is_refused(
             tinytrain.simulate(other, on=f"serial:{port}", data=data, steps=1)
         with pytest.raises(ModelError, match=wanted):
             tinytrain.load(other, on=f"serial:{port}")
+
+
+def test_rehearsal_sets_are_told_apart() -> None:
+    sets = [RehearsalSet(x, y) for x in (X, X + 1) for y in (np.int32(Y), np.int32(Y + 1))]
+    how = {"trains": True, "rate": 0.01, "schedule": parse_schedule("constant", 0), "seed": 0}
+    crcs = [settings_crc(**how, slots=0, rehearsed=held.crc) for held in sets]
+    assert len({settings_crc(**how, slots=0), *crcs}) == 5
 
 
 def test_a_replay_buffer_in_flash_is_refused(data: Path, tmp_path: Path) -> None:

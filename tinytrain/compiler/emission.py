@@ -105,6 +105,7 @@ def _settings(compiled: Compiled) -> int:
         schedule=options.rate_schedule,
         seed=options.seed,
         slots=options.replay,
+        rehearsed=compiled.rehearsal.crc if compiled.rehearsal else 0,
     )
 
 

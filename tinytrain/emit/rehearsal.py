@@ -59,6 +59,7 @@ class Rehearsal:
             slots=self.slots,
             sample_bytes=self.sample_bytes,
             nbytes=self.nbytes,
+            crc=held.crc,
             classes={str(label): n for label, n in zip(held.labels, self.counts, strict=False)},
         )
 

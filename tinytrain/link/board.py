@@ -168,8 +168,23 @@ class Board:
 
     def outputs(self) -> np.ndarray:
         """Of the last `infer`, float32 [outputs]."""
+        return self._values(self.hello.output_bytes)
+
+    def rehearsal(self, classes: int) -> tuple[int, float, np.ndarray]:
+        """What the model finds on its rehearsal set, as `HostLibrary.evaluate_rehearsal` gives it.
+
+        Args:
+            classes: of the model; 0 where nothing is a label.
+        """
+        answer = self.ask("rehearsal", flags=0)
+        self._done(answer, "evaluate_rehearsal")
+        recall = self._values(classes * 4)
+        return int(answer.fields["correct"]), float(answer.fields["loss"]), recall
+
+    def _values(self, size: int) -> np.ndarray:
+        """Floats of so many bytes that the board holds for `output`."""
         found = b""
-        while len(found) < self.hello.output_bytes:
+        while len(found) < size:
             found += self.ask("output", offset=len(found)).data
         return np.frombuffer(found, "<f4")
 

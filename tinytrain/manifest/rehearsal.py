@@ -17,10 +17,12 @@ class RehearsalRecord:
         slots: number of samples.
         sample_bytes: size of a sample, without its target.
         nbytes: size of the set in flash.
+        crc: CRC-32 of inputs and targets, by which one set is told from another.
         classes: number of samples by class; empty where their targets are no labels.
     """
 
     slots: Annotated[int, Whole(1, 65_535)]
     sample_bytes: Positive
     nbytes: Positive = field(metadata=key("bytes"))
+    crc: Annotated[int, Whole(0, 2**32 - 1)]
     classes: Mapping[str, Positive]

@@ -20,7 +20,13 @@ from tinytrain.reference.metrics import EarlyStop, Metrics
 from tinytrain.reference.schedule import parse_schedule
 from tinytrain.reference.training_settings import settings_crc
 from tinytrain.saved_file import read_saved
-from tinytrain.simulation.engine import Checkpoint, Evaluation, Progress, RawOutcome
+from tinytrain.simulation.engine import (
+    Checkpoint,
+    Evaluation,
+    Progress,
+    RawOutcome,
+    RehearsalScore,
+)
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.stream import SampleStream, sample_bytes
 
@@ -78,7 +84,8 @@ def check_model(board: Board, folder: GeneratedFolder) -> None:
     if folder.manifest.trains and board.hello.settings != _settings(folder.manifest):
         raise ModelError(
             f"the board holds the model of '{folder.path}' compiled with another learning rate, "
-            "schedule, seed or replay buffer: it would learn something else than this machine",
+            "schedule, seed, replay buffer or rehearsal set: it would learn something else than "
+            "this machine",
             help="build the folder's program (make link) and flash it",
         )
 
@@ -91,6 +98,7 @@ def _settings(manifest: Manifest) -> int:
         schedule=parse_schedule(str(options["schedule"]), int(str(options["warmup"]))),
         seed=int(str(options["seed"])),
         slots=manifest.replay.slots if manifest.replay else 0,
+        rehearsed=manifest.rehearsal.crc if manifest.rehearsal else 0,
     )
 
 
@@ -111,7 +119,6 @@ def _check_stream(stream: SampleStream) -> None:
         "watches for what is not normal": stream.watches,
         "takes samples without labels": stream.unlabelled,
         "has a guard": stream.is_guarded,
-        "has a rehearsal set": stream.rehearsal_steps is not None,
     }
     for what, is_so in refused.items():
         if is_so:
@@ -149,11 +156,11 @@ class _BoardSession:
     def run(self) -> RawOutcome:
         board, stream = self._board, self._stream
         self._begin()
-        before = self._evaluate("before")
+        before, of_set = self._evaluate("before"), self._rehearsal()
         for sample in _samples(stream.fill_samples()):
             board.run("remember", sample)
         checkpoints = list(self._train())
-        after = self._evaluate("after")
+        after, of_set_after = self._evaluate("after"), self._rehearsal()
         saved = board.save() if "snapshot" in board.hello.messages else stream.parameters_in
         assert saved is not None  # what a locked board has taken is what it holds
         return RawOutcome(
@@ -163,6 +170,8 @@ class _BoardSession:
             after=after,
             weights=read_saved(saved).weights,
             saved=saved,
+            rehearsal_before=of_set,
+            rehearsal_after=of_set_after,
             stack_used=int(board.health()["stack_used"]) or None,
             checkpoints=tuple(checkpoints),
             health=self._health(),
@@ -184,6 +193,14 @@ class _BoardSession:
             board.load(stream.parameters_in + stream.signature, self._sending)
         if stream.learning_rate is not None and "rate" in board.hello.messages:
             board.set_rate(float(np.float32(stream.learning_rate)))
+
+    def _rehearsal(self) -> RehearsalScore | None:
+        """On the rehearsal set, as the model itself finds it; None without one."""
+        if self._stream.rehearsal_steps is None:
+            return None
+        found = self._board.rehearsal(self._stream.train.spec.classes)
+        correct, loss, recall = found
+        return RehearsalScore(correct, loss, tuple(recall.tolist()))
 
     def _sending(self, done: int, whole: int) -> None:
         self._progress("prepare", done, whole, "")
@@ -215,6 +232,8 @@ class _BoardSession:
             self._take(found)
             for _ in range(stream.replay_steps or 0):
                 self._board.step("replay")
+            for _ in range(stream.rehearsal_steps or 0):
+                self._board.step("rehearse")
             if np.isfinite(found.loss):
                 shown.append(found.loss)
             note = f"loss {sum(shown) / len(shown):.4f}" if shown else ""

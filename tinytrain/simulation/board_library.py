@@ -62,8 +62,6 @@ class BoardLibrary(HostLibrary):
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `HostLibrary`."""
         self._check_targets(samples)
-        if rehearsal_steps:
-            self._function("rehearse_step", None)
         found = []
         for step, index in enumerate(order):
             if rates is not None:
@@ -72,7 +70,17 @@ class BoardLibrary(HostLibrary):
             found.append(self._run(name, samples, int(index)))
             for _ in range(replay_steps):
                 self._board.step("replay")
+            for _ in range(rehearsal_steps):
+                self._board.step("rehearse")
         return _arrays(found)
+
+    def rehearse(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `HostLibrary`."""
+        return _arrays([self._board.step("rehearse") for _ in range(steps)])
+
+    def evaluate_rehearsal(self) -> tuple[int, float, np.ndarray]:
+        """See `HostLibrary`."""
+        return self._board.rehearsal(self.model.classes)
 
     def remember(self, samples: LibrarySamples) -> None:
         """See `HostLibrary`."""
