@@ -8,6 +8,7 @@ import pytest
 
 from tinytrain.cli.commands.simulate import print_health
 from tinytrain.manifest.health import GradientCounterRecord, HealthRecord, UpdateCounterRecord
+from tinytrain.naming import as_written
 from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.simulation.health import HealthReport, health_report
@@ -160,6 +161,8 @@ def test_a_class_that_is_absent_or_fades() -> None:
     assert classes((80, 98, 0), (8, 2, 0)) == ()
     (fading,) = classes((80, 99, 0), (20, 4, 0), (7, 0, 5))
     assert fading.startswith("class 1 has been predicted less than a quarter as often as the label")
-    assert "(class 1: 4 to 20 of the latest steps): use --class-weights balanced" in fading
+    counted = "(class 1: 4 to 20 of the latest steps): use"
+    assert f"{counted} --class-weights balanced, or --replay" in as_written(fading)
+    assert f"{counted} class_weights='balanced', or replay=" in fading
     (many,) = classes((50, 50, 0), (50, 50, 1), *[(0, 0, 99)] * 6)
     assert many.startswith("classes 2, 3, 4, 5 and 2 more have not come for 99 steps")
