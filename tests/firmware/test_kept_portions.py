@@ -38,4 +38,5 @@ def test_steps_on_kept_samples(options: str, generated: Compile, tmp_path: Path)
     folder = generated("small", **given)
     flags = [*SANITIZERS, f"-DWINDOW={given.get('accumulate', 1)}U"]
     flags += ["-DIN_FLASH"] if given.get("replay_in") == "flash" else []
+    flags += ["-DIN_BETWEEN"] if given.get("concurrent") else []
     assert link("portions_kept.c", [folder], tmp_path, flags=flags).run() == "ok\n"
