@@ -16,7 +16,7 @@ from tinytrain.passes.base import Runner
 from tinytrain.target import load_target
 from tinytrain.toolchain.build import build
 from tinytrain.toolchain.footprint import call_graph
-from tinytrain.toolchain.objects import FOLDER
+from tinytrain.toolchain.objects import FOLDER, contents
 
 TARGET = load_target("mps2-an500")
 
@@ -133,6 +133,16 @@ def test_only_what_reaches_a_header_is_compiled_anew(
     edit(reached)
     build(copied(changed, tmp_path / "third"), TARGET)
     assert len(names(objects, "*.o") - before) == len(users)
+
+
+def test_a_header_that_a_macro_names_is_reached(tmp_path: Path) -> None:
+    source, header = tmp_path / "own.c", tmp_path / "part.h"
+    source.write_text('#define OWN "part.h"\n#include OWN\n', encoding="utf-8")
+    found = []
+    for size in (1, 2):
+        header.write_text(f"static char own[{size}];\n", encoding="utf-8")
+        found.append(contents([source], [])[source])
+    assert None not in found and found[0] != found[1]
 
 
 def reaches(folder: Path, source: Path, header: Path) -> bool:

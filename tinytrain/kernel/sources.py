@@ -101,5 +101,6 @@ def _sources(name: str) -> Iterable[str]:
 
 def includes(text: str) -> list[str]:
     """Files that a source of the runtime includes by name."""
-    # A gradient's body is included by way of a macro that holds its name.
-    return re.findall(r'^\s*#\s*(?:include|define\s+TT_BODY)\s+"([^"]+)"', text, re.MULTILINE)
+    # Also by way of a macro that holds its name, as the body of a gradient is.
+    pattern = r'^\s*#\s*(?:include\s+|define\s+\w+\s+(?="[^"]+\.h"))"([^"]+)"'
+    return re.findall(pattern, text, re.MULTILINE)
