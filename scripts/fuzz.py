@@ -1,10 +1,10 @@
 """Throws inputs at the generated C, and damaged files at the compiler, for a given time.
 
     make fuzz [FUZZ_SECONDS=600]
-    .venv/bin/python scripts/fuzz.py [--seconds S] [--only WORD]
+    .venv/bin/python scripts/fuzz.py [--seconds S] [--only WORD] [--cores N]
 
 The C runs under libFuzzer with the address and the undefined-behaviour sanitizer, two programs at a
-time; `tests/support/fuzzing.py` has the table of programs and models. Inputs that end badly are
+time unless `--cores` says otherwise; `tests/support/fuzzing.py` has the table of programs and models. Inputs that end badly are
 kept in `build/fuzz/finds`: give one to the program beside it to see it again. Exit code 1 if there
 are any.
 """
@@ -118,6 +118,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", default="", metavar="WORD", help="programs with this in their name"
     )
+    parser.add_argument("--cores", type=int, default=2, help="programs that run at a time")
     return parser.parse_args()
 
 
@@ -136,8 +137,8 @@ def main() -> int:
         print(f"fuzz: nothing has '{options.only}' in its name", file=sys.stderr)
         return 2
     started, total, is_bad = time.monotonic(), 0, False
-    with ThreadPoolExecutor(2) as pool:
-        share = 2 * options.seconds / len(held)
+    with ThreadPoolExecutor(options.cores) as pool:
+        share = options.cores * options.seconds / len(held)
         for outcome in pool.map(lambda run: run(share), held):
             total += outcome.runs
             reached = f"{outcome.edges:>6,} edges" if outcome.edges else ""

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fuzzing import FOLDER, MODELS, TARGETS, Target, built, functions, generated
-from tests.support.paths import ROOT
+from tests.support.fuzzing import (
+    FOLDER,
+    MODELS,
+    TARGETS,
+    Target,
+    built,
+    declared,
+    functions,
+    generated,
+)
 from tests.support.surroundings import HANGS
 
 NOT_CALLED = {
@@ -67,11 +75,9 @@ def test_nothing_ends_badly(target: Target, model: str, tmp_path: Path) -> None:
 
 
 def test_every_function_that_a_model_may_have_is_called() -> None:
-    text = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "codegen").glob("*.h.j2"))
-    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    declared = set(re.findall(r"\{\{ name \}\}_(\w+)(?:\{\{[^}]*\}\}\w*)?\(", text))
-    assert {"infer", "load", "guard_look", "enrol"} <= declared
-    assert declared - CALLED - {"input", "quantize_input"} == set(NOT_CALLED)
+    found = declared()
+    assert {"infer", "load", "guard_look", "enrol"} <= found
+    assert found - CALLED - {"input", "quantize_input"} == set(NOT_CALLED)
 
 
 @pytest.mark.slow

@@ -107,6 +107,13 @@ def functions(header: str) -> set[str]:
     return set(re.findall(r"\bm_(\w+)\(", text))
 
 
+def declared() -> set[str]:
+    """Names of the functions NAME_... that any model may have, by the templates of its headers."""
+    text = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "codegen").glob("*.h.j2"))
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return set(re.findall(r"\{\{ name \}\}_(\w+)(?:\{\{[^}]*\}\}\w*)?\(", text))
+
+
 def _defines(header: str) -> list[str]:
     """What tells the programs what there is to call."""
     held = [f"-DHAS_{name}" for name in sorted(functions(header))]
