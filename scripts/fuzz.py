@@ -4,9 +4,9 @@
     .venv/bin/python scripts/fuzz.py [--seconds S] [--only WORD] [--cores N]
 
 The C runs under libFuzzer with the address and the undefined-behaviour sanitizer, two programs at a
-time unless `--cores` says otherwise; `tests/support/fuzzing.py` has the table of programs and models. Inputs that end badly are
-kept in `build/fuzz/finds`: give one to the program beside it to see it again. Exit code 1 if there
-are any.
+time unless `--cores` says otherwise; `tests/support/fuzzing.py` has the table of programs and
+models. Inputs that end badly are kept in `build/fuzz/finds`: give one to the program beside it to
+see it again. Exit code 1 if there are any.
 """
 
 from __future__ import annotations
