@@ -224,6 +224,11 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
         "--anomaly-warm-up changes nothing, as --anomaly is not given\n"
         "  help: add --anomaly diagonal, or leave out --anomaly-warm-up",
     ),
+    "an error that nothing lowers": (
+        ["--anomaly", "error", "--scheme", "none", "--loss", "mean_squared_error"],
+        "--anomaly error learns what is normal by training on it, and the scheme none trains "
+        "nothing\n  help: train --scheme head or more, or use --anomaly diagonal",
+    ),
     "quantile of no anomaly": (
         ["--anomaly-quantile", "0.9"],
         "--anomaly-quantile changes nothing, as --anomaly is not given",

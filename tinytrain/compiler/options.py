@@ -768,6 +768,13 @@ def _check_inference(options: Options) -> None:
 
 def _check_nothing(options: Options) -> None:
     """Refuses what asks for something to train."""
+    if options.anomaly == "error":
+        raise UsageError(
+            "--anomaly error learns what is normal by training on it, and the scheme none trains "
+            "nothing",
+            help="train --scheme head or more, or use --anomaly diagonal, which learns how the "
+            "outputs of layers are spread",
+        )
     for name, option in OPTIONS.items():
         is_of_training = option.group in OF_TRAINING or name == "classes"
         if is_of_training and getattr(options, name) != option.default:
