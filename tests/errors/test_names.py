@@ -21,7 +21,7 @@ from tests.support.onnx_models import SHAPE, float_model
 from tests.support.paths import ROOT
 from tests.support.refusals import Refuse
 from tinytrain.cli.command import COMMANDS
-from tinytrain.cli.console import print_warnings
+from tinytrain.cli.console import print_notes, print_warnings
 from tinytrain.errors import UsageError
 from tinytrain.manifest import to_json
 from tinytrain.manifest.file import read_manifest
@@ -155,7 +155,9 @@ def test_sentences_of_results_are_told_in_two_ways(
     copied = dataclasses.replace(product.manifest)
     assert to_json(copied)["warnings"] == held
     print_warnings([warning])
-    assert "warning: --link adds no program" in capsys.readouterr().err
+    print_notes([warning])
+    shown = capsys.readouterr().err
+    assert "warning: --link adds no program" in shown and "note: --link adds" in shown
 
 
 def test_advice_of_a_session_names_parameters() -> None:

@@ -96,7 +96,7 @@ def print_warnings(warnings: Sequence[str], console: Console | None = None) -> N
 def print_notes(notes: Sequence[str]) -> None:
     """Sentences on what was done to a model on the way in, on standard error."""
     for sentence in notes:
-        _print_sentence("note", "bold", sentence, None)
+        _print_sentence("note", "bold", as_written(sentence), None)
 
 
 def _print_sentence(kind: str, style: str, sentence: str, console: Console | None) -> None:

@@ -12,6 +12,7 @@ from tinytrain.compiler.budget import Budget, MemoryUse
 from tinytrain.compiler.options import make_options
 from tinytrain.errors import UsageError
 from tinytrain.experiments.workers import open_workers
+from tinytrain.naming import advice
 from tinytrain.option import check_options
 from tinytrain.output_file import check_writable, scratch_folder, write_file
 from tinytrain.scheme.scheme import Scheme
@@ -170,5 +171,5 @@ def _write(path: Path, asked: Asked, found: Findings, new: int) -> SearchResult:
         asked.figure.noun,
         found.trainings,
         new,
-        found.notes,
+        advice(found.notes),
     )
