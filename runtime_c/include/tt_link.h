@@ -196,7 +196,11 @@ typedef struct {
     /* what a file needs that a locked link takes */ \
     ROW(22, REHEARSAL, rehearsal, request, EXACT, figures, ALWAYS) \
     /* evaluates the rehearsal set; f32 recalls of the classes, -1 for one that it lacks, are then \
-     * what OUTPUT gives */
+     * what OUTPUT gives */ \
+    ROW(23, FOLLOW, follow, piece, MORE, result, UNLOCKED) \
+    /* the same as INFER, and follows drift over the sample */ \
+    ROW(24, FOLLOW_RESET, follow_reset, request, EXACT, request, UNLOCKED) \
+    /* back to the moments of training */
 
 /* ROW(status, NAME): those below are of tt_status. */
 #define TT_LINK_STATUSES(ROW) \
@@ -262,6 +266,8 @@ typedef struct {
     tt_status (*learn)(void *model, const void *target, tt_result *result);
     tt_status (*replay)(void *model, tt_result *result);
     tt_status (*rehearse)(void *model, tt_result *result);
+    tt_status (*follow)(void *model, float *output, tt_result *result);
+    void (*follow_reset)(void *model);
     tt_status (*evaluate_rehearsal)(void *model, tt_metrics *metrics, float *recall);
     tt_status (*set_rate)(void *model, float rate);
     float (*rate)(void *model);

@@ -205,18 +205,43 @@ static uint8_t take_sample(tt_link *link, const question *asked, int needs_targe
     return TT_OK;
 }
 
-static uint8_t do_infer(tt_link *link, const question *asked)
+static uint8_t infer_sample(tt_link *link, const question *asked,
+                            tt_status (*infer)(void *, float *, tt_result *))
 {
     tt_result result = {0.0f, -1};
+    if (infer == NULL) {
+        return TT_LINK_ERROR_UNKNOWN;
+    }
     const uint8_t refusal = take_sample(link, asked, 0);
     if (refusal != TT_OK) {
         return refusal;
     }
     const uint32_t start = ticks_of(link);
-    const tt_status status = link->calls->infer(link->model, link->values, &result);
+    const tt_status status = infer(link->model, link->values, &result);
     const uint32_t ticks = ticks_of(link) - start;
     link->outputs = status == TT_OK ? link->calls->output_bytes : 0;
     return tell(link, asked, status, &result, ticks);
+}
+
+static uint8_t do_infer(tt_link *link, const question *asked)
+{
+    return infer_sample(link, asked, link->calls->infer);
+}
+
+static uint8_t do_follow(tt_link *link, const question *asked)
+{
+    return infer_sample(link, asked, link->calls->follow);
+}
+
+static uint8_t do_follow_reset(tt_link *link, const question *asked)
+{
+    const tt_link_request done = {0};
+    if (link->calls->follow_reset == NULL) {
+        return TT_LINK_ERROR_UNKNOWN;
+    }
+    link->calls->follow_reset(link->model);
+    answer(link, asked, &done, sizeof done);
+    return TT_OK;
 }
 
 static uint8_t do_evaluate(tt_link *link, const question *asked)
@@ -609,6 +634,7 @@ static uint32_t messages_of(const tt_link *link)
     found &= ~(calls->replay == NULL ? 1U << TT_LINK_REPLAY : 0U);
     found &= ~(calls->rehearse == NULL ? 1U << TT_LINK_REHEARSE : 0U);
     found &= ~(calls->evaluate_rehearsal == NULL ? 1U << TT_LINK_REHEARSAL : 0U);
+    found &= ~(calls->follow == NULL ? 3U << TT_LINK_FOLLOW : 0U); /* FOLLOW_RESET, too */
     found &= ~(calls->self_test == NULL ? 1U << TT_LINK_SELF_TEST : 0U);
     return found;
 }

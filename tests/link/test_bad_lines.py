@@ -159,6 +159,8 @@ HOSTILE = {
     "training without a sample": (Frame(1, MESSAGES["train"].type, 0, bytes(4)), 70),
     "counters of no table": (Frame(1, MESSAGES["counters"].type, 0, b"\xff" * 8), 69),
     "what the model lacks": (Frame(1, MESSAGES["replay"].type, 0, bytes(4)), 64),
+    "drift that nothing follows": (Frame(1, MESSAGES["follow"].type, 0, bytes(4)), 64),
+    "moments that it lacks": (Frame(1, MESSAGES["follow_reset"].type, 0, bytes(4)), 64),
     "a rehearsal set that it lacks": (Frame(1, MESSAGES["rehearsal"].type, 0, bytes(4)), 64),
 }
 

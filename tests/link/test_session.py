@@ -148,6 +148,36 @@ def test_a_program_that_trains_otherwise_is_refused(
             tinytrain.load(other, on=f"serial:{port}")
 
 
+@pytest.mark.slow
+def test_drift_is_followed_on_a_board(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    tinytrain.compile_model(
+        DIGITS, output=folder, name="own", calibration=X, link=True, target="host", scheme="head",
+        follow="auto",
+    )  # fmt: skip
+    session = {"data": data, "eval": data, "steps": 30, "order": "drift", "follow": True}
+    host = tinytrain.simulate(folder, save=tmp_path / "host.bin", **session)
+    with host_board(folder) as port:
+        board = tinytrain.simulate(
+            folder, on=f"serial:{port}", save=tmp_path / "board.bin", **session
+        )
+        with (
+            tinytrain.load(folder, on=f"serial:{port}") as device,
+            tinytrain.load(folder) as here,
+        ):
+            for one in (device, here):
+                one.load(tmp_path / "host.bin")
+            assert np.array_equal(
+                device.follow(X[:3], predict=True), here.follow(X[:3], predict=True)
+            )
+            device.follow_reset()
+            assert not np.array_equal(device.predict(X[:3]), here.predict(X[:3]))
+            here.follow_reset()
+            assert np.array_equal(device.predict(X[:3]), here.predict(X[:3]))
+    assert plain(board) == plain(host) and board.followed == 30
+    assert (tmp_path / "board.bin").read_bytes() == (tmp_path / "host.bin").read_bytes()
+
+
 def test_rehearsal_sets_are_told_apart() -> None:
     sets = [RehearsalSet(x, y) for x in (X, X + 1) for y in (np.int32(Y), np.int32(Y + 1))]
     how = {"trains": True, "rate": 0.01, "schedule": parse_schedule("constant", 0), "seed": 0}

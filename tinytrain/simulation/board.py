@@ -9,17 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytrain.errors import ModelError, ToolchainError, UsageError
+from tinytrain.errors import ToolchainError
 from tinytrain.link.board import Board, Ran, open_board
-from tinytrain.link.lock import LOCKED
 from tinytrain.losses import SampleTarget
-from tinytrain.manifest.root import Manifest
 from tinytrain.reference.class_health import ClassCounts
 from tinytrain.reference.health import GradientHealth, Health, UpdateHealth
 from tinytrain.reference.metrics import EarlyStop, Metrics
-from tinytrain.reference.schedule import parse_schedule
-from tinytrain.reference.training_settings import settings_crc
 from tinytrain.saved_file import read_saved
+from tinytrain.simulation.board_checks import (
+    check_link,
+    check_locked,
+    check_model,
+    check_stream,
+)
 from tinytrain.simulation.engine import (
     Checkpoint,
     Evaluation,
@@ -57,85 +59,12 @@ class BoardEngine:
             ToolchainError: the board does not answer, or stops.
         """
         check_link(self.folder)
-        _check_stream(stream)
+        check_stream(stream)
         with closing(open_board(self.port)) as board:
             check_model(board, self.folder)
             if board.lock is not None:
-                _check_locked(stream)
+                check_locked(stream)
             return _BoardSession(self.folder, board, stream, progress).run()
-
-
-def check_model(board: Board, folder: GeneratedFolder) -> None:
-    """Raises `ModelError` where a board does not hold the model of a folder."""
-    if board.hello.model_hash != folder.manifest.model_hash:
-        raise ModelError(
-            f"the board holds another model than '{folder.path}': '{board.hello.name}', "
-            f"{board.hello.model_hash[:12]}",
-            help="build the folder's program (make link) and flash it",
-        )
-    if board.lock is not None:
-        return  # it trains by its own firmware, whose rate and schedule are nobody else's
-    if folder.manifest.trains and "train" not in board.hello.messages:
-        raise ModelError(
-            f"the board holds the model of '{folder.path}' compiled with --inference: it trains "
-            "nothing",
-            help="build the folder's program (make link) and flash it",
-        )
-    if folder.manifest.trains and board.hello.settings != _settings(folder.manifest):
-        raise ModelError(
-            f"the board holds the model of '{folder.path}' compiled with another learning rate, "
-            "schedule, seed, replay buffer or rehearsal set: it would learn something else than "
-            "this machine",
-            help="build the folder's program (make link) and flash it",
-        )
-
-
-def _settings(manifest: Manifest) -> int:
-    options = manifest.options
-    return settings_crc(
-        trains=manifest.trains,
-        rate=manifest.learning_rate,
-        schedule=parse_schedule(str(options["schedule"]), int(str(options["warmup"]))),
-        seed=int(str(options["seed"])),
-        slots=manifest.replay.slots if manifest.replay else 0,
-        rehearsed=manifest.rehearsal.crc if manifest.rehearsal else 0,
-    )
-
-
-def check_link(folder: GeneratedFolder) -> None:
-    """Raises `UsageError` for a model that no program of `compile --link` can train."""
-    if folder.manifest.replay is not None and folder.manifest.replay.in_flash:
-        raise UsageError(
-            f"the model in '{folder.path}' has its replay buffer in flash, which the program of "
-            "--link has no driver for",
-            help="leave out --on serial:, or compile with --replay-in ram, or without --replay",
-        )
-
-
-def _check_stream(stream: SampleStream) -> None:
-    refused = {
-        "enrols classes": stream.enrols or stream.enrolment is not None,
-        "follows drift": stream.follows,
-        "watches for what is not normal": stream.watches,
-        "takes samples without labels": stream.unlabelled,
-        "has a guard": stream.is_guarded,
-    }
-    for what, is_so in refused.items():
-        if is_so:
-            raise UsageError(
-                f"a session that {what} does not run on a board",
-                help="leave out --on serial:, or put on the board what does without",
-            )
-
-
-def _check_locked(stream: SampleStream) -> None:
-    """A board with a locked link takes a signed file, and says what it makes of samples."""
-    if stream.step_count or stream.fill is not None or stream.parameters_in is None:
-        raise UsageError(
-            LOCKED,
-            help="--steps 0 with --load of a signed file, and without --fill, brings it parameters "
-            "and evaluates them",
-        )
 
 
 class _BoardSession:
@@ -152,6 +81,7 @@ class _BoardSession:
         self._infer_ticks: list[int] = []
         self._losses: list[float] = []
         self._predictions: list[int] = []
+        self._followed = 0
 
     def run(self) -> RawOutcome:
         board, stream = self._board, self._stream
@@ -159,7 +89,7 @@ class _BoardSession:
         before, of_set = self._evaluate("before"), self._rehearsal()
         for sample in _samples(stream.fill_samples()):
             board.run("remember", sample)
-        checkpoints = list(self._train())
+        checkpoints = list(self._follow() if stream.follows else self._train())
         after, of_set_after = self._evaluate("after"), self._rehearsal()
         saved = board.save() if "snapshot" in board.hello.messages else stream.parameters_in
         assert saved is not None  # what a locked board has taken is what it holds
@@ -170,6 +100,7 @@ class _BoardSession:
             after=after,
             weights=read_saved(saved).weights,
             saved=saved,
+            followed=self._followed,
             rehearsal_before=of_set,
             rehearsal_after=of_set_after,
             stack_used=int(board.health()["stack_used"]) or None,
@@ -223,6 +154,16 @@ class _BoardSession:
                 right.append(_right(self._board.outputs(), target, spec.pixel_classes))
             self._progress(f"evaluate {when}", done, self._stream.eval_count, "")
         return Evaluation(tuple(predictions), tuple(squares), tuple(right))
+
+    def _follow(self) -> tuple[Checkpoint, ...]:
+        """Follows drift over the samples; nothing is evaluated between them."""
+        for x, _ in self._stream.train_samples():
+            found = self._board.run("follow", x.tobytes())
+            if self._stream.train.spec.classes:
+                self._predictions.append(found.prediction)
+            self._followed += 1
+            self._progress("follow", self._followed, self._stream.step_count, "")
+        return ()
 
     def _train(self) -> Iterator[Checkpoint]:
         stream, remembers = self._stream, self._stream.replay_steps is not None

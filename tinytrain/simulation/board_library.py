@@ -11,7 +11,7 @@ from tinytrain.link.board import Board, Ran, open_board
 from tinytrain.link.lock import apart
 from tinytrain.manifest.interface import ModelInterface
 from tinytrain.saved_file import read_saved
-from tinytrain.simulation.board import check_link, check_model
+from tinytrain.simulation.board_checks import check_link, check_model
 from tinytrain.simulation.folder import GeneratedFolder
 from tinytrain.simulation.library import HostLibrary
 from tinytrain.simulation.library_samples import LibrarySamples
@@ -73,6 +73,18 @@ class BoardLibrary(HostLibrary):
             for _ in range(rehearsal_steps):
                 self._board.step("rehearse")
         return _arrays(found)
+
+    def follow(self, inputs: np.ndarray, *, predict: bool = False) -> np.ndarray | None:
+        """See `HostLibrary`."""
+        found = []
+        for one in inputs:
+            self._board.run("follow", one.tobytes())
+            found += [self._board.outputs()] if predict else []
+        return np.stack(found).astype(np.float32) if predict else None
+
+    def follow_reset(self) -> None:
+        """See `HostLibrary`."""
+        self._board.ask("follow_reset", flags=0)
 
     def rehearse(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """See `HostLibrary`."""

@@ -148,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             come = take_u8(&in) % WIRE;
             take(&in, coming, come);
         } else {
-            ask(&in, type % 23U);
+            ask(&in, type % 26U);
         }
         while (taken < come) {
             m_link_poll(&wire);
