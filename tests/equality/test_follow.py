@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.graphs import GRAPHS
+from tests.support.graphs import GRAPHS, Net
 from tests.support.sessions import make_stream, opened, reference_engine, run, sanitized_host
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.options import Options
@@ -125,6 +125,15 @@ def test_what_cannot_be_followed_is_refused(
         compiled("mixture", tmp_path, **options)
     assert error.value.help
     assert not (tmp_path / "model").exists()
+
+
+def test_a_network_without_maps_is_told_to_leave_it_out() -> None:
+    net = Net((1, 1, 1, 6), 1)
+    graph = net.finish(net.dense(net.dense(net.flat(net.x), 8, clamp="relu"), 4))
+    samples = np.zeros((4, 1, 1, 6), np.int8)
+    with pytest.raises(UsageError) as error:
+        build_step(graph, Options(scheme="head", follow="auto"), Runner(), samples)
+    assert error.value.help is not None and error.value.help.startswith("leave out --follow: ")
 
 
 def test_samples_have_to_say_what_training_was() -> None:

@@ -83,7 +83,7 @@ def chosen_layers(which: str, graph: Graph) -> tuple[str, ...]:
     if not able:
         raise UsageError(
             f"no convolution can follow drift: {_summary(why_not)}",
-            help="train less of the model, such as --scheme head or last-2, or leave out --follow",
+            help=_way_out(graph),
         )
     if which == AUTO:
         return able
@@ -125,6 +125,16 @@ def _unsuited(node: Node, *, is_frozen: bool) -> str | None:
             "tell how a channel is distributed"
         )
     return None
+
+
+def _way_out(graph: Graph) -> str:
+    """Where a convolution is unsuited only because it trains, to train less."""
+    if any(_unsuited(node, is_frozen=True) is None for node, _ in _convolutions(graph)):
+        return "train less of the model, such as --scheme head or last-2, or leave out --follow"
+    return (
+        f"leave out --follow: what it follows are convolutions with maps of {LEAST_POSITIONS} to "
+        f"{MOST_POSITIONS:,} positions"
+    )
 
 
 def _summary(why_not: Mapping[str, str | None]) -> str:
