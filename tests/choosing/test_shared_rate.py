@@ -12,7 +12,7 @@ import pytest
 from tinytrain.choosing.choices import Choices
 from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import best_set
-from tinytrain.choosing.shared_rate import ENERGY, SPREAD, STEPS, SharedRate
+from tinytrain.choosing.shared_rate import ENERGY, HEAD, NAT, SPREAD, STEPS, SharedRate
 
 LAYERS = ("a", "b", "c")
 CHOICES = Choices(LAYERS, (0, 1, 2, 3), {"b": (0.0, 0.5, 1.0), "c": (0.0, 1.0)})
@@ -75,11 +75,15 @@ def test_a_larger_tensor_has_more_directions_and_takes_longer() -> None:
     assert many.gain(2, {"b": 0.5}) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("fallen", [0.0, 0.01, 2.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_bands_hold_every_set_and_none_wins_more_than_its_knapsack_says(seed: int) -> None:
+def test_bands_hold_every_set_and_none_wins_more_than_its_knapsack_says(
+    seed: int, fallen: float
+) -> None:
     rng = np.random.default_rng(seed)
     energies = {layer: tuple(10.0 ** rng.uniform(-1, 6, 2).round(3)) for layer in (*LAYERS, "head")}
-    valued = SharedRate(CHOICES, worth(energies))  # type: ignore[arg-type]
+    found = worth(energies)  # type: ignore[arg-type]
+    valued = SharedRate(CHOICES, dataclasses.replace(found, fallen=fallen))
     bounds = []
     for band in valued.bands():
         line, most = valued.line(band)
@@ -95,3 +99,14 @@ def test_bands_hold_every_set_and_none_wins_more_than_its_knapsack_says(seed: in
         )
     )
     assert best <= max(bounds) * (1 + 1e-6)
+
+
+def test_a_fresh_head_is_kept_from_learning_too() -> None:
+    fresh = dataclasses.replace(worth(EVEN), fallen=1.5)
+    known, valued = SharedRate(CHOICES, worth(EVEN)), SharedRate(CHOICES, fresh)
+    assert valued.gain(0, {}) == 0.0
+    lost = NAT * 1.5 * (math.exp(-HEAD * 1.0 / 6.0) - math.exp(-HEAD))
+    assert valued.gain(3, {"b": 1.0}) == pytest.approx(known.gain(3, {"b": 1.0}) - lost)
+    steep = dataclasses.replace(worth({**EVEN, "b": (1e6, 1.0)}), fallen=1.5)
+    assert SharedRate(CHOICES, steep).gain(3, {"b": 1.0}) < 0.0
+    assert SharedRate(CHOICES, steep, apart=True).gain(3, {"b": 1.0}) > 0.0

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tinytrain.autodiff.differentiate import Differentiate, Loss
+from tinytrain.choosing.learned_head import learn_head
+from tinytrain.choosing.real_gradients import ordered_sum, unit_of
 from tinytrain.errors import DataError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
@@ -54,6 +56,8 @@ class Worth:
         spread: of each layer the mean over samples of the squared gradient of weights and of bias:
             what a step on one sample has of `descent`, and of noise.
         sizes: of each layer how many weights and how many biases there are.
+        fallen: by how much a fresh head that learned these samples before lowered their mean loss,
+            in nats; 0 where none did.
     """
 
     layers: Mapping[str, float]
@@ -63,6 +67,7 @@ class Worth:
     samples: int
     spread: Mapping[str, tuple[float, float]]
     sizes: Mapping[str, tuple[int, int]]
+    fallen: float = 0.0
 
     @property
     def channels(self) -> Mapping[str, np.ndarray]:
@@ -108,6 +113,7 @@ def measure_worth(
     gradient: DType = DType.S8,
     classes: int | None = None,
     seed: int = 0,
+    learned: bool = False,
 ) -> Worth:
     """Runs each sample forward and back once, at learning rate 0.
 
@@ -120,16 +126,20 @@ def measure_worth(
         gradient: dtype of gradients.
         classes: of a fresh head in the place of the model's own; None keeps that.
         seed: of a fresh head and of random orders.
+        learned: whether a fresh head learns the samples first.
 
     Raises:
         ModelError: the loss cannot train what the graph ends in.
     """
     graph = ReplaceHead(classes, seed)(DenseToConv()(forward))
+    if loss.class_weights == BALANCED:  # nothing has been counted yet
+        loss = replace(loss, class_weights=None)
+    fallen = 0.0
+    if learned and classes is not None:
+        graph, fallen = learn_head(graph, samples, targets, loss, gradient, seed)
     head = weighted_layers(graph)[-1]
     body = [layer for layer in trainable_layers(graph) if layer != head]
     scheme = Scheme("everything", tuple(body), dict.fromkeys(body, Share()))
-    if loss.class_weights == BALANCED:  # nothing has been counted yet
-        loss = replace(loss, class_weights=None)
     training = Differentiate(loss, gradient)(SelectTrainable(scheme, 0, seed)(graph))
     machine = Machine(training)
     for name, scale in warm_up(training, samples, seed).items():
@@ -144,7 +154,7 @@ def measure_worth(
                 help="give targets that the model's outputs can come near",
             )
         measured.add(known, exponents, machine.step.normaliser)
-    return measured.worth(seed)
+    return replace(measured.worth(seed), fallen=fallen)
 
 
 @dataclass(eq=False)
@@ -180,13 +190,13 @@ class _Layer:
 
     def fisher(self) -> float:
         """P of the layer."""
-        return 0.5 * _ordered_sum(np.square(self.outputs)) / len(self.outputs)
+        return 0.5 * ordered_sum(np.square(self.outputs)) / len(self.outputs)
 
     def bias_fisher(self) -> float:
         """P of its bias alone."""
         count = len(self.bias)
         square = np.cumsum(self.squares, axis=0)[-1] / count
-        return 0.5 * _ordered_sum(square * np.square(self.bias)) / count
+        return 0.5 * ordered_sum(square * np.square(self.bias)) / count
 
 
 class _Weights:
@@ -210,7 +220,7 @@ class _Weights:
         for node, unit in zip(self.back, units, strict=True):
             gradient += known[node.output] * (scale_of(node.inputs[0]) * unit)
         self.total += gradient
-        self.squares.append(_ordered_sum(gradient**2))
+        self.squares.append(ordered_sum(gradient**2))
         self.contributions.append(by_channel(self.real * gradient, self.multiple))
 
 
@@ -249,15 +259,11 @@ class _Measured:
             normaliser: n of that step.
         """
 
-        def unit(g: Value) -> float:
-            """What an integer gradient counts in."""
-            is_real = g.type.dtype is DType.F32
-            return 1.0 if is_real else 2.0 ** (exponents.get(g.type.exponent or "", 0) + normaliser)
-
         for layer in self.layers.values():
-            layer.add(known, unit(layer.back.inputs[0]))
+            layer.add(known, unit_of(layer.back.inputs[0], exponents, normaliser))
         for weights in self.weights.values():
-            weights.add(known, [unit(node.inputs[-1]) for node in weights.back])
+            units = [unit_of(node.inputs[-1], exponents, normaliser) for node in weights.back]
+            weights.add(known, units)
 
     def worth(self, seed: int) -> Worth:
         """What the samples so far say."""
@@ -275,15 +281,10 @@ class _Measured:
                 by_channel(np.abs(held.real * mean), held.multiple),
             )
             bias = np.cumsum(layer.bias, axis=0)[-1] / count
-            descent[name] = (_ordered_sum(mean**2), _ordered_sum(bias**2))
+            descent[name] = (ordered_sum(mean**2), ordered_sum(bias**2))
             sizes[name] = held.real.size, bias.size
-            noisy = _ordered_sum(np.square(layer.bias)) / count
-            spread[name] = (_ordered_sum(np.array(held.squares)) / count, noisy)
+            noisy = ordered_sum(np.square(layer.bias)) / count
+            spread[name] = (ordered_sum(np.array(held.squares)) / count, noisy)
         layers = {name: layer.fisher() for name, layer in self.layers.items()}
         biases = {name: layer.bias_fisher() for name, layer in self.layers.items()}
         return Worth(layers, biases, facts, descent, count, spread, sizes)
-
-
-def _ordered_sum(values: np.ndarray) -> float:
-    """In order, so that the last digit is the same on every machine."""
-    return float(np.cumsum(values.ravel())[-1])

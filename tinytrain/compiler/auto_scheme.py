@@ -116,7 +116,7 @@ class AutoScheme:
         samples = labelled_samples(
             given, options, preprocess, f"--scheme {AUTO}", "name a preset or a scheme file"
         )
-        self.worth = worth_of(given.forward, options, samples)
+        self.worth = worth_of(given.forward, options, samples, learned=True)
         self.costs = Costs(given.forward, options, target, given.quantized_samples())
         self._lines = CostLines(self.costs)
         is_adam = options.optimizer == "adam"

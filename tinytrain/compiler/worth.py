@@ -52,12 +52,15 @@ def labelled_samples(
     return LabelledSamples(np.ascontiguousarray(data.quantized(index)), targets[index])
 
 
-def worth_of(forward: Graph, options: Options, samples: LabelledSamples) -> Worth:
+def worth_of(
+    forward: Graph, options: Options, samples: LabelledSamples, *, learned: bool = False
+) -> Worth:
     """What each layer, channel and bias of a model is worth on labelled samples.
 
     Args:
         forward: s8 forward graph.
         options: that the model is compiled with.
+        learned: whether a fresh head learns the samples first.
     """
     return measure_worth(
         forward,
@@ -67,4 +70,5 @@ def worth_of(forward: Graph, options: Options, samples: LabelledSamples) -> Wort
         gradient=GRADIENTS[options.gradient],
         classes=options.classes,
         seed=options.seed,
+        learned=learned,
     )
