@@ -58,7 +58,10 @@ def learn_head(
     after, _ = course.look()
     if not after < before:
         return graph, 0.0
-    return replace(graph, constants={**graph.constants, **course.weights}), before - after
+    # A bias that trains has a scale, and one that does not has none: they are two values.
+    learned = {w.name: held for w, held in course.weights.items()}
+    constants = {value: learned.get(value.name, held) for value, held in graph.constants.items()}
+    return replace(graph, constants=constants), before - after
 
 
 class _Course:
