@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from tests.support.boards import DIGITS, X, Y, emulated_board, host_board
 from tests.support.cryptography_sources import cryptography
 from tests.support.host_programs import PROGRAMS
 from tests.support.library_boards import BadLine, LibraryBoard, Mac
-from tests.support.objects import run
 from tests.support.paths import ROOT
 from tinytrain import DataError, Product, UsageError
 from tinytrain.cli import main
@@ -300,27 +298,6 @@ def firmware(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Path
         for file in (source, *source.parent.glob("*.h"), *source.parent.glob("*.data")):
             shutil.copy(file, own / "src")
     return place
-
-
-@pytest.mark.slow
-def test_the_page_compiles(firmware: Path, tmp_path: Path) -> None:
-    section = (ROOT / "docs" / "link.md").read_text("utf-8").split("## Against whoever")[1]
-    block = re.findall(r"^```c\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[0]
-    (tmp_path / "block.c").write_text(block)
-    include = [firmware / "own" / part for part in ("include", "src")]
-    flags = [f"-I{path}" for path in include]
-    run(
-        "gcc",
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        *flags,
-        "-c",
-        tmp_path / "block.c",
-        "-o",
-        tmp_path / "block.o",
-    )
 
 
 @pytest.mark.slow

@@ -1,0 +1,210 @@
+"""`tinytrain search` beside the published schemes: two networks, two data sets, two budgets.
+
+    .venv/bin/python -m bench.searches [--only mcunet-5fps-cifar10]
+
+A budget is the RAM that a published scheme takes in its plain plan, everything counted. The search
+learns and judges by its own samples; the accuracies are of test images that it never saw, three
+orders of the samples, by the C that ships. Beside what was found stand the published schemes and
+what `--scheme auto` chooses within the budget, trained as long. Differences are taken order by
+order. What was measured stays in build/searches, so that the command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.auto_scheme import prepared, seconds
+from bench.tables import spread
+from tinytrain.choosing.channel_scores import with_channels
+from tinytrain.compiler.auto_scheme import AutoScheme
+from tinytrain.compiler.budget import Budget
+from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.options import Options
+from tinytrain.scheme.text import scheme_text
+from tinytrain.searches.front import Tried
+from tinytrain.searches.search import SearchResult, search
+from tinytrain.target import load_target
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+SCHEMES = ROOT / "examples" / "schemes"
+OUTPUT = ROOT / "build" / "searches"
+TARGET = "mps2-an500"
+PUBLISHED = ("49kb", "100kb")
+SIDE = 128
+MEAN = STD = 0.5
+"""The networks take pixels from -1 to 1."""
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Labelled images, uint8.
+
+    Attributes:
+        learn: x and y to learn from and to choose by.
+        test: that the choice never sees.
+        classes: how many.
+    """
+
+    learn: Arrays
+    test: Arrays
+    classes: int
+
+
+def cifar10() -> Data:
+    """2,000 images to learn from, 2,000 to test."""
+    with np.load(SHARED / "data" / "cifar10.npz") as held:
+        learn, test = (
+            (held[f"x_{part}"][:2000], held[f"y_{part}"][:2000]) for part in ("train", "test")
+        )
+    return Data(learn, test, 10)
+
+
+def flowers() -> Data:
+    """400 of each of five kinds to learn from, all 550 others to test."""
+    return Data(_flowers("train", 400), _flowers("val", None), 5)
+
+
+def _flowers(part: str, of_each: int | None) -> Arrays:
+    images, labels = [], []
+    with zipfile.ZipFile(SHARED / "data" / "flowers5_224.zip") as archive:
+        names = sorted(name for name in archive.namelist() if f"/{part}/" in name and "." in name)
+        kinds = sorted({name.split("/")[-2] for name in names})
+        for label, kind in enumerate(kinds):
+            for name in [one for one in names if one.split("/")[-2] == kind][:of_each]:
+                with Image.open(io.BytesIO(archive.read(name))) as image:
+                    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+                images.append(np.asarray(small))
+                labels.append(label)
+    return np.stack(images), np.array(labels, np.int32)
+
+
+DATA: dict[str, Callable[[], Data]] = {"cifar10": cifar10, "flowers": flowers}
+MODELS = ("mcunet-5fps", "mbv2-w0.35")
+
+
+def published(model: str, size: str) -> Path:
+    """The file of a published scheme."""
+    return SCHEMES / f"{model}-{size}.toml"
+
+
+def plain_ram(model: str, size: str, classes: int) -> int:
+    """Bytes that a published scheme takes with no way to save RAM in use."""
+    with tempfile.TemporaryDirectory() as place:
+        product = compile_model(
+            SHARED / "models" / f"{model}-int8.onnx",
+            output=Path(place, "model"),
+            scheme=str(published(model, size)),
+            classes=classes,
+            target=TARGET,
+            mean=MEAN,
+            std=STD,
+        )
+    return product.memory.ram["total"]
+
+
+def chosen_at_once(model: str, data: Data, ram: int, file: Path) -> None:
+    """Writes what `--scheme auto` chooses within `ram` bytes."""
+    options = Options(classes=data.classes, scheme="auto")
+    made = prepared(SHARED / "models" / f"{model}-int8.onnx", data.learn, options)
+    target = load_target(TARGET)
+    auto = AutoScheme(made.given, options, made.preprocess, target)
+    scheme = with_channels(auto.within(Budget(ram, target.flash)).scheme, auto.worth)
+    file.write_text(scheme_text(scheme), encoding="utf-8")
+
+
+def searched(model: str, name: str, data: Data, size: str) -> tuple[SearchResult, Path]:
+    """A search within what a published scheme takes."""
+    ram = plain_ram(model, size, data.classes)
+    output = OUTPUT / f"{model}-{name}-{size}.toml"
+    auto = output.with_name(f"auto-{output.name}")
+    chosen_at_once(model, data, ram, auto)
+    return search(
+        SHARED / "models" / f"{model}-int8.onnx",
+        data=data.learn,
+        eval=data.test,
+        output=output,
+        target=TARGET,
+        ram=ram,
+        beside=[published(model, size), auto],
+        classes=data.classes,
+        store=OUTPUT / "store",
+        mean=MEAN,
+        std=STD,
+    ), auto
+
+
+def of(result: SearchResult, name: str) -> Tried:
+    """The row of a scheme that was shown beside."""
+    return next(one for one in result.tried if one.name == name)
+
+
+def difference(one: Tried, other: Tried) -> str:
+    """Of accuracies in points, order by order."""
+    assert one.eval is not None and other.eval is not None, "both were tested"
+    pairs = zip(one.eval.accuracies, other.eval.accuracies, strict=True)
+    each = [100 * (a - b) for a, b in pairs]
+    return f"{statistics.mean(each):+.1f} ± {statistics.stdev(each):.1f}"
+
+
+def line(model: str, name: str, data: Data, size: str) -> str:
+    """A line of the table."""
+    before = seconds()
+    result, auto = searched(model, name, data, size)
+    minutes = (seconds() - before) / 60
+    found = result.chosen
+    beside, quick = of(result, published(model, size).name), of(result, auto.name)
+    assert found.eval is not None and beside.eval is not None and quick.eval is not None
+    cells = [
+        model,
+        name,
+        f"{result.limits.ram:,}",
+        f"{result.memory.ram['total']:,}",
+        f"{size}: {spread(beside.eval.accuracies)}",
+        spread(found.eval.accuracies),
+        difference(found, beside),
+        spread(quick.eval.accuracies),
+        difference(quick, found),
+        f"{result.new_trainings} of {result.trainings}",
+        f"{minutes:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> int:
+    """Prints the table, a line as soon as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="part of MODEL-DATA-SIZE")
+    only = parser.parse_args().only
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    print(
+        "| model | data | RAM | RAM of what was found | published, % | found, % | difference "
+        "| `auto`, % | to the search | new trainings | processor minutes |\n"
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        flush=True,
+    )
+    for name, load in DATA.items():
+        for model in MODELS:
+            sizes = [size for size in PUBLISHED if only in f"{model}-{name}-{size}"]
+            data = load() if sizes else None
+            for size in sizes:
+                assert data is not None
+                print(line(model, name, data, size), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
