@@ -156,7 +156,8 @@ class Killer(Heard):
 def test_a_machine_that_dies_changes_no_bit(
     machines: TwoMachines, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_experiment(tmp_path, FILE.replace("steps = 30", "steps = 30000"))
+    # Seconds of training: a run must not end between its report and the death of its machine.
+    file = write_experiment(tmp_path, FILE.replace("steps = 30", "steps = 200000"))
     how = {"only": "rate 0.01", "cache": tmp_path / "cache"}
     killer = Killer(machines)
     experiment(file, output=tmp_path / "here", **how)
