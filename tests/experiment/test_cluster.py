@@ -134,7 +134,7 @@ def test_other_versions_are_refused(machines: TwoMachines, monkeypatch: pytest.M
 
 
 class Killer(Heard):
-    """Kills one of two machines when both are at work."""
+    """Kills one of two machines when both train, each with a quarter of its run to go at least."""
 
     def __init__(self, machines: TwoMachines) -> None:
         super().__init__()
@@ -147,8 +147,9 @@ class Killer(Heard):
     def report(self, job: Job, note: str, done: int, total: int) -> None:
         """Of a monitor."""
         super().report(job, note, done, total)
-        at_work = {title for title, *_ in self.reports} - set(self.done)
-        if len(at_work) == 2 and not self._is_done:
+        steps = {title: (done, total) for title, _, done, total in self.reports if total > 1}
+        left = {title for title, (done, total) in steps.items() if 4 * done < 3 * total}
+        if len(left - set(self.done)) == 2 and not self._is_done:
             self._is_done = True
             self._machines.kill_second()
 
@@ -156,13 +157,14 @@ class Killer(Heard):
 def test_a_machine_that_dies_changes_no_bit(
     machines: TwoMachines, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # Seconds of training: a run must not end between its report and the death of its machine.
-    file = write_experiment(tmp_path, FILE.replace("steps = 30", "steps = 200000"))
+    # The second machine takes seconds to start its worker, and has to find runs to do.
+    text = FILE.replace("steps = 30", "steps = 400000").replace("[4, 5]", "[4, 5, 6, 7]")
+    file = write_experiment(tmp_path, text)
     how = {"only": "rate 0.01", "cache": tmp_path / "cache"}
     killer = Killer(machines)
     experiment(file, output=tmp_path / "here", **how)
     experiment(file, output=tmp_path / "there", workers=machines.client, progress=killer, **how)
-    assert len(killer.done) == 3 and not killer.failures
+    assert len(killer.done) == 5 and not killer.failures
     assert "its worker died, attempt 2 of 3" in {note for _, note, *_ in killer.reports}
     assert files_of(tmp_path / "there") == files_of(tmp_path / "here")
     assert capfd.readouterr().err == ""
