@@ -19,7 +19,7 @@ import numpy as np
 
 from tinytrain.autodiff.differentiate import Differentiate, Loss
 from tinytrain.choosing.learned_head import learn_head
-from tinytrain.choosing.real_gradients import ordered_sum, unit_of
+from tinytrain.choosing.real_gradients import gradient_of, ordered_sum, unit_of
 from tinytrain.errors import DataError
 from tinytrain.ir.graph import Graph, Node, Value
 from tinytrain.ir.operations import traits_of
@@ -30,7 +30,7 @@ from tinytrain.passes.select_trainable import SelectTrainable, channel_multiple,
 from tinytrain.passes.trainable import trainable_layers
 from tinytrain.reference.class_weights import BALANCED
 from tinytrain.reference.interpret import Machine
-from tinytrain.reference.lowering import quantization, scale_of, zero_of
+from tinytrain.reference.lowering import quantization, zero_of
 from tinytrain.reference.packed import step_inputs
 from tinytrain.reference.warm_up import warm_up
 from tinytrain.scheme.channels import by_channel, channel_count, random_order
@@ -218,7 +218,7 @@ class _Weights:
         """Adds one sample; units: of the gradient that each sum was made of."""
         gradient = np.zeros(self.real.shape)
         for node, unit in zip(self.back, units, strict=True):
-            gradient += known[node.output] * (scale_of(node.inputs[0]) * unit)
+            gradient += gradient_of(node, known, unit)
         self.total += gradient
         self.squares.append(ordered_sum(gradient**2))
         self.contributions.append(by_channel(self.real * gradient, self.multiple))
