@@ -124,6 +124,27 @@ def test_the_limit_that_is_enforced() -> None:
         Options(learning_rate=0.3, rate_limit=0.2)
 
 
+def test_a_scheme_asks_for_a_multiple_of_the_suggestion() -> None:
+    """What it asks for is the limit then: no warning of what was tried."""
+    plain = Guidance(Tangent({"head": np.full(7, 40.0)}, np.zeros(1024), 1.0, 7), 0.5, "samples")
+    twice, ten = (replace(plain, factor=factor) for factor in (2.0, 10.0))
+    assert (twice.suggested, twice.limit, twice.share) == (0.05, 0.1, 1.0)
+    assert (ten.suggested, ten.limit) == (0.25, 0.25)
+    assert enforced_limit(Options(), ten) == 0.25
+    assert ten.warnings(0.25, "nearest", 4) == ()
+    assert "0.26 is above 0.25" in ten.warnings(0.26, "nearest", 4)[0]
+    assert initial_rate(Options(learning_rate=0.01), ten) == 0.01
+    # The cap on a network that has not learned is of the suggestion, and momentum is still in it.
+    assert replace(twice, largest=0.01).suggested == 0.02
+    assert replace(twice, momentum=0.5).suggested == 0.025
+    assert (replace(twice, is_adam=True).suggested, replace(ten, is_adam=True).suggested) == (
+        0.006,
+        0.03,
+    )
+    nothing = replace(twice, tangent=Tangent({"head": np.zeros(0)}, np.zeros(1024), 0.0, 0))
+    assert nothing.suggested is None and nothing.limit is None
+
+
 def test_nothing_to_measure_is_no_suggestion() -> None:
     nothing = Guidance(Tangent({"head": np.zeros(0)}, np.zeros(1024), 0.0, 0), 0.5, "noise")
     assert nothing.suggested is None and nothing.limit is None

@@ -60,6 +60,7 @@ def test_presets_to_the_letter() -> None:
             ),
         ),
         ("[rates]\ndense_0 = 3", Scheme("own.toml", rates={"dense_0": 3.0})),
+        ("rate = 2", Scheme("own.toml", rate=2.0)),
     ],
 )
 def test_a_file_is_read(text: str, wanted: Scheme, tmp_path: Path) -> None:
@@ -86,6 +87,10 @@ REFUSED = {
     "[weights]\nconv_0 = { channels = [0, true] }": ("makes no sense", "give a fraction"),
     "weights = 3": ("[weights] is not a table", "write one line for each layer: conv_3 = 0.5"),
     "rates = 3": ("[rates] is not a table", "write one line for each layer: conv_3 = 0.5"),
+    "rate = 0": ("rate = 0 makes no sense", "leave it out for the suggested rate"),
+    "rate = true": ("rate = True makes no sense", "give a factor above 0, at most 1024"),
+    "rate = '2'": ("rate = '2' makes no sense", "give a factor above 0"),
+    "rate = inf": ("rate = inf makes no sense", "give a factor above 0"),
     "[rates]\nhead = 0": ("[rates] head = 0 makes no sense", "give a factor above 0"),
     "[rates]\nhead = nan": ("[rates] head = nan makes no sense", "give a factor above 0"),
     "[rates]\nhead = true": ("[rates] head = True makes no sense", "give a factor above 0"),
@@ -100,7 +105,7 @@ REFUSED = {
     "[rates]\nhead = -1": ("[rates] head = -1 makes no sense", "give a factor above 0"),
     "[rates]\nconv_1 = 1": ("[rates] names 'conv_1', of which this scheme trains nothing", ""),
     'channels = ""': ("channels = '' is no way to choose", "use one of largest, smallest, random"),
-    "z = 1\nb = 2": ("unknown field 'b'", "fields are biases, channels, [weights], [rates]"),
+    "z = 1\nb = 2": ("unknown field 'b'", "fields are biases, channels, rate, [weights], [rates]"),
     "[weights]\nconv_0 = 1\n[rates]\ndense_0 = 1\nhead = 1": ("names the head twice", "keep one"),
 }
 

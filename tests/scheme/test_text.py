@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinytrain.errors import SchemeError
 from tinytrain.scheme.channels import WAYS
-from tinytrain.scheme.scheme import MAX_LAYER_RATE, Scheme, Share, load_scheme
+from tinytrain.scheme.scheme import MAX_RATE_FACTOR, Scheme, Share, load_scheme
 from tinytrain.scheme.text import WIDTH, scheme_text
 
 LAYERS = ["conv_0", "conv-1", "Übergang 2", 'a "b"\\\x7f\n', "conv_4", "dense_0"]
@@ -30,13 +30,14 @@ def schemes(draw: st.DrawFn) -> Scheme:
     chosen = draw(st.dictionaries(st.sampled_from(BODY), SHARES))
     biases = draw(st.sets(st.sampled_from(BODY)))
     trained = [layer for layer in LAYERS if layer in {*chosen, *biases, HEAD}]
-    rates = draw(st.dictionaries(st.sampled_from(trained), st.floats(1e-30, MAX_LAYER_RATE)))
+    rates = draw(st.dictionaries(st.sampled_from(trained), st.floats(1e-30, MAX_RATE_FACTOR)))
     return Scheme(
         "own.toml",
         tuple(layer for layer in BODY if layer in biases),
         {layer: chosen[layer] for layer in BODY if layer in chosen},
         draw(st.sampled_from(sorted(WAYS))),
         rates,
+        draw(st.one_of(st.just(1.0), st.floats(1e-30, MAX_RATE_FACTOR))),
     )
 
 

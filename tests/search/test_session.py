@@ -17,8 +17,8 @@ from tinytrain.scheme.channels import random_order
 from tinytrain.scheme.scheme import Scheme, Share
 from tinytrain.scheme.ways import WAYS, ChannelFacts
 from tinytrain.searches.explore import BUDGETS, Explored, Explorer
-from tinytrain.searches.front import Tried
-from tinytrain.searches.growth import other_channels
+from tinytrain.searches.front import Tried, best, order
+from tinytrain.searches.growth import FASTER, other_channels
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.prices import Takes
 from tinytrain.searches.session import SearchSession
@@ -40,9 +40,39 @@ def test_two_schemes_of_one_name_both_train_longer() -> None:
 
     session._measured = SimpleNamespace(marks=marks)
     prices = SimpleNamespace(within=lambda scheme, limits: Cost(10, 10, 10, 10, 10))
+    session._other_rates = lambda finalists: ()
     found = session._finals(Explored(tried, {}), prices, set())
     assert [one.long.accuracies for one in found] == [(0.0,), (0.5,)]
     assert [one.scheme for one in found] == pair
+
+
+def test_the_best_finalists_are_tried_with_other_rates() -> None:
+    """The factors of the head are those beside other layers: alone it has one rate."""
+    good, body, head = (
+        Tried(scheme, "greedy", Takes(10, 10, 10), Marks((1.0,), (0.5,)), Marks((1.0,), (mark,)))
+        for scheme, mark in (
+            (Scheme("good", ("a",)), 0.9),
+            (Scheme("body", ("b",)), 0.2),
+            (Scheme("head"), 0.8),
+        )
+    )
+    asked: list[tuple[float, dict[str, float]]] = []
+
+    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
+        asked.extend((one.rate, dict(one.rates)) for one in schemes if length.name == "long")
+        return [Marks((1.0,), (one.rate / 10,)) for one in schemes]
+
+    session: Any = object.__new__(SearchSession)
+    session._measured = SimpleNamespace(marks=marks)
+    session._lengths = SimpleNamespace(
+        short=TrialLength("short", 1, (0,), 1), long=TrialLength("long", 1, (0,), 1)
+    )
+    session._subject = SimpleNamespace(layers=("a", "b", "h"))
+    found = list(session._other_rates(sorted((good, body, head), key=order)[:2]))
+    both = [(rate, {} if factor == 1.0 else {"h": factor}) for rate, factor in FASTER]
+    assert asked == [*both, (2.0, {})]
+    assert {scheme_key(one.scheme) for one in found}.isdisjoint({scheme_key(good.scheme)})
+    assert best([good, *found]) is good and best(found).scheme.rate == 4.0
 
 
 def test_a_loss_that_is_not_finite_makes_no_gain_of_the_kind() -> None:

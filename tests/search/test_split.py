@@ -12,7 +12,7 @@ import pytest
 from tinytrain.data import Dataset, SampleSpec
 from tinytrain.errors import DataError, UsageError, Where
 from tinytrain.losses import SampleTarget
-from tinytrain.searches import bench, split
+from tinytrain.searches import split
 from tinytrain.searches.figure import BALANCED, LESS_LOSS, RIGHT, figure_of, less_loss, right
 from tinytrain.searches.split import (
     check_classes,
@@ -75,9 +75,10 @@ def test_classes_that_take_turns_keep_their_shares(monkeypatch: pytest.MonkeyPat
     check_classes(found.data, WHERE)
     counts = np.bincount(found.data.targets(slice(None)))
     assert counts.sum() == 100 and counts[2] >= 4 and abs(counts[0] - counts[1]) <= 2
-    _, judge = search_samples(data(np.arange(90) % 2, 2), None).split(0)
-    shown = bench._thinned(data(np.arange(90) % 2, 2), judge, 6)
-    assert sorted(shown.targets.tolist()) == [0, 0, 0, 1, 1, 1]
+    labels = np.arange(90) % 2
+    _, judge = search_samples(data(labels, 2), None).split(0)
+    shown = labels[judge[thinned(labels[judge], 6)]]
+    assert sorted(shown.tolist()) == [0, 0, 0, 1, 1, 1]
     assert thinned(np.arange(9), 3).size == 3 and thinned(np.zeros(4), 9).tolist() == [0, 1, 2, 3]
 
 

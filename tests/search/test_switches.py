@@ -38,14 +38,16 @@ SAMPLES = 9
 
 
 def random_scheme(layers: list[str], rng: random.Random, *, whole: bool) -> Scheme:
-    """Biases, and weights whole or in part, of some layers before the head; a rate for one."""
+    """Biases, and weights whole or in part, of some layers before the head; a rate for one, and a
+    factor on all."""
     *body, head = layers
     biases = tuple(layer for layer in body if rng.random() < 0.5)
     shares = (Share(),) if whole else (Share(), Share(0.5), Share(0.25), Share(channels=(0,)))
     weights = {layer: rng.choice(shares) for layer in body if rng.random() < 0.5}
     chosen = rng.choice([*weights, *biases, head])
     choice = rng.choice(("largest", "smallest", "random"))
-    return Scheme("random", biases, weights, choice, {chosen: rng.choice((0.3, 2.0))})
+    rates = {chosen: rng.choice((0.3, 2.0))}
+    return Scheme("random", biases, weights, choice, rates, rng.choice((1.0, 3.0)))
 
 
 def samples_of(compiled: Compiled, seed: int = 0) -> LibrarySamples:
@@ -192,6 +194,8 @@ def test_a_largest_scheme_is_whole_and_has_no_rates() -> None:
         Switches(compiled_with(Scheme("part", (), {body[-1]: Share(0.5)})))
     with pytest.raises(SchemeError, match=f"gives layer '{body[-1]}' a rate of its own"):
         Switches(compiled_with(Scheme("rates", (body[-1],), {}, rates={body[-1]: 2.0})))
+    with pytest.raises(SchemeError, match="asks for 3 times the suggested rate"):
+        Switches(compiled_with(Scheme("rate", (body[-1],), rate=3.0)))
     with pytest.raises(UsageError, match="candidates have no model in common"):
         Switches(compiled_with(weight_headroom=2.0))
 

@@ -114,7 +114,7 @@ def scheme_key(scheme: Scheme) -> tuple[object, ...]:
     """What tells schemes apart that train different things, whatever their names are."""
     weights = tuple(sorted(scheme.weights.items(), key=lambda item: item[0]))
     rates = tuple(sorted(scheme.rates.items()))
-    return scheme.biases, weights, scheme.choice, rates, scheme.trains_head
+    return scheme.biases, weights, scheme.choice, rates, scheme.rate, scheme.trains_head
 
 
 def trainable_layers(forward: Graph) -> set[str]:

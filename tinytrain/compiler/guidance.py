@@ -64,6 +64,7 @@ class Guidance:
         largest: rate that is suggested without momentum at most.
         aim: what the rate is for.
         is_adam: whether steps have the length of the rate, whatever the gradient is.
+        factor: on the rate that is suggested, as the scheme asks.
     """
 
     tangent: Tangent
@@ -73,11 +74,12 @@ class Guidance:
     largest: float = LARGEST_RATE
     aim: Aim = PLAIN
     is_adam: bool = False
+    factor: float = 1.0
 
     @property
     def share(self) -> float:
         """mu of the suggested rate, at the largest curvature."""
-        return self.aim.share(self.curvature)
+        return self.factor * self.aim.share(self.curvature)
 
     @property
     def kernel(self) -> float:
@@ -88,8 +90,8 @@ class Guidance:
     def suggested(self) -> float | None:
         """The rate to begin with, the peak of a schedule; None if nothing could be measured."""
         if self.is_adam:
-            return ADAM_RATE
-        return self._rate(self.share, self.kernel, self.largest)
+            return rounded(self.factor * ADAM_RATE, 2)
+        return self._rate(self.share, self.kernel, self.factor * self.largest)
 
     @property
     def rehearsed(self) -> Guidance:
@@ -98,10 +100,17 @@ class Guidance:
 
     @property
     def limit(self) -> float | None:
-        """The rate from which on a step overshoots; None if nothing could be measured."""
-        if self.is_adam:
-            return ADAM_LIMIT
-        return self._rate(LIMIT / self.aim.heaviest, self.kernel, 4.0 * self.largest)
+        """The rate from which on a step overshoots; None if nothing could be measured.
+
+        A scheme may ask for more: its factor was tried, and the rate that it asks for is the limit.
+        """
+        found = ADAM_LIMIT
+        if not self.is_adam:
+            limit = self._rate(LIMIT / self.aim.heaviest, self.kernel, 4.0 * self.largest)
+            if limit is None:
+                return None
+            found = limit
+        return found if self.suggested is None else max(found, self.suggested)
 
     def record(self) -> GuidanceRecord:
         """What the manifest says of it."""
@@ -175,7 +184,8 @@ class Guidance:
         if not layers or self.suggested is None:
             return None
         layer = max(layers, key=lambda entry: float(np.median(entry[1])))[0]
-        rest = self._rate(self.share, self.tangent.kernel(without=layer), self.largest)
+        kernel = self.tangent.kernel(without=layer)
+        rest = self._rate(self.share, kernel, self.factor * self.largest)
         if rest is None or rest < DOMINANT * self.suggested:
             return None
         return (
@@ -263,4 +273,4 @@ def guidance_for(
         momentum=options.momentum,
         aim=options.aim,
     )
-    return replace(found, is_adam=options.optimizer == "adam")
+    return replace(found, is_adam=options.optimizer == "adam", factor=scheme.rate)

@@ -4,6 +4,7 @@ A scheme is a small TOML file:
 
     biases = 22           # of the last 22 layers; or "all", or a list of layer names; default 0
     channels = "largest"  # which input channels, a word of `ways.WAYS`; default largest
+    rate = 2.0            # times the learning rate that is suggested for it; default 1
     [weights]
     conv_21 = 1.0         # fraction of the input channels, in (0, 1]
     conv_36 = 0.125
@@ -38,7 +39,7 @@ AUTO = "auto"
 """Stands for a scheme that the compiler chooses for a budget."""
 
 PRESETS = ("head", "bias", "last-K", "full", NOTHING)
-MAX_LAYER_RATE = 1024
+MAX_RATE_FACTOR = 1024
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Scheme:
         weights: layers whose weights are trained, the head left out.
         choice: how channels are chosen where a share does not list them.
         rates: factors on the learning rate by layer, the head under its own name; 1 where absent.
+        rate: factor on the learning rate that is suggested for the scheme.
         trains_head: whether anything is trained at all: the head is whenever something is.
     """
 
@@ -67,6 +69,7 @@ class Scheme:
     weights: Mapping[str, Share] = field(default_factory=dict)
     choice: str = next(iter(WAYS))
     rates: Mapping[str, float] = field(default_factory=dict)
+    rate: float = 1.0
     trains_head: bool = True
 
 
@@ -133,10 +136,11 @@ class _SchemeReader:
     head: str
 
     def read(self, fields: Mapping[str, Any]) -> Scheme:
-        unknown = sorted(set(fields) - {"biases", "channels", "weights", "rates"})
+        unknown = sorted(set(fields) - {"biases", "channels", "rate", "weights", "rates"})
         if unknown:
             raise self._error(
-                f"unknown field '{unknown[0]}'", "fields are biases, channels, [weights], [rates]"
+                f"unknown field '{unknown[0]}'",
+                "fields are biases, channels, rate, [weights], [rates]",
             )
         choice = fields.get("channels", next(iter(WAYS)))
         if not isinstance(choice, str) or choice not in WAYS:
@@ -152,7 +156,8 @@ class _SchemeReader:
         ordered = {layer: weights[layer] for layer in self.body if layer in weights}
         biases = self._biases(fields.get("biases", 0))
         rates = self._rates(fields.get("rates", {}), {*ordered, *biases, self.head})
-        return Scheme(self.file, biases, ordered, choice, rates)
+        rate = self._factor("rate", fields.get("rate", 1.0), "leave it out for the suggested rate")
+        return Scheme(self.file, biases, ordered, choice, rates, rate)
 
     def _rates(self, table: Any, trained: set[str]) -> dict[str, float]:
         if not isinstance(table, dict):
@@ -171,15 +176,18 @@ class _SchemeReader:
                 raise self._error(
                     f"[rates] names the head twice, as 'head' and as '{layer}'", "keep one of them"
                 )
-            number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
-            if not number or not 0 < rate <= MAX_LAYER_RATE:
-                raise self._error(
-                    f"[rates] {name} = {rate!r} makes no sense",
-                    f"give a factor above 0, at most {MAX_LAYER_RATE}; to freeze a layer, leave it "
-                    "out of the scheme",
-                )
-            rates[layer] = float(rate)
+            way_out = "to freeze a layer, leave it out of the scheme"
+            rates[layer] = self._factor(f"[rates] {name}", rate, way_out)
         return rates
+
+    def _factor(self, what: str, value: Any, way_out: str) -> float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value <= MAX_RATE_FACTOR:
+            raise self._error(
+                f"{what} = {value!r} makes no sense",
+                f"give a factor above 0, at most {MAX_RATE_FACTOR}; {way_out}",
+            )
+        return float(value)
 
     def _biases(self, biases: Any) -> tuple[str, ...]:
         if biases == "all":

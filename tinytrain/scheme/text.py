@@ -30,6 +30,8 @@ def scheme_text(scheme: Scheme, comments: Sequence[str] = ()) -> str:
     lines = [f"# {_printable(line)}".rstrip() for text in comments for line in text.splitlines()]
     lines += _list("biases = [", map(_quoted, scheme.biases), "]")
     lines.append(f"channels = {_quoted(scheme.choice)}")
+    if scheme.rate != 1.0:
+        lines.append(f"rate = {scheme.rate!r}")
     if scheme.weights:
         lines += ["", "[weights]"]
         for layer, share in scheme.weights.items():

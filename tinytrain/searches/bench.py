@@ -15,6 +15,7 @@ from tinytrain.compiler.compiled import Compiled
 from tinytrain.data import Dataset
 from tinytrain.experiments.pool import Report
 from tinytrain.searches.figure import BALANCED
+from tinytrain.searches.frozen_rows import FrozenRows, SearchRows
 from tinytrain.searches.measured import SearchTrial
 from tinytrain.searches.split import SearchSamples, strata, thinned
 from tinytrain.searches.store import finite
@@ -72,8 +73,10 @@ def run_training(
 
 @functools.lru_cache(maxsize=1)
 def _bench(largest: Path, samples: Path, cache: Path) -> _Bench:
-    compiled = pickle.loads(largest.read_bytes())
-    return _Bench(Switches(compiled, cache), _samples(samples))
+    compiled, held = pickle.loads(largest.read_bytes()), _samples(samples)
+    data = {"data": held.data} if held.eval is None else {"data": held.data, "eval": held.eval}
+    rows = FrozenRows(data, largest.parent / "frozen", str(samples))
+    return _Bench(Switches(compiled, cache, rows), held)
 
 
 @functools.lru_cache(maxsize=1)
@@ -91,7 +94,7 @@ def _learned(path: Path, steps: int, seed: int) -> LibrarySamples:
     most = min(steps, max(LEARNED_BYTES // samples.data.spec.size, 1))
     if most < len(index):
         index = np.sort(np.random.RandomState(seed).permutation(index)[:most])
-    return library_samples(samples.data, index)
+    return _rows(samples.data, "data", index, seed)
 
 
 @functools.lru_cache(maxsize=3)
@@ -100,12 +103,17 @@ def _judges(path: Path, name: str, most: int, seed: int) -> LibrarySamples:
     samples = _samples(path)
     if name == "eval":
         assert samples.eval is not None, "there are samples to report on"
-        return _thinned(samples.eval, np.arange(len(samples.eval)), most)
-    return _thinned(samples.data, samples.split(seed)[1], most)
+        return _rows(samples.eval, name, thinned(strata(samples.eval), most), seed)
+    judges = samples.split(seed)[1]
+    judges = judges[thinned(strata(samples.data)[judges], most)]
+    return _rows(samples.data, "data", judges, seed)
 
 
-def _thinned(data: Dataset, index: np.ndarray, most: int) -> LibrarySamples:
-    return library_samples(data, index[thinned(strata(data)[index], most)])
+def _rows(data: Dataset, of: str, index: np.ndarray, seed: int) -> SearchRows:
+    chosen = library_samples(data, index)
+    return SearchRows(
+        chosen.targets, chosen.inputs, of=of, rows=index.astype(np.int64), backwards=seed % 2 == 1
+    )
 
 
 def library_samples(data: Dataset, index: np.ndarray | Sequence[int]) -> LibrarySamples:

@@ -59,11 +59,14 @@ def ranked(tried: Sequence[Tried]) -> list[Tried]:
 def best(finalists: Sequence[Tried]) -> Tried:
     """Of those that trained longer the most accurate; of equals the one with the smaller loss."""
 
-    def key(one: Tried) -> tuple[float, float, int, str]:
-        assert one.long is not None, one.name
-        return (-one.long.accuracy, one.long.loss, one.takes.ram, one.name)
+    return min(finalists, key=order)
 
-    return min(finalists, key=key)
+
+def order(finalist: Tried) -> tuple[float, float, int, str]:
+    """What sorts schemes that trained longer, the best first."""
+    assert finalist.long is not None, finalist.name
+    marks = finalist.long
+    return (-marks.accuracy, marks.loss, finalist.takes.ram, finalist.name)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Schemes that grow pick by pick, as measured, and other channels of the best."""
+"""Schemes that grow pick by pick, as measured, and other channels and rates of the best."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ MEASURED = 4
 
 SHOWN = 4
 """Layers in a name."""
+
+FASTER = ((2.0, 1.0), (1.0, 4.0), (2.0, 4.0), (4.0, 4.0))
+"""Factors on the learning rate of the best schemes that are tried, and on that of the head beside
+the other layers."""
 
 Measure = Callable[[Scheme, str], float]
 """The loss of a candidate of so-called origin."""
@@ -93,3 +97,18 @@ def other_channels(scheme: Scheme, worth: Worth) -> Iterator[Scheme]:
             other = replace(scheme, choice=word, name=f"{scheme.name}, {word} channels")
             # Listed, so that the file of the scheme says it all: a seed may be another one then.
             yield with_channels(other, worth)
+
+
+def other_rates(scheme: Scheme, head: str) -> Iterator[Scheme]:
+    """The same scheme with other learning rates, and with other ones of the head.
+
+    Args:
+        head: the layer's name.
+    """
+    alone = not (scheme.biases or scheme.weights)
+    for rate, of_head in FASTER:
+        if of_head == 1.0:
+            yield replace(scheme, rate=rate, name=f"{scheme.name}, rate x{rate:g}")
+        elif not alone:  # alone, it learns at the rate of the whole
+            name = f"{scheme.name}, rate x{rate:g}, head x{of_head:g}"
+            yield replace(scheme, rate=rate, rates={head: of_head}, name=name)

@@ -52,3 +52,8 @@ def _check_scheme(compiled: Compiled) -> None:
             f"the largest scheme gives layer '{min(compiled.scheme.rates)}' a rate of its own",
             help="leave [rates] out of it: each candidate has its own",
         )
+    if compiled.scheme.rate != 1.0:
+        raise SchemeError(
+            f"the largest scheme asks for {compiled.scheme.rate:g} times the suggested rate",
+            help="leave `rate` out of it: each candidate has its own",
+        )

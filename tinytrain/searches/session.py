@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from tinytrain.searches.bench import write_bench
 from tinytrain.searches.candidate import check_within
 from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
-from tinytrain.searches.front import BESIDE, Tried, best, ranked
+from tinytrain.searches.front import BESIDE, Tried, best, order, ranked
+from tinytrain.searches.growth import FASTER, other_rates
 from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
@@ -42,6 +43,8 @@ at first, and of those that fit the best by the loss of the judges."""
 OF_ORIGIN = 2
 """So many of these that came about in one way: what grew pick by pick is much alike."""
 
+RATED = 2
+"""So many of these, the best ones, that are tried with other learning rates."""
 
 STACK = 64
 """Bytes by which the stacks of two schemes may differ: the planner knows that of one."""
@@ -101,9 +104,7 @@ class SearchSession:
             worth,
             subject.target.ram,
         )
-        # Known ones take no time; what of them this search needs is not known yet.
-        beyond = len(others) + FINALISTS + len(self._reports) * (1 + len(others))
-        beyond = beyond * len(self._lengths.long.seeds) - self._store.count(KIND)
+        beyond = self._beyond(len(others))
 
         def expect(total: int) -> None:
             listener.expect(max(total + beyond, conductor.done))
@@ -124,6 +125,13 @@ class SearchSession:
             sum(one.trainings for one in tried),
             (*self._subject.notes, *notes),
         )
+
+    def _beyond(self, others: int) -> int:
+        """How many trainings come after what is explored, about."""
+        schemes = others + FINALISTS + 2 * RATED * len(FASTER)
+        schemes += len(self._reports) * (1 + others)
+        # Known ones take no time; what of them this search needs is not known yet.
+        return schemes * len(self._lengths.long.seeds) - self._store.count(KIND)
 
     def asked(self, command: str) -> Asked:
         """What the search was asked, for its files."""
@@ -197,7 +205,18 @@ class SearchSession:
             key: replace(one, long=long)
             for (key, one), long in zip(finalists.items(), marks, strict=True)
         }
-        return [done.get(_key(one), one) for one in explored.tried]
+        tried = [done.get(_key(one), one) for one in explored.tried]
+        return [*tried, *self._other_rates(sorted(done.values(), key=order)[:RATED])]
+
+    def _other_rates(self, finalists: Sequence[Tried]) -> Iterator[Tried]:
+        """What takes as much and learns faster, or whose head does."""
+        head = self._subject.layers[-1]
+        found = [(one, scheme) for one in finalists for scheme in other_rates(one.scheme, head)]
+        schemes = [scheme for _, scheme in found]
+        short = self._measured.marks(schemes, self._lengths.short)
+        long = self._measured.marks(schemes, self._lengths.long)
+        for (one, scheme), marks in zip(found, zip(short, long, strict=True), strict=True):
+            yield replace(one, scheme=scheme, origin="other rates", short=marks[0], long=marks[1])
 
     def _finalists(
         self, able: Sequence[Tried], prices: Prices, limits: Budget

@@ -30,12 +30,16 @@ from tinytrain.ir.types import DType
 from tinytrain.reference import adam, lowering
 from tinytrain.scheme.scheme import Scheme
 from tinytrain.searches.candidate import Candidate, Part, Resolver, key_of
+from tinytrain.searches.frozen_rows import FrozenRows
 from tinytrain.searches.largest import made_ready
 from tinytrain.simulation.library import LibrarySamples
 from tinytrain.simulation.library_switches import SwitchedLibrary, SwitchSetting, UpdateConstants
 
 KEPT_BYTES = 2**29
 """Frozen activations that are kept at most."""
+
+_Layers = tuple[int, tuple[tuple[int, int], ...]]
+"""How many nodes are frozen, and what of theirs is kept."""
 
 
 class Switches:
@@ -49,6 +53,7 @@ class Switches:
             candidate trains.
         cache: folder for libraries, which other processes may use at the same time; None keeps
             nothing.
+        rows: frozen activations that other processes compute, too; None shares none.
 
     Attributes:
         options: as they were compiled with; a trial takes its schedule from them.
@@ -61,7 +66,9 @@ class Switches:
         ToolchainError: there is no C compiler for this machine.
     """
 
-    def __init__(self, compiled: Compiled, cache: Path | None = None) -> None:
+    def __init__(
+        self, compiled: Compiled, cache: Path | None = None, rows: FrozenRows | None = None
+    ) -> None:
         self.options, self.compiled = compiled.options, made_ready(compiled)
         self._graph = self.compiled.plan.graph
         self._parameters = {value: place for place, value in enumerate(self._graph.parameters)}
@@ -83,7 +90,8 @@ class Switches:
             ) from error
         assert isinstance(library, SwitchedLibrary)
         self.library = library
-        self._kept: dict[tuple[LibrarySamples, int], LibrarySamples] = {}
+        self._rows = rows
+        self._kept: dict[tuple[LibrarySamples, _Layers], LibrarySamples] = {}
         self.set(self._resolver.largest)
 
     def set(self, scheme: Scheme) -> None:
@@ -94,7 +102,7 @@ class Switches:
         """
         setting = self._setting(scheme, self._graph.parameters)
         self.library.switch(setting, len(self._updates), len(self._parameters))
-        self._cut = setting.frozen
+        self._layers_before = setting.frozen, tuple(setting.spans)
         self.library.init()  # what was trained may be frozen now
 
     def with_frozen(self, samples: LibrarySamples) -> LibrarySamples:
@@ -107,16 +115,24 @@ class Switches:
             samples: with inputs; frozen activations that they have are of another scheme.
         """
         assert samples.inputs is not None, "samples without inputs"
-        key = samples, self._cut
+        key = samples, self._layers_before
         size = len(samples.targets) * self.library.model.frozen_bytes
         if key not in self._kept:
             if not 0 < size <= KEPT_BYTES:
                 return replace(samples, frozen=None)
-            self._kept[key] = with_frozen(self.library, samples.inputs, samples.targets)
+            self._kept[key] = self._with_frozen(samples)
         self._kept[key] = found = self._kept.pop(key)
         while sum(_size(kept) for kept in self._kept.values()) > KEPT_BYTES:
             del self._kept[next(iter(self._kept))]
         return found
+
+    def _with_frozen(self, samples: LibrarySamples) -> LibrarySamples:
+        assert samples.inputs is not None, "samples without inputs"
+        if self._rows is not None:
+            shared = self._rows.of(self.library, self._layers_before, samples)
+            if shared is not None:
+                return replace(samples, frozen=shared)
+        return with_frozen(self.library, samples.inputs, samples.targets)
 
     def _setting(self, scheme: Scheme, held: Mapping[Value, np.ndarray]) -> SwitchSetting:
         """What of the step runs.
@@ -164,7 +180,7 @@ class Switches:
             if found:
                 kernels[node.layer] = factor * np.sum([part.sum(axis=1) for part in found], axis=0)
         tangent = replace(guidance.tangent, kernels=kernels)
-        return initial_rate(self.options, replace(guidance, tangent=tangent))
+        return initial_rate(self.options, replace(guidance, tangent=tangent, factor=scheme.rate))
 
     def _bias(self, layer: Node) -> Value:
         """The parameter behind a layer's bias."""
