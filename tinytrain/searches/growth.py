@@ -30,6 +30,9 @@ FASTER = ((2.0, 1.0), (1.0, 4.0), (2.0, 4.0), (4.0, 4.0))
 """Factors on the learning rate of the best schemes that are tried, and on that of the head beside
 the other layers."""
 
+OTHER_RATES = "other rates"
+"""Origin of a scheme that was tried with other learning rates."""
+
 Measure = Callable[[Scheme, str], float]
 """The loss of a candidate of so-called origin."""
 
@@ -107,8 +110,13 @@ def other_rates(scheme: Scheme, head: str) -> Iterator[Scheme]:
     """
     alone = not (scheme.biases or scheme.weights)
     for rate, of_head in FASTER:
+        name = scheme.name + rates_name(rate, of_head)
         if of_head == 1.0:
-            yield replace(scheme, rate=rate, name=f"{scheme.name}, rate x{rate:g}")
+            yield replace(scheme, rate=rate, name=name)
         elif not alone:  # alone, it learns at the rate of the whole
-            name = f"{scheme.name}, rate x{rate:g}, head x{of_head:g}"
             yield replace(scheme, rate=rate, rates={head: of_head}, name=name)
+
+
+def rates_name(rate: float, of_head: float) -> str:
+    """What the name of a scheme ends in that has these factors."""
+    return f", rate x{rate:g}" + ("" if of_head == 1.0 else f", head x{of_head:g}")

@@ -27,7 +27,7 @@ from tinytrain.searches.candidate import check_within
 from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
 from tinytrain.searches.front import BESIDE, Tried, best, order, ranked
-from tinytrain.searches.growth import FASTER, other_rates
+from tinytrain.searches.growth import FASTER, OTHER_RATES, other_rates
 from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
@@ -216,7 +216,7 @@ class SearchSession:
         short = self._measured.marks(schemes, self._lengths.short)
         long = self._measured.marks(schemes, self._lengths.long)
         for (one, scheme), marks in zip(found, zip(short, long, strict=True), strict=True):
-            yield replace(one, scheme=scheme, origin="other rates", short=marks[0], long=marks[1])
+            yield replace(one, scheme=scheme, origin=OTHER_RATES, short=marks[0], long=marks[1])
 
     def _finalists(
         self, able: Sequence[Tried], prices: Prices, limits: Budget
