@@ -72,6 +72,31 @@ def test_the_suggested_rate_learns_and_one_far_above_the_limit_does_not(
     assert learned(free, learn, judge, far) < 0.2
 
 
+def test_a_scheme_that_asks_for_more_than_is_suggested(
+    samples: Path, learn: Path, judge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was found so: the device takes the rate, and nobody is warned of it."""
+    made = {}
+    for factor in (1, 2, 8):
+        file = tmp_path / f"x{factor}.toml"
+        file.write_text(f'biases = "all"\nrate = {factor}\n', encoding="utf-8")
+        output = tmp_path / f"x{factor}"
+        made[factor] = compile_model(MODEL, output=output, calibration=samples, scheme=file)
+        training, warnings = inspected(capsys, MODEL, "--calibration", samples, "--scheme", file)
+        assert warnings == [] and made[factor].manifest.warnings == ()
+        assert training["suggested_rate"] == made[factor].manifest.learning_rate
+    plain, twice, most = (made[factor].manifest for factor in (1, 2, 8))
+    assert twice.learning_rate == pytest.approx(2 * plain.learning_rate, rel=0.06)
+    assert most.learning_rate == pytest.approx(8 * plain.learning_rate, rel=0.06)
+    assert most.rate_limit == most.learning_rate > plain.rate_limit
+    assert learned(made[2], learn, judge) > 0.7
+    own = compile_model(
+        MODEL, output=tmp_path / "own", calibration=samples, scheme=tmp_path / "x8.toml",
+        learning_rate=0.001,
+    )  # fmt: skip
+    assert own.manifest.learning_rate == 0.001
+
+
 def test_a_rate_above_the_limit(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     training, warnings = inspected(
         capsys, MODEL, "--calibration", samples, "--learning-rate", "0.5"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -564,7 +565,9 @@ def make_options(given: Mapping[str, Any]) -> Options:
                 f"there is no option '{name}'",
                 help=f"did you mean {close[0]}?" if close else "docs/options.md lists them",
             )
-    return Options(**given)
+    # A scheme file may be given as a path.
+    paths = {name: str(value) for name, value in given.items() if isinstance(value, PurePath)}
+    return Options(**{**given, **paths})
 
 
 OPTIONS: Mapping[str, Option] = {
