@@ -7,7 +7,8 @@ A budget is the RAM that a published scheme takes in its plain plan, everything 
 learns and judges by its own samples; the accuracies are of test images that it never saw, three
 orders of the samples, by the C that ships. Beside what was found stand the published scheme, the
 same at another rate (`RATE` times the suggested one, the head `HEAD` times as fast again), and what
-`--scheme auto` chooses within the budget, all trained as long. Differences are taken order by order. What was measured stays in build/searches, so that the command goes on where it was stopped.
+`--scheme auto` chooses within the budget, all trained as long. Differences are taken order by
+order. What was measured stays in build/searches, so that the command goes on where it was stopped.
 With `--rates` it shows what the searches so far say of other learning rates for the best schemes.
 """
 

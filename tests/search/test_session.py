@@ -17,7 +17,8 @@ from tinytrain.scheme.channels import random_order
 from tinytrain.scheme.scheme import Scheme, Share
 from tinytrain.scheme.ways import WAYS, ChannelFacts
 from tinytrain.searches.explore import BUDGETS, Explored, Explorer
-from tinytrain.searches.front import Tried, best, order
+from tinytrain.searches.finals import at_other_rates, halved
+from tinytrain.searches.front import Tried, best
 from tinytrain.searches.growth import FASTER, other_channels
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.prices import Takes
@@ -33,46 +34,66 @@ def test_two_schemes_of_one_name_both_train_longer() -> None:
     )
     session: Any = object.__new__(SearchSession)
     session._limits = Budget(1000, 1000)
-    session._lengths = SimpleNamespace(long=TrialLength("long", 1, (0,), 1))
-
-    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
-        return [Marks((0.0,), (pair.index(scheme) / 2,)) for scheme in schemes]
-
-    session._measured = SimpleNamespace(marks=marks)
-    prices = SimpleNamespace(within=lambda scheme, limits: Cost(10, 10, 10, 10, 10))
-    session._other_rates = lambda finalists: ()
-    found = session._finals(Explored(tried, {}), prices, set())
-    assert [one.long.accuracies for one in found] == [(0.0,), (0.5,)]
-    assert [one.scheme for one in found] == pair
-
-
-def test_the_best_finalists_are_tried_with_other_rates() -> None:
-    """The factors of the head are those beside other layers: alone it has one rate."""
-    good, body, head = (
-        Tried(scheme, "greedy", Takes(10, 10, 10), Marks((1.0,), (0.5,)), Marks((1.0,), (mark,)))
-        for scheme, mark in (
-            (Scheme("good", ("a",)), 0.9),
-            (Scheme("body", ("b",)), 0.2),
-            (Scheme("head"), 0.8),
-        )
-    )
-    asked: list[tuple[float, dict[str, float]]] = []
-
-    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
-        asked.extend((one.rate, dict(one.rates)) for one in schemes if length.name == "long")
-        return [Marks((1.0,), (one.rate / 10,)) for one in schemes]
-
-    session: Any = object.__new__(SearchSession)
-    session._measured = SimpleNamespace(marks=marks)
     session._lengths = SimpleNamespace(
         short=TrialLength("short", 1, (0,), 1), long=TrialLength("long", 1, (0,), 1)
     )
-    session._subject = SimpleNamespace(layers=("a", "b", "h"))
-    found = list(session._other_rates(sorted((good, body, head), key=order)[:2]))
+    session._subject = SimpleNamespace(layers=("conv_0", "conv_1", "dense_0"))
+
+    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
+        names = [scheme.name.partition(",")[0] + str(*scheme.weights) for scheme in schemes]
+        places = {"twinconv_0": 0, "twinconv_1": 1}
+        return [Marks((0.0,), (places[name] / 2,)) for name in names]
+
+    session._measured = SimpleNamespace(marks=marks)
+    prices = SimpleNamespace(within=lambda scheme, limits: Cost(10, 10, 10, 10, 10))
+    found = session._finals(Explored(tried, {}), prices, set())
+    assert [one.long.accuracies for one in found[:2]] == [(0.0,), (0.5,)]
+    assert [one.scheme for one in found[:2]] == pair
+    assert {one.origin for one in found[2:]} == {"other rates"}
+
+
+def test_finalists_that_are_behind_in_the_first_order_train_no_more() -> None:
+    """Of equals in accuracy the smaller loss is ahead, as where the best is chosen."""
+    accuracies = {"a": (0.5, 0.1, 0.1), "b": (0.4, 0.9, 0.9), "c": (0.6, 0.6, 0.6)}
+    asked: list[tuple[str, int]] = []
+
+    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
+        asked.extend((one.name, len(length.seeds)) for one in schemes)
+        count = len(length.seeds)
+        return [Marks((1.0,) * count, accuracies[one.name][:count]) for one in schemes]
+
+    finalists = [
+        Tried(Scheme(name), "greedy", Takes(1, 1, 1), Marks((1.0,), (0.5,))) for name in accuracies
+    ]
+    measured: Any = SimpleNamespace(marks=marks)
+    a, b, c = halved(finalists, 2, measured, TrialLength("long", 9, (0, 1, 2), 9))
+    assert asked == [("a", 1), ("b", 1), ("c", 1), ("c", 3), ("a", 3)]
+    assert (b.long, b.left) == (None, Marks((1.0,), (0.4,))) and b.trainings == 2
+    assert a.left is None and a.long is not None and best([a, c]) is c and c.trainings == 4
+    assert halved([], 2, measured, TrialLength("long", 9, (0, 1, 2), 9)) == []
+
+
+def test_the_best_are_tried_with_other_rates() -> None:
+    """The factors of the head are those beside other layers: alone it has one rate."""
+    body, head = (
+        Tried(
+            scheme, "greedy", Takes(7, 7, 7), Marks((1.0,), (0.5,)), Marks((1.0,), (0.9,)), gap=0.1
+        )
+        for scheme in (Scheme("body", ("a",)), Scheme("head"))
+    )
+
+    def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
+        return [Marks((1.0,), (one.rate / 10,)) for one in schemes]
+
+    measured: Any = SimpleNamespace(marks=marks)
+    found = at_other_rates((body, head), "h", measured, TrialLength("short", 1, (0,), 1))
     both = [(rate, {} if factor == 1.0 else {"h": factor}) for rate, factor in FASTER]
-    assert asked == [*both, (2.0, {})]
-    assert {scheme_key(one.scheme) for one in found}.isdisjoint({scheme_key(good.scheme)})
-    assert best([good, *found]) is good and best(found).scheme.rate == 4.0
+    assert [(one.scheme.rate, one.scheme.rates) for one in found] == [*both, (2.0, {})]
+    assert [one.name for one in found[:2]] == ["body, rate x2", "body, rate x2, head x4"]
+    assert {(one.origin, one.takes.ram, one.long, one.gap) for one in found} == {
+        ("other rates", 7, None, None)
+    }
+    assert [one.short.accuracy for one in found[:2]] == [0.2, 0.2]
 
 
 def test_a_loss_that_is_not_finite_makes_no_gain_of_the_kind() -> None:

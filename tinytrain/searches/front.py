@@ -24,6 +24,7 @@ class Tried:
         short: by short trainings.
         long: by long ones; None where it was not among the best.
         eval: by samples that the choice never saw; None where there are none.
+        left: by the first of the long ones, after which it was left behind; None elsewhere.
         fitted: in the plan that the budget asks for; of the chosen one as its folder was built and
             measured; None where it was not looked at.
         gap: of a set from a knapsack, how far its value may be below the largest within its limits,
@@ -36,13 +37,14 @@ class Tried:
     short: Marks
     long: Marks | None = None
     eval: Marks | None = None
+    left: Marks | None = None
     fitted: Cost | None = None
     gap: float | None = None
 
     @property
     def trainings(self) -> int:
         """How many stand behind it."""
-        marks = (self.short, self.long, self.eval)
+        marks = (self.short, self.long, self.left, self.eval)
         return sum(len(one.losses) for one in marks if one is not None)
 
     @property

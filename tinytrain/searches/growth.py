@@ -26,7 +26,7 @@ MEASURED = 4
 SHOWN = 4
 """Layers in a name."""
 
-FASTER = ((2.0, 1.0), (1.0, 4.0), (2.0, 4.0), (4.0, 4.0))
+FASTER = ((2.0, 1.0), (2.0, 4.0), (4.0, 4.0))
 """Factors on the learning rate of the best schemes that are tried, and on that of the head beside
 the other layers."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,9 @@ from tinytrain.searches.bench import write_bench
 from tinytrain.searches.candidate import check_within
 from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
+from tinytrain.searches.finals import at_other_rates, halved
 from tinytrain.searches.front import BESIDE, Tried, best, order, ranked
-from tinytrain.searches.growth import FASTER, OTHER_RATES, other_rates
+from tinytrain.searches.growth import FASTER
 from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
@@ -43,8 +44,13 @@ at first, and of those that fit the best by the loss of the judges."""
 OF_ORIGIN = 2
 """So many of these that came about in one way: what grew pick by pick is much alike."""
 
+BETTER = 4
+"""So many of these train in all orders of the samples, the best ones in the first order: half of
+them, as in successive halving (Karnin et al., ICML 2013)."""
+
 RATED = 2
-"""So many of these, the best ones, that are tried with other learning rates."""
+"""So many of these, the best ones, that are tried with other learning rates, and so many of what
+comes of it that train in all orders."""
 
 STACK = 64
 """Bytes by which the stacks of two schemes may differ: the planner knows that of one."""
@@ -128,10 +134,13 @@ class SearchSession:
 
     def _beyond(self, others: int) -> int:
         """How many trainings come after what is explored, about."""
-        schemes = others + FINALISTS + 2 * RATED * len(FASTER)
-        schemes += len(self._reports) * (1 + others)
+        rated = RATED * len(FASTER)
+        once = (
+            FINALISTS - BETTER + len(self._lengths.short.seeds) * (others + rated) + rated - RATED
+        )
+        whole = others + BETTER + RATED + len(self._reports) * (1 + others)
         # Known ones take no time; what of them this search needs is not known yet.
-        return schemes * len(self._lengths.long.seeds) - self._store.count(KIND)
+        return once + whole * len(self._lengths.long.seeds) - self._store.count(KIND)
 
     def asked(self, command: str) -> Asked:
         """What the search was asked, for its files."""
@@ -200,23 +209,13 @@ class SearchSession:
         finalists = finalists or self._finalists(able, prices, self._limits)
         # The head's folder fits, whatever is estimated of it.
         finalists = finalists or {_key(one): one for one in able if not trains_body(one.scheme)}
-        marks = self._measured.marks([one.scheme for one in finalists.values()], self._lengths.long)
-        done = {
-            key: replace(one, long=long)
-            for (key, one), long in zip(finalists.items(), marks, strict=True)
-        }
-        tried = [done.get(_key(one), one) for one in explored.tried]
-        return [*tried, *self._other_rates(sorted(done.values(), key=order)[:RATED])]
-
-    def _other_rates(self, finalists: Sequence[Tried]) -> Iterator[Tried]:
-        """What takes as much and learns faster, or whose head does."""
-        head = self._subject.layers[-1]
-        found = [(one, scheme) for one in finalists for scheme in other_rates(one.scheme, head)]
-        schemes = [scheme for _, scheme in found]
-        short = self._measured.marks(schemes, self._lengths.short)
-        long = self._measured.marks(schemes, self._lengths.long)
-        for (one, scheme), marks in zip(found, zip(short, long, strict=True), strict=True):
-            yield replace(one, scheme=scheme, origin=OTHER_RATES, short=marks[0], long=marks[1])
+        measured, lengths = self._measured, self._lengths
+        longer = halved(list(finalists.values()), BETTER, measured, lengths.long)
+        done = {_key(one): one for one in longer}
+        best_two = sorted((one for one in longer if one.long), key=order)[:RATED]
+        rated = at_other_rates(best_two, self._subject.layers[-1], measured, lengths.short)
+        rated = halved(rated, RATED, measured, lengths.long)
+        return [*(done.get(_key(one), one) for one in explored.tried), *rated]
 
     def _finalists(
         self, able: Sequence[Tried], prices: Prices, limits: Budget
