@@ -15,6 +15,7 @@ from tests.support.imported import shared_model
 from tests.support.paths import ROOT
 from tests.support.real_models import FILES
 from tinytrain import compile_model, inspect, verify
+from tinytrain.choosing.shared_rate import OF_HEAD, RATE
 from tinytrain.cli import main
 from tinytrain.compiler.auto_scheme import ROUNDS, WORK, _Asked, first_that_fits
 from tinytrain.compiler.budget import Budget
@@ -79,6 +80,26 @@ def test_a_scheme_file_of_it_trains_the_same(
         layer: (one.bias, list(one.channels) if isinstance(one.channels, tuple) else one.channels)
         for layer, one in compiled.manifest.trained.items()
     }
+
+
+def test_a_fresh_head_learns_faster_than_the_other_layers(samples: Path, tmp_path: Path) -> None:
+    product = compile_model(
+        MODEL, output=tmp_path / "out", target=TARGET, ram=RAM, calibration=str(samples),
+        scheme="auto", classes=10,
+    )  # fmt: skip
+    scheme, choice = product.compiled.scheme, product.manifest.choice
+    *_, head = product.manifest.trained
+    assert scheme.biases and (scheme.rate, scheme.rates) == (RATE, {head: OF_HEAD})
+    assert choice is not None and (choice.rate, choice.head_rate) == (RATE, OF_HEAD)
+    path = tmp_path / "found.toml"
+    path.write_text(scheme_text(scheme), encoding="utf-8")
+    found = inspect(MODEL, calibration=str(samples), scheme=str(path), classes=10).training
+    assert found is not None and found.rate == product.manifest.learning_rate
+    alone = compile_model(
+        MODEL, output=tmp_path / "head", target=TARGET, ram=6044, calibration=str(samples),
+        scheme="auto", classes=10,
+    )  # fmt: skip
+    assert alone.compiled.scheme == Scheme("auto", choice="fisher"), "the head alone has one rate"
 
 
 def test_the_c_equals_the_reference(compiled: Product, samples: Path) -> None:
@@ -230,14 +251,19 @@ def test_the_sentence() -> None:
     def record(*layers: LayerChoiceRecord, **fields: Any) -> str:
         bound = fields.get("bound", 0.5)
         found = ChoiceRecord(
-            samples=64, ram=9000, value=0.5, bound=bound, exact=True, checked=1, layers=layers
-        )
+            samples=64, ram=9000, value=0.5, bound=bound, exact=True, checked=1, layers=layers,
+            rate=fields.get("rate", 1.0), head_rate=2 * fields.get("rate", 0.5),
+        )  # fmt: skip
         return found.sentence()
 
     rest = "for 9,000 bytes of RAM: 50.0% of what the layers before the head would win, each at a "
     rest += "rate of its own, by the gradients of 64 labelled samples; no scheme that fits has more"
     assert record(layer(False, 0)) == f"the head, {rest}"
     assert record(layer(True, 0), layer(True, 0)) == f"the head, 2 of 2 biases, {rest}"
+    found = record(layer(True, 0), rate=2.0)
+    assert found.startswith(
+        "the head, 1 of 1 biases, at 2 times the usual rate, the head 4 times as fast again, for "
+    )
     found = record(layer(True, 8), layer(True, 2), layer(False, 0), bound=0.6)
     assert found.startswith(
         "the head, 2 of 3 biases, weights of 2 layers (1 whole, 1 in part), for "

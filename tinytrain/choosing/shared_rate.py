@@ -15,7 +15,9 @@ exp(-2 · rate · k/d · T), so that a set wins
 
 and a layer with large gradients keeps all others from learning. A fresh head wins more than all
 other layers together, and is kept from it like them: of the loss that it would take away, the share
-exp(-HEAD · k/K) is left, with the energies of a head that has learned.
+exp(-HEAD · k/K) is left, with the energies of a head that has learned. Therefore it learns at a rate
+`OF_HEAD` times that of the others, which multiplies its k, and all of them `RATE` times as fast as
+is suggested, which multiplies the exponents.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ MCUNet-5FPS on CIFAR-10."""
 
 NAT = 12.0
 """What a nat of the loss that a fresh head takes away counts, in units of q · d."""
+
+RATE, OF_HEAD = 2.0, 4.0
+"""Factors on the suggested rate, and on that of a fresh head beside it: what searches chose most
+often for the schemes that they found."""
 
 BANDS = 16
 """Of K at most; in each of them a knapsack finds the best set."""
@@ -86,6 +92,10 @@ class SharedRate:
         worth: measured on labelled samples.
         apart: whether the steps of a tensor have the length of the rate, whatever its gradient is,
             as those of Adam: then none keeps another from learning.
+
+    Attributes:
+        biases, weights: of each layer what can train.
+        rate, of_head: factors on the suggested rate, and on that of the head beside other layers.
     """
 
     def __init__(self, choices: Choices, worth: Worth, *, apart: bool = False) -> None:
@@ -99,8 +109,9 @@ class SharedRate:
         body = set(choices.layers)
         heads = [_tensor(worth, layer, k) for layer in worth.descent for k in (0, 1)
                  if layer not in body]  # fmt: skip
-        self._head = sum(tensor.energy for tensor in heads)
         self._fresh = 0.0 if apart else NAT * worth.fallen
+        self.rate, self.of_head = (RATE, OF_HEAD) if self._fresh else (1.0, 1.0)
+        self._head = self.of_head * sum(tensor.energy for tensor in heads)
 
     @property
     def whole(self) -> float:
@@ -167,13 +178,14 @@ class SharedRate:
         if self._apart:
             return tensor.signal
         curvature = tensor.energy / tensor.directions
-        return tensor.signal * -math.expm1(-STEPS * curvature / (kernel or 1.0))
+        return tensor.signal * -math.expm1(-STEPS * self.rate * curvature / (kernel or 1.0))
 
     def _lost(self, kernel: float) -> float:
         """What a fresh head wins less, for a K, than alone."""
         if not self._fresh or not self._head:
             return 0.0
-        return self._fresh * (math.exp(-HEAD * self._head / kernel) - math.exp(-HEAD))
+        fast = HEAD * self.rate
+        return self._fresh * (math.exp(-fast * self._head / kernel) - math.exp(-fast))
 
     def _slope(self, kernel: float) -> float:
         """What a fresh head loses, over what others add to K."""

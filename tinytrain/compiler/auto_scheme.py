@@ -119,6 +119,7 @@ class AutoScheme:
         self.worth = worth_of(given.forward, options, samples, learned=True)
         self.costs = Costs(given.forward, options, target, given.quantized_samples())
         self._lines = CostLines(self.costs)
+        *_, self._head = self.worth.layers
         is_adam = options.optimizer == "adam"
         self.values = SharedRate(self.costs.choices, self.worth, apart=is_adam)
 
@@ -137,8 +138,16 @@ class AutoScheme:
         found = self._best(limits)
         if not found.scheme.biases:
             check_head(self.costs, budget)
-        scheme = replace(found.scheme, name=AUTO, choice="fisher")
-        return ChosenScheme(with_channels(scheme, self.worth), self._record(found, budget.ram))
+        scheme = self._at_its_rate(replace(found.scheme, name=AUTO, choice="fisher"))
+        record = self._record(found, budget.ram, scheme)
+        return ChosenScheme(with_channels(scheme, self.worth), record)
+
+    def _at_its_rate(self, scheme: Scheme) -> Scheme:
+        """With the rates that it was valued at; the head alone has the suggested one."""
+        values = self.values
+        if values.of_head == 1.0 or not (scheme.biases or scheme.weights):
+            return scheme
+        return replace(scheme, rate=values.rate, rates={self._head: values.of_head})
 
     def _best(self, limits: Mapping[str, int]) -> Chosen:
         """The set of most value that the planner finds to fit; the head where none is found.
@@ -217,7 +226,7 @@ class AutoScheme:
         over = (line.sum(count, ratios) - limits[RAM] for line in broken if line.what == RAM)
         return max(over, default=0)
 
-    def _record(self, found: Chosen, ram: int) -> ChoiceRecord:
+    def _record(self, found: Chosen, ram: int, scheme: Scheme) -> ChoiceRecord:
         choices, whole = self.costs.choices, self.values.whole
         layers = tuple(self._layer(layer, found.scheme) for layer in choices.layers)
         return ChoiceRecord(
@@ -227,6 +236,8 @@ class AutoScheme:
             bound=_rounded(found.bound / whole),
             exact=found.is_exact,
             checked=found.rounds,
+            rate=scheme.rate,
+            head_rate=scheme.rates.get(self._head, 1.0),
             layers=layers,
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from tinytrain.manifest.records import Share
-from tinytrain.manifest.schema import Count, Positive, Whole
+from tinytrain.manifest.schema import Above, Count, Positive, Whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,8 @@ class ChoiceRecord:
         bound: share that no scheme within the budget exceeds.
         exact: whether the solver proved that no other scheme is worth more.
         checked: number of schemes that the planner was asked about.
+        rate: what the suggested learning rate was multiplied by.
+        head_rate: what that of the head was multiplied by beside it.
         layers: the layers before the head.
     """
 
@@ -54,6 +56,8 @@ class ChoiceRecord:
     bound: Share
     exact: bool
     checked: Annotated[int, Whole(1, 2**31)]
+    rate: Annotated[float, Above(0)]
+    head_rate: Annotated[float, Above(0)]
     layers: tuple[LayerChoiceRecord, ...]
 
     def sentence(self) -> str:
@@ -71,6 +75,9 @@ class ChoiceRecord:
         most = f"no scheme that fits has more than {self.bound:.1%}"
         if self.exact and self.bound <= self.value:
             most = "no scheme that fits has more"
+        if (self.rate, self.head_rate) != (1.0, 1.0):
+            chosen.append(f"at {self.rate:g} times the usual rate")
+            chosen.append(f"the head {self.head_rate:g} times as fast again")
         return (
             f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of what the "
             "layers before the head would win, each at a rate of its own, by the gradients of "
