@@ -158,7 +158,7 @@ def lines(case: Case) -> None:
     chosen = worlds.chosen(y, None, 0)[:CALIBRATION]
     made = prepared(case.model, (x[chosen], y[chosen]), options)
     target = load_target(TARGET)
-    auto = AutoScheme(made.given, options, made.preprocess, target)
+    auto = AutoScheme.of(made.given, options, made.preprocess, target)
     layers = weighted_layers(made.given.forward)
     full = load_scheme("full", layers)
     inputs = made.given.quantized_samples()
@@ -209,7 +209,7 @@ def times() -> None:
         worth = worth_of(made.given.forward, options, samples)
         print(f"what {len(worth.layers)} layers are worth: {seconds() - start:.1f} s")
         start = seconds()
-        auto = AutoScheme(made.given, options, made.preprocess, load_target(TARGET))
+        auto = AutoScheme.of(made.given, options, made.preprocess, load_target(TARGET))
         print(f"with what they cost: {seconds() - start:.1f} s")
         for ram in RAM:
             start = seconds()

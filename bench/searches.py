@@ -127,7 +127,7 @@ def chosen_at_once(model: str, data: Data, ram: int, file: Path) -> None:
     options = Options(classes=data.classes, scheme="auto")
     made = prepared(SHARED / "models" / f"{model}-int8.onnx", data.learn, options)
     target = load_target(TARGET)
-    auto = AutoScheme(made.given, options, made.preprocess, target)
+    auto = AutoScheme.of(made.given, options, made.preprocess, target)
     scheme = with_channels(auto.within(Budget(ram, target.flash)).scheme, auto.worth)
     file.write_text(scheme_text(scheme), encoding="utf-8")
 

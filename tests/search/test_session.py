@@ -16,13 +16,13 @@ from tinytrain.compiler.costs import Cost
 from tinytrain.scheme.channels import random_order
 from tinytrain.scheme.scheme import Scheme, Share
 from tinytrain.scheme.ways import WAYS, ChannelFacts
-from tinytrain.searches.explore import BUDGETS, Explored, Explorer
-from tinytrain.searches.finals import at_other_rates, halved
+from tinytrain.searches.explore import BUDGETS, Explorer
+from tinytrain.searches.finals import Finals, at_other_rates, clearly_better, halved
 from tinytrain.searches.front import Tried, best
 from tinytrain.searches.growth import FASTER, other_channels
+from tinytrain.searches.lengths import Lengths
 from tinytrain.searches.measured import Marks, TrialLength
 from tinytrain.searches.prices import Takes
-from tinytrain.searches.session import SearchSession
 from tinytrain.searches.valuations import _by_layer
 
 
@@ -32,21 +32,17 @@ def test_two_schemes_of_one_name_both_train_longer() -> None:
         Tried(scheme, "greedy", Takes(10, 10, 10), Marks((loss,), (0.5,)))
         for scheme, loss in zip(pair, (1.0, 2.0), strict=True)
     )
-    session: Any = object.__new__(SearchSession)
-    session._limits = Budget(1000, 1000)
-    session._lengths = SimpleNamespace(
-        short=TrialLength("short", 1, (0,), 1), long=TrialLength("long", 1, (0,), 1)
-    )
-    session._subject = SimpleNamespace(layers=("conv_0", "conv_1", "dense_0"))
+    short, long = (TrialLength(name, 1, (0,), 1) for name in ("short", "long"))
 
     def marks(schemes: list[Scheme], length: TrialLength) -> list[Marks]:
         names = [scheme.name.partition(",")[0] + str(*scheme.weights) for scheme in schemes]
         places = {"twinconv_0": 0, "twinconv_1": 1}
         return [Marks((0.0,), (places[name] / 2,)) for name in names]
 
-    session._measured = SimpleNamespace(marks=marks)
-    prices = SimpleNamespace(within=lambda scheme, limits: Cost(10, 10, 10, 10, 10))
-    found = session._finals(Explored(tried, {}), prices, set())
+    measured: Any = SimpleNamespace(marks=marks)
+    prices: Any = SimpleNamespace(within=lambda scheme, limits: Cost(10, 10, 10, 10, 10))
+    lengths = Lengths(short, long, None)
+    found = Finals(measured, lengths, prices, Budget(1000, 1000), "dense_0").of(tried, set())
     assert [one.long.accuracies for one in found[:2]] == [(0.0,), (0.5,)]
     assert [one.scheme for one in found[:2]] == pair
     assert {one.origin for one in found[2:]} == {"other rates"}
@@ -94,6 +90,27 @@ def test_the_best_are_tried_with_other_rates() -> None:
         ("other rates", 7, None, None)
     }
     assert [one.short.accuracy for one in found[:2]] == [0.2, 0.2]
+
+
+def test_another_rate_has_to_win_by_more_than_chance() -> None:
+    def tried(rate: float, *accuracies: float) -> Tried:
+        scheme = Scheme("s", ("a",), rate=rate)
+        long = Marks((1.0,) * len(accuracies), accuracies) if accuracies else None
+        return Tried(scheme, "x", Takes(1, 1, 1), Marks((1.0,), (0.5,)), long)
+
+    usual = tried(1.0, 0.70, 0.80, 0.75)
+    equal, noisy, better = (
+        tried(rate, *long)
+        for rate, long in (
+            (2.0, (0.70, 0.80, 0.75)),
+            (3.0, (0.80, 0.75, 0.75)),
+            (4.0, (0.71, 0.82, 0.76)),
+        )
+    )
+    found = clearly_better((equal, noisy, better, tried(5.0)), [usual])
+    assert [one.long for one in found] == [None, None, better.long, None]
+    assert [one.left for one in found] == [equal.long, noisy.long, None, None]
+    assert best([usual, found[2]]) is found[2]
 
 
 def test_a_loss_that_is_not_finite_makes_no_gain_of_the_kind() -> None:

@@ -15,9 +15,9 @@ exp(-2 · rate · k/d · T), so that a set wins
 
 and a layer with large gradients keeps all others from learning. A fresh head wins more than all
 other layers together, and is kept from it like them: of the loss that it would take away, the share
-exp(-HEAD · k/K) is left, with the energies of a head that has learned. Therefore it learns at a rate
-`OF_HEAD` times that of the others, which multiplies its k, and all of them `RATE` times as fast as
-is suggested, which multiplies the exponents.
+exp(-HEAD · k/K) is left, with the energies of a head that has learned. Therefore it learns at a
+rate `OF_HEAD` times that of the others, which multiplies its k, and all of them `RATE` times as
+fast as is suggested, which multiplies the exponents.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tinytrain.choosing.channel_scores import with_channels
+from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import Chosen, Line, best_set
 from tinytrain.choosing.shared_rate import ENERGY, Band, SharedRate
 from tinytrain.compiler.budget import Budget
@@ -94,34 +95,40 @@ class AutoScheme:
     """Schemes of one model that are worth most within a budget.
 
     Args:
-        given: the model, with labelled calibration samples.
-        options: that it is compiled with.
+        worth: what labelled samples say, which a fresh head learned before.
+        costs: of the schemes that can be chosen.
+        lines: these as sums.
+        options: that the model is compiled with.
 
     Attributes:
-        worth: what labelled samples say.
-        costs: of the schemes that can be chosen.
         values: of the schemes that can be chosen.
-
-    Raises:
-        UsageError, DataError: there are no labelled samples.
     """
 
-    def __init__(
-        self,
+    def __init__(self, worth: Worth, costs: Costs, lines: CostLines, options: Options) -> None:
+        self.worth, self.costs, self._lines = worth, costs, lines
+        *_, self._head = worth.layers
+        is_adam = options.optimizer == "adam"
+        self.values = SharedRate(costs.choices, worth, apart=is_adam)
+
+    @classmethod
+    def of(
+        cls,
         given: IntegerModel,
         options: Options,
         preprocess: Preprocess | None,
         target: Target,
-    ) -> None:
+    ) -> AutoScheme:
+        """Of a model with labelled calibration samples.
+
+        Raises:
+            UsageError, DataError: there are no labelled samples.
+        """
         samples = labelled_samples(
             given, options, preprocess, f"--scheme {AUTO}", "name a preset or a scheme file"
         )
-        self.worth = worth_of(given.forward, options, samples, learned=True)
-        self.costs = Costs(given.forward, options, target, given.quantized_samples())
-        self._lines = CostLines(self.costs)
-        *_, self._head = self.worth.layers
-        is_adam = options.optimizer == "adam"
-        self.values = SharedRate(self.costs.choices, self.worth, apart=is_adam)
+        worth = worth_of(given.forward, options, samples, learned=True)
+        costs = Costs(given.forward, options, target, given.quantized_samples())
+        return cls(worth, costs, CostLines(costs), options)
 
     def within(self, budget: Budget, free: int = 0) -> ChosenScheme:
         """The scheme of most value within a budget, everything counted.

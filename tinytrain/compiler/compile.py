@@ -113,7 +113,7 @@ def compile_model(
     make = _Maker(chosen, given, preprocess, where, name, budget, runner)
     runner.begin(CHOOSE)
     if chosen.scheme == AUTO:
-        auto = AutoScheme(given, chosen, preprocess, where)
+        auto = AutoScheme.of(given, chosen, preprocess, where)
         return first_that_fits(
             auto,
             budget,

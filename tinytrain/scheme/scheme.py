@@ -118,7 +118,20 @@ def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
         help=f"presets are {', '.join(PRESETS)}; the examples have scheme files",
         error=SchemeError,
     )
-    return _SchemeReader(path.name, body, layers[-1]).read(fields)
+    return scheme_of(fields, path.name, layers)
+
+
+def scheme_of(fields: Mapping[str, Any], name: str, layers: Sequence[str]) -> Scheme:
+    """The scheme of a file's fields.
+
+    Args:
+        name: of the file.
+        layers: as `load_scheme` takes them.
+
+    Raises:
+        SchemeError: a field of the wrong kind, a layer that the model lacks.
+    """
+    return _SchemeReader(name, list(layers[:-1]), layers[-1]).read(fields)
 
 
 def _known_count(count: int, body: Sequence[str], file: str, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tinytrain.choosing.choices import scheme_key
 from tinytrain.compiler.costs import Cost
 from tinytrain.scheme.scheme import Scheme
 from tinytrain.searches.measured import Marks
@@ -24,7 +25,7 @@ class Tried:
         short: by short trainings.
         long: by long ones; None where it was not among the best.
         eval: by samples that the choice never saw; None where there are none.
-        left: by the first of the long ones, after which it was left behind; None elsewhere.
+        left: by the long ones after which it was left behind; None elsewhere.
         fitted: in the plan that the budget asks for; of the chosen one as its folder was built and
             measured; None where it was not looked at.
         gap: of a set from a knapsack, how far its value may be below the largest within its limits,
@@ -51,6 +52,11 @@ class Tried:
     def name(self) -> str:
         """Of the scheme."""
         return self.scheme.name
+
+
+def key_of_scheme(tried: Tried) -> object:
+    """What it trains: two schemes may have one name."""
+    return scheme_key(tried.scheme)
 
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:

@@ -110,11 +110,12 @@ def other_rates(scheme: Scheme, head: str) -> Iterator[Scheme]:
     """
     alone = not (scheme.biases or scheme.weights)
     for rate, of_head in FASTER:
-        name = scheme.name + rates_name(rate, of_head)
-        if of_head == 1.0:
-            yield replace(scheme, rate=rate, name=name)
-        elif not alone:  # alone, it learns at the rate of the whole
-            yield replace(scheme, rate=rate, rates={head: of_head}, name=name)
+        if alone and of_head != 1.0:
+            continue  # it learns at the rate of the whole
+        rates = {} if of_head == 1.0 else {head: of_head}
+        if (rate, rates) != (scheme.rate, scheme.rates):
+            name = scheme.name + rates_name(rate, of_head)
+            yield replace(scheme, rate=rate, rates=rates, name=name)
 
 
 def rates_name(rate: float, of_head: float) -> str:

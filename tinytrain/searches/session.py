@@ -20,15 +20,15 @@ from tinytrain.experiments.pool import Workers
 from tinytrain.output_file import scratch_folder
 from tinytrain.passes.base import Runner
 from tinytrain.scheme.channels import is_measured
-from tinytrain.scheme.scheme import Scheme, Share, load_scheme
+from tinytrain.scheme.scheme import AUTO, Scheme, Share, load_scheme
 from tinytrain.searches.asking import Subject
+from tinytrain.searches.at_once import chosen_at_once
 from tinytrain.searches.bench import write_bench
 from tinytrain.searches.candidate import check_within
 from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
-from tinytrain.searches.finals import at_other_rates, halved
-from tinytrain.searches.front import BESIDE, Tried, best, order, ranked
-from tinytrain.searches.growth import FASTER
+from tinytrain.searches.finals import Finals, trainings_of
+from tinytrain.searches.front import BESIDE, Tried, best, key_of_scheme
 from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
@@ -36,24 +36,6 @@ from tinytrain.searches.prices import Prices
 from tinytrain.searches.sets import Sets
 from tinytrain.searches.store import Store
 from tinytrain.searches.worth import known_worth
-
-FINALISTS = 8
-"""Schemes that train longer: the sets that were made for the budget, as what trains more is slower
-at first, and of those that fit the best by the loss of the judges."""
-
-OF_ORIGIN = 2
-"""So many of these that came about in one way: what grew pick by pick is much alike."""
-
-BETTER = 4
-"""So many of these train in all orders of the samples, the best ones in the first order: half of
-them, as in successive halving (Karnin et al., ICML 2013)."""
-
-RATED = 2
-"""So many of these, the best ones, that are tried with other learning rates, and so many of what
-comes of it that train in all orders."""
-
-STACK = 64
-"""Bytes by which the stacks of two schemes may differ: the planner knows that of one."""
 
 
 class SearchSession:
@@ -92,7 +74,7 @@ class SearchSession:
             subject.forward, subject.options, subject.target, subject.given.quantized_samples()
         )
         others = self._beside(beside, costs)
-        prices = Prices(costs, self._store)
+        prices, sets = Prices(costs, self._store), Sets(costs, self._store)
         check_head(costs, self._limits)
         listener.stage("looking at what layers contribute")
         worth = known_worth(subject, self._store)
@@ -106,7 +88,7 @@ class SearchSession:
             self._measured,
             self._lengths.short,
             prices,
-            Sets(costs, self._store),
+            sets,
             worth,
             subject.target.ram,
         )
@@ -116,6 +98,8 @@ class SearchSession:
             listener.expect(max(total + beyond, conductor.done))
 
         explored = conductor.answer(lambda: explorer.explore(self._limits, expect))
+        auto = self._at_once(costs, sets)
+        explored = conductor.answer(lambda: self._with_auto(explored, auto, prices))
         tried, chosen, memory, notes = self._decide(conductor, explored, prices)
         tried = conductor.answer(lambda: self._with_others(tried, others, prices))
         if self._reports:
@@ -134,13 +118,11 @@ class SearchSession:
 
     def _beyond(self, others: int) -> int:
         """How many trainings come after what is explored, about."""
-        rated = RATED * len(FASTER)
-        once = (
-            FINALISTS - BETTER + len(self._lengths.short.seeds) * (others + rated) + rated - RATED
-        )
-        whole = others + BETTER + RATED + len(self._reports) * (1 + others)
+        lengths = self._lengths
+        beside = len(lengths.short.seeds) + len(lengths.long.seeds)
+        shown = len(self._reports) * (1 + others) * len(lengths.long.seeds)
         # Known ones take no time; what of them this search needs is not known yet.
-        return once + whole * len(self._lengths.long.seeds) - self._store.count(KIND)
+        return trainings_of(lengths) + beside * others + shown - self._store.count(KIND)
 
     def asked(self, command: str) -> Asked:
         """What the search was asked, for its files."""
@@ -171,6 +153,17 @@ class SearchSession:
                 check_within(costs.selected(scheme), largest, Where(scheme.name))
         return found
 
+    def _at_once(self, costs: Costs, sets: Sets) -> Scheme:
+        self._listener.stage(f"choosing as --scheme {AUTO} does")
+        return chosen_at_once(self._subject, costs, sets, self._store, self._limits)
+
+    def _with_auto(self, explored: Explored, auto: Scheme, prices: Prices) -> Explored:
+        if scheme_key(auto) in map(key_of_scheme, explored.tried):
+            return explored
+        (marks,) = self._measured.marks([auto], self._lengths.short)
+        tried = Tried(auto, AUTO, prices.takes(auto), marks)
+        return replace(explored, tried=(*explored.tried, tried))
+
     def _decide(
         self, conductor: Conductor, explored: Explored, prices: Prices
     ) -> tuple[list[Tried], Tried, MemoryUse, tuple[str, ...]]:
@@ -179,10 +172,12 @@ class SearchSession:
         Raises:
             BudgetError: of none that was tried the folder fits.
         """
+        head = self._subject.layers[-1]
+        finals = Finals(self._measured, self._lengths, prices, self._limits, head)
         refused: dict[object, tuple[str, BudgetError]] = {}
         while True:
-            tried = conductor.answer(lambda: self._finals(explored, prices, set(refused)))
-            finalists = [one for one in tried if one.long and _key(one) not in refused]
+            tried = conductor.answer(lambda: finals.of(explored.tried, set(refused)))
+            finalists = [one for one in tried if one.long and key_of_scheme(one) not in refused]
             if not finalists:
                 _, error = next(iter(refused.values()))
                 raise error
@@ -192,44 +187,11 @@ class SearchSession:
                 fitted, memory = self._built(chosen.scheme)
             except BudgetError as error:
                 # The planner's sum and the linker's may differ by a few bytes.
-                refused[_key(chosen)] = chosen.name, error
+                refused[key_of_scheme(chosen)] = chosen.name, error
                 continue
             notes = tuple(f"{name} was better, and {e.what}" for name, e in refused.values())
             winner = replace(chosen, fitted=fitted)
             return [winner if one is chosen else one for one in tried], winner, memory, notes
-
-    def _finals(self, explored: Explored, prices: Prices, refused: set[object]) -> list[Tried]:
-        """All that was tried; the best that fit train longer."""
-        tight = replace(self._limits, ram=self._limits.ram - STACK)
-        best = [one for one in ranked(explored.tried) if _key(one) not in refused]
-        ends = tuple(f"-{n}" for n in (self._limits.ram, self._limits.instructions) if n)
-        asked = [one for one in best if one.name.endswith(ends)]
-        able = [*asked, *(one for one in best if one not in asked)]
-        finalists = self._finalists(able, prices, tight)
-        finalists = finalists or self._finalists(able, prices, self._limits)
-        # The head's folder fits, whatever is estimated of it.
-        finalists = finalists or {_key(one): one for one in able if not trains_body(one.scheme)}
-        measured, lengths = self._measured, self._lengths
-        longer = halved(list(finalists.values()), BETTER, measured, lengths.long)
-        done = {_key(one): one for one in longer}
-        best_two = sorted((one for one in longer if one.long), key=order)[:RATED]
-        rated = at_other_rates(best_two, self._subject.layers[-1], measured, lengths.short)
-        rated = halved(rated, RATED, measured, lengths.long)
-        return [*(done.get(_key(one), one) for one in explored.tried), *rated]
-
-    def _finalists(
-        self, able: Sequence[Tried], prices: Prices, limits: Budget
-    ) -> dict[object, Tried]:
-        found: dict[object, Tried] = {}
-        for one in able:
-            if len(found) == FINALISTS:
-                break
-            if sum(other.origin == one.origin for other in found.values()) == OF_ORIGIN:
-                continue
-            fitted = prices.within(one.scheme, limits)
-            if fitted is not None:
-                found[_key(one)] = replace(one, fitted=fitted)
-        return found
 
     def _with_others(
         self, tried: Sequence[Tried], others: Sequence[Scheme], prices: Prices
@@ -280,16 +242,6 @@ class SearchSession:
                 given=subject.given,
             )
         return cost_of(product.compiled, product.memory), product.memory
-
-
-def trains_body(scheme: Scheme) -> bool:
-    """Whether anything before the head trains."""
-    return bool(scheme.biases or scheme.weights)
-
-
-def _key(tried: Tried) -> object:
-    """What it trains: two schemes may have one name."""
-    return scheme_key(tried.scheme)
 
 
 def _everything(choices: Choices) -> Scheme:

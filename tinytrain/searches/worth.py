@@ -20,9 +20,14 @@ from tinytrain.searches.store import Store
 _FACTS = ("size", "order", "contributions", "sensitivity")
 
 
-def known_worth(subject: Subject, store: Store) -> Worth:
-    """From the store, or measured on samples to learn from, as many of each class."""
-    path = store.folder / "worth.npz"
+def known_worth(subject: Subject, store: Store, *, learned: bool = False) -> Worth:
+    """From the store, or measured on samples to learn from, as many of each class.
+
+    Args:
+        learned: whether a fresh head learns the samples first.
+    """
+    learned = learned and subject.options.classes is not None
+    path = store.folder / ("worth-learned.npz" if learned else "worth.npz")
     known = _read(path)
     if known is not None:
         return known
@@ -31,7 +36,10 @@ def known_worth(subject: Subject, store: Store) -> Worth:
     samples = library_samples(data, learn[balanced(data.targets(learn), SAMPLES)])
     assert samples.inputs is not None
     worth = worth_of(
-        subject.forward, subject.options, LabelledSamples(samples.inputs, samples.targets)
+        subject.forward,
+        subject.options,
+        LabelledSamples(samples.inputs, samples.targets),
+        learned=learned,
     )
     _keep(path, worth)
     return worth
@@ -46,6 +54,7 @@ def _keep(path: Path, worth: Worth) -> None:
         "spread": np.array([worth.spread.get(layer, (0.0, 0.0)) for layer in worth.layers]),
         "sizes": np.array([worth.sizes.get(layer, (0, 0)) for layer in worth.layers]),
         "samples": np.array(worth.samples),
+        "fallen": np.array(worth.fallen),
     }
     for layer, facts in worth.facts.items():
         for name in _FACTS:
@@ -78,6 +87,7 @@ def _read(path: Path) -> Worth | None:
             int(arrays["samples"]),
             dict(zip(layers, map(tuple, arrays["spread"].tolist()), strict=True)),
             dict(zip(layers, map(tuple, arrays["sizes"].tolist()), strict=True)),
+            float(arrays["fallen"]),
         )
     # A damaged file is as good as none.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
