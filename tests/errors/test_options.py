@@ -36,7 +36,7 @@ SCHEMES: dict[str, tuple[bytes, str]] = {
         "layer 'conv_0' has no input channel 3",
     ),
     "true channel": (b"[weights]\nconv_0 = { channels = [true] }", "makes no sense"),
-    "unknown field": (b"rate = 1", "unknown field 'rate'"),
+    "unknown field": (b"pace = 1", "unknown field 'pace'"),
     "unknown choice": (b'channels = "best"', "channels = 'best' is no way to choose"),
     "too many biases": (b"biases = 3", "'biases' asks for 3 layers, the model has 2 before"),
     "negative biases": (b"biases = -1", "'biases' asks for -1 layers"),
