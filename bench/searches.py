@@ -1,7 +1,6 @@
 """`tinytrain search` beside the published schemes: two networks, two data sets, two budgets.
 
     .venv/bin/python -m bench.searches [--only mcunet-5fps-cifar10]
-    .venv/bin/python -m bench.searches --rates
 
 A budget is the RAM that a published scheme takes in its plain plan, everything counted. The search
 learns and judges by its own samples; the accuracies are of test images that it never saw, three
@@ -9,14 +8,12 @@ orders of the samples, by the C that ships. Beside what was found stand the publ
 same at another rate (`RATE` times the suggested one, the head `HEAD` times as fast again), and what
 `--scheme auto` chooses within the budget, all trained as long. Differences are taken order by
 order. What was measured stays in build/searches, so that the command goes on where it was stopped.
-With `--rates` it shows what the searches so far say of other learning rates for the best schemes.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import json
 import statistics
 import sys
 import tempfile
@@ -37,7 +34,6 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.options import Options
 from tinytrain.scheme.text import scheme_text
 from tinytrain.searches.front import Tried
-from tinytrain.searches.growth import FASTER, OTHER_RATES, rates_name
 from tinytrain.searches.search import SearchResult, search
 from tinytrain.target import load_target
 
@@ -213,35 +209,12 @@ def line(model: str, name: str, data: Data, size: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def rates() -> None:
-    """Prints what the judges say of the best two schemes of each search at other rates."""
-    print("| model, data, budget | rate | head | accuracy, % | to the suggested rate |")
-    print("|---|---:|---:|---:|---:|")
-    for file in sorted(OUTPUT.glob("*.json")):
-        rows = json.loads(file.read_text(encoding="utf-8"))["schemes"]
-        long = {row["scheme"]: 100 * row["long_accuracy"] for row in rows if row["long_accuracy"]}
-        found = [row["scheme"] for row in rows if row["origin"] == OTHER_RATES]
-        for rate, head in FASTER:
-            ending = rates_name(rate, head)
-            pairs = [(long[name], long[name.removesuffix(ending)]) for name in found
-                     if name.endswith(ending)]  # fmt: skip
-            if pairs:
-                accuracy = statistics.mean(one for one, _ in pairs)
-                gain = statistics.mean(one - before for one, before in pairs)
-                print(f"| {file.stem} | {rate:g} | {head:g} | {accuracy:.1f} | {gain:+.1f} |")
-
-
 def main() -> int:
     """Prints the table, a line as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of MODEL-DATA-SIZE")
-    parser.add_argument("--rates", action="store_true", help="what other learning rates win")
-    asked = parser.parse_args()
+    only = parser.parse_args().only
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    if asked.rates:
-        rates()
-        return 0
-    only = asked.only
     print(
         "| model | data | RAM | RAM of what was found | published, % | at another rate, % "
         "| found, % | difference | `auto`, % | to the search | new trainings "
