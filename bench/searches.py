@@ -5,9 +5,9 @@
 A budget is the RAM that a published scheme takes in its plain plan, everything counted. The search
 learns and judges by its own samples; the accuracies are of test images that it never saw, three
 orders of the samples, by the C that ships. Beside what was found stand the published scheme, the
-same at another rate (`RATE` times the suggested one, the head `HEAD` times as fast again), and what
-`--scheme auto` chooses within the budget, all trained as long. Differences are taken order by
-order. What was measured stays in build/searches, so that the command goes on where it was stopped.
+same at the rates that `--scheme auto` gives a fresh head, and what that chooses within the budget,
+all trained as long. Differences are taken order by order. What was measured stays in
+build/searches, so that the command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from PIL import Image
 
 from bench.auto_scheme import prepared, seconds
 from bench.tables import spread
-from tinytrain.choosing.channel_scores import with_channels
+from tinytrain.choosing.shared_rate import OF_HEAD, RATE
 from tinytrain.compiler.auto_scheme import AutoScheme
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.compile import compile_model
@@ -44,7 +44,6 @@ OUTPUT = ROOT / "build" / "searches"
 TARGET = "mps2-an500"
 PUBLISHED = ("49kb", "100kb")
 SIDE = 128
-RATE, HEAD = 2.0, 4.0
 MEAN = STD = 0.5
 """The networks take pixels from -1 to 1."""
 
@@ -124,7 +123,7 @@ def chosen_at_once(model: str, data: Data, ram: int, file: Path) -> None:
     made = prepared(SHARED / "models" / f"{model}-int8.onnx", data.learn, options)
     target = load_target(TARGET)
     auto = AutoScheme.of(made.given, options, made.preprocess, target)
-    scheme = with_channels(auto.within(Budget(ram, target.flash)).scheme, auto.worth)
+    scheme = auto.within(Budget(ram, target.flash)).scheme
     file.write_text(scheme_text(scheme), encoding="utf-8")
 
 
@@ -132,7 +131,7 @@ def at_other_rates(model: str, size: str, file: Path) -> None:
     """Writes a published scheme with other rates."""
     text = published(model, size).read_text(encoding="utf-8")
     # A field of the file stands above its tables.
-    file.write_text(f"rate = {RATE}\n{text}\n[rates]\nhead = {HEAD}\n", encoding="utf-8")
+    file.write_text(f"rate = {RATE}\n{text}\n[rates]\nhead = {OF_HEAD}\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def test_a_full_disk_ends_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(frozen_rows, "shared_rows", full)
+    monkeypatch.setattr(frozen_rows, "frozen_activations", full)
     switches_rows = FrozenRows({"x": data}, tmp_path / "frozen", "key")
     assert switches_rows.of(switches.library, LAYERS, rows(data, np.arange(5))) is None
     monkeypatch.setattr(switches, "_rows", switches_rows)

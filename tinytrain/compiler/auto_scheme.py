@@ -152,7 +152,7 @@ class AutoScheme:
     def _at_its_rate(self, scheme: Scheme) -> Scheme:
         """With the rates that it was valued at; the head alone has the suggested one."""
         values = self.values
-        if values.of_head == 1.0 or not (scheme.biases or scheme.weights):
+        if values.of_head == 1.0 or not scheme.trains_body:
             return scheme
         return replace(scheme, rate=values.rate, rates={self._head: values.of_head})
 

@@ -91,7 +91,7 @@ class Guidance:
         """The rate to begin with, the peak of a schedule; None if nothing could be measured."""
         if self.is_adam:
             return rounded(self.factor * ADAM_RATE, 2)
-        return self._rate(self.share, self.kernel, self.factor * self.largest)
+        return self._suggested_for(self.kernel)
 
     @property
     def rehearsed(self) -> Guidance:
@@ -104,13 +104,9 @@ class Guidance:
 
         A scheme may ask for more: its factor was tried, and the rate that it asks for is the limit.
         """
-        found = ADAM_LIMIT
-        if not self.is_adam:
-            limit = self._rate(LIMIT / self.aim.heaviest, self.kernel, 4.0 * self.largest)
-            if limit is None:
-                return None
-            found = limit
-        return found if self.suggested is None else max(found, self.suggested)
+        plain = self._rate(LIMIT / self.aim.heaviest, self.kernel, 4.0 * self.largest)
+        limit = ADAM_LIMIT if self.is_adam else plain
+        return limit if limit is None or self.suggested is None else max(limit, self.suggested)
 
     def record(self) -> GuidanceRecord:
         """What the manifest says of it."""
@@ -153,6 +149,9 @@ class Guidance:
         )
         return tuple(warning for warning in found if warning is not None)
 
+    def _suggested_for(self, kernel: float) -> float | None:
+        return self._rate(self.share, kernel, self.factor * self.largest)
+
     def _rate(self, mu: float, kernel: float, most: float) -> float | None:
         if kernel == 0.0:
             return None
@@ -184,8 +183,7 @@ class Guidance:
         if not layers or self.suggested is None:
             return None
         layer = max(layers, key=lambda entry: float(np.median(entry[1])))[0]
-        kernel = self.tangent.kernel(without=layer)
-        rest = self._rate(self.share, kernel, self.factor * self.largest)
+        rest = self._suggested_for(self.tangent.kernel(without=layer))
         if rest is None or rest < DOMINANT * self.suggested:
             return None
         return (

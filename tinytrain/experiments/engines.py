@@ -35,7 +35,9 @@ class _Library:
                 LibrarySamples(
                     y,
                     None,
-                    frozen_activations(self._library, x, f"{layers}-{samples_key}-{k}", cache),
+                    frozen_activations(
+                        self._library, len(x), x.__getitem__, f"{layers}-{samples_key}-{k}", cache
+                    ),
                 )
                 for k, (x, y) in enumerate(parts)
             )

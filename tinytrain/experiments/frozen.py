@@ -52,25 +52,30 @@ def _constant(name: str, data: np.ndarray) -> bytes:
 
 
 def frozen_activations(
-    library: HostLibrary, inputs: np.ndarray, key: str, cache: Path
+    library: HostLibrary,
+    count: int,
+    inputs: Callable[[slice], np.ndarray],
+    key: str,
+    cache: Path,
 ) -> np.ndarray:
     """The outputs of the frozen layers for each sample, memory-mapped, uint8 [N, frozen_bytes].
 
     Args:
-        inputs: int8 [N, ...].
+        count: N.
+        inputs: gives those of some samples, int8 [n, ...]; asked where nothing is kept yet.
         key: names the layers and the samples; nothing else may have the same.
         cache: folder for such files.
     """
     size = library.model.frozen_bytes
 
     def chunks() -> Iterator[np.ndarray]:
-        for start in range(0, len(inputs), _CHUNK):
-            chunk = np.ascontiguousarray(inputs[start : start + _CHUNK])
+        for start in range(0, count, _CHUNK):
+            chunk = np.ascontiguousarray(inputs(slice(start, min(start + _CHUNK, count))))
             found = np.empty((len(chunk), size), np.uint8)
             library.frozen(chunk, found)
             yield found
 
-    return shared_rows(chunks, np.dtype(np.uint8), (len(inputs), size), key, cache)
+    return shared_rows(chunks, np.dtype(np.uint8), (count, size), key, cache)
 
 
 def shared_rows(

@@ -72,6 +72,11 @@ class Scheme:
     rate: float = 1.0
     trains_head: bool = True
 
+    @property
+    def trains_body(self) -> bool:
+        """Whether anything before the head trains."""
+        return bool(self.biases or self.weights)
+
 
 def load_scheme(spec: str, layers: Sequence[str]) -> Scheme:
     """Reads a preset or a scheme file.

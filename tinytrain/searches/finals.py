@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from tinytrain.choosing.choices import scheme_key
 from tinytrain.compiler.budget import Budget
 from tinytrain.scheme.scheme import Scheme
-from tinytrain.searches.front import Tried, key_of_scheme, order, ranked
+from tinytrain.searches.front import Tried, order, ranked
 from tinytrain.searches.growth import FASTER, OTHER_RATES, other_rates
 from tinytrain.searches.lengths import Lengths
 from tinytrain.searches.measured import Marks, Measured, TrialLength
@@ -61,19 +61,19 @@ class Finals:
         """
         limits, measured, lengths = self._limits, self._measured, self._lengths
         tight = replace(limits, ram=limits.ram - STACK)
-        best = [one for one in ranked(explored) if key_of_scheme(one) not in refused]
+        best = [one for one in ranked(explored) if one.key not in refused]
         ends = tuple(f"-{n}" for n in (limits.ram, limits.instructions) if n)
         asked = [one for one in best if one.name.endswith(ends)]
         able = [*asked, *(one for one in best if one not in asked)]
         finalists = self._that_fit(able, tight) or self._that_fit(able, limits)
         # The head's folder fits, whatever is estimated of it.
-        finalists = finalists or [one for one in able if not trains_body(one.scheme)]
+        finalists = finalists or [one for one in able if not one.scheme.trains_body]
         longer = halved(finalists, BETTER, measured, lengths.long)
-        done = {key_of_scheme(one): one for one in longer}
+        done = {one.key: one for one in longer}
         first = sorted((one for one in longer if one.long), key=order)[:RATED]
         rated = at_other_rates(first, self._head, measured, lengths.short)
         rated = clearly_better(halved(rated, RATED, measured, lengths.long), first)
-        return [*(done.get(key_of_scheme(one), one) for one in explored), *rated]
+        return [*(done.get(one.key, one) for one in explored), *rated]
 
     def _that_fit(self, able: Sequence[Tried], limits: Budget) -> list[Tried]:
         found: list[Tried] = []
@@ -171,8 +171,3 @@ def _exceeds(marks: Marks, others: Marks) -> bool:
     gains = [one - other for one, other in pairs]
     error = stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
     return mean(gains) > error
-
-
-def trains_body(scheme: Scheme) -> bool:
-    """Whether anything before the head trains."""
-    return bool(scheme.biases or scheme.weights)

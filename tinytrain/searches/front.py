@@ -49,14 +49,14 @@ class Tried:
         return sum(len(one.losses) for one in marks if one is not None)
 
     @property
+    def key(self) -> object:
+        """What it trains: two schemes may have one name."""
+        return scheme_key(self.scheme)
+
+    @property
     def name(self) -> str:
         """Of the scheme."""
         return self.scheme.name
-
-
-def key_of_scheme(tried: Tried) -> object:
-    """What it trains: two schemes may have one name."""
-    return scheme_key(tried.scheme)
 
 
 def ranked(tried: Sequence[Tried]) -> list[Tried]:

@@ -7,14 +7,14 @@ leave in files, some rows in each, beside the files of the search.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tinytrain.data import Dataset
-from tinytrain.experiments.frozen import shared_rows
+from tinytrain.experiments.frozen import frozen_activations
 from tinytrain.simulation.library import HostLibrary, LibrarySamples
 
 ROWS = 256
@@ -87,16 +87,11 @@ class FrozenRows:
 
     def _file(self, library: HostLibrary, name: str, data: Dataset, file: int) -> np.ndarray:
         """Its rows, memory-mapped, uint8 [rows, frozen_bytes]."""
-        start, size = file * ROWS, library.model.frozen_bytes
-        end = min(start + ROWS, len(data))
-
-        def computed() -> Iterator[np.ndarray]:
-            made = np.empty((end - start, size), np.uint8)
-            library.frozen(data.quantized(np.arange(start, end)), made)
-            yield made
-
+        rows = np.arange(file * ROWS, min((file + 1) * ROWS, len(data)))
         key = f"{self._key} {name} {file}"
-        return shared_rows(computed, np.dtype(np.uint8), (end - start, size), key, self._folder)
+        return frozen_activations(
+            library, len(rows), lambda part: data.quantized(rows[part]), key, self._folder
+        )
 
     def _held(self) -> int:
         if not self._folder.is_dir():

@@ -108,16 +108,11 @@ def other_rates(scheme: Scheme, head: str) -> Iterator[Scheme]:
     Args:
         head: the layer's name.
     """
-    alone = not (scheme.biases or scheme.weights)
     for rate, of_head in FASTER:
-        if alone and of_head != 1.0:
-            continue  # it learns at the rate of the whole
-        rates = {} if of_head == 1.0 else {head: of_head}
+        if of_head != 1.0 and not scheme.trains_body:
+            continue  # alone, the head learns at the rate of the whole
+        rates, name = {}, f"{scheme.name}, rate x{rate:g}"
+        if of_head != 1.0:
+            rates, name = {head: of_head}, f"{name}, head x{of_head:g}"
         if (rate, rates) != (scheme.rate, scheme.rates):
-            name = scheme.name + rates_name(rate, of_head)
             yield replace(scheme, rate=rate, rates=rates, name=name)
-
-
-def rates_name(rate: float, of_head: float) -> str:
-    """What the name of a scheme ends in that has these factors."""
-    return f", rate x{rate:g}" + ("" if of_head == 1.0 else f", head x{of_head:g}")

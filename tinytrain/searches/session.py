@@ -28,7 +28,7 @@ from tinytrain.searches.candidate import check_within
 from tinytrain.searches.conduct import Conductor, Listener
 from tinytrain.searches.explore import Explored, Explorer
 from tinytrain.searches.finals import Finals, trainings_of
-from tinytrain.searches.front import BESIDE, Tried, best, key_of_scheme
+from tinytrain.searches.front import BESIDE, Tried, best
 from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.measured import KIND, Measured
 from tinytrain.searches.outputs import Asked, Findings
@@ -158,7 +158,7 @@ class SearchSession:
         return chosen_at_once(self._subject, costs, sets, self._store, self._limits)
 
     def _with_auto(self, explored: Explored, auto: Scheme, prices: Prices) -> Explored:
-        if scheme_key(auto) in map(key_of_scheme, explored.tried):
+        if scheme_key(auto) in (one.key for one in explored.tried):
             return explored
         (marks,) = self._measured.marks([auto], self._lengths.short)
         tried = Tried(auto, AUTO, prices.takes(auto), marks)
@@ -177,7 +177,7 @@ class SearchSession:
         refused: dict[object, tuple[str, BudgetError]] = {}
         while True:
             tried = conductor.answer(lambda: finals.of(explored.tried, set(refused)))
-            finalists = [one for one in tried if one.long and key_of_scheme(one) not in refused]
+            finalists = [one for one in tried if one.long and one.key not in refused]
             if not finalists:
                 _, error = next(iter(refused.values()))
                 raise error
@@ -187,7 +187,7 @@ class SearchSession:
                 fitted, memory = self._built(chosen.scheme)
             except BudgetError as error:
                 # The planner's sum and the linker's may differ by a few bytes.
-                refused[key_of_scheme(chosen)] = chosen.name, error
+                refused[chosen.key] = chosen.name, error
                 continue
             notes = tuple(f"{name} was better, and {e.what}" for name, e in refused.values())
             winner = replace(chosen, fitted=fitted)

@@ -120,19 +120,18 @@ class Switches:
         if key not in self._kept:
             if not 0 < size <= KEPT_BYTES:
                 return replace(samples, frozen=None)
-            self._kept[key] = self._with_frozen(samples)
+            shared = None
+            if self._rows is not None:
+                shared = self._rows.of(self.library, self._layers_before, samples)
+            self._kept[key] = (
+                with_frozen(self.library, samples.inputs, samples.targets)
+                if shared is None
+                else replace(samples, frozen=shared)
+            )
         self._kept[key] = found = self._kept.pop(key)
         while sum(_size(kept) for kept in self._kept.values()) > KEPT_BYTES:
             del self._kept[next(iter(self._kept))]
         return found
-
-    def _with_frozen(self, samples: LibrarySamples) -> LibrarySamples:
-        assert samples.inputs is not None, "samples without inputs"
-        if self._rows is not None:
-            shared = self._rows.of(self.library, self._layers_before, samples)
-            if shared is not None:
-                return replace(samples, frozen=shared)
-        return with_frozen(self.library, samples.inputs, samples.targets)
 
     def _setting(self, scheme: Scheme, held: Mapping[Value, np.ndarray]) -> SwitchSetting:
         """What of the step runs.
