@@ -19,7 +19,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,9 @@ from tinytrain.choosing.shared_rate import OF_HEAD, RATE
 from tinytrain.compiler.auto_scheme import AutoScheme
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.compile import compile_model
+from tinytrain.compiler.inspect import inspect
 from tinytrain.compiler.options import Options
+from tinytrain.scheme.scheme import load_scheme
 from tinytrain.scheme.text import scheme_text
 from tinytrain.searches.front import Tried
 from tinytrain.searches.search import SearchResult, search
@@ -97,6 +99,11 @@ DATA: dict[str, Callable[[], Data]] = {"cifar10": cifar10, "flowers": flowers}
 MODELS = ("mcunet-5fps", "mbv2-w0.35")
 
 
+def network(model: str) -> Path:
+    """The file of a model."""
+    return SHARED / "models" / f"{model}-int8.onnx"
+
+
 def published(model: str, size: str) -> Path:
     """The file of a published scheme."""
     return SCHEMES / f"{model}-{size}.toml"
@@ -106,7 +113,7 @@ def plain_ram(model: str, size: str, classes: int) -> int:
     """Bytes that a published scheme takes with no way to save RAM in use."""
     with tempfile.TemporaryDirectory() as place:
         product = compile_model(
-            SHARED / "models" / f"{model}-int8.onnx",
+            network(model),
             output=Path(place, "model"),
             scheme=str(published(model, size)),
             classes=classes,
@@ -120,7 +127,7 @@ def plain_ram(model: str, size: str, classes: int) -> int:
 def chosen_at_once(model: str, data: Data, ram: int, file: Path) -> None:
     """Writes what `--scheme auto` chooses within `ram` bytes."""
     options = Options(classes=data.classes, scheme="auto")
-    made = prepared(SHARED / "models" / f"{model}-int8.onnx", data.learn, options)
+    made = prepared(network(model), data.learn, options)
     target = load_target(TARGET)
     auto = AutoScheme.of(made.given, options, made.preprocess, target)
     scheme = auto.within(Budget(ram, target.flash)).scheme
@@ -129,9 +136,10 @@ def chosen_at_once(model: str, data: Data, ram: int, file: Path) -> None:
 
 def at_other_rates(model: str, size: str, file: Path) -> None:
     """Writes a published scheme with other rates."""
-    text = published(model, size).read_text(encoding="utf-8")
-    # A field of the file stands above its tables.
-    file.write_text(f"rate = {RATE}\n{text}\n[rates]\nhead = {OF_HEAD}\n", encoding="utf-8")
+    layers = [layer.name for layer in inspect(network(model)).layers if layer.weights]
+    plain = load_scheme(str(published(model, size)), layers)
+    scheme = replace(plain, rate=RATE, rates={layers[-1]: OF_HEAD})
+    file.write_text(scheme_text(scheme), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,7 @@ def searched(model: str, name: str, data: Data, size: str) -> Searched:
     at_other_rates(model, size, faster)
     plain = published(model, size)
     result = search(
-        SHARED / "models" / f"{model}-int8.onnx",
+        network(model),
         data=data.learn,
         eval=data.test,
         output=output,

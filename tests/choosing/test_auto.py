@@ -262,7 +262,7 @@ def test_the_sentence() -> None:
     assert record(layer(True, 0), layer(True, 0)) == f"the head, 2 of 2 biases, {rest}"
     found = record(layer(True, 0), rate=2.0)
     assert found.startswith(
-        "the head, 1 of 1 biases, at 2 times the usual rate, the head 4 times as fast again, for "
+        "the head, 1 of 1 biases, at 2 times the suggested rate, the head 4 times as fast again, for "
     )
     found = record(layer(True, 8), layer(True, 2), layer(False, 0), bound=0.6)
     assert found.startswith(

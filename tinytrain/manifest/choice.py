@@ -76,7 +76,7 @@ class ChoiceRecord:
         if self.exact and self.bound <= self.value:
             most = "no scheme that fits has more"
         if (self.rate, self.head_rate) != (1.0, 1.0):
-            chosen.append(f"at {self.rate:g} times the usual rate")
+            chosen.append(f"at {self.rate:g} times the suggested rate")
             chosen.append(f"the head {self.head_rate:g} times as fast again")
         return (
             f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of what the "
