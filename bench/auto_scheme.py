@@ -38,7 +38,7 @@ from tinytrain.compiler.options import Options
 from tinytrain.compiler.pipeline import build_step
 from tinytrain.compiler.samples import sample_spec
 from tinytrain.compiler.worth import labelled_samples, worth_of
-from tinytrain.data import Preprocess
+from tinytrain.data import Preprocess, SampleSpec
 from tinytrain.data.given import given_samples
 from tinytrain.frontend import import_model
 from tinytrain.passes.base import Runner
@@ -160,10 +160,7 @@ def lines(case: Case) -> None:
     target = load_target(TARGET)
     auto = AutoScheme.of(made.given, options, made.preprocess, target)
     layers = weighted_layers(made.given.forward)
-    full = load_scheme("full", layers)
-    inputs = made.given.quantized_samples()
-    compiled = build_step(made.given.forward, options, Runner(), inputs, scheme=full)
-    switches, spec = Switches(compiled), sample_spec(compiled, made.preprocess)
+    switches, spec = everything(made, options)
     learn, judge = (
         LibrarySamples(data.targets(slice(None)), data.quantized(slice(None)))
         for data in (given_samples(*case.learn, spec), given_samples(*case.judge, spec))
@@ -189,6 +186,14 @@ def lines(case: Case) -> None:
             )
             cells.append(accuracies(replace(auto.within(Budget(ram, 1 << 30)).scheme, name="auto")))
         print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def everything(made: Prepared, options: Options) -> tuple[Switches, SampleSpec]:
+    """A library in which all of a model can train, and how it takes samples."""
+    full = load_scheme("full", weighted_layers(made.given.forward))
+    inputs = made.given.quantized_samples()
+    compiled = build_step(made.given.forward, options, Runner(), inputs, scheme=full)
+    return Switches(compiled), sample_spec(compiled, made.preprocess)
 
 
 def seconds() -> float:

@@ -1,13 +1,14 @@
 """`tinytrain search` beside the published schemes: two networks, two data sets, two budgets.
 
-    .venv/bin/python -m bench.searches [--only mcunet-5fps-cifar10]
+    .venv/bin/python -m bench.searches [--only mcunet-5fps-cifar10] [--quick]
 
 A budget is the RAM that a published scheme takes in its plain plan, everything counted. The search
 learns and judges by its own samples; the accuracies are of test images that it never saw, three
 orders of the samples, by the C that ships. Beside what was found stand the published scheme, the
 same at the rates that `--scheme auto` gives a fresh head, and what that chooses within the budget,
 all trained as long. Differences are taken order by order. What was measured stays in
-build/searches, so that the command goes on where it was stopped.
+build/searches, so that the command goes on where it was stopped. With `--quick` nothing is
+searched: the other schemes alone train, with the same samples in the same orders.
 """
 
 from __future__ import annotations
@@ -25,18 +26,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.auto_scheme import prepared, seconds
+from bench.auto_scheme import everything, prepared, seconds
 from bench.tables import spread
-from tinytrain.choosing.shared_rate import OF_HEAD, RATE
+from tinytrain.choosing.interference import OF_HEAD, RATE
 from tinytrain.compiler.auto_scheme import AutoScheme
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.inspect import inspect
 from tinytrain.compiler.options import Options
+from tinytrain.data.given import given_samples
+from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.scheme.scheme import load_scheme
 from tinytrain.scheme.text import scheme_text
 from tinytrain.searches.front import Tried
 from tinytrain.searches.search import SearchResult, search
+from tinytrain.searches.split import SearchSamples
+from tinytrain.searches.trial import trial
+from tinytrain.simulation.library import LibrarySamples
 from tinytrain.target import load_target
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +52,7 @@ OUTPUT = ROOT / "build" / "searches"
 TARGET = "mps2-an500"
 PUBLISHED = ("49kb", "100kb")
 SIDE = 128
+SEEDS, STEPS = (0, 1, 2), 8000
 MEAN = STD = 0.5
 """The networks take pixels from -1 to 1."""
 
@@ -216,25 +223,64 @@ def line(model: str, name: str, data: Data, size: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def quick(model: str, name: str, data: Data, size: str) -> str:
+    """A line of the table without a search."""
+    ram, options = plain_ram(model, size, data.classes), Options(classes=data.classes)
+    made = prepared(network(model), data.learn, options)
+    auto, faster = OUTPUT / "auto.toml", OUTPUT / "faster.toml"
+    before = seconds()
+    chosen_at_once(model, data, ram, auto)
+    taken = seconds() - before
+    at_other_rates(model, size, faster)
+    switches, spec = everything(made, options)
+    samples, judge = (given_samples(*part, spec) for part in (data.learn, data.test))
+    judges = LibrarySamples(judge.targets(slice(None)), judge.quantized(slice(None)))
+    split = SearchSamples(samples, judge).split
+    layers = weighted_layers(made.given.forward)
+
+    def accuracies(file: Path) -> list[float]:
+        scheme, found = load_scheme(str(file), layers), []
+        for seed in SEEDS:
+            learn, _ = split(seed)
+            parts = LibrarySamples(samples.targets(learn), samples.quantized(learn))
+            score = trial(switches, scheme, parts, judges, steps=STEPS, seeds=[seed])
+            found.append(score.accuracy)
+        return found
+
+    plain, fast, chosen = map(accuracies, (published(model, size), faster, auto))
+    each = [100 * (one - other) for one, other in zip(chosen, plain, strict=True)]
+    cells = [model, name, f"{ram:,}", f"{size}: {spread(plain)}", spread(fast), spread(chosen)]
+    cells += [f"{statistics.mean(each):+.1f} ± {statistics.stdev(each):.1f}", f"{taken:.0f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+QUICK = (
+    "| model | data | RAM | published, % | at another rate, % | `auto`, % | difference "
+    "| processor seconds of the choice |\n|---|---|---:|---:|---:|---:|---:|---:|"
+)
+SEARCHED = (
+    "| model | data | RAM | RAM of what was found | published, % | at another rate, % | found, % "
+    "| difference | `auto`, % | to the search | new trainings | processor minutes |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+
+
 def main() -> int:
     """Prints the table, a line as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="part of MODEL-DATA-SIZE")
-    only = parser.parse_args().only
+    parser.add_argument("--quick", action="store_true", help="without a search")
+    options = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    print(
-        "| model | data | RAM | RAM of what was found | published, % | at another rate, % "
-        "| found, % | difference | `auto`, % | to the search | new trainings "
-        "| processor minutes |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-        flush=True,
-    )
+    print(QUICK if options.quick else SEARCHED, flush=True)
+    make = quick if options.quick else line
     for name, load in DATA.items():
         for model in MODELS:
-            sizes = [size for size in PUBLISHED if only in f"{model}-{name}-{size}"]
+            sizes = [size for size in PUBLISHED if options.only in f"{model}-{name}-{size}"]
             data = load() if sizes else None
             for size in sizes:
                 assert data is not None
-                print(line(model, name, data, size), flush=True)
+                print(make(model, name, data, size), flush=True)
     return 0
 
 

@@ -15,10 +15,11 @@ from tests.support.imported import shared_model
 from tests.support.paths import ROOT
 from tests.support.real_models import FILES
 from tinytrain import compile_model, inspect, verify
-from tinytrain.choosing.shared_rate import OF_HEAD, RATE
+from tinytrain.choosing.interference import OF_HEAD, RATE
 from tinytrain.cli import main
-from tinytrain.compiler.auto_scheme import ROUNDS, WORK, _Asked, first_that_fits
+from tinytrain.compiler.auto_scheme import ROUNDS, WORK, _Asked
 from tinytrain.compiler.budget import Budget
+from tinytrain.compiler.first_that_fits import first_that_fits
 from tinytrain.compiler.folder import Product
 from tinytrain.errors import BudgetError, DataError, SchemeError, UsageError
 from tinytrain.manifest import read_manifest
@@ -262,7 +263,7 @@ def test_the_sentence() -> None:
     assert record(layer(True, 0), layer(True, 0)) == f"the head, 2 of 2 biases, {rest}"
     found = record(layer(True, 0), rate=2.0)
     assert found.startswith(
-        "the head, 1 of 1 biases, at 2 times the suggested rate, the head 4 times as fast again, for "
+        "the head, 1 of 1 biases, at 2 times the suggested rate, the head 4 times as fast again, "
     )
     found = record(layer(True, 8), layer(True, 2), layer(False, 0), bound=0.6)
     assert found.startswith(

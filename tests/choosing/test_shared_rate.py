@@ -12,16 +12,7 @@ import pytest
 from tinytrain.choosing.choices import Choices
 from tinytrain.choosing.fisher import Worth
 from tinytrain.choosing.knapsack import best_set
-from tinytrain.choosing.shared_rate import (
-    ENERGY,
-    HEAD,
-    NAT,
-    OF_HEAD,
-    RATE,
-    SPREAD,
-    STEPS,
-    SharedRate,
-)
+from tinytrain.choosing.shared_rate import ENERGY, SPREAD, STEPS, SharedRate
 
 LAYERS = ("a", "b", "c")
 CHOICES = Choices(LAYERS, (0, 1, 2, 3), {"b": (0.0, 0.5, 1.0), "c": (0.0, 1.0)})
@@ -84,15 +75,11 @@ def test_a_larger_tensor_has_more_directions_and_takes_longer() -> None:
     assert many.gain(2, {"b": 0.5}) == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize("fallen", [0.0, 0.01, 2.0])
 @pytest.mark.parametrize("seed", range(8))
-def test_bands_hold_every_set_and_none_wins_more_than_its_knapsack_says(
-    seed: int, fallen: float
-) -> None:
+def test_bands_hold_every_set_and_none_wins_more_than_its_knapsack_says(seed: int) -> None:
     rng = np.random.default_rng(seed)
     energies = {layer: tuple(10.0 ** rng.uniform(-1, 6, 2).round(3)) for layer in (*LAYERS, "head")}
-    found = worth(energies)  # type: ignore[arg-type]
-    valued = SharedRate(CHOICES, dataclasses.replace(found, fallen=fallen))
+    valued = SharedRate(CHOICES, worth(energies))  # type: ignore[arg-type]
     bounds = []
     for band in valued.bands():
         line, most = valued.line(band)
@@ -108,19 +95,3 @@ def test_bands_hold_every_set_and_none_wins_more_than_its_knapsack_says(
         )
     )
     assert best <= max(bounds) * (1 + 1e-6)
-
-
-def test_a_fresh_head_is_kept_from_learning_too() -> None:
-    fresh = dataclasses.replace(worth(EVEN), fallen=1.5)
-    known, valued = SharedRate(CHOICES, worth(EVEN)), SharedRate(CHOICES, fresh)
-    assert valued.gain(0, {}) == 0.0
-    # It learns four times as fast as the others, and all of them twice as fast.
-    assert (known.rate, known.of_head, valued.rate, valued.of_head) == (1.0, 1.0, RATE, OF_HEAD)
-    kernel, fast = OF_HEAD * 1.0 + 5.0, HEAD * RATE
-    lost = NAT * 1.5 * (math.exp(-fast * OF_HEAD / kernel) - math.exp(-fast))
-    won = 0.04 * sum(1 - math.exp(-STEPS * RATE * k / kernel) for k in (1.0, 2.0, 1.0, 1.0))
-    assert valued.gain(3, {"b": 1.0}) == pytest.approx(won - lost)
-    steep = dataclasses.replace(worth({**EVEN, "b": (1e6, 1.0)}), fallen=1.5)
-    assert SharedRate(CHOICES, steep).gain(3, {"b": 1.0}) < 0.0
-    apart = SharedRate(CHOICES, steep, apart=True)
-    assert apart.gain(3, {"b": 1.0}) > 0.0 and (apart.rate, apart.of_head) == (1.0, 1.0)

@@ -19,6 +19,7 @@ import numpy as np
 
 from tinytrain.autodiff.differentiate import Differentiate, Loss
 from tinytrain.choosing.learned_head import learn_head
+from tinytrain.choosing.pairs import Pairs
 from tinytrain.choosing.real_gradients import gradient_of, ordered_sum, unit_of
 from tinytrain.errors import DataError
 from tinytrain.ir.graph import Graph, Node, Value
@@ -58,6 +59,7 @@ class Worth:
         sizes: of each layer how many weights and how many biases there are.
         fallen: by how much a fresh head that learned these samples before lowered their mean loss,
             in nats; 0 where none did.
+        interference: `Pairs.products` of `layers`, where a fresh head learned the samples.
     """
 
     layers: Mapping[str, float]
@@ -68,6 +70,7 @@ class Worth:
     spread: Mapping[str, tuple[float, float]]
     sizes: Mapping[str, tuple[int, int]]
     fallen: float = 0.0
+    interference: np.ndarray | None = None
 
     @property
     def channels(self) -> Mapping[str, np.ndarray]:
@@ -144,7 +147,7 @@ def measure_worth(
     machine = Machine(training)
     for name, scale in warm_up(training, samples, seed).items():
         machine.scales[name] = replace(scale)
-    measured = _Measured(training)
+    measured = _Measured(training, Pairs() if fallen else None)
     for number, (sample, wanted) in enumerate(zip(samples, targets, strict=True)):
         exponents = {name: scale.exponent for name, scale in machine.scales.items()}
         known = machine.run(step_inputs(training, sample, wanted))
@@ -210,7 +213,7 @@ class _Weights:
 
     def __init__(self, back: Sequence[Node], real: np.ndarray, multiple: int | None) -> None:
         self.back, self.real, self.multiple = back, real, multiple
-        self.total = np.zeros(real.shape)
+        self.total = self.latest = np.zeros(real.shape)
         self.contributions: list[np.ndarray] = []
         self.squares: list[float] = []
 
@@ -220,6 +223,7 @@ class _Weights:
         for node, unit in zip(self.back, units, strict=True):
             gradient += gradient_of(node, known, unit)
         self.total += gradient
+        self.latest = gradient
         self.squares.append(ordered_sum(gradient**2))
         self.contributions.append(by_channel(self.real * gradient, self.multiple))
 
@@ -229,10 +233,11 @@ class _Measured:
 
     Args:
         graph: with sums of gradients, from `Differentiate`.
+        pairs: gathers what samples do to each other; None where that is not asked for.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, pairs: Pairs | None = None) -> None:
+        self.graph, self._pairs = graph, pairs
         nodes = {node.layer: node for node in graph.nodes if traits_of(node).has_weights}
         producers = graph.producers()
         self.layers: dict[str, _Layer] = {}
@@ -264,6 +269,12 @@ class _Measured:
         for weights in self.weights.values():
             units = [unit_of(node.inputs[-1], exponents, normaliser) for node in weights.back]
             weights.add(known, units)
+        if self._pairs is not None:
+            for name, layer in self.layers.items():
+                self._pairs.add(name, 1, layer.bias[-1])
+            for weights in self.weights.values():
+                for name in {node.layer for node in weights.back}:
+                    self._pairs.add(name, 0, weights.latest)
 
     def worth(self, seed: int) -> Worth:
         """What the samples so far say."""
@@ -287,4 +298,5 @@ class _Measured:
             spread[name] = (ordered_sum(np.array(held.squares)) / count, noisy)
         layers = {name: layer.fisher() for name, layer in self.layers.items()}
         biases = {name: layer.bias_fisher() for name, layer in self.layers.items()}
-        return Worth(layers, biases, facts, descent, count, spread, sizes)
+        pairs = None if self._pairs is None else self._pairs.products(tuple(layers))
+        return Worth(layers, biases, facts, descent, count, spread, sizes, interference=pairs)

@@ -13,11 +13,8 @@ exp(-2 · rate · k/d · T), so that a set wins
 
     sum of q · d · (1 - exp(-T · k/(d · K)))
 
-and a layer with large gradients keeps all others from learning. A fresh head wins more than all
-other layers together, and is kept from it like them: of the loss that it would take away, the share
-exp(-HEAD · k/K) is left, with the energies of a head that has learned. Therefore it learns at a
-rate `OF_HEAD` times that of the others, which multiplies its k, and all of them `RATE` times as
-fast as is suggested, which multiplies the exponents.
+and a layer with large gradients keeps all others from learning. A head that is fresh has gradients
+that say little: see `choosing.interference`.
 """
 
 from __future__ import annotations
@@ -36,17 +33,6 @@ STEPS = 3000
 SPREAD = 0.3
 """Exponent of d: between what 64 samples show of three networks, 0.2, and a square root, which
 long training comes nearer to."""
-
-HEAD = 22.0
-"""T/d of a fresh head, chosen with `NAT` by the losses that the schemes of one search came to:
-MCUNet-5FPS on CIFAR-10."""
-
-NAT = 12.0
-"""What a nat of the loss that a fresh head takes away counts, in units of q · d."""
-
-RATE, OF_HEAD = 2.0, 4.0
-"""Factors on the suggested rate, and on that of a fresh head beside it: what searches chose most
-often for the schemes that they found."""
 
 BANDS = 16
 """Of K at most; in each of them a knapsack finds the best set."""
@@ -95,7 +81,6 @@ class SharedRate:
 
     Attributes:
         biases, weights: of each layer what can train.
-        rate, of_head: factors on the suggested rate, and on that of the head beside other layers.
     """
 
     def __init__(self, choices: Choices, worth: Worth, *, apart: bool = False) -> None:
@@ -109,9 +94,7 @@ class SharedRate:
         body = set(choices.layers)
         heads = [_tensor(worth, layer, k) for layer in worth.descent for k in (0, 1)
                  if layer not in body]  # fmt: skip
-        self._fresh = 0.0 if apart else NAT * worth.fallen
-        self.rate, self.of_head = (RATE, OF_HEAD) if self._fresh else (1.0, 1.0)
-        self._head = self.of_head * sum(tensor.energy for tensor in heads)
+        self._head = sum(tensor.energy for tensor in heads)
 
     @property
     def whole(self) -> float:
@@ -129,7 +112,7 @@ class SharedRate:
         """What a scheme wins over its head alone."""
         trained = [*self._last(count), *(self.weights[one] for one in ratios.items() if one[1])]
         kernel = self._head + sum(tensor.energy for tensor in trained)
-        return sum(self._wins(tensor, kernel) for tensor in trained) - self._lost(kernel)
+        return sum(self._wins(tensor, kernel) for tensor in trained)
 
     def bands(self) -> list[Band]:
         """All that K can be, from the head's to that of everything."""
@@ -146,19 +129,10 @@ class SharedRate:
         return [Band(*edges[k : k + 2]) for k in range(count)]
 
     def values(self, band: Band) -> Values:
-        """Of each choice as a sum has it: no scheme of the band wins more.
-
-        What a fresh head loses grows with what others add to K. Loss over addition rises, then
-        falls, so that it is least at an end of the band.
-        """
-        slope = min(map(self._slope, (band.low, band.high)))
-
-        def value(tensor: _Tensor) -> float:
-            return self._wins(tensor, band.low) - slope * tensor.energy
-
+        """Of each choice as a sum has it: no scheme of the band wins more."""
         return Values(
-            {layer: value(tensor) for layer, tensor in self.biases.items()},
-            {item: value(tensor) for item, tensor in self.weights.items()},
+            {layer: self._wins(tensor, band.low) for layer, tensor in self.biases.items()},
+            {item: self._wins(tensor, band.low) for item, tensor in self.weights.items()},
         )
 
     def line(self, band: Band) -> tuple[Line, int]:
@@ -178,19 +152,7 @@ class SharedRate:
         if self._apart:
             return tensor.signal
         curvature = tensor.energy / tensor.directions
-        return tensor.signal * -math.expm1(-STEPS * self.rate * curvature / (kernel or 1.0))
-
-    def _lost(self, kernel: float) -> float:
-        """What a fresh head wins less, for a K, than alone."""
-        if not self._fresh or not self._head:
-            return 0.0
-        fast = HEAD * self.rate
-        return self._fresh * (math.exp(-fast * self._head / kernel) - math.exp(-fast))
-
-    def _slope(self, kernel: float) -> float:
-        """What a fresh head loses, over what others add to K."""
-        added = kernel - self._head
-        return self._lost(kernel) / added if added > 0.0 else 0.0
+        return tensor.signal * -math.expm1(-STEPS * curvature / (kernel or 1.0))
 
     def _last(self, count: int) -> Iterator[_Tensor]:
         layers: Sequence[str] = self._choices.layers

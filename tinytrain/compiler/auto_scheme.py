@@ -1,19 +1,23 @@
 """`--scheme auto`: what is worth most within the budget, by labelled samples.
 
-Value is what a set of layers wins that learn at one rate (`choosing.shared_rate`); docs/choosing.md
-has the table that says why. Channels are chosen by Fisher information. The set of largest value is
-found by a knapsack, whose costs the planner corrects.
+Value is what a set of layers wins that learn at one rate (`choosing.shared_rate`), and beside a
+fresh head how little its samples disturb each other (`choosing.interference`); docs/choosing.md
+has the tables that say why. Channels are chosen by Fisher information. The set of largest value is
+found by a knapsack, or change by change, with costs that the planner corrects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
 
 from tinytrain.choosing.channel_scores import with_channels
+from tinytrain.choosing.choices import Choices
+from tinytrain.choosing.climb import climb
 from tinytrain.choosing.fisher import Worth
-from tinytrain.choosing.knapsack import Chosen, Line, best_set
+from tinytrain.choosing.interference import Interference
+from tinytrain.choosing.knapsack import Chosen, Line, Values, best_set
 from tinytrain.choosing.shared_rate import ENERGY, Band, SharedRate
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.cost_lines import INSTRUCTIONS, RAM, CostLines
@@ -23,7 +27,6 @@ from tinytrain.compiler.integers import IntegerModel
 from tinytrain.compiler.options import Options
 from tinytrain.compiler.worth import labelled_samples, worth_of
 from tinytrain.data import Preprocess
-from tinytrain.errors import BudgetError
 from tinytrain.manifest.choice import ChoiceRecord, LayerChoiceRecord
 from tinytrain.scheme.channels import channel_count
 from tinytrain.scheme.scheme import AUTO, Scheme
@@ -45,11 +48,8 @@ PLANNED = 180_000
 """Where the planner ends: the sum over plans of the square of their nodes, as which its work grows.
 Of MCUNet-5FPS that is three plans."""
 
-MARGINS = (0, 64, 512, 4096)
-"""Bytes that are left free, one after the other, where the linker finds that a scheme takes more
-than was planned: its stack may be deeper."""
-
-Made = TypeVar("Made")
+Solve = Callable[[list[Line]], Chosen | None]
+"""The set of most value whose sums keep all limits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,9 @@ class AutoScheme:
         self.worth, self.costs, self._lines = worth, costs, lines
         *_, self._head = worth.layers
         is_adam = options.optimizer == "adam"
-        self.values = SharedRate(costs.choices, worth, apart=is_adam)
+        self.values: SharedRate | Interference = SharedRate(costs.choices, worth, apart=is_adam)
+        if worth.interference is not None and not is_adam:
+            self.values = Interference(costs.choices, worth)
 
     @classmethod
     def of(
@@ -152,7 +154,7 @@ class AutoScheme:
     def _at_its_rate(self, scheme: Scheme) -> Scheme:
         """With the rates that it was valued at; the head alone has the suggested one."""
         values = self.values
-        if values.of_head == 1.0 or not scheme.trains_body:
+        if not isinstance(values, Interference) or not scheme.trains_body:
             return scheme
         return replace(scheme, rate=values.rate, rates={self._head: values.of_head})
 
@@ -162,28 +164,33 @@ class AutoScheme:
         Band by band, those first in which a set may win most, until none of the others can win more
         or the work is done. The set may then be worth less than the best, by the bound at most.
         """
-        asked = _Asked(self.costs.nodes)
-        bands = sorted(self._bounds(limits), key=lambda one: -one[0])
-        best = Chosen(self.costs.choices.scheme(0, {}), 0.0, 0.0, is_exact=False, rounds=1)
+        asked, choices, values = _Asked(self.costs.nodes), self.costs.choices, self.values
+        best = Chosen(choices.scheme(0, {}), 0.0, 0.0, is_exact=False, rounds=1)
+        if isinstance(values, Interference):
+            found = self._corrected(lambda lines: _climbed(values, limits, lines), limits, asked)
+            return replace(found or best, bound=values.whole, rounds=max(asked.rounds, 1))
+        bands = sorted(self._bounds(values, limits), key=lambda one: -one[0])
         for bound, band in bands:
             if bound <= best.value or asked.is_over:
                 break
-            found = self._best_in(band, limits, asked)
+            line, most = values.line(band)
+            solve = partial(_solved, choices, values.values(band), {**limits, ENERGY: most}, line)
+            found = self._corrected(solve, limits, asked)
             if found is not None and found.value > best.value:
                 best = found
         bound = max([best.value, *(bound for bound, _ in bands)])
         exact = best.is_exact and bound <= best.value
         return replace(best, bound=bound, rounds=max(asked.rounds, 1), is_exact=exact)
 
-    def _bounds(self, limits: Mapping[str, int]) -> list[tuple[float, Band]]:
+    def _bounds(self, values: SharedRate, limits: Mapping[str, int]) -> list[tuple[float, Band]]:
         """Of each band what no set in it wins more than, by sums; without those that hold none."""
         found = []
-        bands = self.values.bands()
+        bands = values.bands()
         for band in bands:
-            line, most = self.values.line(band)
+            line, most = values.line(band)
             one = best_set(
                 self.costs.choices,
-                self.values.values(band),
+                values.values(band),
                 {**limits, ENERGY: most},
                 [*self._lines.lines[:2], line],
                 work=WORK / len(bands),
@@ -192,20 +199,17 @@ class AutoScheme:
                 found.append((one.bound, band))
         return found
 
-    def _best_in(self, band: Band, limits: Mapping[str, int], asked: _Asked) -> Chosen | None:
-        """The set of most value in a band that the planner finds to fit.
+    def _corrected(self, solve: Solve, limits: Mapping[str, int], asked: _Asked) -> Chosen | None:
+        """The set of most value that the planner finds to fit.
 
         Sums and planner may not come together: many sets are worth nearly the same, and each takes
         a little too much. After `PATIENT` rounds the sums have to leave something free, by
         bisection as little as is enough.
         """
-        values, (line, most) = self.values.values(band), self.values.line(band)
         first, *others = self._lines.lines
         best, free, too_little, enough, fitted = None, 0, 0, 0, 0
         for rounds in range(1, ROUNDS + 1):
-            lines = [replace(first, fixed=first.fixed + free), *others, *asked.broken, line]
-            within = {**limits, ENERGY: most}
-            found = best_set(self.costs.choices, values, within, lines, work=WORK)
+            found = solve([replace(first, fixed=first.fixed + free), *others, *asked.broken])
             before = self._lines.plans
             broken = [] if found is None else self._lines.check(found.scheme, limits)
             asked.plans += self._lines.plans - before
@@ -239,8 +243,8 @@ class AutoScheme:
         return ChoiceRecord(
             samples=self.worth.samples,
             ram=ram,
-            value=_rounded(found.value / whole),
-            bound=_rounded(found.bound / whole),
+            value=_share(found.value / whole),
+            bound=_share(found.bound / whole),
             exact=found.is_exact,
             checked=found.rounds,
             rate=scheme.rate,
@@ -257,8 +261,8 @@ class AutoScheme:
         whole = self.values.whole
         return LayerChoiceRecord(
             layer=layer,
-            value=_rounded((weights + bias) / whole),
-            bias_value=_rounded(bias / whole),
+            value=_share((weights + bias) / whole),
+            bias_value=_share(bias / whole),
             bias=layer in scheme.biases,
             channels=0 if share is None else channel_count(share, total),
             of=total,
@@ -266,24 +270,18 @@ class AutoScheme:
         )
 
 
-def first_that_fits(auto: AutoScheme, budget: Budget, make: Callable[[ChosenScheme], Made]) -> Made:
-    """What is made of the best scheme that really fits; at last of the head alone.
-
-    Args:
-        make: raises `BudgetError` where the real folder takes more.
-    """
-    tried: list[Scheme] = []
-    for margin in (*MARGINS, budget.ram):
-        chosen = auto.within(budget, margin)
-        if chosen.scheme in tried:
-            continue
-        tried.append(chosen.scheme)
-        try:
-            return make(chosen)
-        except BudgetError as error:
-            refusal = error
-    raise refusal
+def _climbed(
+    values: Interference, limits: Mapping[str, int], lines: Sequence[Line]
+) -> Chosen | None:
+    found = climb(values.choices, values.gains, limits, lines)
+    return None if found is None else Chosen(*found, found[1], is_exact=False, rounds=1)
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
+def _solved(
+    choices: Choices, values: Values, limits: Mapping[str, int], beside: Line, lines: list[Line]
+) -> Chosen | None:
+    return best_set(choices, values, limits, [*lines, beside], work=WORK)
+
+
+def _share(value: float) -> float:
+    return min(float(f"{value:.4g}"), 1.0)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinytrain.compiler.auto_scheme import AutoScheme, first_that_fits
+from tinytrain.compiler.auto_scheme import AutoScheme
 from tinytrain.compiler.budget import Budget
 from tinytrain.compiler.chosen_scheme import chosen_scheme
 from tinytrain.compiler.enrolment import with_enrolment
+from tinytrain.compiler.first_that_fits import first_that_fits
 from tinytrain.compiler.folder import Product, write_folder
 from tinytrain.compiler.images import image_preprocess
 from tinytrain.compiler.integers import CalibrationSamples, IntegerModel, integer_model

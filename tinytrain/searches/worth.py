@@ -28,7 +28,7 @@ def known_worth(subject: Subject, store: Store, *, learned: bool = False) -> Wor
     """
     learned = learned and subject.options.classes is not None
     path = store.folder / ("worth-learned.npz" if learned else "worth.npz")
-    known = _read(path)
+    known = read_worth(path)
     if known is not None:
         return known
     data = subject.samples.data
@@ -56,6 +56,8 @@ def _keep(path: Path, worth: Worth) -> None:
         "samples": np.array(worth.samples),
         "fallen": np.array(worth.fallen),
     }
+    if worth.interference is not None:
+        arrays["interference"] = worth.interference
     for layer, facts in worth.facts.items():
         for name in _FACTS:
             if (array := getattr(facts, name)) is not None:
@@ -69,7 +71,8 @@ def _keep(path: Path, worth: Worth) -> None:
     write_whole(path, write)
 
 
-def _read(path: Path) -> Worth | None:
+def read_worth(path: Path) -> Worth | None:
+    """What a search left; None where there is no such file, or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
@@ -88,6 +91,7 @@ def _read(path: Path) -> Worth | None:
             dict(zip(layers, map(tuple, arrays["spread"].tolist()), strict=True)),
             dict(zip(layers, map(tuple, arrays["sizes"].tolist()), strict=True)),
             float(arrays["fallen"]),
+            arrays.get("interference"),
         )
     # A damaged file is as good as none.
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

@@ -1,0 +1,146 @@
+"""What samples do to each other, against double precision; and which sets that prefers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tests.support.graphs import GRAPHS
+from tinytrain.autodiff.differentiate import Loss
+from tinytrain.choosing.choices import Choices
+from tinytrain.choosing.climb import climb
+from tinytrain.choosing.fisher import Worth, measure_worth
+from tinytrain.choosing.interference import OF_HEAD, SLOWED, Interference
+from tinytrain.choosing.knapsack import Line
+from tinytrain.choosing.pairs import Pairs
+
+LAYERS = ("a", "b", "c", "d")
+CHOICES = Choices(LAYERS, (0, 1, 2, 3, 4), {"b": (0.0, 0.5, 1.0), "c": (0.0, 1.0), "d": (0.0, 1.0)})
+SAMPLES = 12
+
+
+def gradients(seed: int = 0, common: float = 0.0) -> dict[tuple[str, int], np.ndarray]:
+    """Of each tensor, f64 [samples, elements]; all have `common` added."""
+    rng = np.random.default_rng(seed)
+    return {
+        (layer, which): rng.normal(common, 10.0 ** rng.uniform(-2, 2), (SAMPLES, size))
+        for layer in (*LAYERS, "head")
+        for which, size in ((0, 70), (1, 9))
+    }
+
+
+def worth(given: dict[tuple[str, int], np.ndarray]) -> Worth:
+    pairs, layers = Pairs(), (*LAYERS, "head")
+    for (layer, which), rows in given.items():
+        for row in rows:
+            pairs.add(layer, which, row)
+    spread = {
+        layer: tuple(float(np.mean(np.sum(given[layer, k] ** 2, axis=1))) for k in (0, 1))
+        for layer in layers
+    }
+    flat = dict.fromkeys(layers, 1.0)
+    sizes = dict.fromkeys(layers, (70, 9))
+    products = pairs.products(layers)
+    return Worth(flat, flat, {}, spread, SAMPLES, spread, sizes, 1.0, products)  # type: ignore[arg-type]
+
+
+def by_definition(given: dict[tuple[str, int], np.ndarray], trained: dict) -> float:
+    """log K² / mean G_ij² - SLOWED · log K / K_head, from the gradients of what trains."""
+    gram = sum(part * given[key] @ given[key].T for key, part in trained.items())
+    head = sum(OF_HEAD * np.trace(given["head", k] @ given["head", k].T) for k in (0, 1))
+    kernel, off = np.trace(gram) / SAMPLES, gram[np.triu_indices(SAMPLES, 1)]
+    return math.log(kernel**2 / np.mean(off**2)) - SLOWED * math.log(SAMPLES * kernel / head)
+
+
+def test_a_set_is_worth_what_its_gradients_say() -> None:
+    given = gradients()
+    valued = Interference(CHOICES, worth(given))
+    head = {("head", 0): OF_HEAD, ("head", 1): OF_HEAD}
+    some = {**head, ("b", 0): 0.5, ("b", 1): 1.0, ("c", 1): 1.0, ("d", 0): 1.0, ("d", 1): 1.0}
+    wanted = by_definition(given, some) - by_definition(given, head)
+    assert valued.gain(3, {"b": 0.5, "d": 1.0}) == pytest.approx(wanted, rel=1e-3)
+    assert valued.gain(0, {}) == 0.0
+    assert min(itertools.chain(*map(valued.alone, LAYERS))) >= 0.0
+
+
+def test_layers_that_disturb_all_samples_alike_are_left_out() -> None:
+    given = gradients()
+    scale = np.sqrt(np.mean(given["head", 0] ** 2))
+    rng = np.random.default_rng(3)
+    given["c", 0] = scale * rng.normal(0, 1, (SAMPLES, 70))
+    given["d", 0] = scale * (rng.normal(0, 0.2, (SAMPLES, 70)) + rng.normal(0, 1, 70))
+    valued = Interference(CHOICES, worth(given))
+    assert valued.gain(2, {"c": 1.0}) > valued.gain(2, {}) > valued.gain(2, {"d": 1.0})
+    assert valued.alone("c")[0] > 0.0 == valued.alone("d")[0]
+
+
+def test_nothing_that_has_a_gradient_is_worth_nothing() -> None:
+    given = {key: np.zeros_like(rows) for key, rows in gradients().items()}
+    valued = Interference(CHOICES, worth(given))
+    assert valued.whole == 1.0
+    found = climb(CHOICES, valued.gains, {}, ())
+    assert found is not None and not found[0].biases
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_single_change_is_better(seed: int) -> None:
+    """And mostly nothing is: of all sets within a budget, tried one by one."""
+    valued = Interference(CHOICES, worth(gradients(seed, 0.1)))
+    sizes = {"b": 40, "c": 30, "d": 50}
+    line = Line(
+        "ram", 10, {n: 4 * n for n in CHOICES.counts},
+        {(layer, r): int(r * sizes[layer]) for layer, rs in CHOICES.ratios.items() for r in rs},
+    )  # fmt: skip
+    limits = {"ram": 90}
+    found = climb(CHOICES, valued.gains, limits, [line])
+    assert found is not None
+    scheme, value = found
+    count, ratios = CHOICES.picked(scheme)
+    assert line.sum(count, ratios) <= 90 and valued.gain(count, ratios) == value >= 0.0
+    every = [
+        (n, {layer: r for layer, r in zip(CHOICES.ratios, picked, strict=True) if r})
+        for n in CHOICES.counts
+        for picked in itertools.product(*CHOICES.ratios.values())
+    ]
+    fitting = [
+        one for one in every
+        if all(CHOICES.reach(layer) <= one[0] for layer in one[1]) and line.sum(*one) <= 90
+    ]  # fmt: skip
+    best = max(valued.gains(fitting))
+    near = [
+        one for one in fitting
+        if sum(one[1].get(k, 0.0) != ratios.get(k, 0.0) for k in CHOICES.ratios) <= 1
+        and one[0] in (count, max(count, *(CHOICES.reach(k) for k in one[1] or ["d"])))
+    ]  # fmt: skip
+    assert max(valued.gains(near)) <= value + 1e-9
+    assert value >= 0.9 * best
+
+
+def test_where_the_head_does_not_fit_nothing_is_found() -> None:
+    line = Line("ram", 10, dict.fromkeys(CHOICES.counts, 0), {})
+    valued = Interference(CHOICES, worth(gradients()))
+    assert climb(CHOICES, valued.gains, {"ram": 9}, [line]) is None
+    assert climb(CHOICES, valued.gains, {"ram": 10}, [line]) is not None
+
+
+def test_a_network_with_a_fresh_head_is_measured_so() -> None:
+    forward = GRAPHS["convolutions"]()
+    rng = np.random.default_rng(5)
+    y = np.arange(24, dtype=np.int32) % 4
+    x = rng.normal(0, 40, (len(y), *forward.inputs[0].type.shape[1:]))
+    x[..., 0] += 60 * (y % 2)[:, None, None] - 30
+    samples = np.clip(np.rint(x), -128, 127).astype(np.int8)
+    loss = Loss("cross_entropy")
+    fresh = measure_worth(forward, samples, y, loss=loss, classes=4, learned=True)
+    assert fresh.interference is not None and fresh.interference.shape == 2 * (
+        2 * len(fresh.layers),
+    )
+    assert np.linalg.eigvalsh(fresh.interference).min() > -1e-9 * fresh.interference.max()
+    # The square of a mean over pairs is at most that of what lies on the diagonal.
+    energy = np.array([fresh.spread[layer] for layer in fresh.layers]).ravel()
+    assert (np.sqrt(np.diag(fresh.interference)) < 3 * energy + 1e-12).all()
+    known = measure_worth(forward, samples, y, loss=loss)
+    assert known.interference is None, "a head that stays is valued otherwise"
