@@ -227,7 +227,7 @@ def quick(model: str, name: str, data: Data, size: str) -> str:
     """A line of the table without a search."""
     ram, options = plain_ram(model, size, data.classes), Options(classes=data.classes)
     made = prepared(network(model), data.learn, options)
-    auto, faster = OUTPUT / "auto.toml", OUTPUT / "faster.toml"
+    auto, faster = (OUTPUT / f"{what}-{model}-{name}-{size}.toml" for what in ("auto", "faster"))
     before = seconds()
     chosen_at_once(model, data, ram, auto)
     taken = seconds() - before

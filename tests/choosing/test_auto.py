@@ -265,6 +265,10 @@ def test_the_sentence() -> None:
     assert found.startswith(
         "the head, 1 of 1 biases, at 2 times the suggested rate, the head 4 times as fast again, "
     )
+    assert found.endswith(
+        "50.0% of what the best set without a budget is worth, by what 64 labelled samples do to "
+        "each other's loss"
+    )
     found = record(layer(True, 8), layer(True, 2), layer(False, 0), bound=0.6)
     assert found.startswith(
         "the head, 2 of 3 biases, weights of 2 layers (1 whole, 1 in part), for "

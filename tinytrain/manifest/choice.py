@@ -16,7 +16,8 @@ class LayerChoiceRecord:
     Attributes:
         layer: name of the layer.
         value: what its weights and bias would win at a rate of their own, as a share of what all
-            layers would.
+            layers would; beside a fresh head what they are worth with all biases from there on, as
+            a share of the best set.
         bias_value: value of its bias, likewise.
         bias: whether its bias trains.
         channels: number of input channels whose weights train.
@@ -41,8 +42,9 @@ class ChoiceRecord:
         samples: number of labelled calibration samples that values were measured on.
         ram: bytes of RAM that it was chosen for.
         value: what the scheme wins at one rate, as a share of what all layers before the head would
-            win, each at a rate of its own.
-        bound: share that no scheme within the budget exceeds.
+            win, each at a rate of its own; beside a fresh head, of the best set without a budget.
+        bound: share that no scheme within the budget exceeds; 1 beside a fresh head, where that is
+            not known.
         exact: whether the solver proved that no other scheme is worth more.
         checked: number of schemes that the planner was asked about.
         rate: what the suggested learning rate was multiplied by.
@@ -78,8 +80,13 @@ class ChoiceRecord:
         if (self.rate, self.head_rate) != (1.0, 1.0):
             chosen.append(f"at {self.rate:g} times the suggested rate")
             chosen.append(f"the head {self.head_rate:g} times as fast again")
+        found = f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of what the "
+        if self.head_rate != 1.0:
+            return (
+                f"{found}best set without a budget is worth, by what {self.samples} labelled "
+                "samples do to each other's loss"
+            )
         return (
-            f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of what the "
-            "layers before the head would win, each at a rate of its own, by the gradients of "
-            f"{self.samples} labelled samples; {most}"
+            f"{found}layers before the head would win, each at a rate of its own, by the "
+            f"gradients of {self.samples} labelled samples; {most}"
         )
