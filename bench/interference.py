@@ -26,14 +26,14 @@ from tinytrain.choosing import interference
 from tinytrain.choosing.choices import RATIOS, Choices, Ratios
 from tinytrain.searches.worth import read_worth
 
-WEIGHTS = (0.0, interference.SLOWED, 0.5, 1.0)
+WEIGHTS = (0.0, interference.SIGNAL, 0.5, 1.0)
 SHORT, ORDERS = "short: ", 2
 
 
 class AtOneRate(interference.Interference):
     """The head learns as fast as the other layers."""
 
-    of_head = 1.0
+    rate, of_head = 1.0, 1.0
 
 
 def tried(folder: Path) -> Iterator[tuple[int, Ratios, float]]:
@@ -65,7 +65,7 @@ def line(folder: Path) -> str | None:
     losses = [loss for *_, loss in schemes]
     cells = [folder.name, f"{len(schemes)}"]
     for weight in WEIGHTS:
-        valued = AtOneRate(Choices(layers, counts, known), worth, slowed=weight)
+        valued = AtOneRate(Choices(layers, counts, known), worth, signal=weight)
         values = valued.gains([(count, ratios) for count, ratios, _ in schemes])
         rank = spearmanr(values, [-loss for loss in losses]).statistic
         first = losses[max(range(len(values)), key=values.__getitem__)]

@@ -13,9 +13,10 @@ from tinytrain.autodiff.differentiate import Loss
 from tinytrain.choosing.choices import Choices
 from tinytrain.choosing.climb import climb
 from tinytrain.choosing.fisher import Worth, measure_worth
-from tinytrain.choosing.interference import OF_HEAD, SLOWED, Interference
+from tinytrain.choosing.interference import HEAD, NAT, OF_HEAD, RATE, SIGNAL, Interference
 from tinytrain.choosing.knapsack import Line
 from tinytrain.choosing.pairs import Pairs
+from tinytrain.choosing.shared_rate import STEPS, SharedRate
 
 LAYERS = ("a", "b", "c", "d")
 CHOICES = Choices(LAYERS, (0, 1, 2, 3, 4), {"b": (0.0, 0.5, 1.0), "c": (0.0, 1.0), "d": (0.0, 1.0)})
@@ -48,21 +49,33 @@ def worth(given: dict[tuple[str, int], np.ndarray]) -> Worth:
 
 
 def by_definition(given: dict[tuple[str, int], np.ndarray], trained: dict) -> float:
-    """log K² / mean G_ij² - SLOWED · log K / K_head, from the gradients of what trains."""
+    """What samples do to each other, from the gradients of what trains."""
     gram = sum(part * given[key] @ given[key].T for key, part in trained.items())
-    head = sum(OF_HEAD * np.trace(given["head", k] @ given["head", k].T) for k in (0, 1))
     kernel, off = np.trace(gram) / SAMPLES, gram[np.triu_indices(SAMPLES, 1)]
-    return math.log(kernel**2 / np.mean(off**2)) - SLOWED * math.log(SAMPLES * kernel / head)
+    return math.log(kernel**2 / np.mean(off**2))
 
 
 def test_a_set_is_worth_what_its_gradients_say() -> None:
     given = gradients()
-    valued = Interference(CHOICES, worth(given))
+    valued = Interference(CHOICES, worth(given), signal=0.0)
     head = {("head", 0): OF_HEAD, ("head", 1): OF_HEAD}
     some = {**head, ("b", 0): 0.5, ("b", 1): 1.0, ("c", 1): 1.0, ("d", 0): 1.0, ("d", 1): 1.0}
     wanted = by_definition(given, some) - by_definition(given, head)
     assert valued.gain(3, {"b": 0.5, "d": 1.0}) == pytest.approx(wanted, rel=1e-3)
     assert valued.gain(0, {}) == 0.0
+    # And what they win at one rate, less what they keep the head from winning.
+    found, held = worth(given), SharedRate(CHOICES, worth(given))
+    energy = {key: float(np.mean(np.sum(rows**2, axis=1))) for key, rows in given.items()}
+    kernel = sum(part * energy[key] for key, part in some.items())
+    tensors = [*(held.biases[layer] for layer in "bcd"), held.weights["b", 0.5],
+               held.weights["d", 1.0]]  # fmt: skip
+    won = sum(
+        t.signal * -math.expm1(-STEPS * RATE * t.energy / (t.directions * kernel)) for t in tensors
+    )
+    share = OF_HEAD * (energy["head", 0] + energy["head", 1]) / kernel
+    lost = NAT * found.fallen * (math.exp(-HEAD * RATE * share) - math.exp(-HEAD * RATE))
+    both = Interference(CHOICES, found).gain(3, {"b": 0.5, "d": 1.0})
+    assert both == pytest.approx(wanted + SIGNAL * (won - lost), rel=1e-3)
     assert min(itertools.chain(*map(valued.alone, LAYERS))) >= 0.0
 
 
@@ -72,7 +85,7 @@ def test_layers_that_disturb_all_samples_alike_are_left_out() -> None:
     rng = np.random.default_rng(3)
     given["c", 0] = scale * rng.normal(0, 1, (SAMPLES, 70))
     given["d", 0] = scale * (rng.normal(0, 0.2, (SAMPLES, 70)) + rng.normal(0, 1, 70))
-    valued = Interference(CHOICES, worth(given))
+    valued = Interference(CHOICES, worth(given), signal=0.0)
     assert valued.gain(2, {"c": 1.0}) > valued.gain(2, {}) > valued.gain(2, {"d": 1.0})
     assert valued.alone("c")[0] > 0.0 == valued.alone("d")[0]
 

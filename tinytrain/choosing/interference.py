@@ -1,23 +1,24 @@
-"""How much what one sample teaches disturbs all others: what suits a fresh head's other layers.
+"""How much what one sample teaches disturbs all others: what suits layers beside a fresh head.
 
 A step on sample i moves the loss of sample j, to first order, by the rate times G_ij, the product
 of their gradients. The suggested rate is about 1/K, with K the mean of G_ii over all that trains,
-so that each step takes the same share off its own sample's error, whatever trains. What is left
-to choose is how much it disturbs the others, the mean square of G_ij over all pairs. So the best
-set has the largest
+so that each step takes the same share off its own sample's error, whatever trains. How much it
+disturbs the others is the mean square of G_ij over all pairs: the best set has the largest
 
-    log K² / mean of G_ij² - SLOWED · log K / K_head
+    log(K² / mean of G_ij²) + SIGNAL · (what the other layers win - what the head wins less)
 
-G of a set is the sum of the tensors' own, measured by samples that a fresh head has learned: the
-mean gradient then says little, and noise rules. The second term is for that head, which learns
-slower the less of K it has. K² over the mean of G_ij² is the participation ratio of G
-without its diagonal: of how many directions the samples use when they learn. Layers whose input
-has a large mean, as the projections behind a ReLU, have few and disturb everything; layers that
-read what is around zero, as the expansions do, have many.
+G of a set is the sum of the tensors' own, measured by samples that a fresh head has learned. The
+ratio is that of how many directions the samples use when they learn. Layers whose input has a large
+mean, as the projections behind a ReLU, have few and disturb everything; layers that read what is
+around zero, as the expansions do, have many. What layers win is that of `choosing.shared_rate`. A
+fresh head is kept from learning like all others: of the loss that it would take away, the share
+exp(-HEAD · k/K) is left. Therefore it learns at a rate `OF_HEAD` times that of the others, which
+multiplies its k, and all of them `RATE` times as fast as is suggested, which multiplies the
+exponents.
 
-Source: the tangent kernel of Jacot, Gabriel and Hongler (NeurIPS 2018), whose rows these are; the
-pairs' products as a measure of interference are those of Fort et al., "Stiffness: A New Perspective
-on Generalization in Neural Networks", 2019. docs/choosing.md has how well it tells schemes apart.
+Source: G is the tangent kernel of Jacot, Gabriel and Hongler (NeurIPS 2018) along the samples'
+errors; Fort et al., "Stiffness: A New Perspective on Generalization in Neural Networks", 2019, take
+its pairs for interference. docs/choosing.md has how well the value tells schemes apart.
 """
 
 from __future__ import annotations
@@ -31,22 +32,30 @@ import numpy as np
 from tinytrain.choosing.choices import Choices, Ratios
 from tinytrain.choosing.climb import climb
 from tinytrain.choosing.fisher import Worth
+from tinytrain.choosing.shared_rate import STEPS, SharedRate
 
-SLOWED = 0.4
-"""What e times less of K costs a fresh head, in the same unit: of 0 to 2 the one by which the
-schemes of two searches come nearest to the order of their losses."""
+HEAD = 22.0
+"""T/d of a fresh head, chosen with `NAT` by the losses that the schemes of one search came to:
+MCUNet-5FPS on CIFAR-10."""
+
+NAT = 12.0
+"""What a nat of the loss that a fresh head takes away counts, in units of q · d."""
 
 RATE, OF_HEAD = 2.0, 4.0
 """Factors on the suggested rate, and on that of a fresh head beside it: what searches chose most
 often for the schemes that they found."""
+
+SIGNAL = 0.15
+"""What a unit of gain counts: of 0 to 1 where the schemes of two searches come nearest to the order
+of their losses."""
 
 
 class Interference:
     """The value of each scheme that can be chosen, beside a fresh head.
 
     Args:
-        worth: measured with the head that learned the samples, with `interference`.
-        slowed: weight of the second term.
+        worth: measured with a head that learned the samples, with `interference`.
+        signal: what a unit of gain counts.
 
     Attributes:
         choices: those schemes.
@@ -55,54 +64,57 @@ class Interference:
 
     rate, of_head = RATE, OF_HEAD
 
-    def __init__(self, choices: Choices, worth: Worth, *, slowed: float = SLOWED) -> None:
+    def __init__(self, choices: Choices, worth: Worth, *, signal: float = SIGNAL) -> None:
         assert worth.interference is not None, "a fresh head learned the samples"
-        self.choices, self._slowed = choices, slowed
-        self._pairs = worth.interference
-        self._place = {layer: 2 * k for k, layer in enumerate(worth.layers)}
-        self._energy = np.array(
-            [worth.spread.get(layer, (0.0, 0.0)) for layer in worth.layers]
-        ).ravel()
-        self._shares = {
-            (layer, ratio): worth.share(layer, ratio)
-            for layer, ratios in choices.ratios.items()
-            for ratio in ratios
-            if ratio
-        }
+        self.choices, self._signal, self._fresh = choices, signal, NAT * worth.fallen
+        self._pairs, shared = worth.interference, SharedRate(choices, worth)
+        place = {layer: 2 * k for k, layer in enumerate(worth.layers)}
         body = set(choices.layers)
-        self._head = np.zeros(self._energy.size)
-        for layer, place in self._place.items():
-            if layer not in body:
-                self._head[place : place + 2] = self.of_head
-        self._biases = {n: self._with_biases(n) for n in choices.counts}
-        alone = float(self._of([self._head])[0])
+        # Of each tensor what part of it trains, its signal, its energy, its directions.
+        head = np.zeros((4, 2 * len(place)))
+        head[3] = 1.0
+        for layer in place.keys() - body:
+            at = slice(place[layer], place[layer] + 2)
+            head[0, at] = self.of_head
+            head[2, at] = self.of_head * np.array(worth.spread.get(layer, (0.0, 0.0)))
+        self._kernel = float(head[2].sum())
+        self._biases = {0: head}
+        for count in choices.counts[1:]:
+            layer = choices.layers[-count]
+            tensor, with_one = shared.biases[layer], self._biases[count - 1].copy()
+            found = (1.0, tensor.signal, tensor.energy, tensor.directions)
+            with_one[:, place[layer] + 1] = found
+            self._biases[count] = with_one
+        self._weights = {
+            (layer, ratio): (
+                place[layer],
+                (worth.share(layer, ratio), tensor.signal, tensor.energy, tensor.directions),
+            )
+            for (layer, ratio), tensor in shared.weights.items()
+        }
+        alone = float(self._of([head])[0])
         self._alone = alone if math.isfinite(alone) else 0.0
 
-    def _with_biases(self, count: int) -> np.ndarray:
-        part = self._head.copy()
-        layers = self.choices.layers
-        for layer in layers[len(layers) - count :]:
-            part[self._place[layer] + 1] = 1.0
-        return part
-
     def _trained(self, count: int, ratios: Ratios) -> np.ndarray:
-        """What part of each tensor a scheme trains, f64 [tensors]."""
-        part = self._biases[count].copy()
-        for layer, ratio in ratios.items():
-            if ratio:
-                part[self._place[layer]] = self._shares[layer, ratio]
-        return part
+        found = self._biases[count].copy()
+        for item in ratios.items():
+            if item[1]:
+                place, tensor = self._weights[item]
+                found[:, place] = tensor
+        return found
 
-    def _of(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """The value of each of several sets, f64; -infinity where nothing has a gradient."""
-        part = np.stack(parts)
-        kernel, head = part @ self._energy, self._head @ self._energy
+    def _of(self, sets: Sequence[np.ndarray]) -> np.ndarray:
+        """The value of each of several sets, f64; not finite where nothing has a gradient."""
+        part, signal, energy, directions = np.moveaxis(np.stack(sets), 1, 0)
+        kernel = energy.sum(axis=1)
         pairs = np.sum((part @ self._pairs) * part, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = 2 * np.log(kernel) - np.log(pairs)
-            if head > 0.0:
-                value -= self._slowed * np.log(kernel / head)
-        return np.where(np.isfinite(value), value, -math.inf)
+            curvature = energy / directions / kernel[:, None]
+            wins = np.sum(signal * -np.expm1(-STEPS * self.rate * curvature), axis=1)
+            fast = HEAD * self.rate
+            lost = self._fresh * (np.exp(-fast * self._kernel / kernel) - math.exp(-fast))
+            value = 2 * np.log(kernel) - np.log(pairs) + self._signal * (wins - lost)
+        return np.asarray(value)
 
     @cached_property
     def whole(self) -> float:
