@@ -49,6 +49,9 @@ SIGNAL = 0.15
 """What a unit of gain counts: of 0 to 1 where the schemes of two searches come nearest to the order
 of their losses."""
 
+_CHUNK = 4096
+"""Sets that are valued at a time, so that they take little memory."""
+
 
 class Interference:
     """The value of each scheme that can be chosen, beside a fresh head.
@@ -128,8 +131,11 @@ class Interference:
 
     def gains(self, schemes: Sequence[tuple[int, Ratios]]) -> list[float]:
         """The same of several; rounded, so that the last digit decides nothing."""
-        found = self._of([self._trained(*one) for one in schemes]) - self._alone
-        return [round(float(one), 9) if math.isfinite(one) else -math.inf for one in found]
+        found: list[float] = []
+        for first in range(0, len(schemes), _CHUNK):
+            some = [self._trained(*one) for one in schemes[first : first + _CHUNK]]
+            found += (self._of(some) - self._alone).tolist()
+        return [round(one, 9) if math.isfinite(one) else -math.inf for one in found]
 
     def alone(self, layer: str) -> tuple[float, float]:
         """What the weights of a layer are worth beside all biases from there on, and its bias."""
