@@ -213,19 +213,19 @@ class _Weights:
 
     def __init__(self, back: Sequence[Node], real: np.ndarray, multiple: int | None) -> None:
         self.back, self.real, self.multiple = back, real, multiple
-        self.total = self.latest = np.zeros(real.shape)
+        self.total = np.zeros(real.shape)
         self.contributions: list[np.ndarray] = []
         self.squares: list[float] = []
 
-    def add(self, known: Mapping[Value, np.ndarray], units: Sequence[float]) -> None:
-        """Adds one sample; units: of the gradient that each sum was made of."""
+    def add(self, known: Mapping[Value, np.ndarray], units: Sequence[float]) -> np.ndarray:
+        """Adds one sample, whose gradient it gives; units: that each sum was made of."""
         gradient = np.zeros(self.real.shape)
         for node, unit in zip(self.back, units, strict=True):
             gradient += gradient_of(node, known, unit)
         self.total += gradient
-        self.latest = gradient
         self.squares.append(ordered_sum(gradient**2))
         self.contributions.append(by_channel(self.real * gradient, self.multiple))
+        return gradient
 
 
 class _Measured:
@@ -263,18 +263,16 @@ class _Measured:
             exponents: E of each scale in that step.
             normaliser: n of that step.
         """
-
-        for layer in self.layers.values():
+        for name, layer in self.layers.items():
             layer.add(known, unit_of(layer.back.inputs[0], exponents, normaliser))
+            if self._pairs is not None:
+                self._pairs.add(name, 1, layer.bias[-1])
         for weights in self.weights.values():
             units = [unit_of(node.inputs[-1], exponents, normaliser) for node in weights.back]
-            weights.add(known, units)
-        if self._pairs is not None:
-            for name, layer in self.layers.items():
-                self._pairs.add(name, 1, layer.bias[-1])
-            for weights in self.weights.values():
+            gradient = weights.add(known, units)
+            if self._pairs is not None:
                 for name in {node.layer for node in weights.back}:
-                    self._pairs.add(name, 0, weights.latest)
+                    self._pairs.add(name, 0, gradient)
 
     def worth(self, seed: int) -> Worth:
         """What the samples so far say."""
