@@ -211,7 +211,7 @@ def times() -> None:
         made = prepared(model, file, options)
         start = seconds()
         samples = labelled_samples(made.given, options, made.preprocess, "the bench", "nothing")
-        worth = worth_of(made.given.forward, options, samples)
+        worth = worth_of(made.given.forward, options, samples, learned=True)
         print(f"what {len(worth.layers)} layers are worth: {seconds() - start:.1f} s")
         start = seconds()
         auto = AutoScheme.of(made.given, options, made.preprocess, load_target(TARGET))

@@ -11,6 +11,7 @@ beside the least and the median.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 import tomllib
@@ -42,7 +43,7 @@ def tried(folder: Path) -> Iterator[tuple[int, Ratios, float]]:
     for path in sorted((folder / "trainings").glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["title"].startswith(SHORT):
-            losses[found["scheme"]].append(found["loss"])
+            losses[found["scheme"]].append(math.inf if found["loss"] is None else found["loss"])
     for text, each in losses.items():
         scheme = tomllib.loads(text)
         ratios = scheme.get("weights", {})
@@ -63,6 +64,8 @@ def line(folder: Path) -> str | None:
     worth = replace(worth, facts={})
     schemes = [one for one in tried(folder) if all(r in RATIOS for r in one[1].values())]
     losses = [loss for *_, loss in schemes]
+    if not losses:
+        return None
     cells = [folder.name, f"{len(schemes)}"]
     for weight in WEIGHTS:
         valued = AtOneRate(Choices(layers, counts, known), worth, signal=weight)
@@ -78,7 +81,7 @@ def main() -> int:
     heads = " | ".join(f"{weight:g}" for weight in WEIGHTS)
     print(f"| search | schemes | {heads} | least loss | median |")
     print("|---|---:|" + "---:|" * (len(WEIGHTS) + 2))
-    for folder in sorted((OUTPUT / "store").iterdir()):
+    for folder in sorted(OUTPUT.glob("store/*")):
         if (text := line(folder)) is not None:
             print(text)
     return 0

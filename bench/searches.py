@@ -8,7 +8,7 @@ orders of the samples, by the C that ships. Beside what was found stand the publ
 same at the rates that `--scheme auto` gives a fresh head, and what that chooses within the budget,
 all trained as long. Differences are taken order by order. What was measured stays in
 build/searches, so that the command goes on where it was stopped. With `--quick` nothing is
-searched: the other schemes alone train, with the same samples in the same orders.
+searched: the other schemes alone train, on the same samples at rates that others suggest.
 """
 
 from __future__ import annotations

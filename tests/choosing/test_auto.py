@@ -101,6 +101,24 @@ def test_a_fresh_head_learns_faster_than_the_other_layers(samples: Path, tmp_pat
         scheme="auto", classes=10,
     )  # fmt: skip
     assert alone.compiled.scheme == Scheme("auto", choice="fisher"), "the head alone has one rate"
+    assert alone.manifest.choice is not None
+    assert "0.0% of what the best set without a budget is worth" in alone.manifest.choice.sentence()
+
+
+@pytest.mark.parametrize("options", [{"feed": "rows"}, {"optimizer": "adam"}])
+def test_a_fresh_head_beside_other_options(
+    samples: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """The layer that rows are fed to cannot train; the steps of Adam go by no gradient's size."""
+    product = compile_model(
+        MODEL, output=tmp_path / "out", target=TARGET, ram=2 * RAM, calibration=str(samples),
+        scheme="auto", classes=10, **options,
+    )  # fmt: skip
+    choice = product.manifest.choice
+    assert choice is not None and product.compiled.scheme.biases
+    assert choice.fresh_head == ("feed" in options) == (choice.rate == RATE)
+    if choice.fresh_head:
+        assert choice.layers[0].value == 0.0 < choice.value
 
 
 def test_the_c_equals_the_reference(compiled: Product, samples: Path) -> None:
@@ -252,7 +270,8 @@ def test_the_sentence() -> None:
     def record(*layers: LayerChoiceRecord, **fields: Any) -> str:
         bound = fields.get("bound", 0.5)
         found = ChoiceRecord(
-            samples=64, ram=9000, value=0.5, bound=bound, exact=True, checked=1, layers=layers,
+            samples=64, fresh_head="rate" in fields, ram=9000, value=0.5, bound=bound, exact=True,
+            checked=1, layers=layers,
             rate=fields.get("rate", 1.0), head_rate=2 * fields.get("rate", 0.5),
         )  # fmt: skip
         return found.sentence()

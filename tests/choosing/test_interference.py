@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from tests.support.graphs import GRAPHS
 from tinytrain.autodiff.differentiate import Loss
-from tinytrain.choosing.choices import Choices
+from tinytrain.choosing.choices import Choices, Ratios
 from tinytrain.choosing.climb import climb
 from tinytrain.choosing.fisher import Worth, measure_worth
 from tinytrain.choosing.interference import HEAD, NAT, OF_HEAD, RATE, SIGNAL, Interference
@@ -90,12 +91,23 @@ def test_layers_that_disturb_all_samples_alike_are_left_out() -> None:
     assert valued.alone("c")[0] > 0.0 == valued.alone("d")[0]
 
 
-def test_nothing_that_has_a_gradient_is_worth_nothing() -> None:
-    given = {key: np.zeros_like(rows) for key, rows in gradients().items()}
-    valued = Interference(CHOICES, worth(given))
-    assert valued.whole == 1.0
-    found = climb(CHOICES, valued.gains, {}, ())
-    assert found is not None and not found[0].biases
+@pytest.mark.parametrize("value", [0.0, math.nan])
+def test_where_nothing_has_a_gradient_nothing_is_worth_anything(value: float) -> None:
+    given = {key: np.full_like(rows, value) for key, rows in gradients().items()}
+    with np.errstate(invalid="ignore"):
+        valued = Interference(CHOICES, worth(given))
+        assert valued.whole == 1.0 and valued.gain(0, {}) == 0.0
+        assert {valued.alone(layer) for layer in LAYERS} == {(0.0, 0.0)}
+        found = climb(CHOICES, valued.gains, {}, ())
+    assert found is not None and not found[0].biases and found[1] == 0.0
+
+
+def test_a_layer_that_cannot_train_is_worth_nothing() -> None:
+    """As the one that rows are fed to."""
+    fed = Choices(LAYERS, (0, 1, 2, 3), {"c": (0.0, 1.0), "d": (0.0, 1.0)})
+    valued = Interference(fed, worth(gradients()))
+    assert valued.alone("a") == (0.0, 0.0) != valued.alone("c")
+    assert Interference(Choices(LAYERS, (0,), {}), worth(gradients())).whole == 1.0
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -132,6 +144,25 @@ def test_no_single_change_is_better(seed: int) -> None:
     assert value >= 0.9 * best
 
 
+def test_what_was_taken_first_makes_room_for_what_is_worth_more() -> None:
+    """Only one of two layers fits; the one that wins more alone wins less beside all biases."""
+    line = Line(
+        "ram", 0, dict.fromkeys(CHOICES.counts, 0), {("b", 1.0): 2, ("d", 1.0): 2}
+    )  # fmt: skip
+
+    def gains(schemes: Sequence[tuple[int, Ratios]]) -> list[float]:
+        return [
+            3.0 * (ratios.get("b") == 1.0)
+            + (4.0 if count == 4 else 2.0) * (ratios.get("d") == 1.0)
+            + 0.5 * (count == 4)
+            for count, ratios in schemes
+        ]
+
+    found = climb(CHOICES, gains, {"ram": 2}, [line])
+    assert found is not None
+    assert (len(found[0].biases), found[0].weights.keys(), found[1]) == (4, {"d"}, 4.5)
+
+
 def test_where_the_head_does_not_fit_nothing_is_found() -> None:
     line = Line("ram", 10, dict.fromkeys(CHOICES.counts, 0), {})
     valued = Interference(CHOICES, worth(gradients()))
@@ -157,3 +188,5 @@ def test_a_network_with_a_fresh_head_is_measured_so() -> None:
     assert (np.sqrt(np.diag(fresh.interference)) < 3 * energy + 1e-12).all()
     known = measure_worth(forward, samples, y, loss=loss)
     assert known.interference is None, "a head that stays is valued otherwise"
+    one = measure_worth(forward, samples[:1], y[:1], loss=loss, classes=4, learned=True)
+    assert one.interference is None, "there is no other sample"

@@ -1,7 +1,8 @@
 """A set of large value where values do not add up: by changes, each the best of those that fit.
 
-From the head alone, each change gives one layer another ratio, takes one away, gives it to another
-instead, or changes the number of biases. What fits is said by the lines of `choosing.knapsack`.
+From the head alone, each change gives one layer another ratio, or changes the number of biases.
+Where none of these is better, two together may be: one that frees something, and any other. What
+fits is said by the lines of `choosing.knapsack`.
 The end is a set that no such change makes better, not the proof of a best one.
 """
 

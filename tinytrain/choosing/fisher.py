@@ -147,7 +147,7 @@ def measure_worth(
     machine = Machine(training)
     for name, scale in warm_up(training, samples, seed).items():
         machine.scales[name] = replace(scale)
-    measured = _Measured(training, Pairs() if fallen else None)
+    measured = _Measured(training, Pairs() if fallen and len(samples) > 1 else None)
     for number, (sample, wanted) in enumerate(zip(samples, targets, strict=True)):
         exponents = {name: scale.exponent for name, scale in machine.scales.items()}
         known = machine.run(step_inputs(training, sample, wanted))

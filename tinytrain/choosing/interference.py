@@ -3,7 +3,8 @@
 A step on sample i moves the loss of sample j, to first order, by the rate times G_ij, the product
 of their gradients. The suggested rate is about 1/K, with K the mean of G_ii over all that trains,
 so that each step takes the same share off its own sample's error, whatever trains. How much it
-disturbs the others is the mean square of G_ij over all pairs: the best set has the largest
+disturbs the others is the mean square of G_ij over all pairs of different samples: the best set has
+the largest
 
     log(K² / mean of G_ij²) + SIGNAL · (what the other layers win - what the head wins less)
 
@@ -46,8 +47,8 @@ RATE, OF_HEAD = 2.0, 4.0
 often for the schemes that they found."""
 
 SIGNAL = 0.15
-"""What a unit of gain counts: of 0 to 1 where the schemes of two searches come nearest to the order
-of their losses."""
+"""What a unit of gain counts: of the weights from 0 to 1 the one at which the values order the
+schemes of two searches most as their losses do."""
 
 _CHUNK = 4096
 """Sets that are valued at a time, so that they take little memory."""
@@ -85,8 +86,9 @@ class Interference:
         for count in choices.counts[1:]:
             layer = choices.layers[-count]
             tensor, with_one = shared.biases[layer], self._biases[count - 1].copy()
-            found = (1.0, tensor.signal, tensor.energy, tensor.directions)
-            with_one[:, place[layer] + 1] = found
+            if layer in place:
+                found = (1.0, tensor.signal, tensor.energy, tensor.directions)
+                with_one[:, place[layer] + 1] = found
             self._biases[count] = with_one
         self._weights = {
             (layer, ratio): (
@@ -94,6 +96,7 @@ class Interference:
                 (worth.share(layer, ratio), tensor.signal, tensor.energy, tensor.directions),
             )
             for (layer, ratio), tensor in shared.weights.items()
+            if layer in place
         }
         alone = float(self._of([head])[0])
         self._alone = alone if math.isfinite(alone) else 0.0
@@ -101,7 +104,7 @@ class Interference:
     def _trained(self, count: int, ratios: Ratios) -> np.ndarray:
         found = self._biases[count].copy()
         for item in ratios.items():
-            if item[1]:
+            if item in self._weights:
                 place, tensor = self._weights[item]
                 found[:, place] = tensor
         return found
@@ -135,13 +138,23 @@ class Interference:
         for first in range(0, len(schemes), _CHUNK):
             some = [self._trained(*one) for one in schemes[first : first + _CHUNK]]
             found += (self._of(some) - self._alone).tolist()
-        return [round(one, 9) if math.isfinite(one) else -math.inf for one in found]
+        return [
+            0.0 if not count else round(one, 9) if math.isfinite(one) else -math.inf
+            for one, (count, _) in zip(found, schemes, strict=True)
+        ]
 
     def alone(self, layer: str) -> tuple[float, float]:
-        """What the weights of a layer are worth beside all biases from there on, and its bias."""
+        """What a layer's weights add to all biases from there on, and its bias to those behind it.
+
+        Neither is below 0; both are 0 where nothing can train or has a gradient.
+        """
         reach = self.choices.reach(layer)
+        if reach not in self._biases:
+            return 0.0, 0.0
         possible = self.choices.ratios.get(layer, (0.0,))
         before, biases, both = self.gains(
             [(reach - 1, {}), (reach, {}), (reach, {layer: possible[-1]})]
         )
+        if not all(map(math.isfinite, (before, biases, both))):
+            return 0.0, 0.0
         return max(both - biases, 0.0), max(biases - before, 0.0)

@@ -17,8 +17,13 @@ class Pairs:
         self._held: dict[tuple[str, int], list[tuple[np.ndarray, float]]] = {}
 
     def add(self, layer: str, which: int, gradient: np.ndarray) -> None:
-        """Adds that of one more sample, of a layer's weights, 0, or of its bias, 1."""
+        """Adds the gradient of one more sample; `which`: 0 of the layer's weights, 1 of its bias.
+
+        Where it is not finite, no product with it is.
+        """
         largest = float(np.max(np.abs(gradient), initial=0.0))
+        if not np.isfinite(largest):
+            gradient, largest = np.zeros_like(gradient), np.nan
         unit = largest / 32767 or 1.0
         held = np.rint(gradient.ravel() / unit).astype(np.int16)
         self._held.setdefault((layer, which), []).append((held, unit))
@@ -27,7 +32,8 @@ class Pairs:
         """Of each two tensors the mean over pairs of samples of the product of their G_ij.
 
         Args:
-            layers: in the order of rows and columns, each with its weights and its bias.
+            layers: in the order of rows and columns, each with its weights and its bias. Of each
+                there are the same two samples or more.
 
         Returns:
             f64 [2·layers, 2·layers], the same bits on every machine.
@@ -45,7 +51,7 @@ class Pairs:
         )
         found = np.zeros((len(rows), len(rows)))
         for k, row in enumerate(rows):
-            found[k, k:] = np.cumsum(row * rows[k:], axis=1)[:, -1] / max(row.size, 1)
+            found[k, k:] = np.cumsum(row * rows[k:], axis=1)[:, -1] / row.size
             found[k:, k] = found[k, k:]
         return found
 

@@ -161,7 +161,8 @@ class AutoScheme:
     def _best(self, limits: Mapping[str, int]) -> Chosen:
         """The set of most value that the planner finds to fit; the head where none is found.
 
-        Band by band, those first in which a set may win most, until none of the others can win more
+        Beside a fresh head by single changes, and the bound is the best set without a budget. Else
+        band by band, those first in which a set may win most, until none of the others can win more
         or the work is done. The set may then be worth less than the best, by the bound at most.
         """
         asked, choices, values = _Asked(self.costs.nodes), self.costs.choices, self.values
@@ -238,10 +239,11 @@ class AutoScheme:
         return max(over, default=0)
 
     def _record(self, found: Chosen, ram: int, scheme: Scheme) -> ChoiceRecord:
-        choices, whole = self.costs.choices, self.values.whole
+        choices, whole = self.costs.choices, max(self.values.whole, found.value)
         layers = tuple(self._layer(layer, found.scheme) for layer in choices.layers)
         return ChoiceRecord(
             samples=self.worth.samples,
+            fresh_head=isinstance(self.values, Interference),
             ram=ram,
             value=_share(found.value / whole),
             bound=_share(found.bound / whole),

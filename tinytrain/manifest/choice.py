@@ -16,8 +16,8 @@ class LayerChoiceRecord:
     Attributes:
         layer: name of the layer.
         value: what its weights and bias would win at a rate of their own, as a share of what all
-            layers would; beside a fresh head what they are worth with all biases from there on, as
-            a share of the best set.
+            layers would; beside a fresh head what they add to the biases behind it, as a share of
+            the best set, 1 at most.
         bias_value: value of its bias, likewise.
         bias: whether its bias trains.
         channels: number of input channels whose weights train.
@@ -40,6 +40,7 @@ class ChoiceRecord:
 
     Attributes:
         samples: number of labelled calibration samples that values were measured on.
+        fresh_head: whether sets were valued beside a head that was fresh (docs/choosing.md).
         ram: bytes of RAM that it was chosen for.
         value: what the scheme wins at one rate, as a share of what all layers before the head would
             win, each at a rate of its own; beside a fresh head, of the best set without a budget.
@@ -53,6 +54,7 @@ class ChoiceRecord:
     """
 
     samples: Positive
+    fresh_head: bool
     ram: Positive
     value: Share
     bound: Share
@@ -81,7 +83,7 @@ class ChoiceRecord:
             chosen.append(f"at {self.rate:g} times the suggested rate")
             chosen.append(f"the head {self.head_rate:g} times as fast again")
         found = f"{', '.join(chosen)}, for {self.ram:,} bytes of RAM: {self.value:.1%} of what the "
-        if self.head_rate != 1.0:
+        if self.fresh_head:
             return (
                 f"{found}best set without a budget is worth, by what {self.samples} labelled "
                 "samples do to each other's loss"
