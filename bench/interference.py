@@ -25,10 +25,11 @@ from scipy.stats import spearmanr
 from bench.searches import OUTPUT
 from tinytrain.choosing import interference
 from tinytrain.choosing.choices import RATIOS, Choices, Ratios
+from tinytrain.searches.lengths import SHORT_SEEDS
 from tinytrain.searches.worth import read_worth
 
 WEIGHTS = (0.0, interference.SIGNAL, 0.5, 1.0)
-SHORT, ORDERS = "short: ", 2
+SHORT = "short: "
 
 
 class AtOneRate(interference.Interference):
@@ -38,7 +39,7 @@ class AtOneRate(interference.Interference):
 
 
 def tried(folder: Path) -> Iterator[tuple[int, Ratios, float]]:
-    """The number of biases, the ratios and the mean loss of each scheme."""
+    """The number of biases, the ratios and the mean loss of each scheme of `RATIOS`."""
     losses: dict[str, list[float]] = defaultdict(list)
     for path in sorted((folder / "trainings").glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -48,7 +49,12 @@ def tried(folder: Path) -> Iterator[tuple[int, Ratios, float]]:
         scheme = tomllib.loads(text)
         ratios = scheme.get("weights", {})
         listed = any(not isinstance(ratio, float) for ratio in ratios.values())
-        if len(each) == ORDERS and "rate" not in scheme and "rates" not in scheme and not listed:
+        if (
+            len(each) == len(SHORT_SEEDS)
+            and "rate" not in scheme
+            and "rates" not in scheme
+            and not listed
+        ):
             yield len(scheme["biases"]), ratios, statistics.mean(each)
 
 
@@ -62,7 +68,7 @@ def line(folder: Path) -> str | None:
     known = dict.fromkeys(layers, RATIOS)
     # These schemes train the largest channels, which are no better than others by Fisher.
     worth = replace(worth, facts={})
-    schemes = [one for one in tried(folder) if all(r in RATIOS for r in one[1].values())]
+    schemes = list(tried(folder))
     losses = [loss for *_, loss in schemes]
     if not losses:
         return None

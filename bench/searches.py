@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,10 +35,10 @@ from tinytrain.compiler.compile import compile_model
 from tinytrain.compiler.inspect import inspect
 from tinytrain.compiler.options import Options
 from tinytrain.data.given import given_samples
-from tinytrain.passes.select_trainable import weighted_layers
 from tinytrain.scheme.scheme import load_scheme
 from tinytrain.scheme.text import scheme_text
 from tinytrain.searches.front import Tried
+from tinytrain.searches.lengths import lengths_for
 from tinytrain.searches.search import SearchResult, search
 from tinytrain.searches.split import SearchSamples
 from tinytrain.searches.trial import trial
@@ -52,7 +52,6 @@ OUTPUT = ROOT / "build" / "searches"
 TARGET = "mps2-an500"
 PUBLISHED = ("49kb", "100kb")
 SIDE = 128
-SEEDS, STEPS = (0, 1, 2), 8000
 MEAN = STD = 0.5
 """The networks take pixels from -1 to 1."""
 
@@ -141,9 +140,14 @@ def chosen_at_once(model: str, data: Data, ram: int, file: Path) -> None:
     file.write_text(scheme_text(scheme), encoding="utf-8")
 
 
+def layers_of(model: str) -> list[str]:
+    """The names that a scheme has for them, the head last."""
+    return [layer.name for layer in inspect(network(model)).layers if layer.weights]
+
+
 def at_other_rates(model: str, size: str, file: Path) -> None:
     """Writes a published scheme with other rates."""
-    layers = [layer.name for layer in inspect(network(model)).layers if layer.weights]
+    layers = layers_of(model)
     plain = load_scheme(str(published(model, size)), layers)
     scheme = replace(plain, rate=RATE, rates={layers[-1]: OF_HEAD})
     file.write_text(scheme_text(scheme), encoding="utf-8")
@@ -189,11 +193,9 @@ def of(result: SearchResult, name: str) -> Tried:
     return next(one for one in result.tried if one.name == name)
 
 
-def difference(one: Tried, other: Tried) -> str:
+def difference(ones: Sequence[float], others: Sequence[float]) -> str:
     """Of accuracies in points, order by order."""
-    assert one.eval is not None and other.eval is not None, "both were tested"
-    pairs = zip(one.eval.accuracies, other.eval.accuracies, strict=True)
-    each = [100 * (a - b) for a, b in pairs]
+    each = [100 * (one - other) for one, other in zip(ones, others, strict=True)]
     return f"{statistics.mean(each):+.1f} ± {statistics.stdev(each):.1f}"
 
 
@@ -214,9 +216,9 @@ def line(model: str, name: str, data: Data, size: str) -> str:
         f"{size}: {spread(beside.eval.accuracies)}",
         spread(faster.eval.accuracies),
         spread(found.eval.accuracies),
-        difference(found, beside),
+        difference(found.eval.accuracies, beside.eval.accuracies),
         spread(quick.eval.accuracies),
-        difference(quick, found),
+        difference(quick.eval.accuracies, found.eval.accuracies),
         f"{result.new_trainings} of {result.trainings}",
         f"{minutes:.0f}",
     ]
@@ -235,22 +237,22 @@ def quick(model: str, name: str, data: Data, size: str) -> str:
     switches, spec = everything(made, options)
     samples, judge = (given_samples(*part, spec) for part in (data.learn, data.test))
     judges = LibrarySamples(judge.targets(slice(None)), judge.quantized(slice(None)))
-    split = SearchSamples(samples, judge).split
-    layers = weighted_layers(made.given.forward)
+    parts, layers = SearchSamples(samples, judge), layers_of(model)
+    length = lengths_for(made.given.forward, parts).report
+    assert length is not None, "there are samples to test"
 
     def accuracies(file: Path) -> list[float]:
         scheme, found = load_scheme(str(file), layers), []
-        for seed in SEEDS:
-            learn, _ = split(seed)
-            parts = LibrarySamples(samples.targets(learn), samples.quantized(learn))
-            score = trial(switches, scheme, parts, judges, steps=STEPS, seeds=[seed])
+        for seed in length.seeds:
+            index, _ = parts.split(seed)
+            learn = LibrarySamples(samples.targets(index), samples.quantized(index))
+            score = trial(switches, scheme, learn, judges, steps=length.steps, seeds=[seed])
             found.append(score.accuracy)
         return found
 
     plain, fast, chosen = map(accuracies, (published(model, size), faster, auto))
-    each = [100 * (one - other) for one, other in zip(chosen, plain, strict=True)]
     cells = [model, name, f"{ram:,}", f"{size}: {spread(plain)}", spread(fast), spread(chosen)]
-    cells += [f"{statistics.mean(each):+.1f} ± {statistics.stdev(each):.1f}", f"{taken:.0f}"]
+    cells += [difference(chosen, plain), f"{taken:.0f}"]
     return f"| {' | '.join(cells)} |"
 
 

@@ -72,7 +72,7 @@ def _best(
 def _changed(choices: Choices, now: Candidate) -> Iterator[Candidate]:
     """Another number of biases, or another ratio of one layer."""
     count, ratios = now
-    least = max((choices.reach(layer) for layer in ratios), default=0)
+    least = _reached(choices, ratios)
     for other in choices.counts:
         if other != count and other >= least:
             yield other, ratios
@@ -89,7 +89,7 @@ def _exchanged(choices: Choices, now: Candidate) -> Iterator[Candidate]:
         lower = [ratio for ratio in choices.ratios[layer] if ratio < held]
         for ratio in sorted({lower[0], lower[-1]}):
             yield from _changed(choices, _with(choices, count, ratios, layer, ratio))
-    least = max((choices.reach(layer) for layer in ratios), default=0)
+    least = _reached(choices, ratios)
     if least < count:
         yield from _changed(choices, (least, ratios))
 
@@ -101,3 +101,8 @@ def _with(
     if not ratio:
         return count, changed
     return max(count, choices.reach(layer)), {**changed, layer: ratio}
+
+
+def _reached(choices: Choices, ratios: Ratios) -> int:
+    """How many biases train at least with these ratios."""
+    return max((choices.reach(layer) for layer in ratios), default=0)

@@ -9,13 +9,12 @@ the largest
     log(K² / mean of G_ij²) + SIGNAL · (what the other layers win - what the head wins less)
 
 G of a set is the sum of the tensors' own, measured by samples that a fresh head has learned. The
-ratio is that of how many directions the samples use when they learn. Layers whose input has a large
+ratio says how many directions the samples use when they learn. Layers whose input has a large
 mean, as the projections behind a ReLU, have few and disturb everything; layers that read what is
-around zero, as the expansions do, have many. What layers win is that of `choosing.shared_rate`. A
-fresh head is kept from learning like all others: of the loss that it would take away, the share
-exp(-HEAD · k/K) is left. Therefore it learns at a rate `OF_HEAD` times that of the others, which
-multiplies its k, and all of them `RATE` times as fast as is suggested, which multiplies the
-exponents.
+around zero, as the expansions do, have many. `choosing.shared_rate` says what layers win. They
+keep a fresh head from learning: of the loss that it would take away, the share exp(-HEAD · k/K) is
+left. Therefore it learns at a rate `OF_HEAD` times that of the others, which multiplies its k, and
+all of them `RATE` times as fast as is suggested, which multiplies the exponents.
 
 Source: G is the tangent kernel of Jacot, Gabriel and Hongler (NeurIPS 2018) along the samples'
 errors; Fort et al., "Stiffness: A New Perspective on Generalization in Neural Networks", 2019, take

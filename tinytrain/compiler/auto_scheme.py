@@ -168,8 +168,11 @@ class AutoScheme:
         asked, choices, values = _Asked(self.costs.nodes), self.costs.choices, self.values
         best = Chosen(choices.scheme(0, {}), 0.0, 0.0, is_exact=False, rounds=1)
         if isinstance(values, Interference):
-            found = self._corrected(lambda lines: _climbed(values, limits, lines), limits, asked)
-            return replace(found or best, bound=values.whole, rounds=max(asked.rounds, 1))
+            solve = partial(_climbed, values, limits)
+            best = self._corrected(solve, limits, asked) or best
+            # With a budget a climb may end higher than without one.
+            bound = max(values.whole, best.value)
+            return replace(best, bound=bound, rounds=max(asked.rounds, 1))
         bands = sorted(self._bounds(values, limits), key=lambda one: -one[0])
         for bound, band in bands:
             if bound <= best.value or asked.is_over:
